@@ -1,0 +1,39 @@
+# `make demo` and `make test` are all the set-up there is: both make and refresh .venv by themselves.
+PYTHON ?= python3
+BIN := .venv/bin
+export PYTHONSAFEPATH := 1
+export TESTCONTAINERS_RYUK_DISABLED := true
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo check format test lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: .venv/.ready ## Make .venv with the doka command in it
+
+# The stamp holds the hash of what was installed, so that a changed lock or a moved checkout refreshes it.
+.venv/.ready: requirements/dev.txt pyproject.toml scripts/setup
+	@PYTHON=$(PYTHON) bash scripts/setup
+
+demo: .venv/.ready ## See the whole path at work: Kafka to Kinesis while tokens die every 5 seconds
+	@$(BIN)/doka demo
+
+check: .venv/.ready ## Format, lint, strict types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/.ready ## Format and sort what `make check` looks at
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+test: .venv/.ready ## Every test; container tests skip, with the reason, where no engine answers
+	$(BIN)/pytest
+
+lock: .venv/.ready ## Renew the hash-pinned lock files in requirements/
+	bash scripts/lock
+
+clean: ## Remove .venv and every cache
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
