@@ -1,0 +1,1 @@
+"""The service: settings, the container, the loop, the command line."""

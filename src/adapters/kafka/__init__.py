@@ -1,0 +1,1 @@
+"""Apache Kafka as one consumer-group member (confluent-kafka)."""

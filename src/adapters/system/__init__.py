@@ -1,0 +1,1 @@
+"""The machine itself: clocks, signals, the inbox and the background threads."""

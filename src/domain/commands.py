@@ -1,0 +1,102 @@
+"""What shall be done: every way by which the forwarder reaches the outside.
+
+Commands are imperatives and values: the forwarder never calls a port, the loop carries commands there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from domain.facts import Fact
+from domain.lease import Lease
+from domain.records import TopicPartition
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SendPut:
+    """Send one PutRecords request: entry i is `values[i]` under `keys[i]`.
+
+    The request is signed now, with this lease, and given up after `timeout` (ns), which never reaches past its end.
+    `hash_keys`, where given, is the explicit hash key of each entry (None: by the key).
+    """
+
+    put: int
+    route: str
+    lease: Lease
+    keys: Sequence[str]
+    values: Sequence[bytes]
+    timeout: int
+    stream_arn: str | None = None
+    hash_keys: Sequence[str | None] | None = None
+
+    def __repr__(self) -> str:
+        return f"SendPut({self.put}, {self.route}, {len(self.keys)} entries, lease {self.lease.serial})"
+
+
+@dataclass(frozen=True, slots=True)
+class CommitOffsets:
+    """Write these offsets to the consumer group, without waiting; the answer is a `CommitAnswered`."""
+
+    commit: int
+    offsets: Mapping[TopicPartition, int]
+
+
+@dataclass(frozen=True, slots=True)
+class PausePartitions:
+    """Stop delivering records of these partitions."""
+
+    partitions: frozenset[TopicPartition]
+
+
+@dataclass(frozen=True, slots=True)
+class ResumePartitions:
+    """Deliver records of these partitions again, from the next that was not delivered."""
+
+    partitions: frozenset[TopicPartition]
+
+
+@dataclass(frozen=True, slots=True)
+class SeekPartition:
+    """Go on reading a partition at this offset: the answer to a gap that the operator chose to step over."""
+
+    partition: TopicPartition
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class RequestLease:
+    """Ask for a new lease of this role in the background; the answer is `LeaseIssued` or `LeaseRefused`."""
+
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class DescribeStream:
+    """Ask for the facts of a route's stream in the background.
+
+    The answer is `StreamDescribed` or `StreamRefused`.
+    """
+
+    route: str
+    lease: Lease = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """Stop loudly: an invariant is broken, or the consumer cannot go on. Nothing is committed after it."""
+
+    reason: str
+
+
+Command = (
+    SendPut
+    | CommitOffsets
+    | PausePartitions
+    | ResumePartitions
+    | SeekPartition
+    | RequestLease
+    | DescribeStream
+    | Halt
+    | Fact
+)

@@ -1,0 +1,170 @@
+"""What is worth telling: the domain never logs, it hands facts to the loop, and the loop tells telemetry.
+
+A fact is one outcome (of a put, a lease, a commit, a route), never one record.
+Facts name topics, partitions, offsets, codes and counts; they have no room for a key, a payload or a secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from domain.records import TopicPartition
+
+
+@dataclass(frozen=True, slots=True)
+class RecordsSettled:
+    """A put landed records of a route; `took` is from sending to the answer, in ns."""
+
+    route: str
+    records: int
+    payload_bytes: int
+    took: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecordsFailed:
+    """A put left records un-settled; all of them will be sent again. `code` is the service's or ours."""
+
+    route: str
+    code: str
+    records: int
+    ambiguous: bool
+    """True: they may have landed all the same, so the next send can make duplicates."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordsPoisoned:
+    """Records that can never land were met; `policy` says what became of them (block, drop)."""
+
+    route: str
+    partition: TopicPartition
+    offset: int
+    code: str
+    policy: str
+
+
+@dataclass(frozen=True, slots=True)
+class RouteBlocked:
+    """A route stopped sending; it is probed and goes on by itself once the cause is cured."""
+
+    route: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class RouteOpened:
+    """A route may send: at the start, or again after it was blocked for `after` ns."""
+
+    route: str
+    after: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFactsAssumed:
+    """The stream could not be described though puts may work: the default record limit is assumed."""
+
+    route: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseRenewed:
+    """A lease was issued; `life` and `request_took` in ns, life None for credentials that do not end."""
+
+    role: str
+    serial: int
+    life: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseRenewalFailed:
+    """A role gave no lease; the next try comes after `retry_in` ns, `left` ns remain of the old one (None: none)."""
+
+    role: str
+    code: str
+    message: str
+    retry_in: int
+    left: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseRejected:
+    """The service refused a lease before its end; what it signed is sent again under the next one."""
+
+    role: str
+    serial: int
+    code: str
+    age: int
+    """How long the lease had lived, in ns."""
+
+
+@dataclass(frozen=True, slots=True)
+class OffsetsCommitted:
+    """Kafka stored offsets for this many partitions."""
+
+    partitions: int
+
+
+@dataclass(frozen=True, slots=True)
+class CommitFailed:
+    """Kafka did not store offsets; they go with the next commit."""
+
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionsOwned:
+    """The set of owned partitions changed; `change` is assigned, revoked or lost."""
+
+    change: str
+    partitions: frozenset[TopicPartition]
+    positions: Mapping[TopicPartition, int]
+    """The offsets from which assigned partitions are read, or to which revoked ones were committed."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordsWillRepeat:
+    """A drain ended with holes: this many records have landed above the committed offset and will land again."""
+
+    partition: TopicPartition
+    records: int
+
+
+@dataclass(frozen=True, slots=True)
+class GapSeen:
+    """Records between two offsets left the log before they were read; `policy` says what follows."""
+
+    partition: TopicPartition
+    expected: int
+    log_start: int
+    policy: str
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionStuck:
+    """A partition reached `ahead_records` above a record that does not settle; it waits (`stuck`) or goes on."""
+
+    partition: TopicPartition
+    watermark: int
+    stuck: bool
+
+
+Fact = (
+    RecordsSettled
+    | RecordsFailed
+    | RecordsPoisoned
+    | RouteBlocked
+    | RouteOpened
+    | StreamFactsAssumed
+    | LeaseRenewed
+    | LeaseRenewalFailed
+    | LeaseRejected
+    | OffsetsCommitted
+    | CommitFailed
+    | PartitionsOwned
+    | RecordsWillRepeat
+    | GapSeen
+    | PartitionStuck
+)

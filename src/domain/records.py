@@ -1,0 +1,66 @@
+"""What is carried: runs of Kafka records as columns, never one object a record.
+
+A chunk is the atom of the whole service.
+It is born in the source adapter, complete and immutable, and what is per record in it is only reached by C loops
+(`map`, `zip`, slices) on the hot path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+
+class TopicPartition(NamedTuple):
+    """One partition of one Kafka topic: the unit of ownership and of commit."""
+
+    topic: str
+    partition: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}[{self.partition}]"
+
+
+class Original(Protocol):
+    """The rest of a record, read only where a route asks for it (envelopes, header keys, dead letters).
+
+    confluent-kafka's `Message` is one as it stands.
+    """
+
+    def headers(self) -> list[tuple[str, bytes | None]] | None:
+        """Give the record's headers, or None when it has none."""
+        ...
+
+    def timestamp(self) -> tuple[int, int]:
+        """Give (type of timestamp, milliseconds since the epoch); type 0 means that there is none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chunk:
+    """One fetched run of records of one partition, as columns of equal length.
+
+    `offsets` ascends, with holes where the log was compacted or holds transaction markers.
+    A key or a value of None is Kafka's null; a null value is a tombstone.
+    """
+
+    partition: TopicPartition
+    offsets: Sequence[int]
+    keys: Sequence[bytes | None]
+    values: Sequence[bytes | None]
+    timestamp_ms: int = -1
+    """Kafka timestamp of the first record, in ms since the epoch; -1 where it has none."""
+    originals: Sequence[Original] = ()
+    """The whole records, filled only for topics whose route needs more than key and value; else empty."""
+
+    @property
+    def end(self) -> int:
+        """The offset that a commit of the whole chunk writes: one above its last record."""
+        return self.offsets[-1] + 1
+
+    def __len__(self) -> int:
+        return len(self.offsets)
+
+    def __repr__(self) -> str:
+        return f"Chunk({self.partition} {self.offsets[0]}..{self.offsets[-1]}, {len(self)} records)"

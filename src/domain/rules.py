@@ -1,0 +1,121 @@
+"""What the operator decided, as values: the domain's own view of the configuration, already checked and resolved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from domain.limits import NS_PER_SECOND, PUT_BYTES_MAX, PUT_RECORDS_MAX
+
+
+class Ordering(Enum):
+    """What order a route keeps."""
+
+    KEY = "key"
+    NONE = "none"
+
+
+class NullKey(Enum):
+    """What a record without a Kafka key (or without the chosen field) gets as its partition key."""
+
+    RANDOM = "random"
+    PARTITION = "partition"
+    REJECT = "reject"
+
+
+class NullValue(Enum):
+    """What a tombstone becomes."""
+
+    EMPTY = "empty"
+    REJECT = "reject"
+
+
+class KeyEncoding(Enum):
+    """How the bytes of a Kafka key become the characters of a partition key."""
+
+    UTF8 = "utf8"
+    BASE64 = "base64"
+    HEX = "hex"
+
+
+class OnPoison(Enum):
+    """What happens to a record that can never land."""
+
+    BLOCK = "block"
+    DROP = "drop"
+
+
+class OnGap(Enum):
+    """What happens when records left the log before they were read."""
+
+    BLOCK = "block"
+    CONTINUE = "continue"
+
+
+class RotationPolicy(Enum):
+    """When a lease is renewed; every policy also renews after a rejection, except NEVER."""
+
+    BEFORE_EXPIRY = "before_expiry"
+    INTERVAL = "interval"
+    ON_DEMAND = "on_demand"
+    NEVER = "never"
+
+
+@dataclass(frozen=True, slots=True)
+class RoleRules:
+    """How the leases of one role are kept. Durations in ns."""
+
+    name: str
+    policy: RotationPolicy = RotationPolicy.BEFORE_EXPIRY
+    margin: int = 600 * NS_PER_SECOND
+    interval: int = 1800 * NS_PER_SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class RouteRules:
+    """One route: its topics, its role, and how its records become Kinesis records."""
+
+    name: str
+    topics: frozenset[str]
+    role: str
+    partition_key: str = "kafka_key"
+    null_key: NullKey = NullKey.RANDOM
+    null_value: NullValue = NullValue.EMPTY
+    key_encoding: KeyEncoding = KeyEncoding.UTF8
+    ordering: Ordering = Ordering.KEY
+    envelope: bool = False
+    on_poison: OnPoison = OnPoison.BLOCK
+
+    @property
+    def needs_originals(self) -> bool:
+        """Whether key and value are not enough, so that the source must hand over whole records."""
+        return self.envelope or self.partition_key.startswith("header:")
+
+
+@dataclass(frozen=True, slots=True)
+class LimitRules:
+    """The limits of one process. Durations in ns."""
+
+    held_bytes: int = 64 * 1024 * 1024
+    ahead_records: int = 50_000
+    requests_in_flight: int = 16
+    request_timeout: int = 10 * NS_PER_SECOND
+    request_records: int = PUT_RECORDS_MAX
+    request_bytes: int = PUT_BYTES_MAX
+    commit_every: int = NS_PER_SECOND
+    drain: int = 25 * NS_PER_SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The whole of what the forwarder is told at birth."""
+
+    routes: tuple[RouteRules, ...]
+    roles: tuple[RoleRules, ...]
+    limits: LimitRules = field(default_factory=LimitRules)
+    on_gap: OnGap = OnGap.BLOCK
+
+    def route_of(self) -> Mapping[str, RouteRules]:
+        """Map each topic to its route."""
+        return {topic: route for route in self.routes for topic in route.topics}
