@@ -1,0 +1,66 @@
+"""What all container tests share: whether an engine answers, and one real broker for each test process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# Read by testcontainers when it is imported: what starts here is stopped here, without a reaper image.
+os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")
+
+import docker
+from docker.errors import DockerException
+
+from tests.containers.kafka_broker import KafkaBroker, running_broker
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test of this folder, so that `-m "not containers"` leaves them out."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.containers)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def container_engine() -> None:
+    """Skip where no engine answers, with the reason in one line; fail instead when DOKA_CONTAINERS=required."""
+    trouble = _trouble_with_the_engine()
+    if trouble is None:
+        return
+    reason = f"no container engine answers: {trouble}"
+    if os.environ.get("DOKA_CONTAINERS") == "required":
+        pytest.fail(f"{reason} (and DOKA_CONTAINERS=required)", pytrace=False)
+    pytest.skip(reason)
+
+
+def _trouble_with_the_engine() -> str | None:
+    try:
+        client = docker.from_env()
+    except DockerException as error:
+        return " ".join(str(error).split())[:160]
+    try:
+        client.ping()
+    except DockerException as error:
+        return " ".join(str(error).split())[:160]
+    finally:
+        client.close()
+    return None
+
+
+@pytest.fixture(scope="session")
+def kafka_broker(container_engine: None) -> Iterator[KafkaBroker]:
+    """Give a real broker that this process's tests share; a test takes topics and groups of its own in it."""
+    with running_broker() as broker:
+        yield broker
+
+
+@pytest.fixture
+def own_kafka_broker(container_engine: None) -> Iterator[KafkaBroker]:
+    """Give a broker to this test alone, which may pause or stop it."""
+    with running_broker() as broker:
+        yield broker

@@ -1,0 +1,120 @@
+"""A real KRaft broker in a container, on a port of this host that is known before it starts."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+from docker.errors import APIError
+from testcontainers.core.container import DockerContainer
+
+from tests.waiting import eventually
+
+IMAGE = "apache/kafka:4.1.1"
+READY_SECONDS = 90.0  # a JVM on two cores that other containers use as well
+TRIES = 3  # the free port may be taken by somebody else between being found and being bound
+
+
+@dataclass(frozen=True)
+class KafkaBroker:
+    """One running broker; `container` is there for tests that pause or stop it."""
+
+    bootstrap_servers: str
+    container: DockerContainer
+
+    def create_topic(self, partitions: int = 1, *, name: str = "", config: Mapping[str, str] | None = None) -> str:
+        """Create a topic (under a fresh name, unless one is given), wait until it is there, and give its name."""
+        name = name or f"topic-{uuid.uuid4().hex[:12]}"
+        admin = AdminClient({"bootstrap.servers": self.bootstrap_servers})
+        new = NewTopic(name, num_partitions=partitions, replication_factor=1, config=dict(config or {}))
+        admin.create_topics([new], operation_timeout=30)[name].result(timeout=30)
+
+        def led() -> bool:
+            topic = admin.list_topics(timeout=10).topics.get(name)
+            return topic is not None and partitions == len([p for p in topic.partitions.values() if p.leader >= 0])
+
+        eventually(led, within=30, what=f"a leader for each partition of {name}", every=0.05)
+        return name
+
+    def pause(self) -> None:
+        """Freeze the broker: connections stay up and nothing answers."""
+        self.container.get_wrapped_container().pause()
+
+    def unpause(self) -> None:
+        """Let a frozen broker go on."""
+        self.container.get_wrapped_container().unpause()
+
+
+@contextlib.contextmanager
+def running_broker(**overrides: str) -> Iterator[KafkaBroker]:
+    """Run a broker until the block ends; `overrides` are further or other KAFKA_* variables."""
+    container, port = _started(overrides)
+    try:
+        bootstrap_servers = f"127.0.0.1:{port}"
+        eventually(lambda: _answers(bootstrap_servers), within=READY_SECONDS, what="an answer of the broker", every=0.2)
+        yield KafkaBroker(bootstrap_servers, container)
+    finally:
+        container.stop()
+
+
+def _started(overrides: Mapping[str, str]) -> tuple[DockerContainer, int]:
+    for attempt in range(1, TRIES + 1):
+        port = _free_port()
+        container = DockerContainer(IMAGE, env=_settings(port) | dict(overrides)).with_bind_ports(9092, port)
+        try:
+            container.start()
+        except APIError:
+            container.stop()
+            if attempt == TRIES:
+                raise
+        else:
+            return container, port
+    raise AssertionError("not reached: the last try either returns or raises")
+
+
+def _settings(port: int) -> dict[str, str]:
+    """Give the full set: the image's defaults hold only while no KAFKA_* variable is given."""
+    return {
+        "KAFKA_NODE_ID": "1",
+        "KAFKA_PROCESS_ROLES": "broker,controller",
+        "KAFKA_CONTROLLER_QUORUM_VOTERS": "1@localhost:9093",
+        "KAFKA_CONTROLLER_LISTENER_NAMES": "CONTROLLER",
+        "KAFKA_LISTENERS": "PLAINTEXT://:9092,CONTROLLER://:9093",
+        "KAFKA_ADVERTISED_LISTENERS": f"PLAINTEXT://127.0.0.1:{port}",
+        "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+        "KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR": "1",
+        "KAFKA_OFFSETS_TOPIC_NUM_PARTITIONS": "1",
+        "KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR": "1",
+        "KAFKA_TRANSACTION_STATE_LOG_MIN_ISR": "1",
+        "KAFKA_TRANSACTION_STATE_LOG_NUM_PARTITIONS": "1",
+        "KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS": "0",
+        "KAFKA_GROUP_MIN_SESSION_TIMEOUT_MS": "1000",
+        "KAFKA_AUTO_CREATE_TOPICS_ENABLE": "false",
+        "KAFKA_LOG_RETENTION_CHECK_INTERVAL_MS": "1000",
+        "KAFKA_LOG_CLEANER_BACKOFF_MS": "500",
+        "KAFKA_HEAP_OPTS": "-Xms256m -Xmx512m",
+    }
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _answers(bootstrap_servers: str) -> bool:
+    # A new client each time: one that met a closed port backs off for longer than a broker takes to start.
+    try:
+        return (
+            len(AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0}).list_topics(timeout=2).brokers)
+            > 0
+        )
+    except KafkaException:
+        return False
