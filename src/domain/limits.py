@@ -27,6 +27,7 @@ FETCH_RECORDS_MAX = 5_000  # one event; beyond it the columns outgrow the CPU's 
 RECORD_OVERHEAD_BYTES = 250  # what CPython adds to a held record: two bytes objects, an int, five list slots
 BACKOFF_FIRST_NS = 100 * NS_PER_MS
 BACKOFF_LAST_NS = 60 * NS_PER_SECOND
+RETRY_BACKOFF_LAST_NS = 10 * NS_PER_SECOND
 THROTTLE_BACKOFF_LAST_NS = 5 * NS_PER_SECOND
 COMMIT_GIVEN_UP_NS = 60 * NS_PER_SECOND  # librdkafka answers an OffsetCommit within socket.timeout.ms (60 s)
 PARTIAL_PUT_WAIT_NS = 5 * NS_PER_MS  # how long a request that is not full waits while others are in flight

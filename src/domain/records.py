@@ -8,7 +8,7 @@ It is born in the source adapter, complete and immutable, and what is per record
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 
@@ -53,11 +53,28 @@ class Chunk:
     """Kafka timestamp of the first record, in ms since the epoch; -1 where it has none."""
     originals: Sequence[Original] = ()
     """The whole records, filled only for topics whose route needs more than key and value; else empty."""
+    payload_bytes: int = field(init=False)
+    """Bytes of all keys and values."""
+
+    def __post_init__(self) -> None:
+        payload = sum(map(len, filter(None, self.keys))) + sum(map(len, filter(None, self.values)))
+        object.__setattr__(self, "payload_bytes", payload)
 
     @property
     def end(self) -> int:
         """The offset that a commit of the whole chunk writes: one above its last record."""
         return self.offsets[-1] + 1
+
+    def part(self, first: int, last: int) -> Chunk:
+        """Give the records from place `first` up to, not including, `last`."""
+        return Chunk(
+            self.partition,
+            self.offsets[first:last],
+            self.keys[first:last],
+            self.values[first:last],
+            self.timestamp_ms,
+            self.originals[first:last],
+        )
 
     def __len__(self) -> int:
         return len(self.offsets)

@@ -1,0 +1,482 @@
+"""The machine: `handle(event, now)` takes what has happened, `decide(now)` gives what shall be done.
+
+Theory of operation. First all events that have arrived are fed, then one decision is taken: full batches come from that.
+A record goes
+
+    RecordsFetched -> ledger + lane -> outbox -> SendPut -> PutAnswered -> settled -> watermark -> CommitOffsets
+
+and every failure on the way puts it back into the outbox; nothing here ever lets go of a record that is not settled,
+but for partitions that belong to somebody else.
+
+Ownership: assign makes a `Partition`, revoke drains it and commits it, lost forgets it.
+A drain settles what was sent and sends nothing above it; its end is the caller's, who has the clock and the deadline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import assert_never
+
+from domain.backoff import Jitter
+from domain.budget import Budget
+from domain.commands import (
+    Command,
+    CommitOffsets,
+    DescribeStream,
+    Halt,
+    PausePartitions,
+    RequestLease,
+    ResumePartitions,
+    SeekPartition,
+    SendPut,
+)
+from domain.errors import invariant
+from domain.events import (
+    CommitAnswered,
+    Event,
+    GapFound,
+    LeaseIssued,
+    LeaseRefused,
+    PartitionEnded,
+    PartitionsAssigned,
+    PartitionsLost,
+    PartitionsRevoked,
+    PutAmbiguous,
+    PutAnswered,
+    PutRefused,
+    PutUnsent,
+    RecordsFetched,
+    RevokeStarted,
+    SourceFailed,
+    StopRequested,
+    StreamDescribed,
+    StreamRefused,
+    TopicsMissing,
+)
+from domain.facts import (
+    CommitFailed,
+    Fact,
+    GapSeen,
+    OffsetsCommitted,
+    PartitionsOwned,
+    PartitionStuck,
+    RecordsWillRepeat,
+    RouteBlocked,
+    RouteOpened,
+)
+from domain.lease_keeper import LeaseKeeper
+from domain.limits import COMMIT_GIVEN_UP_NS, STALL_BEFORE_PAUSE_NS
+from domain.partition import Partition
+from domain.records import Chunk, TopicPartition
+from domain.route import Route, held_size
+from domain.rules import OnGap, Rules
+from domain.status import Status
+
+
+class Forwarder:
+    """Never commits above an un-settled record, never sends for a partition that is not owned."""
+
+    def __init__(self, rules: Rules, jitter: Jitter) -> None:
+        """Build the machine for these rules; `jitter` gives numbers in [0, 1)."""
+        limits = rules.limits
+        self._rules = rules
+        self._budget = Budget(limits.held_bytes)
+        self._routes = {r.name: Route(r, limits, self._budget, jitter) for r in rules.routes}
+        self._route_of = {topic: self._routes[rule.name] for topic, rule in rules.route_of().items()}
+        self._keepers = {r.name: LeaseKeeper(r, limits.request_timeout, jitter) for r in rules.roles}
+        self._partitions: dict[TopicPartition, Partition] = {}
+        self._commands: list[Command] = []
+        self._moved: set[Partition] = set()
+        self._puts = self._commits = 0
+        self._flying = 0
+        self._route_of_put: dict[int, Route] = {}
+        self._commit_in_flight: CommitOffsets | None = None
+        self._committed_at = 0
+        self._steer_at = 0
+        self._steered = False
+        self._unpaused = 0
+        self._missing: frozenset[str] = frozenset()
+        self._stopping = False
+        self._halted: str | None = None
+
+    # --- what has happened ---------------------------------------------------------------------------------------
+
+    def handle(self, event: Event, now: int) -> None:
+        """Take one event. Raises InvariantError when it cannot be; nothing may be committed after that."""
+        match event:
+            case RecordsFetched(chunk):
+                self._fetched(chunk, now)
+            case PutAnswered(put):
+                route = self._landed_at(put)
+                facts, moved = route.answered(event, now)
+                self._moved.update(moved)
+                for partition in moved:
+                    self._admit_backlog(partition, now)
+                self._after_put(route, facts, now)
+            case PutRefused(put):
+                route = self._landed_at(put)
+                self._after_put(route, route.refused(event, now), now)
+            case PutAmbiguous(put) | PutUnsent(put):
+                route = self._landed_at(put)
+                self._after_put(route, route.unknown(event, now), now)
+            case PartitionEnded(tp, offset):
+                self._ended(tp, offset, now)
+            case CommitAnswered():
+                self._commit_answered(event)
+            case LeaseIssued(lease):
+                self._tell(self._keepers[lease.role].issued(event, now))
+                self._role_is_back(lease.role, now)
+            case LeaseRefused(role):
+                self._tell(self._keepers[role].refused(event, now))
+            case StreamDescribed(route=name):
+                self._tell(*self._routes[name].described(event, now))
+            case StreamRefused(route=name):
+                route = self._routes[name]
+                self._after_put(route, route.undescribed(event, now), now)
+            case PartitionsAssigned(positions):
+                self._assigned(positions)
+            case RevokeStarted(partitions):
+                self._begin_drain(self._owned(partitions))
+            case PartitionsRevoked(partitions):
+                self._revoked(self._owned(partitions))
+            case PartitionsLost(partitions):
+                self._forget(self._owned(partitions), "lost")
+            case GapFound():
+                self._gap_found(event)
+            case TopicsMissing(topics):
+                self._missing = topics
+            case SourceFailed(reason):
+                self._halt(reason)
+            case StopRequested():
+                self._stopping = True
+                self._begin_drain(list(self._partitions.values()))
+            case _:
+                assert_never(event)
+
+    def _fetched(self, chunk: Chunk, now: int) -> None:
+        partition = self._partitions.get(chunk.partition)
+        invariant(partition is not None, f"records of {chunk.partition} came, which is not owned")
+        assert partition is not None
+        if partition.draining:
+            return  # never sent, never committed: it is read again by whoever owns the partition next
+        invariant(
+            chunk.offsets[0] >= partition.expected,
+            f"{chunk!r} begins below {partition.expected}, the next offset that is expected",
+        )
+        partition.expected = chunk.end
+        self._budget.take(partition, held_size(chunk), len(chunk))
+        partition.backlog.append(chunk)
+        self._admit_backlog(partition, now)
+
+    def _ended(self, tp: TopicPartition, offset: int, now: int) -> None:
+        partition = self._partitions.get(tp)
+        if partition is not None and not partition.draining:
+            partition.expected = max(partition.expected, offset)
+            partition.backlog.append(offset)
+            self._admit_backlog(partition, now)
+            self._moved.add(partition)
+
+    def _admit_backlog(self, partition: Partition, now: int) -> None:
+        """Take what was fetched into lanes, in order, as far as `ahead_records` allows."""
+        backlog, ledger, route = partition.backlog, partition.ledger, partition.route
+        while backlog and route.knows_limits:
+            item = backlog[0]
+            if isinstance(item, int):
+                ledger.complete_to(item)
+                backlog.popleft()
+                continue
+            room = self._rules.limits.ahead_records - ledger.above_watermark
+            if room <= 0:
+                return
+            backlog.popleft()
+            if room < len(item):
+                backlog.appendleft(item.part(room, len(item)))
+                item = item.part(0, room)
+            route.admit(partition, item, now)
+            self._tell(*route.take_poison())
+
+    def _after_put(self, route: Route, facts: list[Fact], now: int) -> None:
+        self._tell(*facts, *route.take_poison())
+        keeper = self._keepers[route.rules.role]
+        if route.lease_to_reject is not None:
+            (serial, code), route.lease_to_reject = route.lease_to_reject, None
+            rejected = keeper.rejected(serial, code, now)
+            if rejected is not None:
+                self._tell(rejected)
+        elif route.landed_with is not None:
+            keeper.landed(route.landed_with)
+
+    def _landed_at(self, put: int) -> Route:
+        route = self._route_of_put.pop(put, None)
+        invariant(route is not None, f"put {put} was answered twice, or never sent")
+        assert route is not None
+        self._flying -= 1
+        return route
+
+    def _role_is_back(self, role: str, now: int) -> None:
+        for route in self._routes.values():
+            if route.rules.role == role and (route.reason or "").partition(":")[0] in _LEASE_REASONS:
+                self._tell(*route.lease_is_back(now))
+
+    # --- ownership -----------------------------------------------------------------------------------------------
+
+    def _owned(self, partitions: frozenset[TopicPartition]) -> list[Partition]:
+        return [self._partitions[tp] for tp in sorted(partitions) if tp in self._partitions]
+
+    def _assigned(self, positions: Mapping[TopicPartition, int]) -> None:
+        for tp, start in positions.items():
+            invariant(tp not in self._partitions, f"{tp} was assigned twice")
+            partition = Partition(tp, start, self._route_of[tp.topic])
+            partition.draining = self._stopping
+            self._partitions[tp] = partition
+        self._steer_at = 0
+        if positions:
+            self._tell(PartitionsOwned("assigned", frozenset(positions), dict(positions)))
+
+    def _begin_drain(self, partitions: list[Partition]) -> None:
+        for partition in partitions:
+            if not partition.draining:
+                partition.route.outbox.forget_unsent(partition)
+                self._budget.held -= partition.begin_drain()
+                self._moved.add(partition)
+
+    def _revoked(self, partitions: list[Partition]) -> None:
+        self._begin_drain(partitions)
+        offsets = {p.tp: p.ledger.watermark for p in partitions if p.ledger.watermark > p.committed}
+        if offsets and self._halted is None:
+            self._commands.append(self._new_commit(offsets))
+        for partition in partitions:
+            if partition.ledger.ahead:
+                self._tell(RecordsWillRepeat(partition.tp, partition.ledger.ahead))
+        self._forget(partitions, "revoked")
+
+    def _forget(self, partitions: list[Partition], change: str) -> None:
+        for partition in partitions:
+            partition.gone = True
+            partition.route.outbox.forget_unsent(partition)
+            self._budget.held -= partition.held_bytes
+            self._moved.discard(partition)
+            del self._partitions[partition.tp]
+        self._steer_at = 0
+        if partitions:
+            committed = {p.tp: p.ledger.watermark for p in partitions if change == "revoked"}
+            self._tell(PartitionsOwned(change, frozenset(p.tp for p in partitions), committed))
+
+    def drained(self, partitions: frozenset[TopicPartition] | None = None) -> bool:
+        """Say whether nothing that was sent of these partitions (all, by default) is still open.
+
+        A blocked route is not waited for beyond its requests in flight.
+        """
+        of = self._partitions.values() if partitions is None else self._owned(partitions)
+        return all(p.drained or (p.route.blocked is not None and not p.route.outbox.flights) for p in of)
+
+    @property
+    def committed(self) -> bool:
+        """Whether Kafka is known to hold every watermark."""
+        return all(p.ledger.watermark <= p.committed for p in self._partitions.values())
+
+    def holes(self) -> int:
+        """Count the records that landed above what can be committed: they will land again."""
+        return sum(p.ledger.ahead for p in self._partitions.values())
+
+    def _gap_found(self, event: GapFound) -> None:
+        partition = self._partitions.get(event.partition)
+        if partition is None or partition.gap is not None:
+            return
+        policy = self._rules.on_gap
+        self._tell(GapSeen(event.partition, event.expected, event.log_start, policy.value))
+        if policy is OnGap.BLOCK:
+            partition.gap = (
+                f"offsets {event.expected}..{event.log_start} left the log before they were read; "
+                "set kafka.on_gap: continue to step over them"
+            )
+            self._steer_at = 0
+            return
+        if event.log_start >= partition.expected:
+            partition.expected = event.log_start
+            partition.ledger.complete_to(event.log_start)
+            self._moved.add(partition)
+        else:  # the topic is another one under the same name: its offsets begin anew, and so does the ledger
+            self._forget([partition], "lost")
+            self._assigned({event.partition: event.log_start})
+        self._commands.append(SeekPartition(event.partition, event.log_start))
+
+    # --- what shall be done --------------------------------------------------------------------------------------
+
+    def decide(self, now: int) -> list[Command]:
+        """Give everything that shall be done now, in the order in which it shall be done."""
+        if self._halted is None:
+            self._tend_leases(now)
+            self._send(now)
+            self._commit(now)
+            self._steer(now)
+        commands, self._commands = self._commands, []
+        return commands
+
+    def _tend_leases(self, now: int) -> None:
+        for keeper in self._keepers.values():
+            role = keeper.rules.name
+            routes = [route for route in self._routes.values() if route.rules.role == role]
+            needed = any(not route.outbox.empty or route.blocked for route in routes)
+            if keeper.wants_lease(now, needed=needed):
+                self._commands.append(RequestLease(role))
+            trouble = keeper.trouble(now)
+            if trouble is not None:
+                for route in routes:
+                    if route.reason != trouble[0]:
+                        self._tell(*route.block(*trouble, now))
+
+    def _send(self, now: int) -> None:
+        for route in self._routes.values():
+            signing = self._keepers[route.rules.role].for_signing(now)
+            if signing is None:
+                continue
+            lease, timeout = signing
+            if not self._stopping and route.wants_description(now):
+                self._commands.append(DescribeStream(route.rules.name, lease))
+            while self._may_fly(route) and route.wants_to_send(now):
+                self._puts += 1
+                flight = route.outbox.pack(self._puts, lease.serial, now)
+                if flight is None:
+                    break
+                self._flying += 1
+                self._route_of_put[flight.put] = route
+                self._commands.append(
+                    SendPut(flight.put, route.rules.name, lease, flight.keys, flight.values, timeout, route.stream_arn)
+                )
+
+    def _may_fly(self, route: Route) -> bool:
+        """Keep one request in reserve for each route; the others are for whoever has work."""
+        flights = len(route.outbox.flights)
+        if not flights:
+            return True
+        idle = sum(not other.outbox.flights for other in self._routes.values())
+        return self._flying + idle < self._rules.limits.requests_in_flight
+
+    def _commit(self, now: int) -> None:
+        if not self._moved and self._commit_in_flight is None:
+            return
+        if self._commit_in_flight is not None:
+            if now - self._committed_at < COMMIT_GIVEN_UP_NS:
+                return
+            self._commit_in_flight = None
+        due = self._stopping or now - self._committed_at >= self._rules.limits.commit_every
+        if not due:
+            return
+        moved, self._moved = self._moved, set()
+        offsets = {p.tp: p.ledger.watermark for p in moved if not p.gone and p.ledger.watermark > p.committed}
+        if offsets:
+            self._commit_in_flight = self._new_commit(dict(sorted(offsets.items())))
+            self._committed_at = now
+            self._commands.append(self._commit_in_flight)
+
+    def _new_commit(self, offsets: Mapping[TopicPartition, int]) -> CommitOffsets:
+        self._commits += 1
+        return CommitOffsets(self._commits, offsets)
+
+    def _commit_answered(self, event: CommitAnswered) -> None:
+        commit = self._commit_in_flight
+        if commit is None or commit.commit != event.commit:
+            return  # the last one of a revoked partition, or one that was given up
+        self._commit_in_flight = None
+        partitions = [self._partitions[tp] for tp in commit.offsets if tp in self._partitions]
+        if event.error is not None:
+            self._moved.update(partitions)
+            self._tell(CommitFailed(event.error))
+            return
+        for partition in partitions:
+            partition.committed = max(partition.committed, commit.offsets[partition.tp])
+        self._tell(OffsetsCommitted(len(commit.offsets)))
+
+    # --- how much is fetched -------------------------------------------------------------------------------------
+
+    def room(self) -> int:
+        """Give how many records may be fetched now; 0 while nothing may be."""
+        if self._stopping or self._halted is not None:
+            return 0
+        return self._budget.room(self._unpaused, len(self._partitions))
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests are in flight."""
+        return self._flying
+
+    @property
+    def all_paused(self) -> bool:
+        """Whether no partition delivers records."""
+        return not self._unpaused
+
+    def _steer(self, now: int) -> None:
+        """Pause and resume partitions: blocked routes, gaps, `ahead_records`, and those who hold too much."""
+        if not self._budget.tick(now) and now < self._steer_at:
+            return
+        self._steer_at = now + STALL_BEFORE_PAUSE_NS // 5
+        partitions = self._partitions.values()
+        hogs = self._budget.hogs(partitions, len(self._partitions))
+        pause: list[TopicPartition] = []
+        resume: list[TopicPartition] = []
+        for partition in partitions:
+            wanted = self._must_wait(partition, now) or partition in hogs
+            if wanted != partition.paused:
+                partition.paused = wanted
+                (pause if wanted else resume).append(partition.tp)
+        self._unpaused = sum(not p.paused for p in partitions)
+        if pause:
+            self._commands.append(PausePartitions(frozenset(pause)))
+        if resume:
+            self._commands.append(ResumePartitions(frozenset(resume)))
+
+    def _must_wait(self, partition: Partition, now: int) -> bool:
+        self._admit_backlog(partition, now)
+        limit = self._rules.limits.ahead_records
+        ledger = partition.ledger
+        if partition.backlog:
+            if partition.stuck_since is None:
+                partition.stuck_since = now
+        elif ledger.above_watermark < limit // 2 + 1:
+            partition.stuck_since = None
+            if partition.stuck_told:
+                partition.stuck_told = False
+                self._tell(PartitionStuck(partition.tp, ledger.watermark, stuck=False))
+        stuck = partition.stuck_since is not None and now - partition.stuck_since >= STALL_BEFORE_PAUSE_NS
+        if stuck and not partition.stuck_told:
+            partition.stuck_told = True
+            self._tell(PartitionStuck(partition.tp, ledger.watermark, stuck=True))
+        return stuck or partition.draining or partition.gap is not None or partition.route.blocked is not None
+
+    # --- besides -------------------------------------------------------------------------------------------------
+
+    def next_wake(self, now: int) -> int | None:
+        """Give the next moment after `now` at which time alone lets something be decided."""
+        moments = [keeper.next_change(now) for keeper in self._keepers.values()]
+        moments += [route.next_wake() for route in self._routes.values()]
+        if self._moved and self._commit_in_flight is None:
+            moments.append(self._committed_at + self._rules.limits.commit_every)
+        return min((m for m in moments if m is not None and m > now), default=None)
+
+    def status(self, now: int) -> Status:
+        """Give the whole state in figures; walks over every owned partition, so about once a second."""
+        return Status(
+            at=now,
+            held_bytes=self._budget.held,
+            held_bytes_max=self._budget.max,
+            partitions={tp: p.status(now, blocked=p.route.blocked is not None) for tp, p in self._partitions.items()},
+            leases={name: keeper.status(now) for name, keeper in self._keepers.items()},
+            routes={name: route.status() for name, route in self._routes.items()},
+            draining=self._stopping,
+            missing_topics=self._missing,
+            halted=self._halted,
+        )
+
+    def _halt(self, reason: str) -> None:
+        if self._halted is None:
+            self._halted = reason
+            self._commands.append(Halt(reason))
+
+    def _tell(self, *facts: Fact) -> None:
+        self._commands += facts
+        if any(isinstance(fact, RouteBlocked | RouteOpened) for fact in facts):
+            self._steer_at = 0
+
+
+_LEASE_REASONS = frozenset({"clock_skew", "lease_refused", "lease_ended", "lease_rejected"})

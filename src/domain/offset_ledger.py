@@ -1,0 +1,174 @@
+"""Which offset may be committed: one ledger for each owned partition.
+
+Theory of operation. A partition's records are held as a queue of chunks in offset order.
+Each chunk knows how many of its records are not settled yet (`open`); settling is a subtraction, never a search.
+The watermark is the offset below which everything is settled: it passes a chunk when that chunk and all before it have
+none open, and it is the only thing that is ever committed.
+
+    settled        settled, but not below the watermark ("ahead")
+    v              v
+    |==========|===|..=====..|=====|......|
+               ^ watermark         ^ a crash here repeats `ahead` records, and loses none
+
+Offsets may have holes (compaction, transaction markers): a chunk ends one above its last record, and whatever lies
+between two chunks never was a record.
+The end of the log completes the partition up to there in the same way, as a chunk without records; without that an
+idle transactional topic would show lag for ever.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from domain.errors import invariant
+
+if TYPE_CHECKING:
+    from domain.partition import Partition
+
+
+class HeldChunk:
+    """A chunk on its way: its columns as they will be sent, and how many of its records are not settled.
+
+    Once nothing of it is open it lets go of keys and values; only its end remains until the watermark has passed it.
+    """
+
+    __slots__ = (
+        "arrived",
+        "count",
+        "end",
+        "held_bytes",
+        "keys",
+        "offsets",
+        "open",
+        "owner",
+        "poison",
+        "timestamp_ms",
+        "values",
+    )
+
+    def __init__(
+        self,
+        owner: Partition,
+        offsets: Sequence[int],
+        keys: Sequence[str],
+        values: Sequence[bytes],
+        *,
+        arrived: int,
+        timestamp_ms: int,
+        held_bytes: int,
+        poison: dict[int, str] | None = None,
+    ) -> None:
+        self.owner = owner
+        self.offsets = offsets
+        self.keys = keys
+        self.values = values
+        self.count = self.open = len(offsets)
+        self.end = offsets[-1] + 1
+        self.arrived = arrived
+        self.timestamp_ms = timestamp_ms
+        self.held_bytes = held_bytes
+        self.poison = poison
+
+    def __repr__(self) -> str:
+        return f"HeldChunk({self.owner.tp} ..{self.end}, {self.open} of {self.count} open)"
+
+
+class OffsetLedger:
+    """The watermark of one partition: monotone, and never above a record that is not settled."""
+
+    __slots__ = ("_ahead", "_chunks", "_open", "_tail", "watermark")
+
+    def __init__(self, start: int) -> None:
+        self.watermark = start
+        self._chunks: deque[HeldChunk] = deque()
+        self._tail: int | None = None  # an end of the log above the last chunk, complete once that chunk is
+        self._open = 0
+        self._ahead = 0
+
+    @property
+    def open(self) -> int:
+        """Records that are held and not settled."""
+        return self._open
+
+    @property
+    def ahead(self) -> int:
+        """Records that are settled above the watermark: what a crash now would repeat."""
+        return self._ahead
+
+    @property
+    def above_watermark(self) -> int:
+        """Records above the watermark, settled or not."""
+        return self._open + self._ahead
+
+    @property
+    def oldest(self) -> HeldChunk | None:
+        """The chunk at which the watermark waits."""
+        return self._chunks[0] if self._chunks else None
+
+    def append(self, chunk: HeldChunk) -> None:
+        """Take the next chunk of the partition; its first offset is at or above the end of the one before."""
+        last = self._chunks[-1].end if self._chunks else self.watermark
+        invariant(chunk.offsets[0] >= last, f"{chunk!r} begins below {last}, the end of what is held")
+        self._chunks.append(chunk)
+        self._open += chunk.count
+        self._tail = None
+
+    def complete_to(self, offset: int) -> None:
+        """Note that nothing more lies below `offset` (the end of the log, or a gap that was stepped over)."""
+        if self._chunks:
+            self._tail = max(offset, self._chunks[-1].end)
+        else:
+            self.watermark = max(self.watermark, offset)
+
+    def settle(self, chunk: HeldChunk, records: int) -> int:
+        """Subtract settled records of a chunk; give the bytes that became free."""
+        invariant(0 < records <= chunk.open, f"{records} records of {chunk!r} settle twice")
+        chunk.open -= records
+        self._open -= records
+        self._ahead += records
+        if chunk.open:
+            return 0
+        freed = chunk.held_bytes
+        chunk.held_bytes = 0
+        chunk.keys = chunk.values = ()
+        if self._chunks[0] is chunk:
+            self._advance()
+        return freed
+
+    def truncate(self, offset: int) -> int:
+        """Forget every record at or above `offset`, which nobody sent; give the bytes that became free."""
+        freed = 0
+        chunks = self._chunks
+        self._tail = None
+        while chunks and chunks[-1].end > offset:
+            last = chunks[-1]
+            keep = bisect_right(last.offsets, offset - 1)
+            forgotten = last.count - keep
+            invariant(forgotten <= last.open, f"{last!r} forgets settled records above {offset}")
+            last.open -= forgotten
+            last.count = keep
+            self._open -= forgotten
+            if keep:
+                last.end = last.offsets[keep - 1] + 1
+                break
+            freed += last.held_bytes
+            chunks.pop()
+        self._advance()
+        return freed
+
+    def held_bytes(self) -> int:
+        """Count the bytes of all chunks that still have open records."""
+        return sum(chunk.held_bytes for chunk in self._chunks)
+
+    def _advance(self) -> None:
+        chunks = self._chunks
+        while chunks and not chunks[0].open:
+            passed = chunks.popleft()
+            self.watermark = passed.end
+            self._ahead -= passed.count
+        if not chunks and self._tail is not None:
+            self.watermark = max(self.watermark, self._tail)
+            self._tail = None

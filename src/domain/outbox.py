@@ -1,0 +1,280 @@
+"""What a route has let go: records that are ready, records that wait for another try, requests in flight.
+
+The atom is a part: a held chunk and the places in it.
+A request takes whole parts, or their beginnings, until it is full; its answer settles each part by one subtraction
+and hands the freed lanes' next records back, as parts again.
+"""
+
+from __future__ import annotations
+
+import heapq
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import NamedTuple
+
+from domain.budget import Budget
+from domain.lanes import Waiter
+from domain.limits import PARTITION_KEY_BYTES_MAX
+from domain.offset_ledger import HeldChunk
+from domain.partition import Partition
+from domain.rules import LimitRules, OnPoison
+
+
+class Part(NamedTuple):
+    """Some records of one held chunk that leave together; `places` ascend."""
+
+    chunk: HeldChunk
+    places: Sequence[int]
+    attempts: int = 0
+    """How often the most tried of them was sent before."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Flight:
+    """One request in flight, and whose records it carries, in the order of its entries."""
+
+    put: int
+    parts: Sequence[Part]
+    keys: Sequence[str]
+    values: Sequence[bytes]
+    lease: int
+    sent_at: int
+    attempts: int
+
+
+class Poisoned(NamedTuple):
+    """A record that can never land, met at the head of its lane."""
+
+    chunk: HeldChunk
+    place: int
+    code: str
+
+
+class Outbox:
+    """Every record in here is in exactly one place: ready, delayed, in flight, or parked as poison."""
+
+    def __init__(self, limits: LimitRules, budget: Budget, on_poison: OnPoison) -> None:
+        self.flights: dict[int, Flight] = {}
+        self.waiting = 0  # records that are ready
+        self.ready_since: int | None = None
+        self.met_poison: list[Poisoned] = []  # taken by the route, for its facts
+        self._limits = limits
+        self._budget = budget
+        self._on_poison = on_poison
+        self._ready: deque[Part] = deque()
+        self._delayed: list[tuple[int, int, Part]] = []
+        self._order = 0
+
+    # --- in ------------------------------------------------------------------------------------------------------
+
+    def admit(self, chunk: HeldChunk, now: int) -> None:
+        """Take a chunk that its partition's ledger holds; the records whose lanes are free become ready."""
+        free = chunk.owner.lanes.admit(chunk)
+        if free:
+            self._let_go(chunk, free, now)
+
+    def delay(self, parts: Iterable[Part], until: int) -> None:
+        """Keep parts for another try at `until`; their lanes stay busy."""
+        for part in parts:
+            self._order += 1
+            heapq.heappush(self._delayed, (until, self._order, part))
+
+    def put_back(self, parts: Iterable[Part], now: int) -> None:
+        """Make parts ready again, before everything else."""
+        for part in reversed(list(parts)):
+            self._ready.appendleft(part)
+            self.waiting += len(part.places)
+        if self.ready_since is None:
+            self.ready_since = now
+
+    def wake(self, now: int, *, all_of_them: bool = False) -> None:
+        """Make the delayed parts ready whose time has come."""
+        due: list[Part] = []
+        while self._delayed and (all_of_them or self._delayed[0][0] <= now):
+            due.append(heapq.heappop(self._delayed)[2])
+        self.put_back((part for part in due if not part.chunk.owner.gone), now)
+
+    @property
+    def next_wake(self) -> int | None:
+        """When the first delayed part is due."""
+        return self._delayed[0][0] if self._delayed else None
+
+    @property
+    def full(self) -> bool:
+        """Whether what is ready fills a request."""
+        return self.waiting >= self._limits.request_records
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is ready or delayed."""
+        return not self.waiting and not self._delayed
+
+    # --- out -----------------------------------------------------------------------------------------------------
+
+    def pack(self, put: int, lease: int, now: int) -> Flight | None:
+        """Fill one request from what is ready, and note it as in flight; None when nothing is ready."""
+        parts = self._take(self._limits.request_records)
+        if not parts:
+            return None
+        keys: list[str] = []
+        values: list[bytes] = []
+        for chunk, indices, _ in parts:
+            if isinstance(indices, range):
+                keys += chunk.keys[indices.start : indices.stop]
+                values += chunk.values[indices.start : indices.stop]
+            else:
+                keys += map(chunk.keys.__getitem__, indices)
+                values += map(chunk.values.__getitem__, indices)
+        fits = self._how_many_fit(keys, values)
+        if fits < len(keys):
+            parts, rest = _split(parts, fits)
+            self.put_back(rest, now)
+            del keys[fits:], values[fits:]
+        for chunk, indices, _ in parts:
+            owner = chunk.owner
+            owner.sent_to = max(owner.sent_to, chunk.offsets[indices[-1]] + 1)
+        flight = Flight(put, parts, keys, values, lease, now, max(part.attempts for part in parts) + 1)
+        self.flights[put] = flight
+        self.ready_since = now if self.waiting else None
+        return flight
+
+    def _take(self, room: int) -> list[Part]:
+        ready, taken = self._ready, list[Part]()
+        while room and ready:
+            part = ready.popleft()
+            size = len(part.places)
+            self.waiting -= size
+            if part.chunk.owner.gone:
+                continue
+            if size > room:
+                ready.appendleft(part._replace(places=part.places[room:]))
+                self.waiting += size - room
+                part = part._replace(places=part.places[:room])
+                size = room
+            taken.append(part)
+            room -= size
+        return taken
+
+    def _how_many_fit(self, keys: Sequence[str], values: Sequence[bytes]) -> int:
+        """Count the leading entries that fit the request's bytes; one always does."""
+        if sum(map(len, values)) + len(keys) * PARTITION_KEY_BYTES_MAX <= self._limits.request_bytes:
+            return len(keys)
+        sizes = accumulate(len(value) + len(key.encode()) for key, value in zip(keys, values, strict=True))
+        return max(1, bisect_right(list(sizes), self._limits.request_bytes))
+
+    # --- answered ------------------------------------------------------------------------------------------------
+
+    def settle(self, flight: Flight, failed: Mapping[int, str], now: int) -> Iterable[Partition]:
+        """Settle what an answer accepted; `failed` is left to the caller. Gives the partitions that moved on."""
+        moved: set[Partition] = set()
+        first = 0
+        for chunk, indices, _ in flight.parts:
+            keys: Sequence[str] = flight.keys[first : first + len(indices)]
+            if failed:
+                keys = [key for place, key in enumerate(keys, first) if place not in failed]
+            first += len(indices)
+            owner = chunk.owner
+            if keys and not owner.gone:
+                self._settled(chunk, keys, now)
+                moved.add(owner)
+        return moved
+
+    def failed_parts(self, flight: Flight, failed: Mapping[int, str]) -> list[tuple[Part, str]]:
+        """Give the refused entries of an answer as parts, each with its code, in the order of the request."""
+        found: list[tuple[Part, str]] = []
+        first = 0
+        for chunk, indices, _ in flight.parts:
+            by_code: dict[str, list[int]] = {}
+            for place, index in enumerate(indices, first):
+                if place in failed:
+                    by_code.setdefault(failed[place], []).append(index)
+            found += [(Part(chunk, some, flight.attempts), code) for code, some in by_code.items()]
+            first += len(indices)
+        return [(part, code) for part, code in found if not part.chunk.owner.gone]
+
+    def unsettled_parts(self, flight: Flight) -> list[Part]:
+        """Give all records of a request that failed as a whole, with one more attempt, as far as they are owned."""
+        return [part._replace(attempts=flight.attempts) for part in flight.parts if not part.chunk.owner.gone]
+
+    def _settled(self, chunk: HeldChunk, keys: Sequence[str], now: int) -> None:
+        for waiting, indices in self._free(chunk, keys):
+            self._let_go(waiting, indices, now)
+
+    def _free(self, chunk: HeldChunk, keys: Sequence[str]) -> Iterable[tuple[HeldChunk, Sequence[int]]]:
+        """Subtract settled records and give those whose lanes became theirs by it."""
+        owner = chunk.owner
+        self._budget.release(owner, owner.ledger.settle(chunk, len(keys)))
+        return _by_chunk(owner.lanes.release(keys)).items()
+
+    def _let_go(self, chunk: HeldChunk, indices: Sequence[int], now: int) -> None:
+        """Make records ready whose lanes are theirs, but for what can never land."""
+        if chunk.poison is None:
+            self._append(chunk, indices, now)
+            return
+        pending: list[tuple[HeldChunk, Sequence[int]]] = [(chunk, indices)]
+        while pending:  # a dropped record frees its lane for the next, which may be poison too
+            chunk, indices = pending.pop()
+            poison = chunk.poison or {}
+            self._append(chunk, [i for i in indices if i not in poison], now)
+            bad = [i for i in indices if i in poison]
+            self.met_poison += [Poisoned(chunk, i, poison[i]) for i in bad]
+            if bad and self._on_poison is OnPoison.DROP:
+                chunk.owner.sent_to = max(chunk.owner.sent_to, chunk.offsets[bad[-1]] + 1)
+                pending += self._free(chunk, [chunk.keys[i] for i in bad])
+
+    def _append(self, chunk: HeldChunk, indices: Sequence[int], now: int) -> None:
+        if indices:
+            self._ready.append(Part(chunk, indices))
+            self.waiting += len(indices)
+            if self.ready_since is None:
+                self.ready_since = now
+
+    def holds(self, partition: Partition) -> bool:
+        """Say whether anything of a partition is ready, delayed or in flight (poison that is parked is not)."""
+        return (
+            any(part.chunk.owner is partition for flight in self.flights.values() for part in flight.parts)
+            or any(part.chunk.owner is partition for part in self._ready)
+            or any(part.chunk.owner is partition for _, _, part in self._delayed)
+        )
+
+    # --- forget --------------------------------------------------------------------------------------------------
+
+    def forget_unsent(self, partition: Partition) -> None:
+        """Forget the ready records of a partition that lie above everything that was sent of it."""
+        kept: deque[Part] = deque()
+        self.waiting = 0
+        for part in self._ready:
+            if part.chunk.owner is partition:
+                offsets, end = part.chunk.offsets, partition.sent_to
+                part = part._replace(places=[i for i in part.places if offsets[i] < end])  # noqa: PLW2901 - narrowed
+            if part.places and not part.chunk.owner.gone:
+                kept.append(part)
+                self.waiting += len(part.places)
+        self._ready = kept
+
+
+def _by_chunk(waiters: Iterable[Waiter]) -> dict[HeldChunk, list[int]]:
+    """Group freed records by chunk, places ascending."""
+    found: dict[HeldChunk, list[int]] = {}
+    for chunk, index in waiters:
+        found.setdefault(chunk, []).append(index)
+    for indices in found.values():
+        indices.sort()
+    return found
+
+
+def _split(parts: Sequence[Part], records: int) -> tuple[list[Part], list[Part]]:
+    """Cut a list of parts after so many records."""
+    head: list[Part] = []
+    tail: list[Part] = []
+    for part in parts:
+        keep = min(len(part.places), records)
+        records -= keep
+        if keep:
+            head.append(part._replace(places=part.places[:keep]))
+        if keep < len(part.places):
+            tail.append(part._replace(places=part.places[keep:]))
+    return head, tail

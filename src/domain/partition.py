@@ -1,0 +1,96 @@
+"""One owned partition: its ledger, its lanes, and what keeps it from going on."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from domain.lanes import KeyLanes, Lanes, NoLanes
+from domain.offset_ledger import OffsetLedger
+from domain.records import Chunk, TopicPartition
+from domain.rules import Ordering
+from domain.status import PartitionStatus
+
+if TYPE_CHECKING:
+    from domain.route import Route
+
+
+class Partition:
+    """From assign to revoke or lost; afterwards `gone`, and whatever still refers to it is ignored.
+
+    `backlog` holds what was fetched and is in no lane yet: chunks that would reach more than `ahead_records` above the
+    watermark, so that a crash can never repeat more than that; chunks that came before the stream's limits were known;
+    and, as a bare offset, the end of the log behind them.
+    """
+
+    __slots__ = (
+        "backlog",
+        "committed",
+        "draining",
+        "expected",
+        "gap",
+        "gone",
+        "held_bytes",
+        "lanes",
+        "ledger",
+        "paused",
+        "route",
+        "sent_to",
+        "stuck_since",
+        "stuck_told",
+        "tp",
+    )
+
+    def __init__(self, tp: TopicPartition, start: int, route: Route) -> None:
+        self.tp = tp
+        self.route = route
+        self.ledger = OffsetLedger(start)
+        self.lanes: Lanes = KeyLanes() if route.rules.ordering is Ordering.KEY else NoLanes()
+        self.backlog: deque[Chunk | int] = deque()
+        self.expected = start  # the lowest offset that the next chunk may begin with
+        self.committed = start
+        self.sent_to = start  # one above the highest offset that was ever sent
+        self.held_bytes = 0
+        self.paused = False
+        self.draining = False
+        self.gone = False
+        self.gap: str | None = None
+        self.stuck_since: int | None = None
+        self.stuck_told = False
+
+    def __repr__(self) -> str:
+        return f"Partition({self.tp} at {self.ledger.watermark}, {self.ledger.open} open)"
+
+    @property
+    def drained(self) -> bool:
+        """Whether nothing that was sent of it is on its way; a record that can never land is not waited for."""
+        return not self.ledger.open or not self.route.outbox.holds(self)
+
+    def begin_drain(self) -> int:
+        """Forget what was fetched and not sent; give the bytes that became free."""
+        self.draining = True
+        self.backlog.clear()
+        self.lanes.forget_from(self.sent_to)
+        self.ledger.truncate(self.sent_to)
+        held = self.ledger.held_bytes()
+        freed, self.held_bytes = self.held_bytes - held, held
+        self.expected = max(self.ledger.watermark, self.sent_to)
+        return freed
+
+    def status(self, now: int, *, blocked: bool) -> PartitionStatus:
+        """Give the present state in figures."""
+        oldest = self.ledger.oldest
+        stuck = self.gap
+        if stuck is None and self.stuck_told and not blocked:
+            stuck = f"the record at or above offset {self.ledger.watermark} does not settle"
+        return PartitionStatus(
+            route=self.route.rules.name,
+            watermark=self.ledger.watermark,
+            committed=self.committed,
+            unsettled=self.ledger.open + sum(len(item) for item in self.backlog if isinstance(item, Chunk)),
+            ahead=self.ledger.ahead,
+            oldest_unsettled_age=None if oldest is None else now - oldest.arrived,
+            oldest_timestamp_ms=None if oldest is None or oldest.timestamp_ms < 0 else oldest.timestamp_ms,
+            paused=self.paused,
+            stuck=stuck,
+        )

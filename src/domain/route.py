@@ -1,0 +1,300 @@
+"""One route: topics -> one stream, with its own lanes, requests, failures and state.
+
+Theory of operation. Whatever happens to a request, its records stay in the outbox until they are settled;
+the state of a route only says when the next request may leave.
+
+    UNKNOWN  the stream has not been described: nothing is fetched, nothing is sent
+    OPEN     sends; after a failure of a whole request only one at a time, until one succeeds
+    BLOCKED  fetches nothing; every now and then (backoff up to 60 s) one question or one request probes it
+
+A blocked route is loud (readiness, metric, one log line for each reason) and needs no restart:
+the first probe that succeeds opens it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from enum import Enum
+
+from domain.backoff import Jitter, backoff
+from domain.budget import Budget
+from domain.events import PutAmbiguous, PutAnswered, PutRefused, PutUnsent, StreamDescribed, StreamRefused
+from domain.facts import (
+    Fact,
+    RecordsFailed,
+    RecordsPoisoned,
+    RecordsSettled,
+    RouteBlocked,
+    RouteOpened,
+    StreamFactsAssumed,
+)
+from domain.limits import (
+    BACKOFF_LAST_NS,
+    PARTIAL_PUT_WAIT_NS,
+    RECORD_BYTES_DEFAULT,
+    RECORD_OVERHEAD_BYTES,
+    RETRY_BACKOFF_LAST_NS,
+    THROTTLE_BACKOFF_LAST_NS,
+)
+from domain.mapping import RecordMapping
+from domain.offset_ledger import HeldChunk
+from domain.outbox import Flight, Outbox, Part
+from domain.partition import Partition
+from domain.records import Chunk
+from domain.rules import LimitRules, Ordering, RouteRules
+from domain.status import RouteStatus
+from domain.verdicts import Verdict, of_entry, of_request
+
+
+class RouteState(Enum):
+    """Whether requests may leave."""
+
+    UNKNOWN = "unknown"
+    OPEN = "open"
+    BLOCKED = "blocked"
+
+
+AUTO_DISTRIBUTION = "auto_distribution"
+
+
+def held_size(chunk: Chunk) -> int:
+    """Give the bytes that a chunk occupies while it is held."""
+    return chunk.payload_bytes + len(chunk) * RECORD_OVERHEAD_BYTES
+
+
+_USABLE = frozenset({"ACTIVE", "UPDATING"})
+_FAILURES_BEFORE_BLOCK = 5  # requests in a row of which nobody knows, or that never left
+_LAST_BACKOFF = {
+    Verdict.THROTTLED: THROTTLE_BACKOFF_LAST_NS,
+    Verdict.RETRY: RETRY_BACKOFF_LAST_NS,
+    Verdict.AMBIGUOUS: RETRY_BACKOFF_LAST_NS,
+    Verdict.LANE: BACKOFF_LAST_NS,
+}
+
+
+class Route:
+    """A sick stream is this route's matter alone; a sick lease is its role's."""
+
+    def __init__(self, rules: RouteRules, limits: LimitRules, budget: Budget, jitter: Jitter) -> None:
+        self.rules = rules
+        self.outbox = Outbox(limits, budget, rules.on_poison)
+        self.state = RouteState.UNKNOWN
+        self.reason: str | None = None
+        self.stream_arn: str | None = None
+        self.lease_to_reject: tuple[int, str] | None = None  # taken by the forwarder after each answer
+        self.landed_with: int | None = None  # serial of the lease that landed the last request
+        self._budget = budget
+        self._jitter = jitter
+        self._mapping = RecordMapping(rules, jitter)
+        self._record_bytes_max = RECORD_BYTES_DEFAULT
+        self.knows_limits = False  # nothing is mapped before the stream's own record limit is known
+        self._described = False
+        self._asking = False
+        self._failures = 0  # whole requests that failed in a row
+        self._blocks = 0  # probes that failed in a row
+        self._probe_at = 0
+        self._blocked_since = 0
+        self._denied_once = False
+
+    @property
+    def blocked(self) -> str | None:
+        """Why nothing may be sent; None when it may."""
+        if self.state is RouteState.UNKNOWN:
+            return self.reason or "its stream is not described yet"
+        return self.reason if self.state is RouteState.BLOCKED else None
+
+    # --- in ------------------------------------------------------------------------------------------------------
+
+    def admit(self, partition: Partition, chunk: Chunk, now: int) -> None:
+        """Take a chunk of an owned partition into ledger, lanes and outbox."""
+        keys, values, poison = self._mapping.map(chunk, self._record_bytes_max)
+        if self.rules.envelope:  # the columns that are held from here on are larger than what was fetched
+            self._budget.take(partition, sum(map(len, values)), len(chunk))
+        held = HeldChunk(
+            partition,
+            chunk.offsets,
+            keys,
+            values,
+            arrived=now,
+            timestamp_ms=chunk.timestamp_ms,
+            held_bytes=held_size(chunk) + (sum(map(len, values)) if self.rules.envelope else 0),
+            poison=poison or None,
+        )
+        partition.ledger.append(held)
+        self.outbox.admit(held, now)
+
+    # --- out -----------------------------------------------------------------------------------------------------
+
+    def wants_description(self, now: int) -> bool:
+        """Say whether to ask for the stream's facts now, and note that it was asked for."""
+        if self._asking or now < self._probe_at:
+            return False
+        unneeded = self._described and not (self.state is RouteState.BLOCKED and self.outbox.empty)
+        if unneeded or self.outbox.flights:
+            return False
+        self._asking = True
+        return True
+
+    def wants_to_send(self, now: int) -> bool:
+        """Say whether a request should leave now: a full one, or one that has waited long enough to be filled."""
+        outbox = self.outbox
+        outbox.wake(now, all_of_them=self.state is RouteState.BLOCKED and now >= self._probe_at)
+        if not outbox.waiting or self.state is RouteState.UNKNOWN or not self._described:
+            return False
+        flights = len(outbox.flights)
+        if self.state is RouteState.BLOCKED:
+            return not flights and now >= self._probe_at
+        if self._failures:
+            return not flights
+        return not flights or outbox.full or now - (outbox.ready_since or 0) >= PARTIAL_PUT_WAIT_NS
+
+    def next_wake(self) -> int | None:
+        """Give the next moment at which time alone lets something leave."""
+        moments = [self.outbox.next_wake]
+        if self.blocked is not None:
+            moments.append(self._probe_at)
+        elif self.outbox.waiting and self.outbox.ready_since is not None:
+            moments.append(self.outbox.ready_since + PARTIAL_PUT_WAIT_NS)
+        return min((m for m in moments if m is not None), default=None)
+
+    # --- answers -------------------------------------------------------------------------------------------------
+
+    def answered(self, event: PutAnswered, now: int) -> tuple[list[Fact], Iterable[Partition]]:
+        """Settle what landed, keep what was refused; give the facts and the partitions that moved on."""
+        flight = self.outbox.flights.pop(event.put)
+        facts: list[Fact] = []
+        moved = self.outbox.settle(flight, event.failed, now)
+        landed = len(flight.keys) - len(event.failed)
+        if landed:
+            payload = sum(map(len, flight.values))
+            facts.append(RecordsSettled(self.rules.name, landed, payload, now - flight.sent_at))
+            self._succeeded(flight, now, facts)
+        for part, code in self.outbox.failed_parts(flight, event.failed) if event.failed else ():
+            verdict = of_entry(code)
+            facts.append(RecordsFailed(self.rules.name, code, len(part.places), ambiguous=verdict is Verdict.AMBIGUOUS))
+            self._delay([part], flight.attempts, verdict, now)
+        return facts, moved
+
+    def refused(self, event: PutRefused, now: int) -> list[Fact]:
+        """Act on a request that the service refused as a whole."""
+        flight = self.outbox.flights.pop(event.put)
+        verdict = of_request(event.code)
+        parts = self.outbox.unsettled_parts(flight)
+        ambiguous = verdict is Verdict.AMBIGUOUS
+        facts: list[Fact] = [RecordsFailed(self.rules.name, event.code, len(flight.keys), ambiguous=ambiguous)]
+        if verdict is Verdict.DENIED and flight.lease == self.landed_with and not self._denied_once:
+            self._denied_once = True  # a revoked session answers like this, once; the second time it is the policy
+            verdict = Verdict.LEASE
+        if verdict is Verdict.LEASE:
+            self.lease_to_reject = (flight.lease, event.code)
+            self.outbox.put_back(parts, now)
+        elif verdict in {Verdict.DENIED, Verdict.BLOCKED, Verdict.LANE}:
+            self.outbox.put_back(parts, now)
+            facts += self.block(event.code, event.message, now)
+        else:
+            facts += self._failed(parts, flight, verdict, event.code, now)
+        return facts
+
+    def unknown(self, event: PutAmbiguous | PutUnsent, now: int) -> list[Fact]:
+        """Act on a request whose outcome nobody knows, or that never left: send it again after a backoff."""
+        flight = self.outbox.flights.pop(event.put)
+        ambiguous = isinstance(event, PutAmbiguous)
+        verdict = Verdict.AMBIGUOUS if ambiguous else Verdict.RETRY
+        parts = self.outbox.unsettled_parts(flight)
+        facts: list[Fact] = [RecordsFailed(self.rules.name, event.reason, len(flight.keys), ambiguous=ambiguous)]
+        return facts + self._failed(parts, flight, verdict, event.reason, now)
+
+    def take_poison(self) -> list[Fact]:
+        """Give the poison that was met since the last call."""
+        met, self.outbox.met_poison = self.outbox.met_poison, []
+        policy = self.rules.on_poison.value
+        return [
+            RecordsPoisoned(self.rules.name, p.chunk.owner.tp, p.chunk.offsets[p.place], p.code, policy) for p in met
+        ]
+
+    def _failed(self, parts: Sequence[Part], flight: Flight, verdict: Verdict, code: str, now: int) -> list[Fact]:
+        self._failures += 1
+        if self.state is RouteState.BLOCKED or (
+            verdict is not Verdict.THROTTLED and self._failures >= _FAILURES_BEFORE_BLOCK
+        ):
+            self.outbox.put_back(parts, now)
+            return self.block(code, "no request succeeds", now)
+        self._delay(parts, flight.attempts, verdict, now)
+        return []
+
+    def _delay(self, parts: Sequence[Part], attempts: int, verdict: Verdict, now: int) -> None:
+        last = _LAST_BACKOFF.get(verdict, BACKOFF_LAST_NS)
+        self.outbox.delay(parts, now + backoff(attempts, self._jitter, last=last))
+
+    def _succeeded(self, flight: Flight, now: int, facts: list[Fact]) -> None:
+        self._failures = 0
+        self._denied_once = False
+        self.landed_with = flight.lease
+        if self.state is RouteState.BLOCKED:
+            facts.append(self._open(now))
+
+    # --- state ---------------------------------------------------------------------------------------------------
+
+    def described(self, event: StreamDescribed, now: int) -> list[Fact]:
+        """Take the stream's facts; open the route unless they forbid it."""
+        self._asking = False
+        self._described = False
+        self.stream_arn = event.arn or self.stream_arn
+        self._record_bytes_max = event.record_bytes_max
+        self.knows_limits = True
+        if event.status not in _USABLE:
+            return self.block(f"stream_{event.status.lower()}", f"the stream is {event.status}", now)
+        if not event.honours_keys and self.rules.ordering is Ordering.KEY:
+            return self.block(
+                AUTO_DISTRIBUTION,
+                "the stream's record distribution strategy is AUTO, which ignores partition keys and so breaks order; "
+                "set it to USER_PARTITION_KEY, or give the route `ordering: none`",
+                now,
+            )
+        self._described = True
+        return [] if self.state is RouteState.OPEN else [self._open(now)]
+
+    def undescribed(self, event: StreamRefused, now: int) -> list[Fact]:
+        """Act on a stream that could not be described."""
+        self._asking = False
+        verdict = of_request(event.code)
+        if verdict is Verdict.LEASE and event.lease is not None:
+            self.lease_to_reject = (event.lease, event.code)
+            return []
+        if verdict is Verdict.DENIED and not self._described and self.state is not RouteState.OPEN:
+            self._described = self.knows_limits = True
+            facts: list[Fact] = [StreamFactsAssumed(self.rules.name, event.code)]
+            return [*facts, self._open(now)]
+        return self.block(event.code, event.message, now)
+
+    def block(self, reason: str, message: str, now: int) -> list[Fact]:
+        """Stop sending; probe again after a backoff. Gives a fact when the reason is news."""
+        news = self.state is not RouteState.BLOCKED or self.reason != reason
+        if self.state is not RouteState.BLOCKED:
+            self._blocked_since = now
+            self._blocks = 0
+        self.state, self.reason = RouteState.BLOCKED, reason
+        self._blocks += 1
+        self._probe_at = now + backoff(self._blocks, self._jitter, first=5 * RETRY_BACKOFF_LAST_NS // 100)
+        return [RouteBlocked(self.rules.name, reason, message)] if news else []
+
+    def lease_is_back(self, now: int) -> list[Fact]:
+        """Go on where the want of a lease had stopped the route; a stream that is not described yet is, next."""
+        if self.state is not RouteState.BLOCKED:
+            return []
+        if self._described:
+            return [self._open(now)]
+        self.state, self.reason = RouteState.UNKNOWN, None
+        self._probe_at = 0
+        return []
+
+    def _open(self, now: int) -> RouteOpened:
+        after = now - self._blocked_since if self.state is RouteState.BLOCKED else 0
+        self.state, self.reason = RouteState.OPEN, None
+        self._blocks = self._failures = 0
+        self._probe_at = 0
+        return RouteOpened(self.rules.name, after)
+
+    def status(self) -> RouteStatus:
+        """Give the present state in figures."""
+        return RouteStatus(self.rules.name, self.blocked, len(self.outbox.flights), self.outbox.waiting)
