@@ -1,0 +1,74 @@
+"""Answers the three questions that are asked over HTTP: the figures, whether we live, whether we are ready.
+
+Alive means that the loop turns; only a loop that hangs is cured by a restart, so nothing else makes /healthz false.
+Ready means that records flow or could: a blocked route, a missing topic or a stuck partition is told here, with its
+reason, and needs no restart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import orjson
+
+from adapters.telemetry.http_server import Answer
+from adapters.telemetry.redaction import redact
+from domain.limits import NS_PER_SECOND
+from domain.ports import Clock
+from domain.status import Status
+
+STALLED_AFTER_NS = 60 * NS_PER_SECOND
+"""Longer than anything the loop may wait for: a drain ends within `limits.drain_seconds`."""
+
+
+class Health:
+    """Judges by the last turn of the loop and the last status; both are replaced whole by the loop's thread."""
+
+    def __init__(self, clock: Clock, page: Callable[[], tuple[bytes, str]]) -> None:
+        """Take what renders the metrics: it gives the page and its content type."""
+        self._clock = clock
+        self._page = page
+        self._turned = clock.now()  # the loop has as long for its first turn as for any other
+        self._status: Status | None = None
+
+    def publish(self, status: Status) -> None:
+        """Judge readiness by this status from now on."""
+        self._status = status
+
+    def turned(self, now: int) -> None:
+        """Note that the loop turned (ns of `Clock.now`)."""
+        self._turned = now
+
+    def stalled(self) -> str | None:
+        """Say why this process is not alive; None while it is."""
+        since = self._clock.now() - self._turned
+        if since <= STALLED_AFTER_NS:
+            return None
+        return f"the loop has not turned for {since // NS_PER_SECOND} s (limit {STALLED_AFTER_NS // NS_PER_SECOND} s)"
+
+    def reasons(self) -> tuple[str, ...]:
+        """Say why this process is not ready, a sentence each; empty when it is."""
+        stalled = self.stalled()
+        status = self._status
+        told = ("starting: no state was published yet",) if status is None else tuple(map(redact, status.reasons()))
+        return (*told,) if stalled is None else (stalled, *told)
+
+    def answer(self, path: str) -> Answer | None:
+        """Answer a GET; None for a path that there is not."""
+        match path:
+            case "/metrics":
+                page, content_type = self._page()
+                return Answer(200, page, content_type)
+            case "/healthz":
+                stalled = self.stalled()
+                why = () if stalled is None else (stalled,)
+                return _json(200 if stalled is None else 503, {"healthy": stalled is None, "reasons": why})
+            case "/readyz":
+                reasons = self.reasons()
+                return _json(503 if reasons else 200, {"ready": not reasons, "reasons": reasons})
+            case _:
+                return None
+
+
+def _json(code: int, body: dict[str, object]) -> Answer:
+    return Answer(code, orjson.dumps(body, option=orjson.OPT_APPEND_NEWLINE), "application/json")

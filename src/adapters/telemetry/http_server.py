@@ -1,0 +1,217 @@
+"""A small HTTP server for a handful of GETs, which cannot be made to take more than one thread and 64 sockets.
+
+Why not the standard library's: it takes a thread for each connection, and a client that sends a byte now and then
+keeps one for ever. Here one thread waits for all sockets, each connection has five seconds for all it has to say,
+and when 64 are open the oldest that has not asked anything yet makes room: a probe gets its answer while somebody
+holds connections open.
+It must never raise into the loop, and it answers nothing but GET.
+"""
+
+from __future__ import annotations
+
+import select
+import selectors
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+from domain.errors import UsageError
+from domain.limits import NS_PER_SECOND
+from domain.ports import Clock
+
+CONNECTIONS_MAX = 64
+CONNECTION_NS = 5 * NS_PER_SECOND
+REQUEST_BYTES_MAX = 8 * 1024
+_READ_BYTES = 4 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One whole HTTP answer."""
+
+    code: int
+    body: bytes
+    content_type: str = "text/plain; charset=utf-8"
+
+    def as_bytes(self, extra: str = "") -> bytes:
+        """Give it as it goes over the wire; `extra` is a header line with its end."""
+        head = (
+            f"HTTP/1.1 {self.code} {HTTPStatus(self.code).phrase}\r\nContent-Type: {self.content_type}\r\n"
+            f"Content-Length: {len(self.body)}\r\nCache-Control: no-store\r\n{extra}Connection: close\r\n\r\n"
+        )
+        return head.encode("latin-1") + self.body
+
+
+@dataclass(slots=True, eq=False)
+class _Connection:
+    """Reads until the request's head is whole, then writes until the answer is gone, then waits for the other end."""
+
+    sock: socket.socket
+    deadline: int
+    request: bytearray = field(default_factory=bytearray)
+    answer: memoryview | None = None
+    said: bool = False
+
+
+class HealthServer:
+    """Answers GETs by what `answer` gives; at most `CONNECTIONS_MAX` sockets and one thread at any time."""
+
+    def __init__(self, clock: Clock, host: str, port: int, patience: int = CONNECTION_NS) -> None:
+        """Take where to listen; port 0 is any free one, to be read from `port` after `open`.
+
+        A connection is dropped `patience` ns after it was made, whatever it does.
+        """
+        self._clock = clock
+        self._patience = patience
+        self._host = host
+        self._port = port
+        self._listener: socket.socket | None = None
+        self._thread: threading.Thread | None = None
+        self._wake: socket.socket | None = None
+        self._answer: Callable[[str], Answer | None] = lambda _path: None
+        self._connections: dict[socket.socket, _Connection] = {}  # oldest first
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on; the one that was asked for while nothing is."""
+        return self._port if self._listener is None else int(self._listener.getsockname()[1])
+
+    def open(self, answer: Callable[[str], Answer | None]) -> None:
+        """Listen, and answer each path by `answer` on a thread of this server.
+
+        Raises UsageError, naming http.port or http.host, when that cannot be.
+        """
+        self._listener = _listening(self._host, self._port)
+        self._answer = answer
+        ours, self._wake = socket.socketpair()
+        self._thread = threading.Thread(target=self._serve, args=(self._listener, ours), name="doka-http", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop to listen and drop all connections; after it the port is free."""
+        if self._thread is None or self._wake is None:
+            return
+        self._wake.close()
+        self._thread.join(1.0)
+        self._thread = self._wake = self._listener = None
+
+    def _serve(self, listener: socket.socket, wake: socket.socket) -> None:
+        with selectors.DefaultSelector() as selector, listener, wake:
+            selector.register(listener, selectors.EVENT_READ)
+            selector.register(wake, selectors.EVENT_READ)
+            while True:
+                for key, _events in selector.select(self._until_next_deadline()):
+                    if key.fileobj is wake:
+                        for connection in list(self._connections.values()):
+                            self._drop(selector, connection)
+                        return
+                    if key.fileobj is listener:
+                        self._accept(selector, listener, wake)
+                    elif key.data.sock in self._connections:  # not dropped to make room a moment ago
+                        self._move(selector, key.data)
+                self._drop_late(selector)
+
+    def _until_next_deadline(self) -> float | None:
+        deadlines = [connection.deadline for connection in self._connections.values()]
+        return max(0, min(deadlines) - self._clock.now()) / NS_PER_SECOND if deadlines else None
+
+    def _accept(self, selector: selectors.BaseSelector, listener: socket.socket, wake: socket.socket) -> None:
+        try:
+            sock, _address = listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):  # gone before it was taken
+            return
+        except OSError:  # no descriptor is left, and the listener stays readable: do not spin on it
+            self._make_room(selector)
+            select.select([wake], [], [], 0.1)
+            return
+        if len(self._connections) >= CONNECTIONS_MAX:
+            self._make_room(selector)
+        sock.settimeout(0)
+        connection = _Connection(sock, self._clock.now() + self._patience)
+        self._connections[sock] = connection
+        selector.register(sock, selectors.EVENT_READ, connection)
+
+    def _make_room(self, selector: selectors.BaseSelector) -> None:
+        oldest_silent = next((c for c in self._connections.values() if c.answer is None), None)
+        victim = oldest_silent or next(iter(self._connections.values()), None)
+        if victim is not None:
+            self._drop(selector, victim)
+
+    def _drop_late(self, selector: selectors.BaseSelector) -> None:
+        now = self._clock.now()
+        for connection in [c for c in self._connections.values() if c.deadline <= now]:
+            self._drop(selector, connection)
+
+    def _drop(self, selector: selectors.BaseSelector, connection: _Connection) -> None:
+        del self._connections[connection.sock]
+        selector.unregister(connection.sock)
+        connection.sock.close()
+
+    def _move(self, selector: selectors.BaseSelector, connection: _Connection) -> None:
+        """Do the next step of a connection that can read or write."""
+        try:
+            if connection.answer is None:
+                done = self._read(selector, connection)
+            elif not connection.said:
+                done = self._write(selector, connection)
+            else:  # let it read our answer before the socket goes: closing over unread bytes resets the connection
+                done = not connection.sock.recv(_READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            done = True
+        if done:
+            self._drop(selector, connection)
+
+    def _read(self, selector: selectors.BaseSelector, connection: _Connection) -> bool:
+        received = connection.sock.recv(_READ_BYTES)
+        if not received:
+            return True
+        connection.request += received
+        head, end, _rest = connection.request.partition(b"\r\n\r\n")
+        if not end and len(head) <= REQUEST_BYTES_MAX:
+            return False
+        connection.answer = memoryview(self._answered(bytes(head)) if end else Answer(431, b"").as_bytes())
+        selector.modify(connection.sock, selectors.EVENT_WRITE, connection)
+        return self._write(selector, connection)
+
+    def _write(self, selector: selectors.BaseSelector, connection: _Connection) -> bool:
+        assert connection.answer is not None  # narrows the type
+        connection.answer = connection.answer[connection.sock.send(connection.answer) :]
+        if not connection.answer:
+            connection.said = True
+            connection.sock.shutdown(socket.SHUT_WR)
+            selector.modify(connection.sock, selectors.EVENT_READ, connection)
+        return False
+
+    def _answered(self, head: bytes) -> bytes:
+        words = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ")
+        if len(words) != 3 or not words[2].startswith("HTTP/1."):  # noqa: PLR2004 - method, target, version
+            return Answer(400, b"this is no HTTP request\n").as_bytes()
+        method, target, _version = words
+        if method != "GET":
+            refused = Answer(405, b"only GET is answered here\n").as_bytes("Allow: GET\r\n")
+            return refused.removesuffix(b"only GET is answered here\n") if method == "HEAD" else refused
+        try:
+            answer = self._answer(target.split("?", 1)[0])
+        except Exception:  # noqa: BLE001 - whatever went wrong, this thread must answer the next question
+            return Answer(500, b"doka could not render this page\n").as_bytes()
+        found = answer or Answer(404, b"there are /metrics, /healthz and /readyz\n")
+        return found.as_bytes()
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    try:
+        family, _kind, _protocol, _name, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.create_server(address[:2], family=family, backlog=CONNECTIONS_MAX)
+    except socket.gaierror as error:
+        raise UsageError(f"http.host: {host!r} is no address of this machine ({error.strerror})") from None
+    except (OSError, OverflowError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise UsageError(
+            f"http.port: {host} port {port} cannot be listened on ({why}); choose another, or 0 for any free one"
+        ) from None
+    listener.settimeout(0)
+    return listener

@@ -1,0 +1,183 @@
+"""Writes facts, and what libraries log, as lines on stdout: JSON for machines, readable ones for a person.
+
+One line for each outcome, never for each record. Every line has `time`, `level`, `logger`, `event` and `message`, then the
+figures of its fact. All of it passes redaction. The AWS libraries are held at INFO whatever the level: at DEBUG they
+write session tokens and payloads.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+import structlog
+from structlog.typing import EventDict, WrappedLogger
+
+from adapters.telemetry.line_writer import LineWriter
+from adapters.telemetry.redaction import redacted
+from adapters.telemetry.repeats import Repeats
+from adapters.telemetry.sentences import Line
+from domain.facts import Fact
+from domain.ports import Clock
+
+PINNED_AT_INFO = ("boto3", "botocore", "urllib3", "s3transfer")
+TEXT_CHARACTERS_MAX = 8_000  # of one line's exception or message
+
+_COLOURS = {"debug": "\x1b[2m", "info": "\x1b[32m", "warning": "\x1b[33m", "error": "\x1b[31m", "critical": "\x1b[31m"}
+_PLAIN = "\x1b[0m"
+_CONTROLS = {n: f"\\x{n:02x}" for n in (*range(32), 127, *range(128, 160)) if n != ord("\n")}
+
+
+class Log:
+    """Turns facts and the standard library's log records into lines; never raises and never waits for stdout."""
+
+    def __init__(self, clock: Clock, writer: LineWriter, level: str = "info", style: str = "json") -> None:
+        """Take where lines go, the lowest `level` that is written, and `style`: json, console or colour."""
+        self._clock = clock
+        self._writer = writer
+        self._level = logging.getLevelNamesMapping()[level.upper()]
+        self._repeats = Repeats()
+        self._stamp = _stamp if style == "json" else _local_time
+        render = _json if style == "json" else _Console(colours=style == "colour")
+        self._chain = (structlog.processors.format_exc_info, _redaction, render)
+        self._structlog = structlog.wrap_logger(
+            _Out(writer),
+            processors=[self._time, structlog.stdlib.add_log_level, *self._chain],
+            wrapper_class=structlog.make_filtering_bound_logger(self._level),
+        ).bind(logger="doka")
+        self._handler = _Handler(self)
+        writer.notice = self._notice
+        self._before: tuple[int, dict[str, int]] | None = None
+
+    def open(self) -> None:
+        """Take over the standard library's root logger, and start to write."""
+        root = logging.getLogger()
+        pinned = {name: logging.getLogger(name).level for name in PINNED_AT_INFO}
+        self._before = (root.level, pinned)
+        root.addHandler(self._handler)
+        root.setLevel(self._level)
+        for name in PINNED_AT_INFO:
+            logging.getLogger(name).setLevel(max(logging.INFO, self._level))
+        self._writer.open()
+
+    def close(self, within: float) -> bool:
+        """Write what is gathered and queued, at most `within` seconds, and give the root logger back."""
+        self._tell(self._repeats.rest(self._clock.now()))
+        if self._before is not None:
+            root = logging.getLogger()
+            root.removeHandler(self._handler)
+            root.setLevel(self._before[0])
+            for name, level in self._before[1].items():
+                logging.getLogger(name).setLevel(level)
+            self._before = None
+        return self._writer.close(within)
+
+    def tell(self, fact: Fact) -> None:
+        """Say a fact, at once or merged with its like within ten seconds."""
+        self._tell(self._repeats.lines(fact, self._clock.now()))
+
+    def tick(self) -> None:
+        """Say what was gathered and is due; to be called about once a second."""
+        self._tell(self._repeats.due(self._clock.now()))
+
+    def say(self, level: int, event: str, message: str, **fields: Any) -> None:
+        """Write one line of the service's own, for what is no fact (start, stop, configuration)."""
+        self._structlog.log(level, event, message=message, **fields)
+
+    def _tell(self, lines: Iterable[Line]) -> None:
+        for line in lines:
+            self._structlog.log(line.level, line.event, message=line.message, **line.fields)
+
+    def _notice(self, missing: int) -> bytes:
+        message = f"{missing} log lines were dropped because stdout did not take them"
+        return self.rendered("warning", "doka", "log_lines_dropped", message, missing=missing)
+
+    def rendered(self, level: str, logger: str, event: str, message: str, **fields: Any) -> bytes:
+        """Give a line by the same rules, for what does not come by structlog."""
+        line: Any = {"level": level, "logger": logger, "event": event, "message": message, **fields}
+        line = self._time(None, level, line)
+        for step in self._chain:
+            line = step(None, level, line)
+        return bytes(line)
+
+    def record(self, record: logging.LogRecord) -> None:
+        """Write a record of the standard library's logging."""
+        fields: dict[str, Any] = {"exc_info": record.exc_info} if record.exc_info else {}
+        line = self.rendered(record.levelname.lower(), record.name, "log", record.getMessage(), **fields)
+        self._writer.write(line)
+
+    def _time(self, _logger: WrappedLogger, _name: str, line: EventDict) -> EventDict:
+        line["time"] = self._stamp(self._clock.wall())
+        return line
+
+
+class _Out:
+    """What structlog calls with a rendered line: every level leads to the same place."""
+
+    def __init__(self, writer: LineWriter) -> None:
+        self.debug = self.info = self.warning = self.error = self.critical = writer.write
+
+
+class _Handler(logging.Handler):
+    """Brings the standard library's records; an error in one of them is dropped, never printed with its values."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__()
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._log.record(record)
+        except Exception:  # noqa: BLE001 - a library's malformed log call must not reach the loop
+            self._log.say(logging.WARNING, "log", f"a log record of {record.name} could not be written")
+
+
+def _redaction(_logger: WrappedLogger, _name: str, line: EventDict) -> EventDict:
+    for name, value in line.items():
+        shown = redacted(value)
+        line[name] = shown[:TEXT_CHARACTERS_MAX] if isinstance(shown, str) else shown
+    return line
+
+
+_FIRST = ("time", "level", "logger", "event", "message")
+
+
+def _json(_logger: WrappedLogger, _name: str, line: EventDict) -> bytes:
+    ordered = {name: line.get(name) for name in _FIRST} | {n: v for n, v in line.items() if n not in _FIRST}
+    return orjson.dumps(ordered, default=lambda thing: f"[{type(thing).__name__}]")
+
+
+class _Console:
+    """Renders a line for a person: the time, the level, the sentence; the figures are in the sentence already."""
+
+    def __init__(self, *, colours: bool) -> None:
+        self._colours = colours
+
+    def __call__(self, _logger: WrappedLogger, _name: str, line: EventDict) -> bytes:
+        level = str(line["level"])
+        text = str(line.get("message") or line["event"])
+        if line.get("exception"):
+            text += f"\n{line['exception']}"
+        text = text.translate(_CONTROLS).replace("\n", "\n    ")
+        shown = f"{level:<8}"
+        if self._colours:
+            shown = f"{_COLOURS.get(level, '')}{shown}{_PLAIN}"
+        return f"{line['time']} {shown} {text}".encode("utf-8", "backslashreplace")
+
+
+def _stamp(wall: float) -> str:
+    return datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _local_time(wall: float) -> str:
+    return datetime.fromtimestamp(wall, UTC).astimezone().strftime("%H:%M:%S")
+
+
+def style_for(setting: str, *, terminal: bool, colours: bool = True) -> str:
+    """Choose the style of lines: a person at a terminal gets readable ones, whatever `log.format` says."""
+    if terminal:
+        return "colour" if colours else "console"
+    return setting

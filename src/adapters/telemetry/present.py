@@ -1,0 +1,140 @@
+"""Turns the status that the loop published last into gauges, at the moment of the scrape.
+
+What runs with time goes on between two publishes: a lease's seconds count down and ages grow even while the loop hangs,
+which is when somebody looks at them.
+What is not known is left out; it is never shown as zero.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from adapters.telemetry.labels import BoundedLabels
+from domain.limits import NS_PER_SECOND
+from domain.ports import Clock
+from domain.status import LeaseStatus, PartitionStatus, Status
+
+LEASE_STATES = ("absent", "fresh", "due", "expiring", "refused")
+
+_PARTITION = ("route", "topic", "partition")
+
+
+class PresentState(Collector):
+    """Holds the last status and when the loop turned last; both are replaced whole, so a scrape never sees half."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._reasons = BoundedLabels()
+        self.status: Status | None = None
+        self.turned: int | None = None
+
+    def collect(self) -> Iterator[Metric]:
+        """Give all gauges; only the loop's age before the first status was published."""
+        status, turned, now = self.status, self.turned, self._clock.now()
+        if turned is not None:
+            age = max(0, now - turned) / NS_PER_SECOND
+            yield _gauge("doka_loop_turn_age_seconds", "Seconds since the loop turned last.", age)
+        if status is None:
+            return
+        passed = max(0, now - status.at)
+        yield from _process(status)
+        yield from _leases(status, passed)
+        yield from self._routes(status)
+        yield from _partitions(status, passed, self._clock.wall())
+
+    def _routes(self, status: Status) -> Iterator[Metric]:
+        blocked = GaugeMetricFamily(
+            "doka_route_blocked", "1 while a route cannot send, with the reason; else 0.", labels=["route", "reason"]
+        )
+        in_flight = GaugeMetricFamily("doka_puts_in_flight", "PutRecords requests in flight.", labels=["route"])
+        waiting = GaugeMetricFamily(
+            "doka_records_waiting", "Records that wait in lanes for their turn.", labels=["route"]
+        )
+        for route in status.routes.values():
+            reason = "none" if route.blocked is None else self._reasons.of(route.blocked)
+            blocked.add_metric([route.route, reason], float(route.blocked is not None))
+            in_flight.add_metric([route.route], route.in_flight)
+            waiting.add_metric([route.route], route.waiting)
+        yield from (blocked, in_flight, waiting)
+
+
+def _gauge(name: str, sentence: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, sentence, value=value)
+
+
+def _process(status: Status) -> Iterator[Metric]:
+    ready = float(not status.reasons())
+    halted = float(status.halted is not None)
+    yield _gauge("doka_ready", "1 while nothing stops this process from forwarding; /readyz gives the reasons.", ready)
+    yield _gauge("doka_draining", "1 while this process is about to end.", float(status.draining))
+    yield _gauge("doka_halted", "1 after a halt: nothing is sent or committed any more.", halted)
+    yield _gauge("doka_held_bytes", "Bytes of records held in memory.", status.held_bytes)
+    yield _gauge("doka_held_bytes_max", "The limit of doka_held_bytes; at it, fetching stops.", status.held_bytes_max)
+    yield _gauge("doka_partitions_owned", "Kafka partitions owned by this process.", len(status.partitions))
+    yield _gauge("doka_topics_missing", "Subscribed topics that do not exist.", len(status.missing_topics))
+
+
+def _leases(status: Status, passed: int) -> Iterator[Metric]:
+    left = GaugeMetricFamily(
+        "doka_lease_seconds_left",
+        "Seconds until the lease of a role ends; negative past it, +Inf without an end, absent without a lease.",
+        labels=["role"],
+    )
+    state = GaugeMetricFamily(
+        "doka_lease_state", "1 for the state that the lease of a role is in.", labels=["role", "state"]
+    )
+    for lease in status.leases.values():
+        seconds = _seconds_left(lease, passed)
+        if seconds is not None:
+            left.add_metric([lease.role], seconds)
+        for name in dict.fromkeys((*LEASE_STATES, lease.state)):
+            state.add_metric([lease.role, name], float(name == lease.state))
+    yield from (left, state)
+
+
+def _seconds_left(lease: LeaseStatus, passed: int) -> float | None:
+    if lease.left is not None:
+        return (lease.left - passed) / NS_PER_SECOND
+    return None if lease.has_end else math.inf
+
+
+def _partitions(status: Status, passed: int, wall: float) -> Iterator[Metric]:
+    def family(name: str, sentence: str) -> GaugeMetricFamily:
+        return GaugeMetricFamily(name, sentence, labels=_PARTITION)
+
+    lag = family("doka_lag_records", "Offsets from the first un-settled record to the end of the partition.")
+    lag_seconds = family(
+        "doka_lag_seconds",
+        "Age of the oldest un-settled record by its Kafka timestamp; 0 when all that is in the partition has settled.",
+    )
+    age = family("doka_oldest_unsettled_age_seconds", "How long the oldest un-settled record has been held; 0: none.")
+    unsettled = family("doka_unsettled_records", "Records fetched and not settled.")
+    ahead = family("doka_ahead_records", "Records settled above the watermark: what a crash now would repeat.")
+    paused = family("doka_partition_paused", "1 while a partition is not fetched for want of room.")
+    stuck = family("doka_partition_stuck", "1 while a partition waits for a person; /readyz gives the reason.")
+    for tp, p in status.partitions.items():
+        labels = (p.route, tp.topic, str(tp.partition))
+        if p.log_end is not None:
+            lag.add_metric(labels, max(0, p.log_end - p.watermark))
+        seconds = _lag_seconds(p, wall)
+        if seconds is not None:
+            lag_seconds.add_metric(labels, seconds)
+        held = p.oldest_unsettled_age
+        age.add_metric(labels, 0.0 if held is None else (held + passed) / NS_PER_SECOND)
+        unsettled.add_metric(labels, p.unsettled)
+        ahead.add_metric(labels, p.ahead)
+        paused.add_metric(labels, float(p.paused))
+        stuck.add_metric(labels, float(p.stuck is not None))
+    yield from (lag, lag_seconds, age, unsettled, ahead, paused, stuck)
+
+
+def _lag_seconds(partition: PartitionStatus, wall: float) -> float | None:
+    """Give the lag in seconds; None while records wait of which nothing is known but that they are there."""
+    if partition.oldest_timestamp_ms is not None and partition.oldest_timestamp_ms >= 0:
+        return max(0.0, wall - partition.oldest_timestamp_ms / 1000)
+    end = partition.log_end
+    return 0.0 if partition.unsettled == 0 and end is not None and end <= partition.watermark else None
