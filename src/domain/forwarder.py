@@ -146,9 +146,10 @@ class Forwarder:
             case TopicsMissing(topics):
                 self._missing = topics
             case SourceFailed(reason):
-                self._halt(reason)
+                self.halt(reason)
             case StopRequested():
                 self._stopping = True
+                self._steer_at = 0
                 self._begin_drain(list(self._partitions.values()))
             case _:
                 assert_never(event)
@@ -454,13 +455,17 @@ class Forwarder:
             moments.append(self._committed_at + self._rules.limits.commit_every)
         return min((m for m in moments if m is not None and m > now), default=None)
 
-    def status(self, now: int) -> Status:
+    def status(self, now: int, log_ends: Mapping[TopicPartition, int] | None = None) -> Status:
         """Give the whole state in figures; walks over every owned partition, so about once a second."""
+        ends = log_ends or {}
         return Status(
             at=now,
             held_bytes=self._budget.held,
             held_bytes_max=self._budget.max,
-            partitions={tp: p.status(now, blocked=p.route.blocked is not None) for tp, p in self._partitions.items()},
+            partitions={
+                tp: p.status(now, ends.get(tp), blocked=p.route.blocked is not None)
+                for tp, p in self._partitions.items()
+            },
             leases={name: keeper.status(now) for name, keeper in self._keepers.items()},
             routes={name: route.status() for name, route in self._routes.items()},
             draining=self._stopping,
@@ -468,7 +473,8 @@ class Forwarder:
             halted=self._halted,
         )
 
-    def _halt(self, reason: str) -> None:
+    def halt(self, reason: str) -> None:
+        """Decide nothing and commit nothing any more."""
         if self._halted is None:
             self._halted = reason
             self._commands.append(Halt(reason))

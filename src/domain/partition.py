@@ -77,7 +77,7 @@ class Partition:
         self.expected = max(self.ledger.watermark, self.sent_to)
         return freed
 
-    def status(self, now: int, *, blocked: bool) -> PartitionStatus:
+    def status(self, now: int, log_end: int | None, *, blocked: bool) -> PartitionStatus:
         """Give the present state in figures."""
         oldest = self.ledger.oldest
         stuck = self.gap
@@ -93,4 +93,5 @@ class Partition:
             oldest_timestamp_ms=None if oldest is None or oldest.timestamp_ms < 0 else oldest.timestamp_ms,
             paused=self.paused,
             stuck=stuck,
+            log_end=log_end,
         )

@@ -112,7 +112,10 @@ class Sink(Protocol):
         ...
 
     def answers(self, wait: int) -> Sequence[Event]:
-        """Drive the requests in flight; give the answers that are there, waiting at most `wait` ns for the first."""
+        """Drive the requests in flight; give the answers that are there, waiting at most `wait` ns for the first.
+
+        With nothing in flight it waits all the same: the loop rests here while it drains.
+        """
         ...
 
     def close(self) -> None:
@@ -181,4 +184,8 @@ class Telemetry(Protocol):
 
     def turned(self, now: int) -> None:
         """Note that the loop is alive."""
+        ...
+
+    def ended(self, code: int, reason: str) -> None:
+        """Say how the run ended: the exit code, and why in a sentence."""
         ...

@@ -1,0 +1,268 @@
+"""The one loop: it fetches, feeds the forwarder, carries its commands out, and reads the answers.
+
+Theory of operation. One thread owns everything that a record touches. A turn is
+
+    fetch what has arrived -> answers of requests in flight -> inbox -> all of it to the forwarder -> one decision
+
+and only the fetch or the answers may wait, never both, and never longer than 100 ms: signal handlers and the client's
+callbacks wait for that.
+
+Rebalance callbacks arrive inside `fetch`, on this thread. There the loop turns its inner step (answers, inbox,
+decision), never `fetch` itself: the client aborts the process on re-entry.
+
+A stop, and a revoke, is a drain with one deadline: min(start of the revoke, stop) + `drain`. Nothing new is sent, what
+was sent is settled and committed, then the partitions are given back. What cannot be settled by then is said, never lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import assert_never
+
+from domain.commands import (
+    Command,
+    CommitOffsets,
+    DescribeStream,
+    Halt,
+    PausePartitions,
+    RequestLease,
+    ResumePartitions,
+    SeekPartition,
+    SendPut,
+)
+from domain.errors import InvariantError
+from domain.events import (
+    Event,
+    PartitionsAssigned,
+    PartitionsLost,
+    PartitionsRevoked,
+    RecordsFetched,
+    RevokeStarted,
+    StopRequested,
+)
+from domain.facts import Fact
+from domain.forwarder import Forwarder
+from domain.limits import NS_PER_MS, NS_PER_SECOND, SERVE_CALLBACKS_NS
+from domain.ports import Background, Clock, Inbox, Sink, Source, Telemetry
+from domain.records import TopicPartition
+
+PUBLISH_EVERY_NS = NS_PER_SECOND
+BUSY_WAIT_NS = 5 * NS_PER_MS  # for answers while Kafka has nothing: the most that a record then waits to be fetched
+FULL_WAIT_NS = 50 * NS_PER_MS  # for answers while nothing may be fetched anyway
+CLOSE_RESERVE_NS = 3 * NS_PER_SECOND  # of the drain's time, for leaving the group
+
+Within = Callable[[Callable[[], None], int, Callable[[], None]], None]
+"""Run an action that may hang; after so many ns call the last argument and leave the process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run ended: the process's exit code, and why in a sentence."""
+
+    code: int
+    reason: str
+
+
+class Runtime:
+    """Carries what happened in and what shall be done out; decides nothing itself but when to wait."""
+
+    def __init__(
+        self,
+        forwarder: Forwarder,
+        source: Source,
+        sink: Sink,
+        background: Background,
+        inbox: Inbox,
+        clock: Clock,
+        telemetry: Telemetry,
+        drain: int,
+        within: Within,
+    ) -> None:
+        """Wire the loop; `drain` is the time in ns that a stop or a revoke may take, leaving the group included."""
+        self._forwarder = forwarder
+        self._source = source
+        self._sink = sink
+        self._background = background
+        self._inbox = inbox
+        self._clock = clock
+        self._telemetry = telemetry
+        self._drain = drain
+        self._within = within
+        self._fetched_at = 0
+        self._published_at: int | None = None
+        self._stop_at: int | None = None  # the deadline of the stop
+        self._stop_reason = ""
+        self._halted: str | None = None
+
+    def run(self) -> Ending:
+        """Forward until somebody asks for a stop, or until it cannot go on."""
+        try:
+            self._source.open(self)
+            while not self.finished:
+                self.turn()
+        except InvariantError as broken:
+            self._halt(f"a rule that protects your data is broken, please report this: {broken}")
+        return self.close()
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is nothing left to do but to leave the group."""
+        if self._halted is not None:
+            return True
+        if self._stop_at is None:
+            return False
+        if self._forwarder.drained() and self._forwarder.committed:
+            return True
+        return self._clock.now() >= self._stop_at - min(CLOSE_RESERVE_NS, self._drain // 4)
+
+    def turn(self) -> None:
+        """Do one round of the loop."""
+        fetched = self._fetch(self._clock.now())
+        self._step(0 if fetched else self._time_for_answers())
+        self._publish()
+
+    def close(self) -> Ending:
+        """Leave the group within what is left of the drain, and say how it went."""
+        ending = self._ending()
+        now = self._clock.now()
+        deadline = now + self._drain // 4 if self._stop_at is None else max(self._stop_at, now + NS_PER_SECOND)
+        self._publish(at_once=True)
+        self._background.close()
+
+        def late() -> None:
+            self._telemetry.ended(1, f"{ending.reason}; leaving the consumer group hung past the drain's deadline")
+
+        try:
+            self._within(self._source.close, deadline - now, late)
+        except InvariantError as broken:
+            ending = Ending(1, f"a rule that protects your data broke while leaving the group: {broken}")
+        self._sink.close()
+        self._telemetry.ended(ending.code, ending.reason)
+        return ending
+
+    def _ending(self) -> Ending:
+        if self._halted is not None:
+            return Ending(1, self._halted)
+        if not self._forwarder.drained():
+            return Ending(
+                1, f"not everything that was sent was answered in time; {self._forwarder.holes()} records will repeat"
+            )
+        if not self._forwarder.committed:
+            return Ending(1, "Kafka did not take the last offsets in time; what they cover will repeat")
+        holes = self._forwarder.holes()
+        if holes:
+            return Ending(1, f"{holes} records landed above one that did not; they will repeat")
+        return Ending(0, self._stop_reason)
+
+    # --- a turn --------------------------------------------------------------------------------------------------
+
+    def _fetch(self, now: int) -> bool:
+        """Feed what Kafka has; say whether that was anything."""
+        forwarder = self._forwarder
+        room = forwarder.room()
+        idle = not forwarder.in_flight
+        if room:
+            events = self._source.fetch(room, self._idle_time(now) if idle else 0)
+        elif forwarder.all_paused and (idle or now - self._fetched_at >= SERVE_CALLBACKS_NS):
+            events = self._source.fetch(1, self._idle_time(now) if idle else 0)
+        else:
+            return False
+        now = self._fetched_at = self._clock.now()
+        for event in events:
+            if isinstance(event, RecordsFetched):
+                chunk = event.chunk
+                self._telemetry.fetched(chunk.partition, len(chunk), chunk.payload_bytes)
+            forwarder.handle(event, now)
+        return bool(events)
+
+    def _idle_time(self, now: int) -> int:
+        """How long a fetch may wait: until time alone changes something, and never above 100 ms."""
+        wake = self._forwarder.next_wake(now)
+        return SERVE_CALLBACKS_NS if wake is None else min(SERVE_CALLBACKS_NS, max(wake - now, 0))
+
+    def _time_for_answers(self) -> int:
+        """How long to wait for answers when Kafka had nothing."""
+        if not self._forwarder.in_flight:
+            return 0
+        return BUSY_WAIT_NS if self._forwarder.room() else FULL_WAIT_NS
+
+    def _step(self, wait: int) -> None:
+        """Feed what has arrived besides records, take one decision, carry it out."""
+        forwarder = self._forwarder
+        answers = self._sink.answers(wait) if wait or forwarder.in_flight else ()
+        now = self._clock.now()
+        for event in answers:
+            forwarder.handle(event, now)
+        for event in self._inbox.drain():
+            self._note_stop(event, now)
+            forwarder.handle(event, now)
+        for command in forwarder.decide(now):
+            self._carry_out(command)
+        self._telemetry.turned(now)
+
+    def _carry_out(self, command: Command) -> None:
+        match command:
+            case SendPut():
+                self._sink.submit(command)
+            case CommitOffsets():
+                self._source.commit(command)
+            case RequestLease(role):
+                self._background.request_lease(role)
+            case DescribeStream():
+                self._background.describe_stream(command)
+            case PausePartitions(partitions):
+                self._source.pause(partitions)
+            case ResumePartitions(partitions):
+                self._source.resume(partitions)
+            case SeekPartition(partition, offset):
+                self._source.seek(partition, offset)
+            case Halt(reason):
+                self._halt(reason)
+            case _:
+                self._tell(command)
+
+    def _tell(self, fact: Fact) -> None:
+        self._telemetry.tell(fact)
+
+    def _note_stop(self, event: Event, now: int) -> None:
+        if isinstance(event, StopRequested) and self._stop_at is None:
+            self._stop_at = now + self._drain
+            self._stop_reason = f"stopped by {event.reason}"
+
+    def _halt(self, reason: str) -> None:
+        if self._halted is None:
+            self._halted = reason
+            self._forwarder.halt(reason)
+
+    def _publish(self, *, at_once: bool = False) -> None:
+        now = self._clock.now()
+        if at_once or self._published_at is None or now - self._published_at >= PUBLISH_EVERY_NS:
+            self._published_at = now
+            ends = {} if at_once else self._source.log_ends()
+            self._telemetry.publish(self._forwarder.status(now, ends))
+
+    # --- inside `fetch`, on this thread -----------------------------------------------------------------------------
+
+    def partitions_assigned(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Own partitions from now on."""
+        self._forwarder.handle(PartitionsAssigned(positions), self._clock.now())
+        self._step(0)
+
+    def partitions_revoked(self, partitions: frozenset[TopicPartition]) -> None:
+        """Settle and commit what was sent of these partitions, within the drain's time, then let go of them."""
+        now = self._clock.now()
+        deadline = now + self._drain if self._stop_at is None else min(self._stop_at, now + self._drain)
+        deadline -= min(CLOSE_RESERVE_NS, self._drain // 4)
+        if self._halted is None:
+            self._forwarder.handle(RevokeStarted(partitions), now)
+            self._step(0)
+            while not self._forwarder.drained(partitions) and self._clock.now() < deadline and self._halted is None:
+                self._step(min(FULL_WAIT_NS, self._idle_time(self._clock.now())))
+        self._forwarder.handle(PartitionsRevoked(partitions), self._clock.now())
+        self._step(0)
+
+    def partitions_lost(self, partitions: frozenset[TopicPartition]) -> None:
+        """Let go of partitions that somebody else owns already."""
+        self._forwarder.handle(PartitionsLost(partitions), self._clock.now())
+        self._step(0)
