@@ -1,0 +1,209 @@
+"""What single settings cannot know: contradictions, missing permissions, and times that do not fit together.
+
+Each check is a function from the whole to problems; each has its test with the exact words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from adapters.sts.settings import AMBIENT_ROLE
+from app.settings.arn import parse_role_arn, parse_stream_arn, partition_of
+from app.settings.endpoints import objection
+from app.settings.model import Settings
+from app.settings.problems import Problem
+from app.settings.session import fill_session_name
+from domain.limits import CHAINED_ROLE_SECONDS_MAX
+
+MAX_POLL_SECONDS_DEFAULT = 300
+"""librdkafka's max.poll.interval.ms: a member whose drain takes longer is thrown out of the group in the middle."""
+
+PERMIT_PLAINTEXT = "kafka.security.allow_plaintext: true (or --allow-plaintext)"
+
+
+def contradictions(settings: Settings, hostname: str, *, simulated: bool) -> Iterator[Problem]:
+    """List everything that does not fit together.
+
+    `hostname` fills session names; `simulated` permits what only the demo and the simulator may do.
+    """
+    for check in CHECKS:
+        yield from check(settings)
+    yield from _session_names(settings, hostname)
+    if not simulated:
+        yield from _never_renewed(settings)
+
+
+def _plaintext(settings: Settings) -> Iterator[Problem]:
+    security = settings.kafka.security
+    if security.protocol in {"plaintext", "sasl_plaintext"} and not security.allow_plaintext:
+        told = f"{security.protocol} does not encrypt; take ssl or sasl_ssl, or permit it with {PERMIT_PLAINTEXT}"
+        yield Problem(told, ("kafka", "security", "protocol"))
+
+
+def _log_in(settings: Settings) -> Iterator[Problem]:
+    security, path = settings.kafka.security, ("kafka", "security")
+    sasl = security.protocol.startswith("sasl")
+    if sasl and security.mechanism is None:
+        yield Problem("is needed by a sasl protocol; aws_msk_iam is what MSK takes", (*path, "mechanism"))
+    if not sasl and security.mechanism is not None:
+        yield Problem(f"has no use with {security.protocol}; take sasl_ssl, or leave it out", (*path, "mechanism"))
+    by_password = sasl and security.mechanism in {"plain", "scram_sha_256", "scram_sha_512"}
+    with_password = security.password is not None or security.password_file is not None
+    if by_password:
+        if security.username is None:
+            yield Problem(f"is needed by {security.mechanism}", (*path, "username"))
+        if not with_password:
+            yield Problem(f"is needed by {security.mechanism}; name the file that holds it", (*path, "password_file"))
+    elif security.username is not None or with_password:
+        told = "has no use here; take mechanism scram_sha_512 or plain with sasl_ssl, or leave it out"
+        named = "username" if security.username is not None else "password"
+        yield Problem(told, (*path, named if named == "username" or security.password is not None else "password_file"))
+    for name in ("password", "key_password"):
+        if getattr(security, name) is not None and getattr(security, f"{name}_file") is not None:
+            yield Problem(f"stands beside {name}_file; keep the file", (*path, name))
+
+
+def _certificates(settings: Settings) -> Iterator[Problem]:
+    security, path = settings.kafka.security, ("kafka", "security")
+    encrypted = security.protocol in {"ssl", "sasl_ssl"}
+    for name in ("ca_file", "certificate_file", "key_file"):
+        if getattr(security, name) is not None and not encrypted:
+            yield Problem(f"has no use with {security.protocol}; take ssl or sasl_ssl", (*path, name))
+    if security.certificate_file is not None and security.key_file is None:
+        yield Problem("is needed with certificate_file", (*path, "key_file"))
+    if security.key_file is not None and security.certificate_file is None:
+        yield Problem("is needed with key_file", (*path, "certificate_file"))
+
+
+def _endpoints(settings: Settings) -> Iterator[Problem]:
+    if settings.aws.allow_insecure_endpoints:
+        return
+    for name in ("kinesis", "sts"):
+        url = getattr(settings.aws.endpoint_urls, name)
+        why = objection(url) if url is not None else None
+        if why is not None:
+            yield Problem(f"needs permission: {why}", ("aws", "endpoint_urls", name))
+
+
+def _streams(settings: Settings) -> Iterator[Problem]:
+    for index, route in enumerate(settings.routes):
+        stream, path = route.stream, ("routes", index, "stream")
+        if stream.arn is None:
+            continue
+        arn = parse_stream_arn(stream.arn)
+        if stream.name is not None and stream.name != arn.name:
+            yield Problem(f"is not the stream of the ARN beside it ({arn.name}); leave it out", (*path, "name"))
+        if stream.region is not None and stream.region != arn.region:
+            yield Problem(f"is not the region of the ARN beside it ({arn.region}); leave it out", (*path, "region"))
+        if arn.partition != partition_of(arn.region):
+            told = f"says {arn.partition}, but {arn.region} is in {partition_of(arn.region)}; correct one"
+            yield Problem(told, (*path, "arn"))
+
+
+def _routes(settings: Settings) -> Iterator[Problem]:
+    by_topic: dict[str, int] = {}
+    by_name: dict[str, int] = {}
+    for index, route in enumerate(settings.routes):
+        for place, topic in enumerate(route.topics):
+            first = by_topic.setdefault(topic, index)
+            if first != index or route.topics.index(topic) != place:
+                told = (
+                    f"is the topic {topic} of routes[{first}] again; a topic has one route, "
+                    "so run a second doka with a group_id of its own"
+                    if first != index
+                    else f"is the topic {topic} again; keep one"
+                )
+                yield Problem(told, ("routes", index, "topics", place))
+        twin = by_name.setdefault(route.name, index)
+        if twin != index:
+            told = f"is {route.name}, like that of routes[{twin}]; give each route a name of its own"
+            yield Problem(told, ("routes", index, "name"))
+    if len(settings.routes) > settings.limits.requests_in_flight:
+        told = f"is below the number of routes; each needs a request of its own, so set {len(settings.routes)} or more"
+        yield Problem(told, ("limits", "requests_in_flight"))
+
+
+def _keys(settings: Settings) -> Iterator[Problem]:
+    for index, route in enumerate(settings.routes):
+        path, kind = ("routes", index), route.partition_key.partition(":")[0]
+        if kind == "random" and route.ordering != "none":
+            told = f"is {route.ordering}, but random keys have no order to keep; set ordering: none"
+            yield Problem(told, (*path, "ordering"))
+        if kind in {"random", "constant"} and "null_key" in route.model_fields_set:
+            yield Problem(f"has no use with partition_key {kind}; leave it out", (*path, "null_key"))
+        if kind not in {"kafka_key", "header"} and "key_encoding" in route.model_fields_set:
+            yield Problem(f"has no use with partition_key {kind}; leave it out", (*path, "key_encoding"))
+
+
+def _roles(settings: Settings) -> Iterator[Problem]:
+    used = {route.stream.role for route in settings.routes}
+    for name, role in settings.roles.items():
+        path = ("roles", name)
+        if name == AMBIENT_ROLE:
+            yield Problem("is the name of the credentials of routes without a role; choose another", path)
+        elif name not in used:
+            yield Problem("is used by no route; name it in routes[].stream.role, or leave it out", path)
+        for index, hop in enumerate(role.hops):
+            if index > 0 and hop.duration_seconds > CHAINED_ROLE_SECONDS_MAX:
+                told = f"is {hop.duration_seconds}, but a chained hop (any after the first) gets at most 3600 from STS"
+                yield Problem(f"{told}; set 3600 or less", (*path, "hops", index, "duration_seconds"))
+            arn = parse_role_arn(hop.role_arn)
+            if arn.partition != partition_of(settings.aws.region):
+                told = f"says {arn.partition}, but {settings.aws.region} is in {partition_of(settings.aws.region)}"
+                yield Problem(f"{told}; correct one", (*path, "hops", index, "role_arn"))
+    known = ", ".join(settings.roles) or "none yet"
+    for index, route in enumerate(settings.routes):
+        if route.stream.role is not None and route.stream.role not in settings.roles:
+            told = f"names {route.stream.role}, which is not under roles ({known}); define it there"
+            yield Problem(told, ("routes", index, "stream", "role"))
+
+
+def _times(settings: Settings) -> Iterator[Problem]:
+    limits = settings.limits
+    if limits.request_timeout_seconds >= limits.drain_seconds:
+        told = f"must be below limits.drain_seconds ({limits.drain_seconds:g}), or a stop could not wait for a put"
+        yield Problem(told, ("limits", "request_timeout_seconds"))
+    poll = settings.kafka.client.get("max.poll.interval.ms", "")
+    longest = int(poll) / 1_000 if poll.isdecimal() else MAX_POLL_SECONDS_DEFAULT
+    if limits.drain_seconds >= longest:
+        told = f"must be below Kafka's max.poll.interval.ms ({longest:g} s), or the group throws this member out"
+        yield Problem(told, ("limits", "drain_seconds"))
+    for name, role in settings.roles.items():
+        life, path = role.hops[-1].duration_seconds, ("roles", name, "rotation")
+        if limits.request_timeout_seconds > life / 5:
+            told = f"is more than a fifth of the life of role {name} ({life} s); set {life / 5:g} or less"
+            yield Problem(told, ("limits", "request_timeout_seconds"))
+        if role.rotation.policy == "before_expiry" and role.rotation.margin_seconds >= life:
+            told = f"must be below the role's life ({life} s), or the lease is due as soon as it is issued"
+            yield Problem(told, (*path, "margin_seconds"))
+        if role.rotation.policy == "interval" and role.rotation.interval_minutes * 60 >= life:
+            told = f"must be below the role's life ({life / 60:g} min), or each lease ends before it is renewed"
+            yield Problem(told, (*path, "interval_minutes"))
+
+
+def _session_names(settings: Settings, hostname: str) -> Iterator[Problem]:
+    for name, role in settings.roles.items():
+        try:
+            fill_session_name(role.session_name, hostname)
+        except ValueError as error:
+            yield Problem(str(error), ("roles", name, "session_name"))
+
+
+def _never_renewed(settings: Settings) -> Iterator[Problem]:
+    for name, role in settings.roles.items():
+        if role.rotation.policy == "never":
+            told = "never is for `doka demo` and the simulator: the service would stop when its lease ends"
+            yield Problem(f"{told}; take before_expiry", ("roles", name, "rotation", "policy"))
+
+
+CHECKS: tuple[Callable[[Settings], Iterator[Problem]], ...] = (
+    _plaintext,
+    _log_in,
+    _certificates,
+    _endpoints,
+    _streams,
+    _routes,
+    _keys,
+    _roles,
+    _times,
+)

@@ -1,0 +1,159 @@
+"""The kinds of value that settings are made of, each with its limit and its words.
+
+A message says what is wrong and what to write; it never repeats the value, since a misplaced secret may stand there.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Annotated, Any, get_origin
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic.fields import FieldInfo
+
+from app.settings.arn import REGION, STREAM_NAME, parse_role_arn, parse_stream_arn
+from app.settings.endpoints import parse_endpoint
+from domain.limits import PARTITION_KEY_CHARACTERS_MAX, ROLE_SECONDS_MAX, ROLE_SECONDS_MIN
+
+FROZEN = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False, validate_default=True)
+
+
+class Section(BaseModel):
+    """A group of settings: frozen, no unknown keys, and an empty one in YAML (null) means its defaults."""
+
+    model_config = FROZEN
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_empty_as_absent(cls, data: Any) -> Any:
+        return without_empty(cls.model_fields, data)
+
+
+def without_empty(fields: dict[str, FieldInfo], data: Any) -> Any:
+    """Leave out sections, lists and maps that stand empty in YAML; any other null stays, and is judged."""
+    if not isinstance(data, dict):
+        return data
+    return {key: value for key, value in data.items() if value is not None or not _is_group(fields.get(key))}
+
+
+def _is_group(field: FieldInfo | None) -> bool:
+    """Tell whether a field holds further settings rather than one value."""
+    if field is None:
+        return False
+    kind = field.annotation
+    return get_origin(kind) in {tuple, dict} or (isinstance(kind, type) and issubclass(kind, BaseModel))
+
+
+def _matching(pattern: str, otherwise: str) -> AfterValidator:
+    compiled = re.compile(pattern, re.ASCII)
+
+    def check(text: str) -> str:
+        if compiled.fullmatch(text) is None:
+            raise ValueError(otherwise)
+        return text
+
+    return AfterValidator(check)
+
+
+def _checked_by(parse: Any) -> AfterValidator:
+    def check(text: str) -> str:
+        parse(text)
+        return text
+
+    return AfterValidator(check)
+
+
+def _start_from(text: str) -> str:
+    if text in {"earliest", "latest"}:
+        return text
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError("must be earliest, latest or a time like 2026-08-01T00:00:00Z") from None
+    if moment.tzinfo is None:
+        raise ValueError("is a time without a zone; add one, like 2026-08-01T00:00:00Z")
+    return text
+
+
+def _partition_key(text: str) -> str:
+    kind, colon, rest = text.partition(":")
+    if not colon and kind in {"kafka_key", "random"}:
+        return text
+    if colon and kind == "field":
+        if not rest.startswith("/"):
+            raise ValueError("needs a JSON pointer, which starts with a slash, like field:/order/id")
+        return text
+    if colon and kind == "header":
+        if not rest:
+            raise ValueError("needs the name of a header, like header:tenant")
+        return text
+    if colon and kind == "constant":
+        if not 1 <= len(rest) <= PARTITION_KEY_CHARACTERS_MAX:
+            raise ValueError(f"needs 1 to {PARTITION_KEY_CHARACTERS_MAX} characters after constant:")
+        return text
+    raise ValueError("must be kafka_key, random, field:/json/pointer, header:NAME or constant:TEXT")
+
+
+def _power_of_two(number: int) -> int:
+    if number & (number - 1):
+        raise ValueError("must be a power of two, like 64")
+    return number
+
+
+def _client_value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float | str):
+        return str(value)
+    raise ValueError("must be text, a number, or true or false")
+
+
+Whole = Annotated[int, Field(strict=True)]
+Seconds = Annotated[float, Field(strict=True)]
+Flag = Annotated[bool, Field(strict=True)]
+Text = Annotated[str, Field(min_length=1)]
+
+Name = Annotated[
+    str,
+    _matching(r"[A-Za-z0-9_.-]{1,128}", "must be 1 to 128 letters, digits, dots, dashes or underscores"),
+]
+Region = Annotated[str, _matching(REGION.pattern, "is not the name of an AWS region; write it like eu-west-1")]
+TopicName = Annotated[
+    str,
+    _matching(
+        r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}",
+        "is not the name of a Kafka topic: 1 to 249 letters, digits, dots, dashes or underscores",
+    ),
+]
+StreamName = Annotated[
+    str,
+    _matching(
+        STREAM_NAME.pattern,
+        "is not the name of a Kinesis stream: 1 to 128 letters, digits, dots, dashes or underscores; an ARN goes into arn",
+    ),
+]
+BootstrapServer = Annotated[
+    str,
+    _matching(
+        r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}",
+        "must be HOST:PORT without a scheme, like b-1.example:9098 (MSK: 9098 IAM, 9096 SCRAM, 9094 TLS, 9092 plaintext)",
+    ),
+]
+RoleArnText = Annotated[str, _checked_by(parse_role_arn)]
+StreamArnText = Annotated[str, _checked_by(parse_stream_arn)]
+EndpointUrl = Annotated[str, _checked_by(parse_endpoint)]
+# STS AssumeRole API reference: ExternalId, SourceIdentity, Tags.
+ExternalId = Annotated[
+    str, _matching(r"[\w+=,.@:/-]{2,1224}", "must be 2 to 1224 letters, digits or any of _ + = , . @ : / -")
+]
+SourceIdentity = Annotated[
+    str, _matching(r"[\w+=,.@-]{2,64}", "must be 2 to 64 letters, digits or any of _ + = , . @ -")
+]
+TagKey = Annotated[str, Field(min_length=1, max_length=128)]
+TagValue = Annotated[str, Field(max_length=256)]
+RoleSeconds = Annotated[int, Field(strict=True, ge=ROLE_SECONDS_MIN, le=ROLE_SECONDS_MAX)]
+StartFrom = Annotated[str, AfterValidator(_start_from)]
+PartitionKey = Annotated[str, AfterValidator(_partition_key)]
+LaneCount = Annotated[int, Field(strict=True, ge=1, le=65_536), AfterValidator(_power_of_two)]
+ClientValue = Annotated[str, BeforeValidator(_client_value), WithJsonSchema({"type": ["string", "number", "boolean"]})]

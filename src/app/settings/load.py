@@ -1,0 +1,108 @@
+"""Lays the layers: a file (the new form or the old service's), over it `DOKA_*` variables, over them the command line.
+
+What leaves here is whole and checked, or an error that lists everything to mend at once.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path as FilePath
+from typing import Any
+
+from pydantic import ValidationError
+
+from app.settings.client_keys import refused_client_keys
+from app.settings.crosschecks import contradictions
+from app.settings.environment import overlay, put
+from app.settings.model import Settings
+from app.settings.problems import Path, Problem, SettingsError, origin_of
+from app.settings.unbuilt import unbuilt
+from app.settings.words import problems_of
+from app.settings.yamlfile import read_yaml
+
+NO_SOURCE = (
+    "there is no configuration: name a file with --config FILE (or --legacy-config FILE), or set DOKA_* variables; "
+    "`doka config schema` lists what can be set"
+)
+
+
+def load_settings(
+    config: FilePath | None = None,
+    *,
+    legacy_config: FilePath | None = None,
+    environ: Mapping[str, str],
+    hostname: str,
+    allow_plaintext: bool = False,
+    allow_insecure_endpoints: bool = False,
+) -> Settings:
+    """Read the configuration of a service.
+
+    Raises:
+        SettingsError: with one line for each thing to mend.
+    """
+    from app.legacy import translate
+
+    if config is not None and legacy_config is not None:
+        raise SettingsError([Problem("--config and --legacy-config exclude each other; keep one")])
+    data: dict[str, Any] = {}
+    origins: dict[Path, str] = {}
+    if config is not None:
+        data, origins = read_yaml(config)
+        _refuse_legacy(data, config)
+    elif legacy_config is not None:
+        data, origins = translate(legacy_config)
+    problems = overlay(environ, Settings, data, origins)
+    if not data and not problems:
+        raise SettingsError(
+            [Problem(NO_SOURCE if config is None else "is empty", origin=str(config) if config else None)]
+        )
+    if allow_plaintext:
+        _permit(data, origins, ("kafka", "security", "allow_plaintext"), "--allow-plaintext")
+    if allow_insecure_endpoints:
+        _permit(data, origins, ("aws", "allow_insecure_endpoints"), "--allow-insecure-endpoints")
+    return settings_from(data, hostname=hostname, origins=origins, found=problems)
+
+
+def settings_from(
+    data: Mapping[str, Any],
+    *,
+    hostname: str,
+    origins: Mapping[Path, str] | None = None,
+    found: list[Problem] | None = None,
+    simulated: bool = False,
+) -> Settings:
+    """Make settings of plain data, as they would stand in the file; nothing else is read.
+
+    `simulated` permits the rotation policy `never`; `found` are problems of earlier layers, told along.
+
+    Raises:
+        SettingsError: with one line for each thing to mend.
+    """
+    origins = origins or {}
+    problems = list(found or ())
+    try:
+        settings = Settings(**copy.deepcopy(dict(data)))
+    except ValidationError as error:
+        raise SettingsError(problems + problems_of(error, Settings, origins)) from None
+    for check in (
+        contradictions(settings, hostname, simulated=simulated),
+        refused_client_keys(settings),
+        unbuilt(settings),
+    ):
+        problems += [Problem(p.told, p.path, p.origin or origin_of(p.path, origins)) for p in check]
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def _refuse_legacy(data: Mapping[str, Any], config: FilePath) -> None:
+    aws = data.get("aws")
+    if "msk" in data or (isinstance(aws, dict) and {"kinesis", "crossAccount", "crossAccountArn"} & aws.keys()):
+        told = "is of the old service's form; run it with --legacy-config, or write the new form: doka config convert"
+        raise SettingsError([Problem(f"{told} {config}", origin=str(config))])
+
+
+def _permit(data: dict[str, Any], origins: dict[Path, str], path: Path, option: str) -> None:
+    if put(data, path, value=True):
+        origins[path] = option

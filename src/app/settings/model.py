@@ -1,0 +1,112 @@
+"""The whole configuration as one frozen object.
+
+It never reads a file, the environment or the network by itself: `load.py` lays those layers, and nothing else enters.
+Names are a contract with every deployed file: settings are added, never renamed.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from app.settings.aws import AwsSettings, RoleSettings
+from app.settings.fields import Name, Section, Text, TopicName, Whole, without_empty
+from app.settings.kafka import KafkaSettings
+from app.settings.routes import RouteSettings
+from domain.limits import PUT_BYTES_MAX, PUT_RECORDS_MAX
+
+MIB = 1024 * 1024
+
+
+class DeadLetters(Section):
+    """Where records go that can never land."""
+
+    topic: TopicName | None = Field(default=None, description="Kafka topic for dead letters.")
+
+
+class Limits(Section):
+    """What this process may hold and how long it may take."""
+
+    held_mib: Annotated[Whole, Field(ge=8, le=65_536)] = Field(default=64, description="Memory for records, in MiB.")
+    ahead_records: Annotated[Whole, Field(ge=1, le=10_000_000)] = Field(
+        default=50_000,
+        description="How far a partition may settle above an unsettled record; bounds duplicates after a crash.",
+    )
+    requests_in_flight: Annotated[Whole, Field(ge=1, le=256)] = Field(
+        default=16, description="Puts under way at a time, over all routes; each route needs one."
+    )
+    request_timeout_seconds: Annotated[float, Field(strict=True, ge=0.1, le=120)] = Field(
+        default=10.0, description="When a put without an answer is given up."
+    )
+    request_records: Annotated[Whole, Field(ge=1, le=PUT_RECORDS_MAX)] = Field(
+        default=PUT_RECORDS_MAX, description="Records in one put."
+    )
+    request_mib: Annotated[Whole, Field(ge=1, le=PUT_BYTES_MAX // MIB)] = Field(
+        default=PUT_BYTES_MAX // MIB, description="Size of one put, in MiB; stand-ins for Kinesis often take 5."
+    )
+    commit_seconds: Annotated[float, Field(strict=True, ge=0.05, le=60)] = Field(
+        default=1.0, description="How often offsets are committed."
+    )
+    drain_seconds: Annotated[float, Field(strict=True, ge=1, le=3_600)] = Field(
+        default=25.0, description="Time for a clean stop or rebalance; keep it below the pod's grace period."
+    )
+
+
+class Http(Section):
+    """Where /metrics, /healthz and /readyz are served."""
+
+    host: Text = Field(default="127.0.0.1", description="Address to listen at; 0.0.0.0 inside a container.")
+    port: Annotated[Whole, Field(ge=0, le=65_535)] = Field(default=9400, description="Port; 0 takes any free one.")
+
+
+class Log(Section):
+    """What is told on stdout."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="The least that is told.")
+    format: Literal["json", "text"] = Field(
+        default="json",
+        description="json: one object a line; text: for a person. While it is not set, a terminal gets text.",
+    )
+
+
+class Settings(BaseSettings):
+    """Everything an operator can decide. Made by `load_settings` or `settings_from`, which also check the whole."""
+
+    model_config = SettingsConfigDict(
+        title="doka", frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False, validate_default=True
+    )
+
+    kafka: KafkaSettings = Field(description="Where records come from.")
+    aws: AwsSettings = Field(description="Where the services are.")
+    roles: dict[Name, RoleSettings] = Field(
+        default_factory=dict, description="Named chains of roles, shared by the routes."
+    )
+    routes: tuple[RouteSettings, ...] = Field(
+        min_length=1,
+        description="Which topics go to which stream.",
+        examples=[[{"topics": ["orders"], "stream": {"name": "orders"}}]],
+    )
+    dead_letters: DeadLetters = Field(default=DeadLetters(), description="Where poison goes.")
+    limits: Limits = Field(default=Limits(), description="What this process may hold, and for how long.")
+    http: Http = Field(default=Http(), description="Metrics and health.")
+    log: Log = Field(default=Log(), description="What is told on stdout.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_empty_as_absent(cls, data: Any) -> Any:
+        return without_empty(cls.model_fields, data)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take only what the loader gives: it merges the layers itself, so that list indices and line numbers work."""
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)

@@ -1,0 +1,94 @@
+"""The settings of the routes: which topics go to which stream, and how a Kafka record becomes a Kinesis record."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from app.settings.arn import parse_stream_arn
+from app.settings.fields import (
+    Flag,
+    LaneCount,
+    Name,
+    PartitionKey,
+    Region,
+    Section,
+    StreamArnText,
+    StreamName,
+    TopicName,
+)
+
+
+class StreamSettings(Section):
+    """Where the records go. By name, by ARN, or both; another account without a role needs the ARN."""
+
+    name: StreamName | None = Field(default=None, description="Name of the stream.", examples=["orders"])
+    arn: StreamArnText | None = Field(
+        default=None,
+        description="ARN of the stream.",
+        examples=["arn:aws:kinesis:eu-west-1:210987654321:stream/orders"],
+    )
+    region: Region | None = Field(
+        default=None, description="Region of the stream; by default the ARN's, else aws.region."
+    )
+    role: Name | None = Field(default=None, description="A name under roles; without one the ambient credentials sign.")
+
+    @model_validator(mode="after")
+    def _is_named(self) -> Self:
+        if self.name is None and self.arn is None:
+            raise ValueError("needs a name or an arn")
+        return self
+
+    @property
+    def called(self) -> str:
+        """The name of the stream: its own setting, else the ARN's."""
+        return self.name if self.name is not None else parse_stream_arn(self.arn or "").name
+
+
+class Aggregation(Section):
+    """KPL aggregation: many records in one Kinesis record, in order."""
+
+    enabled: Flag = Field(default=False, description="Put many records into one Kinesis record.")
+    target_bytes: Annotated[int, Field(strict=True, ge=1_024, le=10_485_760)] = Field(
+        default=51_200, description="Size at which an aggregate goes."
+    )
+    linger_ms: Annotated[int, Field(strict=True, ge=0, le=60_000)] = Field(
+        default=100, description="How long a small aggregate waits for more."
+    )
+    lanes: LaneCount = Field(default=64, description="Slices of the hash space, a power of two; at least the shards.")
+
+
+def _called(decided: dict[str, Any]) -> str:
+    stream: StreamSettings = decided["stream"]
+    return stream.called
+
+
+class RouteSettings(Section):
+    """Topics that go to one stream, with lanes, limits and a state of their own."""
+
+    topics: tuple[TopicName, ...] = Field(min_length=1, description="Kafka topics.", examples=[["orders"]])
+    stream: StreamSettings = Field(description="Where the records go.", examples=[{"name": "orders"}])
+    name: Name = Field(default_factory=_called, description="Name in metrics and logs; by default the stream's.")
+    partition_key: PartitionKey = Field(
+        default="kafka_key",
+        description="What becomes the partition key: kafka_key, random, field:/json/pointer, header:NAME, constant:TEXT.",
+    )
+    null_key: Literal["random", "partition", "reject"] = Field(
+        default="random",
+        description="What a record without that key gets: a random one, its Kafka partition's, or poison.",
+    )
+    null_value: Literal["empty", "reject"] = Field(default="empty", description="What a tombstone becomes.")
+    key_encoding: Literal["utf8", "base64", "hex"] = Field(
+        default="utf8",
+        description="How the bytes of a key become text; what is not UTF-8 falls back to base64, counted.",
+    )
+    ordering: Literal["key", "key_in_request", "none"] = Field(default="key", description="The order that is kept.")
+    aggregation: Aggregation = Field(default=Aggregation(), description="KPL aggregation.")
+    envelope: Literal["none", "json"] = Field(
+        default="none",
+        description="json: topic, partition, offset, timestamp, key, headers and value as one JSON object.",
+    )
+    on_poison: Literal["block", "drop", "dead_letter"] = Field(
+        default="block", description="What to do with a record that can never land."
+    )

@@ -1,0 +1,25 @@
+"""What the configuration has a name for and this version cannot do yet: refused, never ignored.
+
+This is the only place that knows; a feature is switched on by taking its line out of here.
+With `dead_letters.topic` comes one more thing: `on_poison` is then `dead_letter` unless a route says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from app.settings.model import Settings
+from app.settings.problems import Problem
+
+
+def unbuilt(settings: Settings) -> Iterator[Problem]:
+    """List what is asked for and not there yet."""
+    for index, route in enumerate(settings.routes):
+        if route.ordering == "key_in_request":
+            yield Problem("key_in_request is not in this version; take key or none", ("routes", index, "ordering"))
+        if route.aggregation.enabled:
+            yield Problem("is not in this version; take false", ("routes", index, "aggregation", "enabled"))
+        if route.on_poison == "dead_letter":
+            yield Problem("dead_letter is not in this version; take block or drop", ("routes", index, "on_poison"))
+    if settings.dead_letters.topic is not None:
+        yield Problem("is not in this version; leave it out", ("dead_letters", "topic"))

@@ -1,0 +1,180 @@
+"""Reads one YAML file into plain data, and remembers on which line each setting stands.
+
+No message shows a piece of the file: what confuses the parser is often a password that starts with `*` or `!`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+from pathlib import Path as FilePath
+from typing import Any
+
+import yaml
+
+from app.settings.problems import Path, Problem, SettingsError
+
+FILE_BYTES_MAX = 1024 * 1024  # a configuration is a page of text; a wrong file (a log, a device) is refused early
+VALUES_MAX = 100_000  # after anchors are followed; ten thousand routes are fewer
+_QUOTES = "; put text that begins with one of * & ! % @ ` in quotes"
+
+
+class _TooLargeError(Exception):
+    """Aliases multiply the file beyond what a configuration can be."""
+
+
+class _Loader(yaml.SafeLoader):
+    """The safe loader, except that a time stays text: `start_from` judges its zone itself."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def read_yaml(file: FilePath) -> tuple[dict[str, Any], dict[Path, str]]:
+    """Read a file whose top is a map: its data, and where each setting stands (`doka.yaml:12`).
+
+    Raises:
+        SettingsError: it cannot be read, is not UTF-8, is not YAML, or says the same thing twice.
+    """
+    return parse_yaml(_read(file), str(file))
+
+
+def parse_yaml(text: str, origin: str) -> tuple[dict[str, Any], dict[Path, str]]:
+    """Read a text as `read_yaml` reads a file.
+
+    Raises:
+        SettingsError: it is not YAML, its top is no map, or it says the same thing twice.
+    """
+    notes = _LineNotes(origin)
+    try:
+        loader = _Loader(text)
+        try:
+            node = loader.get_single_node()
+            if node is None:
+                return {}, notes.lines
+            notes.walk(node, ())
+            if notes.problems:
+                raise SettingsError(notes.problems)
+            data = _unshared(loader.construct_document(node), itertools.count())
+        finally:
+            loader.dispose()
+    except yaml.YAMLError as error:
+        raise SettingsError([_syntax_problem(error, origin)]) from None
+    except _TooLargeError:
+        raise SettingsError([Problem("grows out of all bounds by its anchors; write it out", origin=origin)]) from None
+    if not isinstance(data, dict):
+        raise SettingsError([Problem("must be lines of `name: value` at its top", origin=origin)])
+    return data, notes.lines
+
+
+def parse_scalar(text: str) -> Any:
+    """Read the value of a variable or an option as YAML would.
+
+    Raises:
+        ValueError: it is no YAML; the text does not repeat it.
+    """
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a subclass of the safe loader
+    except yaml.YAMLError:
+        raise ValueError("cannot be read as YAML; check its brackets and quotes") from None
+
+
+def _unshared(data: Any, counter: Iterator[int]) -> Any:
+    """Copy, so that what stands behind one anchor can be overridden in one place only."""
+    if next(counter) > VALUES_MAX:
+        raise _TooLargeError
+    if isinstance(data, dict):
+        return {key: _unshared(value, counter) for key, value in data.items()}
+    return [_unshared(item, counter) for item in data] if isinstance(data, list) else data
+
+
+def _read(file: FilePath) -> str:
+    told = ""
+    try:
+        with file.open("rb") as stream:
+            raw = stream.read(FILE_BYTES_MAX + 1)
+    except FileNotFoundError:
+        told = "there is no such file; check the path"
+    except IsADirectoryError:
+        told = "is a directory; name the file in it"
+    except PermissionError:
+        told = "may not be read by this user; check its permissions"
+    except (OSError, ValueError):
+        told = "cannot be read; check the path"
+    else:
+        if len(raw) > FILE_BYTES_MAX:
+            told = "is larger than 1 MiB, so it is no configuration; check the path"
+        else:
+            try:
+                return raw.decode("utf-8-sig")
+            except UnicodeDecodeError as error:
+                line = raw.count(b"\n", 0, error.start) + 1
+                told = f"is not UTF-8 text (line {line}); save it as UTF-8"
+    raise SettingsError([Problem(told, origin=str(file))])
+
+
+class _LineNotes:
+    """Notes the line of each setting; each node is walked once, so that anchors cannot blow up the work."""
+
+    def __init__(self, origin: str) -> None:
+        self._origin = origin
+        self._seen: set[int] = set()
+        self.lines: dict[Path, str] = {(): origin}
+        self.problems: list[Problem] = []
+
+    def walk(self, node: yaml.Node, path: Path, above: frozenset[int] = frozenset()) -> None:
+        """Note a node and all below it; `above` are the nodes that it stands in."""
+        self.lines.setdefault(path, self._line(node))
+        if id(node) in above:
+            told = "refers to itself; take the anchor (&) or the alias (*) away"
+            self.problems.append(Problem(told, path, self._line(node)))
+        if id(node) in self._seen:
+            return
+        self._seen.add(id(node))
+        above |= {id(node)}
+        if isinstance(node, yaml.SequenceNode):
+            for index, item in enumerate(node.value):
+                self.walk(item, (*path, index), above)
+        elif isinstance(node, yaml.MappingNode):
+            first: dict[str, int] = {}
+            for key, value in node.value:
+                name = "<<" if key.tag == "tag:yaml.org,2002:merge" else self._name(key, path, first)
+                if name is not None:
+                    self.lines.setdefault((*path, name), self._line(key))
+                    self.walk(value, (*path, name), above)
+
+    def _name(self, key: yaml.Node, path: Path, first: dict[str, int]) -> str | None:
+        """Give a key that is text and stands there once; note what is wrong with any other."""
+        if not isinstance(key, yaml.ScalarNode) or key.tag != "tag:yaml.org,2002:str":
+            told = "a name is not text (YAML reads yes, no, on, off and numbers otherwise); put it in quotes"
+            self.problems.append(Problem(told, origin=self._line(key)))
+            return None
+        name: str = key.value
+        if name in first:
+            told = f"stands there twice, in line {first[name]} too; keep one"
+            self.problems.append(Problem(told, (*path, name), self._line(key)))
+            return None
+        first[name] = key.start_mark.line + 1
+        return name
+
+    def _line(self, node: yaml.Node) -> str:
+        return f"{self._origin}:{node.start_mark.line + 1}"
+
+
+def _syntax_problem(error: yaml.YAMLError, origin: str) -> Problem:
+    """Say where and how a file is not YAML, without a piece of it."""
+    if isinstance(error, yaml.reader.ReaderError):
+        return Problem(f"holds a character that YAML forbids (U+{error.character:04X}); remove it", origin=origin)
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    if mark is not None:
+        origin = f"{origin}:{mark.line + 1}:{mark.column + 1}"
+    if isinstance(error, yaml.composer.ComposerError | yaml.constructor.ConstructorError):
+        return Problem(f"is not YAML as doka takes it: an alias, an anchor or a tag{_QUOTES}", origin=origin)
+    # Whatever stands in quotes and is longer than a character comes from the file, unless it is a token's <name>.
+    problem = re.sub(r"(['\"])(?!<)[^'\"]{2,}\1", "...", str(getattr(error, "problem", None) or "a syntax error"))
+    cure = _QUOTES if "cannot start any token" in problem else "; check its indentation, colons, brackets and quotes"
+    return Problem(f"is not YAML: {problem}{cure}", origin=origin)
