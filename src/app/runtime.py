@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import assert_never
 
 from domain.commands import (
     Command,
@@ -69,6 +68,7 @@ class Runtime:
 
     def __init__(
         self,
+        *,
         forwarder: Forwarder,
         source: Source,
         sink: Sink,

@@ -21,15 +21,13 @@ from domain.backoff import Jitter
 from domain.budget import Budget
 from domain.commands import (
     Command,
-    CommitOffsets,
     DescribeStream,
     Halt,
-    PausePartitions,
     RequestLease,
-    ResumePartitions,
     SeekPartition,
     SendPut,
 )
+from domain.commits import Commits
 from domain.errors import invariant
 from domain.events import (
     CommitAnswered,
@@ -54,21 +52,18 @@ from domain.events import (
     TopicsMissing,
 )
 from domain.facts import (
-    CommitFailed,
     Fact,
     GapSeen,
-    OffsetsCommitted,
     PartitionsOwned,
-    PartitionStuck,
     RecordsWillRepeat,
     RouteBlocked,
     RouteOpened,
 )
+from domain.intake import Intake
 from domain.lease_keeper import LeaseKeeper
-from domain.limits import COMMIT_GIVEN_UP_NS, STALL_BEFORE_PAUSE_NS
 from domain.partition import Partition
 from domain.records import Chunk, TopicPartition
-from domain.route import Route, held_size
+from domain.route import Route
 from domain.rules import OnGap, Rules
 from domain.status import Status
 
@@ -85,23 +80,19 @@ class Forwarder:
         self._route_of = {topic: self._routes[rule.name] for topic, rule in rules.route_of().items()}
         self._keepers = {r.name: LeaseKeeper(r, limits.request_timeout, jitter) for r in rules.roles}
         self._partitions: dict[TopicPartition, Partition] = {}
+        self._commits = Commits(limits.commit_every)
+        self._intake = Intake(self._budget, limits.ahead_records)
         self._commands: list[Command] = []
-        self._moved: set[Partition] = set()
-        self._puts = self._commits = 0
+        self._puts = 0
         self._flying = 0
         self._route_of_put: dict[int, Route] = {}
-        self._commit_in_flight: CommitOffsets | None = None
-        self._committed_at = 0
-        self._steer_at = 0
-        self._steered = False
-        self._unpaused = 0
         self._missing: frozenset[str] = frozenset()
         self._stopping = False
         self._halted: str | None = None
 
     # --- what has happened ---------------------------------------------------------------------------------------
 
-    def handle(self, event: Event, now: int) -> None:
+    def handle(self, event: Event, now: int) -> None:  # noqa: PLR0915 - the table of all events, in one place
         """Take one event. Raises InvariantError when it cannot be; nothing may be committed after that."""
         match event:
             case RecordsFetched(chunk):
@@ -109,9 +100,9 @@ class Forwarder:
             case PutAnswered(put):
                 route = self._landed_at(put)
                 facts, moved = route.answered(event, now)
-                self._moved.update(moved)
+                self._commits.moved(moved)
                 for partition in moved:
-                    self._admit_backlog(partition, now)
+                    self._intake.admit(partition, now)
                 self._after_put(route, facts, now)
             case PutRefused(put):
                 route = self._landed_at(put)
@@ -122,7 +113,9 @@ class Forwarder:
             case PartitionEnded(tp, offset):
                 self._ended(tp, offset, now)
             case CommitAnswered():
-                self._commit_answered(event)
+                told = self._commits.answered(event, self._partitions)
+                if told is not None:
+                    self._tell(told)
             case LeaseIssued(lease):
                 self._tell(self._keepers[lease.role].issued(event, now))
                 self._role_is_back(lease.role, now)
@@ -142,14 +135,14 @@ class Forwarder:
             case PartitionsLost(partitions):
                 self._forget(self._owned(partitions), "lost")
             case GapFound():
-                self._gap_found(event)
+                self._gap_found(event, now)
             case TopicsMissing(topics):
                 self._missing = topics
             case SourceFailed(reason):
                 self.halt(reason)
             case StopRequested():
                 self._stopping = True
-                self._steer_at = 0
+                self._intake.look_soon()
                 self._begin_drain(list(self._partitions.values()))
             case _:
                 assert_never(event)
@@ -158,43 +151,14 @@ class Forwarder:
         partition = self._partitions.get(chunk.partition)
         invariant(partition is not None, f"records of {chunk.partition} came, which is not owned")
         assert partition is not None
-        if partition.draining:
-            return  # never sent, never committed: it is read again by whoever owns the partition next
-        invariant(
-            chunk.offsets[0] >= partition.expected,
-            f"{chunk!r} begins below {partition.expected}, the next offset that is expected",
-        )
-        partition.expected = chunk.end
-        self._budget.take(partition, held_size(chunk), len(chunk))
-        partition.backlog.append(chunk)
-        self._admit_backlog(partition, now)
+        if not partition.draining:  # else never sent, never committed: it is read again by whoever owns it next
+            self._intake.fetched(partition, chunk, now)
 
     def _ended(self, tp: TopicPartition, offset: int, now: int) -> None:
         partition = self._partitions.get(tp)
         if partition is not None and not partition.draining:
-            partition.expected = max(partition.expected, offset)
-            partition.backlog.append(offset)
-            self._admit_backlog(partition, now)
-            self._moved.add(partition)
-
-    def _admit_backlog(self, partition: Partition, now: int) -> None:
-        """Take what was fetched into lanes, in order, as far as `ahead_records` allows."""
-        backlog, ledger, route = partition.backlog, partition.ledger, partition.route
-        while backlog and route.knows_limits:
-            item = backlog[0]
-            if isinstance(item, int):
-                ledger.complete_to(item)
-                backlog.popleft()
-                continue
-            room = self._rules.limits.ahead_records - ledger.above_watermark
-            if room <= 0:
-                return
-            backlog.popleft()
-            if room < len(item):
-                backlog.appendleft(item.part(room, len(item)))
-                item = item.part(0, room)
-            route.admit(partition, item, now)
-            self._tell(*route.take_poison())
+            self._intake.ended(partition, offset, now)
+            self._commits.moved((partition,))
 
     def _after_put(self, route: Route, facts: list[Fact], now: int) -> None:
         self._tell(*facts, *route.take_poison())
@@ -230,7 +194,7 @@ class Forwarder:
             partition = Partition(tp, start, self._route_of[tp.topic])
             partition.draining = self._stopping
             self._partitions[tp] = partition
-        self._steer_at = 0
+        self._intake.look_soon()
         if positions:
             self._tell(PartitionsOwned("assigned", frozenset(positions), dict(positions)))
 
@@ -239,13 +203,13 @@ class Forwarder:
             if not partition.draining:
                 partition.route.outbox.forget_unsent(partition)
                 self._budget.held -= partition.begin_drain()
-                self._moved.add(partition)
+                self._commits.moved((partition,))
 
     def _revoked(self, partitions: list[Partition]) -> None:
         self._begin_drain(partitions)
-        offsets = {p.tp: p.ledger.watermark for p in partitions if p.ledger.watermark > p.committed}
-        if offsets and self._halted is None:
-            self._commands.append(self._new_commit(offsets))
+        last = self._commits.last(partitions)
+        if last is not None and self._halted is None:
+            self._commands.append(last)
         for partition in partitions:
             if partition.ledger.ahead:
                 self._tell(RecordsWillRepeat(partition.tp, partition.ledger.ahead))
@@ -256,9 +220,9 @@ class Forwarder:
             partition.gone = True
             partition.route.outbox.forget_unsent(partition)
             self._budget.held -= partition.held_bytes
-            self._moved.discard(partition)
+            self._commits.forget(partition)
             del self._partitions[partition.tp]
-        self._steer_at = 0
+        self._intake.look_soon()
         if partitions:
             committed = {p.tp: p.ledger.watermark for p in partitions if change == "revoked"}
             self._tell(PartitionsOwned(change, frozenset(p.tp for p in partitions), committed))
@@ -280,7 +244,7 @@ class Forwarder:
         """Count the records that landed above what can be committed: they will land again."""
         return sum(p.ledger.ahead for p in self._partitions.values())
 
-    def _gap_found(self, event: GapFound) -> None:
+    def _gap_found(self, event: GapFound, now: int) -> None:
         partition = self._partitions.get(event.partition)
         if partition is None or partition.gap is not None:
             return
@@ -291,12 +255,11 @@ class Forwarder:
                 f"offsets {event.expected}..{event.log_start} left the log before they were read; "
                 "set kafka.on_gap: continue to step over them"
             )
-            self._steer_at = 0
+            self._intake.look_soon()
             return
         if event.log_start >= partition.expected:
-            partition.expected = event.log_start
-            partition.ledger.complete_to(event.log_start)
-            self._moved.add(partition)
+            self._intake.ended(partition, event.log_start, now)
+            self._commits.moved((partition,))
         else:  # the topic is another one under the same name: its offsets begin anew, and so does the ledger
             self._forget([partition], "lost")
             self._assigned({event.partition: event.log_start})
@@ -309,8 +272,11 @@ class Forwarder:
         if self._halted is None:
             self._tend_leases(now)
             self._send(now)
-            self._commit(now)
-            self._steer(now)
+            commit = self._commits.due(now, hurry=self._stopping)
+            if commit is not None:
+                self._commands.append(commit)
+            self._commands += self._intake.steer(self._partitions.values(), now)
+            self._tell(*self._intake.take_facts())
         commands, self._commands = self._commands, []
         return commands
 
@@ -354,96 +320,21 @@ class Forwarder:
         idle = sum(not other.outbox.flights for other in self._routes.values())
         return self._flying + idle < self._rules.limits.requests_in_flight
 
-    def _commit(self, now: int) -> None:
-        if not self._moved and self._commit_in_flight is None:
-            return
-        if self._commit_in_flight is not None:
-            if now - self._committed_at < COMMIT_GIVEN_UP_NS:
-                return
-            self._commit_in_flight = None
-        due = self._stopping or now - self._committed_at >= self._rules.limits.commit_every
-        if not due:
-            return
-        moved, self._moved = self._moved, set()
-        offsets = {p.tp: p.ledger.watermark for p in moved if not p.gone and p.ledger.watermark > p.committed}
-        if offsets:
-            self._commit_in_flight = self._new_commit(dict(sorted(offsets.items())))
-            self._committed_at = now
-            self._commands.append(self._commit_in_flight)
-
-    def _new_commit(self, offsets: Mapping[TopicPartition, int]) -> CommitOffsets:
-        self._commits += 1
-        return CommitOffsets(self._commits, offsets)
-
-    def _commit_answered(self, event: CommitAnswered) -> None:
-        commit = self._commit_in_flight
-        if commit is None or commit.commit != event.commit:
-            return  # the last one of a revoked partition, or one that was given up
-        self._commit_in_flight = None
-        partitions = [self._partitions[tp] for tp in commit.offsets if tp in self._partitions]
-        if event.error is not None:
-            self._moved.update(partitions)
-            self._tell(CommitFailed(event.error))
-            return
-        for partition in partitions:
-            partition.committed = max(partition.committed, commit.offsets[partition.tp])
-        self._tell(OffsetsCommitted(len(commit.offsets)))
-
-    # --- how much is fetched -------------------------------------------------------------------------------------
-
-    def room(self) -> int:
-        """Give how many records may be fetched now; 0 while nothing may be."""
-        if self._stopping or self._halted is not None:
-            return 0
-        return self._budget.room(self._unpaused, len(self._partitions))
-
     @property
     def in_flight(self) -> int:
         """How many requests are in flight."""
         return self._flying
 
+    def room(self) -> int:
+        """Give how many records may be fetched now; 0 while nothing may be."""
+        if self._stopping or self._halted is not None:
+            return 0
+        return self._intake.room(len(self._partitions))
+
     @property
     def all_paused(self) -> bool:
         """Whether no partition delivers records."""
-        return not self._unpaused
-
-    def _steer(self, now: int) -> None:
-        """Pause and resume partitions: blocked routes, gaps, `ahead_records`, and those who hold too much."""
-        if not self._budget.tick(now) and now < self._steer_at:
-            return
-        self._steer_at = now + STALL_BEFORE_PAUSE_NS // 5
-        partitions = self._partitions.values()
-        hogs = self._budget.hogs(partitions, len(self._partitions))
-        pause: list[TopicPartition] = []
-        resume: list[TopicPartition] = []
-        for partition in partitions:
-            wanted = self._must_wait(partition, now) or partition in hogs
-            if wanted != partition.paused:
-                partition.paused = wanted
-                (pause if wanted else resume).append(partition.tp)
-        self._unpaused = sum(not p.paused for p in partitions)
-        if pause:
-            self._commands.append(PausePartitions(frozenset(pause)))
-        if resume:
-            self._commands.append(ResumePartitions(frozenset(resume)))
-
-    def _must_wait(self, partition: Partition, now: int) -> bool:
-        self._admit_backlog(partition, now)
-        limit = self._rules.limits.ahead_records
-        ledger = partition.ledger
-        if partition.backlog:
-            if partition.stuck_since is None:
-                partition.stuck_since = now
-        elif ledger.above_watermark < limit // 2 + 1:
-            partition.stuck_since = None
-            if partition.stuck_told:
-                partition.stuck_told = False
-                self._tell(PartitionStuck(partition.tp, ledger.watermark, stuck=False))
-        stuck = partition.stuck_since is not None and now - partition.stuck_since >= STALL_BEFORE_PAUSE_NS
-        if stuck and not partition.stuck_told:
-            partition.stuck_told = True
-            self._tell(PartitionStuck(partition.tp, ledger.watermark, stuck=True))
-        return stuck or partition.draining or partition.gap is not None or partition.route.blocked is not None
+        return not self._intake.unpaused
 
     # --- besides -------------------------------------------------------------------------------------------------
 
@@ -451,8 +342,7 @@ class Forwarder:
         """Give the next moment after `now` at which time alone lets something be decided."""
         moments = [keeper.next_change(now) for keeper in self._keepers.values()]
         moments += [route.next_wake() for route in self._routes.values()]
-        if self._moved and self._commit_in_flight is None:
-            moments.append(self._committed_at + self._rules.limits.commit_every)
+        moments.append(self._commits.next_wake())
         return min((m for m in moments if m is not None and m > now), default=None)
 
     def status(self, now: int, log_ends: Mapping[TopicPartition, int] | None = None) -> Status:
@@ -482,7 +372,7 @@ class Forwarder:
     def _tell(self, *facts: Fact) -> None:
         self._commands += facts
         if any(isinstance(fact, RouteBlocked | RouteOpened) for fact in facts):
-            self._steer_at = 0
+            self._intake.look_soon()
 
 
 _LEASE_REASONS = frozenset({"clock_skew", "lease_refused", "lease_ended", "lease_rejected"})

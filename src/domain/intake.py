@@ -1,0 +1,126 @@
+"""What is taken in: from the fetch to the lanes, and which partitions must wait meanwhile.
+
+Theory of operation. A fetched chunk goes through its partition's backlog into ledger, lanes and outbox.
+It stays in the backlog while the stream's own limits are not known, and as far as it would reach more than
+`ahead_records` above the watermark: so the duplicates after a crash are bounded exactly.
+
+A partition is paused while its route is blocked, while a gap waits for a person, while its backlog has not moved for
+half a second, while it drains, and while it holds much and the budget is exhausted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from domain.budget import Budget
+from domain.commands import Command, PausePartitions, ResumePartitions
+from domain.errors import invariant
+from domain.facts import Fact, PartitionStuck
+from domain.limits import STALL_BEFORE_PAUSE_NS
+from domain.partition import Partition
+from domain.records import Chunk, TopicPartition
+from domain.route import held_size
+
+
+class Intake:
+    """Nothing is in a lane that could settle more than `ahead_records` above its partition's watermark."""
+
+    def __init__(self, budget: Budget, ahead_records: int) -> None:
+        self.unpaused = 0
+        self._budget = budget
+        self._ahead_records = ahead_records
+        self._look_at = 0
+        self._facts: list[Fact] = []
+
+    def take_facts(self) -> list[Fact]:
+        """Give what is worth telling since the last call."""
+        facts, self._facts = self._facts, []
+        return facts
+
+    # --- records -------------------------------------------------------------------------------------------------
+
+    def fetched(self, partition: Partition, chunk: Chunk, now: int) -> None:
+        """Take a chunk; one that begins below what is expected next cannot be."""
+        invariant(
+            chunk.offsets[0] >= partition.expected,
+            f"{chunk!r} begins below {partition.expected}, the next offset that is expected",
+        )
+        partition.expected = chunk.end
+        self._budget.take(partition, held_size(chunk), len(chunk))
+        partition.backlog.append(chunk)
+        self.admit(partition, now)
+
+    def ended(self, partition: Partition, offset: int, now: int) -> None:
+        """Take the end of the log, or the far side of a gap: nothing more lies below `offset`."""
+        partition.expected = max(partition.expected, offset)
+        partition.backlog.append(offset)
+        self.admit(partition, now)
+
+    def admit(self, partition: Partition, now: int) -> None:
+        """Take the backlog into lanes, in order, as far as the limits allow."""
+        backlog, ledger, route = partition.backlog, partition.ledger, partition.route
+        while backlog and route.knows_limits:
+            item = backlog[0]
+            if isinstance(item, int):
+                ledger.complete_to(item)
+                backlog.popleft()
+                continue
+            room = self._ahead_records - ledger.above_watermark
+            if room <= 0:
+                return
+            backlog.popleft()
+            if room < len(item):
+                backlog.appendleft(item.part(room, len(item)))
+                item = item.part(0, room)
+            route.admit(partition, item, now)
+            self._facts += route.take_poison()
+
+    # --- who waits -----------------------------------------------------------------------------------------------
+
+    def room(self, owned: int) -> int:
+        """Give how many records may be fetched now, with `owned` partitions assigned."""
+        return self._budget.room(self.unpaused, owned)
+
+    def look_soon(self) -> None:
+        """Note that something changed that may pause or resume a partition."""
+        self._look_at = 0
+
+    def steer(self, partitions: Collection[Partition], now: int) -> list[Command]:
+        """Give the pauses and resumptions that are due; looks at every partition ten times a second at most."""
+        if not self._budget.tick(now) and now < self._look_at:
+            return []
+        self._look_at = now + STALL_BEFORE_PAUSE_NS // 5
+        hogs = self._budget.hogs(partitions, len(partitions))
+        pause: list[TopicPartition] = []
+        resume: list[TopicPartition] = []
+        for partition in partitions:
+            must_wait = self._must_wait(partition, now) or partition in hogs
+            if must_wait != partition.paused:
+                partition.paused = must_wait
+                (pause if must_wait else resume).append(partition.tp)
+        self.unpaused = sum(not p.paused for p in partitions)
+        commands: list[Command] = []
+        if pause:
+            commands.append(PausePartitions(frozenset(pause)))
+        if resume:
+            commands.append(ResumePartitions(frozenset(resume)))
+        return commands
+
+    def _must_wait(self, partition: Partition, now: int) -> bool:
+        self.admit(partition, now)
+        blocked = partition.draining or partition.gap is not None or partition.route.blocked is not None
+        return self._stuck(partition, now) or blocked
+
+    def _stuck(self, partition: Partition, now: int) -> bool:
+        """Say whether the backlog has not moved for long, and tell it once; over when half the way is free again."""
+        ledger = partition.ledger
+        if partition.backlog:
+            if partition.stuck_since is None:
+                partition.stuck_since = now
+        elif ledger.above_watermark <= self._ahead_records // 2:
+            partition.stuck_since = None
+        stuck = partition.stuck_since is not None and now - partition.stuck_since >= STALL_BEFORE_PAUSE_NS
+        if stuck != partition.stuck_told:
+            partition.stuck_told = stuck
+            self._facts.append(PartitionStuck(partition.tp, ledger.watermark, stuck))
+        return stuck
