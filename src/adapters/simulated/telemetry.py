@@ -19,6 +19,7 @@ class RecordingTelemetry:
         self.facts: list[Fact] = []
         self.statuses: list[Status] = []
         self.turns: list[int] = []
+        self.endings: list[tuple[int, str]] = []
         self.fetched_records: Counter[TopicPartition] = Counter()
         self.fetched_bytes: Counter[TopicPartition] = Counter()
 
@@ -38,6 +39,10 @@ class RecordingTelemetry:
     def turned(self, now: int) -> None:
         """Keep the time of one turn."""
         self.turns.append(now)
+
+    def ended(self, code: int, reason: str) -> None:
+        """Keep how a run ended."""
+        self.endings.append((code, reason))
 
     def of(self, kind: type[F]) -> list[F]:
         """Give the facts of one kind, in order."""

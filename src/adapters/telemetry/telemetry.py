@@ -7,6 +7,8 @@ stops because of it.
 
 from __future__ import annotations
 
+import logging
+
 from adapters.telemetry.health import Health
 from adapters.telemetry.http_server import HealthServer
 from adapters.telemetry.logs import Log
@@ -17,7 +19,7 @@ from domain.status import Status
 
 
 class ServiceTelemetry:
-    """The port `Telemetry`: its four methods never raise and never wait."""
+    """The port `Telemetry`: its methods never raise and never wait."""
 
     def __init__(self, metrics: Metrics, log: Log, health: Health, server: HealthServer | None) -> None:
         """Take the parts; without a server nothing listens."""
@@ -71,3 +73,11 @@ class ServiceTelemetry:
         """Note that the loop is alive."""
         self._metrics.turned(now)
         self._health.turned(now)
+
+    def ended(self, code: int, reason: str) -> None:
+        """Say how the run ended: the exit code, and why in a sentence."""
+        try:
+            level = logging.INFO if code == 0 else logging.ERROR
+            self._log.say(level, "ended", f"doka ended with exit code {code}: {reason}", code=code, reason=reason)
+        except Exception:  # noqa: BLE001 - see the module
+            self._metrics.error()
