@@ -10,8 +10,9 @@
       brokers: ["b-1.example:9092"]
       groupId: orders-forwarder
 
-What that service did and what doka does with the same words stands in `EXPLAINED`, so that `doka config convert` can
-write it beside each line. It must never guess a permission: the old service spoke plaintext, and that is asked again.
+That service gave each record a random partition key that began with `partitionKey`: spread evenly, in no order.
+The same is said here by `partition_key: random` and `ordering: none`; the prefix meant nothing to a reader and is gone.
+It must never guess a permission: the old service spoke plaintext, and that is asked for again.
 """
 
 from __future__ import annotations
@@ -114,6 +115,12 @@ def translate(file: FilePath) -> tuple[dict[str, Any], dict[Path, str]]:
     return new_form(legacy, origins), found
 
 
+def crosses_accounts(legacy: LegacySettings) -> bool:
+    """Tell whether the old service assumed a role; where it does not say so, whether it names one."""
+    aws = legacy.aws
+    return aws.crossAccountArn is not None if aws.crossAccount is None else aws.crossAccount
+
+
 def new_form(legacy: LegacySettings, origins: Origins | None = None) -> dict[str, Any]:
     """Say in the new form what the old one asked for; permissions are not among it.
 
@@ -121,7 +128,7 @@ def new_form(legacy: LegacySettings, origins: Origins | None = None) -> dict[str
         SettingsError: it says crossAccount without a role.
     """
     aws, msk = legacy.aws, legacy.msk
-    crosses = aws.crossAccountArn is not None if aws.crossAccount is None else aws.crossAccount
+    crosses = crosses_accounts(legacy)
     if crosses and aws.crossAccountArn is None:
         told = "is missing although crossAccount is true; name the role that writes, or set crossAccount: false"
         path = ("aws", "crossAccountArn")

@@ -15,9 +15,6 @@ from app.settings.problems import Problem
 from app.settings.session import fill_session_name
 from domain.limits import CHAINED_ROLE_SECONDS_MAX
 
-MAX_POLL_SECONDS_DEFAULT = 300
-"""librdkafka's max.poll.interval.ms: a member whose drain takes longer is thrown out of the group in the middle."""
-
 PERMIT_PLAINTEXT = "kafka.security.allow_plaintext: true (or --allow-plaintext)"
 
 
@@ -45,8 +42,10 @@ def _log_in(settings: Settings) -> Iterator[Problem]:
     sasl = security.protocol.startswith("sasl")
     if sasl and security.mechanism is None:
         yield Problem("is needed by a sasl protocol; aws_msk_iam is what MSK takes", (*path, "mechanism"))
-    if not sasl and security.mechanism is not None:
+    elif not sasl and security.mechanism is not None:
         yield Problem(f"has no use with {security.protocol}; take sasl_ssl, or leave it out", (*path, "mechanism"))
+    if security.mechanism == "aws_msk_iam" and security.protocol == "sasl_plaintext":
+        yield Problem("aws_msk_iam needs sasl_ssl; MSK takes its tokens over TLS only", (*path, "mechanism"))
     by_password = sasl and security.mechanism in {"plain", "scram_sha_256", "scram_sha_512"}
     with_password = security.password is not None or security.password_file is not None
     if by_password:
@@ -163,11 +162,6 @@ def _times(settings: Settings) -> Iterator[Problem]:
     if limits.request_timeout_seconds >= limits.drain_seconds:
         told = f"must be below limits.drain_seconds ({limits.drain_seconds:g}), or a stop could not wait for a put"
         yield Problem(told, ("limits", "request_timeout_seconds"))
-    poll = settings.kafka.client.get("max.poll.interval.ms", "")
-    longest = int(poll) / 1_000 if poll.isdecimal() else MAX_POLL_SECONDS_DEFAULT
-    if limits.drain_seconds >= longest:
-        told = f"must be below Kafka's max.poll.interval.ms ({longest:g} s), or the group throws this member out"
-        yield Problem(told, ("limits", "drain_seconds"))
     for name, role in settings.roles.items():
         life, path = role.hops[-1].duration_seconds, ("roles", name, "rotation")
         if limits.request_timeout_seconds > life / 5:

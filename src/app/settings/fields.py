@@ -6,11 +6,22 @@ A message says what is wrong and what to write; it never repeats the value, sinc
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, get_origin
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
+from pydantic_core import CoreSchema, core_schema
 
 from app.settings.arn import REGION, STREAM_NAME, parse_role_arn, parse_stream_arn
 from app.settings.endpoints import parse_endpoint
@@ -45,15 +56,25 @@ def _is_group(field: FieldInfo | None) -> bool:
     return get_origin(kind) in {tuple, dict} or (isinstance(kind, type) and issubclass(kind, BaseModel))
 
 
-def _matching(pattern: str, otherwise: str) -> AfterValidator:
-    compiled = re.compile(pattern, re.ASCII)
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """Text that matches a pattern as a whole; `otherwise` is what is told of any other. Editors see the pattern too."""
 
-    def check(text: str) -> str:
-        if compiled.fullmatch(text) is None:
-            raise ValueError(otherwise)
-        return text
+    pattern: str
+    otherwise: str
 
-    return AfterValidator(check)
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        compiled = re.compile(self.pattern, re.ASCII)
+
+        def check(text: str) -> str:
+            if compiled.fullmatch(text) is None:
+                raise ValueError(self.otherwise)
+            return text
+
+        return core_schema.no_info_after_validator_function(check, handler(source))
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {**handler(core), "pattern": f"^(?:{self.pattern})$"}
 
 
 def _checked_by(parse: Any) -> AfterValidator:
@@ -101,11 +122,9 @@ def _power_of_two(number: int) -> int:
     return number
 
 
-def _client_value(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float | str):
-        return str(value)
+def _client_value(value: Any) -> Any:
+    if isinstance(value, bool | int | float | str):
+        return value
     raise ValueError("must be text, a number, or true or false")
 
 
@@ -116,26 +135,26 @@ Text = Annotated[str, Field(min_length=1)]
 
 Name = Annotated[
     str,
-    _matching(r"[A-Za-z0-9_.-]{1,128}", "must be 1 to 128 letters, digits, dots, dashes or underscores"),
+    Matching(r"[A-Za-z0-9_.-]{1,128}", "must be 1 to 128 letters, digits, dots, dashes or underscores"),
 ]
-Region = Annotated[str, _matching(REGION.pattern, "is not the name of an AWS region; write it like eu-west-1")]
+Region = Annotated[str, Matching(REGION.pattern, "is not the name of an AWS region; write it like eu-west-1")]
 TopicName = Annotated[
     str,
-    _matching(
+    Matching(
         r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}",
         "is not the name of a Kafka topic: 1 to 249 letters, digits, dots, dashes or underscores",
     ),
 ]
 StreamName = Annotated[
     str,
-    _matching(
+    Matching(
         STREAM_NAME.pattern,
         "is not the name of a Kinesis stream: 1 to 128 letters, digits, dots, dashes or underscores; an ARN goes into arn",
     ),
 ]
 BootstrapServer = Annotated[
     str,
-    _matching(
+    Matching(
         r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}",
         "must be HOST:PORT without a scheme, like b-1.example:9098 (MSK: 9098 IAM, 9096 SCRAM, 9094 TLS, 9092 plaintext)",
     ),
@@ -145,10 +164,10 @@ StreamArnText = Annotated[str, _checked_by(parse_stream_arn)]
 EndpointUrl = Annotated[str, _checked_by(parse_endpoint)]
 # STS AssumeRole API reference: ExternalId, SourceIdentity, Tags.
 ExternalId = Annotated[
-    str, _matching(r"[\w+=,.@:/-]{2,1224}", "must be 2 to 1224 letters, digits or any of _ + = , . @ : / -")
+    str, Matching(r"[\w+=,.@:/-]{2,1224}", "must be 2 to 1224 letters, digits or any of _ + = , . @ : / -")
 ]
 SourceIdentity = Annotated[
-    str, _matching(r"[\w+=,.@-]{2,64}", "must be 2 to 64 letters, digits or any of _ + = , . @ -")
+    str, Matching(r"[\w+=,.@-]{2,64}", "must be 2 to 64 letters, digits or any of _ + = , . @ -")
 ]
 TagKey = Annotated[str, Field(min_length=1, max_length=128)]
 TagValue = Annotated[str, Field(max_length=256)]
@@ -156,4 +175,4 @@ RoleSeconds = Annotated[int, Field(strict=True, ge=ROLE_SECONDS_MIN, le=ROLE_SEC
 StartFrom = Annotated[str, AfterValidator(_start_from)]
 PartitionKey = Annotated[str, AfterValidator(_partition_key)]
 LaneCount = Annotated[int, Field(strict=True, ge=1, le=65_536), AfterValidator(_power_of_two)]
-ClientValue = Annotated[str, BeforeValidator(_client_value), WithJsonSchema({"type": ["string", "number", "boolean"]})]
+ClientValue = Annotated[Any, AfterValidator(_client_value), WithJsonSchema({"type": ["string", "number", "boolean"]})]

@@ -6,13 +6,22 @@ Pure, except that the files of secrets are read here, once: so `doka config show
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path as FilePath
+from typing import Any
 
+from pydantic import SecretStr
+
+from adapters.kafka.settings import KafkaSecurity, Mechanism, StartFrom
+from adapters.kafka.settings import KafkaSettings as MemberSettings
 from adapters.kinesis.target import StreamTarget
 from adapters.sts.settings import AMBIENT_ROLE, RoleChain
 from adapters.sts.settings import Hop as ChainHop
 from app.settings.arn import parse_stream_arn
 from app.settings.aws import RoleSettings
+from app.settings.kafka import Security
 from app.settings.model import MIB, Settings
+from app.settings.problems import Problem, SettingsError
 from app.settings.routes import RouteSettings
 from app.settings.session import fill_session_name
 from domain.limits import NS_PER_SECOND
@@ -30,6 +39,13 @@ from domain.rules import (
     Rules,
 )
 
+# As librdkafka spells them.
+_MECHANISMS: Mapping[str, Mechanism] = {
+    "aws_msk_iam": "aws_msk_iam",
+    "plain": "PLAIN",
+    "scram_sha_256": "SCRAM-SHA-256",
+    "scram_sha_512": "SCRAM-SHA-512",
+}
 NS_PER_MINUTE = 60 * NS_PER_SECOND
 
 
@@ -53,6 +69,33 @@ def to_rules(settings: Settings) -> Rules:
             drain=round(limits.drain_seconds * NS_PER_SECOND),
         ),
         on_gap=OnGap(settings.kafka.on_gap),
+    )
+
+
+def to_kafka_settings(settings: Settings, *, hostname: str) -> MemberSettings:
+    """Give what the group member is told; reads the files that hold its passwords.
+
+    Raises:
+        SettingsError: a file that is named cannot be read.
+    """
+    kafka = settings.kafka
+    rules = to_rules(settings)
+    return MemberSettings(
+        bootstrap_servers=kafka.bootstrap_servers,
+        group_id=kafka.group_id,
+        topics=frozenset(topic for route in rules.routes for topic in route.topics),
+        topics_with_originals=frozenset(
+            topic for route in rules.routes if route.needs_originals for topic in route.topics
+        ),
+        start_from=_start_from(kafka.start_from),
+        security=_member_security(kafka.security),
+        region=settings.aws.region,
+        held_bytes=settings.limits.held_mib * MIB,
+        drain_seconds=settings.limits.drain_seconds,
+        group_protocol=kafka.group_protocol,
+        group_instance_id=kafka.group_instance_id,
+        client_id=f"doka-{hostname}",
+        client={key: _number_or_text(value) for key, value in kafka.client.items()},
     )
 
 
@@ -127,3 +170,54 @@ def _route_rules(route: RouteSettings) -> RouteRules:
         envelope=route.envelope == "json",
         on_poison=OnPoison(route.on_poison),
     )
+
+
+def _member_security(security: Security) -> KafkaSecurity:
+    for name in ("ca_file", "certificate_file", "key_file"):
+        file = getattr(security, name)
+        if file is not None:
+            _read(file, name)
+    return KafkaSecurity(
+        protocol=security.protocol,
+        mechanism=None if security.mechanism is None else _MECHANISMS[security.mechanism],
+        username=security.username,
+        password=_secret(security.password, security.password_file, "password_file"),
+        ca_file=security.ca_file,
+        certificate_file=security.certificate_file,
+        key_file=security.key_file,
+        key_password=_secret(security.key_password, security.key_password_file, "key_password_file"),
+    )
+
+
+def _secret(given: SecretStr | None, file: str | None, name: str) -> str | None:
+    """Give a secret from its setting or its file, without the line break that editors end a file with."""
+    if file is None:
+        return None if given is None else given.get_secret_value()
+    secret = _read(file, name).removesuffix(b"\n").removesuffix(b"\r")
+    try:
+        text = secret.decode()
+    except UnicodeDecodeError:
+        text = ""
+    if not text or "\n" in text:
+        raise SettingsError([Problem("must name a file with the secret on its only line", ("kafka", "security", name))])
+    return text
+
+
+def _read(file: str, name: str) -> bytes:
+    try:
+        return FilePath(file).read_bytes()
+    except (OSError, ValueError):
+        told = "names a file that cannot be read; check the path and its permissions"
+        raise SettingsError([Problem(told, ("kafka", "security", name))]) from None
+
+
+def _start_from(text: str) -> StartFrom:
+    match text:
+        case "earliest" | "latest":
+            return text
+        case _:
+            return round(datetime.fromisoformat(text).timestamp() * 1_000)
+
+
+def _number_or_text(value: Any) -> Any:
+    return int(value) if isinstance(value, str) and value.isdecimal() else value

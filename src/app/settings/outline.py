@@ -100,7 +100,7 @@ def suggestion(root: type[BaseModel], path: Path) -> str:
     here, name = path[:-1], str(path[-1])
     model = model_of(at(root, here))
     names = list(model.model_fields) if model is not None else []
-    near = _nearest(name, names)
+    near = nearest(name, names)
     if near is not None:
         return f"did you mean {dotted((*here, near))}?"
     elsewhere = [leaf for leaf in leaves(root) if _plain(str(leaf[-1])) == _plain(name)]
@@ -109,7 +109,7 @@ def suggestion(root: type[BaseModel], path: Path) -> str:
     return f"there is {', '.join(names)}"
 
 
-def _nearest(name: str, names: list[str]) -> str | None:
+def nearest(name: str, names: list[str]) -> str | None:
     """Give the one of `names` that is most like `name`, whatever its case and underscores."""
     plain = {_plain(candidate): candidate for candidate in names}
     found = difflib.get_close_matches(_plain(name), list(plain), n=1, cutoff=_NEAR)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
@@ -10,7 +9,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from app.settings.outline import at, bare, field_at, suggestion
+from app.settings.outline import at, bare, field_at, nearest, suggestion
 from app.settings.problems import Origins, Path, Problem, alternatives, origin_of
 
 # What pydantic adds although the cause is told by another finding.
@@ -92,8 +91,8 @@ def _flow(value: Any) -> str:
 
 def _choice(root: type[BaseModel], path: Path, given: Any) -> str:
     words = [str(word) for word in get_args(bare(at(root, path)))]
-    near = difflib.get_close_matches(given, words, n=1) if isinstance(given, str) else []
-    return f"must be {alternatives(words)}" + (f"; did you mean {near[0]}?" if near else "")
+    near = nearest(given, words) if isinstance(given, str) else None
+    return f"must be {alternatives(words)}" + ("" if near is None else f"; did you mean {near}?")
 
 
 def _cure_for_text(given: Any) -> str:
