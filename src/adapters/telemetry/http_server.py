@@ -24,6 +24,7 @@ from domain.ports import Clock
 CONNECTIONS_MAX = 64
 CONNECTION_NS = 5 * NS_PER_SECOND
 REQUEST_BYTES_MAX = 8 * 1024
+PORT_MAX = 65_535
 _READ_BYTES = 4 * 1024
 
 
@@ -77,6 +78,11 @@ class HealthServer:
     def port(self) -> int:
         """The port that is listened on; the one that was asked for while nothing is."""
         return self._port if self._listener is None else int(self._listener.getsockname()[1])
+
+    @property
+    def connections(self) -> int:
+        """How many connections are held at this moment."""
+        return len(self._connections)
 
     def open(self, answer: Callable[[str], Answer | None]) -> None:
         """Listen, and answer each path by `answer` on a thread of this server.
@@ -203,15 +209,16 @@ class HealthServer:
 
 
 def _listening(host: str, port: int) -> socket.socket:
+    if not 0 <= port <= PORT_MAX:  # getaddrinfo would take it modulo 65,536
+        raise UsageError(f"http.port: {port} is no port; choose one of 1..{PORT_MAX}, or 0 for any free one")
     try:
         family, _kind, _protocol, _name, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.create_server(address[:2], family=family, backlog=CONNECTIONS_MAX)
     except socket.gaierror as error:
         raise UsageError(f"http.host: {host!r} is no address of this machine ({error.strerror})") from None
-    except (OSError, OverflowError) as error:
-        why = getattr(error, "strerror", None) or str(error)
+    except OSError as error:
         raise UsageError(
-            f"http.port: {host} port {port} cannot be listened on ({why}); choose another, or 0 for any free one"
+            f"http.port: {host} port {port} cannot be listened on ({error.strerror}); choose another, or 0 for any free one"
         ) from None
     listener.settimeout(0)
     return listener

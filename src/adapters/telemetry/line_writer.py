@@ -73,17 +73,20 @@ class LineWriter:
     def _run(self) -> None:
         while True:
             item = self._queue.get()
+            if isinstance(item, bytes) and not self._written(item):
+                self._failed += 1
+                self._dropped()
+            if item is None or self._queue.qsize() <= self._limit // 2:
+                self._tell_what_is_missing()
             if item is None:
                 return
             if isinstance(item, threading.Event):
                 item.set()
-                continue
-            if not self._written(item):
-                self._failed += 1
-                self._dropped()
-            missing = self._refused + self._failed - self._told
-            if missing and self._queue.qsize() < self._limit // 2 and self._written(self.notice(missing)):
-                self._told += missing
+
+    def _tell_what_is_missing(self) -> None:
+        missing = self._refused + self._failed - self._told
+        if missing and self._written(self.notice(missing)):
+            self._told += missing
 
     def _written(self, line: bytes) -> bool:
         """Write it whole; False when stdout is gone or full, which the next line tries anew."""

@@ -136,10 +136,8 @@ class _Handler(logging.Handler):
 
 
 def _redaction(_logger: WrappedLogger, _name: str, line: EventDict) -> EventDict:
-    for name, value in line.items():
-        shown = redacted(value)
-        line[name] = shown[:TEXT_CHARACTERS_MAX] if isinstance(shown, str) else shown
-    return line
+    shown: EventDict = redacted(line)
+    return {name: value[:TEXT_CHARACTERS_MAX] if isinstance(value, str) else value for name, value in shown.items()}
 
 
 _FIRST = ("time", "level", "logger", "event", "message")

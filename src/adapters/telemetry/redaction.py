@@ -48,8 +48,13 @@ def redacted(value: Any, depth: int = 0) -> Any:
         return HIDDEN
     if isinstance(value, Mapping):
         return {
-            str(name): HIDDEN if _NAMES.search(str(name)) else redacted(item, depth + 1) for name, item in value.items()
+            str(name): HIDDEN if _secret(str(name), item) else redacted(item, depth + 1) for name, item in value.items()
         }
     if isinstance(value, list | tuple | set | frozenset):
         return [redacted(item, depth + 1) for item in value]
     return f"[{type(value).__name__}]"  # an unknown object's text may hold anything
+
+
+def _secret(name: str, value: Any) -> bool:
+    """Tell by its name that a value must not be shown; figures may (`payload_bytes`)."""
+    return value is not None and not isinstance(value, bool | int | float) and _NAMES.search(name) is not None

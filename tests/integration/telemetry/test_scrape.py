@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import time
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from adapters.telemetry.health import Health
+from adapters.telemetry.http_server import HealthServer
+from adapters.telemetry.metrics import Metrics
+from domain.records import TopicPartition
+from domain.status import Status
+from tests.unit.adapters.telemetry.given import FACTS, HandClock, partition_status
+
+
+def test_a_scraper_reads_a_large_process() -> None:
+    """A thousand partitions are scraped by an ordinary HTTP client, in parallel, each page whole, in bounded time."""
+    clock = HandClock()
+    metrics = Metrics(clock, "1.2.3", ["orders"], ["analytics"])
+    for fact in FACTS:
+        metrics.count(fact)
+    partitions = {TopicPartition("orders", n): partition_status(log_end=100 + n) for n in range(1_000)}
+    metrics.publish(Status(clock.now(), 1, 2, partitions))
+    server = HealthServer(clock, "127.0.0.1", 0)
+    server.open(Health(clock, metrics.page).answer)
+
+    def scrape(_n: int) -> tuple[str, float, str]:
+        began = time.monotonic()
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics", timeout=30) as answer:
+            page = answer.read().decode()
+            return page, time.monotonic() - began, answer.headers["Content-Type"]
+
+    try:
+        with ThreadPoolExecutor(4) as scrapers:
+            scraped = list(scrapers.map(scrape, range(8)))
+    finally:
+        server.close()
+    assert {"text/plain; version=0.0.4; charset=utf-8"} == {kind for _page, _took, kind in scraped}
+    for page, took, _kind in scraped:
+        lag = next(family for family in text_string_to_metric_families(page) if family.name == "doka_lag_records")
+        assert sum(range(1_000)) == sum(sample.value for sample in lag.samples)
+        assert took < 10

@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from adapters.telemetry.http_server import CONNECTIONS_MAX, REQUEST_BYTES_MAX, Answer, HealthServer
+from domain.errors import UsageError
+from domain.limits import NS_PER_MS, NS_PER_SECOND
+from tests.unit.adapters.telemetry.given import HandClock, ask, get
+from tests.waiting import eventually
+
+
+def answer(path: str) -> Answer | None:
+    """Know one page, one that is large, and one that fails."""
+    match path:
+        case "/here":
+            return Answer(200, b"it is")
+        case "/large":
+            return Answer(200, b"x" * 5_000_000)
+        case "/broken":
+            raise RuntimeError("an accident with a secret in it")
+        case _:
+            return None
+
+
+class RealClock(HandClock):
+    """The hand-set clock, moved by the kernel's."""
+
+    def now(self) -> int:
+        """Give the monotonic time in ns."""
+        import time
+
+        return time.monotonic_ns()
+
+
+@pytest.fixture
+def server() -> Iterator[HealthServer]:
+    """Give a server on a free port of this machine."""
+    made = HealthServer(RealClock(), "127.0.0.1", 0)
+    made.open(answer)
+    yield made
+    made.close()
+
+
+def test_pages(server: HealthServer) -> None:
+    """A known path is answered with its page, with or without a query; an unknown one with 404."""
+    assert (200, "it is") == get(server.port, "/here")
+    assert (200, "it is") == get(server.port, "/here?x=1")
+    assert (404, "there are /metrics, /healthz and /readyz\n") == get(server.port, "/elsewhere")
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "HEAD"])
+def test_only_get(server: HealthServer, method: str) -> None:
+    """Every other method is refused, and told what is allowed; a HEAD gets no body."""
+    head, _blank, body = ask(server.port, f"{method} /here HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc").partition(
+        "\r\n\r\n"
+    )
+    assert head.startswith("HTTP/1.1 405 ")
+    assert "Allow: GET" in head.split("\r\n")
+    assert (method == "HEAD") == (not body)
+
+
+@pytest.mark.parametrize(
+    "request_line", ["", "GET /here", "GET  /here HTTP/1.1", "\x16\x03\x01\x02", "GET /here FTP/1"]
+)
+def test_what_is_no_http(server: HealthServer, request_line: str) -> None:
+    """Garbage is refused, and the server goes on."""
+    assert ask(server.port, f"{request_line}\r\n\r\n").startswith("HTTP/1.1 400 ")
+    assert 200 == get(server.port, "/here")[0]
+
+
+def test_a_head_without_end(server: HealthServer) -> None:
+    """A request that never ends its head is refused at its limit."""
+    assert ask(server.port, "GET /here HTTP/1.1\r\nX: " + "y" * REQUEST_BYTES_MAX).startswith("HTTP/1.1 431 ")
+
+
+def test_a_page_that_fails(server: HealthServer) -> None:
+    """An error while rendering is a 500 without its text, and the next question is answered."""
+    code, body = get(server.port, "/broken")
+    assert (500, "doka could not render this page\n") == (code, body)
+    assert 200 == get(server.port, "/here")[0]
+
+
+def test_a_large_page(server: HealthServer) -> None:
+    """A page larger than any socket buffer arrives whole."""
+    assert 5_000_000 == len(get(server.port, "/large")[1])
+
+
+def test_byte_by_byte(server: HealthServer) -> None:
+    """A request that comes in single bytes is understood."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as sock:
+        for byte in b"GET /here HTTP/1.0\r\n\r\n":
+            sock.sendall(bytes([byte]))
+        assert sock.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
+
+
+def test_slow_clients_do_no_harm(server: HealthServer) -> None:
+    """While somebody holds hundreds of connections open and sends nothing, a probe is answered at once by one thread."""
+    before = threading.active_count()
+    held = [socket.create_connection(("127.0.0.1", server.port), timeout=5) for _ in range(3 * CONNECTIONS_MAX)]
+    try:
+        for sock in held[-CONNECTIONS_MAX:]:
+            sock.sendall(b"GET /he")
+        for _ in range(5):
+            assert (200, "it is") == get(server.port, "/here")
+        assert before == threading.active_count()
+    finally:
+        for sock in held:
+            sock.close()
+
+
+def test_a_silent_connection_is_dropped() -> None:
+    """A client that has not said all by its deadline loses its connection, however it trickles."""
+    server = HealthServer(RealClock(), "127.0.0.1", 0, patience=200 * NS_PER_MS)
+    server.open(answer)
+    try:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=5) as sock:
+            sock.sendall(b"GET /here HTT")
+            assert b"" == sock.recv(1)
+    finally:
+        server.close()
+
+
+def test_a_client_that_does_not_read_is_dropped() -> None:
+    """A client that asks for a large page and reads nothing of it holds its socket no longer than its deadline."""
+    server = HealthServer(RealClock(), "127.0.0.1", 0, patience=200 * NS_PER_MS)
+    server.open(answer)
+    try:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=5) as sock:
+            sock.sendall(b"GET /large HTTP/1.1\r\n\r\n")
+            eventually(lambda: not server.connections, within=5, what="the connection to be dropped")
+    finally:
+        server.close()
+
+
+def test_a_clock_that_leaps_drops_what_is_old() -> None:
+    """After a suspend, connections older than their patience are gone, and new ones are served."""
+    clock = HandClock()
+    server = HealthServer(clock, "127.0.0.1", 0, patience=NS_PER_SECOND)
+    server.open(answer)
+    try:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=5) as sock:
+            eventually(lambda: server.connections == 1, what="the connection to be taken")
+            clock.pass_seconds(3600)
+            assert (200, "it is") == get(server.port, "/here")
+            assert b"" == sock.recv(1)
+    finally:
+        server.close()
+
+
+def test_a_port_in_use() -> None:
+    """A port that somebody else listens on is the operator's to change: the error names the setting."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        server = HealthServer(RealClock(), "127.0.0.1", taken.getsockname()[1])
+        with pytest.raises(UsageError, match=r"^http\.port: .*in use.*; choose another, or 0 for any free one$"):
+            server.open(answer)
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "setting"), [("no.such.host.invalid", 0, "http.host"), ("127.0.0.1", 70_000, "http.port")]
+)
+def test_a_place_that_cannot_be(host: str, port: int, setting: str) -> None:
+    """A host that is none, or a port out of range, is an error that names its setting."""
+    with pytest.raises(UsageError, match=f"^{setting}: "):
+        HealthServer(RealClock(), host, port).open(answer)
+
+
+def test_close_frees_the_port() -> None:
+    """After close nobody listens, its thread is gone, and another server can take the port."""
+    first = HealthServer(RealClock(), "127.0.0.1", 0)
+    first.open(answer)
+    port = first.port
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as left_open:
+        eventually(lambda: first.connections == 1, what="the connection to be taken")
+        first.close()
+        assert b"" == left_open.recv(1)
+    assert [] == [thread for thread in threading.enumerate() if thread.name == "doka-http"]
+    second = HealthServer(RealClock(), "127.0.0.1", port)
+    second.open(answer)
+    assert (200, "it is") == get(second.port, "/here")
+    second.close()
+    second.close()

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from adapters.telemetry.present import PresentState
+from domain.lease_keeper import LeaseState
+from domain.limits import NS_PER_SECOND
+from domain.status import LeaseStatus, PartitionStatus
+from tests.unit.adapters.telemetry.given import NEW_YEAR, HandClock, partition_status, status
+
+PLACE = {"route": "orders", "topic": "orders", "partition": "3"}
+
+
+def gauges(state: PresentState) -> dict[str, list[tuple[dict[str, str], float]]]:
+    """Give each gauge's samples."""
+    return {metric.name: [(s.labels, s.value) for s in metric.samples] for metric in state.collect()}
+
+
+def test_nothing_is_claimed_before_the_first_status() -> None:
+    """Before anything was published there is no gauge that could be taken for a healthy zero."""
+    assert {} == gauges(PresentState(HandClock()))
+
+
+def test_a_lease_counts_down_between_publishes() -> None:
+    """The seconds that a lease has left go down with the clock, and below zero, while the loop publishes nothing."""
+    clock = HandClock()
+    state = PresentState(clock)
+    state.status = status(clock)
+    clock.pass_seconds(45)
+    assert [({"role": "analytics"}, 15.0)] == gauges(state)["doka_lease_seconds_left"]
+    clock.pass_seconds(30)
+    assert [({"role": "analytics"}, -15.0)] == gauges(state)["doka_lease_seconds_left"]
+
+
+@pytest.mark.parametrize(
+    ("lease", "seconds"),
+    [
+        (LeaseStatus("analytics", "fresh", 1, None, has_end=False), [({"role": "analytics"}, math.inf)]),
+        (LeaseStatus("analytics", "absent", 0, None, has_end=True), []),
+    ],
+)
+def test_a_lease_without_a_number(lease: LeaseStatus, seconds: list[tuple[dict[str, str], float]]) -> None:
+    """Credentials that do not end have infinitely long left; where there is no lease, no figure is shown."""
+    clock = HandClock()
+    state = PresentState(clock)
+    state.status = status(clock, lease=lease)
+    assert seconds == gauges(state)["doka_lease_seconds_left"]
+
+
+def test_lease_states_are_those_of_the_domain() -> None:
+    """Exactly one of the domain's lease states is 1, the others are 0."""
+    clock = HandClock()
+    state = PresentState(clock)
+    state.status = status(clock)
+    shown = {labels["state"]: value for labels, value in gauges(state)["doka_lease_state"]}
+    assert {s.value: float(s is LeaseState.FRESH) for s in LeaseState} == shown
+
+
+@pytest.mark.parametrize(
+    ("partition", "records", "seconds"),
+    [
+        (partition_status(watermark=100, log_end=100), 0.0, 0.0),
+        (partition_status(watermark=90, unsettled=10, timestamp_ms=int((NEW_YEAR - 5) * 1000), log_end=100), 10.0, 5.0),
+        (partition_status(watermark=90, unsettled=10, timestamp_ms=int((NEW_YEAR + 5) * 1000), log_end=100), 10.0, 0.0),
+        (partition_status(watermark=90, unsettled=10, timestamp_ms=-1, log_end=100), 10.0, None),
+        (partition_status(watermark=90, log_end=100), 10.0, None),
+        (partition_status(watermark=100), None, None),
+        (partition_status(watermark=101, log_end=100), 0.0, 0.0),
+    ],
+    ids=["caught up", "behind", "from the future", "no timestamp", "not fetched yet", "end unknown", "end is old news"],
+)
+def test_lag(partition: PartitionStatus, records: float | None, seconds: float | None) -> None:
+    """Lag is what is known of it: never below zero, and left out where a figure would be a guess."""
+    clock = HandClock()
+    state = PresentState(clock)
+    state.status = status(clock, partition=partition)
+    found = gauges(state)
+    assert ([] if records is None else [(PLACE, records)]) == found["doka_lag_records"]
+    assert ([] if seconds is None else [(PLACE, seconds)]) == found["doka_lag_seconds"]
+
+
+def test_ages_grow_between_publishes() -> None:
+    """The oldest un-settled record grows older at each scrape, published or not."""
+    clock = HandClock()
+    state = PresentState(clock)
+    state.status = status(clock, partition=partition_status(unsettled=1, age=2 * NS_PER_SECOND))
+    clock.pass_seconds(3)
+    assert [(PLACE, 5.0)] == gauges(state)["doka_oldest_unsettled_age_seconds"]
+
+
+def test_a_blocked_route_says_why() -> None:
+    """A blocked route is 1 under its reason; an open one is 0 under none."""
+    clock = HandClock()
+    state = PresentState(clock)
+    state.status = status(clock, blocked="clock_skew")
+    assert [({"route": "orders", "reason": "clock_skew"}, 1.0)] == gauges(state)["doka_route_blocked"]
+    assert [({}, 0.0)] == gauges(state)["doka_ready"]
+    state.status = status(clock)
+    assert [({"route": "orders", "reason": "none"}, 0.0)] == gauges(state)["doka_route_blocked"]
+    assert [({}, 1.0)] == gauges(state)["doka_ready"]
+
+
+def test_figures_of_the_process() -> None:
+    """Held bytes, owned partitions, puts in flight, waiting records and a halt are shown as published."""
+    clock = HandClock()
+    state = PresentState(clock)
+    state.status = status(clock, halted="an invariant is broken")
+    state.turned = clock.now()
+    clock.pass_seconds(7)
+    shown = gauges(state)
+    figures = {name: samples[0][1] for name, samples in shown.items() if samples}
+    assert (10, 64, 1, 2, 30, 1, 7) == tuple(
+        figures[f"doka_{name}"]
+        for name in ("held_bytes", "held_bytes_max", "partitions_owned", "puts_in_flight", "records_waiting", "halted",
+                     "loop_turn_age_seconds")
+    )  # fmt: skip

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from adapters.telemetry.repeats import WINDOW_NS, WINDOWS_MAX, Repeats
+from domain.facts import LeaseRenewed, RecordsFailed, RecordsSettled
+from domain.limits import NS_PER_SECOND
+
+
+def settled(records: int = 500) -> RecordsSettled:
+    """Give one put's success."""
+    return RecordsSettled("orders", records, 100 * records, 5)
+
+
+def test_the_first_is_told_at_once() -> None:
+    """The first of its kind has its own line, so that a person sees at once that records flow, or do not."""
+    assert ["records_settled"] == [line.event for line in Repeats().lines(settled(), 0)]
+
+
+def test_repetitions_are_one_line_after_ten_seconds() -> None:
+    """A thousand puts in ten seconds are two lines: the first, and the sum of the others."""
+    repeats = Repeats()
+    told = [line for n in range(1_000) for line in repeats.lines(settled(), n)]
+    assert 1 == len(told)
+    summary = list(repeats.due(WINDOW_NS))
+    assert [(999 * 500, 999, 10)] == [
+        (s.fields["records"], s.fields["times"], s.fields["over_seconds"]) for s in summary
+    ]
+    assert summary[0].message.endswith("(999 times in 10 s)")
+
+
+def test_nothing_is_told_twice_or_lost() -> None:
+    """Whatever the rhythm, the records told by all lines together are those of all facts."""
+    repeats = Repeats()
+    told = 0
+    for n in range(5_000):
+        now = n * NS_PER_SECOND // 7
+        told += sum(int(str(line.fields["records"])) for line in repeats.lines(settled(n), now))
+    told += sum(int(str(line.fields["records"])) for line in repeats.rest(5_000 * NS_PER_SECOND))
+    assert sum(range(5_000)) == told
+
+
+def test_after_quiet_the_next_is_told_at_once() -> None:
+    """A kind that was quiet for its ten seconds starts anew with a line at once."""
+    repeats = Repeats()
+    list(repeats.lines(settled(), 0))
+    assert [] == list(repeats.due(WINDOW_NS))
+    assert 1 == len(list(repeats.lines(settled(), WINDOW_NS + 1)))
+
+
+def test_kinds_do_not_hide_each_other() -> None:
+    """A new code is told at once while another is being repeated."""
+    repeats = Repeats()
+    kinds = [RecordsFailed("orders", code, 1, ambiguous=False) for code in ("A", "A", "B", "A", "B")]
+    assert ["A", "B"] == [line.fields["code"] for n, fact in enumerate(kinds) for line in repeats.lines(fact, n)]
+
+
+def test_some_facts_always_have_a_line() -> None:
+    """Every new lease is told, however short lives are."""
+    repeats = Repeats()
+    assert 3 == sum(len(list(repeats.lines(LeaseRenewed("analytics", n, 5), n))) for n in range(3))
+
+
+def test_kinds_are_bounded() -> None:
+    """Beyond the limit of kinds one line stands for all others, with their number."""
+    repeats = Repeats()
+    told = [
+        line
+        for n in range(WINDOWS_MAX + 50)
+        for line in repeats.lines(RecordsFailed("o", f"{n}", 1, ambiguous=False), n)
+    ]
+    assert WINDOWS_MAX == len(told)
+    rest = list(repeats.rest(WINDOW_NS))
+    assert [("outcomes_suppressed", 50)] == [(line.event, line.fields["times"]) for line in rest]

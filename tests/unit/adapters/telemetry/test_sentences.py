@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import dataclasses
+import logging
+import re
+from typing import get_args, get_type_hints
+
+import orjson
+import pytest
+
+from adapters.telemetry.sentences import (
+    MESSAGE_CHARACTERS_MAX,
+    PARTITIONS_SHOWN_MAX,
+    key_of,
+    line_of,
+    many,
+    merged,
+    size,
+    span,
+)
+from domain.facts import (
+    Fact,
+    LeaseRenewalFailed,
+    PartitionsOwned,
+    PartitionStuck,
+    RecordsFailed,
+    RecordsPoisoned,
+    RecordsSettled,
+    RouteBlocked,
+    RouteOpened,
+)
+from domain.limits import NS_PER_MS, NS_PER_SECOND
+from domain.records import TopicPartition
+from tests.unit.adapters.telemetry.given import FACTS, ORDERS_3
+
+
+@pytest.mark.parametrize("fact", FACTS, ids=lambda fact: type(fact).__name__)
+def test_every_fact_has_a_line(fact: Fact) -> None:
+    """Each line has a stable snake-case name, a sentence that names its subject, and figures that JSON can carry."""
+    line = line_of(fact)
+    assert re.fullmatch(r"[a-z]+(_[a-z]+)+", line.event)
+    assert line.level in (logging.INFO, logging.WARNING, logging.ERROR)
+    assert re.search(r"orders|analytics|offsets", line.message)
+    assert dict(line.fields) == orjson.loads(orjson.dumps(dict(line.fields)))
+
+
+def test_events_are_distinct() -> None:
+    """No two kinds of fact share the name by which machines look for them."""
+    events = [line_of(fact).event for fact in FACTS]
+    assert sorted(set(events)) == sorted(events)
+
+
+def test_facts_have_no_room_for_bytes() -> None:
+    """No field of any fact can hold the bytes of a key or a payload."""
+    kinds = {
+        f"{fact.__name__}.{name}": str(kind) for fact in get_args(Fact) for name, kind in get_type_hints(fact).items()
+    }
+    assert {} == {name: kind for name, kind in kinds.items() if "bytes" in kind or "Secret" in kind}
+
+
+@pytest.mark.parametrize(
+    ("fact", "level"),
+    [
+        (LeaseRenewalFailed("r", "c", "", 1, 60 * NS_PER_SECOND), logging.WARNING),
+        (LeaseRenewalFailed("r", "c", "", 1, None), logging.ERROR),
+        (LeaseRenewalFailed("r", "c", "", 1, -1), logging.ERROR),
+        (PartitionStuck(ORDERS_3, 1, stuck=True), logging.ERROR),
+        (PartitionStuck(ORDERS_3, 1, stuck=False), logging.INFO),
+        (PartitionsOwned("lost", frozenset({ORDERS_3}), {}), logging.WARNING),
+        (PartitionsOwned("revoked", frozenset({ORDERS_3}), {}), logging.INFO),
+        (RecordsPoisoned("o", ORDERS_3, 1, "c", "drop"), logging.WARNING),
+        (RecordsPoisoned("o", ORDERS_3, 1, "c", "block"), logging.ERROR),
+    ],
+)
+def test_levels_follow_the_harm(fact: Fact, level: int) -> None:
+    """What stops records is an error, what may be cured by itself a warning, news are info."""
+    assert level == line_of(fact).level
+
+
+def test_sentences_for_people() -> None:
+    """Sentences say what happened, how much, and what follows."""
+    assert [
+        "route orders: 500 records settled (12.1 KiB, slowest put 23 ms)",
+        "route orders: 7 records to send again after InternalFailure (unknown whether landed, so possibly a second time)",
+        "route orders may send",
+        "route orders may send again, after 12 s",
+        "1 partition assigned: orders[3]@40",
+    ] == [
+        line_of(fact).message
+        for fact in (FACTS[0], FACTS[1], RouteOpened("orders", 0), FACTS[4], FACTS[11])
+    ]  # fmt: skip
+
+
+def test_long_texts_and_many_partitions_are_cut() -> None:
+    """A line stays readable whatever a service says and however many partitions move."""
+    assert len(line_of(RouteBlocked("orders", "x", "y" * 10_000)).message) < MESSAGE_CHARACTERS_MAX + 200
+    partitions = frozenset(TopicPartition("orders", n) for n in range(1_000))
+    line = line_of(PartitionsOwned("assigned", partitions, {}))
+    shown = line.fields["partitions"]
+    assert isinstance(shown, list)
+    assert (1_000, PARTITIONS_SHOWN_MAX) == (line.fields["count"], len(shown))
+    assert line.message.endswith("and 980 more")
+
+
+def test_merging_adds_counts_and_keeps_the_longest() -> None:
+    """Two outcomes of a kind are told as one: counts added, the slowest put kept, else the later stands."""
+    assert RecordsSettled("o", 5, 70, 9) == merged(RecordsSettled("o", 2, 30, 9), RecordsSettled("o", 3, 40, 4))
+    assert RecordsFailed("o", "c", 5, ambiguous=True) == merged(
+        RecordsFailed("o", "c", 2, ambiguous=True), RecordsFailed("o", "c", 3, ambiguous=True)
+    )
+    assert RouteBlocked("o", "r", "b") == merged(RouteBlocked("o", "r", "a"), RouteBlocked("o", "r", "b"))
+
+
+def test_keys_tell_apart_what_people_must_see_apart() -> None:
+    """Each change of ownership and each new lease has its own line; other facts share by route, code or partition."""
+    assert {"LeaseRenewed", "PartitionsOwned"} == {type(f).__name__ for f in FACTS if key_of(f) is None}
+    assert key_of(RecordsFailed("a", "x", 1, ambiguous=True)) != key_of(RecordsFailed("a", "y", 1, ambiguous=True))
+    assert key_of(RecordsFailed("a", "x", 1, ambiguous=True)) == key_of(RecordsFailed("a", "x", 2, ambiguous=True))
+    assert {f.name for f in dataclasses.fields(RecordsFailed)} == {"route", "code", "records", "ambiguous"}
+
+
+@pytest.mark.parametrize(
+    ("ns", "said"),
+    [
+        (0, "0 ms"),
+        (23 * NS_PER_MS, "23 ms"),
+        (1_200 * NS_PER_MS, "1.2 s"),
+        (90 * NS_PER_SECOND, "90 s"),
+        (600 * NS_PER_SECOND, "10 min"),
+        (3 * 3600 * NS_PER_SECOND, "3 h"),
+        (-5 * NS_PER_SECOND, "-5 s"),
+    ],
+)
+def test_spans(ns: int, said: str) -> None:
+    """Durations are said in the unit in which a person thinks of them."""
+    assert said == span(ns)
+
+
+def test_sizes_and_counts() -> None:
+    """Bytes are said in binary units, and one thing is not «1 things»."""
+    assert ["512 B", "1.5 KiB", "2.0 MiB", "3.0 GiB"] == [size(n) for n in (512, 1536, 2 << 20, 3 << 30)]
+    assert ["1 record", "12,000 records"] == [many(1, "record"), many(12_000, "record")]

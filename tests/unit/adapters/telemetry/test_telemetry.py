@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import orjson
+import pytest
+
+from adapters.telemetry.health import Health
+from adapters.telemetry.http_server import HealthServer
+from adapters.telemetry.line_writer import LineWriter
+from adapters.telemetry.logs import Log
+from adapters.telemetry.metrics import Metrics
+from adapters.telemetry.telemetry import ServiceTelemetry
+from domain.errors import UsageError
+from domain.facts import Fact
+from domain.ports import Telemetry
+from tests.unit.adapters.telemetry.given import FACTS, ORDERS_3, HandClock, Pipe, get, pipe, status
+
+
+@contextmanager
+def service(metrics: Metrics | None = None) -> Iterator[tuple[ServiceTelemetry, Pipe, HandClock]]:
+    """Give the whole telemetry, open, on a free port, with a pipe as its stdout."""
+    clock = HandClock()
+    counted = metrics or Metrics(clock, "1.2.3", ["orders"], ["analytics"])
+    with pipe() as stdout:
+        log = Log(clock, LineWriter(stdout.writer, counted.line_dropped))
+        health = Health(clock, counted.page)
+        telemetry = ServiceTelemetry(counted, log, health, HealthServer(clock, "127.0.0.1", 0))
+        telemetry.open()
+        try:
+            yield telemetry, stdout, clock
+        finally:
+            telemetry.close(within=5)
+
+
+def test_one_telling_reaches_all_three() -> None:
+    """A fact is counted and logged, a status shown in metrics and readiness, a turn in liveness."""
+    with service() as (telemetry, stdout, clock):
+        port: Telemetry = telemetry
+        assert telemetry.port is not None
+        assert 503 == get(telemetry.port, "/readyz")[0]
+        port.fetched(ORDERS_3, 500, 12_345)
+        for fact in FACTS:
+            port.tell(fact)
+        port.publish(status(clock))
+        clock.pass_seconds(61)
+        assert 503 == get(telemetry.port, "/healthz")[0]
+        port.turned(clock.now())
+        assert 200 == get(telemetry.port, "/healthz")[0]
+        assert 200 == get(telemetry.port, "/readyz")[0]
+        code, page = get(telemetry.port, "/metrics")
+        assert telemetry.close(within=5)
+        told = [orjson.loads(line) for line in stdout.read().splitlines()]
+    assert 200 == code
+    assert {
+        'doka_records_fetched_total{topic="orders"} 500.0',
+        'doka_records_settled_total{route="orders"} 500.0',
+        'doka_lease_seconds_left{role="analytics"} -1.0',
+        "doka_telemetry_errors_total 0.0",
+    } <= set(page.splitlines())
+    assert len(FACTS) == len(told)
+
+
+class BrokenMetrics(Metrics):
+    """Metrics that fail at every call."""
+
+    def count(self, fact: Fact) -> None:
+        """Fail."""
+        raise RuntimeError
+
+    def fetched(self, partition: object, records: int, payload_bytes: int) -> None:
+        """Fail."""
+        raise RuntimeError
+
+    def publish(self, status: object) -> None:
+        """Fail."""
+        raise RuntimeError
+
+
+def test_an_error_of_telemetry_never_reaches_the_loop() -> None:
+    """Whatever breaks in here is counted, and the loop goes on."""
+    clock = HandClock()
+    with service(BrokenMetrics(clock, "1")) as (telemetry, _stdout, _clock):
+        telemetry.fetched(ORDERS_3, 1, 1)
+        telemetry.tell(FACTS[0])
+        telemetry.publish(status(clock))
+        assert telemetry.port is not None
+        assert "doka_telemetry_errors_total 3.0" in get(telemetry.port, "/metrics")[1].splitlines()
+
+
+def test_a_taken_port_is_told_before_anything_runs() -> None:
+    """Open fails with the operator's error, and leaves nothing running behind."""
+    clock = HandClock()
+    metrics = Metrics(clock, "1")
+    with socket.create_server(("127.0.0.1", 0)) as taken, pipe() as stdout:
+        log = Log(clock, LineWriter(stdout.writer))
+        server = HealthServer(clock, "127.0.0.1", taken.getsockname()[1])
+        telemetry = ServiceTelemetry(metrics, log, Health(clock, metrics.page), server)
+        with pytest.raises(UsageError, match=r"http\.port"):
+            telemetry.open()
+        assert telemetry.close(within=1)
+        assert b"" == stdout.read()
+
+
+def test_without_a_server() -> None:
+    """Where nothing shall listen, logs and counts work all the same."""
+    clock = HandClock()
+    metrics = Metrics(clock, "1")
+    with pipe() as stdout:
+        telemetry = ServiceTelemetry(metrics, Log(clock, LineWriter(stdout.writer)), Health(clock, metrics.page), None)
+        telemetry.open()
+        telemetry.tell(FACTS[0])
+        assert telemetry.port is None
+        assert telemetry.close(within=5)
+        assert b"records_settled" in stdout.read()
