@@ -1,0 +1,48 @@
+"""boto3 clients for tests, pointed at a stand-in: one attempt, no configuration of this host."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+
+from tests.fake_aws.world import REGION, SOURCE_KEYS, Keys
+
+if TYPE_CHECKING:
+    from types_boto3_kinesis import KinesisClient
+    from types_boto3_sts import STSClient
+
+_CONFIG = Config(
+    retries={"total_max_attempts": 1, "mode": "standard"},
+    connect_timeout=5,
+    read_timeout=10,
+    ignore_configured_endpoint_urls=True,  # type: ignore[call-arg]  # the stubs are older than it
+    parameter_validation=False,  # what is wrong must reach the service, so that its answer is seen
+)
+
+
+def kinesis_client(url: str, keys: Keys = SOURCE_KEYS, region: str = REGION) -> KinesisClient:
+    """Give a Kinesis client that signs with these keys."""
+    return boto3.Session().client(
+        "kinesis",
+        endpoint_url=url,
+        region_name=region,
+        aws_access_key_id=keys.access_key,
+        aws_secret_access_key=keys.secret_key,
+        aws_session_token=keys.token,
+        config=_CONFIG,
+    )
+
+
+def sts_client(url: str, keys: Keys = SOURCE_KEYS, region: str = REGION) -> STSClient:
+    """Give an STS client that signs with these keys."""
+    return boto3.Session().client(
+        "sts",
+        endpoint_url=url,
+        region_name=region,
+        aws_access_key_id=keys.access_key,
+        aws_secret_access_key=keys.secret_key,
+        aws_session_token=keys.token,
+        config=_CONFIG,
+    )

@@ -1,0 +1,196 @@
+"""One accepted socket, and the one request of it that is being handled.
+
+A connection can be torn down at any moment of a request, and its answer may come late, in part, or never.
+"""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import struct
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Protocol
+
+from tests.fake_aws.clock import ServiceClock
+from tests.fake_aws.wire import BadRequestError, Reply, Request, read_head
+
+READ_BYTES = 256 * 1024
+_ABORT = struct.pack("ii", 1, 0)  # SO_LINGER on, for 0 s: close sends RST
+
+
+class Server(Protocol):
+    """What a connection needs of the loop that it lives in."""
+
+    clock: ServiceClock
+    selector: selectors.BaseSelector
+    handle: Callable[[Request, Exchange], None]
+    aborts_body: Callable[[Request], bool]
+
+    def next_request_id(self) -> str:
+        """Give the next request's id."""
+        ...
+
+    def forget(self, connection: Connection) -> None:
+        """Leave out a closed connection."""
+        ...
+
+
+class Exchange:
+    """One request and its one answer; whichever of `answer`, `reset` or the client's going comes first, ends it."""
+
+    def __init__(self, request: Request, connection: Connection) -> None:
+        self.request = request
+        self.on_end: Callable[[], None] = lambda: None
+        self._connection = connection
+        self._ended = False
+
+    def answer(self, reply: Reply) -> None:
+        """Send the answer, if the client is still there."""
+        if self._end():
+            self._connection.send(reply, self.request)
+
+    def reset(self) -> None:
+        """Tear the connection down with RST."""
+        if self._end():
+            self._connection.abort()
+
+    def gone(self) -> None:
+        """Note that the client closed before it had its answer."""
+        self._end()
+
+    def _end(self) -> bool:
+        if self._ended:
+            return False
+        self._ended = True
+        self.on_end()
+        return True
+
+
+class Connection:
+    """One accepted socket: at most one request of it is being handled at a time."""
+
+    def __init__(self, loop: Server, sock: socket.socket) -> None:
+        self._loop = loop
+        self._sock = sock
+        self._buffer = bytearray()
+        self._request: Request | None = None
+        self._body = bytearray()
+        self._filled = 0
+        self._abort_at: int | None = None
+        self._exchange: Exchange | None = None
+        self._out = b""
+        self._close_after_out = False
+        self._wanted = selectors.EVENT_READ
+        self.closed = False
+        sock.settimeout(0)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        loop.selector.register(sock, selectors.EVENT_READ, self.on_ready)
+
+    @property
+    def idle(self) -> bool:
+        """Whether no request of it is being read, handled or answered."""
+        return self._exchange is None and self._request is None and not self._out and not self._buffer
+
+    def on_ready(self, events: int) -> None:
+        """Move bytes in whichever direction the socket allows."""
+        if events & selectors.EVENT_WRITE and not self.closed:
+            self._flush()
+        if events & selectors.EVENT_READ and not self.closed:
+            self._receive()
+
+    def send(self, reply: Reply, request: Request) -> None:
+        """Send an answer and go on with what the client has sent since."""
+        self._exchange = None
+        if self.closed:
+            return
+        self._close_after_out = reply.cut_at is not None or request.headers.get("connection", "").lower() == "close"
+        self._out += reply.encode(request.id, self._loop.clock.date())
+        self._flush()
+        if self._buffer and not self.closed:
+            self._advance()
+
+    def abort(self) -> None:
+        """Close with RST: the client sees a reset, whatever it was doing."""
+        if not self.closed:
+            with suppress(OSError):
+                self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
+            self.close()
+
+    def close(self) -> None:
+        """Close and forget the socket; an exchange without an answer ends here."""
+        if self.closed:
+            return
+        self.closed = True
+        self._loop.forget(self)
+        with suppress(KeyError, ValueError):
+            self._loop.selector.unregister(self._sock)
+        self._sock.close()
+        if self._exchange is not None:
+            self._exchange.gone()
+
+    def _receive(self) -> None:
+        try:
+            if self._request is not None and self._filled < self._request.length:
+                with memoryview(self._body) as view:
+                    count = self._sock.recv_into(view[self._filled : self._abort_at])
+                self._filled += count
+            else:
+                data = self._sock.recv(READ_BYTES)
+                count = len(data)
+                self._buffer += data
+        except BlockingIOError:
+            return
+        except OSError:
+            count = 0
+        if count == 0:
+            self.close()
+        elif self._exchange is None:
+            self._advance()
+
+    def _advance(self) -> None:
+        if self._request is None:
+            try:
+                self._request = read_head(self._buffer)
+            except BadRequestError:
+                self.abort()
+                return
+            if self._request is None:
+                return
+            self._begin_body(self._request)
+        request = self._request
+        if self._abort_at is not None and self._filled >= self._abort_at:
+            self.abort()
+        elif self._filled >= request.length:
+            request.body = self._body
+            request.received_at = self._loop.clock.now()
+            request.id = self._loop.next_request_id()
+            self._request = None
+            self._exchange = Exchange(request, self)
+            self._loop.handle(request, self._exchange)
+
+    def _begin_body(self, request: Request) -> None:
+        self._body = bytearray(request.length)
+        self._filled = min(request.length, len(self._buffer))
+        self._body[: self._filled] = self._buffer[: self._filled]
+        del self._buffer[: self._filled]
+        self._abort_at = max(1, request.length // 2) if self._loop.aborts_body(request) else None
+        if request.headers.get("expect", "").lower() == "100-continue" and self._filled < request.length:
+            self._out += b"HTTP/1.1 100 Continue\r\n\r\n"
+            self._flush()
+
+    def _flush(self) -> None:
+        try:
+            sent = self._sock.send(self._out) if self._out else 0
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self.close()
+            return
+        self._out = self._out[sent:]
+        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._out else 0)
+        if wanted != self._wanted:
+            self._wanted = wanted
+            self._loop.selector.modify(self._sock, wanted, self.on_ready)
+        if not self._out and self._close_after_out:
+            self.close()

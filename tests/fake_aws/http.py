@@ -1,0 +1,125 @@
+"""A small, quick HTTP/1.1 server: raw sockets, one selector, one thread, timers.
+
+It can do what a library's server will not: reset a connection at a chosen moment, answer late or in part, and
+hold an answer until a test releases it.
+The handler gets every request with an `Exchange` and may answer at once, later, or never.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import selectors
+import socket
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+
+from tests.fake_aws.clock import NS_PER_SECOND, ServiceClock
+from tests.fake_aws.connection import Connection, Exchange
+from tests.fake_aws.wire import Request
+
+
+class HttpLoop:
+    """The server: `run` turns until `stop`; only `post` and `stop` may be called from another thread."""
+
+    def __init__(self, clock: ServiceClock, handle: Callable[[Request, Exchange], None], host: str, port: int) -> None:
+        self.clock = clock
+        self.handle = handle
+        self.aborts_body: Callable[[Request], bool] = lambda _: False
+        self.selector: selectors.BaseSelector = selectors.DefaultSelector()
+        self._connections: set[Connection] = set()
+        self._listener: socket.socket | None = None
+        self._timers: list[tuple[int, int, Callable[[], None]]] = []
+        self._posted: deque[Callable[[], object]] = deque()
+        self._request_serial = itertools.count(1)
+        self._timer_serial = itertools.count(1)
+        self._stopping = False
+        self._waker, self._woken = socket.socketpair()
+        self._waker.settimeout(0)
+        self._woken.settimeout(0)
+        self.selector.register(self._woken, selectors.EVENT_READ, self._drain_wakeups)
+        self.address: tuple[str, int] = (host, port)
+        self.listen()
+
+    def listen(self) -> None:
+        """Accept connections, on the same port as before if there was one."""
+        if self._listener is None:
+            self._listener = socket.create_server(self.address, backlog=512)
+            self._listener.settimeout(0)
+            self.address = self._listener.getsockname()[:2]
+            self.selector.register(self._listener, selectors.EVENT_READ, self._accept)
+
+    def refuse(self) -> None:
+        """Stop accepting: a connection attempt is refused by the kernel; open connections stay."""
+        if self._listener is not None:
+            self.selector.unregister(self._listener)
+            self._listener.close()
+            self._listener = None
+
+    def drop(self, *, idle_only: bool) -> int:
+        """Close connections from this side, as a server does that has had enough; gives how many."""
+        doomed = [connection for connection in self._connections if connection.idle or not idle_only]
+        for connection in doomed:
+            connection.close()
+        return len(doomed)
+
+    def forget(self, connection: Connection) -> None:
+        """Leave a closed connection out of the set."""
+        self._connections.discard(connection)
+
+    def next_request_id(self) -> str:
+        """Give an id in the form of the real ones, in order of arrival."""
+        return f"fa6e0000-0000-4000-8000-{next(self._request_serial):012x}"
+
+    def call_later(self, seconds: float, call: Callable[[], None]) -> None:
+        """Call after so many seconds of real time, on the loop's thread."""
+        due = time.monotonic_ns() + int(seconds * NS_PER_SECOND)
+        heapq.heappush(self._timers, (due, next(self._timer_serial), call))
+
+    def post(self, call: Callable[[], object]) -> None:
+        """Have the loop's thread call this soon; for other threads."""
+        self._posted.append(call)
+        with suppress(BlockingIOError):
+            self._waker.send(b"x")
+
+    def stop(self) -> None:
+        """Make `run` return soon; for other threads."""
+        self.post(self._begin_stop)
+
+    def run(self) -> None:
+        """Serve until `stop`, then close every socket."""
+        try:
+            while not self._stopping:
+                for key, events in self.selector.select(self._patience()):
+                    key.data(events)
+                self._run_due()
+        finally:
+            self.drop(idle_only=False)
+            self.refuse()
+            self.selector.close()
+            self._waker.close()
+            self._woken.close()
+
+    def _begin_stop(self) -> None:
+        self._stopping = True
+
+    def _patience(self) -> float | None:
+        return max(0.0, (self._timers[0][0] - time.monotonic_ns()) / NS_PER_SECOND) if self._timers else None
+
+    def _run_due(self) -> None:
+        while self._posted:
+            self._posted.popleft()()
+        while self._timers and self._timers[0][0] <= time.monotonic_ns():
+            heapq.heappop(self._timers)[2]()
+
+    def _drain_wakeups(self, _: int) -> None:
+        with suppress(BlockingIOError):
+            self._woken.recv(4096)
+
+    def _accept(self, _: int) -> None:
+        if self._listener is None:
+            return
+        with suppress(BlockingIOError):
+            self._connections.add(Connection(self, self._listener.accept()[0]))
