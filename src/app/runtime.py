@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from traceback import extract_tb
 
 from domain.commands import (
     Command,
@@ -30,7 +31,7 @@ from domain.commands import (
     SeekPartition,
     SendPut,
 )
-from domain.errors import InvariantError
+from domain.errors import InvariantError, UsageError
 from domain.events import (
     Event,
     PartitionsAssigned,
@@ -101,8 +102,10 @@ class Runtime:
             self._source.open(self)
             while not self.finished:
                 self.turn()
-        except InvariantError as broken:
-            self._halt(f"a rule that protects your data is broken, please report this: {broken}")
+        except UsageError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, nothing may be committed after it
+            self._halt(_confession(error))
         return self.close()
 
     @property
@@ -135,8 +138,8 @@ class Runtime:
 
         try:
             self._within(self._source.close, deadline - now, late)
-        except InvariantError as broken:
-            ending = Ending(1, f"a rule that protects your data broke while leaving the group: {broken}")
+        except Exception as error:  # noqa: BLE001 - the process ends here, and says how
+            ending = Ending(1, f"while leaving the consumer group {_confession(error)}")
         self._sink.close()
         self._telemetry.ended(ending.code, ending.reason)
         return ending
@@ -266,3 +269,14 @@ class Runtime:
         """Let go of partitions that somebody else owns already."""
         self._forwarder.handle(PartitionsLost(partitions), self._clock.now())
         self._step(0)
+
+
+def _confession(error: Exception) -> str:
+    """Say what went wrong inside doka; the text of an unknown error may hold a payload, its place does not."""
+    if isinstance(error, InvariantError):
+        return f"a rule that protects your data was broken, please report it: {error}"
+    places = [
+        f"{frame.name} ({frame.filename.rpartition('/')[2]}:{frame.lineno})"
+        for frame in extract_tb(error.__traceback__)
+    ]
+    return f"an unexpected {type(error).__name__} came up, please report it: {' > '.join(places[-4:])}"

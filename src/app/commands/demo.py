@@ -1,0 +1,72 @@
+"""`doka demo`: the whole path at work on embedded parts while tokens die, then the verdict from the stream itself."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+from adapters.system.clock import SystemClock
+from app.demo.actors import Actor, Doka, Original
+from app.demo.orders import Verdict, judge
+from app.demo.play import Play, perform
+from app.demo.screen import Scene, Screen
+from app.demo.stage import set_stage
+from domain.errors import UsageError
+
+
+def demo(*, policy: str, original: bool, records: int, token_seconds: float) -> int:
+    """Play the demo at this terminal; give 0 when every record landed exactly once and in order, else 1.
+
+    Raises:
+        UsageError: the play cannot be (the original service never renewed its token), or moto is not installed.
+    """
+    if original and policy != "never":
+        raise UsageError("--original is the service of the incident, which never renewed its token: add --policy never")
+    play = Play(records, token_seconds, policy, original)
+    console = Console()
+    console.print("Raising a Kafka cluster and an AWS whose tokens die...", style="dim", highlight=False)
+    with set_stage(token_seconds) as stage:
+        actor: Actor = Original(stage) if original else Doka(stage, policy)
+        scene = perform(play, stage, actor, Screen(console, play.title), SystemClock())
+        verdict = judge(scene.fed, stage.read_back())
+    _tell(console, play, scene, verdict)
+    return 0 if verdict.clean else 1
+
+
+def _tell(console: Console, play: Play, scene: Scene, verdict: Verdict) -> None:
+    waiting = 0 if play.original else verdict.lost  # not committed, so not lost: Kafka still has them
+    lost = verdict.lost - waiting
+    table = Table(show_header=False, box=None, padding=(0, 2))
+    table.add_column(justify="right", style="bold")
+    table.add_column(justify="right")
+    table.add_column(style="dim")
+    table.add_row("in", f"{verdict.fed:,}", "records acknowledged by Kafka")
+    table.add_row("out", f"{verdict.landed:,}", "records read back from the Kinesis stream")
+    table.add_row("leases used", str(scene.leases_used), f"each refused by AWS after {play.token_seconds:g} s")
+    table.add_row("puts refused", str(scene.refused), "by the gate, with AWS's own errors")
+    if waiting:
+        table.add_row("waiting", f"{waiting:,}", "records still in Kafka; their offsets were never committed")
+    console.print(table)
+    style = "bold green" if verdict.clean else "bold red" if lost or verdict.keys_out_of_order else "bold yellow"
+    console.print(
+        f"lost {lost}, duplicates {verdict.duplicates}, out of order {verdict.keys_out_of_order}",
+        style=style,
+        highlight=False,
+    )
+    console.print(_moral(play, scene, verdict, lost, waiting), highlight=False)
+
+
+def _moral(play: Play, scene: Scene, verdict: Verdict, lost: int, waiting: int) -> str:
+    if play.original:
+        return (
+            f"This is the incident: the offsets moved over {scene.committed:,} records, {lost:,} of them are gone, and "
+            "lag looked healthy all along.\nThe same with doka: doka demo"
+        )
+    if waiting:
+        return (
+            f"The route is blocked ({scene.blocked}), loudly, and nothing was committed past it: no record is lost.\n"
+            "With renewal: doka demo. The incident itself: doka demo --policy never --original"
+        )
+    if verdict.clean:
+        return "The incident itself: doka demo --policy never --original. Your own service: doka run --help"
+    return "This must not happen; please report it."

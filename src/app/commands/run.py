@@ -1,0 +1,62 @@
+"""`doka run`: the service, from its settings to its exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+from adapters.system.signals import StopSignals
+from app.container import Container
+from app.runtime import Ending
+from app.settings.load import load_settings
+from app.settings.mapping import to_log_style
+from app.settings.model import Settings
+
+LAST_LINES_SECONDS = 2.0
+
+
+def run(
+    config: Path | None = None,
+    legacy_config: Path | None = None,
+    *,
+    allow_plaintext: bool = False,
+    allow_insecure_endpoints: bool = False,
+) -> int:
+    """Run the service until it is stopped or cannot go on; give the exit code.
+
+    Raises:
+        UsageError: the configuration cannot be used, or the HTTP port cannot be listened on.
+    """
+    hostname = os.uname().nodename
+    settings = load_settings(
+        config,
+        legacy_config=legacy_config,
+        environ=os.environ,
+        hostname=hostname,
+        allow_plaintext=allow_plaintext,
+        allow_insecure_endpoints=allow_insecure_endpoints,
+    )
+    return serve(build(settings, hostname)).code
+
+
+def build(settings: Settings, hostname: str) -> Container:
+    """Put the service together for these settings; nothing is opened yet."""
+    return Container(
+        settings=settings,
+        hostname=hostname,
+        version=version("doka"),
+        log_style=to_log_style(settings, terminal=sys.stdout.isatty()),
+    )
+
+
+def serve(container: Container) -> Ending:
+    """Run a service that was put together, on this thread, and say how it ended."""
+    telemetry = container.telemetry()
+    telemetry.open()
+    try:
+        with StopSignals(container.inbox()):
+            return container.runtime().run()
+    finally:
+        telemetry.close(LAST_LINES_SECONDS)

@@ -1,0 +1,101 @@
+"""The service put together: the one place that knows every part, and the only one that knows the injector.
+
+Nothing here decides anything and nothing is opened by being built.
+To swap a part, override its provider on a fresh container before anything was resolved
+(`container.source.override(...)`): that is how the demo and the tests put other parts in.
+Each provider is annotated with its port, so that the type checker sees whether a part fits its place.
+"""
+
+from __future__ import annotations
+
+import random
+
+from adapters.kinesis.describer import KinesisDescriber
+from dependency_injector import containers
+from dependency_injector.providers import Dependency, Object, Provider, Singleton
+
+from adapters.kafka.source import KafkaSource
+from adapters.kinesis.sink import KinesisSink
+from adapters.sts.authority import StsAuthority
+from adapters.system.background import BackgroundExecutor
+from adapters.system.clock import SystemClock
+from adapters.system.inbox import ThreadInbox
+from adapters.system.watchdog import run_within
+from adapters.telemetry.health import Health
+from adapters.telemetry.http_server import HealthServer
+from adapters.telemetry.line_writer import LineWriter
+from adapters.telemetry.logs import Log
+from adapters.telemetry.metrics import Metrics
+from adapters.telemetry.telemetry import ServiceTelemetry
+from app.runtime import Runtime, Within
+from app.settings.mapping import to_kafka_settings, to_role_chains, to_rules, to_stream_targets
+from app.settings.model import Settings
+from domain.forwarder import Forwarder
+from domain.ports import Authority, Background, Clock, Describer, Inbox, Sink, Source
+from domain.rules import Rules
+
+
+class Container(containers.DeclarativeContainer):
+    """One service; build it anew for each run."""
+
+    # What it is told.
+    settings: Provider[Settings] = Dependency(instance_of=Settings)
+    hostname: Provider[str] = Dependency(instance_of=str)
+    version: Provider[str] = Dependency(instance_of=str)
+    log_style: Provider[str] = Dependency(instance_of=str)  # json, console or colour
+    log_fd: Provider[int] = Object(1)  # stdout
+
+    # The system.
+    clock: Provider[Clock] = Singleton(SystemClock)
+    inbox: Provider[Inbox] = Singleton(ThreadInbox)
+    jitter = Object(random.Random().random)  # noqa: S311 - spreads retries, protects nothing
+    within: Provider[Within] = Object(run_within)
+
+    # Kafka, Kinesis, STS.
+    source: Provider[Source] = Singleton(
+        KafkaSource, Singleton(to_kafka_settings, settings, hostname=hostname), clock=clock
+    )
+    targets = Singleton(to_stream_targets, settings)
+    sink: Provider[Sink] = Singleton(KinesisSink, targets, clock)
+    describer: Provider[Describer] = Singleton(KinesisDescriber, targets, clock)
+    authority: Provider[Authority] = Singleton(StsAuthority, Singleton(to_role_chains, settings, hostname), clock)
+    background: Provider[Background] = Singleton(BackgroundExecutor, authority, describer, inbox)
+
+    # What is seen of it.
+    rules: Provider[Rules] = Singleton(to_rules, settings)
+    metrics: Provider[Metrics] = Singleton(
+        Metrics,
+        clock,
+        version,
+        routes=Singleton(lambda rules: [route.name for route in rules.routes], rules),
+        roles=Singleton(lambda rules: [role.name for role in rules.roles], rules),
+    )
+    log: Provider[Log] = Singleton(
+        Log,
+        clock,
+        Singleton(LineWriter, log_fd, metrics.provided.line_dropped),
+        level=settings.provided.log.level,
+        style=log_style,
+    )
+    telemetry: Provider[ServiceTelemetry] = Singleton(
+        ServiceTelemetry,
+        metrics,
+        log,
+        Singleton(Health, clock, metrics.provided.page),
+        Singleton(HealthServer, clock, settings.provided.http.host, settings.provided.http.port),
+    )
+
+    # The machine and its loop.
+    forwarder: Provider[Forwarder] = Singleton(Forwarder, rules, jitter)
+    runtime: Provider[Runtime] = Singleton(
+        Runtime,
+        forwarder=forwarder,
+        source=source,
+        sink=sink,
+        background=background,
+        inbox=inbox,
+        clock=clock,
+        telemetry=telemetry,
+        drain=rules.provided.limits.drain,
+        within=within,
+    )

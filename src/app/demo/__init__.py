@@ -1,0 +1,1 @@
+"""`doka demo`: the whole path on embedded parts, fed, watched and judged."""

@@ -1,0 +1,87 @@
+"""What the demo has seen so far: the telemetry port, kept as a few figures and the last outcomes in words."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from adapters.telemetry.sentences import line_of
+from domain.facts import (
+    Fact,
+    LeaseRejected,
+    LeaseRenewalFailed,
+    LeaseRenewed,
+    RecordsFailed,
+    RecordsSettled,
+    RouteBlocked,
+    RouteOpened,
+)
+from domain.records import TopicPartition
+from domain.status import Status
+
+LINES_KEPT = 6
+_TOLD = (LeaseRenewed, LeaseRenewalFailed, LeaseRejected, RecordsFailed, RouteBlocked, RouteOpened)
+
+
+class Figures:
+    """Written by the service's thread, read by the screen's: single values and whole objects only, never a mixture."""
+
+    def __init__(self) -> None:
+        self.settled = 0
+        self.renewals = 0
+        self.status: Status | None = None
+        self.blocked: str | None = None
+        self.lines: deque[str] = deque(maxlen=LINES_KEPT)
+
+    # --- the port Telemetry --------------------------------------------------------------------------------------
+
+    def fetched(self, partition: TopicPartition, records: int, payload_bytes: int) -> None:
+        """Leave out: the screen shows what was fed and what was delivered."""
+
+    def tell(self, fact: Fact) -> None:
+        """Count one outcome; keep it in words if a person wants to see it."""
+        if isinstance(fact, RecordsSettled):
+            self.settled += fact.records
+        elif isinstance(fact, RouteBlocked):
+            self.blocked = fact.reason
+        elif isinstance(fact, RouteOpened):
+            self.blocked = None
+        if isinstance(fact, LeaseRenewed):
+            self.renewals += 1
+        if isinstance(fact, _TOLD):
+            self.lines.append(line_of(fact).message)
+
+    def publish(self, status: Status) -> None:
+        """Keep the present state."""
+        self.status = status
+
+    def turned(self, now: int) -> None:
+        """Leave out: the demo is watched by a person."""
+
+    def ended(self, code: int, reason: str) -> None:
+        """Keep how the service ended."""
+        self.lines.append(f"the service ended with exit code {code}: {reason}")
+
+    # --- what the service opens and closes -----------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Nothing to open: the screen belongs to the demo."""
+
+    def close(self, within: float) -> bool:  # noqa: ARG002 - the signature of ServiceTelemetry
+        """Nothing to close."""
+        return True
+
+    # --- for the screen ------------------------------------------------------------------------------------------
+
+    def committed(self) -> int:
+        """How many records the committed offsets cover."""
+        return 0 if self.status is None else sum(p.committed for p in self.status.partitions.values())
+
+    def lease_left(self, now: int) -> float | None:
+        """Seconds until the lease in use ends; None while there is none."""
+        status = self.status
+        if status is None:
+            return None
+        for lease in status.leases.values():
+            if lease.left is not None:
+                return max(0.0, (lease.left - (now - status.at)) / 1e9)
+        return None

@@ -1,0 +1,94 @@
+"""The demo's two worlds, inside one process tree: a Kafka cluster, and an AWS whose tokens really die.
+
+The service that runs between them is the real one, from the real container; only addresses, and the key of the
+workload that asks for leases, are the stage's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import boto3
+
+from adapters.embedded.gate import ExpiringGate
+from adapters.embedded.kafka_cluster import KafkaCluster
+from adapters.embedded.moto_server import EmbeddedMoto
+from adapters.embedded.streams import create_stream, read_stream
+from adapters.sts.authority import StsAuthority
+from adapters.system.clock import SystemClock
+from app.commands.run import build
+from app.container import Container
+from app.demo.figures import Figures
+from app.settings.load import settings_from
+from app.settings.mapping import to_role_chains
+from app.settings.model import Settings
+
+HOSTNAME = "demo"
+TOPIC = STREAM = "orders"
+GROUP = "doka-demo"
+PARTITIONS = 6
+SHARDS = 4
+REGION = "eu-west-1"
+ROLE = "writer"
+ROLE_ARN = "arn:aws:iam::210987654321:role/doka-writer"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Both worlds, ready."""
+
+    bootstrap_servers: str
+    gate: ExpiringGate
+
+    def read_back(self) -> list[tuple[str, bytes]]:
+        """Give everything that is in the stream, shard by shard, in order."""
+        return [(r.partition_key, r.data) for r in read_stream(self.gate.url, ROLE_ARN, STREAM, REGION)]
+
+
+@contextmanager
+def set_stage(token_seconds: float) -> Iterator[Stage]:
+    """Raise both worlds, with an empty topic and an empty stream; tear them down at the end."""
+    clock = SystemClock()
+    with KafkaCluster() as cluster, EmbeddedMoto() as moto, ExpiringGate(moto.url, clock, token_seconds) as gate:
+        cluster.create_topic(TOPIC, PARTITIONS)
+        create_stream(moto.url, ROLE_ARN, STREAM, SHARDS, REGION)
+        yield Stage(cluster.bootstrap_servers, gate)
+
+
+def settings_for(stage: Stage, policy: str) -> Settings:
+    """Give the configuration that an operator would write for this stage."""
+    return settings_from(
+        {
+            "kafka": {
+                "bootstrap_servers": stage.bootstrap_servers.split(","),
+                "group_id": GROUP,
+                "security": {"protocol": "plaintext", "allow_plaintext": True},
+            },
+            "aws": {
+                "region": REGION,
+                "allow_insecure_endpoints": True,
+                "endpoint_urls": {"kinesis": stage.gate.url, "sts": stage.gate.url},
+            },
+            "roles": {ROLE: {"hops": [{"role_arn": ROLE_ARN}], "rotation": {"policy": policy}}},
+            "routes": [{"topics": [TOPIC], "stream": {"name": STREAM, "role": ROLE}}],
+            "limits": {"request_mib": 5},
+            "http": {"port": 0},
+        },
+        hostname=HOSTNAME,
+        simulated=True,
+    )
+
+
+def service_for(settings: Settings, figures: Figures) -> Container:
+    """Put the real service together, watched by `figures` and known to STS as the stage's workload."""
+    container = build(settings, HOSTNAME)
+    container.telemetry.override(figures)
+    container.authority.override(StsAuthority(to_role_chains(settings, HOSTNAME), container.clock(), workload_session))
+    return container
+
+
+def workload_session() -> boto3.session.Session:
+    """Give the credentials of the workload's own account: the pair that AWS prints in its documentation."""
+    return boto3.session.Session("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
