@@ -5,8 +5,9 @@ What it says is what `app.legacy` means: read back, the page gives the same sett
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+
+import yaml
 
 from app.legacy import ROLE, LegacySettings, crosses_accounts, new_form, read_legacy
 
@@ -71,7 +72,7 @@ def page(legacy: LegacySettings, name: str, *, allow_plaintext: bool) -> str:
     aws, msk = legacy.aws, legacy.msk
     head = _HEAD.format(
         file=_text(name),
-        brokers=json.dumps(list(msk.brokers)),
+        brokers=f"[{', '.join(map(_text, msk.brokers))}]",
         group=_text(msk.groupId),
         allow="true" if allow_plaintext else "false  # set true to go on as before",
         region=_text(aws.region),
@@ -93,4 +94,5 @@ def page(legacy: LegacySettings, name: str, *, allow_plaintext: bool) -> str:
 
 def _text(value: str) -> str:
     """Write text so that YAML reads the same text, on one line, whatever is in it."""
-    return json.dumps(value)
+    line: str = yaml.safe_dump(value, default_style='"', width=2**31, allow_unicode=True)
+    return line.rstrip()
