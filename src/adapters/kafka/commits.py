@@ -1,0 +1,113 @@
+"""Commits: sent without waiting, answered in their order, each answer given its own serial again.
+
+librdkafka's answers carry offsets but no name, so sent commits are kept until they are answered: an answer belongs to
+the oldest one with the same offsets, or, where none has them, to the oldest.
+Nothing here ever waits for the coordinator: a synchronous commit has no bound in time when it is frozen.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from confluent_kafka import Consumer, KafkaError, KafkaException
+from confluent_kafka import TopicPartition as KafkaPartition
+
+from domain.commands import CommitOffsets
+from domain.events import CommitAnswered
+from domain.records import TopicPartition
+from domain.start_positions import Birth
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A commit that waits for its answer; serial None: a starting position of ours."""
+
+    serial: int | None
+    offsets: Mapping[TopicPartition, int]
+
+
+class Commits:
+    """What was sent to the group and not yet answered, and the starting positions that it has not stored yet."""
+
+    def __init__(self) -> None:
+        self._sent: deque[_Sent] = deque()
+        self._answers: list[CommitAnswered] = []
+        self._births: dict[TopicPartition, Birth] = {}
+        self._unstored: dict[TopicPartition, int] = {}
+
+    def owned(self, starts: Mapping[TopicPartition, int], births: Mapping[TopicPartition, Birth]) -> None:
+        """Note the births of partitions that were assigned, and which of them still need a first commit at `starts`."""
+        self._births.update(births)
+        self._unstored.update(starts)
+
+    def forget(self, partitions: Iterable[TopicPartition]) -> None:
+        """Drop what is kept of partitions that are no longer owned; answers on their way still find their serial."""
+        for partition in partitions:
+            self._births.pop(partition, None)
+            self._unstored.pop(partition, None)
+
+    def send(self, consumer: Consumer, command: CommitOffsets) -> None:
+        """Send the ledger's offsets; what the client itself refuses is an answer like any other."""
+        for partition in command.offsets:
+            self._unstored.pop(partition, None)
+        self._send(consumer, _Sent(command.commit, command.offsets))
+
+    def send_starts(self, consumer: Consumer) -> None:
+        """Send the starting positions that the group has not stored, unless they are on their way already."""
+        on_their_way = {partition for sent in self._sent if sent.serial is None for partition in sent.offsets}
+        due = {partition: offset for partition, offset in self._unstored.items() if partition not in on_their_way}
+        if due:
+            self._send(consumer, _Sent(None, due))
+
+    def answered(self, error: KafkaError | None, partitions: Sequence[KafkaPartition]) -> None:
+        """Take librdkafka's answer; called by it, inside consume."""
+        offsets = {TopicPartition(stored.topic, stored.partition): stored.offset for stored in partitions}
+        sent = next((sent for sent in self._sent if sent.offsets == offsets), None)
+        if sent is not None:
+            self._sent.remove(sent)
+        elif self._sent:
+            sent = self._sent.popleft()
+        else:
+            return
+        refusals = [f"{p.topic}[{p.partition}]: {p.error.name()}" for p in partitions if p.error is not None]
+        self._settle(sent, error.name() if error is not None else "; ".join(refusals[:3]) or None)
+
+    def take_answers(self) -> list[CommitAnswered]:
+        """Give the answers that came since the last time."""
+        answers, self._answers = self._answers, []
+        return answers
+
+    @property
+    def starts_unstored(self) -> bool:
+        """Whether the group still lacks a starting position."""
+        return bool(self._unstored)
+
+    def _send(self, consumer: Consumer, sent: _Sent) -> None:
+        offsets = [self._kafka_partition(partition, offset) for partition, offset in sent.offsets.items()]
+        self._sent.append(sent)
+        try:
+            consumer.commit(offsets=offsets, asynchronous=True)
+        except KafkaException as refused:
+            self._sent.remove(sent)
+            self._settle(sent, _name_of(refused))
+
+    def _kafka_partition(self, partition: TopicPartition, offset: int) -> KafkaPartition:
+        birth = self._births.get(partition)
+        if birth is None:
+            return KafkaPartition(partition.topic, partition.partition, offset)
+        return KafkaPartition(partition.topic, partition.partition, offset, metadata=str(birth))
+
+    def _settle(self, sent: _Sent, error: str | None) -> None:
+        if sent.serial is not None:
+            self._answers.append(CommitAnswered(sent.serial, error))
+        elif error is None:
+            for partition, offset in sent.offsets.items():
+                if self._unstored.get(partition) == offset:
+                    del self._unstored[partition]
+
+
+def _name_of(refused: KafkaException) -> str:
+    reason = refused.args[0] if refused.args else None
+    return reason.name() if isinstance(reason, KafkaError) else str(refused)

@@ -1,0 +1,52 @@
+"""What the Kafka adapter needs to know, as checked values; the app builds it from the operator's settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Protocol = Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"]
+Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "aws_msk_iam"]
+StartFrom = Literal["earliest", "latest"] | int
+"""Where a group without commits begins; a number is a time in ms since the epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaSecurity:
+    """How brokers are reached and who we say we are. Certificates are always verified."""
+
+    protocol: Protocol = "plaintext"
+    mechanism: Mechanism | None = None
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    ca_file: str | None = None
+    """PEM file of the authorities that brokers are trusted by; None: those of the system."""
+    certificate_file: str | None = None
+    key_file: str | None = None
+    key_password: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaSettings:
+    """One consumer-group member: where, as whom, what, and within which bounds."""
+
+    bootstrap_servers: tuple[str, ...]
+    group_id: str
+    topics: frozenset[str]
+    """The topics of all routes."""
+    topics_with_originals: frozenset[str] = frozenset()
+    """Those of them whose records are handed over whole (headers, timestamps of each record)."""
+    start_from: StartFrom = "earliest"
+    security: KafkaSecurity = field(default_factory=KafkaSecurity)
+    region: str | None = None
+    """AWS region of the cluster, for `aws_msk_iam`."""
+    held_bytes: int = 64 * 1024 * 1024
+    """The process's budget for records; the local queue takes a fixed share of it."""
+    drain_seconds: float = 25
+    """How long a revoke may take; the poll interval must leave room for it."""
+    group_protocol: Literal["classic", "consumer"] = "classic"
+    group_instance_id: str | None = None
+    client_id: str = "doka"
+    client: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+    """Further librdkafka keys, from the allow-list of client_settings."""

@@ -1,0 +1,286 @@
+"""Kafka as one consumer-group member, behind `domain.ports.Source`.
+
+Theory of operation. `fetch` lets librdkafka work (its callbacks run in there, see membership.py), takes what it brought,
+and gives it as events. The next offset of each owned partition is advanced only where events that hold its records are
+about to be returned; so whenever anything goes wrong before that, going back to the next offsets loses nothing and
+feeds nothing twice. Whatever does not fit (a partition not owned, an offset already delivered, a partition that moved
+while the call ran) is dropped, and fetched again where it is still ours.
+
+It must never skip an offset in silence, never commit by itself anything but a starting position, and never wait for the
+group's coordinator.
+"""
+
+from __future__ import annotations
+
+import logging
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from typing import cast
+
+from confluent_kafka import Consumer, KafkaError, KafkaException
+from confluent_kafka import TopicPartition as KafkaPartition
+
+from adapters.kafka.chores import Chores
+from adapters.kafka.client_settings import Oauth, connection_settings, consumer_settings
+from adapters.kafka.columns import AnyMessage, chunks, split_errors
+from adapters.kafka.commits import Commits
+from adapters.kafka.membership import Membership
+from adapters.kafka.settings import KafkaSettings
+from adapters.kafka.starting import Starting, StartUnknownError
+from adapters.kafka.troubles import MISSING_TOPIC, UNREADABLE, Troubles
+from domain.commands import CommitOffsets
+from domain.errors import InvariantError, invariant
+from domain.events import Event, PartitionEnded, RecordsFetched, SourceFailed
+from domain.limits import FETCH_RECORDS_MAX, NS_PER_SECOND, SERVE_CALLBACKS_NS
+from domain.ports import Clock, RebalanceListener
+from domain.records import Chunk, TopicPartition
+from domain.start_positions import LogEdge
+
+_client_log = logging.getLogger("doka.kafka.client")
+
+
+class KafkaSource:
+    """A member of the group from `open` to `close`; not for more than one thread."""
+
+    def __init__(self, settings: KafkaSettings, clock: Clock, oauth: Oauth | None = None) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._connection = connection_settings(settings, oauth)
+        self._keys = consumer_settings(settings, oauth)
+        self._one_topic = len(settings.topics) == 1
+        self._commits = Commits()
+        self._chores = Chores()
+        self._troubles = Troubles()
+        self._consumer: Consumer | None = None
+        self._members: Membership | None = None
+        self._failed: str | None = None
+        self._failure_told = False
+        self._due: list[Event] = []  # found, and not yet given
+
+    def open(self, listener: RebalanceListener) -> None:
+        """Join the group and subscribe; a login by tokens waits for the first token (1 to 10 s)."""
+        start_from = self._settings.start_from
+        place = LogEdge(start_from) if isinstance(start_from, str) else start_from
+        starting = Starting(self._settings.group_id, place, self._connection, self._clock)
+        self._members = members = Membership(listener, starting, self._commits)
+        try:
+            self._consumer = Consumer(
+                {**self._keys, "on_commit": self._commits.answered, "error_cb": self._note, "logger": _client_log},
+            )
+        except KafkaException as error:
+            self._failed = f"the Kafka client could not start: {error}"
+            return
+        self._consumer.subscribe(
+            sorted(self._settings.topics),
+            on_assign=members.assigned,
+            on_revoke=members.revoked,
+            on_lost=members.lost,
+        )
+
+    def fetch(self, limit: int, wait: int) -> Sequence[Event]:
+        """Give what has arrived: at most `limit` records, waiting at most `wait` ns (100 ms) for the first.
+
+        Raises what a listener raised in a callback, when every position is safe again; the records of that call are
+        fetched again by the next.
+        """
+        if self._failed is not None:
+            return self._tell_failure()
+        consumer, members = self._joined()
+        invariant(not members.inside, "fetch was called inside a rebalance callback, where the client would abort")
+        now = self._clock.now()
+        try:
+            # Before the records: going back to an offset must not meet later records that are in our hand already.
+            self._due += self._chores.do(consumer, members, self._commits, now)
+            members.moved.clear()
+            messages = _consume(consumer, min(limit, FETCH_RECORDS_MAX), min(wait, SERVE_CALLBACKS_NS))
+            if members.error is not None:
+                return self._after_a_callback_failed(consumer, members)
+            events = self._read(messages, consumer, members) if messages else []
+        except KafkaException as error:
+            return self._after_the_client_failed(consumer, members, error)
+        except BaseException:
+            self._go_back(consumer, members)
+            raise
+        self._failed = self._troubles.end(now)
+        if self._failed is not None:
+            return self._tell_failure()
+        due, self._due = self._due, []
+        return [*due, *self._commits.take_answers(), *events]
+
+    def commit(self, command: CommitOffsets) -> None:
+        """Send offsets to the group without waiting; the answer comes by `fetch`, whoever refuses them."""
+        consumer, _ = self._joined()
+        self._commits.send(consumer, command)
+
+    def pause(self, partitions: frozenset[TopicPartition]) -> None:
+        """Stop delivery; records that were prefetched are fetched again after `resume`."""
+        consumer, members = self._joined()
+        members.pause(consumer, partitions)
+
+    def resume(self, partitions: frozenset[TopicPartition]) -> None:
+        """Deliver again, from the next offset that was not delivered."""
+        consumer, members = self._joined()
+        members.resume(consumer, partitions)
+
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        """Go on reading an owned partition at `offset`; one that is not owned any more is left alone."""
+        consumer, members = self._joined()
+        self._chores.unreadable.pop(partition, None)
+        members.seek(consumer, partition, offset)
+
+    def log_ends(self) -> Mapping[TopicPartition, int]:
+        """Give the end of each owned partition's log as the last fetch from its broker told it."""
+        if self._consumer is None or self._members is None:
+            return {}
+        ends: dict[TopicPartition, int] = {}
+        for partition in self._members.next_offsets:
+            _, end = self._consumer.get_watermark_offsets(KafkaPartition(*partition), cached=True)
+            if end >= 0:
+                ends[partition] = end
+        return ends
+
+    def close(self) -> None:
+        """Leave the group; the listener is told of the revoke in here. May hang: call it under a watchdog.
+
+        Raises what the listener raised.
+        """
+        if self._consumer is None or self._members is None:
+            return
+        self._consumer.close()
+        self._consumer = None
+        if self._members.error is not None:
+            raise self._members.error
+
+    # --- what was brought ------------------------------------------------------------------------------------------
+
+    def _read(self, messages: list[AnyMessage], consumer: Consumer, members: Membership) -> list[Event]:
+        """Turn what `consume` brought into events, and advance the next offsets by exactly what they hold."""
+        records, others = split_errors(messages)
+        ends = self._read_errors(others, members) if others else {}
+        reached: dict[TopicPartition, int] = {}
+        events: list[Event] = []
+        for run in chunks(records, one_topic=self._one_topic, whole=self._settings.topics_with_originals):
+            chunk = self._fitting(run, members, reached)
+            if chunk is not None:
+                reached[chunk.partition] = chunk.end
+                events.append(RecordsFetched(chunk))
+                self._chores.delivered(chunk.partition.topic)
+        for partition, offset in ends.items():
+            if offset >= reached.get(partition, members.next_offsets[partition]):
+                reached[partition] = offset
+                events.append(PartitionEnded(partition, offset))
+                self._chores.delivered(partition.topic)
+        if members.moved:
+            self._go_back_to(consumer, members, members.moved)
+        members.next_offsets.update(reached)
+        if events:
+            self._troubles.healthy()
+        return events
+
+    def _fitting(
+        self,
+        chunk: Chunk,
+        members: Membership,
+        reached: Mapping[TopicPartition, int],
+    ) -> Chunk | None:
+        """Give what may be fed of a run: all of it, nearly always."""
+        partition = chunk.partition
+        expected = members.next_offsets.get(partition)
+        if expected is None or partition in members.moved:
+            return None
+        expected = reached.get(partition, expected)
+        unreadable = self._chores.unreadable.get(partition)
+        if chunk.offsets[0] >= expected and unreadable is None:
+            return chunk
+        first = bisect_left(chunk.offsets, expected)
+        last = len(chunk) if unreadable is None else bisect_left(chunk.offsets, unreadable)
+        return chunk.part(first, last) if first < last else None
+
+    def _read_errors(self, messages: Iterable[AnyMessage], members: Membership) -> dict[TopicPartition, int]:
+        """Note each error where it belongs, and give the ends of logs that were reached."""
+        ends: dict[TopicPartition, int] = {}
+        now = self._clock.now()
+        for message in messages:
+            error, topic, number = cast("KafkaError", message.error()), message.topic(), message.partition()
+            partition = TopicPartition(topic or "", -1 if number is None else number)
+            code = error.code()
+            fits = partition in members.next_offsets and partition not in members.moved
+            if code == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the library's public name of this code
+                if fits and partition not in self._chores.unreadable:
+                    ends[partition] = cast("int", message.offset())
+                continue
+            if code == KafkaError._AUTO_OFFSET_RESET and fits:  # noqa: SLF001
+                self._chores.out_of_log(partition)
+            elif code in UNREADABLE and fits:
+                self._chores.cannot_read(partition, cast("int", message.offset()))
+            elif code in MISSING_TOPIC and topic in self._settings.topics:
+                self._chores.missing(topic, refused=partition.partition >= 0)
+            self._troubles.note(error, now, str(partition) if topic else "")
+        return ends
+
+    # --- what goes wrong -------------------------------------------------------------------------------------------
+
+    def _after_a_callback_failed(self, consumer: Consumer, members: Membership) -> Sequence[Event]:
+        error, members.error = members.error, None
+        self._go_back(consumer, members)
+        if isinstance(error, StartUnknownError | KafkaException):
+            # The group counts these partitions as ours and nobody reads them: only a new member can mend that.
+            self._failed = self._failed or f"partitions could not be taken over: {error}"
+            return self._tell_failure()
+        raise cast("BaseException", error)
+
+    def _after_the_client_failed(
+        self,
+        consumer: Consumer,
+        members: Membership,
+        error: KafkaException,
+    ) -> Sequence[Event]:
+        now = self._clock.now()
+        if error.args and isinstance(error.args[0], KafkaError):
+            self._troubles.note(error.args[0], now)
+        self._go_back(consumer, members)
+        self._failed = self._failed or self._troubles.end(now)
+        return [] if self._failed is None else self._tell_failure()
+
+    def _go_back(self, consumer: Consumer, members: Membership) -> None:
+        """Make every position safe after records may have been lost between the client and us."""
+        try:
+            self._go_back_to(consumer, members, members.next_offsets)
+        except KafkaException as error:
+            self._failed = f"the Kafka client lost records and could not go back to them: {error}"
+
+    @staticmethod
+    def _go_back_to(consumer: Consumer, members: Membership, partitions: Iterable[TopicPartition]) -> None:
+        for partition in sorted(partitions):
+            if partition in members.next_offsets:
+                members.seek(consumer, partition, members.next_offsets[partition])
+
+    def _tell_failure(self) -> Sequence[Event]:
+        """Tell once that the end has come; afterwards there is nothing more to tell."""
+        if self._failure_told or self._failed is None:
+            return []
+        self._failure_told = True
+        return [SourceFailed(self._failed)]
+
+    def _note(self, error: KafkaError) -> None:
+        """Take an error of the client as a whole; librdkafka calls this inside consume, so it must not raise."""
+        self._troubles.note(error, self._clock.now())
+
+    def _joined(self) -> tuple[Consumer, Membership]:
+        if self._consumer is None or self._members is None:
+            raise InvariantError("the Kafka source is not open")
+        return self._consumer, self._members
+
+
+def _consume(consumer: Consumer, limit: int, wait: int) -> list[AnyMessage]:
+    """Take what is there; else wait for the first and take what came with it.
+
+    `consume(limit, wait)` would wait for all of them: a hundred times the delay.
+    """
+    messages = consumer.consume(limit, 0)
+    if messages or not wait:
+        return messages
+    messages = consumer.consume(1, wait / NS_PER_SECOND)
+    if messages and limit > 1:
+        messages += consumer.consume(limit - 1, 0)
+    return messages

@@ -1,0 +1,178 @@
+"""Asks the cluster what `domain.start_positions` needs to decide, inside the assign callback.
+
+Inside a callback the consumer itself may be asked only what needs no state of its own call: `committed`,
+`offsets_for_times`, `get_watermark_offsets`. After its `list_topics` the next callback of the same `consume` aborts the
+process, so the number of partitions is asked by a client beside it, which lives as long as the question.
+
+A question that fails is asked again until the deadline; without an answer nothing is assumed, because any guess either
+skips records or reads a whole topic again.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final, TypeVar
+
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException
+from confluent_kafka import TopicPartition as KafkaPartition
+from confluent_kafka.admin import AdminClient
+
+from domain.limits import NS_PER_SECOND
+from domain.ports import Clock
+from domain.records import TopicPartition
+from domain.start_positions import Birth, Committed, LogEdge, StartFrom, birth_of, start_of, topics_to_ask
+
+ANSWER_SECONDS: Final = 5.0  # one question; signal handlers wait for it
+DEADLINE_NS: Final = 30 * NS_PER_SECOND  # all of them; a tenth of the shortest poll interval
+RETRY_SECONDS: Final = 0.1  # a refusal may come at once
+
+T = TypeVar("T")
+_log = logging.getLogger("doka.kafka")
+_client_log = logging.getLogger("doka.kafka.client")
+
+
+class StartUnknownError(Exception):
+    """The cluster did not say where to start; the text is a sentence for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Starts:
+    """Where assigned partitions begin."""
+
+    positions: Mapping[TopicPartition, int]
+    fresh: frozenset[TopicPartition]
+    """Those without a committed offset: their position is to be committed at once."""
+    births: Mapping[TopicPartition, Birth] = field(default_factory=dict)
+
+
+class Starting:
+    """Finds starting positions for one group; keeps nothing between two assignments."""
+
+    def __init__(self, group_id: str, start_from: StartFrom, connection: Mapping[str, Any], clock: Clock) -> None:
+        """Prepare for the group; `connection` are the keys by which another client reaches the same cluster."""
+        self._group_id = group_id
+        self._start_from = start_from
+        self._connection = connection
+        self._clock = clock
+        self._pause = threading.Event()  # never set: its wait lets signals in, and ends by itself
+
+    def find(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> Starts:
+        """Give a position for every partition; raises StartUnknownError when the deadline passes without answers."""
+        deadline = self._clock.now() + DEADLINE_NS
+        group = self._committed(consumer, partitions, deadline)
+        fresh = [partition for partition in partitions if partition not in group]
+        if not fresh:
+            return Starts({p: group[p].offset for p in partitions}, frozenset(), _births(group, partitions))
+        sizes = self._sizes(topics_to_ask(partitions, group), deadline)
+        others = [TopicPartition(topic, number) for topic, size in sizes.items() for number in range(size)]
+        group = {**self._committed(consumer, [p for p in others if p not in group], deadline), **group}
+        wanted = {partition: start_of(partition, group, self._start_from) for partition in fresh}
+        offsets = self._offsets(consumer, wanted, deadline)
+        births = dict(_births(group, partitions))
+        for partition in fresh:
+            birth = self._birth(partition, group, sizes[partition.topic])
+            if birth is not None:
+                births[partition] = birth
+        known = {partition: group[partition].offset for partition in partitions if partition in group}
+        return Starts({**known, **offsets}, frozenset(fresh), births)
+
+    def _birth(
+        self,
+        partition: TopicPartition,
+        group: Mapping[TopicPartition, Committed],
+        size: int,
+    ) -> Birth | None:
+        on_topic = [committed for other, committed in group.items() if other.topic == partition.topic]
+        if on_topic:
+            births = [committed.birth for committed in on_topic if committed.birth is not None]
+            return min(births, key=lambda birth: birth.at_ms, default=None)
+        return birth_of(self._start_from, int(self._clock.wall() * 1000), size)
+
+    def _committed(
+        self,
+        consumer: Consumer,
+        partitions: Iterable[TopicPartition],
+        deadline: int,
+    ) -> dict[TopicPartition, Committed]:
+        asked = [KafkaPartition(*partition) for partition in partitions]
+        if not asked:
+            return {}
+
+        def ask() -> dict[TopicPartition, Committed]:
+            answer = consumer.committed(asked, timeout=ANSWER_SECONDS)
+            _raise_first_error(answer)
+            return {
+                TopicPartition(p.topic, p.partition): Committed(p.offset, Birth.parse(p.metadata))
+                for p in answer
+                if p.offset >= 0
+            }
+
+        return self._insist(ask, f"the committed offsets of group {self._group_id}", deadline)
+
+    def _sizes(self, topics: Iterable[str], deadline: int) -> dict[str, int]:
+        client = AdminClient(dict(self._connection), logger=_client_log)
+
+        def ask(topic: str) -> int:
+            answer = client.list_topics(topic, timeout=ANSWER_SECONDS).topics[topic]
+            if answer.error is not None:
+                raise KafkaException(answer.error)
+            return len(answer.partitions)
+
+        return {
+            topic: self._insist(partial(ask, topic), f"the number of partitions of topic {topic}", deadline)
+            for topic in sorted(topics)
+        }
+
+    def _offsets(
+        self,
+        consumer: Consumer,
+        wanted: Mapping[TopicPartition, StartFrom],
+        deadline: int,
+    ) -> dict[TopicPartition, int]:
+        """Turn places into numbers, all partitions in one request to each broker."""
+
+        def ask(places: Mapping[TopicPartition, StartFrom]) -> dict[TopicPartition, int]:
+            question = [KafkaPartition(p.topic, p.partition, _as_timestamp(place)) for p, place in places.items()]
+            answer = consumer.offsets_for_times(question, timeout=ANSWER_SECONDS)
+            _raise_first_error(answer)
+            return {TopicPartition(p.topic, p.partition): p.offset for p in answer}
+
+        what = "where the logs of assigned partitions begin and end"
+        found = self._insist(lambda: ask(wanted), what, deadline)
+        # No record as late as the time asked for: the next one to be written will be the first.
+        too_late = {partition: LogEdge.LATEST for partition, offset in found.items() if offset < 0}
+        return {**found, **self._insist(lambda: ask(too_late), what, deadline)} if too_late else found
+
+    def _insist(self, ask: Callable[[], T], what: str, deadline: int) -> T:
+        while True:
+            try:
+                return ask()
+            except KafkaException as error:
+                if self._clock.now() >= deadline:
+                    raise StartUnknownError(f"Kafka did not tell {what} within 30 s: {error}") from error
+                _log.warning("asking again for %s: %s", what, error)
+                self._pause.wait(RETRY_SECONDS)
+
+
+def _births(
+    group: Mapping[TopicPartition, Committed],
+    partitions: Iterable[TopicPartition],
+) -> Mapping[TopicPartition, Birth]:
+    return {p: birth for p in partitions if p in group and (birth := group[p].birth) is not None}
+
+
+def _as_timestamp(place: StartFrom) -> int:
+    """Put a place as Kafka's ListOffsets wants it: a time, or one of two numbers that stand for the log's ends."""
+    if isinstance(place, int):
+        return place
+    return int(OFFSET_BEGINNING if place is LogEdge.EARLIEST else OFFSET_END)
+
+
+def _raise_first_error(answer: Iterable[KafkaPartition]) -> None:
+    for partition in answer:
+        if partition.error is not None:
+            raise KafkaException(partition.error)

@@ -1,0 +1,89 @@
+"""What is not a record: reads librdkafka's errors, and says which of them end this process.
+
+Most errors heal by themselves (a broker restarts, a leader moves) and librdkafka goes on trying; they are logged, once
+a minute for each kind. Refused credentials are given a minute, because rights and secrets change while a process runs.
+Only what cannot heal here is `SourceFailed`.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from confluent_kafka import KafkaError
+
+from domain.limits import NS_PER_SECOND
+
+REFUSED_FOR_NS: Final = 60 * NS_PER_SECOND
+SAY_AGAIN_NS: Final = 60 * NS_PER_SECOND
+
+_REFUSED: Final = {
+    KafkaError._AUTHENTICATION: "Kafka refuses the login",  # noqa: SLF001 - these names are the library's public codes
+    KafkaError.SASL_AUTHENTICATION_FAILED: "Kafka refuses the login",
+    KafkaError.UNSUPPORTED_SASL_MECHANISM: "Kafka does not know this mechanism of login",
+    KafkaError.ILLEGAL_SASL_STATE: "Kafka expects another way of login",
+    KafkaError._SSL: "the TLS connection to Kafka fails",  # noqa: SLF001
+    KafkaError.GROUP_AUTHORIZATION_FAILED: "this process may not read as its consumer group",
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED: "this process may not use the cluster",
+}
+MISSING_TOPIC: Final = frozenset(
+    {
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001
+        KafkaError.TOPIC_EXCEPTION,
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    },
+)
+UNREADABLE: Final = frozenset(
+    {
+        # After each of these librdkafka goes on behind the record or batch that it could not read.
+        KafkaError._BAD_MSG,  # noqa: SLF001
+        KafkaError._BAD_COMPRESSION,  # noqa: SLF001
+        KafkaError._UNDERFLOW,  # noqa: SLF001
+        KafkaError._NOT_IMPLEMENTED,  # noqa: SLF001
+        KafkaError._CRIT_SYS_RESOURCE,  # noqa: SLF001
+        KafkaError.INVALID_MSG,
+        KafkaError.MSG_SIZE_TOO_LARGE,
+    },
+)
+
+_log = logging.getLogger("doka.kafka")
+
+
+class Troubles:
+    """Remembers what is wrong with the client as a whole, and since when."""
+
+    def __init__(self) -> None:
+        self._refused_since: int | None = None
+        self._refusal = ""
+        self._fatal: str | None = None
+        self._said: dict[tuple[int, str], int] = {}
+
+    def note(self, error: KafkaError, now: int, where: str = "") -> None:
+        """Take an error of the client, or one that came among the records (of `where`)."""
+        if error.fatal():
+            self._fatal = f"the Kafka client cannot go on: {error.str()} ({error.name()})"
+        elif (what := _REFUSED.get(error.code())) is not None:
+            self._refusal = f"{what}: {error.str()}"
+            if self._refused_since is None:
+                self._refused_since = now
+        self._say(error, now, where)
+
+    def healthy(self) -> None:
+        """Forget refusals: something of the cluster arrived."""
+        self._refused_since = None
+
+    def end(self, now: int) -> str | None:
+        """Say why the consumer cannot go on, as a sentence; None while it can."""
+        if self._fatal is not None:
+            return self._fatal
+        if self._refused_since is not None and now - self._refused_since >= REFUSED_FOR_NS:
+            return f"{self._refusal}, for a minute now; check kafka.security and the rights of this process"
+        return None
+
+    def _say(self, error: KafkaError, now: int, where: str) -> None:
+        kind = (error.code(), where)
+        said = self._said.get(kind)
+        if said is None or now - said >= SAY_AGAIN_NS:
+            self._said[kind] = now
+            _log.warning("%s%s (%s)", f"{where}: " if where else "", error.str(), error.name())
