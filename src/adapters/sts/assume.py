@@ -18,6 +18,7 @@ from botocore import UNSIGNED
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from adapters.sts.grant import Grant, RefusedError, showable
 from adapters.sts.service_time import ServiceTime, read_date
@@ -64,8 +65,9 @@ class RoleAssumer:
         Raises:
             RefusedError: STS refused, did not answer, or answered what cannot be read.
         """
-        client = self._client(chain)
+        client = None
         try:
+            client = self._client(chain)
             client.meta.events.register("request-created.sts.AssumeRole", partial(self._sign, chain.region, secrets))
             ask = partial(self._ask, client, _parameters(chain, index), secrets)
             try:
@@ -77,7 +79,8 @@ class RoleAssumer:
         except BotoCoreError as error:
             raise RefusedError(type(error).__name__, showable(str(error), [secrets])) from None
         finally:
-            client.close()
+            if client is not None:
+                client.close()
 
     def _client(self, chain: RoleChain) -> Any:
         with self._lock:
@@ -97,6 +100,10 @@ class RoleAssumer:
             answer = client.assume_role(**parameters)
         except ClientError as error:
             raise self._refused(error, secrets) from None
+        except BotoCoreError:
+            raise
+        except (ResponseParserError, ValueError):  # their texts repeat the answer
+            raise RefusedError("UnreadableAnswer", "STS, or something in front of it, gave no answer of STS") from None
         return self._grant(answer, asked_at)
 
     def _refused(self, error: ClientError, secrets: Secrets) -> RefusedError:

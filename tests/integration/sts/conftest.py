@@ -1,0 +1,50 @@
+"""What the tests of leases share: a scripted STS, a moto behind the gate, and an environment without AWS in it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import boto3
+import pytest
+
+from adapters.embedded.moto_server import EmbeddedMoto
+from adapters.sts.settings import Hop, RoleChain
+from tests.integration.sts.scripted_sts import ScriptedSts, scripted_sts
+
+MIDDLE = "arn:aws:iam::111122223333:role/middle"
+WRITER = "arn:aws:iam::210987654321:role/writer"
+
+
+@pytest.fixture(autouse=True)
+def no_aws_around(monkeypatch: pytest.MonkeyPatch, tmp_path: os.PathLike[str]) -> None:
+    """Keep whatever AWS configuration this machine has out of the tests."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.path.join(tmp_path, "no-config"))  # noqa: PTH118 - a variable is a string
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.path.join(tmp_path, "no-credentials"))  # noqa: PTH118
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+@pytest.fixture
+def sts() -> Iterator[ScriptedSts]:
+    """An STS that answers as it is told."""
+    with scripted_sts() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[EmbeddedMoto]:
+    """One moto for all tests of a process."""
+    with EmbeddedMoto() as running:
+        yield running
+
+
+def base_session() -> boto3.session.Session:
+    """The workload's own credentials: a static pair."""
+    return boto3.session.Session("AKIABASE", "base secret", region_name="eu-west-1")
+
+
+def chain_to(url: str, *arns: str) -> RoleChain:
+    """A chain through these roles at this STS."""
+    return RoleChain("analytics", "eu-west-1", tuple(Hop(arn) for arn in arns), sts_endpoint_url=url)
