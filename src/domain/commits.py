@@ -9,14 +9,13 @@ group protocol orders it before the next owner's first fetch.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from domain.commands import CommitOffsets
 from domain.events import CommitAnswered
 from domain.facts import CommitFailed, OffsetsCommitted
 from domain.limits import COMMIT_GIVEN_UP_NS
 from domain.partition import Partition
-from domain.records import TopicPartition
 
 
 class Commits:
@@ -28,6 +27,7 @@ class Commits:
         self._moved: set[Partition] = set()
         self._serial = 0
         self._in_flight: CommitOffsets | None = None
+        self._partitions: list[Partition] = []  # of the commit in flight; a partition that came back is another one
         self._sent_at: int | None = None
 
     def moved(self, partitions: Iterable[Partition]) -> None:
@@ -44,27 +44,27 @@ class Commits:
             if now - (self._sent_at or 0) < COMMIT_GIVEN_UP_NS:
                 return None
             self._in_flight = None
+            self._moved.update(p for p in self._partitions if not p.gone)  # given up, so it goes again
         if not self._moved or not (hurry or now >= (self._next_turn() or now)):
             return None
         moved, self._moved = self._moved, set()
         commit = self._of(moved)
         if commit is not None:
             self._in_flight, self._sent_at = commit, now
+            self._partitions = [p for p in moved if p.tp in commit.offsets]
         return commit
 
     def last(self, partitions: Iterable[Partition]) -> CommitOffsets | None:
         """Give the last commit of partitions that are about to be given back; its answer is not waited for."""
         return self._of(partitions)
 
-    def answered(
-        self, event: CommitAnswered, owned: Mapping[TopicPartition, Partition]
-    ) -> OffsetsCommitted | CommitFailed | None:
-        """Take an answer; None when it is that of a last commit, or came after it was given up."""
+    def answered(self, event: CommitAnswered) -> OffsetsCommitted | CommitFailed | None:
+        """Take an answer; that of a last commit, or one that came after it was given up, changes nothing here."""
         commit = self._in_flight
         if commit is None or commit.commit != event.commit:
-            return None
+            return None if event.error is None else CommitFailed(event.error)
         self._in_flight = None
-        partitions = [owned[tp] for tp in commit.offsets if tp in owned]
+        partitions = [p for p in self._partitions if not p.gone]
         if event.error is not None:
             self._moved.update(partitions)
             return CommitFailed(event.error)
@@ -73,8 +73,10 @@ class Commits:
         return OffsetsCommitted(len(commit.offsets))
 
     def next_wake(self) -> int | None:
-        """Give the moment at which the next commit is due, if there is anything to commit."""
-        return self._next_turn() if self._moved and self._in_flight is None else None
+        """Give the moment at which the next commit is due, or the one in flight is given up; None without either."""
+        if self._in_flight is not None:
+            return (self._sent_at or 0) + COMMIT_GIVEN_UP_NS
+        return self._next_turn() if self._moved else None
 
     def _next_turn(self) -> int | None:
         return None if self._sent_at is None else self._sent_at + self._every

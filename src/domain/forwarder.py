@@ -113,7 +113,7 @@ class Forwarder:
             case PartitionEnded(tp, offset):
                 self._ended(tp, offset, now)
             case CommitAnswered():
-                told = self._commits.answered(event, self._partitions)
+                told = self._commits.answered(event)
                 if told is not None:
                     self._tell(told)
             case LeaseIssued(lease):
