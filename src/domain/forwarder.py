@@ -81,7 +81,7 @@ class Forwarder:
         self._keepers = {r.name: LeaseKeeper(r, limits.request_timeout, jitter) for r in rules.roles}
         self._partitions: dict[TopicPartition, Partition] = {}
         self._commits = Commits(limits.commit_every)
-        self._intake = Intake(self._budget, limits.ahead_records)
+        self._intake = Intake(self._budget, self._commits, limits.ahead_records)
         self._commands: list[Command] = []
         self._puts = 0
         self._flying = 0
@@ -158,7 +158,6 @@ class Forwarder:
         partition = self._partitions.get(tp)
         if partition is not None and not partition.draining:
             self._intake.ended(partition, offset, now)
-            self._commits.moved((partition,))
 
     def _after_put(self, route: Route, facts: list[Fact], now: int) -> None:
         self._tell(*facts, *route.take_poison())
@@ -259,7 +258,6 @@ class Forwarder:
             return
         if event.log_start >= partition.expected:
             self._intake.ended(partition, event.log_start, now)
-            self._commits.moved((partition,))
         else:  # the topic is another one under the same name: its offsets begin anew, and so does the ledger
             self._forget([partition], "lost")
             self._assigned({event.partition: event.log_start})

@@ -14,6 +14,7 @@ from collections.abc import Collection
 
 from domain.budget import Budget
 from domain.commands import Command, PausePartitions, ResumePartitions
+from domain.commits import Commits
 from domain.errors import invariant
 from domain.facts import Fact, PartitionStuck
 from domain.limits import STALL_BEFORE_PAUSE_NS
@@ -25,9 +26,10 @@ from domain.route import held_size
 class Intake:
     """Nothing is in a lane that could settle more than `ahead_records` above its partition's watermark."""
 
-    def __init__(self, budget: Budget, ahead_records: int) -> None:
+    def __init__(self, budget: Budget, commits: Commits, ahead_records: int) -> None:
         self.unpaused = 0
         self._budget = budget
+        self._commits = commits
         self._ahead_records = ahead_records
         self._look_at = 0
         self._facts: list[Fact] = []
@@ -58,7 +60,10 @@ class Intake:
 
     def admit(self, partition: Partition, now: int) -> None:
         """Take the backlog into lanes, in order, as far as the limits allow."""
+        if not partition.backlog:
+            return
         backlog, ledger, route = partition.backlog, partition.ledger, partition.route
+        watermark = ledger.watermark
         while backlog and route.knows_limits:
             item = backlog[0]
             if isinstance(item, int):
@@ -67,13 +72,15 @@ class Intake:
                 continue
             room = self._ahead_records - ledger.above_watermark
             if room <= 0:
-                return
+                break
             backlog.popleft()
             if room < len(item):
                 backlog.appendleft(item.part(room, len(item)))
                 item = item.part(0, room)
             route.admit(partition, item, now)
             self._facts += route.take_poison()
+        if ledger.watermark != watermark:  # an end of the log was reached, or poison was dropped
+            self._commits.moved((partition,))
 
     # --- who waits -----------------------------------------------------------------------------------------------
 
