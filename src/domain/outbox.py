@@ -16,6 +16,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from domain.budget import Budget
+from domain.errors import invariant
 from domain.lanes import Waiter
 from domain.limits import PARTITION_KEY_BYTES_MAX
 from domain.offset_ledger import HeldChunk
@@ -29,7 +30,7 @@ class Part(NamedTuple):
     chunk: HeldChunk
     places: Sequence[int]
     attempts: int = 0
-    """How often the most tried of them was sent before."""
+    """How often they were sent before; it goes with the records, so that a request's old ones never slow its new ones."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,7 +88,7 @@ class Outbox:
         for part in reversed(list(parts)):
             self._ready.appendleft(part)
             self.waiting += len(part.places)
-        if self.ready_since is None:
+        if self.waiting and self.ready_since is None:
             self.ready_since = now
 
     def wake(self, now: int, *, all_of_them: bool = False) -> None:
@@ -169,7 +170,11 @@ class Outbox:
 
     def settle(self, flight: Flight, failed: Mapping[int, str], now: int) -> Iterable[Partition]:
         """Settle what an answer accepted; `failed` is left to the caller. Gives the partitions that moved on."""
-        moved: set[Partition] = set()
+        beyond = max(failed, default=-1) - len(flight.keys)
+        invariant(
+            beyond < 0, f"put {flight.put} of {len(flight.keys)} entries was refused {beyond + 1} beyond its last"
+        )
+        moved: dict[Partition, None] = {}  # not a set: the order of what follows must not hang on addresses
         first = 0
         for chunk, indices, _ in flight.parts:
             keys: Sequence[str] = flight.keys[first : first + len(indices)]
@@ -179,25 +184,25 @@ class Outbox:
             owner = chunk.owner
             if keys and not owner.gone:
                 self._settled(chunk, keys, now)
-                moved.add(owner)
+                moved[owner] = None
         return moved
 
     def failed_parts(self, flight: Flight, failed: Mapping[int, str]) -> list[tuple[Part, str]]:
         """Give the refused entries of an answer as parts, each with its code, in the order of the request."""
         found: list[tuple[Part, str]] = []
         first = 0
-        for chunk, indices, _ in flight.parts:
+        for chunk, indices, attempts in flight.parts:
             by_code: dict[str, list[int]] = {}
             for place, index in enumerate(indices, first):
                 if place in failed:
                     by_code.setdefault(failed[place], []).append(index)
-            found += [(Part(chunk, some, flight.attempts), code) for code, some in by_code.items()]
+            found += [(Part(chunk, some, attempts + 1), code) for code, some in by_code.items()]
             first += len(indices)
         return [(part, code) for part, code in found if not part.chunk.owner.gone]
 
     def unsettled_parts(self, flight: Flight) -> list[Part]:
         """Give all records of a request that failed as a whole, with one more attempt, as far as they are owned."""
-        return [part._replace(attempts=flight.attempts) for part in flight.parts if not part.chunk.owner.gone]
+        return [part._replace(attempts=part.attempts + 1) for part in flight.parts if not part.chunk.owner.gone]
 
     def _settled(self, chunk: HeldChunk, keys: Sequence[str], now: int) -> None:
         for waiting, indices in self._free(chunk, keys):
@@ -254,6 +259,8 @@ class Outbox:
                 kept.append(part)
                 self.waiting += len(part.places)
         self._ready = kept
+        if not kept:
+            self.ready_since = None
 
 
 def _by_chunk(waiters: Iterable[Waiter]) -> dict[HeldChunk, list[int]]:

@@ -166,13 +166,13 @@ class Route:
         moved = self.outbox.settle(flight, event.failed, now)
         landed = len(flight.keys) - len(event.failed)
         if landed:
-            payload = sum(map(len, flight.values))
+            payload = sum(map(len, flight.values)) - sum(len(flight.values[i]) for i in event.failed)
             facts.append(RecordsSettled(self.rules.name, landed, payload, now - flight.sent_at))
             self._succeeded(flight, now, facts)
         for part, code in self.outbox.failed_parts(flight, event.failed) if event.failed else ():
             verdict = of_entry(code)
             facts.append(RecordsFailed(self.rules.name, code, len(part.places), ambiguous=verdict is Verdict.AMBIGUOUS))
-            self._delay([part], flight.attempts, verdict, now)
+            self._delay([part], part.attempts, verdict, now)
         return facts, moved
 
     def refused(self, event: PutRefused, now: int) -> list[Fact]:
