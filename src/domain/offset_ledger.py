@@ -151,10 +151,13 @@ class OffsetLedger:
             last.open -= forgotten
             last.count = keep
             self._open -= forgotten
+            if not last.open:
+                freed += last.held_bytes
+                last.held_bytes = 0
+                last.keys = last.values = ()
             if keep:
                 last.end = last.offsets[keep - 1] + 1
                 break
-            freed += last.held_bytes
             chunks.pop()
         self._advance()
         return freed
