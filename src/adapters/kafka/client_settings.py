@@ -136,7 +136,7 @@ def checked_client_keys(client: Mapping[str, str | int | float | bool]) -> dict[
     for key in client:
         if key not in ALLOWED_CLIENT_KEYS:
             near = difflib.get_close_matches(key, ALLOWED_CLIENT_KEYS, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"allowed are {', '.join(sorted(ALLOWED_CLIENT_KEYS))}"
+            hint = f"did you mean {near[0]}?" if near else "it is not among the keys that doka passes on"
             raise UsageError(f"kafka.client: {key} may not be set here; {hint}")
     return dict(client)
 

@@ -12,7 +12,6 @@ group's coordinator.
 
 from __future__ import annotations
 
-import logging
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
@@ -21,6 +20,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from adapters.kafka.chores import Chores
+from adapters.kafka.client import ClientLog, ClientUnusableError, new_consumer
 from adapters.kafka.client_settings import Oauth, connection_settings, consumer_settings
 from adapters.kafka.columns import AnyMessage, chunks, split_errors
 from adapters.kafka.commits import Commits
@@ -35,8 +35,6 @@ from domain.limits import FETCH_RECORDS_MAX, NS_PER_SECOND, SERVE_CALLBACKS_NS
 from domain.ports import Clock, RebalanceListener
 from domain.records import Chunk, TopicPartition
 from domain.start_positions import LogEdge
-
-_client_log = logging.getLogger("doka.kafka.client")
 
 
 class KafkaSource:
@@ -64,11 +62,16 @@ class KafkaSource:
         starting = Starting(self._settings.group_id, place, self._connection, self._clock)
         self._members = members = Membership(listener, starting, self._commits)
         try:
-            self._consumer = Consumer(
-                {**self._keys, "on_commit": self._commits.answered, "error_cb": self._note, "logger": _client_log},
+            self._consumer = new_consumer(
+                {
+                    **self._keys,
+                    "on_commit": self._commits.answered,
+                    "error_cb": self._note,
+                    "logger": ClientLog(self._clock),
+                },
             )
-        except KafkaException as error:
-            self._failed = f"the Kafka client could not start: {error}"
+        except ClientUnusableError as error:
+            self._failed = str(error)
             return
         self._consumer.subscribe(
             sorted(self._settings.topics),

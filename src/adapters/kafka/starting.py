@@ -21,6 +21,7 @@ from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaExcepti
 from confluent_kafka import TopicPartition as KafkaPartition
 from confluent_kafka.admin import AdminClient
 
+from adapters.kafka.client import ClientLog
 from domain.limits import NS_PER_SECOND
 from domain.ports import Clock
 from domain.records import TopicPartition
@@ -32,7 +33,6 @@ RETRY_SECONDS: Final = 0.1  # a refusal may come at once
 
 T = TypeVar("T")
 _log = logging.getLogger("doka.kafka")
-_client_log = logging.getLogger("doka.kafka.client")
 
 
 class StartUnknownError(Exception):
@@ -114,7 +114,7 @@ class Starting:
         return self._insist(ask, f"the committed offsets of group {self._group_id}", deadline)
 
     def _sizes(self, topics: Iterable[str], deadline: int) -> dict[str, int]:
-        client = AdminClient(dict(self._connection), logger=_client_log)
+        client = AdminClient(dict(self._connection), logger=ClientLog(self._clock))
 
         def ask(topic: str) -> int:
             answer = client.list_topics(topic, timeout=ANSWER_SECONDS).topics[topic]

@@ -1,0 +1,64 @@
+"""Makes librdkafka consumers, and bridles what they write to the log.
+
+librdkafka says the same thing at every attempt to reach a broker, many times a second; a person needs it once a minute.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from confluent_kafka import Consumer, KafkaException
+
+from domain.limits import NS_PER_SECOND
+from domain.ports import Clock
+
+SAY_AGAIN_NS: Final = 60 * NS_PER_SECOND
+KINDS_MAX: Final = 1000  # texts hold addresses; whatever they hold, the memory of them is bounded
+_NUMBERS: Final = re.compile(r"\d+")
+_log = logging.getLogger("doka.kafka.client")
+
+
+class ClientLog:
+    """Takes librdkafka's lines; each kind (the text without its numbers) is written once a minute.
+
+    Debug lines are written as they come: somebody asked for them.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._said: dict[str, int] = {}
+
+    def log(self, level: int, text: str, *words: object) -> None:
+        """Take one line; librdkafka calls this inside consume, so it must not raise."""
+        kind = _NUMBERS.sub("", text % words if words else text)
+        now = self._clock.now()
+        said = self._said.get(kind)
+        if level > logging.DEBUG and said is not None and now - said < SAY_AGAIN_NS:
+            return
+        if len(self._said) >= KINDS_MAX:
+            self._said.clear()
+        self._said[kind] = now
+        _log.log(level, text, *words)
+
+
+class ClientUnusableError(Exception):
+    """A client could not be made; the text is a sentence for a person."""
+
+
+def new_consumer(keys: Mapping[str, Any]) -> Consumer:
+    """Make a consumer; with login by tokens this waits for the first one, 1 to 10 s.
+
+    Raises ClientUnusableError with the reason.
+    """
+    try:
+        return Consumer(dict(keys))
+    except (KafkaException, SystemError) as error:
+        # SystemError: a client that gives up inside its constructor calls back with its own exception still set.
+        oauth = keys.get("oauth_cb")
+        reason = getattr(oauth, "last_error", None) or error.__cause__ or error
+        if oauth is not None:
+            raise ClientUnusableError(f"no token for Kafka within 10 s: {reason}; check the AWS credentials") from error
+        raise ClientUnusableError(f"the Kafka client could not start: {reason}; check kafka.client") from error

@@ -1,0 +1,145 @@
+"""Looks before the start: does a broker answer, does it let us in, are the topics there, may the group be read.
+
+For `doka check` and for a person: each trouble is one plain sentence with what to do about it.
+It joins no group and commits nothing, so it can run beside a working service.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from confluent_kafka import Consumer, KafkaError, KafkaException
+from confluent_kafka import TopicPartition as KafkaPartition
+
+from adapters.kafka.client import ClientLog, ClientUnusableError, new_consumer
+from adapters.kafka.client_settings import Oauth, connection_settings
+from adapters.kafka.settings import KafkaSettings
+from domain.limits import NS_PER_SECOND
+from domain.ports import Clock
+
+STEP_SECONDS: Final = 1.0  # between two looks at why nobody answers
+
+_LOGIN: Final = frozenset(
+    {
+        KafkaError._AUTHENTICATION,  # noqa: SLF001 - the library's public names of these codes
+        KafkaError.SASL_AUTHENTICATION_FAILED,
+        KafkaError.UNSUPPORTED_SASL_MECHANISM,
+        KafkaError.ILLEGAL_SASL_STATE,
+    },
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Preflight:
+    """What was found: partitions of each topic that is there, and a sentence for each trouble."""
+
+    partitions: Mapping[str, int] = field(default_factory=dict)
+    troubles: tuple[str, ...] = ()
+
+
+def look(settings: KafkaSettings, clock: Clock, *, timeout: float = 10.0, oauth: Oauth | None = None) -> Preflight:
+    """Ask the cluster, for at most about `timeout` seconds; never raises for what the cluster or the network does.
+
+    Raises UsageError where the settings themselves cannot be.
+    """
+    keys = connection_settings(settings, oauth)
+    said: list[KafkaError] = []
+    deadline = clock.now() + int(timeout * NS_PER_SECOND)
+    try:
+        client = new_consumer(
+            {**keys, "group.id": settings.group_id, "error_cb": said.append, "logger": ClientLog(clock)},
+        )
+    except ClientUnusableError as error:
+        return Preflight(troubles=(str(error),))
+    try:
+        return _ask(client, settings, said, clock, deadline)
+    finally:
+        client.close()
+
+
+def _ask(
+    client: Consumer,
+    settings: KafkaSettings,
+    said: list[KafkaError],
+    clock: Clock,
+    deadline: int,
+) -> Preflight:
+    if not _reached(client, said, clock, deadline):
+        return Preflight(troubles=(_why_unreachable(settings, said),))
+    partitions: dict[str, int] = {}
+    troubles: list[str] = []
+    for topic in sorted(settings.topics):
+        try:
+            found = client.list_topics(topic, timeout=_left(clock, deadline)).topics[topic]
+        except KafkaException as error:
+            troubles.append(f"Kafka did not tell about topic {topic} in time: {error}")
+            continue
+        if found.error is not None:
+            troubles.append(_why_no_topic(topic, found.error))
+        else:
+            partitions[topic] = len(found.partitions)
+    if partitions:
+        troubles += _group_troubles(client, settings, next(iter(partitions)), _left(clock, deadline))
+    return Preflight(partitions, tuple(troubles))
+
+
+def _reached(client: Consumer, said: list[KafkaError], clock: Clock, deadline: int) -> bool:
+    """Wait for the first answer of any broker; a refused login ends the waiting early."""
+    while True:
+        try:
+            client.list_topics(timeout=min(STEP_SECONDS, _left(clock, deadline)))
+        except KafkaException:
+            client.poll(0)  # lets the client say why
+            if clock.now() >= deadline or any(error.code() in _LOGIN for error in said):
+                return False
+        else:
+            return True
+
+
+def _why_unreachable(settings: KafkaSettings, said: list[KafkaError]) -> str:
+    servers = ", ".join(settings.bootstrap_servers)
+    for error in said:
+        if error.code() in _LOGIN:
+            return f"Kafka refuses the login: {error.str()}; check kafka.security (mechanism, username, password)"
+    for error in said:
+        if error.code() == KafkaError._SSL:  # noqa: SLF001
+            return f"no TLS connection to Kafka: {error.str()}; check kafka.security (protocol, ca_file) and the port"
+    for error in said:
+        if error.code() == KafkaError._RESOLVE:  # noqa: SLF001
+            return f"no broker found: {error.str()}; check the names in kafka.bootstrap_servers"
+    last = f": {said[-1].str()}" if said else ""
+    return (
+        f"no broker answers at {servers}{last}; check kafka.bootstrap_servers, the network, and whether "
+        f"kafka.security.protocol {settings.security.protocol} is what this port speaks"
+    )
+
+
+def _why_no_topic(topic: str, error: KafkaError) -> str:
+    if error.code() in {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC}:  # noqa: SLF001
+        return f"topic {topic} does not exist; create it, or correct the name in routes"
+    if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+        return f"not authorised to see topic {topic}; grant this process READ and DESCRIBE on it"
+    return f"topic {topic} cannot be used: {error.str()}"
+
+
+def _group_troubles(client: Consumer, settings: KafkaSettings, topic: str, timeout: float) -> list[str]:
+    group = settings.group_id
+    try:
+        answer = client.committed([KafkaPartition(topic, 0)], timeout=timeout)
+    except KafkaException as error:
+        reason = error.args[0] if error.args and isinstance(error.args[0], KafkaError) else None
+        if reason is not None and reason.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
+            return [f"not authorised to use consumer group {group}; grant this process READ on it"]
+        return [f"Kafka did not tell the offsets of consumer group {group}: {error}"]
+    return [
+        f"Kafka did not tell the offsets of consumer group {group}: {partition.error.str()}"
+        for partition in answer
+        if partition.error is not None
+    ]
+
+
+def _left(clock: Clock, deadline: int) -> float:
+    """Give what is left in seconds, at least a tenth: no question is asked with no time to be answered."""
+    return max(0.1, (deadline - clock.now()) / NS_PER_SECOND)
