@@ -74,6 +74,7 @@ class KinesisSink:
         now = self._clock.now()
         deadline = now + wait
         found, self._unsent = self._unsent, []
+        found += [self._settle(*ended) for ended in self._wire.finished()]  # some end while they are started
         while True:
             self._wire.step(0 if found else deadline - now)
             found += [self._settle(*ended) for ended in self._wire.finished()]
