@@ -164,9 +164,6 @@ def _times(settings: Settings) -> Iterator[Problem]:
         yield Problem(told, ("limits", "request_timeout_seconds"))
     for name, role in settings.roles.items():
         life, path = role.hops[-1].duration_seconds, ("roles", name, "rotation")
-        if limits.request_timeout_seconds > life / 5:
-            told = f"is more than a fifth of the life of role {name} ({life} s); set {life / 5:g} or less"
-            yield Problem(told, ("limits", "request_timeout_seconds"))
         if role.rotation.policy == "before_expiry" and role.rotation.margin_seconds >= life:
             told = f"must be below the role's life ({life} s), or the lease is due as soon as it is issued"
             yield Problem(told, (*path, "margin_seconds"))

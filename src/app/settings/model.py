@@ -15,9 +15,14 @@ from app.settings.aws import AwsSettings, RoleSettings
 from app.settings.fields import Name, Section, Text, TopicName, Whole, without_empty
 from app.settings.kafka import KafkaSettings
 from app.settings.routes import RouteSettings
-from domain.limits import PUT_BYTES_MAX, PUT_RECORDS_MAX
+from domain.limits import PUT_BYTES_MAX, PUT_RECORDS_MAX, ROLE_SECONDS_MIN
 
 MIB = 1024 * 1024
+REQUEST_SECONDS_MAX = 120
+
+# The reserve before a lease's end is the smaller of a request's time and a fifth of the lease's life: it must be the
+# first of the two for every role, or requests would be cut short.
+assert REQUEST_SECONDS_MAX <= ROLE_SECONDS_MIN / 5
 
 
 class DeadLetters(Section):
@@ -37,7 +42,7 @@ class Limits(Section):
     requests_in_flight: Annotated[Whole, Field(ge=1, le=256)] = Field(
         default=16, description="Puts under way at a time, over all routes; each route needs one."
     )
-    request_timeout_seconds: Annotated[float, Field(strict=True, ge=0.1, le=120)] = Field(
+    request_timeout_seconds: Annotated[float, Field(strict=True, ge=0.1, le=REQUEST_SECONDS_MAX)] = Field(
         default=10.0, description="When a put without an answer is given up."
     )
     request_records: Annotated[Whole, Field(ge=1, le=PUT_RECORDS_MAX)] = Field(

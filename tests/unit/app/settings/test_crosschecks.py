@@ -1,0 +1,357 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from app.settings import settings_from
+from app.settings.problems import Path
+from tests.unit.app.settings.given import STREAM, WRITER, Absent, data, settings, told
+
+SECURITY: Path = ("kafka", "security")
+ROUTE: Path = ("routes", 0)
+STREAM_AT: Path = ("routes", 0, "stream")
+ROLE: Path = ("roles", "analytics")
+OTHER_ROUTE: dict[str, Any] = {"topics": ["returns"], "stream": {"name": "returns", "role": "analytics"}}
+PERMIT_PLAINTEXT = "kafka.security.allow_plaintext: true (or --allow-plaintext)"
+PERMIT_ENDPOINTS = "aws.allow_insecure_endpoints: true (or --allow-insecure-endpoints)"
+
+
+@pytest.mark.parametrize("protocol", ["plaintext", "sasl_plaintext"])
+def test_plaintext_kafka_needs_its_permission(protocol: str) -> None:
+    """Records travel unencrypted only where somebody said so."""
+    log_in: dict[str, Any] = (
+        {"mechanism": "plain", "username": "me", "password": "x"} if protocol == "sasl_plaintext" else {}
+    )
+    security = {"protocol": protocol, **log_in}
+    assert told({SECURITY: security}) == [
+        f"kafka.security.protocol {protocol} does not encrypt; take ssl or sasl_ssl, or permit it with {PERMIT_PLAINTEXT}"
+    ]
+    assert told({SECURITY: {**security, "allow_plaintext": True}}) == []
+
+
+@pytest.mark.parametrize(
+    ("security", "expected"),
+    [
+        ({"mechanism": "scram_sha_512", "password": "x"}, "kafka.security.username is needed by scram_sha_512"),
+        (
+            {"mechanism": "plain", "username": "me"},
+            "kafka.security.password_file is needed by plain; name the file that holds it",
+        ),
+        (
+            {"mechanism": "plain", "username": "me", "password": "x", "password_file": "y"},
+            "kafka.security.password stands beside password_file; keep the file",
+        ),
+        (
+            {"username": "me"},
+            "kafka.security.username has no use here; take mechanism scram_sha_512 or plain with sasl_ssl, or leave it out",
+        ),
+        (
+            {"password": "x"},
+            "kafka.security.password has no use here; take mechanism scram_sha_512 or plain with sasl_ssl, or leave it out",
+        ),
+        (
+            {"password_file": "x"},
+            "kafka.security.password_file has no use here; take mechanism scram_sha_512 or plain with sasl_ssl, "
+            "or leave it out",
+        ),
+        ({"mechanism": None}, "kafka.security.mechanism is needed by a sasl protocol; aws_msk_iam is what MSK takes"),
+        (
+            {"protocol": "ssl", "mechanism": "plain"},
+            "kafka.security.mechanism has no use with ssl; take sasl_ssl, or leave it out",
+        ),
+        (
+            {"protocol": "sasl_plaintext", "mechanism": "aws_msk_iam", "allow_plaintext": True},
+            "kafka.security.mechanism aws_msk_iam needs sasl_ssl; MSK takes its tokens over TLS only",
+        ),
+        (
+            {"protocol": "plaintext", "allow_plaintext": True, "ca_file": "ca.pem"},
+            "kafka.security.ca_file has no use with plaintext; take ssl or sasl_ssl",
+        ),
+        (
+            {"protocol": "ssl", "certificate_file": "c.pem"},
+            "kafka.security.key_file is needed with certificate_file",
+        ),
+        ({"protocol": "ssl", "key_file": "k.pem"}, "kafka.security.certificate_file is needed with key_file"),
+    ],
+)
+def test_log_in_and_certificates_must_fit_together(security: dict[str, Any], expected: str) -> None:
+    """What would be ignored, or is missing, is told."""
+    assert told({SECURITY: security}) == [expected]
+
+
+@pytest.mark.parametrize("service", ["kinesis", "sts"])
+def test_an_endpoint_over_http_needs_its_permission(service: str) -> None:
+    """Signed requests and records leave unencrypted only where somebody said so."""
+    url: Path = ("aws", "endpoint_urls", service)
+    assert told({url: "http://localhost:4566"}) == [
+        f"aws.endpoint_urls.{service} needs permission: http sends data unencrypted; use https, "
+        f"or permit it with {PERMIT_ENDPOINTS}"
+    ]
+    assert told({url: "http://localhost:4566", ("aws", "allow_insecure_endpoints"): True}) == []
+
+
+def test_a_host_outside_aws_needs_its_permission() -> None:
+    """A misspelt or hostile host gets no signed request."""
+    url: Path = ("aws", "endpoint_urls", "sts")
+    assert told({url: "https://sts.amazonaws.com.example"}) == [
+        "aws.endpoint_urls.sts needs permission: the host is not one of AWS (*.amazonaws.com); correct it, "
+        f"or permit it with {PERMIT_ENDPOINTS}"
+    ]
+    assert told({url: "https://sts.amazonaws.com.example", ("aws", "allow_insecure_endpoints"): True}) == []
+
+
+@pytest.mark.parametrize(
+    ("stream", "expected"),
+    [
+        (
+            {"name": "order", "arn": STREAM, "role": "analytics"},
+            "routes[0].stream.name is not the stream of the ARN beside it (orders); leave it out",
+        ),
+        (
+            {"arn": STREAM, "region": "eu-central-1", "role": "analytics"},
+            "routes[0].stream.region is not the region of the ARN beside it (eu-west-1); leave it out",
+        ),
+        (
+            {"arn": STREAM.replace("arn:aws:", "arn:aws-cn:"), "role": "analytics"},
+            "routes[0].stream.arn says aws-cn, but eu-west-1 is in aws; correct one",
+        ),
+    ],
+)
+def test_a_stream_is_named_once_or_twice_alike(stream: dict[str, Any], expected: str) -> None:
+    """Of two contradicting names doka would have to guess."""
+    assert told({STREAM_AT: stream}) == [expected]
+
+
+def test_a_stream_may_be_in_another_region_than_the_rest() -> None:
+    """Only two regions that are told for the same stream can contradict each other."""
+    assert told({STREAM_AT: {"arn": STREAM.replace("eu-west-1", "us-east-1"), "role": "analytics"}}) == []
+
+
+def test_a_topic_has_one_route() -> None:
+    """Two routes of one topic would need two sets of committed offsets."""
+    again = {**OTHER_ROUTE, "topics": ["returns", "orders"]}
+    assert told({("routes", 1): again}) == [
+        "routes[1].topics[1] is the topic orders of routes[0] again; a topic has one route, "
+        "so run a second doka with a group_id of its own"
+    ]
+    assert told({(*ROUTE, "topics"): ["orders", "returns", "orders"]}) == [
+        "routes[0].topics[2] is the topic orders again; keep one"
+    ]
+    assert told({("routes", 1): OTHER_ROUTE}) == []
+
+
+def test_routes_have_names_of_their_own() -> None:
+    """The name tells routes apart in metrics and logs, also where two go to the same stream."""
+    twin = {**OTHER_ROUTE, "stream": {"name": "orders", "role": "analytics"}}
+    assert told({("routes", 1): twin}) == [
+        "routes[1].name is orders, like that of routes[0]; give each route a name of its own"
+    ]
+    assert told({("routes", 1): {**twin, "name": "returns"}}) == []
+
+
+def test_each_route_has_a_request_of_its_own() -> None:
+    """With fewer requests in flight than routes, one sick stream could stop another route."""
+    assert told({("routes", 1): OTHER_ROUTE, ("limits", "requests_in_flight"): 1}) == [
+        "limits.requests_in_flight is below the number of routes; each needs a request of its own, so set 2 or more"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (
+            {"partition_key": "random"},
+            "routes[0].ordering is key, but random keys have no order to keep; set ordering: none",
+        ),
+        (
+            {"partition_key": "constant:all", "null_key": "reject"},
+            "routes[0].null_key has no use with partition_key constant; leave it out",
+        ),
+        (
+            {"partition_key": "random", "ordering": "none", "null_key": "random"},
+            "routes[0].null_key has no use with partition_key random; leave it out",
+        ),
+        (
+            {"partition_key": "field:/id", "key_encoding": "hex"},
+            "routes[0].key_encoding has no use with partition_key field; leave it out",
+        ),
+    ],
+)
+def test_settings_of_keys_fit_together(changes: dict[str, Any], expected: str) -> None:
+    """A setting that would do nothing is a misunderstanding, and is told."""
+    assert told({(*ROUTE, name): value for name, value in changes.items()}) == [expected]
+
+
+def test_a_role_that_is_not_defined_is_told() -> None:
+    """A misspelt role must not end as ambient credentials."""
+    assert told({(*STREAM_AT, "role"): "analytic"}) == [
+        "roles.analytics is used by no route; name it in routes[].stream.role, or leave it out",
+        "routes[0].stream.role names analytic, which is not under roles (analytics); define it there",
+    ]
+    assert told({("roles",): {}}) == [
+        "routes[0].stream.role names analytics, which is not under roles (none yet); define it there"
+    ]
+
+
+def test_a_role_that_nobody_uses_is_told() -> None:
+    """It is most likely the role that a route should have named."""
+    assert told({(*STREAM_AT, "role"): Absent}) == [
+        "roles.analytics is used by no route; name it in routes[].stream.role, or leave it out"
+    ]
+
+
+def test_the_name_of_the_ambient_credentials_is_taken() -> None:
+    """Metrics show the ambient credentials under this name."""
+    assert told({("roles",): {"ambient": {"hops": [{"role_arn": WRITER}]}}, (*STREAM_AT, "role"): "ambient"}) == [
+        "roles.ambient is the name of the credentials of routes without a role; choose another"
+    ]
+
+
+def test_a_chained_hop_may_not_ask_for_more_than_an_hour() -> None:
+    """STS refuses 3601 s for a role that is assumed with a role's session, so doka refuses it before it starts."""
+    second = {"role_arn": WRITER, "duration_seconds": 3601}
+    assert told({(*ROLE, "hops", 1): second}) == [
+        "roles.analytics.hops[1].duration_seconds is 3601, but a chained hop (any after the first) "
+        "gets at most 3600 from STS; set 3600 or less"
+    ]
+    assert told({(*ROLE, "hops", 1): {**second, "duration_seconds": 3600}}) == []
+    assert told({(*ROLE, "hops", 0, "duration_seconds"): 43_200}) == []
+
+
+def test_a_role_is_in_the_partition_of_its_region() -> None:
+    """Credentials of one AWS partition are worth nothing in another."""
+    assert told({(*ROLE, "hops", 0, "role_arn"): WRITER.replace("arn:aws:", "arn:aws-us-gov:")}) == [
+        "roles.analytics.hops[0].role_arn says aws-us-gov, but eu-west-1 is in aws; correct one"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("template", "hostname", "expected"),
+    [
+        (
+            "doka-{hostname}",
+            "h" * 60,
+            "has 65 characters once {hostname} is filled in; STS takes 2 to 64, so shorten it or leave {hostname} out",
+        ),
+        ("d" * 65, "pod-1", "has 65 characters; STS takes 2 to 64, so shorten it or leave {hostname} out"),
+        (
+            "doka {hostname}",
+            "pod-1",
+            "holds a character that STS refuses; use 2 to 64 letters, digits or any of _ + = , . @ -",
+        ),
+        (
+            "doka-{hostname}",
+            "my_host:1",
+            "holds a character that STS refuses once {hostname} is filled in; "
+            "use 2 to 64 letters, digits or any of _ + = , . @ -",
+        ),
+        ("doka\n", "pod-1", "holds a character that STS refuses; use 2 to 64 letters, digits or any of _ + = , . @ -"),
+        ("doka-{pod}", "pod-1", "knows {hostname} as its only placeholder; write the rest out"),
+    ],
+)
+def test_a_session_name_is_one_that_sts_takes(template: str, hostname: str, expected: str) -> None:
+    """botocore checks only its length, so an alphabet error would show only at the first AssumeRole."""
+    assert told({(*ROLE, "session_name"): template}, hostname) == [f"roles.analytics.session_name {expected}"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (
+            {("limits", "request_timeout_seconds"): 25},
+            "limits.request_timeout_seconds must be below limits.drain_seconds (25), or a stop could not wait for a put",
+        ),
+        (
+            {
+                ("limits", "request_timeout_seconds"): 100,
+                ("limits", "drain_seconds"): 120,
+                (*ROLE, "hops", 0, "duration_seconds"): 900,
+                (*ROLE, "rotation"): {"margin_seconds": 899},
+            },
+            None,
+        ),
+        (
+            {(*ROLE, "hops", 0, "duration_seconds"): 900, (*ROLE, "rotation"): {"margin_seconds": 900}},
+            "roles.analytics.rotation.margin_seconds must be below the role's life (900 s), "
+            "or the lease is due as soon as it is issued",
+        ),
+        (
+            {(*ROLE, "rotation"): {"policy": "interval", "interval_minutes": 60}},
+            "roles.analytics.rotation.interval_minutes must be below the role's life (60 min), "
+            "or each lease ends before it is renewed",
+        ),
+        ({(*ROLE, "rotation"): {"policy": "interval", "interval_minutes": 59}}, None),
+    ],
+)
+def test_times_fit_together(changes: dict[Path, Any], expected: str | None) -> None:
+    """Of each pair of times that contradict each other, the one to change is told."""
+    assert told(changes) == ([] if expected is None else [expected])
+
+
+def test_a_policy_that_never_renews_is_for_the_demo_only() -> None:
+    """The service would stop for good with its first lease, as in the incident."""
+    never: dict[Path, Any] = {(*ROLE, "rotation"): {"policy": "never"}}
+    assert told(never) == [
+        "roles.analytics.rotation.policy never is for `doka demo` and the simulator: "
+        "the service would stop when its lease ends; take before_expiry"
+    ]
+    assert settings_from(data(never), hostname="h", simulated=True).roles["analytics"].rotation.policy == "never"
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (
+            {(*ROUTE, "ordering"): "key_in_request"},
+            "routes[0].ordering key_in_request is not in this version; take key or none",
+        ),
+        (
+            {(*ROUTE, "aggregation"): {"enabled": True}},
+            "routes[0].aggregation.enabled is not in this version; take false",
+        ),
+        (
+            {(*ROUTE, "on_poison"): "dead_letter"},
+            "routes[0].on_poison dead_letter is not in this version; take block or drop",
+        ),
+        ({("dead_letters", "topic"): "letters"}, "dead_letters.topic is not in this version; leave it out"),
+    ],
+)
+def test_what_is_not_built_yet_is_refused(changes: dict[Path, Any], expected: str) -> None:
+    """A setting that would quietly do nothing is worse than none."""
+    assert told(changes) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("fetch.min.byte", 1, "kafka.client.fetch.min.byte may not be set; did you mean fetch.min.bytes?"),
+        ("max.poll.interval.ms", 49_999, None),
+        ("max.poll.interval.ms", "soon", None),
+    ],
+)
+def test_further_client_keys_come_from_the_allow_list(key: str, value: object, expected: str | None) -> None:
+    """A key that runs code, skips verification or commits by itself is never passed on."""
+    poll = (
+        "kafka.client.max.poll.interval.ms must be a whole number of at least 50000 (twice limits.drain_seconds), "
+        "since a drain holds up polling"
+    )
+    assert told({("kafka", "client"): {key: value}}) == [expected or poll]
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["plugin.library.paths", "enable.ssl.certificate.verification", "enable.auto.commit", "sasl.kerberos.kinit.cmd"],
+)
+def test_dangerous_client_keys_are_refused(key: str) -> None:
+    """These would run code, trust anybody, or lose records."""
+    (line,) = told({("kafka", "client"): {key: "true"}})
+    assert line.startswith(f"kafka.client.{key} may not be set; ")
+
+
+def test_keys_that_are_the_brokers_are_refused_with_its_protocol() -> None:
+    """librdkafka does not start with them under KIP-848."""
+    assert told({("kafka", "group_protocol"): "consumer", ("kafka", "client"): {"session.timeout.ms": 6000}}) == [
+        "kafka.client.session.timeout.ms is the broker's to decide with group_protocol: consumer; leave it out"
+    ]
+    assert settings({("kafka", "client"): {"session.timeout.ms": 6000}}).kafka.client == {"session.timeout.ms": 6000}
