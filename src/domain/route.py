@@ -90,11 +90,13 @@ class Route:
         self.knows_limits = False  # nothing is mapped before the stream's own record limit is known
         self._described = False
         self._asking = False
+        self._honours_keys = True  # as far as is known
         self._failures = 0  # whole requests that failed in a row
+        self._unknowns = 0  # of these, those of which nobody knows, or that never left
         self._blocks = 0  # probes that failed in a row
         self._probe_at = 0
         self._blocked_since = 0
-        self._denied_once = False
+        self._denied_lease: int | None = None  # rejected for a denial; nothing has landed since
 
     @property
     def blocked(self) -> str | None:
@@ -182,8 +184,8 @@ class Route:
         parts = self.outbox.unsettled_parts(flight)
         ambiguous = verdict is Verdict.AMBIGUOUS
         facts: list[Fact] = [RecordsFailed(self.rules.name, event.code, len(flight.keys), ambiguous=ambiguous)]
-        if verdict is Verdict.DENIED and flight.lease == self.landed_with and not self._denied_once:
-            self._denied_once = True  # a revoked session answers like this, once; the second time it is the policy
+        if verdict is Verdict.DENIED and self._may_be_revoked(flight.lease):
+            self._denied_lease = flight.lease
             verdict = Verdict.LEASE
         if verdict is Verdict.LEASE:
             self.lease_to_reject = (flight.lease, event.code)
@@ -204,6 +206,14 @@ class Route:
         facts: list[Fact] = [RecordsFailed(self.rules.name, event.reason, len(flight.keys), ambiguous=ambiguous)]
         return facts + self._failed(parts, flight, verdict, event.reason, now)
 
+    def _may_be_revoked(self, lease: int) -> bool:
+        """Say whether a denial may be the lease's fault: a revoked session answers like a missing permission.
+
+        Only a lease that landed something here is suspected, and once until something lands again; the other requests
+        that it signed are answered alike. A denial of the next lease is the policy's.
+        """
+        return lease == self._denied_lease or (lease == self.landed_with and self._denied_lease is None)
+
     def take_poison(self) -> list[Fact]:
         """Give the poison that was met since the last call."""
         met, self.outbox.met_poison = self.outbox.met_poison, []
@@ -214,9 +224,8 @@ class Route:
 
     def _failed(self, parts: Sequence[Part], flight: Flight, verdict: Verdict, code: str, now: int) -> list[Fact]:
         self._failures += 1
-        if self.state is RouteState.BLOCKED or (
-            verdict is not Verdict.THROTTLED and self._failures >= _FAILURES_BEFORE_BLOCK
-        ):
+        self._unknowns += verdict is not Verdict.THROTTLED
+        if self.state is RouteState.BLOCKED or self._unknowns >= _FAILURES_BEFORE_BLOCK:
             self.outbox.put_back(parts, now)
             return self.block(code, "no request succeeds", now)
         self._delay(parts, flight.attempts, verdict, now)
@@ -227,8 +236,8 @@ class Route:
         self.outbox.delay(parts, now + backoff(attempts, self._jitter, last=last))
 
     def _succeeded(self, flight: Flight, now: int, facts: list[Fact]) -> None:
-        self._failures = 0
-        self._denied_once = False
+        self._failures = self._unknowns = 0
+        self._denied_lease = None
         self.landed_with = flight.lease
         if self.state is RouteState.BLOCKED:
             facts.append(self._open(now))
@@ -241,10 +250,11 @@ class Route:
         self._described = False
         self.stream_arn = event.arn or self.stream_arn
         self._record_bytes_max = event.record_bytes_max
+        self._honours_keys = event.honours_keys
         self.knows_limits = True
         if event.status not in _USABLE:
             return self.block(f"stream_{event.status.lower()}", f"the stream is {event.status}", now)
-        if not event.honours_keys and self.rules.ordering is Ordering.KEY:
+        if self._breaks_order:
             return self.block(
                 AUTO_DISTRIBUTION,
                 "the stream's record distribution strategy is AUTO, which ignores partition keys and so breaks order; "
@@ -261,21 +271,33 @@ class Route:
         if verdict is Verdict.LEASE and event.lease is not None:
             self.lease_to_reject = (event.lease, event.code)
             return []
-        if verdict is Verdict.DENIED and not self._described and self.state is not RouteState.OPEN:
+        if verdict is Verdict.DENIED and self.state is not RouteState.OPEN and not self._breaks_order:
+            # Describing is not needed for putting: go on, and let the next request tell whether that is allowed.
+            assumed: list[Fact] = [] if self.knows_limits else [StreamFactsAssumed(self.rules.name, event.code)]
             self._described = self.knows_limits = True
-            facts: list[Fact] = [StreamFactsAssumed(self.rules.name, event.code)]
-            return [*facts, self._open(now)]
+            return [*assumed, self._open(now)]
         return self.block(event.code, event.message, now)
 
+    @property
+    def _breaks_order(self) -> bool:
+        """Whether the stream is known to ignore the keys by which this route keeps order."""
+        return not self._honours_keys and self.rules.ordering is Ordering.KEY
+
     def block(self, reason: str, message: str, now: int) -> list[Fact]:
-        """Stop sending; probe again after a backoff. Gives a fact when the reason is news."""
+        """Stop sending; probe again after a backoff. Gives a fact when the reason is news.
+
+        What was in flight when the route was blocked is answered in the same way, and does not lengthen the backoff:
+        only probes do, and they leave when the backoff has ended.
+        """
         news = self.state is not RouteState.BLOCKED or self.reason != reason
         if self.state is not RouteState.BLOCKED:
             self._blocked_since = now
             self._blocks = 0
+        probed = self.state is not RouteState.BLOCKED or now >= self._probe_at
         self.state, self.reason = RouteState.BLOCKED, reason
-        self._blocks += 1
-        self._probe_at = now + backoff(self._blocks, self._jitter, first=5 * RETRY_BACKOFF_LAST_NS // 100)
+        if probed:
+            self._blocks += 1
+            self._probe_at = now + backoff(self._blocks, self._jitter, first=5 * RETRY_BACKOFF_LAST_NS // 100)
         return [RouteBlocked(self.rules.name, reason, message)] if news else []
 
     def lease_is_back(self, now: int) -> list[Fact]:
@@ -291,7 +313,7 @@ class Route:
     def _open(self, now: int) -> RouteOpened:
         after = now - self._blocked_since if self.state is RouteState.BLOCKED else 0
         self.state, self.reason = RouteState.OPEN, None
-        self._blocks = self._failures = 0
+        self._blocks = self._failures = self._unknowns = 0
         self._probe_at = 0
         return RouteOpened(self.rules.name, after)
 
