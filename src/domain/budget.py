@@ -60,6 +60,11 @@ class Budget:
             return max(1, min(FETCH_RECORDS_MAX, int(self.share(owned) / 2 / self._mean)))
         return 0
 
+    @property
+    def tight(self) -> bool:
+        """Whether the common part is gone, or somebody is still paused because it was."""
+        return self.squeezed or self.held >= self.max * _COMMON
+
     def share(self, owned: int) -> float:
         """Give the bytes that each of `owned` partitions may hold whatever the others do."""
         return self.max * (1 - _COMMON) / max(owned, 1)

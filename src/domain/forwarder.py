@@ -21,6 +21,7 @@ from domain.backoff import Jitter
 from domain.budget import Budget
 from domain.commands import (
     Command,
+    CommitOffsets,
     DescribeStream,
     Halt,
     RequestLease,
@@ -245,14 +246,14 @@ class Forwarder:
 
     def _gap_found(self, event: GapFound, now: int) -> None:
         partition = self._partitions.get(event.partition)
-        if partition is None or partition.gap is not None:
-            return
+        if partition is None or partition.gap is not None or partition.draining:
+            return  # a drain looks no further ahead; whoever reads on finds the gap again
         policy = self._rules.on_gap
         self._tell(GapSeen(event.partition, event.expected, event.log_start, policy.value))
         if policy is OnGap.BLOCK:
             partition.gap = (
-                f"offsets {event.expected}..{event.log_start} left the log before they were read; "
-                "set kafka.on_gap: continue to step over them"
+                f"offset {event.expected} should be read next and the log holds {event.log_start}..{event.log_end}; "
+                "set kafka.on_gap: continue to step over what is missing"
             )
             self._intake.look_soon()
             return
@@ -261,6 +262,7 @@ class Forwarder:
         else:  # the topic is another one under the same name: its offsets begin anew, and so does the ledger
             self._forget([partition], "lost")
             self._assigned({event.partition: event.log_start})
+            self._partitions[event.partition].paused = partition.paused  # the client's flag outlives the ledger
         self._commands.append(SeekPartition(event.partition, event.log_start))
 
     # --- what shall be done --------------------------------------------------------------------------------------
@@ -340,7 +342,7 @@ class Forwarder:
         """Give the next moment after `now` at which time alone lets something be decided."""
         moments = [keeper.next_change(now) for keeper in self._keepers.values()]
         moments += [route.next_wake() for route in self._routes.values()]
-        moments.append(self._commits.next_wake())
+        moments += [self._commits.next_wake(), self._intake.next_look(self._partitions.values())]
         return min((m for m in moments if m is not None and m > now), default=None)
 
     def status(self, now: int, log_ends: Mapping[TopicPartition, int] | None = None) -> Status:
@@ -362,9 +364,10 @@ class Forwarder:
         )
 
     def halt(self, reason: str) -> None:
-        """Decide nothing and commit nothing any more."""
+        """Decide nothing and commit nothing any more, not even what was decided and not carried out."""
         if self._halted is None:
             self._halted = reason
+            self._commands = [c for c in self._commands if not isinstance(c, CommitOffsets | SendPut)]
             self._commands.append(Halt(reason))
 
     def _tell(self, *facts: Fact) -> None:
