@@ -42,7 +42,9 @@ def _tell(console: Console, play: Play, scene: Scene, verdict: Verdict) -> None:
     table.add_column(style="dim")
     table.add_row("in", f"{verdict.fed:,}", "records acknowledged by Kafka")
     table.add_row("out", f"{verdict.landed:,}", "records read back from the Kinesis stream")
-    table.add_row("leases used", str(scene.leases_used), f"each refused by AWS after {play.token_seconds:g} s")
+    table.add_row(
+        "leases used", str(scene.leases_used), f"AWS refuses each of them {play.token_seconds:g} s after it was issued"
+    )
     table.add_row("puts refused", str(scene.refused), "by the gate, with AWS's own errors")
     if waiting:
         table.add_row("waiting", f"{waiting:,}", "records still in Kafka; their offsets were never committed")

@@ -13,10 +13,10 @@ from app.demo.stage import TOPIC, Stage
 from domain.limits import NS_PER_SECOND
 from domain.ports import Clock
 
-FEED_SECONDS = 16.0
+FEED_RATE = 1_250  # records a second: moto stores about 1,750
 FRAME_SECONDS = 0.1
 GRACE_SECONDS = 3.0  # for a service that does not deliver, once everything was fed
-LATEST_SECONDS = 60.0  # a demo that has not ended by then says what it has
+LATE_SECONDS = 30.0  # after the last order is due: a demo that has not ended by then says what it has
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,11 @@ class Play:
     original: bool
 
     @property
+    def feed_seconds(self) -> float:
+        """How long the feeding takes."""
+        return self.records / FEED_RATE
+
+    @property
     def title(self) -> str:
         """One line above the picture."""
         who = "the original service" if self.original else "doka"
@@ -37,7 +42,7 @@ class Play:
 
 def perform(play: Play, stage: Stage, actor: Actor, screen: Screen, clock: Clock) -> Scene:
     """Run the actor on this thread while another feeds, watches, and stops it when the play is over."""
-    feeder = Feeder(stage.bootstrap_servers, TOPIC, play.records, FEED_SECONDS, clock)
+    feeder = Feeder(stage.bootstrap_servers, TOPIC, play.records, play.feed_seconds, clock)
     over = threading.Event()
     began = clock.now()
 
@@ -59,7 +64,11 @@ def perform(play: Play, stage: Stage, actor: Actor, screen: Screen, clock: Clock
         )
 
     watcher = threading.Thread(
-        target=_watch, args=(feeder, actor, screen, scene, over), name="demo-watcher", daemon=True
+        target=_watch,
+        args=(feeder, actor, screen, scene, over),
+        kwargs={"latest": play.feed_seconds + LATE_SECONDS},
+        name="demo-watcher",
+        daemon=True,
     )
     with screen:
         feeder.start()
@@ -75,13 +84,15 @@ def perform(play: Play, stage: Stage, actor: Actor, screen: Screen, clock: Clock
     return last
 
 
-def _watch(feeder: Feeder, actor: Actor, screen: Screen, scene: Callable[[], Scene], over: threading.Event) -> None:
+def _watch(
+    feeder: Feeder, actor: Actor, screen: Screen, scene: Callable[[], Scene], over: threading.Event, *, latest: float
+) -> None:
     """Show every moment; stop the actor when all is delivered, when it will not be, or when it takes too long."""
     gives_up_at: float | None = None
     while not over.wait(FRAME_SECONDS):
         moment = scene()
         screen.show(moment)
-        if feeder.failed is not None or moment.elapsed > LATEST_SECONDS:
+        if feeder.failed is not None or moment.elapsed > latest:
             actor.stop(feeder.failed or "the demo's time is over")
             return
         if moment.blocked is None:

@@ -1,0 +1,55 @@
+"""The demo as a user runs it: a process of its own, its exit code and what it prints."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+DOKA = [str(Path(sys.executable).with_name("doka")), "demo"]
+
+
+def _run(*options: str) -> tuple[int, str]:
+    done = subprocess.run([*DOKA, *options], capture_output=True, text=True, timeout=120, check=False)
+    assert done.stderr == ""
+    return done.returncode, " ".join(done.stdout.split())
+
+
+def test_doka_delivers_everything_once_and_in_order_while_tokens_die() -> None:
+    """With tokens that die every 2 s, 10,000 records land exactly once, in order, under at least three leases."""
+    code, shown = _run("--records", "10000", "--token-seconds", "2")
+
+    assert "lost 0, duplicates 0, out of order 0" in shown
+    used = re.search(r"leases used (\d+) AWS", shown)
+    assert used is not None
+    assert int(used[1]) >= 3
+    assert "in 10,000 records acknowledged by Kafka out 10,000 records read back" in shown
+    assert code == 0
+
+
+def test_the_original_service_loses_what_came_after_its_token_died() -> None:
+    """The service of the incident moves every offset and says how many records vanished."""
+    code, shown = _run("--records", "5000", "--token-seconds", "1", "--policy", "never", "--original")
+
+    lost = re.search(r"lost (\d+), duplicates 0", shown)
+    assert lost is not None
+    assert int(lost[1]) > 1_000
+    assert f"the offsets moved over 5,000 records, {int(lost[1]):,} of them are gone" in shown
+    assert code == 1
+
+
+def test_doka_without_renewal_stops_loudly_and_loses_nothing() -> None:
+    """Even without renewal nothing is committed past what landed: the rest waits in Kafka."""
+    code, shown = _run("--records", "5000", "--token-seconds", "1", "--policy", "never")
+
+    assert "lost 0, duplicates 0, out of order 0" in shown
+    assert "The route is blocked (lease_ended), loudly, and nothing was committed past it" in shown
+    assert code == 1
+
+
+def test_the_original_service_never_renewed() -> None:
+    """Asking for the original service under another policy is an error that names the cure, in one line."""
+    done = subprocess.run([*DOKA, "--original"], capture_output=True, text=True, timeout=60, check=False)
+
+    assert done.returncode == 2
+    assert "add --policy never" in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
