@@ -1,0 +1,34 @@
+"""What the tests of the embedded AWS share: one moto for a process, and gates in front of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from adapters.embedded.gate import ExpiringGate
+from adapters.embedded.moto_server import EmbeddedMoto
+from adapters.system.clock import SystemClock
+from domain.ports import Clock
+
+MakeGate = Callable[..., ExpiringGate]
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[EmbeddedMoto]:
+    """One moto for all tests of a process; each test has streams of its own name."""
+    with EmbeddedMoto() as running:
+        yield running
+
+
+@pytest.fixture
+def gate_of(moto: EmbeddedMoto) -> Iterator[MakeGate]:
+    """Make gates in front of moto, closed at the end."""
+    with ExitStack() as gates:
+
+        def make(token_seconds: float = 900.0, clock: Clock | None = None, upstream: str | None = None) -> ExpiringGate:
+            gate = ExpiringGate(upstream or moto.url, clock or SystemClock(), token_seconds)
+            return gates.enter_context(gate)
+
+        yield make
