@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import re
+import subprocess
+import sys
+import zipfile
+from email import message_from_string
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from tests.architecture.source_tree import ROOT, SRC, TESTS, modules, shown
+
+PACKAGES = {"adapters", "app", "domain"}
+APPROVED = {
+    "aws-msk-iam-sasl-signer-python", "boto3", "confluent-kafka", "dependency-injector", "orjson", "prometheus-client",
+    "pybase64", "pycurl", "pydantic-settings", "rich", "structlog", "typer",
+}  # fmt: skip
+"""Each with its reason in docs/adr/0002-dependencies.md; one more needs a decision there first."""
+APPROVED_FOR_THE_DEMO = {"flask", "flask-cors", "moto"}
+
+LOCKS = [ROOT / "requirements" / "runtime.txt", ROOT / "requirements" / "dev.txt"]
+_PIN = re.compile(r"(?P<name>[a-z0-9][a-z0-9._-]*)(\[[a-z0-9,._-]+\])?==(?P<version>[^ ;\\]+)(?P<marker> ; [^\\]+)? \\")
+_HASH = re.compile(r"    --hash=sha256:[0-9a-f]{64}(?P<more> \\)?")
+
+
+def build(folder: Path) -> Path:
+    """Build the wheel into a folder with the locked backend, and give its path."""
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = folder.glob("doka-*.whl")
+    return wheel
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the built wheel."""
+    return build(tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a folder into which the wheel was installed alone."""
+    target = tmp_path_factory.mktemp("installed")
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "--no-index",
+        "--no-deps",
+        "--target",
+        str(target),
+        str(wheel),
+    ]
+    subprocess.run(command, check=True, capture_output=True)
+    return target
+
+
+def test_the_wheel_holds_all_sources_and_nothing_else(wheel: Path) -> None:
+    """Every module and every py.typed of src is in the wheel, beside its metadata only."""
+    names = set(zipfile.ZipFile(wheel).namelist())
+    inside = {name for name in names if ".dist-info/" not in name}
+    typed = {f"{package}/py.typed" for package in PACKAGES}
+    assert typed <= inside
+    assert {path.relative_to(SRC).as_posix() for path in modules(SRC)} <= inside
+    assert {name.split("/")[0] for name in inside} == PACKAGES
+    assert 1 == len([name for name in names if name.endswith(".dist-info/licenses/LICENSE")])
+
+
+def test_the_wheel_asks_for_the_approved_libraries_only(wheel: Path) -> None:
+    """The wheel's requirements are exactly the approved set, those of the demo apart."""
+    (metadata,) = [name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(".dist-info/METADATA")]
+    told = message_from_string(zipfile.ZipFile(wheel).read(metadata).decode())
+    asked = [Requirement(text) for text in told.get_all("Requires-Dist", [])]
+    assert {r.name for r in asked if r.marker is None} == APPROVED
+    assert {r.name for r in asked if r.marker is not None} == APPROVED_FOR_THE_DEMO
+    assert {str(r.marker) for r in asked if r.marker is not None} == {'extra == "demo"'}
+    assert told["Requires-Python"] == ">=3.11"
+
+
+def test_each_approved_library_has_its_reason() -> None:
+    """The decision record names every library that a user has to install."""
+    record = (ROOT / "docs" / "adr" / "0002-dependencies.md").read_text(encoding="utf-8")
+    assert set() == {name for name in APPROVED | APPROVED_FOR_THE_DEMO if f"`{name}`" not in record}
+
+
+def test_a_build_is_reproducible(wheel: Path, tmp_path: Path) -> None:
+    """Two builds of the same sources are the same bytes."""
+    again = build(tmp_path)
+    assert [hashlib.sha256(path.read_bytes()).hexdigest() for path in (wheel,)] == [
+        hashlib.sha256(again.read_bytes()).hexdigest()
+    ]
+
+
+def test_our_packages_are_ours_alone(installed: Path) -> None:
+    """Nobody else installs a package named domain, adapters or app: it would shadow ours, or ours it."""
+    others = importlib.metadata.packages_distributions()
+    assert set() == {owner for package in PACKAGES for owner in others.get(package, ())} - {"doka"}
+    (doka,) = importlib.metadata.distributions(path=[str(installed)])
+    tops = {Path(str(file)).parts[0] for file in doka.files or () if file.suffix == ".py"}
+    assert "doka" == doka.metadata["Name"]
+    assert PACKAGES == tops
+
+
+def test_the_installed_wheel_runs(installed: Path, tmp_path: Path) -> None:
+    """The command works from the wheel alone, started in a folder that has an `app` of its own."""
+    (tmp_path / "app.py").write_text("raise SystemExit('the wrong app')\n", encoding="utf-8")
+    program = (
+        "import sys, app.__main__; print(app.__main__.__file__); sys.argv = ['doka', '--version']; app.__main__.main()"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-P", "-c", program],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(installed), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    where, version = ran.stdout.split("\n", 1)
+    assert (0, str(installed / "app" / "__main__.py")) == (ran.returncode, where)
+    assert version.startswith("doka ")
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.name)
+def test_locks_pin_everything_by_hash_and_name_no_host(lock: Path) -> None:
+    """A lock consists of exact versions and SHA-256 hashes, and of nothing else: so it names no host either."""
+    pins: dict[str, int] = {}
+    current = ""
+    expect_hash = False
+    for line in lock.read_text(encoding="utf-8").splitlines():
+        pin, hashed = _PIN.fullmatch(line), _HASH.fullmatch(line)
+        assert (hashed if expect_hash else pin) is not None, f"{shown(lock)}: {line}"
+        if pin is not None:
+            current = f"{pin['name']}{pin['marker'] or ''}"
+            pins[current] = 0
+            expect_hash = True
+        elif hashed is not None:
+            pins[current] += 1
+            expect_hash = hashed["more"] is not None
+    assert not expect_hash
+    assert len(pins) > 20
+    assert [] == [name for name, hashes in pins.items() if not hashes]
+
+
+def test_the_locks_agree_and_hold_what_is_asked_for() -> None:
+    """What is tested is what runs: each run-time pin stands in the development lock with the same version."""
+    runtime, dev = ({m["name"]: m["version"] for m in map(_PIN.fullmatch, _lines(lock)) if m} for lock in LOCKS)
+    assert runtime.items() <= dev.items()
+    assert set() == APPROVED - set(runtime)
+    assert set() == {name for name in APPROVED_FOR_THE_DEMO if name in runtime}
+
+
+def _lines(lock: Path) -> list[str]:
+    return lock.read_text(encoding="utf-8").splitlines()
+
+
+def test_no_conftest_at_the_top() -> None:
+    """Fixtures stand beside the tests that use them; a global one would hide what a test needs."""
+    assert not (TESTS / "conftest.py").exists()
