@@ -110,6 +110,7 @@ class LeaseKeeper:
         self._refusals = 0
         self.refusal = None
         self._due_at = self._renewal_time(lease)
+        self._retry_at = now + BACKOFF_FIRST_NS  # a lease that is due at birth must not make a storm
         self._move(LeaseInput.ISSUED)
         if not self._may_sign_at(now):
             self._deaths += 1

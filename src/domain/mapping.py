@@ -9,16 +9,19 @@ The keys of a topic repeat, so each is translated once and then found in a bound
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64encode
 from collections.abc import Callable, Sequence
 from operator import is_
 
+from domain.errors import invariant
 from domain.limits import PARTITION_KEY_BYTES_MAX, PARTITION_KEY_CHARACTERS_MAX
 from domain.records import Chunk, TopicPartition
 from domain.rules import KeyEncoding, NullKey, NullValue, RouteRules
 
 KEY_CACHE_MAX = 200_000
 _RANDOM_KEYS = 1 << 64
+_ARRAY_INDEX = re.compile(r"0|[1-9][0-9]*", re.ASCII)  # RFC 6901, section 4: no sign, no leading zero
 
 UNUSABLE = ""
 """Stands for a key that Kinesis would refuse; no valid partition key is empty."""
@@ -44,6 +47,8 @@ class KeyCache(dict[bytes, str]):
         self.fallbacks = 0
 
     def __missing__(self, key: bytes) -> str:
+        if len(key) > PARTITION_KEY_BYTES_MAX:  # too long in any encoding, and too big to be kept
+            return UNUSABLE
         if len(self) >= KEY_CACHE_MAX:
             self.clear()
             self.emptied += 1
@@ -112,22 +117,38 @@ class RecordMapping:
 
     def _field_keys(self, chunk: Chunk, poison: dict[int, str]) -> Sequence[str]:
         steps = [step.replace("~1", "/").replace("~0", "~") for step in self._argument.split("/")[1:]]
-        return self._found_keys(chunk, poison, [_json_field(value, steps) for value in chunk.values])
+        keys: list[str] = []
+        for i, value in enumerate(chunk.values):
+            found = _json_field(value, steps)
+            if found is None:
+                key = self._null_key(chunk.partition, i, poison)
+            elif len(found) > PARTITION_KEY_CHARACTERS_MAX:
+                key = UNUSABLE
+            else:
+                if not found:
+                    poison[i] = EMPTY_KEY
+                key = self._valid(found)
+            keys.append(key)
+        return keys
 
     def _header_keys(self, chunk: Chunk, poison: dict[int, str]) -> Sequence[str]:
-        found: list[str | None] = []
-        for original in chunk.originals:
-            value = dict(original.headers() or ()).get(self._argument)
-            found.append(None if value is None else self.cache[value])
-        return self._found_keys(chunk, poison, found)
+        invariant(len(chunk.originals) == len(chunk), f"{chunk!r} came without its originals")
+        keys: list[str] = []
+        for i, original in enumerate(chunk.originals):
+            found = dict(original.headers() or ()).get(self._argument)
+            if found == b"":
+                poison[i] = EMPTY_KEY
+            keys.append(self._null_key(chunk.partition, i, poison) if found is None else self.cache[found])
+        return keys
 
-    def _found_keys(self, chunk: Chunk, poison: dict[int, str], found: Sequence[str | None]) -> Sequence[str]:
-        return [
-            self._null_key(chunk.partition, i, poison)
-            if key is None
-            else (key if len(key) <= PARTITION_KEY_CHARACTERS_MAX else UNUSABLE)
-            for i, key in enumerate(found)
-        ]
+    def _valid(self, key: str) -> str:
+        """Give a key that has a UTF-8 form: JSON can spell half a surrogate pair, which has none."""
+        try:
+            key.encode()
+        except UnicodeEncodeError:
+            self.cache.fallbacks += 1
+            key = _base64(key.encode(errors="surrogatepass"))
+        return key if len(key) <= PARTITION_KEY_CHARACTERS_MAX else UNUSABLE
 
     def _constant_keys(self, chunk: Chunk, poison: dict[int, str]) -> Sequence[str]:  # noqa: ARG002 - one signature
         return [self._argument] * len(chunk)
@@ -198,12 +219,20 @@ def _text(content: bytes | None) -> str | dict[str, str] | None:
 
 
 def _json_field(value: bytes | None, steps: Sequence[str]) -> str | None:
-    """Follow a JSON pointer (RFC 6901); None where the value is not JSON or has no such scalar."""
+    """Follow a JSON pointer (RFC 6901); None where the value is not JSON or has no such scalar.
+
+    Whatever a stranger wrote is one of the two, a million opening brackets too.
+    """
     try:
         found = json.loads(value or b"null")
         for step in steps:
-            found = found[int(step)] if isinstance(found, list) else found[step]
-    except (ValueError, KeyError, IndexError, TypeError):
+            if isinstance(found, list):
+                if not _ARRAY_INDEX.fullmatch(step):
+                    return None
+                found = found[int(step)]
+            else:
+                found = found[step]
+    except (ValueError, KeyError, IndexError, TypeError, RecursionError):
         return None
     if found is None or isinstance(found, dict | list):
         return None
