@@ -8,6 +8,7 @@ from typing import Literal
 
 Protocol = Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"]
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "aws_msk_iam"]
+GroupProtocol = Literal["classic", "consumer"]
 StartFrom = Literal["earliest", "latest"] | int
 """Where a group without commits begins; a number is a time in ms since the epoch."""
 
@@ -45,7 +46,7 @@ class KafkaSettings:
     """The process's budget for records; the local queue takes a fixed share of it."""
     drain_seconds: float = 25
     """How long a revoke may take; the poll interval must leave room for it."""
-    group_protocol: Literal["classic", "consumer"] = "classic"
+    group_protocol: GroupProtocol = "classic"
     group_instance_id: str | None = None
     client_id: str = "doka"
     client: Mapping[str, str | int | float | bool] = field(default_factory=dict)

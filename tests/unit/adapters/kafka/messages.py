@@ -1,0 +1,26 @@
+"""Real messages of the client library, made by hand."""
+
+from __future__ import annotations
+
+from confluent_kafka import KafkaError, Message
+
+from adapters.kafka.columns import AnyMessage
+
+
+def record(
+    offset: int,
+    *,
+    topic: str = "orders",
+    partition: int = 0,
+    key: bytes | None = b"key",
+    value: bytes | None = b"value",
+    timestamp: tuple[int, int] = (1, 1000),
+) -> AnyMessage:
+    """Make a record."""
+    return Message(topic=topic, partition=partition, offset=offset, key=key, value=value, timestamp=timestamp)
+
+
+def failure(code: int, offset: int = -1001, *, topic: str = "orders", partition: int = 0) -> AnyMessage:
+    """Make what librdkafka puts among the records: an error with a text as its value."""
+    error = KafkaError(code, "told by a test")
+    return Message(topic=topic, partition=partition, offset=offset, value=b"told by a test", error=error)
