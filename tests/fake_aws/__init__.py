@@ -10,8 +10,10 @@
 `RemoteFakeAws` is the same over a server of its own process (`python -m tests.fake_aws`).
 """
 
+from tests.fake_aws.aggregates import consumed, unfold
 from tests.fake_aws.clients import kinesis_client, sts_client
 from tests.fake_aws.history import Landed, Refused, Violation
+from tests.fake_aws.remote import FakeAwsProcess, RemoteFakeAws
 from tests.fake_aws.script import Call, Delay, FailEntries, Garble, Hold, Refuse, Reset, Shuffle
 from tests.fake_aws.server import FakeAws
 from tests.fake_aws.world import (
@@ -34,6 +36,7 @@ __all__ = [
     "Delay",
     "FailEntries",
     "FakeAws",
+    "FakeAwsProcess",
     "Garble",
     "Hold",
     "IssueView",
@@ -41,9 +44,12 @@ __all__ = [
     "Landed",
     "Refuse",
     "Refused",
+    "RemoteFakeAws",
     "Reset",
     "Shuffle",
     "Violation",
+    "consumed",
     "kinesis_client",
     "sts_client",
+    "unfold",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import threading
 from typing import TYPE_CHECKING
 
 import boto3
@@ -21,28 +23,37 @@ _CONFIG = Config(
     parameter_validation=False,  # what is wrong must reach the service, so that its answer is seen
 )
 
+_making = threading.Lock()
+
+
+@functools.cache
+def _session() -> boto3.Session:
+    return boto3.Session()  # its first client costs 150 ms, the later ones 5
+
 
 def kinesis_client(url: str, keys: Keys = SOURCE_KEYS, region: str = REGION) -> KinesisClient:
     """Give a Kinesis client that signs with these keys."""
-    return boto3.Session().client(
-        "kinesis",
-        endpoint_url=url,
-        region_name=region,
-        aws_access_key_id=keys.access_key,
-        aws_secret_access_key=keys.secret_key,
-        aws_session_token=keys.token,
-        config=_CONFIG,
-    )
+    with _making:  # a session makes one client at a time; the clients themselves are for any thread
+        return _session().client(
+            "kinesis",
+            endpoint_url=url,
+            region_name=region,
+            aws_access_key_id=keys.access_key,
+            aws_secret_access_key=keys.secret_key,
+            aws_session_token=keys.token,
+            config=_CONFIG,
+        )
 
 
 def sts_client(url: str, keys: Keys = SOURCE_KEYS, region: str = REGION) -> STSClient:
     """Give an STS client that signs with these keys."""
-    return boto3.Session().client(
-        "sts",
-        endpoint_url=url,
-        region_name=region,
-        aws_access_key_id=keys.access_key,
-        aws_secret_access_key=keys.secret_key,
-        aws_session_token=keys.token,
-        config=_CONFIG,
-    )
+    with _making:  # a session makes one client at a time; the clients themselves are for any thread
+        return _session().client(
+            "sts",
+            endpoint_url=url,
+            region_name=region,
+            aws_access_key_id=keys.access_key,
+            aws_secret_access_key=keys.secret_key,
+            aws_session_token=keys.token,
+            config=_CONFIG,
+        )

@@ -55,6 +55,11 @@ class RemoteFakeAws:
         """Merge two neighbouring shards; gives the id of the one."""
         return str(self.call("merge_shards", stream=stream, shard=shard, neighbour=neighbour))
 
+    def shard_ranges(self, stream: str) -> dict[str, tuple[int, int]]:
+        """Give the first and last hash key of every shard of a stream, open or closed, by its id."""
+        ranges = self.call("shard_ranges", stream=stream)
+        return {shard: (int(first), int(last)) for shard, (first, last) in ranges.items()}
+
     def add_role(self, arn: str, **given: Any) -> None:
         """Add a role, or replace it."""
         self.call("add_role", arn=arn, **given)

@@ -95,6 +95,11 @@ class Scene:
             one, other = (next(each for each in found.shards if each.id == name) for name in (shard, neighbour))
             return found.merge(one, other).id
 
+    def shard_ranges(self, stream: str) -> dict[str, tuple[int, int]]:
+        """Give the first and last hash key of every shard of a stream, open or closed, by its id."""
+        with self._lock:
+            return {each.id: (each.first_hash, each.last_hash) for each in self.streams.find(stream).shards}
+
     def add_role(
         self,
         arn: str,
