@@ -19,6 +19,8 @@ FILE_BYTES_MAX = 1024 * 1024  # a configuration is a page of text; a wrong file 
 VALUES_MAX = 100_000  # after anchors are followed; ten thousand routes are fewer
 _QUOTES = "; put text that begins with one of * & ! % @ ` in quotes"
 
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+
 
 class _TooLargeError(Exception):
     """Aliases multiply the file beyond what a configuration can be."""
@@ -172,9 +174,18 @@ def _syntax_problem(error: yaml.YAMLError, origin: str) -> Problem:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     if mark is not None:
         origin = f"{origin}:{mark.line + 1}:{mark.column + 1}"
+    problem = str(getattr(error, "problem", None) or "a syntax error")
+    if problem == "but found another document":
+        return Problem("is a second document; keep one, without a line of three dashes before it", origin=origin)
+    if problem == r"found character '\t' that cannot start any token":
+        return Problem("is indented with a tab; use spaces", origin=origin)
     if isinstance(error, yaml.composer.ComposerError | yaml.constructor.ConstructorError):
         return Problem(f"is not YAML as doka takes it: an alias, an anchor or a tag{_QUOTES}", origin=origin)
-    # Whatever stands in quotes and is longer than a character comes from the file, unless it is a token's <name>.
-    problem = re.sub(r"(['\"])(?!<)[^'\"]{2,}\1", "...", str(getattr(error, "problem", None) or "a syntax error"))
     cure = _QUOTES if "cannot start any token" in problem else "; check its indentation, colons, brackets and quotes"
-    return Problem(f"is not YAML: {problem}{cure}", origin=origin)
+    return Problem(f"is not YAML: {_QUOTED.sub(_harmless, problem)}{cure}", origin=origin)
+
+
+def _harmless(quoted: re.Match[str]) -> str:
+    """Keep what the parser quotes of its own grammar: single signs and <names>; the rest comes from the file."""
+    inner = quoted[0][1:-1]
+    return quoted[0] if len(inner) <= 1 or re.fullmatch(r"<[a-z -]+>", inner) else "..."

@@ -52,8 +52,10 @@ def test_plaintext_kafka_needs_its_permission(protocol: str) -> None:
         ),
         (
             {"password_file": "x"},
-            "kafka.security.password_file has no use here; take mechanism scram_sha_512 or plain with sasl_ssl, "
-            "or leave it out",
+            (
+                "kafka.security.password_file has no use here; take mechanism scram_sha_512 or plain with sasl_ssl, "
+                "or leave it out"
+            ),
         ),
         ({"mechanism": None}, "kafka.security.mechanism is needed by a sasl protocol; aws_msk_iam is what MSK takes"),
         (
@@ -85,8 +87,10 @@ def test_an_endpoint_over_http_needs_its_permission(service: str) -> None:
     """Signed requests and records leave unencrypted only where somebody said so."""
     url: Path = ("aws", "endpoint_urls", service)
     assert told({url: "http://localhost:4566"}) == [
-        f"aws.endpoint_urls.{service} needs permission: http sends data unencrypted; use https, "
-        f"or permit it with {PERMIT_ENDPOINTS}"
+        (
+            f"aws.endpoint_urls.{service} needs permission: http sends data unencrypted; use https, "
+            f"or permit it with {PERMIT_ENDPOINTS}"
+        )
     ]
     assert told({url: "http://localhost:4566", ("aws", "allow_insecure_endpoints"): True}) == []
 
@@ -95,8 +99,10 @@ def test_a_host_outside_aws_needs_its_permission() -> None:
     """A misspelt or hostile host gets no signed request."""
     url: Path = ("aws", "endpoint_urls", "sts")
     assert told({url: "https://sts.amazonaws.com.example"}) == [
-        "aws.endpoint_urls.sts needs permission: the host is not one of AWS (*.amazonaws.com); correct it, "
-        f"or permit it with {PERMIT_ENDPOINTS}"
+        (
+            "aws.endpoint_urls.sts needs permission: the host is not one of AWS (*.amazonaws.com); correct it, "
+            f"or permit it with {PERMIT_ENDPOINTS}"
+        )
     ]
     assert told({url: "https://sts.amazonaws.com.example", ("aws", "allow_insecure_endpoints"): True}) == []
 
@@ -132,8 +138,10 @@ def test_a_topic_has_one_route() -> None:
     """Two routes of one topic would need two sets of committed offsets."""
     again = {**OTHER_ROUTE, "topics": ["returns", "orders"]}
     assert told({("routes", 1): again}) == [
-        "routes[1].topics[1] is the topic orders of routes[0] again; a topic has one route, "
-        "so run a second doka with a group_id of its own"
+        (
+            "routes[1].topics[1] is the topic orders of routes[0] again; a topic has one route, "
+            "so run a second doka with a group_id of its own"
+        )
     ]
     assert told({(*ROUTE, "topics"): ["orders", "returns", "orders"]}) == [
         "routes[0].topics[2] is the topic orders again; keep one"
@@ -212,8 +220,10 @@ def test_a_chained_hop_may_not_ask_for_more_than_an_hour() -> None:
     """STS refuses 3601 s for a role that is assumed with a role's session, so doka refuses it before it starts."""
     second = {"role_arn": WRITER, "duration_seconds": 3601}
     assert told({(*ROLE, "hops", 1): second}) == [
-        "roles.analytics.hops[1].duration_seconds is 3601, but a chained hop (any after the first) "
-        "gets at most 3600 from STS; set 3600 or less"
+        (
+            "roles.analytics.hops[1].duration_seconds is 3601, but a chained hop (any after the first) "
+            "gets at most 3600 from STS; set 3600 or less"
+        )
     ]
     assert told({(*ROLE, "hops", 1): {**second, "duration_seconds": 3600}}) == []
     assert told({(*ROLE, "hops", 0, "duration_seconds"): 43_200}) == []
@@ -243,15 +253,17 @@ def test_a_role_is_in_the_partition_of_its_region() -> None:
         (
             "doka-{hostname}",
             "my_host:1",
-            "holds a character that STS refuses once {hostname} is filled in; "
-            "use 2 to 64 letters, digits or any of _ + = , . @ -",
+            (
+                "holds a character that STS refuses once {hostname} is filled in; "
+                "use 2 to 64 letters, digits or any of _ + = , . @ -"
+            ),
         ),
         ("doka\n", "pod-1", "holds a character that STS refuses; use 2 to 64 letters, digits or any of _ + = , . @ -"),
         ("doka-{pod}", "pod-1", "knows {hostname} as its only placeholder; write the rest out"),
     ],
 )
 def test_a_session_name_is_one_that_sts_takes(template: str, hostname: str, expected: str) -> None:
-    """botocore checks only its length, so an alphabet error would show only at the first AssumeRole."""
+    """Only its length is checked by botocore, so an alphabet error would show only at the first AssumeRole."""
     assert told({(*ROLE, "session_name"): template}, hostname) == [f"roles.analytics.session_name {expected}"]
 
 
@@ -273,13 +285,17 @@ def test_a_session_name_is_one_that_sts_takes(template: str, hostname: str, expe
         ),
         (
             {(*ROLE, "hops", 0, "duration_seconds"): 900, (*ROLE, "rotation"): {"margin_seconds": 900}},
-            "roles.analytics.rotation.margin_seconds must be below the role's life (900 s), "
-            "or the lease is due as soon as it is issued",
+            (
+                "roles.analytics.rotation.margin_seconds must be below the role's life (900 s), "
+                "or the lease is due as soon as it is issued"
+            ),
         ),
         (
             {(*ROLE, "rotation"): {"policy": "interval", "interval_minutes": 60}},
-            "roles.analytics.rotation.interval_minutes must be below the role's life (60 min), "
-            "or each lease ends before it is renewed",
+            (
+                "roles.analytics.rotation.interval_minutes must be below the role's life (60 min), "
+                "or each lease ends before it is renewed"
+            ),
         ),
         ({(*ROLE, "rotation"): {"policy": "interval", "interval_minutes": 59}}, None),
     ],
@@ -293,8 +309,10 @@ def test_a_policy_that_never_renews_is_for_the_demo_only() -> None:
     """The service would stop for good with its first lease, as in the incident."""
     never: dict[Path, Any] = {(*ROLE, "rotation"): {"policy": "never"}}
     assert told(never) == [
-        "roles.analytics.rotation.policy never is for `doka demo` and the simulator: "
-        "the service would stop when its lease ends; take before_expiry"
+        (
+            "roles.analytics.rotation.policy never is for `doka demo` and the simulator: "
+            "the service would stop when its lease ends; take before_expiry"
+        )
     ]
     assert settings_from(data(never), hostname="h", simulated=True).roles["analytics"].rotation.policy == "never"
 
@@ -350,7 +368,7 @@ def test_dangerous_client_keys_are_refused(key: str) -> None:
 
 
 def test_keys_that_are_the_brokers_are_refused_with_its_protocol() -> None:
-    """librdkafka does not start with them under KIP-848."""
+    """With them, librdkafka does not start under KIP-848."""
     assert told({("kafka", "group_protocol"): "consumer", ("kafka", "client"): {"session.timeout.ms": 6000}}) == [
         "kafka.client.session.timeout.ms is the broker's to decide with group_protocol: consumer; leave it out"
     ]

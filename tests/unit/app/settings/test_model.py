@@ -191,8 +191,10 @@ def test_secrets_are_never_printed() -> None:
         ({("routes", 0, "envelope"): None}, "routes[0].envelope must be none or json"),
         (
             {("kafka", "security", "mechanism"): "SCRAM-SHA-512"},
-            "kafka.security.mechanism must be aws_msk_iam, scram_sha_256, scram_sha_512 or plain; "
-            "did you mean scram_sha_512?",
+            (
+                "kafka.security.mechanism must be aws_msk_iam, scram_sha_256, scram_sha_512 or plain; "
+                "did you mean scram_sha_512?"
+            ),
         ),
         (
             {("aws", "allow_insecure_endpoints"): "yes"},
@@ -210,8 +212,10 @@ def test_secrets_are_never_printed() -> None:
         ({("aws", "region"): "Ireland"}, "aws.region is not the name of an AWS region; write it like eu-west-1"),
         (
             {("kafka", "bootstrap_servers"): ["SSL://b-1.example:9098"]},
-            "kafka.bootstrap_servers[0] must be HOST:PORT without a scheme, like b-1.example:9098 "
-            "(MSK: 9098 IAM, 9096 SCRAM, 9094 TLS, 9092 plaintext)",
+            (
+                "kafka.bootstrap_servers[0] must be HOST:PORT without a scheme, like b-1.example:9098 "
+                "(MSK: 9098 IAM, 9096 SCRAM, 9094 TLS, 9092 plaintext)"
+            ),
         ),
         (
             {("routes", 0, "topics"): ["^orders.*"]},
@@ -219,8 +223,10 @@ def test_secrets_are_never_printed() -> None:
         ),
         (
             {("routes", 0, "stream", "name"): STREAM},
-            "routes[0].stream.name is not the name of a Kinesis stream: 1 to 128 letters, digits, dots, dashes or "
-            "underscores; an ARN goes into arn",
+            (
+                "routes[0].stream.name is not the name of a Kinesis stream: 1 to 128 letters, digits, dots, dashes or "
+                "underscores; an ARN goes into arn"
+            ),
         ),
         ({("routes", 0, "stream"): {"role": "analytics"}}, "routes[0].stream needs a name or an arn"),
         (

@@ -1,0 +1,1 @@
+"""`doka check`: tries out everything a service needs, step by step, and changes nothing anywhere."""

@@ -1,0 +1,169 @@
+"""The steps of a preflight, in the order in which a service needs them; each failure says which and what to do.
+
+It must never change anything: no record is put, no group joined, no offset committed.
+Everything outside is an argument, so that tests pass other parts in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from adapters.kafka.preflight import Preflight
+from adapters.sts.settings import AMBIENT_ROLE
+from app.check.cures import cure_for_lease, cure_for_stream
+from app.check.findings import Finding, Verdict
+from app.check.surroundings import look_around
+from app.settings.mapping import stream_region
+from app.settings.model import MIB, Settings
+from app.settings.routes import RouteSettings
+from domain.commands import DescribeStream
+from domain.events import LeaseIssued, LeaseRefused, StreamDescribed, StreamRefused
+from domain.lease import Lease
+from domain.limits import NS_PER_SECOND
+from domain.ports import Authority, Describer
+
+WRITABLE = frozenset({"ACTIVE", "UPDATING"})  # a stream takes puts in these states (API reference, StreamStatus)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The outside of a preflight."""
+
+    look_at_kafka: Callable[[], Preflight]
+    authority: Authority
+    describer: Describer
+    environ: Mapping[str, str]
+    find_ca: Callable[[], str]
+
+
+def preflight(settings: Settings, source: str, parts: Parts) -> Iterator[Finding]:
+    """Give the findings one by one, as they are made; `source` is where the configuration came from."""
+    yield _configuration(settings, source)
+    yield from look_around(parts.environ, parts.find_ca)
+    yield from _kafka(settings, parts.look_at_kafka())
+    leases: dict[str, Lease] = {}
+    for role in dict.fromkeys(route.stream.role or AMBIENT_ROLE for route in settings.routes):
+        answer = parts.authority.issue(role)
+        if isinstance(answer, LeaseIssued):
+            leases[role] = answer.lease
+            yield _role_found(settings, role, answer.lease)
+        elif isinstance(answer, LeaseRefused):
+            yield _role_refused(settings, role, answer)
+    for index, route in enumerate(settings.routes):
+        lease = leases.get(route.stream.role or AMBIENT_ROLE)
+        if lease is None:
+            told = f"not looked at, since the role {route.stream.role or AMBIENT_ROLE} gave no credentials"
+            yield Finding("stream", route.name, Verdict.SKIPPED, told)
+            continue
+        found = parts.describer.describe(DescribeStream(route.name, lease))
+        if isinstance(found, StreamDescribed):
+            yield from _stream_found(settings, route, index, found)
+        elif isinstance(found, StreamRefused):
+            yield _stream_refused(settings, route, index, found)
+
+
+def _configuration(settings: Settings, source: str) -> Finding:
+    routes, topics = len(settings.routes), sum(len(route.topics) for route in settings.routes)
+    told = f"{_count(routes, 'route')}, {_count(topics, 'topic')}, {_count(len(settings.roles), 'role')}"
+    return Finding("configuration", source, Verdict.FINE, told)
+
+
+def _kafka(settings: Settings, found: Preflight) -> Iterator[Finding]:
+    topics = sorted(topic for route in settings.routes for topic in route.topics)
+    servers = ", ".join(settings.kafka.bootstrap_servers)
+    if found.partitions:
+        told = f"answers, by {settings.kafka.security.protocol}"
+        yield Finding("kafka", servers, Verdict.FINE, told)
+    for trouble in found.troubles:
+        told, _, cure = trouble.partition("; ")
+        # A trouble with one topic is told under its name, the rest under the brokers'.
+        topic = next((name for name in topics if f"topic {name} " in f"{told} "), None)
+        step, subject = ("kafka", servers) if topic is None else ("topic", topic)
+        yield Finding(step, subject, Verdict.FAILED, told, cure or None)
+    for topic in topics:
+        partitions = found.partitions.get(topic)
+        if partitions is not None:
+            told = _count(partitions, "partition")
+            yield Finding("topic", topic, Verdict.FINE, told, facts={"partitions": partitions})
+        elif not any(f"topic {topic} " in f"{trouble} " for trouble in found.troubles):
+            yield Finding("topic", topic, Verdict.SKIPPED, "not looked at, since Kafka did not answer")
+
+
+def _role_found(settings: Settings, name: str, lease: Lease) -> Finding:
+    account = f" in account {lease.account_id}" if lease.account_id else ""
+    if lease.life is None:
+        told = f"credentials{account} that do not end"
+        return Finding("role", name, Verdict.FINE, told, facts={"account": lease.account_id, "life_seconds": None})
+    seconds = lease.life / NS_PER_SECOND
+    facts = {"account": lease.account_id, "life_seconds": round(seconds)}
+    told = f"a lease{account} that lives {_duration(seconds)}"
+    role = settings.roles.get(name)
+    if role is not None and role.rotation.policy == "interval" and role.rotation.interval_minutes * 60 >= seconds:
+        cure = f"lower roles.{name}.rotation.interval_minutes, or take policy: before_expiry"
+        return Finding("role", name, Verdict.FAILED, f"{told}, which is over before it is renewed", cure, facts)
+    return Finding("role", name, Verdict.FINE, told, facts=facts)
+
+
+def _role_refused(settings: Settings, name: str, refused: LeaseRefused) -> Finding:
+    role = settings.roles.get(name)
+    told = f"no credentials: {_said(refused.code, refused.message)}"
+    return Finding("role", name, Verdict.FAILED, told, cure_for_lease(refused, role, name), {"code": refused.code})
+
+
+def _stream_found(settings: Settings, route: RouteSettings, index: int, found: StreamDescribed) -> Iterator[Finding]:
+    shards = "" if found.open_shards is None else f", {_count(found.open_shards, 'open shard')}"
+    limit = f"records up to {found.record_bytes_max / MIB:g} MiB"
+    told = f"{found.arn or route.stream.called} is {found.status}{shards}, {limit}"
+    facts = {
+        "arn": found.arn,
+        "status": found.status,
+        "open_shards": found.open_shards,
+        "record_bytes_max": found.record_bytes_max,
+        "honours_keys": found.honours_keys,
+    }
+    if found.status not in WRITABLE:
+        cure = "wait until it is ACTIVE" if found.status == "CREATING" else "create it again, or name another stream"
+        yield Finding("stream", route.name, Verdict.FAILED, told, cure, facts)
+    elif not found.honours_keys and route.ordering != "none":
+        yield Finding(
+            "stream",
+            route.name,
+            Verdict.FAILED,
+            f"{told}, but its record distribution is AUTO, which ignores keys and so cannot keep their order",
+            "set the stream back to USER_PARTITION_KEY (UpdateStreamRecordDistributionStrategy), "
+            f"or give the order up with routes[{index}].ordering: none",
+            facts,
+        )
+    elif settings.limits.request_mib * MIB < found.record_bytes_max:
+        yield Finding(
+            "stream",
+            route.name,
+            Verdict.WARNING,
+            f"{told}, but a put is limited to {settings.limits.request_mib} MiB, so larger records cannot be sent",
+            "raise limits.request_mib to the stream's record limit",
+            facts,
+        )
+    else:
+        yield Finding("stream", route.name, Verdict.FINE, told, facts=facts)
+
+
+def _stream_refused(settings: Settings, route: RouteSettings, index: int, refused: StreamRefused) -> Finding:
+    # Puts may be allowed all the same: the service starts, warns, and assumes the usual limits.
+    denied = refused.code in {"AccessDeniedException", "AccessDenied"}
+    told = f"{route.stream.called} could not be described: {_said(refused.code, refused.message)}"
+    cure = cure_for_stream(refused, settings, route, index, stream_region(settings, route))
+    verdict = Verdict.WARNING if denied else Verdict.FAILED
+    return Finding("stream", route.name, verdict, told, cure, {"code": refused.code})
+
+
+def _said(code: str, message: str) -> str:
+    return f"{code} ({message.rstrip('.')})" if message else code
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"  # noqa: PLR2004 - as a person says it

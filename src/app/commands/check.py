@@ -1,0 +1,106 @@
+"""`doka check`: runs the preflight with the service's own parts, and tells what it finds while it goes."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from adapters.kafka.preflight import Preflight, look
+from adapters.kinesis.authorities import find_ca
+from app.check.findings import Finding, Verdict, all_fine
+from app.check.preflight import Parts, preflight
+from app.commands.configuration import hostname, read_configuration
+from app.commands.run import build
+from app.container import Container
+from app.settings.mapping import to_kafka_settings
+from app.settings.model import Settings
+
+_MARKS = {
+    Verdict.FINE: ("✓", "green"),
+    Verdict.WARNING: ("!", "yellow"),
+    Verdict.FAILED: ("✗", "bold red"),
+    Verdict.SKIPPED: ("-", "dim"),
+}
+
+
+def check(
+    config: Path | None = None,
+    legacy_config: Path | None = None,
+    *,
+    allow_plaintext: bool = False,
+    allow_insecure_endpoints: bool = False,
+    as_json: bool = False,
+) -> int:
+    """Try everything out; give 0 when nothing failed, else 1.
+
+    Raises:
+        UsageError: the configuration cannot be used.
+    """
+    settings = read_configuration(
+        config,
+        legacy_config,
+        allow_plaintext=allow_plaintext,
+        allow_insecure_endpoints=allow_insecure_endpoints,
+    )
+    source = str(config or legacy_config or "DOKA_* variables")
+    findings = preflight(settings, source, parts_of(build(settings, hostname()), settings))
+    return report(findings, as_json=as_json, console=Console(highlight=False, soft_wrap=True))
+
+
+def parts_of(container: Container, settings: Settings) -> Parts:
+    """Take what a preflight needs from a service that is put together but not started."""
+    return Parts(
+        look_at_kafka=_kafka_of(container, settings),
+        authority=container.authority(),
+        describer=container.describer(),
+        environ=os.environ,
+        find_ca=find_ca,
+    )
+
+
+def report(findings: Iterable[Finding], *, as_json: bool, console: Console) -> int:
+    """Tell the findings, for a person one by one as they come, for a machine all in one; give the exit code."""
+    if as_json:
+        found = list(findings)
+        fine = all_fine(found)
+        print(json.dumps({"fine": fine, "findings": [finding.as_data() for finding in found]}, indent=2))  # noqa: T201
+        return 0 if fine else 1
+    found = []
+    for finding in findings:
+        found.append(finding)
+        console.print(_line(finding))
+        if finding.cure is not None:
+            console.print(Text.assemble("    → ", finding.cure))
+    failed = sum(finding.verdict is Verdict.FAILED for finding in found)
+    if all_fine(found):
+        console.print(Text("\nEverything the service needs is there. Next: doka run", style="bold green"))
+        return 0
+    console.print(Text(f"\n{failed} to mend; a service would start, wait for it, and say so.", style="bold red"))
+    return 1
+
+
+def _line(finding: Finding) -> Text:
+    mark, style = _MARKS[finding.verdict]
+    return Text.assemble((mark, style), f" {finding.step} ", (finding.subject, "bold"), f": {finding.told}")
+
+
+def _kafka_of(container: Container, settings: Settings) -> Callable[[], Preflight]:
+    def ask() -> Preflight:
+        member = to_kafka_settings(settings, hostname=hostname())
+        if settings.kafka.security.mechanism != "aws_msk_iam":
+            return look(member, container.clock())
+        from adapters.kafka.iam import MskIamTokens
+
+        tokens = MskIamTokens(settings.aws.region)
+        found = look(member, container.clock(), oauth=tokens)
+        if tokens.last_error is None or not found.troubles:
+            return found
+        why = f"no token for MSK IAM could be made ({tokens.last_error}); give this process AWS credentials"
+        return Preflight(found.partitions, (why, *found.troubles))
+
+    return ask
