@@ -36,6 +36,7 @@ class GateCounts:
     """What has gone through a gate, and what has not, since it was made."""
 
     leases_issued: int
+    """Answers with credentials, those of hops on the way included."""
     leases_used: int
     """Leases under which at least one put was passed."""
     puts_passed: int

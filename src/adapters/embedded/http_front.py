@@ -17,9 +17,11 @@ from socketserver import TCPServer
 from typing import Any
 
 from adapters.embedded.aws_answer import Answer, refusal
+from domain.limits import PUT_BYTES_MAX
 from domain.ports import Clock
 
 JOIN_SECONDS = 5.0
+BODY_BYTES_MAX = 4 * PUT_BYTES_MAX // 3 + 1024 * 1024  # the largest put in base64, and room for its keys in JSON
 
 Respond = Callable[[str, Mapping[str, str], bytes], Answer]
 """(path, headers by lower-case name, body) -> the answer."""
@@ -103,9 +105,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Answer one request."""
         length = self.headers.get("Content-Length", "")
-        if not length.isdecimal():
+        if not length.isdecimal() or int(length) > BODY_BYTES_MAX:
             self.close_connection = True
-            self._write(refusal("", 411, "MissingContentLength", "the gate needs a Content-Length"))
+            self._write(refusal("", 411, "MissingContentLength", f"a Content-Length up to {BODY_BYTES_MAX} is needed"))
             return
         body = self.rfile.read(int(length))
         if len(body) < int(length):

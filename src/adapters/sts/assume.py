@@ -33,7 +33,7 @@ READ_SECONDS = 5
 WALL_CLOCK_ALLOWANCE_SECONDS = 60.0
 """How much sooner credentials are taken to end where only a wall clock can tell their age."""
 WORTH_ASKING_AGAIN_SECONDS = 30.0
-"""STS allows five minutes; a date that moved by less than this would be refused again."""
+"""STS allows five minutes; a date that has moved by less than this would be refused again."""
 
 _CONFIG = Config(  # type: ignore[call-arg]  # its stub does not know ignore_configured_endpoint_urls
     signature_version=UNSIGNED,  # signed by `_sign` with the service's own time
@@ -95,29 +95,30 @@ class RoleAssumer:
         DatedSignature(secrets, "sts", region, self._service_time.wall()).add_auth(request)
 
     def _ask(self, client: Any, parameters: Mapping[str, Any], secrets: Secrets) -> Grant:
-        asked_at = self._clock.now()
+        asked_at, asked_wall = self._clock.now(), self._service_time.wall()
         try:
             answer = client.assume_role(**parameters)
         except ClientError as error:
-            raise self._refused(error, secrets) from None
+            raise self._refused(error, secrets, asked_wall) from None
         except BotoCoreError:
             raise
         except (ResponseParserError, ValueError):  # their texts repeat the answer
             raise RefusedError("UnreadableAnswer", "STS, or something in front of it, gave no answer of STS") from None
         return self._grant(answer, asked_at)
 
-    def _refused(self, error: ClientError, secrets: Secrets) -> RefusedError:
+    def _refused(self, error: ClientError, secrets: Secrets, asked_wall: float) -> RefusedError:
         said, metadata = error.response.get("Error", {}), error.response.get("ResponseMetadata", {})
         code, message = str(said.get("Code", "Unknown")), str(said.get("Message", ""))
         date = read_date(metadata.get("HTTPHeaders", {}).get("date"))
-        moved = self._service_time.learn(date) if date is not None else 0.0
+        if date is not None:
+            self._service_time.learn(date)
         by_date = code in _SKEW_CODES or any(words in message for words in _SKEW_WORDS)
         return RefusedError(
             code,
             showable(message, [secrets]),
             skew_seconds=self._service_time.host_ahead_seconds() if by_date else None,
             identity_refused=metadata.get("HTTPStatusCode") in {400, 401, 403} and "Throttl" not in code,
-            worth_asking_again=by_date and moved > WORTH_ASKING_AGAIN_SECONDS,
+            worth_asking_again=by_date and abs(self._service_time.wall() - asked_wall) > WORTH_ASKING_AGAIN_SECONDS,
         )
 
     def _grant(self, answer: Mapping[str, Any], asked_at: int) -> Grant:

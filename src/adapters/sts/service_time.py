@@ -34,12 +34,9 @@ class ServiceTime:
         at, seconds = self._anchor
         return seconds + (self._clock.now() - at) / NS_PER_SECOND
 
-    def learn(self, date: datetime) -> float:
-        """Take the `Date` of an answer that has just arrived; give by how many seconds `wall` moved (absolute)."""
-        before = self.wall()
-        seconds = date.timestamp() + _HALF_A_SECOND
-        self._anchor = (self._clock.now(), seconds)
-        return abs(seconds - before)
+    def learn(self, date: datetime) -> None:
+        """Take the `Date` of an answer that has just arrived."""
+        self._anchor = (self._clock.now(), date.timestamp() + _HALF_A_SECOND)
 
     def host_ahead_seconds(self) -> float | None:
         """Give how far the host's wall clock is ahead of the service's; None before the first answer."""

@@ -13,6 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from adapters.embedded.gate import GateCounts
+from adapters.embedded.http_front import BODY_BYTES_MAX
 from adapters.embedded.moto_server import EmbeddedMoto
 from adapters.embedded.streams import create_stream, read_stream
 from tests.integration.embedded.clients import WRITER, assume, kinesis_client, put, sts_client
@@ -216,6 +217,24 @@ def test_a_body_without_a_length_is_refused(gate_of: MakeGate) -> None:
     answer = connection.getresponse()
     assert (411, "close") == (answer.status, answer.headers["Connection"])
     connection.close()
+
+
+def test_a_body_beyond_every_limit_is_refused(gate_of: MakeGate) -> None:
+    """Nobody can make the gate hold more than the largest put."""
+    gate = gate_of()
+    with socket.create_connection(("127.0.0.1", gate.port), timeout=5) as client:
+        client.sendall(f"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {BODY_BYTES_MAX + 1}\r\n\r\n".encode())
+        assert client.recv(13) == b"HTTP/1.1 411 "
+
+
+def test_the_largest_put_of_moto_passes(moto: EmbeddedMoto, gate_of: MakeGate) -> None:
+    """Five MiB in one request, which libraries send after asking first, arrive whole."""
+    gate = gate_of()
+    arn = create_stream(moto.url, WRITER, "large", 1)
+    records = [b"%d" % number * 100_000 for number in range(1, 10)] * 5
+    client = kinesis_client(gate.url, assume(gate.url)["Credentials"])
+    client.put_records(StreamARN=arn, Records=[{"Data": data, "PartitionKey": "k"} for data in records])
+    assert records == [record.data for record in read_stream(moto.url, WRITER, "large")]
 
 
 def test_a_request_cut_short_reaches_nobody(moto: EmbeddedMoto, gate_of: MakeGate) -> None:
