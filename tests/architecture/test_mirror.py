@@ -1,53 +1,70 @@
+"""Whoever looks for the tests of a module finds them by its name."""
+
 from __future__ import annotations
 
 from pathlib import Path
 
-from tests.architecture.source_tree import SRC, TESTS, modules, project_files, shown
+from tests.architecture.source_tree import ROOT, SRC, TESTS, imports, modules, shown
 
-KINDS = ("unit", "integration", "containers")
+KINDS = ("unit", "property", "simulation", "integration", "containers")
 
-WITHOUT_A_TEST_OF_THEIR_OWN = {
+COVERED_BY: dict[str, str] = {}
+"""Modules whose tests stand under another name: the module -> the test file, which must import it."""
+
+WITHOUT_TESTS_OF_THEIR_OWN = {
     "domain/commands.py": "values without a rule of their own; whoever takes or gives them tests them",
     "domain/events.py": "values without a rule of their own",
     "domain/facts.py": "values without a rule of their own; test_sentences and test_metrics go through all of them",
     "domain/ports.py": "protocols; tests/contract holds every adapter to them",
 }
-"""This list may only become shorter."""
+"""Both lists may only become shorter."""
 
 
-def mirrors(path: Path) -> list[Path]:
-    """Give where the tests of a source file may stand."""
-    inside = path.relative_to(SRC)
-    return [TESTS / kind / inside.parent / f"test_{inside.stem.strip('_')}.py" for kind in KINDS]
+def mirrors(inside: Path) -> list[Path]:
+    """Give where the tests of a source file may stand: in the same folder, the package's own name left out or not."""
+    test = f"test_{inside.stem.strip('_')}.py"
+    folders = (inside.parent, Path(*inside.parent.parts[1:]))
+    return [TESTS / kind / folder / test for kind in KINDS for folder in folders]
+
+
+def sources() -> set[str]:
+    """Give all source files that hold code, from src."""
+    return {path.relative_to(SRC).as_posix() for path in modules(SRC) if path.name != "__init__.py"}
+
+
+def mirrored() -> set[str]:
+    """Give the source files that have a test file of their name."""
+    return {name for name in sources() if any(test.exists() for test in mirrors(Path(name)))}
 
 
 def test_every_module_has_its_tests() -> None:
     """Beside each source file there is a test file of the same name in the same folder of the tests."""
-    there = set(project_files())
-    missing = {
-        path.relative_to(SRC).as_posix()
-        for path in modules(SRC)
-        if path.name != "__init__.py" and not there.intersection(mirrors(path))
-    }
-    assert set() == missing - WITHOUT_A_TEST_OF_THEIR_OWN.keys()
+    missing = sources() - mirrored() - COVERED_BY.keys() - WITHOUT_TESTS_OF_THEIR_OWN.keys()
+    assert [] == sorted(missing)
+
+
+def test_what_is_covered_elsewhere_is_covered() -> None:
+    """A module whose tests have another name is imported by the test file that is named for it."""
+    idle = [
+        f"{name}: {test}"
+        for name, test in COVERED_BY.items()
+        if Path(name).with_suffix("").as_posix().replace("/", ".") not in imports(ROOT / test)
+    ]
+    assert [] == idle
 
 
 def test_no_exception_is_stale() -> None:
-    """A file that has its tests, or is gone, is no exception any more."""
-    there = set(project_files())
-    stale = [
-        name
-        for name in WITHOUT_A_TEST_OF_THEIR_OWN
-        if SRC / name not in there or there.intersection(mirrors(SRC / name))
-    ]
-    assert [] == stale
+    """A file that has its tests by its name, or is gone, is no exception any more."""
+    exceptions = COVERED_BY.keys() | WITHOUT_TESTS_OF_THEIR_OWN.keys()
+    assert [] == sorted(exceptions & mirrored())
+    assert [] == sorted(exceptions - sources())
 
 
 def test_no_unit_test_is_orphaned() -> None:
     """Each unit test file has the source file whose name it carries."""
     orphans = [
         shown(path)
-        for path in modules(TESTS / "unit" / "domain", TESTS / "unit" / "adapters", TESTS / "unit" / "app")
+        for path in modules(*(TESTS / "unit" / package for package in ("domain", "adapters", "app")))
         if path.name.startswith("test_")
         and not any(
             (SRC / path.relative_to(TESTS / "unit").parent / f"{stem}.py").exists()
