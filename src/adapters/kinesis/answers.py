@@ -68,11 +68,14 @@ def _read_results(put: int, entries: int, body: bytes) -> PutAnswered | PutAmbig
     try:
         answer = orjson.loads(body)
         results = answer["Records"]
-        if answer["FailedRecordCount"] == 0 and len(results) == entries:
-            # Nothing failed: three C loops prove that each entry has its number, and none an error.
-            numbers = list(map(_sequence_number, results))
-            if set(map(type, numbers)) == {str} and b'"ErrorCode"' not in body:
-                return PutAnswered(put)
+        # Nothing failed: C loops prove that each entry has its number, and none an error.
+        if (
+            answer["FailedRecordCount"] == 0
+            and len(results) == entries
+            and set(map(type, map(_sequence_number, results))) == {str}
+            and b"ErrorCode" not in body
+        ):
+            return PutAnswered(put)
     except (ValueError, TypeError, KeyError, IndexError):
         pass
     return _read_each_result(put, entries, body)

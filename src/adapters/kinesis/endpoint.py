@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import cast
 
-from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSPreparedRequest, AWSRequest, AWSResponse
 from botocore.compat import HTTPHeaders
-from botocore.credentials import Credentials
+from botocore.credentials import Credentials, ReadOnlyCredentials
 
 from adapters.kinesis.clients import open_clients, place_of
 from adapters.kinesis.target import StreamTarget
@@ -23,7 +25,7 @@ ENDPOINTS_MAX = 1024
 """More than any sane number of routes times accounts; beyond it the cache starts anew."""
 
 PER_REQUEST_HEADERS = frozenset({
-    "authorization", "x-amz-date", "x-amz-security-token", "content-length", "amz-sdk-invocation-id", "amz-sdk-request",
+    "authorization", "x-amz-date", "x-amz-security-token", "content-length", "host", "amz-sdk-invocation-id", "amz-sdk-request",
 })  # fmt: skip
 
 
@@ -83,14 +85,22 @@ class Endpoints:
         self._clients[place_of(target)].put_records(Records=[{"Data": b"", "PartitionKey": "0"}], **stream)
         if self._seen is None:
             raise InvariantError("boto3 built no request for PutRecords")
-        headers = {name: _text(value) for name, value in self._seen.headers.items()}
-        _, _, region, service, _ = headers["Authorization"].split("Credential=")[1].split(",")[0].split("/")
-        fixed = tuple((name, value) for name, value in headers.items() if name.lower() not in PER_REQUEST_HEADERS)
-        return Endpoint(url=str(self._seen.url), headers=fixed, region=region, service=service)
+        return endpoint_of(self._seen)
 
     def _answer_locally(self, request: AWSPreparedRequest, **_: object) -> AWSResponse:
         self._seen = request
         return AWSResponse(str(request.url), 200, HTTPHeaders(), _LocalBody())
+
+
+def endpoint_of(request: AWSRequest | AWSPreparedRequest) -> Endpoint:
+    """Give what would be the same for every request like this one, which boto3 has built and signed."""
+    headers = {name: _text(value) for name, value in request.headers.items()}
+    _, _, region, service, _ = headers["Authorization"].split("Credential=")[1].split(",")[0].split("/")
+    fixed = tuple((name, value) for name, value in headers.items() if name.lower() not in PER_REQUEST_HEADERS)
+    # The host as botocore signs it: sent as it is signed, whatever libcurl would make of the URL.
+    signer = SigV4Auth(ReadOnlyCredentials("none", "none", None), service, region)
+    host = signer.headers_to_sign(cast("AWSRequest", request))["host"]
+    return Endpoint(url=str(request.url), headers=(("Host", host), *fixed), region=region, service=service)
 
 
 def _text(value: str | bytes) -> str:

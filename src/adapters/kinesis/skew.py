@@ -49,9 +49,12 @@ class SkewedClock:
         A date that cannot be read is passed over.
         """
         try:
-            earliest = parsedate_to_datetime(date).timestamp()
+            dated = parsedate_to_datetime(date)
         except (ValueError, TypeError, OverflowError):
             return
+        if dated.tzinfo is None:  # «-0000»: local to nobody knows where
+            return
+        earliest = dated.timestamp()
         now = self._clock.now()
         latest = earliest + DATE_GRANULARITY_SECONDS + max(0, now - sent_at) / NS_PER_SECOND
         self._learned_at = now

@@ -7,6 +7,7 @@ and the service may have accepted it; so it fails with SEND_FAIL_REWIND, which i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -74,7 +75,7 @@ class Transfer:
         curl.setopt(pycurl.UPLOAD_BUFFERSIZE, SEND_BUFFER_BYTES)
         curl.setopt(pycurl.MAXFILESIZE, ANSWER_BYTES_MAX)
 
-    def load(self, command: SendPut, url: str, headers: list[tuple[str, str]], body: bytes, now: int) -> None:
+    def load(self, command: SendPut, url: str, headers: Mapping[str, str], body: bytes, now: int) -> None:
         """Take a signed request; its time runs from `now`."""
         timeout_ms = max(1, command.timeout // NS_PER_MS)
         self.command = command
@@ -86,7 +87,7 @@ class Transfer:
         if url != self.url:
             curl.setopt(pycurl.URL, url)
             self.url = url
-        curl.setopt(pycurl.HTTPHEADER, ["Expect:", "Accept:", *map("%s: %s".__mod__, headers)])
+        curl.setopt(pycurl.HTTPHEADER, ["Expect:", "Accept:", *map("%s: %s".__mod__, headers.items())])
         curl.setopt(pycurl.POSTFIELDSIZE_LARGE, len(body))
         curl.setopt(pycurl.TIMEOUT_MS, timeout_ms)
         curl.setopt(pycurl.CONNECTTIMEOUT_MS, max(1, min(CONNECT_TIMEOUT_MS, timeout_ms // CONNECT_SHARE)))
