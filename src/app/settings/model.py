@@ -84,7 +84,7 @@ class Settings(BaseSettings):
     )
 
     kafka: KafkaSettings = Field(description="Where records come from.")
-    aws: AwsSettings = Field(description="Where the services are.")
+    aws: AwsSettings = Field(description="Region and endpoints of Kinesis and STS.")
     roles: dict[Name, RoleSettings] = Field(
         default_factory=dict, description="Named chains of roles, shared by the routes."
     )
@@ -96,7 +96,7 @@ class Settings(BaseSettings):
     dead_letters: DeadLetters = Field(default=DeadLetters(), description="Where poison goes.")
     limits: Limits = Field(default=Limits(), description="What this process may hold, and for how long.")
     http: Http = Field(default=Http(), description="Metrics and health.")
-    log: Log = Field(default=Log(), description="What is told on stdout.")
+    log: Log = Field(default=Log(), description="Level and form of the log.")
 
     @model_validator(mode="before")
     @classmethod

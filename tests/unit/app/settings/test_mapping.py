@@ -1,0 +1,274 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapters.kafka.settings import KafkaSecurity
+from adapters.kinesis.target import StreamTarget
+from adapters.sts.settings import Hop, RoleChain
+from app.settings import SettingsError
+from app.settings.mapping import (
+    to_kafka_settings,
+    to_log_style,
+    to_role_chains,
+    to_rules,
+    to_stream_targets,
+)
+from app.settings.problems import Path as SettingPath
+from domain.limits import NS_PER_SECOND
+from domain.rules import (
+    KeyEncoding,
+    LimitRules,
+    NullKey,
+    NullValue,
+    OnGap,
+    OnPoison,
+    Ordering,
+    RoleRules,
+    RotationPolicy,
+    RouteRules,
+    Rules,
+)
+from tests.unit.app.settings.given import STREAM, WRITER, Absent, settings
+
+AMBIENT: dict[SettingPath, Any] = {("roles",): Absent, ("routes", 0, "stream", "role"): Absent}
+SECURITY: SettingPath = ("kafka", "security")
+
+
+def test_the_default_rules_are_those_of_the_domain() -> None:
+    """The domain's defaults and the operator's are the same numbers."""
+    assert to_rules(settings()) == Rules(
+        routes=(RouteRules("orders", frozenset({"orders"}), "analytics"),),
+        roles=(RoleRules("analytics"),),
+        limits=LimitRules(),
+        on_gap=OnGap.BLOCK,
+    )
+
+
+def test_every_setting_reaches_the_rules() -> None:
+    """Nothing an operator writes is left behind on the way."""
+    given = settings(
+        {
+            ("kafka", "on_gap"): "continue",
+            ("roles", "analytics", "rotation"): {
+                "policy": "interval",
+                "margin_seconds": 1.5,
+                "interval_minutes": 0.5,
+            },
+            ("routes", 0): {
+                "name": "sales",
+                "topics": ["orders", "returns"],
+                "stream": {"name": "orders", "role": "analytics"},
+                "partition_key": "header:tenant",
+                "null_key": "reject",
+                "null_value": "reject",
+                "key_encoding": "hex",
+                "ordering": "none",
+                "envelope": "json",
+                "on_poison": "drop",
+            },
+            ("limits",): {
+                "held_mib": 8,
+                "ahead_records": 7,
+                "requests_in_flight": 6,
+                "request_timeout_seconds": 0.5,
+                "request_records": 4,
+                "request_mib": 5,
+                "commit_seconds": 0.25,
+                "drain_seconds": 3,
+            },
+        }
+    )
+    assert to_rules(given) == Rules(
+        routes=(
+            RouteRules(
+                name="sales",
+                topics=frozenset({"orders", "returns"}),
+                role="analytics",
+                partition_key="header:tenant",
+                null_key=NullKey.REJECT,
+                null_value=NullValue.REJECT,
+                key_encoding=KeyEncoding.HEX,
+                ordering=Ordering.NONE,
+                envelope=True,
+                on_poison=OnPoison.DROP,
+            ),
+        ),
+        roles=(RoleRules("analytics", RotationPolicy.INTERVAL, 3 * NS_PER_SECOND // 2, 30 * NS_PER_SECOND),),
+        limits=LimitRules(
+            held_bytes=8 * 1024 * 1024,
+            ahead_records=7,
+            requests_in_flight=6,
+            request_timeout=NS_PER_SECOND // 2,
+            request_records=4,
+            request_bytes=5 * 1024 * 1024,
+            commit_every=NS_PER_SECOND // 4,
+            drain=3 * NS_PER_SECOND,
+        ),
+        on_gap=OnGap.CONTINUE,
+    )
+
+
+def test_a_route_without_a_role_leans_on_the_ambient_credentials() -> None:
+    """They are a role like any other, with no hop."""
+    given = settings(AMBIENT)
+    assert to_rules(given).roles == (RoleRules("ambient"),)
+    assert to_rules(given).routes[0].role == "ambient"
+    assert to_role_chains(given, "pod-1") == {"ambient": RoleChain("ambient", region="eu-west-1")}
+
+
+def test_a_role_chain_has_all_that_was_said_about_it() -> None:
+    """STS is asked for exactly what the operator wrote, with the host's name filled in."""
+    hub = "arn:aws:iam::111122223333:role/hub"
+    given = settings(
+        {
+            ("roles", "analytics"): {
+                "hops": [{"role_arn": hub, "duration_seconds": 7200}, {"role_arn": WRITER, "external_id": "ex-1"}],
+                "session_name": "doka-{hostname}.prd",
+                "source_identity": "team",
+                "tags": {"Team": "data"},
+                "session_policy": '{"Statement": []}',
+            },
+            ("aws", "endpoint_urls"): {"sts": "https://sts.eu-west-1.amazonaws.com"},
+        }
+    )
+    assert to_role_chains(given, "pod-1") == {
+        "analytics": RoleChain(
+            name="analytics",
+            region="eu-west-1",
+            hops=(Hop(hub, None, 7200), Hop(WRITER, "ex-1", 3600)),
+            session_name="doka-pod-1.prd",
+            source_identity="team",
+            tags=(("Team", "data"),),
+            session_policy='{"Statement": []}',
+            sts_endpoint_url="https://sts.eu-west-1.amazonaws.com",
+        )
+    }
+
+
+@pytest.mark.parametrize(
+    ("stream", "expected"),
+    [
+        ({"name": "orders"}, StreamTarget("orders", "orders", None, "eu-west-1")),
+        ({"name": "orders", "region": "eu-central-1"}, StreamTarget("orders", "orders", None, "eu-central-1")),
+        (
+            {"arn": STREAM.replace("eu-west-1", "us-east-1")},
+            StreamTarget("orders", "orders", STREAM.replace("eu-west-1", "us-east-1"), "us-east-1"),
+        ),
+    ],
+)
+def test_a_stream_is_where_its_settings_say(stream: dict[str, str], expected: StreamTarget) -> None:
+    """Its own region goes first, then the ARN's, then that of the rest."""
+    given = settings({("routes", 0, "stream"): {**stream, "role": "analytics"}})
+    assert to_stream_targets(given) == {"orders": expected}
+
+
+def test_the_kinesis_endpoint_reaches_every_stream() -> None:
+    """A VPC endpoint, or a stand-in."""
+    url = "https://vpce-1.kinesis.eu-west-1.vpce.amazonaws.com"
+    assert to_stream_targets(settings({("aws", "endpoint_urls", "kinesis"): url}))["orders"].endpoint_url == url
+
+
+def test_the_group_member_is_told_everything() -> None:
+    """Where, as whom, what, and within which bounds."""
+    given = settings(
+        {
+            ("kafka", "start_from"): "2026-08-01T02:00:00+02:00",
+            ("kafka", "group_protocol"): "consumer",
+            ("kafka", "group_instance_id"): "doka-0",
+            ("kafka", "client"): {"fetch.min.bytes": "10", "client.rack": "a", "log.connection.close": True},
+            ("routes", 1): {
+                "topics": ["clicks"],
+                "stream": {"name": "clicks", "role": "analytics"},
+                "envelope": "json",
+            },
+            ("limits",): {"held_mib": 8, "drain_seconds": 20},
+        }
+    )
+    member = to_kafka_settings(given, hostname="pod-1")
+    assert (member.bootstrap_servers, member.group_id) == (("b-1.example:9098",), "doka")
+    assert (member.topics, member.topics_with_originals) == (frozenset({"orders", "clicks"}), frozenset({"clicks"}))
+    assert member.start_from == 1_785_542_400_000  # 2026-08-01T00:00:00Z
+    assert (member.group_protocol, member.group_instance_id, member.client_id) == ("consumer", "doka-0", "doka-pod-1")
+    assert (member.region, member.held_bytes, member.drain_seconds) == ("eu-west-1", 8 * 1024 * 1024, 20)
+    assert member.client == {"fetch.min.bytes": 10, "client.rack": "a", "log.connection.close": True}
+    assert member.security == KafkaSecurity(protocol="sasl_ssl", mechanism="aws_msk_iam")
+
+
+@pytest.mark.parametrize("text", ["earliest", "latest"])
+def test_the_ends_of_the_log_go_by_their_names(text: str) -> None:
+    """Only a time becomes a number."""
+    assert to_kafka_settings(settings({("kafka", "start_from"): text}), hostname="h").start_from == text
+
+
+def test_secrets_come_from_their_files(tmp_path: Path) -> None:
+    """Without the line break that editors put at the end."""
+    files = {name: tmp_path / name for name in ("password", "key_password", "ca", "certificate", "key")}
+    for name, file in files.items():
+        file.write_text(f"the {name}\r\n")
+    given = settings(
+        {
+            SECURITY: {
+                "mechanism": "scram_sha_512",
+                "username": "me",
+                "password_file": str(files["password"]),
+                "key_password_file": str(files["key_password"]),
+                "ca_file": str(files["ca"]),
+                "certificate_file": str(files["certificate"]),
+                "key_file": str(files["key"]),
+            }
+        }
+    )
+    assert to_kafka_settings(given, hostname="h").security == KafkaSecurity(
+        protocol="sasl_ssl",
+        mechanism="SCRAM-SHA-512",
+        username="me",
+        password="the password",
+        ca_file=str(files["ca"]),
+        certificate_file=str(files["certificate"]),
+        key_file=str(files["key"]),
+        key_password="the key_password",
+    )
+
+
+@pytest.mark.parametrize("content", ["", "\n", "two\nlines\n", None])
+def test_a_secret_file_without_one_secret_is_told(tmp_path: Path, content: str | None) -> None:
+    """Missing, empty, or something else than a password: the setting is named, the content is not."""
+    file = tmp_path / "password"
+    if content is not None:
+        file.write_text(content)
+    given = settings({SECURITY: {"mechanism": "plain", "username": "me", "password_file": str(file)}})
+    with pytest.raises(SettingsError) as refused:
+        to_kafka_settings(given, hostname="h")
+    assert str(refused.value) == (
+        "kafka.security.password_file names a file that cannot be read; check the path and its permissions"
+        if content is None
+        else "kafka.security.password_file must name a file with the secret on its only line"
+    )
+
+
+def test_a_missing_certificate_is_told(tmp_path: Path) -> None:
+    """Before the client library says so in its own way."""
+    given = settings({SECURITY: {"protocol": "ssl", "ca_file": str(tmp_path / "none.pem")}})
+    with pytest.raises(SettingsError) as refused:
+        to_kafka_settings(given, hostname="h")
+    assert str(refused.value) == (
+        "kafka.security.ca_file names a file that cannot be read; check the path and its permissions"
+    )
+
+
+@pytest.mark.parametrize(
+    ("log", "terminal", "style"),
+    [
+        ({}, False, "json"),
+        ({}, True, "colour"),
+        ({"format": "json"}, True, "json"),
+        ({"format": "text"}, True, "colour"),
+        ({"format": "text"}, False, "console"),
+    ],
+)
+def test_a_terminal_gets_text_unless_a_format_was_asked_for(log: dict[str, str], terminal: bool, style: str) -> None:  # noqa: FBT001 - a parameter of the table
+    """Machines read JSON, people at a terminal read sentences, and who asks for one of them gets it."""
+    assert to_log_style(settings({("log",): log}), terminal=terminal) == style
