@@ -18,6 +18,7 @@ from confluent_kafka import cimpl
 
 _PRODUCER: Final = 0  # rd_kafka_type_t; the cluster needs any client to live in
 ALL_BROKERS: Final = -1
+HEARTBEAT_MS: Final = 100
 
 
 class KafkaCluster:
@@ -32,6 +33,8 @@ class KafkaCluster:
             self.close()
             raise OSError("librdkafka could not start its mock cluster")
         self._library.rd_kafka_mock_group_initial_rebalance_delay_ms(self._cluster, rebalance_delay_ms)
+        # Members of the newer group protocol hear of a rebalance with their next heartbeat.
+        self._library.rd_kafka_mock_set_group_consumer_heartbeat_interval_ms(self._cluster, HEARTBEAT_MS)
 
     def _new_client(self) -> int:
         configuration = self._library.rd_kafka_conf_new()
@@ -124,6 +127,7 @@ def _library() -> ctypes.CDLL:
         "rd_kafka_mock_cluster_destroy": (None, (pointer,)),
         "rd_kafka_mock_cluster_bootstraps": (text, (pointer,)),
         "rd_kafka_mock_group_initial_rebalance_delay_ms": (None, (pointer, ctypes.c_int32)),
+        "rd_kafka_mock_set_group_consumer_heartbeat_interval_ms": (None, (pointer, number)),
         "rd_kafka_mock_topic_create": (number, (pointer, text, number, number)),
         "rd_kafka_mock_topic_delete": (number, (pointer, text)),
         "rd_kafka_mock_topic_set_error": (None, (pointer, text, number)),
