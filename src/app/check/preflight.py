@@ -76,7 +76,9 @@ def _kafka(settings: Settings, found: Preflight) -> Iterator[Finding]:
         told = f"answers, by {settings.kafka.security.protocol}"
         yield Finding("kafka", servers, Verdict.FINE, told)
     for trouble in found.troubles:
-        told, _, cure = trouble.partition("; ")
+        told, _, cure = trouble.rpartition("; ")
+        if not told:
+            told, cure = cure, ""
         # A trouble with one topic is told under its name, the rest under the brokers'.
         topic = next((name for name in topics if f"topic {name} " in f"{told} "), None)
         step, subject = ("kafka", servers) if topic is None else ("topic", topic)

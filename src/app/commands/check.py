@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
-from adapters.kafka.preflight import Preflight, look
+from adapters.kafka.preflight import look
 from adapters.kinesis.authorities import find_ca
 from app.check.findings import Finding, Verdict, all_fine
 from app.check.preflight import Parts, preflight
 from app.commands.configuration import hostname, read_configuration
 from app.commands.run import build
 from app.container import Container
-from app.settings.mapping import to_kafka_settings
+from app.settings.mapping import to_kafka_settings, to_oauth
 from app.settings.model import Settings
 
 _MARKS = {
@@ -47,6 +49,8 @@ def check(
         allow_plaintext=allow_plaintext,
         allow_insecure_endpoints=allow_insecure_endpoints,
     )
+    # What the parts would log is told as findings; without a handler Python writes it between them.
+    logging.getLogger("doka").addHandler(logging.NullHandler())
     source = str(config or legacy_config or "DOKA_* variables")
     findings = preflight(settings, source, parts_of(build(settings, hostname()), settings))
     return report(findings, as_json=as_json, console=Console(highlight=False, soft_wrap=True))
@@ -55,7 +59,9 @@ def check(
 def parts_of(container: Container, settings: Settings) -> Parts:
     """Take what a preflight needs from a service that is put together but not started."""
     return Parts(
-        look_at_kafka=_kafka_of(container, settings),
+        look_at_kafka=partial(
+            look, to_kafka_settings(settings, hostname=hostname()), container.clock(), oauth=to_oauth(settings)
+        ),
         authority=container.authority(),
         describer=container.describer(),
         environ=os.environ,
@@ -87,20 +93,3 @@ def report(findings: Iterable[Finding], *, as_json: bool, console: Console) -> i
 def _line(finding: Finding) -> Text:
     mark, style = _MARKS[finding.verdict]
     return Text.assemble((mark, style), f" {finding.step} ", (finding.subject, "bold"), f": {finding.told}")
-
-
-def _kafka_of(container: Container, settings: Settings) -> Callable[[], Preflight]:
-    def ask() -> Preflight:
-        member = to_kafka_settings(settings, hostname=hostname())
-        if settings.kafka.security.mechanism != "aws_msk_iam":
-            return look(member, container.clock())
-        from adapters.kafka.iam import MskIamTokens
-
-        tokens = MskIamTokens(settings.aws.region)
-        found = look(member, container.clock(), oauth=tokens)
-        if tokens.last_error is None or not found.troubles:
-            return found
-        why = f"no token for MSK IAM could be made ({tokens.last_error}); give this process AWS credentials"
-        return Preflight(found.partitions, (why, *found.troubles))
-
-    return ask

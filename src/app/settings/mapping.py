@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from adapters.kafka.client_settings import Oauth
 from adapters.kafka.settings import KafkaSecurity, Mechanism, StartFrom
 from adapters.kafka.settings import KafkaSettings as MemberSettings
 from adapters.kinesis.target import StreamTarget
@@ -97,6 +98,15 @@ def to_kafka_settings(settings: Settings, *, hostname: str) -> MemberSettings:
         client_id=f"doka-{hostname}",
         client={key: _number_or_text(value) for key, value in kafka.client.items()},
     )
+
+
+def to_oauth(settings: Settings) -> Oauth | None:
+    """Give the maker of log-in tokens where the mechanism is aws_msk_iam; None elsewhere."""
+    if settings.kafka.security.mechanism != "aws_msk_iam":
+        return None
+    from adapters.kafka.iam import MskIamTokens
+
+    return MskIamTokens(settings.aws.region)
 
 
 def to_stream_targets(settings: Settings) -> Mapping[str, StreamTarget]:

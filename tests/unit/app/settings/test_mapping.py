@@ -12,6 +12,7 @@ from app.settings import SettingsError
 from app.settings.mapping import (
     to_kafka_settings,
     to_log_style,
+    to_oauth,
     to_role_chains,
     to_rules,
     to_stream_targets,
@@ -272,3 +273,9 @@ def test_a_missing_certificate_is_told(tmp_path: Path) -> None:
 def test_a_terminal_gets_text_unless_a_format_was_asked_for(log: dict[str, str], terminal: bool, style: str) -> None:  # noqa: FBT001 - a parameter of the table
     """Machines read JSON, people at a terminal read sentences, and who asks for one of them gets it."""
     assert to_log_style(settings({("log",): log}), terminal=terminal) == style
+
+
+def test_tokens_are_made_only_where_they_log_in() -> None:
+    """MSK with IAM takes tokens; nothing else does."""
+    assert to_oauth(settings()) is not None
+    assert to_oauth(settings({SECURITY: {"protocol": "ssl"}})) is None
