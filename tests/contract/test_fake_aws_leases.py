@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from tests.fake_aws import (
     DESTINATION_ACCOUNT,
@@ -19,6 +19,7 @@ from tests.fake_aws import (
     Hold,
     Keys,
     Refuse,
+    Reset,
     kinesis_client,
     sts_client,
 )
@@ -178,6 +179,15 @@ def test_revoked_leases_are_refused_as_scripted(fake: FakeAws, code: str) -> Non
     assert [] == fake.violations()
 
 
+def test_a_revoked_lease_is_no_base_for_another(fake: FakeAws) -> None:
+    """STS refuses a revoked session in its own words."""
+    session = assume(fake)
+    fake.revoke()
+    with pytest.raises(ClientError) as error:
+        assume(fake, session)
+    assert ("ExpiredToken", 403) == code_of(error)
+
+
 def test_one_lease_can_be_revoked_alone(fake: FakeAws) -> None:
     """Revoking by serial leaves the others alive."""
     first, second = assume(fake), assume(fake)
@@ -286,6 +296,17 @@ def test_sts_can_be_down_slow_and_denying(fake: FakeAws) -> None:
         seen.append(code_of(error))
     assert [("ServiceUnavailable", 503), ("Throttling", 400)] == seen
     assert "ok" == put(fake, assume(fake))
+
+
+def test_sts_can_break_connections(fake: FakeAws) -> None:
+    """A reset before acceptance issues no lease, one after it issues one that nobody got."""
+    issued = []
+    for moment in ("before", "after"):
+        fake.inject(Reset(moment), on="AssumeRole")
+        with pytest.raises(BotoCoreError):
+            assume(fake)
+        issued.append(len(fake.issues()))
+    assert [0, 1] == issued
 
 
 def test_a_stream_policy_admits_another_account_without_a_role(fake: FakeAws) -> None:

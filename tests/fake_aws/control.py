@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import orjson
+from pybase64 import b64encode_as_string
 
 from tests.fake_aws.connection import Exchange
 from tests.fake_aws.script import ACTIONS
@@ -45,9 +45,10 @@ class Control:
                 actions = [ACTIONS[action.pop("kind")](**action) for action in given.pop("actions")]
                 return self._fake.inject(*actions, **given)
             case "landed":
-                return [[*row[:4], base64.b64encode(row.data).decode(), *row[5:]] for row in self._fake.landed(**given)]
+                columns = list(zip(*self._fake.landed(**given), strict=True))  # a fifth of the work that rows are
+                return [*columns[:4], _encoded(columns[4]), *columns[5:]] if columns else []
             case "payloads":
-                return [base64.b64encode(data).decode() for data in self._fake.payloads(**given)]
+                return _encoded(self._fake.payloads(**given))
             case "shard_ranges":  # hash keys are too large for numbers of JSON
                 return {shard: list(map(str, ends)) for shard, ends in self._fake.shard_ranges(**given).items()}
             case _ if name in PLAIN:
@@ -55,6 +56,10 @@ class Control:
                 return method(**given)
             case _:
                 raise LookupError(f"no such control: {name}")
+
+
+def _encoded(datas: Iterable[bytes]) -> list[str]:
+    return list(map(b64encode_as_string, datas))
 
 
 def _plain(value: object) -> object:

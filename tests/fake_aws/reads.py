@@ -9,7 +9,7 @@ from typing import Any
 from tests.fake_aws.accounts import Streams
 from tests.fake_aws.errors import ServiceError, invalid, violates
 from tests.fake_aws.signature import Caller
-from tests.fake_aws.streams import SEQUENCE_PREFIX, Shard, Stream, sequence_number
+from tests.fake_aws.streams import SEQUENCE_FIRST, SEQUENCE_PREFIX, Shard, Stream, sequence_number
 
 RECORDS_MAX = 10_000
 ANSWER_BYTES_MAX = 10 * 1024 * 1024
@@ -99,6 +99,7 @@ def _open(token: str, streams: Streams, caller: Caller, operation: str) -> tuple
 
 def _position(number: object) -> int:
     text = str(number)
-    if not text.startswith(SEQUENCE_PREFIX) or not text[len(SEQUENCE_PREFIX) :].isdecimal():
+    tail = text.removeprefix(SEQUENCE_PREFIX)
+    if tail == text or not tail.isdecimal():
         raise ServiceError("InvalidArgumentException", f"StartingSequenceNumber {text} is not of this stream.")
-    return int(text[len(SEQUENCE_PREFIX) :])
+    return int(tail) - SEQUENCE_FIRST

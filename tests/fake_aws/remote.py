@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 import http.client
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 import orjson
+from pybase64 import b64decode
 
 from tests.fake_aws.history import Landed, Refused, Violation
 from tests.fake_aws.script import ACTIONS, Action
@@ -146,12 +146,15 @@ class RemoteFakeAws:
 
     def landed(self, stream: str, start: int = 0, limit: int | None = None) -> list[Landed]:
         """Give what landed in a stream, in order."""
-        rows = self._pages("landed", stream, start, limit)
-        return [Landed._make([*row[:4], base64.b64decode(row[4]), *row[5:]]) for row in rows]
+        found: list[Landed] = []
+        for columns in self._pages("landed", stream, start, limit):
+            if columns:
+                found += map(Landed, *columns[:4], map(b64decode, columns[4]), *columns[5:])
+        return found
 
     def payloads(self, stream: str, start: int = 0, limit: int | None = None) -> list[bytes]:
         """Give only the data of what landed, in order."""
-        return [base64.b64decode(data) for data in self._pages("payloads", stream, start, limit)]
+        return [b64decode(data) for page in self._pages("payloads", stream, start, limit) for data in page]
 
     def landed_count(self, stream: str) -> int:
         """Say how many records landed in a stream."""
@@ -187,15 +190,10 @@ class RemoteFakeAws:
             raise ControlError(f"{do}: {body.decode()}")
         return orjson.loads(body)
 
-    def _pages(self, name: str, stream: str, start: int, limit: int | None) -> list[Any]:
-        found: list[Any] = []
-        while limit is None or len(found) < limit:
-            size = PAGE_RECORDS if limit is None else min(PAGE_RECORDS, limit - len(found))
-            page = self.call(name, stream=stream, start=start + len(found), limit=size)
-            found += page
-            if len(page) < size:
-                break
-        return found
+    def _pages(self, name: str, stream: str, start: int, limit: int | None) -> Iterator[Any]:
+        end = self.landed_count(stream) if limit is None else min(self.landed_count(stream), start + limit)
+        for first in range(start, end, PAGE_RECORDS):
+            yield self.call(name, stream=stream, start=first, limit=min(PAGE_RECORDS, end - first))
 
 
 class FakeAwsProcess(RemoteFakeAws):

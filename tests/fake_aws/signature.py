@@ -160,7 +160,9 @@ class Authenticator:
         if issue.revoked_with is not None:
             denied = f"User: {issue.arn} is not authorized: its session was revoked"
             text = _TEXTS["expired"] if "Expired" in issue.revoked_with else denied
-            refusal = ServiceError(issue.revoked_with, text, 403 if claim.service == "sts" else 400)
+            of_sts = claim.service == "sts"  # which leaves out the word «Exception»
+            code = issue.revoked_with.removesuffix("Exception") if of_sts else issue.revoked_with
+            refusal = ServiceError(code, text, 403 if of_sts else 400)
         elif issue.told_end is not None and claim.request.received_at >= issue.told_end:
             refusal = self._wrong(claim, "expired", STALE_SIGNATURE, issue)
         elif issue.ends_at is not None and now >= issue.ends_at:

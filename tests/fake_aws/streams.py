@@ -19,7 +19,8 @@ from tests.fake_aws.history import Landed
 HASH_KEYS = 1 << 128
 SHARD_RECORDS_PER_SECOND = 1_000
 SHARD_BYTES_PER_SECOND = 1024 * 1024
-SEQUENCE_PREFIX = "496" + "0" * 33  # with 20 digits after it: 56, as real ones have
+SEQUENCE_PREFIX = "496" + "0" * 35  # with 18 digits after it: 56, as real ones have
+SEQUENCE_FIRST = 10**17  # what the position 0 is written as, so that no number needs filling up with zeros
 _ROUTES_KEPT = 200_000
 
 
@@ -239,4 +240,4 @@ def hash_of(partition_key: str) -> int:
 
 def sequence_number(position: int) -> str:
     """Give the sequence number of the record at a position of its stream."""
-    return f"{SEQUENCE_PREFIX}{position:020d}"
+    return f"{SEQUENCE_PREFIX}{SEQUENCE_FIRST + position}"
