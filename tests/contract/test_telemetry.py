@@ -40,6 +40,8 @@ def test_it_takes_whatever_comes_in_any_order(telemetry: Telemetry) -> None:
         telemetry.fetched(ORDERS_3, 0, 0)
         telemetry.publish(status(clock))
         telemetry.turned(clock.now())
+    telemetry.ended(1, "halted")
+    telemetry.tell(FACTS[0])
 
 
 def test_it_does_not_wait_for_anybody(telemetry: Telemetry) -> None:

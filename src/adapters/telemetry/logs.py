@@ -84,7 +84,8 @@ class Log:
         self._tell(self._repeats.due(self._clock.now()))
 
     def say(self, level: int, event: str, message: str, **fields: Any) -> None:
-        """Write one line of the service's own, for what is no fact (start, stop, configuration)."""
+        """Write one line of the service's own, for what is no fact (start, stop), after all that came before it."""
+        self._tell(self._repeats.rest(self._clock.now()))
         self._structlog.log(level, event, message=message, **fields)
 
     def _tell(self, lines: Iterable[Line]) -> None:
@@ -109,6 +110,10 @@ class Log:
         line = self.rendered(record.levelname.lower(), record.name, "log", record.getMessage(), **fields)
         self._writer.write(line)
 
+    def unwritten(self, logger: str) -> None:
+        """Say that a record of this logger was malformed; its values are not shown."""
+        self._structlog.log(logging.WARNING, "log", message=f"a log record of {logger} could not be written")
+
     def _time(self, _logger: WrappedLogger, _name: str, line: EventDict) -> EventDict:
         line["time"] = self._stamp(self._clock.wall())
         return line
@@ -132,7 +137,7 @@ class _Handler(logging.Handler):
         try:
             self._log.record(record)
         except Exception:  # noqa: BLE001 - a library's malformed log call must not reach the loop
-            self._log.say(logging.WARNING, "log", f"a log record of {record.name} could not be written")
+            self._log.unwritten(record.name)
 
 
 def _redaction(_logger: WrappedLogger, _name: str, line: EventDict) -> EventDict:

@@ -103,7 +103,9 @@ class Metrics:
             "doka_records_settled", "Records that Kinesis acknowledged with a sequence number.", "route"
         )
         self._bytes_settled = self._counter(
-            "doka_settled_payload_bytes", "Bytes of keys and data that Kinesis acknowledged.", "route"
+            "doka_settled_payload_bytes",
+            "Bytes of data that Kinesis acknowledged, partition keys not counted.",
+            "route",
         )
         self._put_seconds = Histogram(
             "doka_put_duration_seconds",

@@ -162,6 +162,16 @@ def test_own_lines() -> None:
     assert ("service_started", "0.1.0", "[hidden]") == (told["event"], told["version"], told["token"])
 
 
+def test_the_end_is_the_last_line() -> None:
+    """What was gathered before a line of the service's own is told before it."""
+    with log_to_a_pipe() as (log, stdout, _clock):
+        for _ in range(3):
+            log.tell(FACTS[0])
+        log.say(logging.INFO, "ended", "doka ended")
+        told = lines(log, stdout)
+    assert ["records_settled", "records_settled", "ended"] == [line["event"] for line in told]
+
+
 def test_dropped_lines_are_told_in_the_same_form() -> None:
     """The notice of dropped lines is a JSON line like all others."""
     with pipe() as stdout:

@@ -63,6 +63,16 @@ def test_one_telling_reaches_all_three() -> None:
     assert len(FACTS) == len(told)
 
 
+@pytest.mark.parametrize(("code", "level"), [(0, "info"), (1, "error")])
+def test_the_end_is_told(code: int, level: str) -> None:
+    """How a run ended is a line with the exit code and the reason, louder when it was not clean."""
+    with service() as (telemetry, stdout, _clock):
+        telemetry.ended(code, "stopped by SIGTERM")
+        assert telemetry.close(within=5)
+        (told,) = [orjson.loads(line) for line in stdout.read().splitlines()]
+    assert (level, "ended", code, "stopped by SIGTERM") == tuple(told[n] for n in ("level", "event", "code", "reason"))
+
+
 class BrokenMetrics(Metrics):
     """Metrics that fail at every call."""
 
