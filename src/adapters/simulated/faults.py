@@ -1,0 +1,170 @@
+"""A plan drawn from a seed: work, weather, incidents, limits.
+
+Swarm testing: each seed first draws which faults it has at all, and how strong they may be; so many seeds are calm in
+all but one dimension, where a fault that ten others would hide comes to light.
+Limits are drawn to their edges too: a batch of one, a margin above the life of the lease, room for few records.
+"""
+
+from __future__ import annotations
+
+from random import Random  # noqa: TID251 - the type of a seeded source that is given
+
+from adapters.simulated.chance import Chance
+from adapters.simulated.plan import CALM, Delays, Incident, Kind, Plan, Rates, Sick, Span, Work
+from domain.limits import NS_PER_MS, NS_PER_SECOND
+from domain.rules import LimitRules, OnGap, OnPoison, RoleRules, RotationPolicy
+
+MS = NS_PER_MS
+SECOND = NS_PER_SECOND
+RECORDS_DEFAULT = 100
+
+_RATES: dict[str, float] = {
+    "unsent": 0.3,
+    "reset_before": 0.3,
+    "vanished": 0.2,
+    "answer_lost": 0.2,
+    "reset_after": 0.3,
+    "garbled": 0.3,
+    "late": 0.3,
+    "throttled": 0.5,
+    "failed_before": 0.3,
+    "failed_after": 0.3,
+    "entry_throttled": 0.5,
+    "entry_failed": 0.3,
+    "commit_refused": 0.5,
+    "commit_vanished": 0.3,
+    "commit_unanswered": 0.3,
+    "sts_failed": 0.6,
+    "sts_short": 0.5,
+    "sts_past": 0.4,
+    "describe_failed": 0.6,
+}
+"""The strongest that each may be drawn."""
+
+_ONCE = frozenset({Kind.RETENTION, Kind.CONSUMER_DEAD, Kind.STOP})
+
+
+def draw_plan(seed: int, records: int = RECORDS_DEFAULT) -> Plan:
+    """Give the plan of a seed, always the same."""
+    chance = Chance(seed).of("plan")
+    heal_at = int(chance.uniform(0.3, 3.0) * SECOND)
+    sick = chance.choice(list(Sick)) if chance.random() < 0.2 else Sick.NOTHING  # noqa: PLR2004
+    return Plan(
+        seed=seed,
+        work=_draw_work(chance, records),
+        delays=_draw_delays(chance),
+        rates=_draw_rates(chance),
+        incidents=_draw_incidents(chance, heal_at),
+        limits=_draw_limits(chance),
+        role=_draw_role(chance),
+        on_poison=chance.choice(list(OnPoison)),
+        on_gap=chance.choice(list(OnGap)),
+        sick=sick,
+        lease_life=int(chance.choice((0.5, 2.0, 10.0, 900.0)) * SECOND),
+        session_timeout=int(chance.choice((0.05, 0.5, 3.0)) * SECOND),
+        restart=int(chance.choice((0.0, 0.1, 1.0)) * SECOND),
+        static_member=chance.random() < 0.3,  # noqa: PLR2004
+        wall_skew_seconds=chance.choice((0.0, 0.0, 0.0, 200.0, -200.0)),
+        heal_at=heal_at,
+    )
+
+
+def calm_plan(seed: int, records: int = RECORDS_DEFAULT) -> Plan:
+    """Give a plan of the same variety without any fault: the outcome must be exactly once."""
+    chance = Chance(seed).of("calm")
+    work = _draw_work(chance, records)
+    return Plan(
+        seed=seed,
+        work=Work(
+            routes=work.routes,
+            partitions=work.partitions,
+            shards=work.shards,
+            records=work.records,
+            keys=work.keys,
+            burst=work.burst,
+            every=work.every,
+            value_bytes=work.value_bytes,
+            null_keys=work.null_keys,
+            tombstones=work.tombstones,
+            markers=work.markers,
+            holes=work.holes,
+            fetch_run=work.fetch_run,
+        ),
+        lease_life=int(chance.choice((2.0, 900.0)) * SECOND),
+        heal_at=SECOND,
+    )
+
+
+def _rarely(chance: Random, likely: float, most: float) -> float:
+    return chance.random() * most if chance.random() < likely else 0.0
+
+
+def _draw_work(chance: Random, records: int) -> Work:
+    return Work(
+        routes=chance.choice((1, 1, 1, 2, 3)),
+        partitions=chance.choice((1, 2, 3, 6)),
+        shards=chance.choice((1, 2, 4)),
+        records=records,
+        keys=chance.choice((1, 2, 5, 20, 1_000)),
+        burst=chance.choice((1, 5, 20, 50)),
+        every=Span(0, int(chance.choice((2, 20, 60)) * MS)),
+        value_bytes=chance.choice((0, 20, 200)),
+        null_keys=_rarely(chance, 0.3, 0.3),
+        tombstones=_rarely(chance, 0.3, 0.3),
+        markers=_rarely(chance, 0.3, 0.3),
+        holes=_rarely(chance, 0.3, 0.2),
+        poison=_rarely(chance, 0.2, 0.05),
+        fetch_run=chance.choice((1, 3, 20, 500)),
+    )
+
+
+def _draw_delays(chance: Random) -> Delays:
+    slow = chance.choice((1, 1, 1, 5, 20))
+    tail = _rarely(chance, 0.3, 0.1)
+    return Delays(
+        put=Span(MS, 5 * slow * MS, tail),
+        answer=Span(MS, 3 * slow * MS, tail),
+        commit=Span(MS, 3 * slow * MS, tail),
+        sts=Span(5 * MS, 20 * slow * MS, tail),
+        join=Span(MS, 30 * slow * MS, tail),
+    )
+
+
+def _draw_rates(chance: Random) -> Rates:
+    if chance.random() < 0.2:  # noqa: PLR2004 - only incidents, or nothing at all
+        return CALM
+    likely = chance.choice((0.1, 0.3, 0.6))
+    return Rates(**{name: _rarely(chance, likely, most) for name, most in _RATES.items()})
+
+
+def _draw_incidents(chance: Random, heal_at: int) -> tuple[Incident, ...]:
+    kinds = [kind for kind in Kind if chance.random() < chance.choice((0.0, 0.1, 0.3))]
+    found: list[Incident] = []
+    for kind in kinds:
+        for _ in range(1 if kind in _ONCE else chance.choice((1, 1, 2, 4))):
+            at = int(chance.random() * heal_at)
+            lasts = int(chance.choice((0.02, 0.2, 1.0)) * chance.random() * heal_at)
+            found.append(Incident(kind, at, min(at + lasts, heal_at), chance.getrandbits(30)))
+    return tuple(sorted(found, key=lambda incident: incident.at))
+
+
+def _draw_limits(chance: Random) -> LimitRules:
+    return LimitRules(
+        held_bytes=chance.choice((20_000, 200_000, 64 * 1024 * 1024)),
+        ahead_records=chance.choice((1, 5, 20, 50_000)),
+        requests_in_flight=chance.choice((1, 2, 16)),
+        request_timeout=int(chance.choice((0.03, 0.1, 0.5)) * SECOND),
+        request_records=chance.choice((1, 3, 20, 500)),
+        commit_every=int(chance.choice((0.01, 0.1, 1.0)) * SECOND),
+        drain=int(chance.choice((0.2, 1.0, 5.0)) * SECOND),
+    )
+
+
+def _draw_role(chance: Random) -> RoleRules:
+    policies = (RotationPolicy.BEFORE_EXPIRY, RotationPolicy.INTERVAL, RotationPolicy.ON_DEMAND)
+    return RoleRules(
+        "r0",
+        policy=chance.choice(policies),
+        margin=int(chance.choice((0.1, 1.0, 600.0)) * SECOND),
+        interval=int(chance.choice((0.2, 2.0, 1800.0)) * SECOND),
+    )

@@ -1,0 +1,234 @@
+"""The consumer group's coordinator: who owns what, and the committed offsets.
+
+Theory of operation. Members own partitions; a member is told of a change only when it fetches, and a partition that
+moves passes through these hands:
+
+    owner -> notice «revoke» -> the member drains, commits, gives back -> free -> next owner
+
+A member that is expelled (its session timed out, it was suspended too long, it died) loses everything at once and
+learns of it at its next fetch, if ever. Each change makes a new generation; a commit of an older one is refused.
+Commits of one member are stored in the order in which they were sent, as on its one connection.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from random import Random  # noqa: TID251 - the type of a seeded source that is given
+
+from adapters.simulated.partition_log import PartitionLog
+from adapters.simulated.plan import Delays, Rates
+from adapters.simulated.timeline import Timeline
+from adapters.simulated.trace import Trace
+from adapters.simulated.weather import draw_span
+from adapters.simulated.witness import Witness
+from domain.commands import CommitOffsets
+from domain.records import TopicPartition
+
+Partitions = tuple[TopicPartition, ...]
+Answer = Callable[[str | None], object]
+
+NEIGHBOUR = -1
+"""Stands for the other member of the group as an owner."""
+
+
+class Member:
+    """One membership of our process; `notices` are the changes that it has not been told yet."""
+
+    def __init__(self, number: int, generation: int, answered: Callable[[], object]) -> None:
+        self.number = number
+        self.generation = generation
+        self.expelled = False
+        self.left = False
+        self.commits_done_at = 0
+        self.notices: deque[tuple[str, Partitions]] = deque()
+        self.wake = answered
+
+
+class ConsumerGroup:
+    """Every partition has at most one owner, and every committed offset was stored by a member of that generation."""
+
+    def __init__(
+        self,
+        timeline: Timeline,
+        trace: Trace,
+        witness: Witness,
+        *,
+        chance: Random,
+        delays: Delays,
+        logs: Mapping[TopicPartition, PartitionLog],
+    ) -> None:
+        self.rates = Rates()
+        self.frozen_until = 0
+        self.committed: dict[TopicPartition, int] = {}
+        self.owner: dict[TopicPartition, int | None] = dict.fromkeys(logs)
+        self.generation = 0
+        self.wanted_by_neighbour: dict[TopicPartition, None] = {}
+        self.on_neighbour_gain: Callable[[Partitions], object] = lambda _: None
+        self._member: Member | None = None
+        self._members = 0
+        self._timeline = timeline
+        self._trace = trace
+        self._witness = witness
+        self._chance = chance
+        self._delays = delays
+        self._logs = logs
+
+    @property
+    def frozen(self) -> bool:
+        """Whether the coordinator answers nobody at the moment."""
+        return self._timeline.now < self.frozen_until
+
+    # --- membership ----------------------------------------------------------------------------------------------
+
+    def join(self, wake: Callable[[], object]) -> Member:
+        """Take in our process; what is free becomes its own a little later."""
+        self._members += 1
+        member = Member(self._members, self.generation, wake)
+        self._trace.note("joins", member.number)
+        delay = draw_span(self._chance, self._delays.join)
+        self._timeline.at(max(self._timeline.now, self.frozen_until) + delay, lambda: self._welcome(member))
+        return member
+
+    def _welcome(self, member: Member) -> None:
+        if member.expelled or member.left:
+            return
+        self._member = member
+        self._bump()
+        self._hand_out()
+
+    def _hand_out(self) -> None:
+        """Give whatever is free to whom it is meant for."""
+        free = [tp for tp, owner in self.owner.items() if owner is None]
+        theirs = tuple(tp for tp in free if tp in self.wanted_by_neighbour)
+        if theirs:
+            for tp in theirs:
+                self.owner[tp] = NEIGHBOUR
+            self._trace.note("neighbour_gains", *map(str, theirs))
+            self.on_neighbour_gain(theirs)
+        member = self._member
+        ours = tuple(tp for tp in free if tp not in self.wanted_by_neighbour)
+        if ours and member is not None:
+            for tp in ours:
+                self.owner[tp] = member.number
+            member.notices.append(("assign", ours))
+            member.wake()
+
+    def _bump(self) -> None:
+        self.generation += 1
+        if self._member is not None:
+            self._member.generation = self.generation
+
+    def expel(self, member: Member | None = None) -> None:
+        """Throw a member out: it owns nothing from now on, and is told so when it fetches."""
+        member = member or self._member
+        if member is None or member.expelled or member.left:
+            return
+        member.expelled = True
+        if self._member is member:
+            self._member = None
+        self._trace.note("expelled", member.number)
+        self._release(tp for tp, owner in self.owner.items() if owner == member.number)
+        member.notices.clear()
+        member.notices.append(("lost", ()))
+        member.wake()
+
+    def leave(self, member: Member) -> None:
+        """Let a member go in good order, after its last commits."""
+        if member.left or member.expelled:
+            return
+        member.left = True
+        if self._member is member:
+            self._member = None
+
+        def gone() -> None:
+            self._trace.note("left", member.number)
+            self._release(tp for tp, owner in self.owner.items() if owner == member.number)
+
+        self._timeline.at(max(member.commits_done_at, self._timeline.now), gone)
+
+    def gave_back(self, member: Member, partitions: Iterable[TopicPartition]) -> None:
+        """Take back what a member has drained, once its commits before that are stored."""
+        given = tuple(partitions)
+        delay = draw_span(self._chance, self._delays.join)
+
+        def released() -> None:
+            self._release(tp for tp in given if self.owner[tp] == member.number)
+
+        self._timeline.at(max(member.commits_done_at, self.frozen_until, self._timeline.now) + delay, released)
+
+    def _release(self, partitions: Iterable[TopicPartition]) -> None:
+        for tp in list(partitions):
+            self.owner[tp] = None
+        self._bump()
+        self._hand_out()
+
+    # --- rebalances ----------------------------------------------------------------------------------------------
+
+    def move_to_neighbour(self, partitions: Iterable[TopicPartition]) -> None:
+        """Want these partitions for the other member."""
+        wanted = [tp for tp in partitions if tp not in self.wanted_by_neighbour]
+        self.wanted_by_neighbour.update(dict.fromkeys(wanted))
+        member = self._member
+        ours = tuple(tp for tp in wanted if member is not None and self.owner[tp] == member.number)
+        if ours and member is not None:
+            member.notices.append(("revoke", ours))
+            member.wake()
+        self._hand_out()
+
+    def move_back(self, partitions: Iterable[TopicPartition]) -> Partitions:
+        """Want these partitions for our process again; give those that the neighbour must stop reading now."""
+        back = tuple(tp for tp in partitions if tp in self.wanted_by_neighbour)
+        for tp in back:
+            del self.wanted_by_neighbour[tp]
+        held = tuple(tp for tp in back if self.owner[tp] == NEIGHBOUR)
+        if held:
+            self._timeline.after(draw_span(self._chance, self._delays.join), lambda: self._release(held))
+        return held
+
+    # --- offsets -------------------------------------------------------------------------------------------------
+
+    def position(self, partition: TopicPartition) -> int:
+        """Give the offset from which a new owner reads: committed, else the start of the log, committed at once."""
+        if partition not in self.committed:
+            self.committed[partition] = self._logs[partition].start
+        return self.committed[partition]
+
+    def commit(self, member: Member, command: CommitOffsets, answer: Answer) -> None:
+        """Take a commit on its way; `answer` is called with None or an error name, or never."""
+        now = self._timeline.now
+        generation = member.generation
+        fate = self._chance.random()
+        rates = self.rates
+        arrives = max(now + draw_span(self._chance, self._delays.commit), member.commits_done_at, self.frozen_until)
+        member.commits_done_at = arrives
+        back = draw_span(self._chance, self._delays.commit)
+        if fate < rates.commit_vanished:
+            self._trace.note("commit_vanishes", command.commit)
+            return
+        fate -= rates.commit_vanished
+
+        def arrive() -> None:
+            error = None
+            if member.expelled:
+                error = "UNKNOWN_MEMBER_ID"
+            elif generation != member.generation and not member.left:
+                error = "ILLEGAL_GENERATION"
+            elif 0 <= fate < rates.commit_refused:
+                error = "REBALANCE_IN_PROGRESS"
+            if error is None:
+                self._store(command.offsets, ours=True)
+            self._trace.note("commit_arrives", command.commit, error)
+            if rates.commit_refused <= fate < rates.commit_refused + rates.commit_unanswered:
+                return
+            self._timeline.after(back, lambda: answer(error))
+
+        self._timeline.at(arrives, arrive)
+
+    def _store(self, offsets: Mapping[TopicPartition, int], *, ours: bool) -> None:
+        self.committed.update(offsets)
+        self._witness.commit_stored(offsets, ours=ours)
+
+    def store_for_neighbour(self, partition: TopicPartition, offset: int) -> None:
+        """Store what the other member has done."""
+        self._store({partition: offset}, ours=False)

@@ -1,0 +1,251 @@
+"""How each incident of a plan befalls the world, and how it ends.
+
+Most of them only say until when something is wrong, so their end needs no effect of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from types import MappingProxyType
+
+from adapters.simulated.plan import Incident, Kind
+from adapters.simulated.stream import Stream
+from adapters.simulated.timeline import START_NS
+from adapters.simulated.tokens import REVOKED_CODES
+from adapters.simulated.world import World
+from domain.events import StopRequested
+from domain.limits import NS_PER_MS
+from domain.records import TopicPartition
+
+WALL_JUMP_SECONDS = 1_200.0  # twenty minutes, either way
+RELOST_AFTER_NS = 15 * NS_PER_MS  # a second rebalance on the heels of the first
+
+
+def plan_incidents(world: World) -> None:
+    """Put every incident of the plan, and the healing, on the timeline."""
+    for incident in world.plan.incidents:
+        world.timeline.at(START_NS + incident.at, partial(_befall, world, incident))
+    world.timeline.at(START_NS + world.plan.heal_at, world.heal)
+
+
+def _befall(world: World, incident: Incident) -> None:
+    world.trace.note("incident", str(incident))
+    world.befell[incident.kind] += 1
+    _STRIKES[incident.kind](world, incident)
+
+
+def _until(incident: Incident) -> int:
+    return START_NS + incident.until
+
+
+def _stream(world: World, incident: Incident) -> Stream:
+    names = list(world.streams)
+    return world.streams[names[incident.draw % len(names)]]
+
+
+def _some_partitions(world: World, incident: Incident) -> list[TopicPartition]:
+    """Choose by the bits of the draw; at least one."""
+    partitions = list(world.logs)
+    chosen = [tp for i, tp in enumerate(partitions) if incident.draw >> (i % 30) & 1]
+    return chosen or [partitions[incident.draw % len(partitions)]]
+
+
+# --- STS and tokens --------------------------------------------------------------------------------------------------
+
+
+def _sts_down(world: World, incident: Incident) -> None:
+    world.tokens.down_until = _until(incident)
+
+
+def _sts_slow(world: World, incident: Incident) -> None:
+    world.tokens.slow_until = _until(incident)
+
+
+def _sts_denied(world: World, incident: Incident) -> None:
+    world.tokens.denied_until = _until(incident)
+
+
+def _sts_throttled(world: World, incident: Incident) -> None:
+    world.tokens.throttled_until = _until(incident)
+
+
+def _tokens_revoked(world: World, incident: Incident) -> None:
+    world.tokens.revoke(REVOKED_CODES[incident.draw % len(REVOKED_CODES)])
+
+
+def _access_denied(world: World, incident: Incident) -> None:
+    world.tokens.writes_denied_until = _until(incident)
+
+
+# --- the host ----------------------------------------------------------------------------------------------------------
+
+
+def _wall_jump(world: World, incident: Incident) -> None:
+    world.clock.skew_seconds = WALL_JUMP_SECONDS if incident.draw % 2 else -WALL_JUMP_SECONDS
+
+    def back() -> None:
+        world.clock.skew_seconds = 0.0
+
+    world.timeline.at(_until(incident), back)
+
+
+def _suspended(world: World, incident: Incident) -> None:
+    if world.life is not None:
+        world.life.suspended_for = incident.until - incident.at
+
+
+def _crash(world: World, _: Incident) -> None:
+    if world.life is not None:
+        world.life.doomed = True
+
+
+def _stop(world: World, incident: Incident) -> None:
+    if world.life is not None:
+        world.life.inbox.put(StopRequested("SIGTERM"))
+        if incident.draw % 2:
+            world.life.inbox.put(StopRequested("SIGTERM"))
+
+
+def _consumer_dead(world: World, _: Incident) -> None:
+    world.consumer_dead = True
+
+
+# --- Kafka -------------------------------------------------------------------------------------------------------------
+
+
+def _rebalance(world: World, incident: Incident) -> None:
+    moved = _some_partitions(world, incident)
+    world.group.move_to_neighbour(moved)
+
+    def back() -> None:
+        world.neighbour.stop(world.group.move_back(moved))
+
+    world.timeline.at(_until(incident), back)
+    if incident.draw % 3 == 0:
+        others = [tp for tp in world.logs if tp not in moved]
+        world.timeline.after(RELOST_AFTER_NS, lambda: world.group.move_to_neighbour(others))
+
+        def others_back() -> None:
+            world.neighbour.stop(world.group.move_back(others))
+
+        world.timeline.at(_until(incident), others_back)
+
+
+def _expelled(world: World, incident: Incident) -> None:
+    if incident.draw % 2:
+        _rebalance(world, incident)
+    world.group.expel()
+
+
+def _broker_stall(world: World, incident: Incident) -> None:
+    world.stalled_until = world.group.frozen_until = _until(incident)
+
+
+def _coordinator_frozen(world: World, incident: Incident) -> None:
+    world.group.frozen_until = _until(incident)
+
+
+def _partition_stall(world: World, incident: Incident) -> None:
+    for tp in _some_partitions(world, incident):
+        world.unfetchable_until[tp] = _until(incident)
+
+
+def _retention(world: World, incident: Incident) -> None:
+    """Trim a log somewhere between the committed offset and its end."""
+    for tp in _some_partitions(world, incident)[:1]:
+        log = world.logs[tp]
+        start = log.start + (log.end - log.start) * (incident.draw % 100) // 100
+        gone = log.trim(start)
+        world.trace.note("retention", str(tp), log.start)
+        world.witness.removed(tp, gone, retention=True)
+
+
+def _compaction(world: World, incident: Incident) -> None:
+    for tp in _some_partitions(world, incident):
+        log = world.logs[tp]
+        victims = log.offsets[incident.draw % 5 :: 5]
+        for offset in victims:
+            log.compact(offset)
+        world.witness.removed(tp, victims, retention=False)
+
+
+# --- Kinesis -----------------------------------------------------------------------------------------------------------
+
+
+def _stream_missing(world: World, incident: Incident) -> None:
+    _set_status(world, incident, None)
+
+
+def _stream_updating(world: World, incident: Incident) -> None:
+    _set_status(world, incident, "UPDATING" if incident.draw % 2 else "CREATING")
+
+
+def _set_status(world: World, incident: Incident, status: str | None) -> None:
+    stream = _stream(world, incident)
+    stream.status = status
+
+    def back() -> None:
+        stream.status = "ACTIVE"
+
+    world.timeline.at(_until(incident), back)
+
+
+def _stream_auto(world: World, incident: Incident) -> None:
+    stream = _stream(world, incident)
+    stream.honours_keys = False
+
+    def back() -> None:
+        stream.honours_keys = True
+
+    world.timeline.at(_until(incident), back)
+
+
+def _describe_denied(world: World, incident: Incident) -> None:
+    world.describe_denied_until = _until(incident)
+
+
+def _shard_split(world: World, incident: Incident) -> None:
+    stream = _stream(world, incident)
+    stream.split(incident.draw % len(stream.shards), world.timeline.now)
+
+
+def _shard_hot(world: World, incident: Incident) -> None:
+    stream = _stream(world, incident)
+    shard = stream.shards[incident.draw % len(stream.shards)]
+    shard.hot = True
+
+    def back() -> None:
+        shard.hot = False
+
+    world.timeline.at(_until(incident), back)
+
+
+_STRIKES: Mapping[Kind, Callable[[World, Incident], None]] = MappingProxyType(
+    {
+        Kind.STS_DOWN: _sts_down,
+        Kind.STS_SLOW: _sts_slow,
+        Kind.STS_DENIED: _sts_denied,
+        Kind.STS_THROTTLED: _sts_throttled,
+        Kind.TOKENS_REVOKED: _tokens_revoked,
+        Kind.ACCESS_DENIED: _access_denied,
+        Kind.WALL_JUMP: _wall_jump,
+        Kind.SUSPENDED: _suspended,
+        Kind.REBALANCE: _rebalance,
+        Kind.EXPELLED: _expelled,
+        Kind.BROKER_STALL: _broker_stall,
+        Kind.COORDINATOR_FROZEN: _coordinator_frozen,
+        Kind.PARTITION_STALL: _partition_stall,
+        Kind.RETENTION: _retention,
+        Kind.COMPACTION: _compaction,
+        Kind.STREAM_MISSING: _stream_missing,
+        Kind.STREAM_UPDATING: _stream_updating,
+        Kind.STREAM_AUTO: _stream_auto,
+        Kind.DESCRIBE_DENIED: _describe_denied,
+        Kind.SHARD_SPLIT: _shard_split,
+        Kind.SHARD_HOT: _shard_hot,
+        Kind.CRASH: _crash,
+        Kind.STOP: _stop,
+        Kind.CONSUMER_DEAD: _consumer_dead,
+    }
+)

@@ -1,0 +1,260 @@
+"""The source port over the simulated topics and group.
+
+Callbacks come inside `fetch` and `close`, on the caller's thread, as the real client's do; what a listener raises is
+kept and raised when every position is safe, and the records of that call are fetched again by the next.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+
+from adapters.simulated.group import Member, Partitions
+from adapters.simulated.life import Life
+from adapters.simulated.world import World
+from domain.commands import CommitOffsets
+from domain.errors import InvariantError, invariant
+from domain.events import CommitAnswered, Event, GapFound, PartitionEnded, RecordsFetched, SourceFailed
+from domain.limits import SERVE_CALLBACKS_NS
+from domain.ports import RebalanceListener
+from domain.records import TopicPartition
+
+_Telling = Callable[[RebalanceListener], None]
+
+
+class SimulatedSource:
+    """A member of the group from `open` to `close`; a partition is owned exactly while it has a position."""
+
+    def __init__(self, world: World, life: Life) -> None:
+        self.positions: dict[TopicPartition, int] = {}
+        self.paused: set[TopicPartition] = set()
+        self._world = world
+        self._life = life
+        self._chance = world.chance.of(f"fetch/{life.number}")
+        self._listener: RebalanceListener | None = None
+        self._answers: deque[CommitAnswered] = deque()
+        self._ended: dict[TopicPartition, int] = {}
+        self._gaps_shown: dict[TopicPartition, int] = {}
+        self._error: Exception | None = None
+        self._inside = False
+        self._stirred = True
+        self._failure_told = False
+
+    # --- the port ------------------------------------------------------------------------------------------------
+
+    def open(self, listener: RebalanceListener) -> None:
+        """Join the group; partitions come by the listener, later."""
+        self._world.step(self._life)
+        self._listener = listener
+        self._world.member = self._world.group.join(self._stir)
+
+    def fetch(self, limit: int, wait: int) -> Sequence[Event]:
+        """Give what has arrived: at most `limit` records, waiting at most `wait` ns (100 ms) for the first."""
+        world, timeline = self._world, self._world.timeline
+        self._joined()
+        invariant(not self._inside, "fetch was called inside a rebalance callback, where the client would abort")
+        world.step(self._life)
+        if world.consumer_dead:
+            return self._tell_failure()
+        deadline = timeline.now + min(wait, SERVE_CALLBACKS_NS)
+        while True:
+            if self._stirred:
+                self._stirred = False
+                self._serve_notices()
+                if self._error is not None:
+                    error, self._error = self._error, None
+                    raise error
+                events = self._collect(limit)
+                if events:
+                    self._stirred = True
+                    return events
+            if not timeline.step(deadline):
+                self._stirred = True  # a stall may have ended without a word
+                return ()
+
+    def commit(self, command: CommitOffsets) -> None:
+        """Send offsets to the group; the answer comes by `fetch`, or never."""
+        world = self._world
+        member = self._joined()
+        world.step(self._life)
+        world.trace.note("commit", command.commit, *(f"{tp}={to}" for tp, to in command.offsets.items()))
+        world.witness.commit_began(command)
+
+        def answer(error: str | None) -> None:
+            self._answers.append(CommitAnswered(command.commit, error))
+            self._stir()
+
+        world.group.commit(member, command, answer)
+
+    def pause(self, partitions: frozenset[TopicPartition]) -> None:
+        """Stop delivery of those that are owned."""
+        self._joined()
+        self.paused.update(partitions & self.positions.keys())
+
+    def resume(self, partitions: frozenset[TopicPartition]) -> None:
+        """Deliver those that are owned again."""
+        self._joined()
+        self.paused -= partitions
+        self._stirred = True
+
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        """Go on reading an owned partition at `offset`; one that is not owned any more is left alone."""
+        self._joined()
+        if partition in self.positions:
+            self.positions[partition] = offset
+            self._ended.pop(partition, None)
+            self._gaps_shown.pop(partition, None)
+            self._stirred = True
+            self._world.witness.sought(partition, offset)
+
+    def log_ends(self) -> Mapping[TopicPartition, int]:
+        """Give the end of each owned partition's log."""
+        return {tp: self._world.logs[tp].end for tp in self.positions}
+
+    def close(self) -> None:
+        """Leave the group: the listener is told of the revoke in here. Hangs while the coordinator is frozen.
+
+        Raises what the listener raised.
+        """
+        member = self._world.member
+        if self._listener is None or member is None:
+            return
+        self._world.step(self._life)
+        if not member.expelled and self.positions:
+            self._revoke(member, tuple(self.positions))
+        group = self._world.group
+        while not member.expelled and self._world.timeline.now < max(group.frozen_until, member.commits_done_at):
+            self._world.step(self._life)
+            self._world.timeline.step(max(group.frozen_until, member.commits_done_at))
+        group.leave(member)
+        self._world.member = None
+        self._listener = None
+        if self._error is not None:
+            raise self._error
+
+    # --- rebalances ----------------------------------------------------------------------------------------------
+
+    def _serve_notices(self) -> None:
+        """Tell the listener what the coordinator wants, in order."""
+        member = self._joined()
+        if self._world.group.frozen:
+            return
+        while member.notices and self._error is None:
+            kind, partitions = member.notices.popleft()
+            if kind == "assign":
+                self._assign(partitions)
+            elif kind == "revoke":
+                self._revoke(member, tuple(tp for tp in partitions if tp in self.positions))
+            else:
+                self._lose()
+                member = self._joined()
+
+    def _assign(self, partitions: Partitions) -> None:
+        world = self._world
+        positions = {tp: world.group.position(tp) for tp in partitions if tp not in self.positions}
+        self.positions.update(positions)
+        self.paused.difference_update(positions)
+        world.trace.note("assigned", *(f"{tp}={at}" for tp, at in positions.items()))
+        world.witness.assigned(positions)
+        world.progress()
+        self._tell(lambda listener: listener.partitions_assigned(positions))
+
+    def _revoke(self, member: Member, partitions: Partitions) -> None:
+        if not partitions:
+            return
+        world = self._world
+        world.trace.note("revokes", *map(str, partitions))
+        world.witness.revoke_began(partitions)
+        self._tell(lambda listener: listener.partitions_revoked(frozenset(partitions)))
+        self._forget(partitions)
+        world.trace.note("gives_back", *map(str, partitions))
+        world.witness.gave_back(partitions)
+        world.group.gave_back(member, partitions)
+
+    def _lose(self) -> None:
+        world = self._world
+        partitions = tuple(self.positions)
+        world.trace.note("loses", *map(str, partitions))
+        world.witness.lost(partitions)
+        self._forget(partitions)
+        if partitions:
+            self._tell(lambda listener: listener.partitions_lost(frozenset(partitions)))
+        world.member = world.group.join(self._stir)
+
+    def _forget(self, partitions: Partitions) -> None:
+        for tp in partitions:
+            self.positions.pop(tp, None)
+            self._ended.pop(tp, None)
+            self._gaps_shown.pop(tp, None)
+        self.paused.difference_update(partitions)
+
+    def _tell(self, what: _Telling) -> None:
+        listener = self._listener
+        if listener is None:
+            return
+        self._inside = True
+        try:
+            what(listener)
+        except Exception as error:  # noqa: BLE001 - as the real client must: an exception here would destroy records
+            self._error = self._error or error
+        finally:
+            self._inside = False
+
+    # --- what there is -------------------------------------------------------------------------------------------
+
+    def _collect(self, limit: int) -> list[Event]:
+        events: list[Event] = []
+        if self._answers:
+            events += self._answers
+            self._answers.clear()
+        world = self._world
+        for tp, position in self.positions.items():
+            if tp in self.paused or not world.can_fetch(tp):
+                continue
+            log = world.logs[tp]
+            if position < log.start:
+                if self._gaps_shown.get(tp) != log.start:
+                    self._gaps_shown[tp] = log.start
+                    world.trace.note("gap", str(tp), position, log.start)
+                    world.witness.gap_shown(tp, position, log.start)
+                    events.append(GapFound(tp, position, log.start, log.end))
+            elif position == log.end and self._ended.get(tp) == position:
+                continue
+            elif limit:
+                limit -= self._take(tp, limit, events)
+        if len(self.positions) > 1 and events:  # the next fetch begins with another partition
+            first = next(iter(self.positions))
+            self.positions[first] = self.positions.pop(first)
+        return events
+
+    def _take(self, tp: TopicPartition, limit: int, events: list[Event]) -> int:
+        """Hand over records of one partition, or its end; give how many records."""
+        world, log = self._world, self._world.logs[tp]
+        run = min(limit, 1 + int(self._chance.random() * world.plan.work.fetch_run))
+        chunk = log.read(self.positions[tp], run)
+        if chunk is not None:
+            self.positions[tp] = chunk.end
+            world.trace.note("fetch", str(tp), chunk.offsets[0], chunk.offsets[-1])
+            world.witness.delivered(chunk)
+            world.progress()
+            events.append(RecordsFetched(chunk))
+        if log.place_of(self.positions[tp]) == len(log.offsets) and self._ended.get(tp) != log.end:
+            self.positions[tp] = self._ended[tp] = log.end
+            world.witness.ended(tp, log.end)
+            events.append(PartitionEnded(tp, log.end))
+        return 0 if chunk is None else len(chunk)
+
+    def _stir(self) -> None:
+        self._stirred = True
+
+    def _tell_failure(self) -> Sequence[Event]:
+        if self._failure_told:
+            self._world.timeline.step(self._world.timeline.now + SERVE_CALLBACKS_NS)
+            return ()
+        self._failure_told = True
+        return [SourceFailed("the Kafka client failed for good")]
+
+    def _joined(self) -> Member:
+        if self._listener is None or self._world.member is None:
+            raise InvariantError("the Kafka source is not open")
+        return self._world.member

@@ -1,0 +1,175 @@
+"""The sink port over the simulated network: PutRecords with every fate that a request can have.
+
+A put leaves, arrives (or not, or late, even after its sender's death), is judged by the authority and the stream, and
+is answered (or not, or too late). Each put has exactly one answer, at the latest at its timeout.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from adapters.simulated.life import Life
+from adapters.simulated.stream import THROTTLED
+from adapters.simulated.weather import draw_fate, draw_span
+from adapters.simulated.world import World
+from domain.commands import SendPut
+from domain.errors import invariant
+from domain.events import Event, PutAmbiguous, PutAnswered, PutRefused, PutUnsent
+from domain.limits import NS_PER_MS
+
+NEVER_ARRIVES = frozenset({"unsent", "reset_before", "vanished"})
+UNSEEN = frozenset({"vanished", "answer_lost"})  # nothing comes back: the process waits for the timeout
+UNSENT_AFTER_NS = 3 * NS_PER_MS
+LATE_TIMEOUTS_MAX = 3.0
+
+
+@dataclass(slots=True, eq=False)
+class Put:
+    """One request on its way."""
+
+    command: SendPut
+    life: Life
+    fate: str
+    deadline: int
+    answered: bool = False
+
+
+class SimulatedSink:
+    """The requests of one process; its queue of answers dies with it."""
+
+    def __init__(self, world: World, life: Life) -> None:
+        self._world = world
+        self._life = life
+        self._chance = world.chance.of(f"kinesis/{life.number}")
+        self._answers: deque[tuple[Put, Event]] = deque()
+        self._closed = False
+
+    # --- the port ------------------------------------------------------------------------------------------------
+
+    def submit(self, command: SendPut) -> None:
+        """Start one request."""
+        world, chance = self._world, self._chance
+        world.step(self._life)
+        invariant(not self._closed, "a put was submitted to a closed sink")
+        now = world.timeline.now
+        fate = draw_fate(chance, _fates(world)) if not world.plan.calm else ""
+        put = Put(command, self._life, fate, now + command.timeout)
+        world.trace.note("put", command.put, command.route, len(command.keys), command.lease.serial, fate)
+        world.witness.put_began(command)
+        delays = world.plan.delays
+        arrives = now + draw_span(chance, delays.put)
+        back = draw_span(chance, delays.answer)
+        if fate == "late":
+            arrives = now + int(command.timeout * LATE_TIMEOUTS_MAX * chance.random())
+        if fate == "unsent":
+            world.timeline.after(UNSENT_AFTER_NS, lambda: self._answer(put, PutUnsent(command.put, "not_connected")))
+        elif fate == "reset_before":
+            world.timeline.at(arrives, lambda: self._answer(put, PutAmbiguous(command.put, "send_failed")))
+        if fate in UNSEEN or arrives + back > put.deadline:
+            world.timeline.at(put.deadline, lambda: self._answer(put, PutAmbiguous(command.put, "timeout")))
+        if fate not in NEVER_ARRIVES:
+            world.timeline.at(arrives, lambda: self._arrive(put, back))
+
+    def answers(self, wait: int) -> Sequence[Event]:
+        """Give the answers that are there, waiting at most `wait` ns for the first."""
+        world = self._world
+        world.step(self._life)
+        deadline = world.timeline.now + wait
+        while not self._answers and world.timeline.step(deadline):
+            pass
+        if not self._answers:
+            return ()
+        taken = list(self._answers)
+        self._answers.clear()
+        for put, event in taken:
+            world.witness.put_answered(put, event)
+        return [event for _, event in taken]
+
+    def close(self) -> None:
+        """Drop all connections."""
+        self._closed = True
+
+    # --- the service ---------------------------------------------------------------------------------------------
+
+    def _arrive(self, put: Put, back: int) -> None:
+        event = self._serve(put)
+        if put.fate in UNSEEN:
+            return
+        world = self._world
+        if world.timeline.now + back <= put.deadline:
+            world.timeline.after(back, lambda: self._answer(put, event))
+
+    def _serve(self, put: Put) -> Event:
+        """Judge a request as the service does, and land what may land."""
+        world, command, fate = self._world, put.command, put.fate
+        stream = world.streams[command.route]
+        number = command.put
+        if fate == "throttled":
+            return PutRefused(number, THROTTLED)
+        if fate == "failed_before":
+            return PutAmbiguous(number, "InternalFailure")
+        code = world.tokens.judge(command.lease)
+        if code is not None:
+            world.trace.note("put_denied", number, code)
+            return PutRefused(number, code)
+        if not stream.usable:
+            return PutRefused(
+                number, "ResourceNotFoundException" if stream.status is None else "ResourceInUseException"
+            )
+        failed = self._land(put)
+        world.trace.note("put_lands", number, len(command.keys) - len(failed), put.life.alive)
+        if fate == "failed_after":
+            return PutAmbiguous(number, "InternalFailure")
+        if fate == "reset_after":
+            return PutAmbiguous(number, "receive_failed")
+        if fate == "garbled":
+            return PutAmbiguous(number, "wrong_result_count")
+        return PutAnswered(number, failed)
+
+    def _land(self, put: Put) -> dict[int, str]:
+        """Offer each entry to its shard; give the codes of those that were refused."""
+        world, command = self._world, put.command
+        stream = world.streams[command.route]
+        now, witness, random, rates = world.timeline.now, world.witness, self._chance.random, world.rates
+        throttled, unlucky = rates.entry_throttled, rates.entry_throttled + rates.entry_failed
+        failed: dict[int, str] = {}
+        hash_keys = command.hash_keys
+        for i, (key, value) in enumerate(zip(command.keys, command.values, strict=True)):
+            draw = random() if unlucky else 1.0
+            if draw < throttled:
+                failed[i] = THROTTLED
+                continue
+            internal = draw < unlucky
+            if internal and random() < 0.5:  # noqa: PLR2004 - an even chance that it failed before it landed
+                failed[i] = "InternalFailure"
+                continue
+            code = stream.offer(key, value, None if hash_keys is None else hash_keys[i], now)
+            if code is None:
+                witness.landed(put, i, key, value)
+            if code is not None or internal:
+                failed[i] = code or "InternalFailure"
+        return failed
+
+    def _answer(self, put: Put, event: Event) -> None:
+        if not put.answered:
+            put.answered = True
+            if put.life.alive:
+                self._answers.append((put, event))
+
+
+def _fates(world: World) -> Sequence[tuple[str, float]]:
+    rates = world.rates
+    return [
+        ("unsent", rates.unsent),
+        ("reset_before", rates.reset_before),
+        ("vanished", rates.vanished),
+        ("answer_lost", rates.answer_lost),
+        ("reset_after", rates.reset_after),
+        ("garbled", rates.garbled),
+        ("late", rates.late),
+        ("throttled", rates.throttled),
+        ("failed_before", rates.failed_before),
+        ("failed_after", rates.failed_after),
+    ]

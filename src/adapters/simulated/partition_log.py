@@ -1,0 +1,70 @@
+"""The log of one partition, with what makes real logs awkward: holes, markers, retention, an end above all records."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+
+from domain.records import Chunk, TopicPartition
+
+
+class PartitionLog:
+    """Records in offset order, as columns; `start` <= every offset < `end`."""
+
+    def __init__(self, partition: TopicPartition, start: int = 0) -> None:
+        self.partition = partition
+        self.start = start
+        self.end = start
+        self.offsets: list[int] = []
+        self.keys: list[bytes | None] = []
+        self.values: list[bytes | None] = []
+        self.stamps_ms: list[int] = []
+
+    def append(self, key: bytes | None, value: bytes | None, stamp_ms: int) -> int:
+        """Write a record; give its offset."""
+        offset = self.end
+        self.offsets.append(offset)
+        self.keys.append(key)
+        self.values.append(value)
+        self.stamps_ms.append(stamp_ms)
+        self.end += 1
+        return offset
+
+    def skip(self, offsets: int) -> None:
+        """Write transaction markers: offsets that never are delivered."""
+        self.end += offsets
+
+    def compact(self, offset: int) -> bool:
+        """Remove one record, as compaction does; False when there is none."""
+        place = bisect_left(self.offsets, offset)
+        if place == len(self.offsets) or self.offsets[place] != offset:
+            return False
+        for column in (self.offsets, self.keys, self.values, self.stamps_ms):
+            del column[place]
+        return True
+
+    def trim(self, start: int) -> list[int]:
+        """Remove everything below `start`, as retention does; give the offsets of the records that went."""
+        place = bisect_left(self.offsets, start)
+        gone = self.offsets[:place]
+        for column in (self.offsets, self.keys, self.values, self.stamps_ms):
+            del column[:place]
+        self.start = max(self.start, min(start, self.end))
+        return gone
+
+    def place_of(self, offset: int) -> int:
+        """Give the index of the first record at or above `offset`."""
+        return bisect_left(self.offsets, offset)
+
+    def read(self, position: int, limit: int) -> Chunk | None:
+        """Give up to `limit` records from `position` on; None when there are none."""
+        first = self.place_of(position)
+        last = min(first + limit, len(self.offsets))
+        if first == last:
+            return None
+        return Chunk(
+            self.partition,
+            self.offsets[first:last],
+            self.keys[first:last],
+            self.values[first:last],
+            timestamp_ms=self.stamps_ms[first],
+        )

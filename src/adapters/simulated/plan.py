@@ -1,0 +1,184 @@
+"""What one simulated run is made of, as values: the work, the weather, the incidents, the limits.
+
+A plan is drawn from a seed (faults.py) or written by hand; the world then follows it to the letter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from domain.limits import NS_PER_MS, NS_PER_SECOND
+from domain.rules import LimitRules, OnGap, OnPoison, RoleRules, RouteRules, Rules
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A range from which a duration in ns is drawn; now and then, by `tail`, ten times as long."""
+
+    least: int
+    most: int
+    tail: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is produced, and into what it goes."""
+
+    routes: int = 1
+    partitions: int = 2
+    shards: int = 2
+    records: int = 100
+    keys: int = 10
+    burst: int = 10
+    every: Span = Span(NS_PER_MS, 20 * NS_PER_MS)
+    value_bytes: int = 100
+    null_keys: float = 0.0
+    tombstones: float = 0.0
+    markers: float = 0.0
+    holes: float = 0.0
+    poison: float = 0.0
+    """How likely a record can never land, at most one key in each partition."""
+    fetch_run: int = 500
+    """How many records of one partition a fetch brings at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """How likely each fate is for one request, one entry, one question or one commit; all 0 is calm weather."""
+
+    # A put as a whole. The first group never arrives, the second does and lands.
+    unsent: float = 0.0
+    reset_before: float = 0.0
+    vanished: float = 0.0
+    answer_lost: float = 0.0
+    reset_after: float = 0.0
+    garbled: float = 0.0
+    late: float = 0.0
+    throttled: float = 0.0
+    failed_before: float = 0.0
+    failed_after: float = 0.0
+    # One entry of it.
+    entry_throttled: float = 0.0
+    entry_failed: float = 0.0
+    # Commits.
+    commit_refused: float = 0.0
+    commit_vanished: float = 0.0
+    commit_unanswered: float = 0.0
+    # Questions to STS and to the stream.
+    sts_failed: float = 0.0
+    sts_short: float = 0.0
+    sts_past: float = 0.0
+    describe_failed: float = 0.0
+
+
+CALM = Rates()
+
+
+@dataclass(frozen=True, slots=True)
+class Delays:
+    """How long the ways are when nothing is wrong."""
+
+    put: Span = Span(2 * NS_PER_MS, 6 * NS_PER_MS)
+    answer: Span = Span(NS_PER_MS, 4 * NS_PER_MS)
+    commit: Span = Span(NS_PER_MS, 4 * NS_PER_MS)
+    sts: Span = Span(10 * NS_PER_MS, 40 * NS_PER_MS)
+    join: Span = Span(5 * NS_PER_MS, 50 * NS_PER_MS)
+
+
+class Kind(Enum):
+    """What can befall the world at a moment of its own."""
+
+    STS_DOWN = "sts_down"
+    STS_SLOW = "sts_slow"
+    STS_DENIED = "sts_denied"
+    STS_THROTTLED = "sts_throttled"
+    TOKENS_REVOKED = "tokens_revoked"
+    ACCESS_DENIED = "access_denied"
+    WALL_JUMP = "wall_jump"
+    SUSPENDED = "suspended"
+    REBALANCE = "rebalance"
+    EXPELLED = "expelled"
+    BROKER_STALL = "broker_stall"
+    COORDINATOR_FROZEN = "coordinator_frozen"
+    PARTITION_STALL = "partition_stall"
+    RETENTION = "retention"
+    COMPACTION = "compaction"
+    STREAM_MISSING = "stream_missing"
+    STREAM_UPDATING = "stream_updating"
+    STREAM_AUTO = "stream_auto"
+    DESCRIBE_DENIED = "describe_denied"
+    SHARD_SPLIT = "shard_split"
+    SHARD_HOT = "shard_hot"
+    CRASH = "crash"
+    STOP = "stop"
+    CONSUMER_DEAD = "consumer_dead"
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """One fault with a beginning and an end (ns after the start); `draw` chooses what it hits."""
+
+    kind: Kind
+    at: int
+    until: int
+    draw: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.kind.value}@{self.at / NS_PER_SECOND:.3f}..{self.until / NS_PER_SECOND:.3f}"
+
+
+class Sick(Enum):
+    """What never heals in a run."""
+
+    NOTHING = "nothing"
+    DEAD_STREAM = "dead_stream"
+    HOT_SHARD = "hot_shard"
+    UNFETCHABLE = "unfetchable"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One run, from its first record to its last commit. Durations and moments in ns after the start."""
+
+    seed: int
+    work: Work = field(default_factory=Work)
+    delays: Delays = field(default_factory=Delays)
+    rates: Rates = CALM
+    incidents: tuple[Incident, ...] = ()
+    limits: LimitRules = field(default_factory=LimitRules)
+    role: RoleRules = field(default_factory=lambda: RoleRules("r0"))
+    on_poison: OnPoison = OnPoison.BLOCK
+    on_gap: OnGap = OnGap.BLOCK
+    sick: Sick = Sick.NOTHING
+    lease_life: int = 3_600 * NS_PER_SECOND
+    session_timeout: int = 6 * NS_PER_SECOND
+    restart: int = 100 * NS_PER_MS
+    static_member: bool = False
+    wall_skew_seconds: float = 0.0
+    heal_at: int = NS_PER_SECOND
+    heal_within: int = 240 * NS_PER_SECOND
+    crash_steps: frozenset[int] = frozenset()
+
+    @property
+    def calm(self) -> bool:
+        """Whether nothing at all goes wrong."""
+        return (
+            self.rates == CALM
+            and not self.incidents
+            and not self.crash_steps
+            and self.sick is Sick.NOTHING
+            and not self.work.poison
+        )
+
+    def topic(self, route: int) -> str:
+        """Name the topic of a route."""
+        return f"t{route}"
+
+    def rules(self) -> Rules:
+        """Give the forwarder's rules: a route for each topic, all with one role."""
+        routes = tuple(
+            RouteRules(f"s{i}", frozenset({self.topic(i)}), self.role.name, on_poison=self.on_poison)
+            for i in range(self.work.routes)
+        )
+        return Rules(routes, (self.role,), self.limits, self.on_gap)

@@ -1,0 +1,60 @@
+"""Who writes into the topics: bursts of records over virtual time, with everything that strangers put into records."""
+
+from __future__ import annotations
+
+from adapters.simulated.plan import Plan
+from adapters.simulated.weather import draw_span
+from adapters.simulated.world import World
+from domain.records import TopicPartition
+
+UNUSABLE_KEYS = (b"", b"k" * 257)
+"""Keys that Kinesis refuses: empty, and longer than 256 characters."""
+
+
+class Producer:
+    """Writes `plan.work.records` records, then no more; every value names its partition and offset."""
+
+    def __init__(self, world: World, plan: Plan) -> None:
+        self._world = world
+        self._work = plan.work
+        self._chance = world.chance.of("producer")
+        self._partitions = list(world.logs)
+        self._left = plan.work.records
+        self._poisoned: dict[TopicPartition, bytes] = {}
+        self._keys = [f"k{i}".encode() for i in range(plan.work.keys)]
+        self._padding = b"." * plan.work.value_bytes
+
+    def start(self) -> None:
+        """Write the first burst now, the others in their time."""
+        chance, work = self._chance, self._work
+        for _ in range(min(self._left, 1 + int(chance.random() * work.burst))):
+            self._write(self._partitions[int(chance.random() * len(self._partitions))])
+        if self._left:
+            self._world.timeline.after(draw_span(chance, work.every), self.start)
+        else:
+            self._world.witness.production_ended()
+
+    def _write(self, tp: TopicPartition) -> None:
+        chance, work, log, witness = self._chance, self._work, self._world.logs[tp], self._world.witness
+        self._left -= 1
+        if work.markers and chance.random() < work.markers:
+            log.skip(1 + int(chance.random() * 3))
+        key: bytes | None = self._keys[int(chance.random() * len(self._keys))]
+        value: bytes | None = b"%s/%d/%d%s" % (tp.topic.encode(), tp.partition, log.end, self._padding)
+        poison = bool(work.poison) and tp not in self._poisoned and chance.random() < work.poison
+        if poison:
+            key = self._poisoned[tp] = UNUSABLE_KEYS[int(chance.random() * len(UNUSABLE_KEYS))]
+        elif work.null_keys and chance.random() < work.null_keys:
+            key = None
+        elif work.tombstones and chance.random() < work.tombstones:
+            key, value = value, None
+        clock = self._world.clock
+        offset = log.append(key, value, int(clock.true_wall() * 1000))
+        witness.produced(tp, offset, key, value)
+        if poison:
+            witness.poisoned(tp, offset)
+            self._world.poison.add((tp, offset))
+        if work.holes and chance.random() < work.holes:
+            log.compact(offset)
+            witness.removed(tp, [offset], retention=False)
+        self._world.stir()

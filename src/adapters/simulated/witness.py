@@ -1,0 +1,86 @@
+"""Who sees everything that happens in the simulated world, and may stop it with an exception.
+
+The world tells, it does not judge: the rules that must hold are the checkers' matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from domain.commands import CommitOffsets, SendPut
+from domain.events import Event
+from domain.records import Chunk, TopicPartition
+
+if TYPE_CHECKING:
+    from adapters.simulated.kinesis import Put
+
+
+class Witness:
+    """Sees and says nothing; a checker overrides what it wants to see."""
+
+    def produced(self, partition: TopicPartition, offset: int, key: bytes | None, value: bytes | None) -> None:
+        """A record was written to a log."""
+
+    def poisoned(self, partition: TopicPartition, offset: int) -> None:
+        """The record just written can never land."""
+
+    def production_ended(self) -> None:
+        """The last record was written."""
+
+    def removed(self, partition: TopicPartition, offsets: Sequence[int], *, retention: bool) -> None:
+        """Records left the log, by retention or by compaction."""
+
+    def assigned(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Our process took partitions over."""
+
+    def revoke_began(self, partitions: Sequence[TopicPartition]) -> None:
+        """Our process was asked to give partitions back."""
+
+    def gave_back(self, partitions: Sequence[TopicPartition]) -> None:
+        """Our process has given partitions back."""
+
+    def lost(self, partitions: Sequence[TopicPartition]) -> None:
+        """Our process learned that partitions are no longer its own."""
+
+    def delivered(self, chunk: Chunk) -> None:
+        """Records were handed to our process."""
+
+    def ended(self, partition: TopicPartition, offset: int) -> None:
+        """The end of a log was handed to our process."""
+
+    def gap_shown(self, partition: TopicPartition, expected: int, log_start: int) -> None:
+        """A gap was handed to our process."""
+
+    def sought(self, partition: TopicPartition, offset: int) -> None:
+        """Our process chose another position."""
+
+    def put_began(self, command: SendPut) -> None:
+        """Our process sent a request."""
+
+    def landed(self, put: Put | None, entry: int, key: str, value: bytes) -> None:
+        """A record came into a stream: an entry of a put of ours, or (None) a neighbour's."""
+
+    def put_answered(self, put: Put, event: Event) -> None:
+        """Our process was told what became of a put."""
+
+    def commit_began(self, command: CommitOffsets) -> None:
+        """Our process sent a commit."""
+
+    def commit_stored(self, offsets: Mapping[TopicPartition, int], *, ours: bool) -> None:
+        """The group stored offsets."""
+
+    def lease_asked(self, role: str) -> None:
+        """Our process asked for a lease."""
+
+    def lease_answered(self, event: Event) -> None:
+        """The answer to that was left in our process's inbox."""
+
+    def died(self) -> None:
+        """Our process is gone; what it had sent goes on."""
+
+    def healed(self) -> None:
+        """The last fault that heals has healed."""
+
+    def time_is_up(self) -> None:
+        """So long after the healing everything must be done."""

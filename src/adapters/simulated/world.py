@@ -1,0 +1,193 @@
+"""The simulated world: everything that lasts while processes come and go.
+
+It holds the topic logs, the group, the streams, the authority, the network's effects in flight and the time.
+A process lives in it through the ports and dies by an exception out of any of them; what it had sent still happens.
+One seed decides everything; two runs of a seed are equal to the last event.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import NoReturn
+
+from adapters.simulated.chance import Chance
+from adapters.simulated.clock import SimulatedClock
+from adapters.simulated.group import ConsumerGroup, Member
+from adapters.simulated.life import Life, ProcessDiedError
+from adapters.simulated.neighbour import Neighbour
+from adapters.simulated.partition_log import PartitionLog
+from adapters.simulated.plan import CALM, Kind, Plan, Rates, Sick
+from adapters.simulated.stream import Stream
+from adapters.simulated.timeline import START_NS, Timeline
+from adapters.simulated.tokens import TokenService
+from adapters.simulated.trace import Trace
+from adapters.simulated.witness import Witness
+from domain.limits import NS_PER_SECOND
+from domain.records import TopicPartition
+from domain.rules import OnPoison
+
+CALL_NS = 20_000  # what a call of a port costs, so that a loop that spins still moves on
+STEPS_WITHOUT_PROGRESS_MAX = 60_000
+
+
+class NoProgressError(BaseException):
+    """The process called its ports that often and nothing in the world moved on."""
+
+
+class World:
+    """What is in here survives every crash of the process."""
+
+    def __init__(self, plan: Plan, witness: Witness | None = None) -> None:
+        self.plan = plan
+        self.chance = Chance(plan.seed)
+        self.timeline = timeline = Timeline()
+        self.trace = Trace(timeline)
+        self.witness = witness or Witness()
+        self.clock = SimulatedClock(timeline)
+        self.clock.skew_seconds = plan.wall_skew_seconds
+        self.rates: Rates = plan.rates
+        self.poison: set[tuple[TopicPartition, int]] = set()
+        self.routes: dict[str, str] = {plan.topic(i): f"s{i}" for i in range(plan.work.routes)}
+        self.streams = {f"s{i}": Stream(f"s{i}", plan.work.shards) for i in range(plan.work.routes)}
+        self.logs = {
+            tp: PartitionLog(tp)
+            for topic in self.routes
+            for tp in (TopicPartition(topic, i) for i in range(plan.work.partitions))
+        }
+        self.unfetchable_until: dict[TopicPartition, int] = {}
+        self.stalled_until = 0
+        self.describe_denied_until = 0
+        self.tokens = TokenService(timeline, self.clock, self.chance.of("sts"), plan.lease_life)
+        self.tokens.rates = plan.rates
+        self.group = ConsumerGroup(
+            timeline, self.trace, self.witness, chance=self.chance.of("group"), delays=plan.delays, logs=self.logs
+        )
+        self.group.rates = plan.rates
+        self.neighbour = Neighbour(timeline, self.group, self.logs, self._deliver_for_neighbour)
+        self.life: Life | None = None
+        self.member: Member | None = None
+        self.steps = 0
+        self.lives = 0
+        self.suspensions: list[tuple[int, int]] = []
+        self.consumer_dead = False
+        self.befell: Counter[Kind] = Counter()
+        self._progress_at_step = 0
+
+    # --- the process ---------------------------------------------------------------------------------------------
+
+    def begin_life(self) -> Life:
+        """Start the process."""
+        self.lives += 1
+        self.life = Life(self.lives)
+        self.consumer_dead = False
+        self.trace.note("starts", self.lives)
+        return self.life
+
+    def step(self, life: Life) -> None:
+        """Note a call of a port: time passes, and this is where a process is suspended or dies.
+
+        Raises:
+            ProcessDiedError: this process is gone.
+            NoProgressError: it has turned in circles for too long.
+        """
+        if life.alive:
+            self.steps += 1
+            self.timeline.pass_to(self.timeline.now + CALL_NS)
+            if life.suspended_for:
+                self._suspend(life)
+            if life.doomed or self.steps in self.plan.crash_steps:
+                self.die(life)
+            if self.steps - self._progress_at_step > STEPS_WITHOUT_PROGRESS_MAX:
+                raise NoProgressError(f"{STEPS_WITHOUT_PROGRESS_MAX} steps without progress")
+        else:
+            raise ProcessDiedError
+
+    def progress(self) -> None:
+        """Note that something moved on that cannot move on for ever."""
+        self._progress_at_step = self.steps
+
+    def _suspend(self, life: Life) -> None:
+        leap, life.suspended_for = life.suspended_for, 0
+        began = self.timeline.now
+        self.trace.note("suspended", leap)
+        if leap > self.plan.session_timeout and self.member is not None:
+            member = self.member
+            self.timeline.after(self.plan.session_timeout, lambda: self.group.expel(member))
+        self.timeline.pass_to(began + leap)
+        self.suspensions.append((began, self.timeline.now))
+        self.trace.note("wakes")
+
+    def die(self, life: Life) -> NoReturn:
+        """End the process as SIGKILL does."""
+        self.end_life(life)
+        self.trace.note("dies", life.number)
+        self.witness.died()
+        raise ProcessDiedError
+
+    def end_life(self, life: Life) -> None:
+        """Cut the process off; its membership ends when its session times out."""
+        life.alive = False
+        self.life = None
+        if self.member is not None:
+            member, self.member = self.member, None
+            self.timeline.after(self.plan.session_timeout, lambda: self.group.expel(member))
+            if self.plan.static_member:
+                self.group.expel(member)
+
+    # --- the weather ---------------------------------------------------------------------------------------------
+
+    def stir(self) -> None:
+        """Note that there is something to fetch."""
+        if self.member is not None:
+            self.member.wake()
+
+    def can_fetch(self, partition: TopicPartition) -> bool:
+        """Say whether the partition's leader answers."""
+        now = self.timeline.now
+        return now >= self.stalled_until and now >= self.unfetchable_until.get(partition, 0)
+
+    def heal(self) -> None:
+        """End every fault that ends; what the plan calls sick stays so for ever."""
+        self.trace.note("heals")
+        now = self.timeline.now
+        self.rates = self.group.rates = CALM
+        self.tokens.heal()
+        self.group.frozen_until = min(self.group.frozen_until, now)
+        self.stalled_until = self.describe_denied_until = 0
+        self.unfetchable_until.clear()
+        self.clock.skew_seconds = 0.0
+        for stream in self.streams.values():
+            stream.status, stream.honours_keys = "ACTIVE", True
+            for shard in stream.shards:
+                shard.hot = False
+        self._sicken()
+        self.neighbour.stop(self.group.move_back(list(self.logs)))
+        self.stir()
+        self.witness.healed()
+        self.timeline.after(self.plan.heal_within, self.witness.time_is_up)
+
+    def _sicken(self) -> None:
+        match self.plan.sick:
+            case Sick.NOTHING:
+                pass
+            case Sick.DEAD_STREAM:
+                self.streams["s0"].status = None
+            case Sick.HOT_SHARD:
+                self.streams["s0"].shards[0].hot = True
+            case Sick.UNFETCHABLE:
+                self.unfetchable_until[next(iter(self.logs))] = START_NS + 10**9 * NS_PER_SECOND
+
+    def _deliver_for_neighbour(self, tp: TopicPartition, offset: int, key: bytes | None, value: bytes | None) -> bool:
+        if (tp, offset) in self.poison:
+            if self.plan.on_poison is OnPoison.BLOCK:
+                return False
+            self.trace.note("neighbour_drops", str(tp), offset)
+            return True
+        stream = self.streams[self.routes[tp.topic]]
+        text = f"null-{offset}" if key is None else key.decode()
+        data = b"" if value is None else value
+        if not stream.usable or stream.offer(text, data, None, self.timeline.now) is not None:
+            return False
+        self.trace.note("neighbour_lands", str(tp), offset)
+        self.witness.landed(None, 0, text, data)
+        return True

@@ -1,0 +1,456 @@
+"""The rules that must hold in every run, each judged at the moment at which it could break.
+
+The names I1..I20 are those of docs/guarantees.md. Rules that need the whole run stand in `at_the_end`.
+A broken rule is an exception that nothing in the service can catch, so it surfaces where it happened.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+
+from adapters.simulated.kinesis import Put
+from adapters.simulated.plan import Plan, Sick
+from adapters.simulated.witness import Witness
+from adapters.simulated.world import World
+from app.runtime import Ending
+from domain.commands import CommitOffsets, SendPut
+from domain.events import Event, LeaseRefused, PutAmbiguous, PutAnswered, PutRefused, StopRequested
+from domain.facts import Fact, RecordsPoisoned, RecordsSettled, RouteBlocked
+from domain.limits import NS_PER_SECOND
+from domain.records import Chunk, TopicPartition
+from domain.rules import OnGap, OnPoison
+from domain.status import Status
+from tests.simulation.truth import Ownership, PartitionTruth
+
+LEASE_QUESTIONS_MAX = 150  # in ten seconds; a loop without a backoff asks thousands of times
+ATTEMPTS_MAX = 60  # of one record in a second
+ROOMY_BYTES = 1_000_000  # below, bytes may stop a partition before `ahead_records` does
+
+
+class ViolationError(BaseException):
+    """A rule was broken."""
+
+    def __init__(self, rule: str, what: str) -> None:
+        super().__init__(f"{rule}: {what}")
+        self.rule = rule
+
+
+class Checker(Witness):
+    """Sees everything, keeps the truth, and raises at the first broken rule."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.reached: Counter[str] = Counter()
+        self.truths: dict[TopicPartition, PartitionTruth] = {}
+        self.owned: dict[TopicPartition, Ownership] = {}
+        self.gapped: set[TopicPartition] = set()
+        self.duplicates_allowed = 0
+        self.is_healed = False
+        self.stopping = False
+        self.draining = False
+        self.drain_began_at = 0
+        self._all_produced = False
+        self.last_status: Status | None = None
+        self._world: World | None = None
+        self._records: dict[object, tuple[PartitionTruth, int]] = {}
+        self._entries: dict[int, list[tuple[Ownership, int]]] = {}
+        self._in_flight = 0
+        self._questions: deque[int] = deque()
+        self._settled_here = 0
+        self._settled_told = 0
+        self._committed_once: set[TopicPartition] = set()
+
+    def attach(self, world: World) -> None:
+        """Judge this world."""
+        self._world = world
+        self.truths = {tp: PartitionTruth(tp) for tp in world.logs}
+
+    @property
+    def world(self) -> World:
+        """The world that is judged."""
+        assert self._world is not None
+        return self._world
+
+    def require(self, holds: object, rule: str, what: str) -> None:
+        """Raise ViolationError unless the rule holds."""
+        if not holds:
+            raise ViolationError(rule, what)
+
+    # --- the input -----------------------------------------------------------------------------------------------
+
+    def produced(self, partition: TopicPartition, offset: int, key: bytes | None, value: bytes | None) -> None:
+        truth = self.truths[partition]
+        truth.produce(offset, key)
+        name: object = value if value is not None else (key or b"").decode()
+        self._records[name] = (truth, offset)
+
+    def production_ended(self) -> None:
+        self._all_produced = True
+
+    def poisoned(self, partition: TopicPartition, offset: int) -> None:
+        self.truths[partition].poison.add(offset)
+
+    def removed(self, partition: TopicPartition, offsets: Sequence[int], *, retention: bool) -> None:
+        self.truths[partition].remove(offsets, retention=retention)
+
+    def record_of(self, key: str, value: bytes) -> tuple[PartitionTruth, int]:
+        """Find which record an entry is; every value names its record, and a tombstone's key does."""
+        found = self._records.get(value or key)
+        if found is None:
+            raise ViolationError("I2", f"an entry that was never produced: {key!r} {value[:40]!r}")
+        return found
+
+    # --- ownership -----------------------------------------------------------------------------------------------
+
+    def assigned(self, positions: Mapping[TopicPartition, int]) -> None:
+        for tp, start in positions.items():
+            self.require(tp not in self.owned, "I13", f"{tp} was assigned while it was owned")
+            truth = self.truths[tp]
+            self.owned[tp] = Ownership(truth, start)
+            if truth.landed_from(start):
+                self.reached["settled records are delivered again"] += 1
+
+    def revoke_began(self, partitions: Sequence[TopicPartition]) -> None:
+        for tp in partitions:
+            ownership = self.owned[tp]
+            ownership.draining = True
+            if ownership.in_flight:
+                self.reached["revoked with a put in flight"] += 1
+        if self.draining:
+            self.reached["revoked while stopping"] += 1
+
+    def gave_back(self, partitions: Sequence[TopicPartition]) -> None:
+        for tp in partitions:
+            self._end(self.owned.pop(tp))
+
+    def lost(self, partitions: Sequence[TopicPartition]) -> None:
+        for tp in partitions:
+            if self.owned[tp].in_flight:
+                self.reached["lost with a put in flight"] += 1
+            self._end(self.owned.pop(tp))
+
+    def died(self) -> None:
+        if self._in_flight:
+            self.reached["died with a put in flight"] += 1
+        for ownership in self.owned.values():
+            if ownership.draining:
+                self.reached["died inside the drain of a revoke"] += 1
+            if ownership.settled and max(ownership.settled) >= ownership.truth.committed:
+                self.reached["died between settling and committing"] += 1
+            self._end(ownership)
+        self.end_life()
+
+    def end_life(self) -> None:
+        """Forget what only the dead process knew."""
+        self.owned.clear()
+        self._entries.clear()
+        self._in_flight = self._settled_here = self._settled_told = 0
+        self.last_status = None
+        self.stopping = self.draining = False
+
+    def stop_taken(self) -> None:
+        """Note that the process has read that it shall stop."""
+        if not self.draining:
+            self.draining = True
+            self.drain_began_at = self.world.timeline.now
+
+    def left(self, ending: Ending) -> None:
+        """Judge how a life ended by itself: I12 and I19."""
+        self.require("please report" not in ending.reason, "I12", ending.reason)
+        now = self.world.timeline.now
+        if self.draining:
+            suspended = sum(end - begin for begin, end in self.world.suspensions if end > self.drain_began_at)
+            took = now - self.drain_began_at - suspended
+            most = self.plan.limits.drain + 2 * NS_PER_SECOND
+            self.require(took <= most, "I19", f"a stop took {took / NS_PER_SECOND:.1f} s")
+        else:
+            self.require(ending.code != 0, "I12", f"it ended with exit code 0 and was not asked to: {ending.reason}")
+        if self.stopping and not self.gapped and self.plan.sick is Sick.NOTHING and not self.plan.work.poison:
+            self.require(ending.code == 0, "I19", f"a stop in good weather ended with {ending.code}: {ending.reason}")
+        for ownership in self.owned.values():
+            self._end(ownership)
+        self.end_life()
+
+    def _end(self, ownership: Ownership) -> None:
+        truth = ownership.truth
+        above = truth.landed_from(truth.committed)
+        self.duplicates_allowed += above + len(ownership.in_flight)
+
+    # --- delivery ------------------------------------------------------------------------------------------------
+
+    def delivered(self, chunk: Chunk) -> None:
+        ownership = self.owned[chunk.partition]
+        self._no_hole(ownership, chunk.offsets[0])
+        ownership.expected = chunk.end
+        ownership.unsettled.update(dict.fromkeys(chunk.offsets))
+
+    def ended(self, partition: TopicPartition, offset: int) -> None:
+        ownership = self.owned[partition]
+        self._no_hole(ownership, offset)
+        ownership.expected = offset
+
+    def _no_hole(self, ownership: Ownership, to: int) -> None:
+        truth = ownership.truth
+        for offset in truth.offsets[bisect_left(truth.offsets, ownership.expected) : bisect_left(truth.offsets, to)]:
+            self.require(offset in truth.removed, "I15", f"{truth.tp}: offset {offset} was skipped in silence")
+            self.reached["the input offset jumps"] += 1
+
+    def gap_shown(self, partition: TopicPartition, expected: int, log_start: int) -> None:
+        self.reached["a gap in the input"] += 1
+        if self.plan.on_gap is OnGap.BLOCK:
+            self.gapped.add(partition)
+
+    def sought(self, partition: TopicPartition, offset: int) -> None:
+        ownership = self.owned[partition]
+        self._no_hole(ownership, offset)
+        ownership.expected = max(ownership.expected, offset)
+
+    # --- puts ----------------------------------------------------------------------------------------------------
+
+    def put_began(self, command: SendPut) -> None:
+        plan, now = self.plan, self.world.timeline.now
+        self._in_flight += 1
+        most = max(plan.limits.requests_in_flight, plan.work.routes)
+        self.require(self._in_flight <= most, "I7", f"{self._in_flight} puts in flight, allowed are {most}")
+        count = len(command.keys)
+        self.require(0 < count <= plan.limits.request_records, "I7", f"a put of {count} entries")
+        token = self.world.tokens.tokens[command.lease.serial]
+        self.require(
+            now + command.timeout <= token.ends_at,
+            "I5",
+            f"put {command.put} may outlive its lease by {now + command.timeout - token.ends_at} ns",
+        )
+        entries = self._entries[command.put] = []
+        for key, value in zip(command.keys, command.values, strict=True):
+            truth, offset = self.record_of(key, value)
+            ownership = self.owned.get(truth.tp)
+            if ownership is None:
+                raise ViolationError("I13", f"{truth.tp} offset {offset} was sent, and is not owned")
+            self._may_send(ownership, offset, now)
+            ownership.in_flight[offset] = command.put
+            ownership.sent_to = max(ownership.sent_to, offset + 1)
+            entries.append((ownership, offset))
+        if count == 1:
+            self.reached["a put of one entry"] += 1
+
+    def _may_send(self, ownership: Ownership, offset: int, now: int) -> None:
+        truth = ownership.truth
+        where = f"{truth.tp} offset {offset}"
+        self.require(offset < ownership.expected, "I3", f"{where} was sent before it was delivered")
+        self.require(offset in ownership.unsettled, "I8", f"{where} was sent again after it had settled")
+        self.require(offset not in ownership.in_flight, "I8", f"{where} was sent while it was in flight")
+        self.require(offset not in truth.poison, "I11", f"{where} can never land, and was sent")
+        if ownership.draining or self.draining:
+            self.require(offset < ownership.sent_to, "I13", f"{where} was sent first in a drain")
+        before = truth.before(offset)
+        if before is not None and before >= ownership.start:
+            self.require(
+                before in ownership.settled or before in truth.dropped,
+                "I4",
+                f"{where} was sent while {before} of the same key had not settled",
+            )
+        sent = ownership.attempts.setdefault(offset, [])
+        sent.append(now)
+        if len(sent) > ATTEMPTS_MAX:
+            first = sent[-ATTEMPTS_MAX - 1]
+            self.require(now - first > NS_PER_SECOND, "I10", f"{where} was sent {ATTEMPTS_MAX} times within a second")
+
+    def landed(self, put: Put | None, entry: int, key: str, value: bytes) -> None:
+        truth, offset = self.record_of(key, value)
+        times = truth.landed.get(offset, 0)
+        truth.landed[offset] = times + 1
+        if times:
+            return
+        self.world.progress()
+        before = truth.before(offset)
+        if before is not None:
+            self.require(
+                truth.done(before) or (before in truth.poison and self.plan.on_poison is OnPoison.DROP),
+                "I4",
+                f"{truth.tp} offset {offset} landed before {before} of the same key",
+            )
+        if put is not None and not put.life.alive:
+            self.reached["a record first landed after its sender's death"] += 1
+
+    def put_answered(self, put: Put, event: Event) -> None:
+        self._in_flight -= 1
+        entries = self._entries.pop(put.command.put)
+        failed: Mapping[int, str] = {}
+        settled = isinstance(event, PutAnswered)
+        if isinstance(event, PutAnswered):
+            failed = event.failed
+            self._settled_here += len(entries) - len(failed)
+            if len(failed) == len(entries):
+                self.reached["every entry of a put was refused"] += 1
+            elif 0 in failed:
+                self.reached["the first entry was refused and a later one landed"] += 1
+        elif isinstance(event, PutAmbiguous):
+            self.duplicates_allowed += len(entries)
+            draining = any(ownership.draining for ownership, _ in entries)
+            self.reached["a put was ambiguous"] += 1
+            if draining:
+                self.reached["a put was ambiguous in the drain of its partition"] += 1
+        elif isinstance(event, PutRefused):
+            self.reached[f"a put was refused with {event.code}"] += 1
+        for i, (ownership, offset) in enumerate(entries):
+            del ownership.in_flight[offset]
+            if settled and i not in failed:
+                self.require(offset in ownership.truth.landed, "I16", f"{ownership.truth.tp} {offset} did not land")
+                ownership.settled.add(offset)
+                del ownership.unsettled[offset]
+            elif settled and failed[i] == "InternalFailure":
+                self.duplicates_allowed += 1
+
+    # --- commits -------------------------------------------------------------------------------------------------
+
+    def commit_began(self, command: CommitOffsets) -> None:
+        for tp, to in command.offsets.items():
+            ownership = self.owned.get(tp)
+            if ownership is None:
+                raise ViolationError("I3", f"{tp} was committed to {to}, and is not owned")
+            self.require(to >= ownership.committed, "I3", f"{tp}: a commit went back to {to}")
+            self.require(to <= ownership.expected, "I3", f"{tp}: a commit to {to}, above what was delivered")
+            first = next(iter(ownership.unsettled), None)
+            self.require(
+                first is None or first >= to or first in ownership.truth.dropped,
+                "I1",
+                f"{tp} was committed to {to} while {first} had not settled",
+            )
+            ownership.committed = to
+
+    def commit_stored(self, offsets: Mapping[TopicPartition, int], *, ours: bool) -> None:
+        for tp, to in offsets.items():
+            truth = self.truths[tp]
+            self.require(to >= truth.committed, "I3", f"{tp}: the group's offset went back from {truth.committed} to {to}")
+            if not ours and self.plan.on_poison is OnPoison.DROP:
+                truth.dropped.update(offset for offset in truth.poison if truth.committed <= offset < to)
+            undone = truth.undone(truth.committed, to)
+            self.require(undone is None, "I1", f"{tp} stands at {to} while {undone} has not landed")
+            if to > truth.committed:
+                self.world.progress()
+            truth.committed = to
+        if self.is_healed:
+            self.stop_when_done()
+
+    # --- leases --------------------------------------------------------------------------------------------------
+
+    def lease_asked(self, role: str) -> None:
+        now = self.world.timeline.now
+        self._questions.append(now)
+        while now - self._questions[0] > 10 * NS_PER_SECOND:
+            self._questions.popleft()
+        count = len(self._questions)
+        self.require(count <= LEASE_QUESTIONS_MAX, "I10", f"{count} leases were asked for within ten seconds")
+
+    def lease_answered(self, event: Event) -> None:
+        if isinstance(event, LeaseRefused):
+            self.reached["a lease was refused"] += 1
+            if self._in_flight:
+                self.reached["a lease was refused with a put in flight"] += 1
+        elif self._in_flight:
+            self.reached["a lease was renewed with a put in flight"] += 1
+        if self.draining:
+            self.reached["a lease was answered after the stop was asked for"] += 1
+
+    # --- what the service says of itself ---------------------------------------------------------------------------
+
+    def told(self, fact: Fact) -> None:
+        """Judge a fact that the service told."""
+        if isinstance(fact, RecordsSettled):
+            self._settled_told += fact.records
+        elif isinstance(fact, RecordsPoisoned):
+            truth = self.truths[fact.partition]
+            self.require(fact.offset in truth.poison, "I11", f"{fact.partition} {fact.offset} is no poison")
+            self.reached[f"a poison record was met, policy {fact.policy}"] += 1
+            if fact.policy == OnPoison.DROP.value:
+                truth.dropped.add(fact.offset)
+                ownership = self.owned.get(fact.partition)
+                if ownership is not None:
+                    ownership.sent_to = max(ownership.sent_to, fact.offset + 1)
+                    ownership.unsettled.pop(fact.offset, None)
+        elif isinstance(fact, RouteBlocked):
+            self.reached[f"a route was blocked: {fact.reason.partition(':')[0]}"] += 1
+
+    def published(self, status: Status) -> None:
+        """Judge a status that the service published: I7 and I14."""
+        self.last_status = status
+        self.require(self._settled_told == self._settled_here, "I14", "the settled records that were told and that were")
+        for tp, shown in status.partitions.items():
+            ownership = self.owned.get(tp)
+            if ownership is None or ownership.draining or status.draining or status.halted:
+                continue
+            have = len(ownership.unsettled)
+            self.require(shown.unsettled == have, "I14", f"{tp} shows {shown.unsettled} unsettled records of {have}")
+        if self.is_healed:
+            self.stop_when_done()
+
+    # --- the end ---------------------------------------------------------------------------------------------------
+
+    def healed(self) -> None:
+        self.is_healed = True
+        self.stop_when_done()
+
+    def time_is_up(self) -> None:
+        missing = self.missing()
+        self.require(missing is None or self.stopping, "I9", f"so long after the last fault healed, {missing}")
+
+    def stop_when_done(self) -> None:
+        """Ask the process to end once nothing more is to be expected of it."""
+        life = self.world.life
+        if not self.stopping and life is not None and self.missing() is None:
+            self.stopping = True
+            life.inbox.put(StopRequested("done"))
+
+    def missing(self) -> str | None:
+        """Say what must still happen; None when nothing must."""
+        if not self._all_produced:
+            return "records are still being written"
+        for tp, truth in self.truths.items():
+            log = self.world.logs[tp]
+            if truth.committed < log.end:
+                excuse = self._excused(truth)
+                if excuse is not None:
+                    return f"{tp} is committed to {truth.committed} of {log.end}{excuse}"
+        return None
+
+    def _excused(self, truth: PartitionTruth) -> str | None:
+        """Give None where a partition may stay behind, else why it may not."""
+        tp, plan = truth.tp, self.plan
+        if tp in self.gapped or (plan.sick is Sick.UNFETCHABLE and tp == next(iter(self.truths))):
+            return None
+        stream = self.world.streams[self.world.routes[tp.topic]]
+        if stream.status is None:
+            shown = None if self.last_status is None else self.last_status.routes[stream.name].blocked
+            return None if shown else ", and nothing says that its stream is gone"
+        if plan.on_poison is OnPoison.BLOCK and truth.poison:
+            sick_keys = {truth.keys[offset] for offset in truth.poison}
+        elif any(shard.hot for shard in stream.shards):
+            sick_keys = {
+                key
+                for key in truth.keys.values()
+                if key is None or stream.shard_of(key.decode()).hot
+            }
+        else:
+            return ""
+        if plan.limits.held_bytes < ROOMY_BYTES:
+            return None
+        ahead = truth.offsets[bisect_left(truth.offsets, truth.committed) :]
+        ahead = [offset for offset in ahead if offset not in truth.removed][: plan.limits.ahead_records]
+        waiting = [offset for offset in ahead if not truth.done(offset) and truth.keys[offset] not in sick_keys]
+        return f", and {waiting[0]} of a healthy key has not landed" if waiting else None
+
+    def at_the_end(self) -> None:
+        """Judge the whole run: I2, I8."""
+        extra = sum(truth.extra_landings() for truth in self.truths.values())
+        self.require(
+            extra <= self.duplicates_allowed, "I8", f"{extra} duplicates, explained are {self.duplicates_allowed}"
+        )
+        for tp, truth in self.truths.items():
+            undone = truth.undone(0, truth.committed)
+            self.require(undone is None, "I2", f"{tp}: {undone} is lost")
+        if self.plan.calm:
+            self.require(extra == 0, "I8", f"{extra} duplicates in calm weather")
+            refused = [name for name in self.reached if "refused" in name or "ambiguous" in name]
+            self.require(not refused, "I8", f"in calm weather: {refused}")

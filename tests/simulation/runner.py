@@ -1,0 +1,156 @@
+"""Runs one plan: the real loop and the real machine in virtual time, life after life, to the end or to a violation."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from adapters.simulated.background import SimulatedBackground
+from adapters.simulated.incidents import plan_incidents
+from adapters.simulated.inbox import SimulatedInbox
+from adapters.simulated.kafka import SimulatedSource
+from adapters.simulated.kinesis import SimulatedSink
+from adapters.simulated.life import Life, ProcessDiedError
+from adapters.simulated.plan import Kind, Plan
+from adapters.simulated.producer import Producer
+from adapters.simulated.timeline import START_NS
+from adapters.simulated.watchdog import SimulatedWatchdog
+from adapters.simulated.world import NoProgressError, World
+from app.runtime import Ending, Runtime
+from domain.events import Event, StopRequested
+from domain.facts import Fact
+from domain.forwarder import Forwarder
+from domain.limits import NS_PER_SECOND
+from domain.records import TopicPartition
+from domain.status import Status
+from tests.simulation.checkers import Checker, ViolationError
+
+LIVES_MAX = 300
+
+
+class CheckedTelemetry:
+    """Hands what the service says of itself to the checker."""
+
+    def __init__(self, checker: Checker) -> None:
+        self._checker = checker
+        self.ending: tuple[int, str] | None = None
+
+    def fetched(self, partition: TopicPartition, records: int, payload_bytes: int) -> None:
+        """The world knows it better."""
+
+    def tell(self, fact: Fact) -> None:
+        """Judge a fact."""
+        self._checker.told(fact)
+
+    def publish(self, status: Status) -> None:
+        """Judge a status."""
+        self._checker.published(status)
+
+    def turned(self, now: int) -> None:
+        """Nothing is judged by the turn: everything is where it happens."""
+
+    def ended(self, code: int, reason: str) -> None:
+        """Keep how it ended."""
+        self.ending = code, reason
+
+
+class WatchedInbox:
+    """Tells the checker when the process reads that it shall stop."""
+
+    def __init__(self, inbox: SimulatedInbox, checker: Checker) -> None:
+        self._inbox = inbox
+        self._checker = checker
+
+    def put(self, event: Event) -> None:
+        """Leave an event."""
+        self._inbox.put(event)
+
+    def drain(self) -> Sequence[Event]:
+        """Take all that is there."""
+        events = self._inbox.drain()
+        if any(isinstance(event, StopRequested) for event in events):
+            self._checker.stop_taken()
+        return events
+
+
+@dataclass
+class Outcome:
+    """What came out of one run."""
+
+    plan: Plan
+    world: World
+    checker: Checker
+    endings: list[Ending]
+    violation: BaseException | None = None
+
+    @property
+    def virtual_seconds(self) -> float:
+        """How much virtual time passed."""
+        return (self.world.timeline.now - START_NS) / NS_PER_SECOND
+
+    @property
+    def reached(self) -> Counter[str]:
+        """The situations that this run has been in."""
+        return self.checker.reached
+
+
+def run_plan(plan: Plan) -> Outcome:
+    """Run a plan to its end; a violation, an unexpected exception too, is in the outcome."""
+    checker = Checker(plan)
+    world = World(plan, checker)
+    checker.attach(world)
+    outcome = Outcome(plan, world, checker, [])
+    try:
+        _live(outcome)
+        checker.at_the_end()
+    except (ViolationError, NoProgressError) as violation:
+        outcome.violation = violation
+    except Exception as error:  # noqa: BLE001 - a run that breaks is a finding, not an end of the search
+        outcome.violation = error
+    return outcome
+
+
+def _live(outcome: Outcome) -> None:
+    world, checker, plan = outcome.world, outcome.checker, outcome.plan
+    Producer(world, plan).start()
+    plan_incidents(world)
+    while world.lives < LIVES_MAX:
+        if checker.is_healed and checker.missing() is None:
+            return
+        life = world.begin_life()
+        ending = _one_life(world, checker, life)
+        if ending is not None:
+            outcome.endings.append(ending)
+            world.trace.note("ended", ending.code, ending.reason)
+            checker.left(ending)
+            world.end_life(life)
+        world.timeline.pass_to(world.timeline.now + plan.restart)
+    raise ViolationError("I9", f"{LIVES_MAX} lives were not enough")
+
+
+def _one_life(world: World, checker: Checker, life: Life) -> Ending | None:
+    """Run the service until it ends (give how) or dies (give None)."""
+    telemetry = CheckedTelemetry(checker)
+    jitter = world.chance.of(f"jitter/{life.number}").random
+    rules = world.plan.rules()
+    runtime = Runtime(
+        forwarder=Forwarder(rules, jitter),
+        source=SimulatedSource(world, life),
+        sink=SimulatedSink(world, life),
+        background=SimulatedBackground(world, life),
+        inbox=WatchedInbox(life.inbox, checker),
+        clock=world.clock,
+        telemetry=telemetry,
+        drain=rules.limits.drain,
+        within=SimulatedWatchdog(world, life),
+    )
+    try:
+        return runtime.run()
+    except ProcessDiedError:
+        return None
+
+
+def befell(outcome: Outcome) -> Counter[Kind]:
+    """Count the incidents by kind."""
+    return outcome.world.befell

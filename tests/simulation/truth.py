@@ -1,0 +1,100 @@
+"""What really became of each record: produced, removed, landed how often, dropped.
+
+The judges read it; only the world's witness writes it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+
+from domain.records import TopicPartition
+
+
+class PartitionTruth:
+    """Every record that was ever written to one partition, by offset."""
+
+    def __init__(self, tp: TopicPartition) -> None:
+        self.tp = tp
+        self.offsets: list[int] = []
+        self.keys: dict[int, bytes | None] = {}
+        self.landed: dict[int, int] = {}
+        self.removed: set[int] = set()
+        self.trimmed: set[int] = set()
+        self.dropped: set[int] = set()
+        self.poison: set[int] = set()
+        self.committed = 0
+        self._before: dict[int, int] = {}
+        self._after: dict[int, int] = {}
+        self._last_of_key: dict[bytes, int] = {}
+
+    def produce(self, offset: int, key: bytes | None) -> None:
+        """Note a record."""
+        self.offsets.append(offset)
+        self.keys[offset] = key
+        if key is not None:
+            before = self._last_of_key.get(key)
+            if before is not None:
+                self._before[offset] = before
+                self._after[before] = offset
+            self._last_of_key[key] = offset
+
+    def remove(self, offsets: Sequence[int], *, retention: bool) -> None:
+        """Note that records left the log; each key's chain closes over them."""
+        for offset in offsets:
+            self.removed.add(offset)
+            if retention:
+                self.trimmed.add(offset)
+            before, after = self._before.pop(offset, None), self._after.pop(offset, None)
+            if before is not None:
+                del self._after[before]
+            if after is not None:
+                del self._before[after]
+            if before is not None and after is not None:
+                self._before[after], self._after[before] = before, after
+            key = self.keys[offset]
+            if key is not None and self._last_of_key.get(key) == offset:
+                if before is None:
+                    del self._last_of_key[key]
+                else:
+                    self._last_of_key[key] = before
+
+    def before(self, offset: int) -> int | None:
+        """Give the offset of the record of the same key that precedes this one in the log."""
+        return self._before.get(offset)
+
+    def done(self, offset: int) -> bool:
+        """Say whether a record needs nothing more."""
+        return offset in self.landed or offset in self.removed or offset in self.dropped
+
+    def undone(self, first: int, last: int) -> int | None:
+        """Give the first offset in [first, last) of a record that is not done."""
+        offsets = self.offsets
+        for place in range(bisect_left(offsets, first), bisect_left(offsets, last)):
+            if not self.done(offsets[place]):
+                return offsets[place]
+        return None
+
+    def landed_from(self, offset: int) -> int:
+        """Count the records at or above `offset` that are in the stream."""
+        return sum(1 for landed in self.landed if landed >= offset)
+
+    def extra_landings(self) -> int:
+        """Count the copies beyond the first."""
+        return sum(self.landed.values()) - len(self.landed)
+
+
+class Ownership:
+    """One time during which our process owned one partition, and what it was told meanwhile."""
+
+    def __init__(self, truth: PartitionTruth, start: int) -> None:
+        self.truth = truth
+        self.start = start
+        self.expected = start
+        self.committed = start
+        self.sent_to = start
+        self.draining = False
+        self.settled: set[int] = set()
+        self.unsettled: dict[int, None] = {}  # delivered and not settled, ascending
+        self.in_flight: dict[int, int] = {}  # offset -> put
+        self.attempts: dict[int, list[int]] = {}  # offset -> when it was sent
