@@ -12,7 +12,6 @@ import json
 import re
 from base64 import b64encode
 from collections.abc import Callable, Sequence
-from operator import is_
 
 from domain.errors import invariant
 from domain.limits import PARTITION_KEY_BYTES_MAX, PARTITION_KEY_CHARACTERS_MAX
@@ -97,7 +96,9 @@ class RecordMapping:
         keys = self._keys_of(chunk, poison)
         if UNUSABLE in keys:
             self._find_unusable(keys, chunk, poison)
-        values = self._envelopes(chunk) if self._rules.envelope else self._values(chunk, poison)
+        if self._rules.null_value is NullValue.REJECT:
+            poison.update((i, NO_VALUE) for i, value in enumerate(chunk.values) if value is None)
+        values = self._envelopes(chunk) if self._rules.envelope else self._values(chunk)
         if max(map(len, values)) > record_bytes_max - PARTITION_KEY_BYTES_MAX:
             for i, (key, value) in enumerate(zip(keys, values, strict=True)):
                 if len(value) + len(key.encode()) > record_bytes_max:
@@ -178,12 +179,10 @@ class RecordMapping:
 
     # --- data ----------------------------------------------------------------------------------------------------
 
-    def _values(self, chunk: Chunk, poison: dict[int, str]) -> Sequence[bytes]:
+    def _values(self, chunk: Chunk) -> Sequence[bytes]:
         values = chunk.values
         if None not in values:
             return values  # type: ignore[return-value]  # no None in it
-        if self._rules.null_value is NullValue.REJECT:
-            poison.update((i, NO_VALUE) for i, value in enumerate(values) if is_(value, None))
         return [b"" if value is None else value for value in values]
 
     def _envelopes(self, chunk: Chunk) -> Sequence[bytes]:

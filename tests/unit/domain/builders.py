@@ -74,7 +74,7 @@ def chunk(
     return Chunk(partition, at, of_keys, of_values, 1_700_000_000_000, originals)
 
 
-def route_rules(name: str = "orders", **changes: object) -> RouteRules:
+def route_rules(name: str = "orders", /, **changes: object) -> RouteRules:
     """Give the rules of a route with one topic of its own name."""
     values: dict[str, object] = {"topics": frozenset({name}), "role": "writer"} | changes
     return RouteRules(name=name, **values)  # type: ignore[arg-type]  # the caller names fields
