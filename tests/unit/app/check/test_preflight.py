@@ -1,0 +1,424 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from adapters.kafka.preflight import Preflight
+from app.check.findings import Finding, Verdict, all_fine
+from app.check.preflight import Parts, preflight
+from app.settings import Settings
+from app.settings.problems import Path
+from domain.commands import DescribeStream
+from domain.errors import UsageError
+from domain.events import Event, LeaseIssued, LeaseRefused, StreamDescribed, StreamRefused
+from domain.lease import Lease, Secrets
+from domain.limits import NS_PER_SECOND
+from tests.unit.app.settings.given import STREAM, WRITER, Absent, settings
+
+MIB = 1024 * 1024
+HUB = "arn:aws:iam::111122223333:role/hub"
+HOPS: Path = ("roles", "analytics", "hops")
+
+
+def described(
+    status: str = "ACTIVE",
+    *,
+    arn: str | None = STREAM,
+    record_bytes_max: int = MIB,
+    honours_keys: bool = True,
+    open_shards: int | None = 4,
+) -> StreamDescribed:
+    """Give the facts of a good stream, with these changes."""
+    return StreamDescribed("orders", arn, status, record_bytes_max, honours_keys, open_shards)
+
+
+@dataclass
+class World:
+    """The outside in one process: it answers what it was told to, and remembers what it was asked."""
+
+    kafka: Preflight = field(default_factory=lambda: Preflight({"orders": 12}))
+    life_seconds: float | None = 3600
+    refused: LeaseRefused | None = None
+    streams: Mapping[str, StreamDescribed | StreamRefused] = field(default_factory=dict)
+    environ: Mapping[str, str] = field(default_factory=dict)
+    no_ca: str | None = None
+    asked: list[str] = field(default_factory=list)
+
+    def issue(self, role: str) -> Event:
+        """Give a lease, or the refusal."""
+        self.asked.append(role)
+        if self.refused is not None:
+            return self.refused
+        ends_at = None if self.life_seconds is None else int(self.life_seconds * NS_PER_SECOND)
+        return LeaseIssued(Lease(1, role, Secrets("key", "secret-key", "session-token"), 0, ends_at, "210987654321"))
+
+    def describe(self, command: DescribeStream) -> Event:
+        """Give the stream's facts, or the refusal."""
+        self.asked.append(command.route)
+        return self.streams.get(command.route, described())
+
+    def find_ca(self) -> str:
+        """Give a CA file, or the reason why there is none."""
+        if self.no_ca is not None:
+            raise UsageError(self.no_ca)
+        return "/etc/ca.pem"
+
+    def look(self, given: Settings) -> list[Finding]:
+        """Give all findings about this world."""
+        parts = Parts(lambda: self.kafka, self, self, self.environ, self.find_ca)
+        return list(preflight(given, "doka.yaml", parts))
+
+    def of(self, step: str, given: Settings) -> list[tuple[str, str, str, str | None]]:
+        """Give what was found in one step: verdict, subject, what is told, and the cure."""
+        return [(f.verdict.value, f.subject, f.told, f.cure) for f in self.look(given) if f.step == step]
+
+
+def test_a_world_without_a_fault_is_fine() -> None:
+    """Each part is told in one line, with the figures a person wants to see."""
+    findings = World().look(settings())
+    assert [(f.step, f.subject, f.told) for f in findings] == [
+        ("configuration", "doka.yaml", "1 route, 1 topic, 1 role"),
+        ("environment", "proxy", "none set"),
+        ("environment", "authorities", "/etc/ca.pem"),
+        ("environment", "credentials", "no variable set; boto3's own search decides"),
+        ("kafka", "b-1.example:9098", "answers, by sasl_ssl"),
+        ("topic", "orders", "12 partitions"),
+        ("role", "analytics", "a lease in account 210987654321 that lives 60 min"),
+        ("stream", "orders", f"{STREAM} is ACTIVE, 4 open shards, records up to 1 MiB"),
+    ]
+    assert {f.verdict for f in findings} == {Verdict.FINE}
+    assert all_fine(findings)
+
+
+def test_a_role_of_many_routes_is_asked_for_once() -> None:
+    """The check costs as many AssumeRole calls as the service would make."""
+    world = World()
+    second = {"topics": ["clicks"], "stream": {"name": "clicks", "role": "analytics"}}
+    world.look(settings({("routes", 1): second}))
+    assert world.asked == ["analytics", "orders", "clicks"]
+
+
+def test_ambient_credentials_are_looked_at_too() -> None:
+    """Credentials that do not end are told so."""
+    world = World(life_seconds=None)
+    ambient = settings({("roles",): Absent, ("routes", 0, "stream", "role"): Absent})
+    assert world.of("role", ambient) == [
+        ("fine", "ambient", "credentials in account 210987654321 that do not end", None)
+    ]
+
+
+def test_no_secret_is_told() -> None:
+    """Neither to a person nor to a machine."""
+    told = repr([finding.as_data() for finding in World().look(settings())])
+    assert "secret-key" not in told
+    assert "session-token" not in told
+
+
+def test_kafka_that_does_not_answer_is_told_once() -> None:
+    """The topics could not be looked at, and say so."""
+    world = World(kafka=Preflight(troubles=("no broker answers at b-1.example:9098; check the network",)))
+    assert world.of("kafka", settings()) == [
+        ("failed", "b-1.example:9098", "no broker answers at b-1.example:9098", "check the network")
+    ]
+    assert world.of("topic", settings()) == [("skipped", "orders", "not looked at, since Kafka did not answer", None)]
+    assert not all_fine(world.look(settings()))
+
+
+def test_a_topic_that_is_missing_is_told_by_its_name() -> None:
+    """The others are looked at all the same; a name that begins alike is not mixed up with it."""
+    given = settings({("routes", 0, "topics"): ["order", "orders"]})
+    trouble = "topic orders does not exist; create it, or correct the name in routes"
+    world = World(kafka=Preflight({"order": 1}, (trouble,)))
+    assert world.of("topic", given) == [
+        ("failed", "orders", "topic orders does not exist", "create it, or correct the name in routes"),
+        ("fine", "order", "1 partition", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "refused", "cure"),
+    [
+        (
+            {},
+            LeaseRefused("analytics", "AccessDenied", "not authorized to perform: sts:AssumeRole"),
+            (
+                f"check the trust policy of {WRITER}: it must allow sts:AssumeRole to this process, and if it asks for an "
+                "sts:ExternalId, set roles.analytics.hops[0].external_id; and the policy of this process must allow "
+                "sts:AssumeRole on that ARN"
+            ),
+        ),
+        (
+            {(*HOPS, 0, "external_id"): "ex-1", ("roles", "analytics", "tags"): {"a": "b"}},
+            LeaseRefused("analytics", "AccessDenied"),
+            (
+                f"check the trust policy of {WRITER}: it must allow sts:AssumeRole and sts:TagSession to this process, with "
+                "an sts:ExternalId equal to roles.analytics.hops[0].external_id; and the policy of this process must allow "
+                "sts:AssumeRole on that ARN"
+            ),
+        ),
+        (
+            {(*HOPS,): [{"role_arn": HUB}, {"role_arn": WRITER}]},
+            LeaseRefused("analytics", "AccessDenied", f"not authorized: sts:AssumeRole on resource: {HUB}"),
+            (
+                f"check the trust policy of {HUB}: it must allow sts:AssumeRole to this process, and if it asks for an "
+                "sts:ExternalId, set roles.analytics.hops[0].external_id; and the policy of this process must allow "
+                "sts:AssumeRole on that ARN"
+            ),
+        ),
+        (
+            {(*HOPS,): [{"role_arn": HUB}, {"role_arn": WRITER}]},
+            LeaseRefused("analytics", "AccessDenied", ""),
+            (
+                f"check the trust policy of {WRITER}: it must allow sts:AssumeRole to the role of hops[0], and if it asks for "
+                "an sts:ExternalId, set roles.analytics.hops[1].external_id; and the policy of the role of hops[0] must "
+                "allow sts:AssumeRole on that ARN"
+            ),
+        ),
+        (
+            {},
+            LeaseRefused(
+                "analytics", "ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration"
+            ),
+            (
+                "lower roles.analytics.hops[].duration_seconds to the role's own maximum, or to 3600 where these credentials "
+                "are a role's session (IRSA, Pod Identity and ECS are)"
+            ),
+        ),
+        (
+            {},
+            LeaseRefused("analytics", "SignatureDoesNotMatch", "Signature expired", skew_seconds=-1200.0),
+            "set this host's clock, which is -1200 s from that of STS; run an NTP service",
+        ),
+        (
+            {},
+            LeaseRefused("analytics", "NoCredentials"),
+            "give this process credentials: IRSA, EKS Pod Identity, an ECS or EC2 role, or AWS_* variables",
+        ),
+        (
+            {},
+            LeaseRefused("analytics", "InvalidClientTokenId"),
+            "renew the credentials that this process was started with; STS does not accept them",
+        ),
+        (
+            {},
+            LeaseRefused("analytics", "EndpointConnectionError"),
+            "let this host reach STS (aws.region, aws.endpoint_urls.sts, proxy, security group, VPC endpoint)",
+        ),
+        (
+            {},
+            LeaseRefused("analytics", "RegionDisabledException"),
+            "switch STS on for aws.region in that account, or take another region",
+        ),
+        (
+            {},
+            LeaseRefused("analytics", "PackedPolicyTooLarge"),
+            "look the code up in the STS API reference (AssumeRole) and correct roles.analytics",
+        ),
+    ],
+)
+def test_a_role_that_gives_no_credentials_is_told_with_its_cure(
+    changes: dict[Path, Any], refused: LeaseRefused, cure: str
+) -> None:
+    """The cure names the policy, the setting or the clock; the stream is not looked at."""
+    world, given = World(refused=refused), settings(changes)
+    said = f"{refused.code} ({refused.message})" if refused.message else refused.code
+    assert world.of("role", given) == [("failed", "analytics", f"no credentials: {said}", cure)]
+    assert world.of("stream", given) == [
+        ("skipped", "orders", "not looked at, since the role analytics gave no credentials", None)
+    ]
+
+
+def test_a_lease_that_is_over_before_it_is_renewed_is_told() -> None:
+    """STS may give less than was asked for; the interval then has to be shorter."""
+    given = settings({("roles", "analytics", "rotation"): {"policy": "interval", "interval_minutes": 30}})
+    assert World(life_seconds=900).of("role", given) == [
+        (
+            "failed",
+            "analytics",
+            "a lease in account 210987654321 that lives 15 min, which is over before it is renewed",
+            "lower roles.analytics.rotation.interval_minutes, or take policy: before_expiry",
+        )
+    ]
+
+
+FOUND = f"{STREAM} is ACTIVE, 4 open shards, records up to 1 MiB"
+
+
+@pytest.mark.parametrize(
+    ("changes", "found", "expected"),
+    [
+        (
+            {},
+            described(honours_keys=False),
+            (
+                "failed",
+                f"{FOUND}, but its record distribution is AUTO, which ignores keys and so cannot keep their order",
+                (
+                    "set the stream back to USER_PARTITION_KEY (UpdateStreamRecordDistributionStrategy), "
+                    "or give the order up with routes[0].ordering: none"
+                ),
+            ),
+        ),
+        (
+            {("routes", 0, "ordering"): "none"},
+            described(honours_keys=False),
+            ("fine", FOUND, None),
+        ),
+        (
+            {},
+            described("CREATING", arn=None, open_shards=None),
+            ("failed", "orders is CREATING, records up to 1 MiB", "wait until it is ACTIVE"),
+        ),
+        (
+            {},
+            described("DELETING", arn=None, open_shards=1),
+            (
+                "failed",
+                "orders is DELETING, 1 open shard, records up to 1 MiB",
+                "create it again, or name another stream",
+            ),
+        ),
+        (
+            {},
+            described("UPDATING"),
+            ("fine", FOUND.replace("ACTIVE", "UPDATING"), None),
+        ),
+        (
+            {("limits", "request_mib"): 5},
+            described(record_bytes_max=10 * MIB),
+            (
+                "warning",
+                (
+                    f"{STREAM} is ACTIVE, 4 open shards, records up to 10 MiB, but a put is limited to 5 MiB, "
+                    "so larger records cannot be sent"
+                ),
+                "raise limits.request_mib to the stream's record limit",
+            ),
+        ),
+        (
+            {},
+            StreamRefused("orders", "ResourceNotFoundException", "Stream orders not found."),
+            (
+                "failed",
+                "orders could not be described: ResourceNotFoundException (Stream orders not found)",
+                (
+                    "check the name (orders), the region (eu-west-1) and that it is in the account of those credentials; "
+                    "a stream of another account needs routes[0].stream.arn or a role there"
+                ),
+            ),
+        ),
+        (
+            {("routes", 0, "stream"): {"arn": STREAM, "role": "analytics"}},
+            StreamRefused("orders", "ResourceNotFoundException"),
+            (
+                "failed",
+                "orders could not be described: ResourceNotFoundException",
+                (
+                    "check the name (orders), the region (eu-west-1) and that it is in the account of the ARN; "
+                    "a stream of another account needs routes[0].stream.arn or a role there"
+                ),
+            ),
+        ),
+        (
+            {},
+            StreamRefused("orders", "AccessDeniedException"),
+            (
+                "warning",
+                "orders could not be described: AccessDeniedException",
+                (
+                    "allow kinesis:DescribeStreamSummary on the stream beside kinesis:PutRecords "
+                    "(role policy, or the stream's resource policy); without it doka assumes records of 1 MiB at most"
+                ),
+            ),
+        ),
+        (
+            {},
+            StreamRefused("orders", "EndpointConnectionError"),
+            (
+                "failed",
+                "orders could not be described: EndpointConnectionError",
+                "let this host reach Kinesis in eu-west-1 (proxy, security group, VPC endpoint, egress rules)",
+            ),
+        ),
+        (
+            {("aws", "endpoint_urls", "kinesis"): "https://vpce-1.kinesis.eu-west-1.vpce.amazonaws.com"},
+            StreamRefused("orders", "ConnectTimeoutError"),
+            (
+                "failed",
+                "orders could not be described: ConnectTimeoutError",
+                "check aws.endpoint_urls.kinesis, and that this host may reach it",
+            ),
+        ),
+        (
+            {},
+            StreamRefused("orders", "KMSAccessDeniedException"),
+            (
+                "failed",
+                "orders could not be described: KMSAccessDeniedException",
+                "let the role use the stream's KMS key (kms:GenerateDataKey), in the key policy too",
+            ),
+        ),
+        (
+            {},
+            StreamRefused("orders", "UnrecognizedClientException"),
+            (
+                "failed",
+                "orders could not be described: UnrecognizedClientException",
+                "the credentials ended or are not valid in this partition; check aws.region and the role",
+            ),
+        ),
+    ],
+)
+def test_a_stream_is_told_with_its_cure(
+    changes: dict[Path, Any], found: StreamDescribed | StreamRefused, expected: tuple[str, str, str | None]
+) -> None:
+    """Which stream, what is the matter, and what to do about it."""
+    verdict, told, cure = expected
+    assert World(streams={"orders": found}).of("stream", settings(changes)) == [(verdict, "orders", told, cure)]
+
+
+def test_what_steers_requests_from_outside_is_told_without_passwords() -> None:
+    """A proxy, a CA file or an endpoint of the environment is the usual reason why it works elsewhere."""
+    world = World(
+        environ={
+            "HTTPS_PROXY": "http://me:hunter2@proxy.example:3128",
+            "https_proxy": "me:hunter2@proxy.example:3128",
+            "NO_PROXY": "169.254.169.254,.internal",
+            "AWS_CA_BUNDLE": "/etc/ca.pem",
+            "AWS_PROFILE": "prd",
+            "AWS_SECRET_ACCESS_KEY": "hunter2",
+            "AWS_ENDPOINT_URL_KINESIS": "http://localhost",
+        }
+    )
+    found = world.of("environment", settings())
+    assert found == [
+        (
+            "fine",
+            "proxy",
+            (
+                "HTTPS_PROXY=http://***@proxy.example:3128, https_proxy=***@proxy.example:3128, "
+                "NO_PROXY=169.254.169.254,.internal"
+            ),
+            None,
+        ),
+        ("fine", "authorities", "/etc/ca.pem (by AWS_CA_BUNDLE)", None),
+        ("fine", "credentials", "AWS_PROFILE prd, AWS_SECRET_ACCESS_KEY set", None),
+        (
+            "warning",
+            "endpoints",
+            "AWS_ENDPOINT_URL_KINESIS is set, and doka ignores that",
+            "say it in aws.endpoint_urls",
+        ),
+    ]
+    assert "hunter2" not in repr(world.look(settings()))
+
+
+def test_missing_authorities_are_told() -> None:
+    """Without them no TLS connection to AWS can be trusted."""
+    world = World(no_ca="the CA bundle '/x.pem' is not there")
+    assert ("failed", "authorities", "the CA bundle '/x.pem' is not there", "correct the variable or the profile") in (
+        world.of("environment", settings())
+    )
