@@ -1,0 +1,35 @@
+import io
+
+import pytest
+from rich.console import Console
+
+from adapters.system.clock import SystemClock
+from app.demo.actors import Doka
+from app.demo.orders import judge
+from app.demo.play import Play, perform
+from app.demo.screen import Screen
+from app.demo.stage import Stage
+
+pytestmark = pytest.mark.xdist_group("demo")
+
+
+def test_a_play_ends_when_everything_is_delivered_and_committed(stage: Stage) -> None:
+    """A small play feeds, delivers, commits, stops by itself, and its last scene holds the whole."""
+    out = io.StringIO()
+    play = Play(records=1_000, token_seconds=3.0, policy="before_expiry", original=False)
+
+    scene = perform(
+        play, stage, Doka(stage, play.policy), Screen(Console(file=out, width=120), play.title), SystemClock()
+    )
+
+    assert (scene.fed, scene.landed, scene.committed) == (1_000, 1_000, 1_000)
+    assert judge(scene.fed, stage.read_back()).clean
+    assert "in   1000  out   1000  committed   1000" in out.getvalue().splitlines()[-1]
+
+
+def test_a_play_says_who_plays() -> None:
+    """The title names the service, the token's life and the policy."""
+    assert Play(1, 5.0, "never", original=True).title == (
+        "the original service: Kafka -> Kinesis, tokens die after 5 s, policy never"
+    )
+    assert Play(20_000, 5.0, "before_expiry", original=False).feed_seconds == 16.0
