@@ -21,7 +21,7 @@ from domain.errors import UsageError
 
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130  # as shells say it: 128 + SIGINT
-EXIT_PIPE_CLOSED = 141  # 128 + SIGPIPE: the reader of the output went away
+EXIT_PIPE_CLOSED = 1  # the reader of the output went away; typer says 1 where it notices first
 
 EXIT_CODES = (
     "[bold]Exit codes[/bold]  0 clean; 1 halted or found something wrong, and says what; 2 bad usage or configuration"
@@ -261,7 +261,7 @@ def main(arguments: Sequence[str]) -> int:
         code: object = cli(args=list(arguments), prog_name="doka", standalone_mode=False)
         sys.stdout.flush()
     except typer.TyperException as error:
-        return _explain_usage(error)
+        return _explain_usage(error, arguments)
     except UsageError as error:
         for line in str(error).splitlines():
             typer.echo(f"doka: {line}", err=True)
@@ -275,10 +275,12 @@ def main(arguments: Sequence[str]) -> int:
     return code if isinstance(code, int) else 0
 
 
-def _explain_usage(error: typer.TyperException) -> int:
+def _explain_usage(error: typer.TyperException, arguments: Sequence[str]) -> int:
     """Say in one line what is wrong with a command line, and where its help is."""
     context = getattr(error, "ctx", None)
-    command = "doka" if context is None else context.command_path
+    # The parser of options does not say for which command it failed.
+    typed = [word for word in arguments[: 2 if arguments[:1] == ["config"] else 1] if not word.startswith("-")]
+    command = " ".join(["doka", *typed]) if context is None else context.command_path
     if type(error).__name__ == "NoArgsIsHelpError":  # the help was printed already: it is the answer to `doka` alone
         return EXIT_USAGE
     told = error.format_message().strip().rstrip(".").replace("\n", " ")

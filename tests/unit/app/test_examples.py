@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.settings import Settings, load_settings
+from app.settings.outline import leaves
+from app.settings.yamlfile import read_yaml
+from tests.unit.app.settings.given import settings
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+# A file should not hold these; it names the files that do.
+LEFT_OUT = {("kafka", "security", "password"), ("kafka", "security", "key_password")}
+
+
+@pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.yaml")), ids=lambda file: file.name)
+def test_every_example_loads(file: Path) -> None:
+    """What is shown to users works as it stands."""
+    assert load_settings(file, environ={}, hostname="pod-1").routes
+
+
+@pytest.mark.parametrize("file", sorted(EXAMPLES.glob("legacy/*.yaml")), ids=lambda file: file.name)
+def test_every_old_example_loads(file: Path) -> None:
+    """So do the old service's files."""
+    assert load_settings(legacy_config=file, environ={}, hostname="pod-1", allow_plaintext=True).routes
+
+
+def test_there_are_examples() -> None:
+    """The tests above cannot pass by finding nothing."""
+    assert {str(file.relative_to(EXAMPLES)) for file in EXAMPLES.rglob("*.yaml")} >= {
+        "doka.yaml",
+        "minimal.yaml",
+        "legacy/dev.yaml",
+        "legacy/prd.yaml",
+    }
+
+
+def test_the_full_example_shows_every_setting() -> None:
+    """Whoever reads it has read everything that can be set."""
+    data, _ = read_yaml(EXAMPLES / "doka.yaml")
+
+    def is_there(path: tuple[str | int, ...]) -> bool:
+        place: Any = data
+        for part in path:
+            name = "analytics" if part == "NAME" else part
+            if isinstance(place, dict) and name not in place:
+                return False
+            place = place[name]
+        return True
+
+    missing = [path for path in leaves(Settings) if path not in LEFT_OUT and not is_there(path)]
+    assert missing == []
+
+
+def test_the_full_example_shows_the_defaults() -> None:
+    """Except where it says «example», what stands there is what doka does anyway."""
+    example = load_settings(EXAMPLES / "doka.yaml", environ={}, hostname="pod-1")
+    plain = settings()
+    examples = {"bootstrap_servers", "group_id", "client"}
+    assert example.kafka.model_dump(exclude=examples) == plain.kafka.model_dump(exclude=examples)
+    assert example.aws == plain.aws
+    assert example.roles["analytics"].rotation == plain.roles["analytics"].rotation
+    assert example.roles["analytics"].session_name == plain.roles["analytics"].session_name
+    assert example.routes[0].model_dump(exclude={"topics"}) == plain.routes[0].model_dump(exclude={"topics"})
+    assert (example.dead_letters, example.limits, example.http, example.log) == (
+        plain.dead_letters,
+        plain.limits,
+        plain.http,
+        plain.log,
+    )
