@@ -96,14 +96,14 @@ class KafkaSource:
             self._due += self._chores.do(consumer, members, self._commits, now)
             members.moved.clear()
             messages = _consume(consumer, min(limit, FETCH_RECORDS_MAX), min(wait, SERVE_CALLBACKS_NS))
-            if members.error is not None:
-                return self._after_a_callback_failed(consumer, members)
-            events = self._read(messages, consumer, members) if messages else []
+            events = self._read(messages, consumer, members) if messages and members.error is None else []
         except KafkaException as error:
             return self._after_the_client_failed(consumer, members, error)
         except BaseException:
             self._go_back(consumer, members)
             raise
+        if members.error is not None:
+            return self._after_a_callback_failed(consumer, members)
         self._failed = self._troubles.end(now)
         if self._failed is not None:
             return self._tell_failure()

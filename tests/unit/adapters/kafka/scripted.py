@@ -1,0 +1,151 @@
+"""A client whose every `consume` is written by the test: for races that no real broker can be made to show on demand."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from confluent_kafka import Consumer, KafkaError, KafkaException
+from confluent_kafka import TopicPartition as KafkaPartition
+
+from adapters.kafka import source as source_module
+from adapters.kafka.columns import AnyMessage
+from adapters.kafka.settings import KafkaSettings
+from adapters.kafka.source import KafkaSource
+from domain.limits import NS_PER_SECOND
+from domain.records import TopicPartition
+
+Step = Callable[["ScriptedConsumer"], list[AnyMessage]]
+P0, P1 = TopicPartition("orders", 0), TopicPartition("orders", 1)
+
+
+@dataclass
+class ScriptedClock:
+    """A clock that moves when it is told to."""
+
+    time: int = 1000 * NS_PER_SECOND
+
+    def now(self) -> int:
+        """Give the time."""
+        return self.time
+
+    def wall(self) -> float:
+        """Give a fixed date."""
+        return 1_795_348_800.0
+
+    def forward(self, seconds: float) -> None:
+        """Let time pass."""
+        self.time += int(seconds * NS_PER_SECOND)
+
+
+@dataclass
+class ScriptedConsumer:
+    """Does in each `consume` what the next step says, and writes down what it is told to do."""
+
+    keys: Mapping[str, Any] = field(default_factory=dict)
+    steps: deque[Step] = field(default_factory=deque)
+    callbacks: dict[str, Callable[[Any, Sequence[KafkaPartition]], None]] = field(default_factory=dict)
+    deeds: list[tuple[str, object]] = field(default_factory=list)
+    stored: dict[TopicPartition, int] = field(default_factory=lambda: {P0: 0, P1: 0})
+    watermarks: dict[TopicPartition, tuple[int, int]] = field(default_factory=dict)
+    failing: dict[str, KafkaError] = field(default_factory=dict)
+    """Calls that raise this error."""
+
+    def subscribe(self, _topics: list[str], **callbacks: Callable[[Any, Sequence[KafkaPartition]], None]) -> None:
+        """Keep the callbacks."""
+        self.callbacks = callbacks
+
+    def consume(self, _count: int, _timeout: float) -> list[AnyMessage]:
+        """Take the next step; nothing comes when there is none."""
+        return self.steps.popleft()(self) if self.steps else []
+
+    def call(self, name: str, *partitions: TopicPartition) -> None:
+        """Run one of librdkafka's callbacks."""
+        self.callbacks[name](self, [KafkaPartition(*partition) for partition in partitions])
+
+    def committed(self, partitions: list[KafkaPartition], timeout: float) -> list[KafkaPartition]:
+        """Give the stored offsets."""
+        self._do("committed", None)
+        return [
+            KafkaPartition(p.topic, p.partition, self.stored.get(TopicPartition(p.topic, p.partition), -1001))
+            for p in partitions
+        ]
+
+    def get_watermark_offsets(self, partition: KafkaPartition, timeout: float = 0) -> tuple[int, int]:
+        """Give the ends of a log."""
+        self._do("get_watermark_offsets", None)
+        return self.watermarks[TopicPartition(partition.topic, partition.partition)]
+
+    def seek(self, partition: KafkaPartition) -> None:
+        """Note the place."""
+        self._do("seek", (partition.partition, partition.offset))
+
+    def incremental_assign(self, partitions: list[KafkaPartition]) -> None:
+        """Note the places."""
+        self._do("assign", [(p.partition, p.offset) for p in partitions])
+
+    def incremental_unassign(self, partitions: list[KafkaPartition]) -> None:
+        """Note the partitions."""
+        self._do("unassign", sorted(p.partition for p in partitions))
+
+    def pause(self, partitions: list[KafkaPartition]) -> None:
+        """Note the partitions."""
+        self._do("pause", sorted(p.partition for p in partitions))
+
+    def resume(self, partitions: list[KafkaPartition]) -> None:
+        """Note the partitions."""
+        self._do("resume", sorted(p.partition for p in partitions))
+
+    def commit(self, offsets: list[KafkaPartition], asynchronous: bool) -> None:  # noqa: FBT001 - the client's own call
+        """Note the offsets; only a commit without waiting is allowed."""
+        assert asynchronous
+        self._do("commit", {p.partition: p.offset for p in offsets})
+
+    def close(self) -> None:
+        """Do nothing."""
+
+    def seeks(self) -> list[object]:
+        """Give the places that were sought."""
+        return [what for deed, what in self.deeds if deed == "seek"]
+
+    def _do(self, name: str, what: object) -> None:
+        if name in self.failing:
+            raise KafkaException(self.failing[name])
+        self.deeds.append((name, what))
+
+
+def brings(*messages: AnyMessage) -> Step:
+    """Make a step that only brings messages."""
+    return lambda _consumer: list(messages)
+
+
+def calls(name: str, *partitions: TopicPartition, brings: Sequence[AnyMessage] = ()) -> Step:
+    """Make a step in which a callback runs while the client already holds these messages."""
+
+    def step(consumer: ScriptedConsumer) -> list[AnyMessage]:
+        consumer.call(name, *partitions)
+        return list(brings)
+
+    return step
+
+
+def open_source(
+    monkeypatch: pytest.MonkeyPatch,
+    listener: Any,
+    clock: ScriptedClock | None = None,
+) -> tuple[KafkaSource, ScriptedConsumer]:
+    """Open a source on a scripted client."""
+    consumer = ScriptedConsumer()
+
+    def new_consumer(keys: Mapping[str, Any]) -> Consumer:
+        consumer.keys = keys
+        made: Any = consumer
+        return made  # type: ignore[no-any-return] # it stands in for the client
+
+    monkeypatch.setattr(source_module, "new_consumer", new_consumer)
+    source = KafkaSource(KafkaSettings(("b:9092",), "doka", frozenset({"orders"})), clock or ScriptedClock())
+    source.open(listener)
+    return source, consumer
