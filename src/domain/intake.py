@@ -4,8 +4,9 @@ Theory of operation. A fetched chunk goes through its partition's backlog into l
 It stays in the backlog while the stream's own limits are not known, and as far as it would reach more than
 `ahead_records` above the watermark: so the duplicates after a crash are bounded exactly.
 
-A partition is paused while its route is blocked, while a gap waits for a person, while its backlog has not moved for
-half a second, while it drains, and while it holds much and the budget is exhausted.
+A partition is paused while its route is blocked, while a gap waits for a person, while nothing below its backlog has
+settled for half a second, while it drains, and while it holds much and the budget is exhausted.
+One that is only slow is not paused for that: a pause throws away what was prefetched.
 """
 
 from __future__ import annotations
@@ -124,11 +125,15 @@ class Intake:
         return self._stuck(partition, now) or blocked
 
     def _stuck(self, partition: Partition, now: int) -> bool:
-        """Say whether the backlog has not moved for long, and tell it once; over when half the way is free again."""
+        """Say whether nothing settles below the backlog, and tell it once; over when half the way is free again."""
         ledger = partition.ledger
+        if partition.route.blocked is not None:  # which is told already, once for all its partitions
+            partition.stuck_since = None
+            return False
         if partition.backlog:
-            if partition.stuck_since is None:
-                partition.stuck_since = now
+            at = (ledger.watermark, ledger.open)
+            if partition.stuck_since is None or (at != partition.stuck_at and not partition.stuck_told):
+                partition.stuck_since, partition.stuck_at = now, at
         elif ledger.above_watermark <= self._ahead_records // 2:
             partition.stuck_since = None
         stuck = partition.stuck_since is not None and now - partition.stuck_since >= STALL_BEFORE_PAUSE_NS

@@ -36,6 +36,7 @@ class Partition:
         "paused",
         "route",
         "sent_to",
+        "stuck_at",
         "stuck_since",
         "stuck_told",
         "tp",
@@ -56,6 +57,7 @@ class Partition:
         self.gone = False
         self.gap: str | None = None
         self.stuck_since: int | None = None
+        self.stuck_at = (start, 0)  # watermark and open records then
         self.stuck_told = False
 
     def __repr__(self) -> str:
