@@ -12,7 +12,6 @@ from app.check.preflight import Parts, preflight
 from app.settings import Settings
 from app.settings.problems import Path
 from domain.commands import DescribeStream
-from domain.errors import UsageError
 from domain.events import Event, LeaseIssued, LeaseRefused, StreamDescribed, StreamRefused
 from domain.lease import Lease, Secrets
 from domain.limits import NS_PER_SECOND
@@ -43,8 +42,7 @@ class World:
     life_seconds: float | None = 3600
     refused: LeaseRefused | None = None
     streams: Mapping[str, StreamDescribed | StreamRefused] = field(default_factory=dict)
-    environ: Mapping[str, str] = field(default_factory=dict)
-    no_ca: str | None = None
+
     asked: list[str] = field(default_factory=list)
 
     def issue(self, role: str) -> Event:
@@ -60,15 +58,9 @@ class World:
         self.asked.append(command.route)
         return self.streams.get(command.route, described())
 
-    def find_ca(self) -> str:
-        """Give a CA file, or the reason why there is none."""
-        if self.no_ca is not None:
-            raise UsageError(self.no_ca)
-        return "/etc/ca.pem"
-
     def look(self, given: Settings) -> list[Finding]:
         """Give all findings about this world."""
-        parts = Parts(lambda: self.kafka, self, self, self.environ, self.find_ca)
+        parts = Parts(lambda: self.kafka, self, self, {}, lambda: "/etc/ca.pem")
         return list(preflight(given, "doka.yaml", parts))
 
     def of(self, step: str, given: Settings) -> list[tuple[str, str, str, str | None]]:
@@ -378,47 +370,3 @@ def test_a_stream_is_told_with_its_cure(
     """Which stream, what is the matter, and what to do about it."""
     verdict, told, cure = expected
     assert World(streams={"orders": found}).of("stream", settings(changes)) == [(verdict, "orders", told, cure)]
-
-
-def test_what_steers_requests_from_outside_is_told_without_passwords() -> None:
-    """A proxy, a CA file or an endpoint of the environment is the usual reason why it works elsewhere."""
-    world = World(
-        environ={
-            "HTTPS_PROXY": "http://me:hunter2@proxy.example:3128",
-            "https_proxy": "me:hunter2@proxy.example:3128",
-            "NO_PROXY": "169.254.169.254,.internal",
-            "AWS_CA_BUNDLE": "/etc/ca.pem",
-            "AWS_PROFILE": "prd",
-            "AWS_SECRET_ACCESS_KEY": "hunter2",
-            "AWS_ENDPOINT_URL_KINESIS": "http://localhost",
-        }
-    )
-    found = world.of("environment", settings())
-    assert found == [
-        (
-            "fine",
-            "proxy",
-            (
-                "HTTPS_PROXY=http://***@proxy.example:3128, https_proxy=***@proxy.example:3128, "
-                "NO_PROXY=169.254.169.254,.internal"
-            ),
-            None,
-        ),
-        ("fine", "authorities", "/etc/ca.pem (by AWS_CA_BUNDLE)", None),
-        ("fine", "credentials", "AWS_PROFILE prd, AWS_SECRET_ACCESS_KEY set", None),
-        (
-            "warning",
-            "endpoints",
-            "AWS_ENDPOINT_URL_KINESIS is set, and doka ignores that",
-            "say it in aws.endpoint_urls",
-        ),
-    ]
-    assert "hunter2" not in repr(world.look(settings()))
-
-
-def test_missing_authorities_are_told() -> None:
-    """Without them no TLS connection to AWS can be trusted."""
-    world = World(no_ca="the CA bundle '/x.pem' is not there")
-    assert ("failed", "authorities", "the CA bundle '/x.pem' is not there", "correct the variable or the profile") in (
-        world.of("environment", settings())
-    )

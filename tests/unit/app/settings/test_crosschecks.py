@@ -6,7 +6,7 @@ import pytest
 
 from app.settings import settings_from
 from app.settings.problems import Path
-from tests.unit.app.settings.given import STREAM, WRITER, Absent, data, settings, told
+from tests.unit.app.settings.given import STREAM, WRITER, Absent, data, told
 
 SECURITY: Path = ("kafka", "security")
 ROUTE: Path = ("routes", 0)
@@ -237,37 +237,6 @@ def test_a_role_is_in_the_partition_of_its_region() -> None:
 
 
 @pytest.mark.parametrize(
-    ("template", "hostname", "expected"),
-    [
-        (
-            "doka-{hostname}",
-            "h" * 60,
-            "has 65 characters once {hostname} is filled in; STS takes 2 to 64, so shorten it or leave {hostname} out",
-        ),
-        ("d" * 65, "pod-1", "has 65 characters; STS takes 2 to 64, so shorten it or leave {hostname} out"),
-        (
-            "doka {hostname}",
-            "pod-1",
-            "holds a character that STS refuses; use 2 to 64 letters, digits or any of _ + = , . @ -",
-        ),
-        (
-            "doka-{hostname}",
-            "my_host:1",
-            (
-                "holds a character that STS refuses once {hostname} is filled in; "
-                "use 2 to 64 letters, digits or any of _ + = , . @ -"
-            ),
-        ),
-        ("doka\n", "pod-1", "holds a character that STS refuses; use 2 to 64 letters, digits or any of _ + = , . @ -"),
-        ("doka-{pod}", "pod-1", "knows {hostname} as its only placeholder; write the rest out"),
-    ],
-)
-def test_a_session_name_is_one_that_sts_takes(template: str, hostname: str, expected: str) -> None:
-    """Only its length is checked by botocore, so an alphabet error would show only at the first AssumeRole."""
-    assert told({(*ROLE, "session_name"): template}, hostname) == [f"roles.analytics.session_name {expected}"]
-
-
-@pytest.mark.parametrize(
     ("changes", "expected"),
     [
         (
@@ -315,61 +284,3 @@ def test_a_policy_that_never_renews_is_for_the_demo_only() -> None:
         )
     ]
     assert settings_from(data(never), hostname="h", simulated=True).roles["analytics"].rotation.policy == "never"
-
-
-@pytest.mark.parametrize(
-    ("changes", "expected"),
-    [
-        (
-            {(*ROUTE, "ordering"): "key_in_request"},
-            "routes[0].ordering key_in_request is not in this version; take key or none",
-        ),
-        (
-            {(*ROUTE, "aggregation"): {"enabled": True}},
-            "routes[0].aggregation.enabled is not in this version; take false",
-        ),
-        (
-            {(*ROUTE, "on_poison"): "dead_letter"},
-            "routes[0].on_poison dead_letter is not in this version; take block or drop",
-        ),
-        ({("dead_letters", "topic"): "letters"}, "dead_letters.topic is not in this version; leave it out"),
-    ],
-)
-def test_what_is_not_built_yet_is_refused(changes: dict[Path, Any], expected: str) -> None:
-    """A setting that would quietly do nothing is worse than none."""
-    assert told(changes) == [expected]
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "expected"),
-    [
-        ("fetch.min.byte", 1, "kafka.client.fetch.min.byte may not be set; did you mean fetch.min.bytes?"),
-        ("max.poll.interval.ms", 49_999, None),
-        ("max.poll.interval.ms", "soon", None),
-    ],
-)
-def test_further_client_keys_come_from_the_allow_list(key: str, value: object, expected: str | None) -> None:
-    """A key that runs code, skips verification or commits by itself is never passed on."""
-    poll = (
-        "kafka.client.max.poll.interval.ms must be a whole number of at least 50000 (twice limits.drain_seconds), "
-        "since a drain holds up polling"
-    )
-    assert told({("kafka", "client"): {key: value}}) == [expected or poll]
-
-
-@pytest.mark.parametrize(
-    "key",
-    ["plugin.library.paths", "enable.ssl.certificate.verification", "enable.auto.commit", "sasl.kerberos.kinit.cmd"],
-)
-def test_dangerous_client_keys_are_refused(key: str) -> None:
-    """These would run code, trust anybody, or lose records."""
-    (line,) = told({("kafka", "client"): {key: "true"}})
-    assert line.startswith(f"kafka.client.{key} may not be set; ")
-
-
-def test_keys_that_are_the_brokers_are_refused_with_its_protocol() -> None:
-    """With them, librdkafka does not start under KIP-848."""
-    assert told({("kafka", "group_protocol"): "consumer", ("kafka", "client"): {"session.timeout.ms": 6000}}) == [
-        "kafka.client.session.timeout.ms is the broker's to decide with group_protocol: consumer; leave it out"
-    ]
-    assert settings({("kafka", "client"): {"session.timeout.ms": 6000}}).kafka.client == {"session.timeout.ms": 6000}

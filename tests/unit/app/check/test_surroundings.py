@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from app.check.surroundings import look_around
+from domain.errors import UsageError
+
+
+def told(
+    environ: Mapping[str, str], find_ca: Callable[[], str] = lambda: "/etc/ca.pem"
+) -> list[tuple[str, str, str, str | None]]:
+    """Give what is found: verdict, subject, what is told, and the cure."""
+    return [(f.verdict.value, f.subject, f.told, f.cure) for f in look_around(environ, find_ca)]
+
+
+def test_what_steers_requests_from_outside_is_told_without_passwords() -> None:
+    """A proxy, a CA file or an endpoint of the environment is the usual reason why it works elsewhere."""
+    found = told(
+        {
+            "HTTPS_PROXY": "http://me:hunter2@proxy.example:3128",
+            "https_proxy": "me:hunter2@proxy.example:3128",
+            "NO_PROXY": "169.254.169.254,.internal",
+            "AWS_CA_BUNDLE": "/etc/ca.pem",
+            "AWS_PROFILE": "prd",
+            "AWS_SECRET_ACCESS_KEY": "hunter2",
+            "AWS_ENDPOINT_URL_KINESIS": "http://localhost",
+        }
+    )
+    assert found == [
+        (
+            "fine",
+            "proxy",
+            (
+                "HTTPS_PROXY=http://***@proxy.example:3128, https_proxy=***@proxy.example:3128, "
+                "NO_PROXY=169.254.169.254,.internal"
+            ),
+            None,
+        ),
+        ("fine", "authorities", "/etc/ca.pem (by AWS_CA_BUNDLE)", None),
+        ("fine", "credentials", "AWS_PROFILE prd, AWS_SECRET_ACCESS_KEY set", None),
+        (
+            "warning",
+            "endpoints",
+            "AWS_ENDPOINT_URL_KINESIS is set, and doka ignores that",
+            "say it in aws.endpoint_urls",
+        ),
+    ]
+    assert "hunter2" not in repr(found)
+
+
+def test_missing_authorities_are_told() -> None:
+    """Without them no TLS connection to AWS can be trusted."""
+
+    def find_ca() -> str:
+        raise UsageError("the CA bundle '/x.pem' is not there")
+
+    assert ("failed", "authorities", "the CA bundle '/x.pem' is not there", "correct the variable or the profile") in (
+        told({}, find_ca)
+    )
+
+
+def test_a_proxy_that_cannot_be_read_is_not_repeated() -> None:
+    """What cannot be taken apart may hold a password anywhere."""
+    assert told({"HTTPS_PROXY": "http://me:hunter2@[proxy"})[0] == (
+        "fine",
+        "proxy",
+        "HTTPS_PROXY=an address that cannot be read",
+        None,
+    )

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import pytest
+
+from app.settings.problems import Path
+from tests.unit.app.settings.given import settings, told
+
+ROLE: Path = ("roles", "analytics")
+
+
+@pytest.mark.parametrize(
+    ("template", "hostname", "expected"),
+    [
+        (
+            "doka-{hostname}",
+            "h" * 60,
+            "has 65 characters once {hostname} is filled in; STS takes 2 to 64, so shorten it or leave {hostname} out",
+        ),
+        ("d" * 65, "pod-1", "has 65 characters; STS takes 2 to 64, so shorten it or leave {hostname} out"),
+        (
+            "doka {hostname}",
+            "pod-1",
+            "holds a character that STS refuses; use 2 to 64 letters, digits or any of _ + = , . @ -",
+        ),
+        (
+            "doka-{hostname}",
+            "my_host:1",
+            (
+                "holds a character that STS refuses once {hostname} is filled in; "
+                "use 2 to 64 letters, digits or any of _ + = , . @ -"
+            ),
+        ),
+        ("doka\n", "pod-1", "holds a character that STS refuses; use 2 to 64 letters, digits or any of _ + = , . @ -"),
+        ("doka-{pod}", "pod-1", "knows {hostname} as its only placeholder; write the rest out"),
+    ],
+)
+def test_a_session_name_is_one_that_sts_takes(template: str, hostname: str, expected: str) -> None:
+    """Only its length is checked by botocore, so an alphabet error would show only at the first AssumeRole."""
+    assert told({(*ROLE, "session_name"): template}, hostname) == [f"roles.analytics.session_name {expected}"]
+
+
+def test_a_session_policy_must_be_a_policy() -> None:
+    """A text that STS would call malformed is refused before it is sent."""
+    policy: Path = (*ROLE, "session_policy")
+    expected = "roles.analytics.session_policy must be a policy document as JSON text with a Statement"
+    assert [told({policy: text}) for text in ("{", "[]", "{}", '"Statement"')] == [[expected]] * 4
+    good = '{"Version": "2012-10-17", "Statement": []}'
+    assert settings({policy: good}).roles["analytics"].session_policy == good
