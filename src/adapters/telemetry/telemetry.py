@@ -34,10 +34,16 @@ class ServiceTelemetry:
         return None if self._server is None else self._server.port
 
     def open(self) -> None:
-        """Start to write lines and to answer probes. Raises UsageError when the port cannot be listened on."""
+        """Start to write lines and to answer probes, and say at which port.
+
+        Raises UsageError when the port cannot be listened on.
+        """
         if self._server is not None:
             self._server.open(self._health.answer)
         self._log.open()
+        where = "nowhere" if self.port is None else f"port {self.port}"
+        message = f"doka started; /metrics, /healthz and /readyz are served at {where}"
+        self._log.say(logging.INFO, "started", message, port=self.port)
 
     def close(self, within: float = 1.0) -> bool:
         """Write the last lines, at most `within` seconds, and free the port; False when lines were left."""

@@ -60,7 +60,16 @@ def test_one_telling_reaches_all_three() -> None:
         'doka_lease_seconds_left{role="analytics"} -1.0',
         "doka_telemetry_errors_total 0.0",
     } <= set(page.splitlines())
-    assert len(FACTS) == len(told)
+    assert 1 + len(FACTS) == len(told)  # the first says that the service started
+
+
+def test_the_start_is_told() -> None:
+    """The first line says at which port the pages are, which else nobody could know of `http.port: 0`."""
+    with service() as (telemetry, stdout, _clock):
+        port = telemetry.port
+        assert telemetry.close(within=5)
+        (told,) = [orjson.loads(line) for line in stdout.read().splitlines()]
+    assert ("info", "started", port) == tuple(told[name] for name in ("level", "event", "port"))
 
 
 @pytest.mark.parametrize(("code", "level"), [(0, "info"), (1, "error")])
@@ -69,7 +78,7 @@ def test_the_end_is_told(code: int, level: str) -> None:
     with service() as (telemetry, stdout, _clock):
         telemetry.ended(code, "stopped by SIGTERM")
         assert telemetry.close(within=5)
-        (told,) = [orjson.loads(line) for line in stdout.read().splitlines()]
+        _, told = [orjson.loads(line) for line in stdout.read().splitlines()]
     assert (level, "ended", code, "stopped by SIGTERM") == tuple(told[n] for n in ("level", "event", "code", "reason"))
 
 
