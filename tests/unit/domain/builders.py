@@ -44,10 +44,20 @@ def most_jitter() -> float:
 
 @dataclass(frozen=True)
 class Extras:
-    """Headers and a timestamp: an `Original`."""
+    """Headers and a timestamp, and for those who ask key and value: an `Original`."""
 
     of_headers: list[tuple[str, bytes | None]] | None = None
     of_timestamp: tuple[int, int] = (1, 1_700_000_000_000)
+    of_key: bytes | None = None
+    of_value: bytes | None = None
+
+    def key(self) -> bytes | None:
+        """Give the key."""
+        return self.of_key
+
+    def value(self) -> bytes | None:
+        """Give the value."""
+        return self.of_value
 
     def headers(self) -> list[tuple[str, bytes | None]] | None:
         """Give the headers."""
