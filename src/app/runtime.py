@@ -121,8 +121,7 @@ class Runtime:
 
     def turn(self) -> None:
         """Do one round of the loop."""
-        fetched = self._fetch(self._clock.now())
-        self._step(0 if fetched else self._time_for_answers())
+        self._step(self._time_for_answers(self._fetch(self._clock.now())))
         self._publish()
 
     def close(self) -> Ending:
@@ -160,8 +159,8 @@ class Runtime:
 
     # --- a turn --------------------------------------------------------------------------------------------------
 
-    def _fetch(self, now: int) -> bool:
-        """Feed what Kafka has; say whether that was anything."""
+    def _fetch(self, now: int) -> int | None:
+        """Feed what Kafka has and say how many events that were; None when it was not asked, and so did not wait."""
         forwarder = self._forwarder
         room = forwarder.room()
         idle = not forwarder.in_flight
@@ -170,24 +169,26 @@ class Runtime:
         elif forwarder.all_paused and (idle or now - self._fetched_at >= SERVE_CALLBACKS_NS):
             events = self._source.fetch(1, self._idle_time(now) if idle else 0)
         else:
-            return False
+            return None
         now = self._fetched_at = self._clock.now()
         for event in events:
             if isinstance(event, RecordsFetched):
                 chunk = event.chunk
                 self._telemetry.fetched(chunk.partition, len(chunk), chunk.payload_bytes)
             forwarder.handle(event, now)
-        return bool(events)
+        return len(events)
 
     def _idle_time(self, now: int) -> int:
         """How long a fetch may wait: until time alone changes something, and never above 100 ms."""
         wake = self._forwarder.next_wake(now)
         return SERVE_CALLBACKS_NS if wake is None else min(SERVE_CALLBACKS_NS, max(wake - now, 0))
 
-    def _time_for_answers(self) -> int:
-        """How long to wait for answers when Kafka had nothing."""
-        if not self._forwarder.in_flight:
+    def _time_for_answers(self, fetched: int | None) -> int:
+        """How long to wait for answers: where Kafka had nothing, and always where nothing else would wait."""
+        if fetched:
             return 0
+        if not self._forwarder.in_flight:
+            return 0 if fetched is not None else min(FULL_WAIT_NS, self._idle_time(self._clock.now()))
         return BUSY_WAIT_NS if self._forwarder.room() else FULL_WAIT_NS
 
     def _step(self, wait: int) -> None:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from adapters.simulated.timeline import Timeline
+from domain.errors import InvariantError
 from domain.limits import NS_PER_SECOND
 
 EPOCH_SECONDS = 1_700_000_000.0
 """What an honest wall clock shows at virtual time zero."""
+
+
+READS_MAX = 20_000
+"""How often the same moment may be read: a loop that asks more often waits for a time that cannot come."""
 
 
 class SimulatedClock:
@@ -15,10 +20,18 @@ class SimulatedClock:
     def __init__(self, timeline: Timeline) -> None:
         self._timeline = timeline
         self.skew_seconds = 0.0
+        self._read_at = -1
+        self._reads = 0
 
     def now(self) -> int:
         """Give virtual nanoseconds; they run through a suspension and never jump back."""
-        return self._timeline.now
+        now = self._timeline.now
+        if now != self._read_at:
+            self._read_at, self._reads = now, 0
+        self._reads += 1
+        if self._reads > READS_MAX:
+            raise InvariantError("the loop turns without waiting: no port was called that lets time pass")
+        return now
 
     def wall(self) -> float:
         """Give seconds since the epoch as the host believes them to be."""
