@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 
 from app.settings.problems import Path, alternatives, dotted
 
-_NEAR = 0.6
+_NEAR, _ALIKE = 0.6, 0.8  # difflib's ratio: `role_arn` is near `role`, `topic` is `topics` misspelt
 
 
 def bare(kind: Any) -> Any:
@@ -100,19 +100,18 @@ def suggestion(root: type[BaseModel], path: Path) -> str:
     here, name = path[:-1], str(path[-1])
     model = model_of(at(root, here))
     names = list(model.model_fields) if model is not None else []
-    near = nearest(name, names)
-    if near is not None:
-        return f"did you mean {dotted((*here, near))}?"
+    twin = nearest(name, names, _ALIKE)
     elsewhere = [leaf for leaf in leaves(root) if _plain(str(leaf[-1])) == _plain(name)]
-    if elsewhere:
+    if twin is None and elsewhere:
         return f"did you mean {alternatives(dotted(leaf) for leaf in elsewhere[:3])}?"
-    return f"there is {', '.join(names)}"
+    near = twin or nearest(name, names)
+    return f"there is {', '.join(names)}" if near is None else f"did you mean {dotted((*here, near))}?"
 
 
-def nearest(name: str, names: list[str]) -> str | None:
-    """Give the one of `names` that is most like `name`, whatever its case and underscores."""
+def nearest(name: str, names: list[str], least: float = _NEAR) -> str | None:
+    """Give the one of `names` that is most like `name`, whatever its case and underscores; None if none is near."""
     plain = {_plain(candidate): candidate for candidate in names}
-    found = difflib.get_close_matches(_plain(name), list(plain), n=1, cutoff=_NEAR)
+    found = difflib.get_close_matches(_plain(name), list(plain), n=1, cutoff=least)
     return plain[found[0]] if found else None
 
 

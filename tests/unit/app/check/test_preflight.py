@@ -15,7 +15,7 @@ from domain.commands import DescribeStream
 from domain.events import Event, LeaseIssued, LeaseRefused, StreamDescribed, StreamRefused
 from domain.lease import Lease, Secrets
 from domain.limits import NS_PER_SECOND
-from tests.unit.app.settings.given import STREAM, WRITER, Absent, settings
+from tests.unit.app.settings.given import STREAM, Absent, settings
 
 MIB = 1024 * 1024
 HUB = "arn:aws:iam::111122223333:role/hub"
@@ -130,95 +130,19 @@ def test_a_topic_that_is_missing_is_told_by_its_name() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("changes", "refused", "cure"),
-    [
+def test_a_role_that_gives_no_credentials_is_told_with_its_cure() -> None:
+    """The service's own words stand beside it, and the stream is not looked at."""
+    refused = LeaseRefused("analytics", "RegionDisabledException", "STS is not activated in this region.")
+    world = World(refused=refused)
+    assert world.of("role", settings()) == [
         (
-            {},
-            LeaseRefused("analytics", "AccessDenied", "not authorized to perform: sts:AssumeRole"),
-            (
-                f"check the trust policy of {WRITER}: it must allow sts:AssumeRole to this process, and if it asks for an "
-                "sts:ExternalId, set roles.analytics.hops[0].external_id; and the policy of this process must allow "
-                "sts:AssumeRole on that ARN"
-            ),
-        ),
-        (
-            {(*HOPS, 0, "external_id"): "ex-1", ("roles", "analytics", "tags"): {"a": "b"}},
-            LeaseRefused("analytics", "AccessDenied"),
-            (
-                f"check the trust policy of {WRITER}: it must allow sts:AssumeRole and sts:TagSession to this process, with "
-                "an sts:ExternalId equal to roles.analytics.hops[0].external_id; and the policy of this process must allow "
-                "sts:AssumeRole on that ARN"
-            ),
-        ),
-        (
-            {(*HOPS,): [{"role_arn": HUB}, {"role_arn": WRITER}]},
-            LeaseRefused("analytics", "AccessDenied", f"not authorized: sts:AssumeRole on resource: {HUB}"),
-            (
-                f"check the trust policy of {HUB}: it must allow sts:AssumeRole to this process, and if it asks for an "
-                "sts:ExternalId, set roles.analytics.hops[0].external_id; and the policy of this process must allow "
-                "sts:AssumeRole on that ARN"
-            ),
-        ),
-        (
-            {(*HOPS,): [{"role_arn": HUB}, {"role_arn": WRITER}]},
-            LeaseRefused("analytics", "AccessDenied", ""),
-            (
-                f"check the trust policy of {WRITER}: it must allow sts:AssumeRole to the role of hops[0], and if it asks for "
-                "an sts:ExternalId, set roles.analytics.hops[1].external_id; and the policy of the role of hops[0] must "
-                "allow sts:AssumeRole on that ARN"
-            ),
-        ),
-        (
-            {},
-            LeaseRefused(
-                "analytics", "ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration"
-            ),
-            (
-                "lower roles.analytics.hops[].duration_seconds to the role's own maximum, or to 3600 where these credentials "
-                "are a role's session (IRSA, Pod Identity and ECS are)"
-            ),
-        ),
-        (
-            {},
-            LeaseRefused("analytics", "SignatureDoesNotMatch", "Signature expired", skew_seconds=-1200.0),
-            "set this host's clock, which is -1200 s from that of STS; run an NTP service",
-        ),
-        (
-            {},
-            LeaseRefused("analytics", "NoCredentials"),
-            "give this process credentials: IRSA, EKS Pod Identity, an ECS or EC2 role, or AWS_* variables",
-        ),
-        (
-            {},
-            LeaseRefused("analytics", "InvalidClientTokenId"),
-            "renew the credentials that this process was started with; STS does not accept them",
-        ),
-        (
-            {},
-            LeaseRefused("analytics", "EndpointConnectionError"),
-            "let this host reach STS (aws.region, aws.endpoint_urls.sts, proxy, security group, VPC endpoint)",
-        ),
-        (
-            {},
-            LeaseRefused("analytics", "RegionDisabledException"),
+            "failed",
+            "analytics",
+            "no credentials: RegionDisabledException (STS is not activated in this region)",
             "switch STS on for aws.region in that account, or take another region",
-        ),
-        (
-            {},
-            LeaseRefused("analytics", "PackedPolicyTooLarge"),
-            "look the code up in the STS API reference (AssumeRole) and correct roles.analytics",
-        ),
-    ],
-)
-def test_a_role_that_gives_no_credentials_is_told_with_its_cure(
-    changes: dict[Path, Any], refused: LeaseRefused, cure: str
-) -> None:
-    """The cure names the policy, the setting or the clock; the stream is not looked at."""
-    world, given = World(refused=refused), settings(changes)
-    said = f"{refused.code} ({refused.message})" if refused.message else refused.code
-    assert world.of("role", given) == [("failed", "analytics", f"no credentials: {said}", cure)]
-    assert world.of("stream", given) == [
+        )
+    ]
+    assert world.of("stream", settings()) == [
         ("skipped", "orders", "not looked at, since the role analytics gave no credentials", None)
     ]
 

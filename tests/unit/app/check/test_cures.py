@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from app.check.cures import cure_for_lease
+from app.settings.problems import Path
+from domain.events import LeaseRefused
+from tests.unit.app.settings.given import WRITER, settings
+
+HUB = "arn:aws:iam::111122223333:role/hub"
+HOPS: Path = ("roles", "analytics", "hops")
+
+
+@pytest.mark.parametrize(
+    ("changes", "refused", "cure"),
+    [
+        (
+            {},
+            LeaseRefused("analytics", "AccessDenied", "not authorized to perform: sts:AssumeRole"),
+            (
+                f"check the trust policy of {WRITER}: it must allow sts:AssumeRole to this process, and if it asks for an "
+                "sts:ExternalId, set roles.analytics.hops[0].external_id; and the policy of this process must allow "
+                "sts:AssumeRole on that ARN"
+            ),
+        ),
+        (
+            {(*HOPS, 0, "external_id"): "ex-1", ("roles", "analytics", "tags"): {"a": "b"}},
+            LeaseRefused("analytics", "AccessDenied"),
+            (
+                f"check the trust policy of {WRITER}: it must allow sts:AssumeRole and sts:TagSession to this process, with "
+                "an sts:ExternalId equal to roles.analytics.hops[0].external_id; and the policy of this process must allow "
+                "sts:AssumeRole on that ARN"
+            ),
+        ),
+        (
+            {(*HOPS,): [{"role_arn": HUB}, {"role_arn": WRITER}]},
+            LeaseRefused("analytics", "AccessDenied", f"not authorized: sts:AssumeRole on resource: {HUB}"),
+            (
+                f"check the trust policy of {HUB}: it must allow sts:AssumeRole to this process, and if it asks for an "
+                "sts:ExternalId, set roles.analytics.hops[0].external_id; and the policy of this process must allow "
+                "sts:AssumeRole on that ARN"
+            ),
+        ),
+        (
+            {(*HOPS,): [{"role_arn": HUB}, {"role_arn": WRITER}]},
+            LeaseRefused("analytics", "AccessDenied", ""),
+            (
+                f"check the trust policy of {WRITER}: it must allow sts:AssumeRole to the role of hops[0], and if it asks for "
+                "an sts:ExternalId, set roles.analytics.hops[1].external_id; and the policy of the role of hops[0] must "
+                "allow sts:AssumeRole on that ARN"
+            ),
+        ),
+        (
+            {},
+            LeaseRefused(
+                "analytics", "ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration"
+            ),
+            (
+                "lower roles.analytics.hops[].duration_seconds to the role's own maximum, or to 3600 where these credentials "
+                "are a role's session (IRSA, Pod Identity and ECS are)"
+            ),
+        ),
+        (
+            {},
+            LeaseRefused("analytics", "SignatureDoesNotMatch", "Signature expired", skew_seconds=-1200.0),
+            "set this host's clock, which is -1200 s from that of STS; run an NTP service",
+        ),
+        (
+            {},
+            LeaseRefused("analytics", "NoCredentials"),
+            "give this process credentials: IRSA, EKS Pod Identity, an ECS or EC2 role, or AWS_* variables",
+        ),
+        (
+            {},
+            LeaseRefused("analytics", "InvalidClientTokenId"),
+            "renew the credentials that this process was started with; STS does not accept them",
+        ),
+        (
+            {},
+            LeaseRefused("analytics", "EndpointConnectionError"),
+            "let this host reach STS (aws.region, aws.endpoint_urls.sts, proxy, security group, VPC endpoint)",
+        ),
+        (
+            {},
+            LeaseRefused("analytics", "RegionDisabledException"),
+            "switch STS on for aws.region in that account, or take another region",
+        ),
+        (
+            {},
+            LeaseRefused("analytics", "PackedPolicyTooLarge"),
+            "look the code up in the STS API reference (AssumeRole) and correct roles.analytics",
+        ),
+    ],
+)
+def test_a_refused_role_has_its_cure(changes: dict[Path, Any], refused: LeaseRefused, cure: str) -> None:
+    """It names the policy, the setting or the clock."""
+    assert cure_for_lease(refused, settings(changes).roles["analytics"], "analytics") == cure
+
+
+def test_ambient_credentials_have_no_trust_policy_of_ours() -> None:
+    """Whatever refused them, what helps is to give the process some."""
+    assert cure_for_lease(LeaseRefused("ambient", "AccessDenied"), None, "ambient") == (
+        "give this process credentials: IRSA, EKS Pod Identity, an ECS or EC2 role, or AWS_* variables"
+    )

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from app.check.findings import Finding, Verdict, all_fine
+
+
+@pytest.mark.parametrize(
+    ("verdict", "fine"),
+    [(Verdict.FINE, True), (Verdict.WARNING, True), (Verdict.FAILED, False), (Verdict.SKIPPED, False)],
+)
+def test_only_failures_and_what_could_not_be_seen_count(verdict: Verdict, fine: bool) -> None:  # noqa: FBT001 - a parameter of the table
+    """A warning lets a deployment go on; what nobody looked at does not."""
+    good = Finding("kafka", "b-1:9098", Verdict.FINE, "answers")
+    assert all_fine([good, Finding("topic", "orders", verdict, "told")]) is fine
+
+
+def test_a_finding_is_plain_data_for_a_machine() -> None:
+    """Every part of it, under a fixed name."""
+    finding = Finding("topic", "orders", Verdict.FAILED, "does not exist", "create it", {"code": "x"})
+    assert json.loads(json.dumps(finding.as_data())) == {
+        "step": "topic",
+        "subject": "orders",
+        "verdict": "failed",
+        "told": "does not exist",
+        "cure": "create it",
+        "facts": {"code": "x"},
+    }
