@@ -246,7 +246,7 @@ def test_connections_can_be_refused_and_come_back(fake_aws: FakeAws, arn: str) -
     def connects() -> bool:
         try:
             socket.create_connection(address, timeout=5).close()
-        except ConnectionRefusedError:
+        except ConnectionError:  # refused, or reset where it met the very moment of closing
             return False
         return True
 

@@ -167,6 +167,15 @@ def test_a_stream_is_named_rightly_or_not_at_all(
     assert code == refusal(client, **name, Records=[GOOD])
 
 
+def test_a_stream_is_found_in_the_region_that_the_request_is_signed_for(fake_aws: FakeAws) -> None:
+    """An ARN of another region than the endpoint's is not found, and a name means the stream of its own region."""
+    far = fake_aws.create_stream("orders", region="us-east-1")
+    keys = fake_aws.issue().keys
+    assert "ResourceNotFoundException" == refusal(kinesis_client(fake_aws.url, keys), StreamARN=far, Records=[GOOD])
+    kinesis_client(fake_aws.url, keys, "us-east-1").put_records(StreamName="orders", Records=[GOOD])
+    assert 1 == fake_aws.landed_count(far)
+
+
 def test_dry_run_lands_nothing(fake_aws: FakeAws, client: KinesisClient, arn: str) -> None:
     """DryRun answers that it would have worked, or the real error, and takes no record."""
     codes = [refusal(client, StreamARN=target, Records=[GOOD], DryRun=True) for target in (arn, f"{arn}-not")]

@@ -30,7 +30,7 @@ class HttpLoop:
         self.aborts_body: Callable[[Request], bool] = lambda _: False
         self.selector: selectors.BaseSelector = selectors.DefaultSelector()
         self._connections: set[Connection] = set()
-        self._listener: socket.socket | None = None
+        self._listening = False
         self._timers: list[tuple[int, int, Callable[[], None]]] = []
         self._posted: deque[Callable[[], object]] = deque()
         self._request_serial = itertools.count(1)
@@ -40,23 +40,24 @@ class HttpLoop:
         self._waker.settimeout(0)
         self._woken.settimeout(0)
         self.selector.register(self._woken, selectors.EVENT_READ, self._drain_wakeups)
-        self.address: tuple[str, int] = (host, port)
+        self._listener = _bound((host, port))
+        self.address: tuple[str, int] = self._listener.getsockname()[:2]
         self.listen()
 
     def listen(self) -> None:
         """Accept connections, on the same port as before if there was one."""
-        if self._listener is None:
-            self._listener = socket.create_server(self.address, backlog=512)
-            self._listener.settimeout(0)
-            self.address = self._listener.getsockname()[:2]
+        if not self._listening:
+            self._listener.listen(512)
+            self._listening = True
             self.selector.register(self._listener, selectors.EVENT_READ, self._accept)
 
     def refuse(self) -> None:
         """Stop accepting: a connection attempt is refused by the kernel; open connections stay."""
-        if self._listener is not None:
+        if self._listening:
             self.selector.unregister(self._listener)
             self._listener.close()
-            self._listener = None
+            self._listening = False
+            self._listener = _bound(self.address)  # so that nobody else is given the port meanwhile
 
     def drop(self, *, idle_only: bool) -> int:
         """Close connections from this side, as a server does that has had enough; gives how many."""
@@ -97,7 +98,7 @@ class HttpLoop:
                 self._run_due()
         finally:
             self.drop(idle_only=False)
-            self.refuse()
+            self._listener.close()
             self.selector.close()
             self._waker.close()
             self._woken.close()
@@ -119,7 +120,13 @@ class HttpLoop:
             self._woken.recv(4096)
 
     def _accept(self, _: int) -> None:
-        if self._listener is None:
-            return
         with suppress(BlockingIOError):
             self._connections.add(Connection(self, self._listener.accept()[0]))
+
+
+def _bound(address: tuple[str, int]) -> socket.socket:
+    sock = socket.socket()
+    sock.settimeout(0)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind(address)
+    return sock
