@@ -145,3 +145,8 @@ def test_a_wrong_thing_in_the_way_is_left_for_the_model_to_refuse(given: dict[st
     before = given["limits"]
     assert put(given, ("limits", "held_mib"), 1) is False
     assert given == {"limits": before}
+
+
+def test_what_steers_the_test_suite_is_no_setting() -> None:
+    """A service that a container test starts inherits it."""
+    assert laid({"DOKA_CONTAINERS": "required"}) == data()
