@@ -194,6 +194,10 @@ class Machine:
         commands = self.step(PutAnswered(number, failed or {}), after=MS)
         return [c for c in commands if isinstance(c, SendPut)]
 
+    def land(self, puts: Iterable[SendPut]) -> list[SendPut]:
+        """Answer requests well; give those that leave because of it."""
+        return [more for put in puts for more in self.answer(put)]
+
     def store(self, error: str | None = None) -> None:
         """Answer all commits in flight."""
         commits, self.commits = self.commits, {}
