@@ -14,7 +14,7 @@ A drain settles what was sent and sends nothing above it; its end is the caller'
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import assert_never
 
 from domain.backoff import Jitter
@@ -36,6 +36,8 @@ from domain.events import (
     GapFound,
     LeaseIssued,
     LeaseRefused,
+    LetterAcknowledged,
+    LetterRefused,
     PartitionEnded,
     PartitionsAssigned,
     PartitionsLost,
@@ -87,6 +89,8 @@ class Forwarder:
         self._puts = 0
         self._flying = 0
         self._route_of_put: dict[int, Route] = {}
+        self._letters = 0
+        self._route_of_letter: dict[int, Route] = {}
         self._missing: frozenset[str] = frozenset()
         self._stopping = False
         self._halted: str | None = None
@@ -101,9 +105,7 @@ class Forwarder:
             case PutAnswered(put):
                 route = self._landed_at(put)
                 facts, moved = route.answered(event, now)
-                self._commits.moved(moved)
-                for partition in moved:
-                    self._intake.admit(partition, now)
+                self._moved_on([], moved, now)
                 self._after_put(route, facts, now)
             case PutRefused(put):
                 route = self._landed_at(put)
@@ -111,6 +113,11 @@ class Forwarder:
             case PutAmbiguous(put) | PutUnsent(put):
                 route = self._landed_at(put)
                 self._after_put(route, route.unknown(event, now), now)
+            case LetterAcknowledged(letter):
+                route = self._route_of_letter.pop(letter)
+                self._moved_on(*route.letter_stored(event, now), now)
+            case LetterRefused(letter):
+                self._tell(*self._route_of_letter.pop(letter).quarantine.refused(event, now))
             case PartitionEnded(tp, offset):
                 self._ended(tp, offset, now)
             case CommitAnswered():
@@ -161,7 +168,7 @@ class Forwarder:
             self._intake.ended(partition, offset, now)
 
     def _after_put(self, route: Route, facts: list[Fact], now: int) -> None:
-        self._tell(*facts, *route.take_poison())
+        self._tell(*facts)
         keeper = self._keepers[route.rules.role]
         if route.lease_to_reject is not None:
             (serial, code), route.lease_to_reject = route.lease_to_reject, None
@@ -170,6 +177,13 @@ class Forwarder:
                 self._tell(rejected)
         elif route.landed_with is not None:
             keeper.landed(route.landed_with)
+
+    def _moved_on(self, facts: list[Fact], moved: Iterable[Partition], now: int) -> None:
+        """Let the watermarks that moved be committed, and what waited behind them come in."""
+        self._commits.moved(moved)
+        for partition in moved:
+            self._intake.admit(partition, now)
+        self._tell(*facts)
 
     def _landed_at(self, put: int) -> Route:
         route = self._route_of_put.pop(put, None)
@@ -201,7 +215,7 @@ class Forwarder:
     def _begin_drain(self, partitions: list[Partition]) -> None:
         for partition in partitions:
             if not partition.draining:
-                partition.route.outbox.forget_unsent(partition)
+                partition.route.forget_unsent(partition)
                 self._budget.held -= partition.begin_drain()
                 self._commits.moved((partition,))
 
@@ -218,7 +232,7 @@ class Forwarder:
     def _forget(self, partitions: list[Partition], change: str) -> None:
         for partition in partitions:
             partition.gone = True
-            partition.route.outbox.forget_unsent(partition)
+            partition.route.forget_unsent(partition)
             self._budget.held -= partition.held_bytes
             self._commits.forget(partition)
             del self._partitions[partition.tp]
@@ -269,8 +283,10 @@ class Forwarder:
 
     def decide(self, now: int) -> list[Command]:
         """Give everything that shall be done now, in the order in which it shall be done."""
+        self._tell(*self._intake.take_facts())  # what was dropped is told before it is committed
         if self._halted is None:
             self._tend_leases(now)
+            self._tend_poison(now)
             self._send(now)
             commit = self._commits.due(now, hurry=self._stopping)
             if commit is not None:
@@ -303,7 +319,7 @@ class Forwarder:
                 self._commands.append(DescribeStream(route.rules.name, lease))
             while self._may_fly(route) and route.wants_to_send(now):
                 self._puts += 1
-                flight = route.outbox.pack(self._puts, lease.serial, now)
+                flight = route.next_flight(self._puts, lease.serial, now)
                 if flight is None:
                     break
                 self._flying += 1
@@ -311,6 +327,23 @@ class Forwarder:
                 self._commands.append(
                     SendPut(flight.put, route.rules.name, lease, flight.keys, flight.values, timeout, route.stream_arn)
                 )
+
+    def _tend_poison(self, now: int) -> None:
+        for route in self._routes.values():
+            letters, facts, moved = route.tend_poison(now, self._number_letter)
+            for letter in letters:
+                self._route_of_letter[letter.letter] = route
+            self._commands += letters
+            self._moved_on(facts, moved, now)
+
+    def _number_letter(self) -> int:
+        self._letters += 1
+        return self._letters
+
+    @property
+    def letters_under_way(self) -> bool:
+        """Whether a dead letter is not answered yet."""
+        return bool(self._route_of_letter)
 
     def _may_fly(self, route: Route) -> bool:
         """Keep one request in reserve for each route; the others are for whoever has work."""
@@ -341,7 +374,7 @@ class Forwarder:
     def next_wake(self, now: int) -> int | None:
         """Give the next moment after `now` at which time alone lets something be decided."""
         moments = [keeper.next_change(now) for keeper in self._keepers.values()]
-        moments += [route.next_wake() for route in self._routes.values()]
+        moments += [route.next_wake(now) for route in self._routes.values()]
         moments += [self._commits.next_wake(), self._intake.next_look(self._partitions.values())]
         return min((m for m in moments if m is not None and m > now), default=None)
 
