@@ -15,6 +15,7 @@ CURLE_WEIRD_SERVER_REPLY = 8  # these two have no name in pycurl
 CURLE_PROXY = 97
 
 REASONS = {
+    pycurl.E_UNSUPPORTED_PROTOCOL: "not_http",
     pycurl.E_COULDNT_RESOLVE_PROXY: "proxy_not_resolved",
     pycurl.E_COULDNT_RESOLVE_HOST: "host_not_resolved",
     pycurl.E_COULDNT_CONNECT: "not_connected",

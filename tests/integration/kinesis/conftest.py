@@ -1,0 +1,58 @@
+"""What the tests of the sink share: a scripted Kinesis, sinks that are closed, and an environment without AWS in it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from adapters.embedded.moto_server import EmbeddedMoto
+from adapters.kinesis.sink import KinesisSink
+from adapters.kinesis.target import StreamTarget
+from adapters.system.clock import SystemClock
+from domain.ports import Clock
+from tests.integration.kinesis.scripted_kinesis import ScriptedKinesis, scripted_kinesis
+
+MakeSink = Callable[..., KinesisSink]
+
+
+@pytest.fixture(autouse=True)
+def no_aws_around(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Keep whatever AWS configuration, CA and proxy this machine has out of the tests."""
+    for name in list(os.environ):
+        if name.startswith("AWS_") or name.upper().endswith("_PROXY") or name == "REQUESTS_CA_BUNDLE":
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "no-config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "no-credentials"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+@pytest.fixture
+def kinesis() -> Iterator[ScriptedKinesis]:
+    """A Kinesis that does what it is told."""
+    with scripted_kinesis() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[EmbeddedMoto]:
+    """One moto for all tests of a process; each test has streams of its own name."""
+    with EmbeddedMoto() as running:
+        yield running
+
+
+@pytest.fixture
+def sink_to() -> Iterator[MakeSink]:
+    """Make a sink whose one route, «orders», goes to this URL (None: to AWS itself); closed at the end."""
+    with ExitStack() as sinks:
+
+        def make(url: str | None, *, stream: str = "orders", clock: Clock | None = None) -> KinesisSink:
+            target = StreamTarget("orders", stream, None, "eu-west-1", url)
+            sink = KinesisSink({"orders": target}, clock or SystemClock())
+            sinks.callback(sink.close)
+            return sink
+
+        yield make
