@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import random
 
-from adapters.kinesis.describer import KinesisDescriber
 from dependency_injector import containers
 from dependency_injector.providers import Dependency, Object, Provider, Singleton
 
+from adapters.kafka.no_letters import NoLetters
 from adapters.kafka.source import KafkaSource
+from adapters.kinesis.describer import KinesisDescriber
 from adapters.kinesis.sink import KinesisSink
 from adapters.sts.authority import StsAuthority
 from adapters.system.background import BackgroundExecutor
@@ -31,7 +32,7 @@ from app.runtime import Runtime, Within
 from app.settings.mapping import to_kafka_settings, to_role_chains, to_rules, to_stream_targets
 from app.settings.model import Settings
 from domain.forwarder import Forwarder
-from domain.ports import Authority, Background, Clock, Describer, Inbox, Sink, Source
+from domain.ports import Authority, Background, Clock, DeadLetters, Describer, Inbox, Sink, Source
 from domain.rules import Rules
 
 
@@ -55,6 +56,7 @@ class Container(containers.DeclarativeContainer):
     source: Provider[Source] = Singleton(
         KafkaSource, Singleton(to_kafka_settings, settings, hostname=hostname), clock=clock
     )
+    letters: Provider[DeadLetters] = Singleton(NoLetters)
     targets = Singleton(to_stream_targets, settings)
     sink: Provider[Sink] = Singleton(KinesisSink, targets, clock)
     describer: Provider[Describer] = Singleton(KinesisDescriber, targets, clock)
@@ -92,6 +94,7 @@ class Container(containers.DeclarativeContainer):
         forwarder=forwarder,
         source=source,
         sink=sink,
+        letters=letters,
         background=background,
         inbox=inbox,
         clock=clock,

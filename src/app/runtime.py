@@ -29,6 +29,7 @@ from domain.commands import (
     RequestLease,
     ResumePartitions,
     SeekPartition,
+    SendLetter,
     SendPut,
 )
 from domain.errors import InvariantError, UsageError
@@ -44,7 +45,7 @@ from domain.events import (
 from domain.facts import Fact
 from domain.forwarder import Forwarder
 from domain.limits import NS_PER_MS, NS_PER_SECOND, SERVE_CALLBACKS_NS
-from domain.ports import Background, Clock, Inbox, Sink, Source, Telemetry
+from domain.ports import Background, Clock, DeadLetters, Inbox, Sink, Source, Telemetry
 from domain.records import TopicPartition
 
 PUBLISH_EVERY_NS = NS_PER_SECOND
@@ -73,6 +74,7 @@ class Runtime:
         forwarder: Forwarder,
         source: Source,
         sink: Sink,
+        letters: DeadLetters,
         background: Background,
         inbox: Inbox,
         clock: Clock,
@@ -84,6 +86,7 @@ class Runtime:
         self._forwarder = forwarder
         self._source = source
         self._sink = sink
+        self._letters = letters
         self._background = background
         self._inbox = inbox
         self._clock = clock
@@ -140,6 +143,7 @@ class Runtime:
         except Exception as error:  # noqa: BLE001 - the process ends here, and says how
             ending = Ending(1, f"while leaving the consumer group {_confession(error)}")
         self._sink.close()
+        self._letters.close()
         self._telemetry.ended(ending.code, ending.reason)
         return ending
 
@@ -198,6 +202,8 @@ class Runtime:
         now = self._clock.now()
         for event in answers:
             forwarder.handle(event, now)
+        for event in self._letters.answers() if forwarder.letters_under_way else ():
+            forwarder.handle(event, now)
         for event in self._inbox.drain():
             self._note_stop(event, now)
             forwarder.handle(event, now)
@@ -209,6 +215,8 @@ class Runtime:
         match command:
             case SendPut():
                 self._sink.submit(command)
+            case SendLetter():
+                self._letters.submit(command)
             case CommitOffsets():
                 self._source.commit(command)
             case RequestLease(role):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from domain.facts import Fact
 from domain.lease import Lease
-from domain.records import TopicPartition
+from domain.records import Original, TopicPartition
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,6 +32,24 @@ class SendPut:
 
     def __repr__(self) -> str:
         return f"SendPut({self.put}, {self.route}, {len(self.keys)} entries, lease {self.lease.serial})"
+
+
+@dataclass(frozen=True, slots=True)
+class SendLetter:
+    """Store a record that can never land in the dead-letter topic, whole, with the reason in headers.
+
+    The answer is `LetterAcknowledged` or `LetterRefused`.
+    """
+
+    letter: int
+    partition: TopicPartition
+    offset: int
+    original: Original = field(repr=False)
+    """The record as Kafka gave it: key, value, headers and timestamp go on unchanged."""
+    code: str
+    """Why it can never land: the service's error code, or ours for what was found before sending."""
+    attempts: int
+    """How often it was sent to Kinesis."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +109,7 @@ class Halt:
 
 Command = (
     SendPut
+    | SendLetter
     | CommitOffsets
     | PausePartitions
     | ResumePartitions

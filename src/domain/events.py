@@ -133,6 +133,24 @@ class PutUnsent:
     reason: str
 
 
+# --- from the dead letters (Kafka) -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class LetterAcknowledged:
+    """The broker stored a dead letter on all replicas that are in sync: its record may settle."""
+
+    letter: int
+
+
+@dataclass(frozen=True, slots=True)
+class LetterRefused:
+    """A dead letter was not stored, or nobody knows; `code` is Kafka's name of the error. It will be sent again."""
+
+    letter: int
+    code: str
+
+
 # --- from the background -----------------------------------------------------------------------------------------
 
 
@@ -203,6 +221,8 @@ Event = (
     | PutRefused
     | PutAmbiguous
     | PutUnsent
+    | LetterAcknowledged
+    | LetterRefused
     | LeaseIssued
     | LeaseRefused
     | StreamDescribed

@@ -35,13 +35,34 @@ class RecordsFailed:
 
 @dataclass(frozen=True, slots=True)
 class RecordsPoisoned:
-    """Records that can never land were met; `policy` says what became of them (block, drop)."""
+    """A record that can never land was met; `policy` says what becomes of it."""
 
     route: str
     partition: TopicPartition
     offset: int
     code: str
     policy: str
+
+
+@dataclass(frozen=True, slots=True)
+class LetterStored:
+    """The dead-letter topic acknowledged a record: it is settled."""
+
+    route: str
+    partition: TopicPartition
+    offset: int
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class LetterFailed:
+    """A dead letter was not stored; it goes again after `retry_in` ns, and its record waits."""
+
+    route: str
+    partition: TopicPartition
+    offset: int
+    code: str
+    retry_in: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +176,8 @@ Fact = (
     RecordsSettled
     | RecordsFailed
     | RecordsPoisoned
+    | LetterStored
+    | LetterFailed
     | RouteBlocked
     | RouteOpened
     | StreamFactsAssumed

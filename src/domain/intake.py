@@ -79,7 +79,6 @@ class Intake:
                 backlog.appendleft(item.part(room, len(item)))
                 item = item.part(0, room)
             route.admit(partition, item, now)
-            self._facts += route.take_poison()
         if ledger.watermark != watermark:  # an end of the log was reached, or poison was dropped
             self._commits.moved((partition,))
 

@@ -24,6 +24,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from domain.errors import invariant
+from domain.records import Original
 
 if TYPE_CHECKING:
     from domain.partition import Partition
@@ -43,6 +44,7 @@ class HeldChunk:
         "keys",
         "offsets",
         "open",
+        "originals",
         "owner",
         "poison",
         "timestamp_ms",
@@ -60,6 +62,7 @@ class HeldChunk:
         timestamp_ms: int,
         held_bytes: int,
         poison: dict[int, str] | None = None,
+        originals: Sequence[Original] = (),
     ) -> None:
         self.owner = owner
         self.offsets = offsets
@@ -71,6 +74,7 @@ class HeldChunk:
         self.timestamp_ms = timestamp_ms
         self.held_bytes = held_bytes
         self.poison = poison
+        self.originals = originals
 
     def __repr__(self) -> str:
         return f"HeldChunk({self.owner.tp} ..{self.end}, {self.open} of {self.count} open)"
@@ -133,7 +137,7 @@ class OffsetLedger:
             return 0
         freed = chunk.held_bytes
         chunk.held_bytes = 0
-        chunk.keys = chunk.values = ()
+        chunk.keys = chunk.values = chunk.originals = ()
         if self._chunks[0] is chunk:
             self._advance()
         return freed

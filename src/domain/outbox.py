@@ -21,7 +21,8 @@ from domain.lanes import Waiter
 from domain.limits import PARTITION_KEY_BYTES_MAX
 from domain.offset_ledger import HeldChunk
 from domain.partition import Partition
-from domain.rules import LimitRules, OnPoison
+from domain.quarantine import Poison
+from domain.rules import LimitRules
 
 
 class Part(NamedTuple):
@@ -46,25 +47,16 @@ class Flight:
     attempts: int
 
 
-class Poisoned(NamedTuple):
-    """A record that can never land, met at the head of its lane."""
-
-    chunk: HeldChunk
-    place: int
-    code: str
-
-
 class Outbox:
     """Every record in here is in exactly one place: ready, delayed, in flight, or parked as poison."""
 
-    def __init__(self, limits: LimitRules, budget: Budget, on_poison: OnPoison) -> None:
+    def __init__(self, limits: LimitRules, budget: Budget) -> None:
         self.flights: dict[int, Flight] = {}
         self.waiting = 0  # records that are ready
         self.ready_since: int | None = None
-        self.met_poison: list[Poisoned] = []  # taken by the route, for its facts
+        self._met_poison: list[Poison] = []
         self._limits = limits
         self._budget = budget
-        self._on_poison = on_poison
         self._ready: deque[Part] = deque()
         self._delayed: list[tuple[int, int, Part]] = []
         self._order = 0
@@ -117,9 +109,13 @@ class Outbox:
 
     def pack(self, put: int, lease: int, now: int) -> Flight | None:
         """Fill one request from what is ready, and note it as in flight; None when nothing is ready."""
-        parts = self._take(self._limits.request_records)
-        if not parts:
-            return None
+        parts = self.take(self._limits.request_records)
+        flight = self.pack_parts(parts, put, lease, now) if parts else None
+        self.ready_since = now if self.waiting else None
+        return flight
+
+    def pack_parts(self, parts: Sequence[Part], put: int, lease: int, now: int) -> Flight:
+        """Make one request of just these parts; what does not fit its bytes becomes ready again."""
         keys: list[str] = []
         values: list[bytes] = []
         for chunk, indices, _ in parts:
@@ -131,7 +127,7 @@ class Outbox:
                 values += map(chunk.values.__getitem__, indices)
         fits = self._how_many_fit(keys, values)
         if fits < len(keys):
-            parts, rest = _split(parts, fits)
+            parts, rest = split(parts, fits)
             self.put_back(rest, now)
             del keys[fits:], values[fits:]
         for chunk, indices, _ in parts:
@@ -139,10 +135,10 @@ class Outbox:
             owner.sent_to = max(owner.sent_to, chunk.offsets[indices[-1]] + 1)
         flight = Flight(put, parts, keys, values, lease, now, max(part.attempts for part in parts) + 1)
         self.flights[put] = flight
-        self.ready_since = now if self.waiting else None
         return flight
 
-    def _take(self, room: int) -> list[Part]:
+    def take(self, room: int) -> list[Part]:
+        """Take at most `room` records out of what is ready."""
         ready, taken = self._ready, list[Part]()
         while room and ready:
             part = ready.popleft()
@@ -204,31 +200,33 @@ class Outbox:
         """Give all records of a request that failed as a whole, with one more attempt, as far as they are owned."""
         return [part._replace(attempts=part.attempts + 1) for part in flight.parts if not part.chunk.owner.gone]
 
-    def _settled(self, chunk: HeldChunk, keys: Sequence[str], now: int) -> None:
-        for waiting, indices in self._free(chunk, keys):
-            self._let_go(waiting, indices, now)
+    def settle_poison(self, poison: Poison, now: int) -> None:
+        """Settle a record that will not land: its letter was acknowledged, or it was dropped."""
+        chunk, place = poison.chunk, poison.place
+        chunk.owner.sent_to = max(chunk.owner.sent_to, chunk.offsets[place] + 1)
+        self._settled(chunk, [chunk.keys[place]], now)
 
-    def _free(self, chunk: HeldChunk, keys: Sequence[str]) -> Iterable[tuple[HeldChunk, Sequence[int]]]:
-        """Subtract settled records and give those whose lanes became theirs by it."""
+    def take_poison(self) -> list[Poison]:
+        """Give the poison whose lanes became its own since the last call."""
+        met, self._met_poison = self._met_poison, []
+        return met
+
+    def _settled(self, chunk: HeldChunk, keys: Sequence[str], now: int) -> None:
         owner = chunk.owner
         self._budget.release(owner, owner.ledger.settle(chunk, len(keys)))
-        return _by_chunk(owner.lanes.release(keys)).items()
+        freed = owner.lanes.release(keys)
+        if freed:
+            for waiting, places in _by_chunk(freed).items():
+                self._let_go(waiting, places, now)
 
-    def _let_go(self, chunk: HeldChunk, indices: Sequence[int], now: int) -> None:
+    def _let_go(self, chunk: HeldChunk, places: Sequence[int], now: int) -> None:
         """Make records ready whose lanes are theirs, but for what can never land."""
-        if chunk.poison is None:
-            self._append(chunk, indices, now)
-            return
-        pending: list[tuple[HeldChunk, Sequence[int]]] = [(chunk, indices)]
-        while pending:  # a dropped record frees its lane for the next, which may be poison too
-            chunk, indices = pending.pop()
-            poison = chunk.poison or {}
-            self._append(chunk, [i for i in indices if i not in poison], now)
-            bad = [i for i in indices if i in poison]
-            self.met_poison += [Poisoned(chunk, i, poison[i]) for i in bad]
-            if bad and self._on_poison is OnPoison.DROP:
-                chunk.owner.sent_to = max(chunk.owner.sent_to, chunk.offsets[bad[-1]] + 1)
-                pending += self._free(chunk, [chunk.keys[i] for i in bad])
+        poison = chunk.poison
+        if poison is None:
+            self._append(chunk, places, now)
+        else:
+            self._append(chunk, [i for i in places if i not in poison], now)
+            self._met_poison += [Poison(chunk, i, poison[i]) for i in places if i in poison]
 
     def _append(self, chunk: HeldChunk, indices: Sequence[int], now: int) -> None:
         if indices:
@@ -273,7 +271,7 @@ def _by_chunk(waiters: Iterable[Waiter]) -> dict[HeldChunk, list[int]]:
     return found
 
 
-def _split(parts: Sequence[Part], records: int) -> tuple[list[Part], list[Part]]:
+def split(parts: Sequence[Part], records: int) -> tuple[list[Part], list[Part]]:
     """Cut a list of parts after so many records."""
     head: list[Part] = []
     tail: list[Part] = []

@@ -66,7 +66,7 @@ class Partition:
     @property
     def drained(self) -> bool:
         """Whether nothing that was sent of it is on its way; a record that can never land is not waited for."""
-        return not self.ledger.open or not self.route.outbox.holds(self)
+        return not self.ledger.open or not self.route.holds(self)
 
     def begin_drain(self) -> int:
         """Forget what was fetched and not sent; give the bytes that became free."""

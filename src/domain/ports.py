@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from domain.commands import CommitOffsets, DescribeStream, SendPut
+from domain.commands import CommitOffsets, DescribeStream, SendLetter, SendPut
 from domain.events import Event
 from domain.facts import Fact
 from domain.records import TopicPartition
@@ -120,6 +120,25 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Drop all connections; what was in flight stays unknown."""
+        ...
+
+
+class DeadLetters(Protocol):
+    """The dead-letter topic. Asynchronous: the client's own threads send, the loop reads what was acknowledged.
+
+    It must never report a letter as acknowledged that not all in-sync replicas hold.
+    """
+
+    def submit(self, command: SendLetter) -> None:
+        """Start one letter; returns without waiting and never raises for the broker."""
+        ...
+
+    def answers(self) -> Sequence[Event]:
+        """Give the answers that have arrived, without waiting: `LetterAcknowledged` or `LetterRefused`, one a letter."""
+        ...
+
+    def close(self) -> None:
+        """Give up what is still under way, and drop the connections; never waits."""
         ...
 
 

@@ -28,6 +28,14 @@ class Original(Protocol):
     confluent-kafka's `Message` is one as it stands.
     """
 
+    def key(self) -> bytes | None:
+        """Give the record's key."""
+        ...
+
+    def value(self) -> bytes | None:
+        """Give the record's value."""
+        ...
+
     def headers(self) -> list[tuple[str, bytes | None]] | None:
         """Give the record's headers, or None when it has none."""
         ...

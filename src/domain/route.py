@@ -13,21 +13,30 @@ the first probe that succeeds opens it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 
 from domain.backoff import Jitter, backoff
 from domain.budget import Budget
-from domain.events import PutAmbiguous, PutAnswered, PutRefused, PutUnsent, StreamDescribed, StreamRefused
+from domain.commands import SendLetter
+from domain.events import (
+    LetterAcknowledged,
+    PutAmbiguous,
+    PutAnswered,
+    PutRefused,
+    PutUnsent,
+    StreamDescribed,
+    StreamRefused,
+)
 from domain.facts import (
     Fact,
     RecordsFailed,
-    RecordsPoisoned,
     RecordsSettled,
     RouteBlocked,
     RouteOpened,
     StreamFactsAssumed,
 )
+from domain.isolation import Group, Isolation
 from domain.limits import (
     BACKOFF_LAST_NS,
     PARTIAL_PUT_WAIT_NS,
@@ -40,6 +49,7 @@ from domain.mapping import RecordMapping
 from domain.offset_ledger import HeldChunk
 from domain.outbox import Flight, Outbox, Part
 from domain.partition import Partition
+from domain.quarantine import Poison, Quarantine
 from domain.records import Chunk
 from domain.rules import LimitRules, Ordering, RouteRules
 from domain.status import RouteStatus
@@ -55,6 +65,7 @@ class RouteState(Enum):
 
 
 AUTO_DISTRIBUTION = "auto_distribution"
+TOO_MUCH_POISON = "too_much_poison"
 
 
 def held_size(chunk: Chunk) -> int:
@@ -77,12 +88,16 @@ class Route:
 
     def __init__(self, rules: RouteRules, limits: LimitRules, budget: Budget, jitter: Jitter) -> None:
         self.rules = rules
-        self.outbox = Outbox(limits, budget, rules.on_poison)
+        self.outbox = Outbox(limits, budget)
+        self.quarantine = Quarantine(rules.name, rules.on_poison, limits.poison_per_minute, jitter)
         self.state = RouteState.UNKNOWN
         self.reason: str | None = None
         self.stream_arn: str | None = None
         self.lease_to_reject: tuple[int, str] | None = None  # taken by the forwarder after each answer
         self.landed_with: int | None = None  # serial of the lease that landed the last request
+        self._isolation: Isolation | None = None
+        self._group: Group = ()  # what the isolation sends next
+        self._facts: list[Fact] = []  # what came up between two answers
         self._budget = budget
         self._jitter = jitter
         self._mapping = RecordMapping(rules, jitter)
@@ -121,6 +136,7 @@ class Route:
             timestamp_ms=chunk.timestamp_ms,
             held_bytes=held_size(chunk) + (sum(map(len, values)) if self.rules.envelope else 0),
             poison=poison or None,
+            originals=chunk.originals,
         )
         partition.ledger.append(held)
         self.outbox.admit(held, now)
@@ -141,18 +157,48 @@ class Route:
         """Say whether a request should leave now: a full one, or one that has waited long enough to be filled."""
         outbox = self.outbox
         outbox.wake(now, all_of_them=self.state is RouteState.BLOCKED and now >= self._probe_at)
-        if not outbox.waiting or self.state is RouteState.UNKNOWN or not self._described:
+        if self.state is RouteState.UNKNOWN or not self._described:
+            return False
+        if not outbox.waiting and self._isolation is None:
             return False
         flights = len(outbox.flights)
+        if self._isolation is not None:
+            return not flights and now >= max(self._isolation.not_before, self._probe_at)
         if self.state is RouteState.BLOCKED:
             return not flights and now >= self._probe_at
         if self._failures:
             return not flights
         return not flights or outbox.full or now - (outbox.ready_since or 0) >= PARTIAL_PUT_WAIT_NS
 
-    def next_wake(self) -> int | None:
+    def next_flight(self, put: int, lease: int, now: int) -> Flight | None:
+        """Pack the request that leaves now; None when nothing is left to send."""
+        isolation = self._isolation
+        if isolation is None:
+            return self.outbox.pack(put, lease, now)
+        group = [part for part in self._group if not part.chunk.owner.gone]
+        if not group:
+            self._go_on_isolating(now)
+            return None
+        self._group = ()
+        isolation.put = put
+        return self.outbox.pack_parts(group, put, lease, now)
+
+    def holds(self, partition: Partition) -> bool:
+        """Say whether anything of a partition that was sent is not settled and still on its way."""
+        isolated = self._isolation is not None and self._isolation.holds(partition)
+        grouped = any(part.chunk.owner is partition for part in self._group)
+        return grouped or isolated or self.outbox.holds(partition) or self.quarantine.awaits(partition)
+
+    def forget_unsent(self, partition: Partition) -> None:
+        """Forget what nobody sent of a partition that drains or is gone."""
+        self.outbox.forget_unsent(partition)
+        self.quarantine.forget_unsent(partition)
+
+    def next_wake(self, now: int) -> int | None:
         """Give the next moment at which time alone lets something leave."""
-        moments = [self.outbox.next_wake]
+        moments = [self.outbox.next_wake, self.quarantine.next_wake(now)]
+        if self._isolation is not None:
+            moments.append(self._isolation.not_before)
         if self.blocked is not None:
             moments.append(self._probe_at)
         elif self.outbox.waiting and self.outbox.ready_since is not None:
@@ -174,7 +220,19 @@ class Route:
         for part, code in self.outbox.failed_parts(flight, event.failed) if event.failed else ():
             verdict = of_entry(code)
             facts.append(RecordsFailed(self.rules.name, code, len(part.places), ambiguous=verdict is Verdict.AMBIGUOUS))
-            self._delay([part], part.attempts, verdict, now)
+            if verdict is not Verdict.ISOLATE:
+                self._delay([part], part.attempts, verdict, now)
+            elif landed:  # the others of this very request are the control
+                self.quarantine.take(Poison(part.chunk, place, code, part.attempts) for place in part.places)
+            else:
+                self._isolate([part], code, now)
+        isolation = self._isolating(event.put)
+        if isolation is not None:
+            if landed:
+                isolation.landed()
+            else:
+                isolation.unknown((), now)
+            self._go_on_isolating(now)
         return facts, moved
 
     def refused(self, event: PutRefused, now: int) -> list[Fact]:
@@ -189,9 +247,11 @@ class Route:
             verdict = Verdict.LEASE
         if verdict is Verdict.LEASE:
             self.lease_to_reject = (flight.lease, event.code)
-            self.outbox.put_back(parts, now)
+            self._take_back(parts, flight, now)
+        elif verdict is Verdict.ISOLATE:
+            self._isolate(parts, event.code, now, put=event.put)
         elif verdict in {Verdict.DENIED, Verdict.BLOCKED, Verdict.LANE}:
-            self.outbox.put_back(parts, now)
+            self._take_back(parts, flight, now)
             facts += self.block(event.code, event.message, now)
         else:
             facts += self._failed(parts, flight, verdict, event.code, now)
@@ -214,26 +274,33 @@ class Route:
         """
         return lease == self._denied_lease or (lease == self.landed_with and self._denied_lease is None)
 
-    def take_poison(self) -> list[Fact]:
-        """Give the poison that was met since the last call."""
-        met, self.outbox.met_poison = self.outbox.met_poison, []
-        policy = self.rules.on_poison.value
-        return [
-            RecordsPoisoned(self.rules.name, p.chunk.owner.tp, p.chunk.offsets[p.place], p.code, policy) for p in met
-        ]
-
     def _failed(self, parts: Sequence[Part], flight: Flight, verdict: Verdict, code: str, now: int) -> list[Fact]:
         self._failures += 1
         self._unknowns += verdict is not Verdict.THROTTLED
         if self.state is RouteState.BLOCKED or self._unknowns >= _FAILURES_BEFORE_BLOCK:
-            self.outbox.put_back(parts, now)
+            self._take_back(parts, flight, now)
             return self.block(code, "no request succeeds", now)
-        self._delay(parts, flight.attempts, verdict, now)
+        wait = self._wait(flight.attempts, verdict)
+        if self._isolating(flight.put) is not None:
+            self._take_back(parts, flight, now + wait)
+        else:
+            self.outbox.delay(parts, now + wait)
         return []
 
     def _delay(self, parts: Sequence[Part], attempts: int, verdict: Verdict, now: int) -> None:
-        last = _LAST_BACKOFF.get(verdict, BACKOFF_LAST_NS)
-        self.outbox.delay(parts, now + backoff(attempts, self._jitter, last=last))
+        self.outbox.delay(parts, now + self._wait(attempts, verdict))
+
+    def _wait(self, attempts: int, verdict: Verdict) -> int:
+        return backoff(attempts, self._jitter, last=_LAST_BACKOFF.get(verdict, BACKOFF_LAST_NS))
+
+    def _take_back(self, parts: Sequence[Part], flight: Flight, retry_at: int) -> None:
+        """Keep the records of a request that failed for a reason that is not theirs."""
+        isolation = self._isolating(flight.put)
+        if isolation is not None:
+            isolation.unknown(parts, retry_at)
+            self._go_on_isolating(retry_at)
+        else:
+            self.outbox.put_back(parts, retry_at)
 
     def _succeeded(self, flight: Flight, now: int, facts: list[Fact]) -> None:
         self._failures = self._unknowns = 0
@@ -241,6 +308,73 @@ class Route:
         self.landed_with = flight.lease
         if self.state is RouteState.BLOCKED:
             facts.append(self._open(now))
+
+    # --- poison --------------------------------------------------------------------------------------------------
+
+    def tend_poison(
+        self, now: int, number: Callable[[], int]
+    ) -> tuple[list[SendLetter], list[Fact], Iterable[Partition]]:
+        """Do with poison what the policy says; give letters, facts, and the partitions that moved on."""
+        facts, self._facts = self._facts, []
+        moved: dict[Partition, None] = {}
+
+        def settle(poison: Poison) -> None:
+            moved[poison.chunk.owner] = None
+            self.outbox.settle_poison(poison, now)
+            self.quarantine.take(self.outbox.take_poison())
+
+        self.quarantine.take(self.outbox.take_poison())
+        letters, told = self.quarantine.decide(now, settle, number)
+        facts += told
+        if self.quarantine.overrun(now):
+            if self.state is RouteState.OPEN:
+                message = "more records were refused within a minute than limits.max_poison_per_minute allows"
+                facts += self.block(TOO_MUCH_POISON, message, now)
+            self._probe_at = max(self._probe_at, self.quarantine.next_wake(now) or now)
+        return letters, facts, moved
+
+    def letter_stored(self, event: LetterAcknowledged, now: int) -> tuple[list[Fact], Iterable[Partition]]:
+        """Settle a record whose dead letter was acknowledged."""
+        poison, facts = self.quarantine.acknowledged(event)
+        if poison is None:
+            return facts, ()
+        self.outbox.settle_poison(poison, now)
+        return facts, (poison.chunk.owner,)
+
+    def _isolating(self, put: int) -> Isolation | None:
+        """Give the search that a request belongs to."""
+        return self._isolation if self._isolation is not None and self._isolation.put == put else None
+
+    def _isolate(self, parts: Sequence[Part], code: str, now: int, put: int | None = None) -> None:
+        """Look for the record that makes Kinesis refuse these; while one search goes on, others wait for it."""
+        if self._isolation is None:
+            if parts:
+                self._isolation = Isolation(parts, code)
+                self._go_on_isolating(now)
+        elif self._isolation.put is not None and self._isolation.put == put:
+            self._isolation.refused(parts)
+            self._go_on_isolating(now)
+        else:
+            self.outbox.put_back(parts, now)
+
+    def _go_on_isolating(self, now: int) -> None:
+        """Choose the next group of the search, or end it: culprits are poison, the rest goes back."""
+        isolation = self._isolation
+        if isolation is None:
+            return
+        group = isolation.next_group(self.outbox.take)
+        if group is not None:
+            self._group = group
+            return
+        self._isolation = None
+        culprits = isolation.culprits()
+        self.outbox.put_back(isolation.rest(), now)
+        self.quarantine.take(
+            Poison(part.chunk, place, isolation.code, part.attempts) for part in culprits for place in part.places
+        )
+        if isolation.suspects and not culprits:
+            message = "a record is refused, and no other landed to show that it is the record that is wrong"
+            self._facts += self.block(isolation.code, message, now)
 
     # --- state ---------------------------------------------------------------------------------------------------
 

@@ -44,6 +44,7 @@ class OnPoison(Enum):
 
     BLOCK = "block"
     DROP = "drop"
+    DEAD_LETTER = "dead_letter"
 
 
 class OnGap(Enum):
@@ -90,7 +91,7 @@ class RouteRules:
     @property
     def needs_originals(self) -> bool:
         """Whether key and value are not enough, so that the source must hand over whole records."""
-        return self.envelope or self.partition_key.startswith("header:")
+        return self.envelope or self.partition_key.startswith("header:") or self.on_poison is OnPoison.DEAD_LETTER
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,8 @@ class LimitRules:
     request_records: int = PUT_RECORDS_MAX
     request_bytes: int = PUT_BYTES_MAX
     commit_every: int = NS_PER_SECOND
+    poison_per_minute: int = 100
+    """More poison than this blocks the route: then it is not the records that are wrong."""
     drain: int = 25 * NS_PER_SECOND
 
 

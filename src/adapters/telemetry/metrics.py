@@ -24,6 +24,8 @@ from domain.facts import (
     LeaseRejected,
     LeaseRenewalFailed,
     LeaseRenewed,
+    LetterFailed,
+    LetterStored,
     OffsetsCommitted,
     PartitionsOwned,
     PartitionStuck,
@@ -125,6 +127,13 @@ class Metrics:
         self._poisoned = self._counter(
             "doka_records_poisoned", "Records that can never land, by what became of them.", "route", "code", "policy"
         )
+        self._letters = self._counter(
+            "doka_dead_letters",
+            "Dead letters, by outcome and the code of the record or the refusal.",
+            "route",
+            "outcome",
+            "code",
+        )
         self._repeats = self._counter(
             "doka_records_will_repeat",
             "Records that landed above the offset committed when a drain ended; they will land again.",
@@ -189,6 +198,10 @@ class Metrics:
                     self._duplicates.labels(fact.route).inc(fact.records)
             case RecordsPoisoned():
                 self._poisoned.labels(fact.route, code(fact.code), fact.policy).inc()
+            case LetterStored():
+                self._letters.labels(fact.route, "stored", code(fact.code)).inc()
+            case LetterFailed():
+                self._letters.labels(fact.route, "failed", code(fact.code)).inc()
             case RouteBlocked():
                 self._route_blocks.labels(fact.route, code(fact.reason)).inc()
             case RouteOpened():

@@ -18,6 +18,8 @@ from domain.facts import (
     LeaseRejected,
     LeaseRenewalFailed,
     LeaseRenewed,
+    LetterFailed,
+    LetterStored,
     OffsetsCommitted,
     PartitionsOwned,
     PartitionStuck,
@@ -70,12 +72,34 @@ def line_of(fact: Fact) -> Line:
             fate = {
                 "block": "its lane waits; see on_poison in the manual",
                 "drop": "it is dropped, as on_poison: drop asks",
+                "dead_letter": "a dead letter is on its way",
             }.get(policy, f"policy {policy}")
             return Line(
                 logging.WARNING if policy == "drop" else logging.ERROR,
                 "records_poisoned",
                 f"route {route}: the record at {partition}@{offset} can never land ({code}); {fate}",
                 {"route": route, **_place(partition), "offset": offset, "code": code, "policy": policy},
+            )
+        case LetterStored(route, partition, offset, code):
+            return Line(
+                logging.WARNING,
+                "letter_stored",
+                f"route {route}: the record at {partition}@{offset} is in the dead-letter topic ({code})",
+                {"route": route, **_place(partition), "offset": offset, "code": code},
+            )
+        case LetterFailed(route, partition, offset, code, retry_in):
+            return Line(
+                logging.ERROR,
+                "letter_failed",
+                f"route {route}: the dead letter of {partition}@{offset} was not stored ({code}); "
+                f"next try in {span(retry_in)}, its key waits",
+                {
+                    "route": route,
+                    **_place(partition),
+                    "offset": offset,
+                    "code": code,
+                    "retry_seconds": seconds(retry_in),
+                },
             )
         case RouteBlocked(route, reason, message):
             said = _said(message)
@@ -195,6 +219,8 @@ def key_of(fact: Fact) -> tuple[object, ...] | None:
             return (RecordsFailed, fact.route, fact.code, fact.ambiguous)
         case RecordsPoisoned():
             return (RecordsPoisoned, fact.route, fact.partition, fact.code, fact.policy)
+        case LetterStored() | LetterFailed():
+            return (type(fact), fact.route, fact.partition, fact.code)
         case RouteBlocked():
             return (RouteBlocked, fact.route, fact.reason)
         case RouteOpened() | StreamFactsAssumed():

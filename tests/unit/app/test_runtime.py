@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from adapters.kafka.no_letters import NoLetters
 from adapters.simulated.telemetry import RecordingTelemetry
 from adapters.system.inbox import ThreadInbox
 from app.runtime import Ending, Runtime
@@ -156,6 +157,7 @@ class Stand:
             forwarder=Forwarder(rules, lambda: 0.5),
             source=self.source,
             sink=self.sink,
+            letters=NoLetters(),
             background=HandBackground(self.clock, self.inbox),
             inbox=self.inbox,
             clock=self.clock,

@@ -1,0 +1,102 @@
+"""Finding the record that makes Kinesis refuse a whole request: bisection, with a control.
+
+Theory of operation. A request that is refused because of something in it is cut into halves, and each half is sent by
+itself, one at a time, until the refused ones are single records.
+
+    refused [a b c d] -> refused [a b], landed [c d] -> refused [a], landed [b] -> a is the culprit
+
+A single record that is refused is poison only if another record of the same isolation landed (the control):
+a wrong ARN, or a policy, refuses every record alike, and would otherwise send a whole topic to the dead letters.
+Without a control among its own records the isolation asks for others that wait; without any, nothing is poison,
+and the route blocks.
+
+Nothing here is ever dropped: what is not poison goes back to where it came from.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from domain.outbox import Part, split
+
+_REFUSALS_WITHOUT_CONTROL_MAX = 32
+_CONTROLS = 10  # records that are asked for as a control: some of them may be poison too
+
+Group = Sequence[Part]
+
+
+class Isolation:
+    """One search, from the refused request to its end; every record of it is in a group, or suspected."""
+
+    def __init__(self, parts: Group, code: str) -> None:
+        """Search among these records, which were refused together with `code`."""
+        self.code = code
+        self.put: int | None = None  # the request that is out for it
+        self.not_before = 0
+        self.suspects: list[Part] = []
+        self._groups: deque[Group] = deque()
+        self._control = False
+        self._refusals = 0
+        self.refused(parts)
+
+    def next_group(self, more: Callable[[int], Group]) -> Group | None:
+        """Give the records to send next, by themselves; None when the search is over.
+
+        `more` takes so many records out of those that wait, for a control.
+        """
+        self._forget_gone()
+        if self._groups:
+            return self._groups.popleft()
+        if self.suspects and not self._control and not self.hopeless:
+            return more(_CONTROLS) or None
+        return None
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether so much was refused, and nothing landed, that it is not the records that are wrong."""
+        return not self._control and self._refusals >= _REFUSALS_WITHOUT_CONTROL_MAX
+
+    def landed(self) -> None:
+        """Note that a request of this search landed records: the control."""
+        self.put = None
+        self._control = True
+
+    def refused(self, parts: Group) -> None:
+        """Take a refused group: two halves, or one suspect."""
+        self.put = None
+        self._refusals += 1
+        records = sum(len(part.places) for part in parts)
+        if records == 1:
+            self.suspects += parts
+        elif records:
+            head, tail = split(parts, records // 2)
+            self._groups.extendleft((tail, head))
+
+    def unknown(self, parts: Group, retry_at: int) -> None:
+        """Take a group back whose request failed for a reason of its own; it is sent again at `retry_at`."""
+        self.put = None
+        self.not_before = retry_at
+        if parts:
+            self._groups.appendleft(parts)
+
+    def culprits(self) -> list[Part]:
+        """Give the records that were refused while others landed; empty while there was no control."""
+        return self.suspects if self._control else []
+
+    def rest(self) -> list[Part]:
+        """Give every record that is not told to be poison, to be put back."""
+        self._forget_gone()
+        found = [part for group in self._groups for part in group]
+        return found if self._control else [*found, *self.suspects]
+
+    def holds(self, owner: object) -> bool:
+        """Say whether a record of this partition is searched or suspected."""
+        return any(part.chunk.owner is owner for part in self.suspects) or any(
+            part.chunk.owner is owner for group in self._groups for part in group
+        )
+
+    def _forget_gone(self) -> None:
+        self.suspects = [part for part in self.suspects if not part.chunk.owner.gone]
+        kept = ([part for part in group if not part.chunk.owner.gone] for group in self._groups)
+        self._groups = deque(group for group in kept if group)

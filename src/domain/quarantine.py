@@ -1,0 +1,145 @@
+"""What can never land, and what becomes of it.
+
+Theory of operation. A poison record keeps its lane: the later records of its key wait behind it, whatever is decided.
+
+    block        it stays; its partition goes on to `ahead_records` above it, then waits, loudly
+    drop         it is settled at once, because somebody asked for that, and counted
+    dead_letter  a letter is sent; the record is settled when the broker has acknowledged it, never before
+
+A letter that is refused is sent again, for as long as it takes. More poison than `poison_per_minute` blocks the route:
+then it is not the records that are wrong, and the rest is kept.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from domain.backoff import Jitter, backoff
+from domain.commands import SendLetter
+from domain.events import LetterAcknowledged, LetterRefused
+from domain.facts import Fact, LetterFailed, LetterStored, RecordsPoisoned
+from domain.limits import NS_PER_SECOND
+from domain.offset_ledger import HeldChunk
+from domain.partition import Partition
+from domain.rules import OnPoison
+
+MINUTE_NS = 60 * NS_PER_SECOND
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Poison:
+    """One record that can never land as it is, and why."""
+
+    chunk: HeldChunk
+    place: int
+    code: str
+    attempts: int = 0
+    """How often it was sent to Kinesis."""
+
+
+class Quarantine:
+    """No record leaves here but by an acknowledged letter, an explicit drop, or with its partition."""
+
+    def __init__(self, route: str, policy: OnPoison, per_minute: int, jitter: Jitter) -> None:
+        """Keep the poison of one route by its policy."""
+        self._route = route
+        self._policy = policy
+        self._per_minute = per_minute
+        self._jitter = jitter
+        self._waiting: deque[Poison] = deque()  # met, and not decided: more than a minute may bring
+        self._met: deque[int] = deque()  # when the decided ones were, within the last minute
+        self._letters: dict[int, tuple[Poison, int]] = {}  # under way: the letter -> poison, tries
+        self._again: list[tuple[int, Poison, int]] = []  # refused: when, poison, tries
+
+    # --- in ------------------------------------------------------------------------------------------------------
+
+    def take(self, met: Iterable[Poison]) -> None:
+        """Take records over whose lanes are theirs."""
+        self._waiting += met
+
+    def overrun(self, now: int) -> bool:
+        """Say whether poison waits for the minute to pass."""
+        return bool(self._waiting) and self._policy is not OnPoison.BLOCK and self._room(now) <= 0
+
+    # --- out -----------------------------------------------------------------------------------------------------
+
+    def decide(
+        self, now: int, settle: Callable[[Poison], None], number: Callable[[], int]
+    ) -> tuple[list[SendLetter], list[Fact]]:
+        """Do what the policy says with what waits: `settle` drops a record, `number` names a letter."""
+        letters: list[SendLetter] = []
+        facts: list[Fact] = []
+        while self._waiting and (self._policy is OnPoison.BLOCK or self._room(now) > 0):
+            poison = self._waiting.popleft()
+            if poison.chunk.owner.gone:
+                continue
+            self._met.append(now)
+            facts.append(self._fact(poison))
+            if self._policy is OnPoison.DROP:
+                settle(poison)  # frees its lane, and may bring the next one here
+            elif self._policy is OnPoison.DEAD_LETTER:
+                letters.append(self._letter(number(), poison, 1))
+        due = [entry for entry in self._again if entry[0] <= now]
+        if due:
+            self._again = [entry for entry in self._again if entry[0] > now]
+            letters += [
+                self._letter(number(), poison, tries) for _, poison, tries in due if not poison.chunk.owner.gone
+            ]
+        return letters, facts
+
+    def _letter(self, letter: int, poison: Poison, tries: int) -> SendLetter:
+        self._letters[letter] = (poison, tries)
+        chunk, place = poison.chunk, poison.place
+        offset = chunk.offsets[place]
+        chunk.owner.sent_to = max(chunk.owner.sent_to, offset + 1)
+        return SendLetter(letter, chunk.owner.tp, offset, chunk.originals[place], poison.code, poison.attempts)
+
+    def _room(self, now: int) -> int:
+        while self._met and now - self._met[0] >= MINUTE_NS:
+            self._met.popleft()
+        return self._per_minute - len(self._met)
+
+    def _fact(self, poison: Poison) -> RecordsPoisoned:
+        offset = poison.chunk.offsets[poison.place]
+        return RecordsPoisoned(self._route, poison.chunk.owner.tp, offset, poison.code, self._policy.value)
+
+    # --- answers -------------------------------------------------------------------------------------------------
+
+    def acknowledged(self, event: LetterAcknowledged) -> tuple[Poison | None, list[Fact]]:
+        """Give the record that may settle now; None when its partition is gone."""
+        poison, _ = self._letters.pop(event.letter)
+        chunk = poison.chunk
+        if chunk.owner.gone:
+            return None, []
+        return poison, [LetterStored(self._route, chunk.owner.tp, chunk.offsets[poison.place], poison.code)]
+
+    def refused(self, event: LetterRefused, now: int) -> list[Fact]:
+        """Keep the record and send its letter again after a backoff."""
+        poison, tries = self._letters.pop(event.letter)
+        chunk = poison.chunk
+        if chunk.owner.gone:
+            return []
+        wait = backoff(tries, self._jitter)
+        self._again.append((now + wait, poison, tries + 1))
+        return [LetterFailed(self._route, chunk.owner.tp, chunk.offsets[poison.place], event.code, wait)]
+
+    # --- besides -------------------------------------------------------------------------------------------------
+
+    def awaits(self, partition: Partition) -> bool:
+        """Say whether a letter of this partition is under way or will be sent again."""
+        return any(poison.chunk.owner is partition for poison, _ in self._letters.values()) or any(
+            poison.chunk.owner is partition for _, poison, _ in self._again
+        )
+
+    def forget_unsent(self, partition: Partition) -> None:
+        """Forget what was met of a partition and not decided; a drain or another owner takes it from here."""
+        self._waiting = deque(p for p in self._waiting if p.chunk.owner is not partition and not p.chunk.owner.gone)
+
+    def next_wake(self, now: int) -> int | None:
+        """Give the next moment at which a letter goes again, or the minute has room."""
+        moments: Sequence[int] = [at for at, _, _ in self._again]
+        if self.overrun(now):
+            moments = [*moments, self._met[0] + MINUTE_NS]
+        return min(moments, default=None)
