@@ -122,9 +122,12 @@ def _live(outcome: Outcome) -> None:
         ending = _one_life(world, checker, life)
         if ending is not None:
             outcome.endings.append(ending)
+            done = checker.stopping
             world.trace.note("ended", ending.code, ending.reason)
             checker.left(ending)
             world.end_life(life)
+            if done:
+                return
         world.timeline.pass_to(world.timeline.now + plan.restart)
     raise ViolationError("I9", f"{LIVES_MAX} lives were not enough")
 

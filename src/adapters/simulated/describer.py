@@ -30,7 +30,7 @@ class SimulatedDescriber:
     def ask(self, command: DescribeStream, then: Callable[[Event], object]) -> None:
         """Ask without waiting; `then` is called with the answer."""
         world, chance = self._world, self._chance
-        there, back = (draw_span(chance, world.plan.delays.put) for _ in range(2))
+        there, back = (draw_span(chance, world.delays.put) for _ in range(2))
 
         def arrive() -> None:
             event = self._look(command)

@@ -38,6 +38,7 @@ class Member:
     def __init__(self, number: int, generation: int, answered: Callable[[], object]) -> None:
         self.number = number
         self.generation = generation
+        self.welcomed = False
         self.expelled = False
         self.left = False
         self.commits_done_at = 0
@@ -71,7 +72,7 @@ class ConsumerGroup:
         self._trace = trace
         self._witness = witness
         self._chance = chance
-        self._delays = delays
+        self.delays = delays
         self._logs = logs
 
     @property
@@ -86,13 +87,14 @@ class ConsumerGroup:
         self._members += 1
         member = Member(self._members, self.generation, wake)
         self._trace.note("joins", member.number)
-        delay = draw_span(self._chance, self._delays.join)
+        delay = draw_span(self._chance, self.delays.join)
         self._timeline.at(max(self._timeline.now, self.frozen_until) + delay, lambda: self._welcome(member))
         return member
 
     def _welcome(self, member: Member) -> None:
         if member.expelled or member.left:
             return
+        member.welcomed = True
         self._member = member
         self._bump()
         self._hand_out()
@@ -150,7 +152,7 @@ class ConsumerGroup:
     def gave_back(self, member: Member, partitions: Iterable[TopicPartition]) -> None:
         """Take back what a member has drained, once its commits before that are stored."""
         given = tuple(partitions)
-        delay = draw_span(self._chance, self._delays.join)
+        delay = draw_span(self._chance, self.delays.join)
 
         def released() -> None:
             self._release(tp for tp in given if self.owner[tp] == member.number)
@@ -183,7 +185,7 @@ class ConsumerGroup:
             del self.wanted_by_neighbour[tp]
         held = tuple(tp for tp in back if self.owner[tp] == NEIGHBOUR)
         if held:
-            self._timeline.after(draw_span(self._chance, self._delays.join), lambda: self._release(held))
+            self._timeline.after(draw_span(self._chance, self.delays.join), lambda: self._release(held))
         return held
 
     # --- offsets -------------------------------------------------------------------------------------------------
@@ -200,9 +202,9 @@ class ConsumerGroup:
         generation = member.generation
         fate = self._chance.random()
         rates = self.rates
-        arrives = max(now + draw_span(self._chance, self._delays.commit), member.commits_done_at, self.frozen_until)
+        arrives = max(now + draw_span(self._chance, self.delays.commit), member.commits_done_at, self.frozen_until)
         member.commits_done_at = arrives
-        back = draw_span(self._chance, self._delays.commit)
+        back = draw_span(self._chance, self.delays.commit)
         if fate < rates.commit_vanished:
             self._trace.note("commit_vanishes", command.commit)
             return

@@ -124,7 +124,12 @@ def _rebalance(world: World, incident: Incident) -> None:
     world.timeline.at(_until(incident), back)
     if incident.draw % 3 == 0:
         others = [tp for tp in world.logs if tp not in moved]
-        world.timeline.after(RELOST_AFTER_NS, lambda: world.group.move_to_neighbour(others))
+
+        def others_go() -> None:
+            if world.timeline.now < _until(incident):
+                world.group.move_to_neighbour(others)
+
+        world.timeline.after(RELOST_AFTER_NS, others_go)
 
         def others_back() -> None:
             world.neighbour.stop(world.group.move_back(others))

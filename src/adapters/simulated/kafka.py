@@ -53,7 +53,7 @@ class SimulatedSource:
         world, timeline = self._world, self._world.timeline
         self._joined()
         invariant(not self._inside, "fetch was called inside a rebalance callback, where the client would abort")
-        world.step(self._life)
+        world.wait_step(self._life)
         if world.consumer_dead:
             return self._tell_failure()
         deadline = timeline.now + min(wait, SERVE_CALLBACKS_NS)

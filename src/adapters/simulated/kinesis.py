@@ -58,7 +58,7 @@ class SimulatedSink:
         put = Put(command, self._life, fate, now + command.timeout)
         world.trace.note("put", command.put, command.route, len(command.keys), command.lease.serial, fate)
         world.witness.put_began(command)
-        delays = world.plan.delays
+        delays = world.delays
         arrives = now + draw_span(chance, delays.put)
         back = draw_span(chance, delays.answer)
         if fate == "late":
@@ -75,7 +75,7 @@ class SimulatedSink:
     def answers(self, wait: int) -> Sequence[Event]:
         """Give the answers that are there, waiting at most `wait` ns for the first."""
         world = self._world
-        world.step(self._life)
+        world.wait_step(self._life)
         deadline = world.timeline.now + wait
         while not self._answers and world.timeline.step(deadline):
             pass

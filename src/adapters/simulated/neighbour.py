@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from adapters.simulated.group import NEIGHBOUR, ConsumerGroup
 from adapters.simulated.partition_log import PartitionLog
 from adapters.simulated.timeline import Timeline
+from adapters.simulated.witness import Witness
 from domain.limits import NS_PER_MS
 from domain.records import TopicPartition
 
@@ -29,8 +30,10 @@ class Neighbour:
         timeline: Timeline,
         group: ConsumerGroup,
         logs: dict[TopicPartition, PartitionLog],
+        witness: Witness,
         deliver: Deliver,
     ) -> None:
+        self._witness = witness
         self._timeline = timeline
         self._group = group
         self._logs = logs
@@ -42,7 +45,8 @@ class Neighbour:
     def gain(self, partitions: Iterable[TopicPartition]) -> None:
         """Begin with partitions."""
         for tp in partitions:
-            self._reading[tp] = self._group.position(tp)
+            self._reading[tp] = start = self._group.position(tp)
+            self._witness.neighbour_began(tp, start)
         if not self._turning:
             self._turning = True
             self._timeline.after(TURN_NS, self._turn)

@@ -167,6 +167,7 @@ class Plan:
             self.rates == CALM
             and not self.incidents
             and not self.crash_steps
+            and self.delays == Delays()
             and self.sick is Sick.NOTHING
             and not self.work.poison
         )

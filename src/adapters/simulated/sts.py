@@ -32,7 +32,7 @@ class SimulatedAuthority:
         """Ask without waiting; `then` is called with the answer."""
         world, chance = self._world, self._chance
         asked_at = world.timeline.now
-        there, back = (draw_span(chance, world.plan.delays.sts) for _ in range(2))
+        there, back = (draw_span(chance, world.delays.sts) for _ in range(2))
         if asked_at < world.tokens.slow_until:
             there *= SLOW_FACTOR
         world.trace.note("lease_asked", role)

@@ -43,6 +43,9 @@ class Witness:
     def lost(self, partitions: Sequence[TopicPartition]) -> None:
         """Our process learned that partitions are no longer its own."""
 
+    def neighbour_began(self, partition: TopicPartition, start: int) -> None:
+        """The other member took a partition over."""
+
     def delivered(self, chunk: Chunk) -> None:
         """Records were handed to our process."""
 

@@ -16,7 +16,7 @@ from adapters.simulated.group import ConsumerGroup, Member
 from adapters.simulated.life import Life, ProcessDiedError
 from adapters.simulated.neighbour import Neighbour
 from adapters.simulated.partition_log import PartitionLog
-from adapters.simulated.plan import CALM, Kind, Plan, Rates, Sick
+from adapters.simulated.plan import CALM, Delays, Kind, Plan, Rates, Sick
 from adapters.simulated.stream import Stream
 from adapters.simulated.timeline import START_NS, Timeline
 from adapters.simulated.tokens import TokenService
@@ -46,6 +46,7 @@ class World:
         self.clock = SimulatedClock(timeline)
         self.clock.skew_seconds = plan.wall_skew_seconds
         self.rates: Rates = plan.rates
+        self.delays = plan.delays
         self.poison: set[tuple[TopicPartition, int]] = set()
         self.routes: dict[str, str] = {plan.topic(i): f"s{i}" for i in range(plan.work.routes)}
         self.streams = {f"s{i}": Stream(f"s{i}", plan.work.shards) for i in range(plan.work.routes)}
@@ -63,7 +64,7 @@ class World:
             timeline, self.trace, self.witness, chance=self.chance.of("group"), delays=plan.delays, logs=self.logs
         )
         self.group.rates = plan.rates
-        self.neighbour = Neighbour(timeline, self.group, self.logs, self._deliver_for_neighbour)
+        self.neighbour = Neighbour(timeline, self.group, self.logs, self.witness, self._deliver_for_neighbour)
         self.life: Life | None = None
         self.member: Member | None = None
         self.steps = 0
@@ -84,7 +85,7 @@ class World:
         return self.life
 
     def step(self, life: Life) -> None:
-        """Note a call of a port: time passes, and this is where a process is suspended or dies.
+        """Note a call of a port: time passes, and this is where a process dies.
 
         Raises:
             ProcessDiedError: this process is gone.
@@ -93,14 +94,18 @@ class World:
         if life.alive:
             self.steps += 1
             self.timeline.pass_to(self.timeline.now + CALL_NS)
-            if life.suspended_for:
-                self._suspend(life)
             if life.doomed or self.steps in self.plan.crash_steps:
                 self.die(life)
             if self.steps - self._progress_at_step > STEPS_WITHOUT_PROGRESS_MAX:
                 raise NoProgressError(f"{STEPS_WITHOUT_PROGRESS_MAX} steps without progress")
         else:
             raise ProcessDiedError
+
+    def wait_step(self, life: Life) -> None:
+        """Note a call that may wait, where a suspended process stands still: between two such calls nobody could tell."""
+        if life.suspended_for:
+            self._suspend(life)
+        self.step(life)
 
     def progress(self) -> None:
         """Note that something moved on that cannot move on for ever."""
@@ -131,7 +136,7 @@ class World:
         if self.member is not None:
             member, self.member = self.member, None
             self.timeline.after(self.plan.session_timeout, lambda: self.group.expel(member))
-            if self.plan.static_member:
+            if self.plan.static_member or not member.welcomed:
                 self.group.expel(member)
 
     # --- the weather ---------------------------------------------------------------------------------------------
@@ -151,6 +156,7 @@ class World:
         self.trace.note("heals")
         now = self.timeline.now
         self.rates = self.group.rates = CALM
+        self.delays = self.group.delays = Delays()
         self.tokens.heal()
         self.group.frozen_until = min(self.group.frozen_until, now)
         self.stalled_until = self.describe_denied_until = 0

@@ -1,0 +1,53 @@
+"""What a person reads of a run: seed first and last, the rule, the last events, the command that repeats it."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import fields
+
+from adapters.simulated.faults import RECORDS_DEFAULT
+from adapters.simulated.plan import Rates
+from tests.simulation.checkers import ViolationError
+from tests.simulation.runner import Outcome
+
+LEGEND = """\
+columns: virtual seconds since the start, what happened, details
+put NUMBER ROUTE ENTRIES LEASE FATE   a request leaves; an empty fate is a good one
+put_lands NUMBER ENTRIES ALIVE        it came to the stream; ALIVE: whether its sender still lives
+commit NUMBER PARTITION=OFFSET        a commit leaves; commit_arrives NUMBER ERROR, when the group has judged it
+fetch PARTITION FIRST LAST            records were delivered
+told ...                              a fact that the service told"""
+
+
+def describe(outcome: Outcome, events: int = 200) -> str:
+    """Give the whole story of a run."""
+    plan, world = outcome.plan, outcome.world
+    violation = outcome.violation
+    verdict = "no rule is broken" if violation is None else f"{type(violation).__name__}: {violation}"
+    lines = [
+        f"seed {plan.seed}",
+        f"{verdict}",
+        f"{world.lives} lives, {world.steps} steps, {outcome.virtual_seconds:.1f} virtual seconds",
+        f"work {plan.work}",
+        f"limits {plan.limits}",
+        f"role {plan.role} life {plan.lease_life / 1e9:g} s, session {plan.session_timeout / 1e9:g} s",
+        f"sick {plan.sick.value}, poison {plan.on_poison.value}, gap {plan.on_gap.value}, heals at {plan.heal_at / 1e9:.3f} s",
+        "rates " + " ".join(f"{f.name}={getattr(plan.rates, f.name):.3f}" for f in fields(Rates) if getattr(plan.rates, f.name)),
+        "incidents " + " ".join(map(str, plan.incidents)),
+        "",
+        LEGEND,
+        "",
+        *world.trace.tail(events),
+    ]
+    if violation is not None and not isinstance(violation, ViolationError):
+        lines += traceback.format_exception(violation)
+    lines += ["", verdict, f"repeat it: {command_for(outcome)}", f"seed {plan.seed}"]
+    return "\n".join(lines)
+
+
+def command_for(outcome: Outcome) -> str:
+    """Give the command that runs the same again."""
+    plan = outcome.plan
+    more = "" if plan.work.records == RECORDS_DEFAULT else f" --records {plan.work.records}"
+    calm = " --calm" if plan.calm else ""
+    return f".venv/bin/python -m tests.simulation.replay {plan.seed}{calm}{more}"
