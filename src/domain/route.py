@@ -176,10 +176,10 @@ class Route:
         if isolation is None:
             return self.outbox.pack(put, lease, now)
         group = [part for part in self._group if not part.chunk.owner.gone]
+        self._group = ()
         if not group:
             self._go_on_isolating(now)
             return None
-        self._group = ()
         isolation.put = put
         return self.outbox.pack_parts(group, put, lease, now)
 

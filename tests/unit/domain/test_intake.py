@@ -6,7 +6,7 @@ from domain.budget import Budget
 from domain.commands import PausePartitions, ResumePartitions
 from domain.commits import Commits
 from domain.errors import InvariantError
-from domain.facts import PartitionStuck, RecordsPoisoned
+from domain.facts import PartitionStuck
 from domain.intake import Intake
 from domain.limits import STALL_BEFORE_PAUSE_NS
 from domain.partition import Partition
@@ -108,21 +108,6 @@ class TestAdmit:
         scene.fetch("abc")
         with pytest.raises(InvariantError, match="begins below 3"):
             scene.fetch("d", 2)
-
-    def test_tells_poison(self) -> None:
-        """Poison that is met on the way in is told, and held."""
-        scene = Scene()
-        scene.intake.fetched(scene.partition, chunk(["a", ""]), NOW)
-        assert [RecordsPoisoned("orders", ORDERS, 1, "EmptyPartitionKey", "block")] == scene.intake.take_facts()
-        assert [] == scene.intake.take_facts()
-
-    def test_commits_what_was_dropped_on_the_way_in(self) -> None:
-        """Where dropped poison completes a chunk, the watermark it moves is committed."""
-        scene = Scene(on_poison=OnPoison.DROP)
-        scene.intake.fetched(scene.partition, chunk(["", ""]), NOW)
-        commit = scene.commits.due(NOW, hurry=False)
-        assert commit is not None
-        assert {ORDERS: 2} == commit.offsets
 
 
 class TestEnded:

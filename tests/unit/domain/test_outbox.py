@@ -11,7 +11,7 @@ from domain.offset_ledger import HeldChunk
 from domain.outbox import Flight, Outbox
 from domain.partition import Partition
 from domain.records import TopicPartition
-from domain.rules import LimitRules, OnPoison, Ordering
+from domain.rules import LimitRules, Ordering
 from tests.unit.domain.builders import MS, SECOND, held, partition, route_rules
 
 NOW = 100 * SECOND
@@ -23,9 +23,9 @@ def owner() -> Partition:
     return partition()
 
 
-def outbox(on_poison: OnPoison = OnPoison.BLOCK, **limits: int) -> Outbox:
+def outbox(**limits: int) -> Outbox:
     """Make an empty outbox with these limits."""
-    return Outbox(LimitRules(**limits), Budget(10**9), on_poison)
+    return Outbox(LimitRules(**limits), Budget(10**9))
 
 
 def admit(to: Outbox, owner: Partition, keys: str, start: int = 0, **changes: object) -> HeldChunk:
@@ -306,11 +306,21 @@ class TestPoison:
 
     @staticmethod
     def met(of: Outbox) -> list[tuple[int, str]]:
-        """Name the poison that was met so far."""
-        return [(poisoned.chunk.offsets[poisoned.place], poisoned.code) for poisoned in of.met_poison]
+        """Take the poison that was met, by offset and code."""
+        return [(poison.chunk.offsets[poison.place], poison.code) for poison in of.take_poison()]
 
-    def test_blocks_its_lane_alone(self, owner: Partition) -> None:
-        """With `block` the records behind it wait, the other lanes go on, and it is never sent."""
+    @staticmethod
+    def drop(of: Outbox) -> int:
+        """Settle all poison, and what is met behind it; give how many that were."""
+        dropped = 0
+        while met := of.take_poison():
+            for poison in met:
+                of.settle_poison(poison, NOW)
+            dropped += len(met)
+        return dropped
+
+    def test_keeps_its_lane_alone(self, owner: Partition) -> None:
+        """The records behind it wait, the other lanes go on, and it is never sent."""
         made = outbox()
         admit(made, owner, "aba", poison={0: "TooLarge"})
         admit(made, owner, "ab", 3)
@@ -330,39 +340,43 @@ class TestPoison:
         assert [(1, "TooLarge")] == self.met(made)
         assert made.pack(2, 1, NOW) is None
 
-    def test_dropped_settles_and_frees_the_lane(self, owner: Partition) -> None:
-        """With `drop` it counts as settled, and the next of its key goes."""
-        made = outbox(OnPoison.DROP)
+    def test_that_is_settled_frees_its_lane(self, owner: Partition) -> None:
+        """Settled by a letter or a drop it counts as sent, and the next of its key goes."""
+        made = outbox()
         admit(made, owner, "aab", poison={0: "TooLarge"})
-        assert ([(0, "TooLarge")], 2) == (self.met(made), owner.ledger.open)
+        assert (1, 2, 1) == (self.drop(made), owner.ledger.open, owner.sent_to)
         assert [2, 1] == sent(made.pack(1, 1, NOW))
 
-    def test_dropped_chains_of_one_lane(self, owner: Partition) -> None:
-        """Thousands of bad records in a row, over chunks, are dropped at once, and the good ones between go."""
-        made = outbox(OnPoison.DROP)
+    def test_chains_of_one_lane(self, owner: Partition) -> None:
+        """Thousands of bad records in a row, over chunks, settle one after another, and the good ones between go."""
+        made = outbox()
         admit(made, owner, "a" * 3_000, poison=dict.fromkeys(range(2_999), "TooLarge"))
         admit(made, owner, "a" * 3_000, 3_000, poison=dict.fromkeys(range(3_000), "TooLarge"))
+        assert self.drop(made) == 2_999
         flight = pack(made)
-        assert ([2_999], 2_999) == (sent(flight), len(made.met_poison))
+        assert [2_999] == sent(flight)
         settle(made, flight)
-        assert (5_999, 0, 6_000) == (len(made.met_poison), owner.ledger.open, owner.ledger.watermark)
+        assert (3_000, 0, 6_000) == (self.drop(made), owner.ledger.open, owner.ledger.watermark)
 
     def test_of_many_lanes_in_one_chunk(self, owner: Partition) -> None:
         """Good and bad records of many keys mixed: every good one leaves, in order of its key."""
-        made = outbox(OnPoison.DROP)
+        made = outbox()
         admit(made, owner, "abcabcabc", poison={0: "X", 1: "X", 3: "X", 5: "X", 8: "X"})
         order: list[int] = []
         put = 0
+        self.drop(made)
         while (flight := made.pack(put := put + 1, 1, NOW)) is not None:
             order += sent(flight)
             settle(made, flight)
+            self.drop(made)
         assert [2, 4, 6, 7] == sorted(order)
         assert (0, 9) == (owner.ledger.open, owner.ledger.watermark)
 
     def test_that_is_all_of_a_chunk(self, owner: Partition) -> None:
-        """A chunk of nothing but dropped records is settled at once, and its bytes are free."""
-        made = outbox(OnPoison.DROP)
+        """A chunk of nothing but dropped records is settled, and its bytes are free."""
+        made = outbox()
         chunk = admit(made, owner, "abc", poison=dict.fromkeys(range(3), "X"), held_bytes=30)
+        assert self.drop(made) == 3
         assert (True, 3, 0) == (made.empty, owner.ledger.watermark, chunk.held_bytes)
 
 

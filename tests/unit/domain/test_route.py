@@ -58,7 +58,7 @@ class Scene:
         if not self.route.wants_to_send(self.now):
             return None
         self.put += 1
-        return self.route.outbox.pack(self.put, self.lease, self.now)
+        return self.route.next_flight(self.put, self.lease, self.now)
 
     def sent(self, keys: str = "a") -> Flight:
         """Let a chunk come in and leave at once."""
@@ -80,9 +80,13 @@ class Scene:
         self.refused(self.sent("z"), code)
         assert self.route.blocked == code
 
+    def tend_poison(self) -> list[Fact]:
+        """Let the policy have its way with what was met; give the facts."""
+        return self.route.tend_poison(self.now, lambda: 1)[1]
+
     def probe_in(self) -> int:
         """Give the time in ns until the route probes."""
-        wake = self.route.next_wake()
+        wake = self.route.next_wake(self.now)
         assert wake is not None
         return wake - self.now
 
@@ -146,7 +150,7 @@ class TestStream:
         facts = scene.route.undescribed(StreamRefused("orders", DENIED), scene.now)
         assert [StreamFactsAssumed("orders", DENIED), RouteOpened("orders", 0)] == facts
         scene.route.admit(scene.partition, chunk("ab", values=[b"x" * RECORD_BYTES_DEFAULT, b"x"]), scene.now)
-        assert [RecordsPoisoned("orders", ORDERS, 0, "RecordTooLarge", "block")] == scene.route.take_poison()
+        assert [RecordsPoisoned("orders", ORDERS, 0, "RecordTooLarge", "block")] == scene.tend_poison()
         assert scene.route.stream_arn is None
 
     @pytest.mark.parametrize("code", ["ResourceNotFoundException", "ThrottlingException", "timeout", "Unheard"])
@@ -176,7 +180,7 @@ class TestStream:
         scene = Scene(opened=False)
         scene.route.described(described(record_bytes_max=2 * RECORD_BYTES_DEFAULT), scene.now)
         scene.route.admit(scene.partition, chunk("a", values=[b"x" * RECORD_BYTES_DEFAULT]), scene.now)
-        assert [] == scene.route.take_poison()
+        assert [] == scene.tend_poison()
 
 
 class TestWhenToSend:
@@ -205,7 +209,7 @@ class TestWhenToSend:
     def test_nothing_ready_sends_nothing(self) -> None:
         """Without records nothing leaves and nothing wakes."""
         scene = Scene()
-        assert (None, None) == (scene.send(), scene.route.next_wake())
+        assert (None, None) == (scene.send(), scene.route.next_wake(scene.now))
 
 
 class TestAnswered:
@@ -284,11 +288,12 @@ class TestRefused:
         verdict = REQUEST[code]
         assert RecordsFailed("orders", code, 3, ambiguous=verdict is Verdict.AMBIGUOUS) == facts[0]
         scene.lease = 2
-        wake = scene.route.next_wake()
+        wake = scene.route.next_wake(scene.now)
         scene.now = max(scene.now, wake or 0)
         again = scene.send()
         assert again is not None
-        assert (3, ["a", "b", "c"]) == (scene.open, again.keys)
+        alone = ["a"]  # a search begins with half of it
+        assert (3, alone if verdict is Verdict.ISOLATE else ["a", "b", "c"]) == (scene.open, again.keys)
 
     @pytest.mark.parametrize("code", [c for c, v in REQUEST.items() if v is Verdict.LEASE])
     def test_a_dead_lease_is_rejected_and_the_records_wait_for_none(self, code: str) -> None:
@@ -576,7 +581,7 @@ def test_poison_is_told_with_its_policy() -> None:
             RecordsPoisoned("orders", ORDERS, 1, "EmptyPartitionKey", policy.value),
             RecordsPoisoned("orders", ORDERS, 2, "PartitionKeyTooLong", policy.value),
         ]
-        assert (expected[:1] if policy is OnPoison.BLOCK else expected) == scene.route.take_poison()
+        assert (expected[:1] if policy is OnPoison.BLOCK else expected) == scene.tend_poison()
 
 
 def test_an_envelope_counts_what_it_holds() -> None:
@@ -599,3 +604,106 @@ def test_status_shows_reason_and_figures() -> None:
     scene.admit("bc")
     status = scene.route.status()
     assert ("orders", None, 1, 2) == (status.route, status.blocked, status.in_flight, status.waiting)
+
+
+class TestIsolate:
+    """A request that is refused because of something in it is searched for the record that is wrong."""
+
+    @staticmethod
+    def run(scene: Scene, bad: set[int], requests: int = 60) -> list[int]:
+        """Answer every request by whether it holds a bad record; give what landed, in order."""
+        landed: list[int] = []
+        for _ in range(requests):
+            flight = scene.send()
+            if flight is None:
+                continue
+            offsets = [part.chunk.offsets[place] for part in flight.parts for place in part.places]
+            if bad & set(offsets):
+                scene.refused(flight, "ValidationException")
+            else:
+                scene.answered(flight)
+                landed += offsets
+        return landed
+
+    def test_finds_the_one_and_lands_the_others(self) -> None:
+        """Of four records in a request the bad one is quarantined, the others land, and the route stays open."""
+        scene = Scene()
+        scene.admit("abcd")
+        assert [0, 1, 3] == sorted(self.run(scene, {2}))
+        assert [RecordsPoisoned("orders", ORDERS, 2, "ValidationException", "block")] == scene.tend_poison()
+        assert (None, 1) == (scene.route.blocked, scene.open)
+
+    def test_keeps_the_order_of_every_key(self) -> None:
+        """Records behind the bad one of their key wait; those of other keys land in order."""
+        scene = Scene()
+        scene.admit("abab")
+        scene.admit("abab")
+        assert [1, 3, 5, 7] == self.run(scene, {0})
+        assert 4 == scene.open
+
+    def test_a_wrong_stream_makes_no_poison(self) -> None:
+        """Where everything is refused the route blocks, and every record stays to be sent."""
+        scene = Scene()
+        scene.admit("abcd")
+        assert [] == self.run(scene, {0, 1, 2, 3})
+        facts = scene.tend_poison()
+        assert [fact for fact in facts if isinstance(fact, RecordsPoisoned)] == []
+        assert ("ValidationException", 4) == (scene.route.blocked, scene.open)
+        scene.now += scene.probe_in()
+        assert sorted(self.run(scene, set())) == [0, 1, 2, 3]
+        assert (None, 0) == (scene.route.blocked, scene.open)
+
+    def test_of_a_lone_record_waits_for_a_control(self) -> None:
+        """One bad record on an idle route blocks it; as soon as another lands beside it, it is poison."""
+        scene = Scene()
+        scene.admit("a")
+        self.run(scene, {0})
+        scene.tend_poison()
+        assert "ValidationException" == scene.route.blocked
+        scene.admit("b")
+        scene.now += scene.probe_in()
+        assert [1] == self.run(scene, {0})
+        assert [0] == [fact.offset for fact in scene.tend_poison() if isinstance(fact, RecordsPoisoned)]
+        assert scene.route.blocked is None
+
+    def test_an_entry_refused_among_others_that_landed(self) -> None:
+        """Where the service names the entry, the others of the same request are the control."""
+        scene = Scene()
+        flight = scene.sent("abc")
+        scene.answered(flight, {1: "ValidationException"})
+        assert [RecordsPoisoned("orders", ORDERS, 1, "ValidationException", "block")] == scene.tend_poison()
+        assert 1 == scene.open
+
+    def test_goes_on_through_other_failures(self) -> None:
+        """A throttled, an ambiguous and an expired request of the search are sent again, and it ends well."""
+        scene = Scene()
+        scene.admit("abcd")
+        first = scene.send()
+        assert first is not None
+        scene.refused(first, "ValidationException")
+        for trouble in (SLOW, EXPIRED, "InternalFailure"):
+            flight = scene.send()
+            assert flight is not None
+            scene.refused(flight, trouble)
+            scene.now += 10 * SECOND
+        assert [1, 2, 3] == sorted(self.run(scene, {0}))
+        assert 1 == scene.open
+
+    def test_the_search_ends_with_its_partition(self) -> None:
+        """A partition that is lost meanwhile leaves nothing to search for."""
+        scene = Scene()
+        flight = scene.sent("abcd")
+        scene.refused(flight, "ValidationException")
+        scene.partition.gone = True
+        scene.route.forget_unsent(scene.partition)
+        assert [] == self.run(scene, set())
+        assert scene.route.holds(scene.partition) is False
+
+    def test_too_much_poison_blocks_the_route(self) -> None:
+        """More than the limit within a minute: it is not the records that are wrong."""
+        scene = Scene(limits=LimitRules(request_records=4, poison_per_minute=2), on_poison=OnPoison.DROP)
+        scene.admit(["", "", "", "", "a"])
+        facts = scene.tend_poison()
+        assert 2 == sum(isinstance(fact, RecordsPoisoned) for fact in facts)
+        assert "too_much_poison" == scene.route.blocked
+        assert 60 * SECOND == scene.probe_in()

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from domain.isolation import Group, Isolation
+from domain.outbox import Part
+from domain.partition import Partition
+from tests.unit.domain.builders import held, partition
+
+CODE = "ValidationException"
+
+
+@pytest.fixture
+def owner() -> Partition:
+    """Give an owned partition."""
+    return partition()
+
+
+def part(owner: Partition, count: int, start: int = 0) -> Part:
+    """Make one part of so many records."""
+    return Part(held(owner, [f"k{i}" for i in range(count)], start), range(count), 1)
+
+
+def offsets(parts: Sequence[Part]) -> list[int]:
+    """Name the records of parts."""
+    return [p.chunk.offsets[place] for p in parts for place in p.places]
+
+
+def nothing(_records: int) -> Group:
+    """Have no record in waiting."""
+    return []
+
+
+def search(
+    found: Isolation, is_bad: Callable[[int], bool], more: Callable[[int], Group] = nothing
+) -> tuple[list[int], list[int]]:
+    """Answer every request of a search by whether it holds a bad record; give what landed, and each request's size."""
+    landed: list[int] = []
+    sizes: list[int] = []
+    while (group := found.next_group(more)) is not None:
+        records = offsets(group)
+        sizes.append(len(records))
+        if any(map(is_bad, records)):
+            found.refused(group)
+        else:
+            found.landed()
+            landed += records
+    return landed, sizes
+
+
+@pytest.mark.parametrize("bad", [0, 1, 249, 250, 499])
+def test_one_culprit_among_five_hundred(owner: Partition, bad: int) -> None:
+    """The others land, and about twice the logarithm of the request's size are needed to find it."""
+    found = Isolation([part(owner, 500)], CODE)
+    landed, sizes = search(found, lambda offset: offset == bad)
+    assert [bad] == offsets(found.culprits())
+    assert sorted(set(range(500)) - {bad}) == sorted(landed)
+    assert len(sizes) <= 18
+    assert [] == found.rest()
+
+
+def test_several_culprits(owner: Partition) -> None:
+    """Each one is found, wherever they stand."""
+    found = Isolation([part(owner, 20), part(owner, 30, 20)], CODE)
+    landed, _ = search(found, lambda offset: offset in {0, 1, 19, 20, 49})
+    assert [0, 1, 19, 20, 49] == sorted(offsets(found.culprits()))
+    assert 45 == len(landed)
+
+
+def test_without_a_control_nobody_is_a_culprit(owner: Partition) -> None:
+    """Where every record is refused alike it is not the records that are wrong: all of them go back."""
+    found = Isolation([part(owner, 6)], CODE)
+    landed, _ = search(found, lambda _offset: True)
+    assert ([], [], True) == (landed, found.culprits(), bool(found.suspects))
+    assert list(range(6)) == sorted(offsets(found.rest()))
+
+
+def test_without_a_control_it_gives_up(owner: Partition) -> None:
+    """A wrong ARN costs a few dozen requests, not one for each record."""
+    found = Isolation([part(owner, 500)], CODE)
+    _, sizes = search(found, lambda _offset: True, lambda _records: [part(owner, 3, 1_000)])
+    assert found.hopeless or len(sizes) < 1_100
+    assert [] == found.culprits()
+
+
+def test_a_lone_record_asks_for_a_control(owner: Partition) -> None:
+    """A request of one record that is refused is poison once another record of the route has landed."""
+    others = [part(owner, 3, 10)]
+    found = Isolation([part(owner, 1)], CODE)
+    landed, _ = search(found, lambda offset: offset == 0, lambda _records: [others.pop()] if others else [])
+    assert ([0], [10, 11, 12]) == (offsets(found.culprits()), landed)
+
+
+def test_a_control_may_hold_poison_too(owner: Partition) -> None:
+    """What is asked for as a control is searched like the rest."""
+    others = [part(owner, 3, 10)]
+    found = Isolation([part(owner, 1)], CODE)
+    search(found, lambda offset: offset in {0, 11}, lambda _records: [others.pop()] if others else [])
+    assert [0, 11] == sorted(offsets(found.culprits()))
+
+
+def test_a_group_that_failed_otherwise_goes_again(owner: Partition) -> None:
+    """A throttled or lost request of the search says nothing about its records."""
+    found = Isolation([part(owner, 4)], CODE)
+    first = found.next_group(nothing)
+    assert first is not None
+    found.unknown(first, 77)
+    assert 77 == found.not_before
+    assert offsets(first) == offsets(found.next_group(nothing) or [])
+
+
+def test_records_of_a_lost_partition_are_forgotten(owner: Partition) -> None:
+    """Neither searched, nor suspected, nor given back, once they belong to somebody else."""
+    other = partition()
+    found = Isolation([part(owner, 1), part(other, 1)], CODE)
+    other.gone = True
+    assert (True, [0]) == (found.holds(owner), offsets(found.next_group(nothing) or []))
+    assert found.next_group(nothing) is None
+    assert [] == found.rest()
