@@ -1,18 +1,18 @@
-"""What the source must come back to, about once a second: gaps, unreadable records, missing topics, unstored starts.
+"""What the source must come back to: gaps, unreadable records, missing topics, starts that are not stored.
 
-Each asks the cluster something or goes back to an offset; none may be forgotten, and none is worth stopping records of
-other partitions for: a question waits a tenth of a second at most, and after one without an answer the rest waits for
-the next round.
+Each asks the cluster something or goes back to an offset; none may be forgotten, and none is worth stopping the records
+of other partitions for. So the cluster is asked beside the loop (inquirer.py), and all else is done once a second.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from confluent_kafka import Consumer, KafkaException
-from confluent_kafka import TopicPartition as KafkaPartition
 
 from adapters.kafka.commits import Commits
+from adapters.kafka.inquirer import Answer, Inquirer
 from adapters.kafka.membership import Membership
 from domain.events import Event, TopicsMissing
 from domain.limits import NS_PER_SECOND
@@ -20,20 +20,25 @@ from domain.records import TopicPartition
 from domain.start_positions import gap_at
 
 EVERY_NS: Final = NS_PER_SECOND
-QUESTION_SECONDS: Final = 0.1
+LOOK_AT_TOPICS_NS: Final = 30 * NS_PER_SECOND  # while all are there; the newer group protocol tells of no missing one
+NUDGE_SECONDS: Final = 0.1
 
 
 class Chores:
     """The open ones, each until it is done or its partition is gone."""
 
-    def __init__(self) -> None:
+    def __init__(self, topics: Iterable[str], inquirer: Inquirer) -> None:
         self.unreadable: dict[TopicPartition, int] = {}
         """The offset from which nothing of a partition may be delivered before it was read again."""
+        self._topics = tuple(sorted(topics))
+        self._inquirer = inquirer
         self._out_of_log: set[TopicPartition] = set()
-        self._missing: dict[str, bool] = {}  # True: the topic is there, but reading it was refused
+        self._refused: set[str] = set()
+        self._absent: set[str] = set()
         self._told: frozenset[str] = frozenset()
-        self._urgent = False
-        self._done_at: int | None = None
+        self._urgent = True  # nobody has looked at the topics yet
+        self._look_at = 0
+        self._done_at = 0
 
     def out_of_log(self, partition: TopicPartition) -> None:
         """Note that the next offset of a partition is not in its log."""
@@ -44,33 +49,34 @@ class Chores:
         """Note that the client skipped something at `offset` that it could not read."""
         self.unreadable[partition] = min(offset, self.unreadable.get(partition, offset))
 
-    def missing(self, topic: str, *, refused: bool) -> None:
-        """Note that a topic is not there, or may not be read."""
-        self._missing[topic] = refused
-        self._urgent = True
+    def absent(self, topic: str) -> None:
+        """Note that the client found no such topic."""
+        if topic not in self._absent:
+            self._urgent, self._look_at = True, 0
+
+    def refused(self, topic: str) -> None:
+        """Note that a topic is there and may not be read; only its records show that the right was given."""
+        self._refused.add(topic)
 
     def delivered(self, topic: str) -> None:
-        """Note that something of a topic arrived: it may be read."""
-        if self._missing.get(topic):
-            del self._missing[topic]
-            self._urgent = True
+        """Note that something of a topic arrived."""
+        if self._refused:
+            self._refused.discard(topic)
 
     def do(self, consumer: Consumer, members: Membership, commits: Commits, now: int) -> list[Event]:
-        """Do what is due and give what it found; raises KafkaException where going back to an offset fails."""
-        if not self._urgent and self._done_at is not None and now - self._done_at < EVERY_NS:
-            return []
-        self._urgent, self._done_at = False, now
+        """Do what is due and give what was found; raises KafkaException where going back to an offset fails."""
         events: list[Event] = []
-        self._read_again(consumer, members)
-        try:
-            self._measure_gaps(consumer, members, events)
-            self._look_for_topics(consumer)
-        except _UnansweredError:
-            pass
-        if self._told != self._missing.keys():
-            self._told = frozenset(self._missing)
+        answer = self._inquirer.answer()
+        if answer is not None:
+            self._learn(answer, consumer, members, events)
+        if self._urgent or now - self._done_at >= EVERY_NS:
+            self._done_at = now
+            self._read_again(consumer, members)
+            self._urgent = not self._ask(members, now)
+            commits.send_starts(consumer)
+        if self._told != self._absent | self._refused:
+            self._told = frozenset(self._absent | self._refused)
             events.append(TopicsMissing(self._told))
-        commits.send_starts(consumer)
         return events
 
     def _read_again(self, consumer: Consumer, members: Membership) -> None:
@@ -79,31 +85,41 @@ class Chores:
             if partition in members.next_offsets:
                 members.seek(consumer, partition, members.next_offsets[partition])
 
-    def _measure_gaps(self, consumer: Consumer, members: Membership, events: list[Event]) -> None:
-        for partition in sorted(self._out_of_log):
+    def _ask(self, members: Membership, now: int) -> bool:
+        """Ask what is open; False where it has to wait for the answer to another question."""
+        self._out_of_log &= members.next_offsets.keys()
+        topics = self._topics if now >= self._look_at else ()
+        if not self._out_of_log and not topics:
+            return True
+        if not self._inquirer.ask(sorted(self._out_of_log), topics):
+            return False
+        if topics:
+            self._look_at = now + LOOK_AT_TOPICS_NS
+        return True
+
+    def _learn(self, answer: Answer, consumer: Consumer, members: Membership, events: list[Event]) -> None:
+        for partition, (start, end) in answer.logs.items():
             expected = members.next_offsets.get(partition)
-            if expected is not None:
-                try:
-                    start, end = consumer.get_watermark_offsets(KafkaPartition(*partition), timeout=QUESTION_SECONDS)
-                except KafkaException as error:
-                    raise _UnansweredError from error
+            if partition in self._out_of_log and expected is not None:
                 gap = gap_at(partition, expected, start, end)
                 if gap is None:
                     members.seek(consumer, partition, expected)
                 else:
                     events.append(gap)
             self._out_of_log.discard(partition)
-
-    def _look_for_topics(self, consumer: Consumer) -> None:
-        # A refused topic is visible all the while; only its records show that the right was given.
-        for topic in [topic for topic, refused in self._missing.items() if not refused]:
-            try:
-                answer = consumer.list_topics(topic, timeout=QUESTION_SECONDS).topics[topic]
-            except KafkaException as error:
-                raise _UnansweredError from error
-            if answer.error is None and answer.partitions:
-                del self._missing[topic]
+        for topic, there in answer.topics.items():
+            if not there:
+                self._absent.add(topic)
+            elif topic in self._absent:
+                self._absent.discard(topic)
+                _nudge(consumer, topic)
+        if self._absent or len(answer.topics) < len(self._topics):
+            self._look_at = 0
 
 
-class _UnansweredError(Exception):
-    """The cluster did not answer in time: no further question in this round."""
+def _nudge(consumer: Consumer, topic: str) -> None:
+    """Let the member itself look at a topic that has appeared; it would do so within its refresh interval."""
+    try:
+        consumer.list_topics(topic, timeout=NUDGE_SECONDS)
+    except KafkaException:
+        return

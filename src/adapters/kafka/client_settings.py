@@ -99,7 +99,7 @@ def consumer_settings(settings: KafkaSettings, oauth: Oauth | None = None) -> di
         # A revoke blocks polling for the whole drain, and starting positions are asked for inside a callback.
         "max.poll.interval.ms": max(POLL_INTERVAL_MS_MIN, int(settings.drain_seconds * 4_000)),
         # New partitions and cured topics are noticed within this time.
-        "topic.metadata.refresh.interval.ms": 30_000,
+        "topic.metadata.refresh.interval.ms": 10_000,
         **_group_settings(settings),
         **checked_client_keys(settings.client),
     }

@@ -24,6 +24,7 @@ from adapters.kafka.client import ClientLog, ClientUnusableError, new_consumer
 from adapters.kafka.client_settings import Oauth, connection_settings, consumer_settings
 from adapters.kafka.columns import AnyMessage, chunks, split_errors
 from adapters.kafka.commits import Commits
+from adapters.kafka.inquirer import Inquirer
 from adapters.kafka.membership import Membership
 from adapters.kafka.settings import KafkaSettings
 from adapters.kafka.starting import Starting, StartUnknownError
@@ -47,7 +48,7 @@ class KafkaSource:
         self._keys = consumer_settings(settings, oauth)
         self._one_topic = len(settings.topics) == 1
         self._commits = Commits()
-        self._chores = Chores()
+        self._chores = Chores(settings.topics, Inquirer(self._connection, clock))
         self._troubles = Troubles()
         self._consumer: Consumer | None = None
         self._members: Membership | None = None
@@ -217,8 +218,10 @@ class KafkaSource:
             elif code in UNREADABLE and fits:
                 self._chores.cannot_read(partition, cast("int", message.offset()))
             elif code in MISSING_TOPIC and topic in self._settings.topics:
-                self._chores.missing(topic, refused=partition.partition >= 0)
-            self._troubles.note(error, now, str(partition) if topic else "")
+                # Only an error of fetching has an offset; one of the subscription pretends to be of partition 0.
+                fetching = code == KafkaError.TOPIC_AUTHORIZATION_FAILED and cast("int", message.offset()) >= 0
+                (self._chores.refused if fetching else self._chores.absent)(topic)
+            self._troubles.note(error, now, topic or "")
         return ends
 
     # --- what goes wrong -------------------------------------------------------------------------------------------
@@ -226,7 +229,7 @@ class KafkaSource:
     def _after_a_callback_failed(self, consumer: Consumer, members: Membership) -> Sequence[Event]:
         error, members.error = members.error, None
         self._go_back(consumer, members)
-        if isinstance(error, StartUnknownError | KafkaException):
+        if isinstance(error, StartUnknownError | ClientUnusableError | KafkaException):
             # The group counts these partitions as ours and nobody reads them: only a new member can mend that.
             self._failed = self._failed or f"partitions could not be taken over: {error}"
             return self._tell_failure()

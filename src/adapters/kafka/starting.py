@@ -19,9 +19,8 @@ from typing import Any, Final, TypeVar
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
-from confluent_kafka.admin import AdminClient
 
-from adapters.kafka.client import ClientLog
+from adapters.kafka.inquirer import beside, size_of
 from domain.limits import NS_PER_SECOND
 from domain.ports import Clock
 from domain.records import TopicPartition
@@ -114,18 +113,15 @@ class Starting:
         return self._insist(ask, f"the committed offsets of group {self._group_id}", deadline)
 
     def _sizes(self, topics: Iterable[str], deadline: int) -> dict[str, int]:
-        client = AdminClient(dict(self._connection), logger=ClientLog(self._clock))
-
-        def ask(topic: str) -> int:
-            answer = client.list_topics(topic, timeout=ANSWER_SECONDS).topics[topic]
-            if answer.error is not None:
-                raise KafkaException(answer.error)
-            return len(answer.partitions)
-
-        return {
-            topic: self._insist(partial(ask, topic), f"the number of partitions of topic {topic}", deadline)
-            for topic in sorted(topics)
-        }
+        with beside(self._connection, self._clock) as client:
+            return {
+                topic: self._insist(
+                    partial(size_of, client, topic, ANSWER_SECONDS),
+                    f"the number of partitions of topic {topic}",
+                    deadline,
+                )
+                for topic in sorted(topics)
+            }
 
     def _offsets(
         self,

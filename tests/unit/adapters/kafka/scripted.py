@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from confluent_kafka import TopicPartition as KafkaPartition
 
 from adapters.kafka import source as source_module
 from adapters.kafka.columns import AnyMessage
+from adapters.kafka.inquirer import Answer
 from adapters.kafka.settings import KafkaSettings
 from adapters.kafka.source import KafkaSource
 from domain.limits import NS_PER_SECOND
@@ -50,7 +51,6 @@ class ScriptedConsumer:
     callbacks: dict[str, Callable[[Any, Sequence[KafkaPartition]], None]] = field(default_factory=dict)
     deeds: list[tuple[str, object]] = field(default_factory=list)
     stored: dict[TopicPartition, int] = field(default_factory=lambda: {P0: 0, P1: 0})
-    watermarks: dict[TopicPartition, tuple[int, int]] = field(default_factory=dict)
     failing: dict[str, KafkaError] = field(default_factory=dict)
     """Calls that raise this error."""
 
@@ -73,11 +73,6 @@ class ScriptedConsumer:
             KafkaPartition(p.topic, p.partition, self.stored.get(TopicPartition(p.topic, p.partition), -1001))
             for p in partitions
         ]
-
-    def get_watermark_offsets(self, partition: KafkaPartition, timeout: float = 0) -> tuple[int, int]:
-        """Give the ends of a log."""
-        self._do("get_watermark_offsets", None)
-        return self.watermarks[TopicPartition(partition.topic, partition.partition)]
 
     def seek(self, partition: KafkaPartition) -> None:
         """Note the place."""
@@ -117,6 +112,26 @@ class ScriptedConsumer:
         self.deeds.append((name, what))
 
 
+@dataclass
+class ScriptedInquirer:
+    """Answers at once what the test has written down; without it, nothing."""
+
+    logs: dict[TopicPartition, tuple[int, int]] = field(default_factory=dict)
+    topics: dict[str, bool] = field(default_factory=lambda: {"orders": True})
+    open: Answer | None = None
+
+    def ask(self, logs: Iterable[TopicPartition], topics: Iterable[str]) -> bool:
+        """Prepare the answer."""
+        known = {partition: self.logs[partition] for partition in logs if partition in self.logs}
+        self.open = Answer(known, {topic: self.topics[topic] for topic in topics if topic in self.topics})
+        return True
+
+    def answer(self) -> Answer | None:
+        """Give the answer once."""
+        answer, self.open = self.open, None
+        return answer
+
+
 def brings(*messages: AnyMessage) -> Step:
     """Make a step that only brings messages."""
     return lambda _consumer: list(messages)
@@ -136,8 +151,11 @@ def open_source(
     monkeypatch: pytest.MonkeyPatch,
     listener: Any,
     clock: ScriptedClock | None = None,
+    inquirer: ScriptedInquirer | None = None,
 ) -> tuple[KafkaSource, ScriptedConsumer]:
     """Open a source on a scripted client."""
+    asked = inquirer or ScriptedInquirer()
+    monkeypatch.setattr(source_module, "Inquirer", lambda *_arguments: asked)
     consumer = ScriptedConsumer()
 
     def new_consumer(keys: Mapping[str, Any]) -> Consumer:

@@ -22,6 +22,7 @@ from tests.unit.adapters.kafka.scripted import (
     P1,
     ScriptedClock,
     ScriptedConsumer,
+    ScriptedInquirer,
     brings,
     calls,
     open_source,
@@ -196,41 +197,56 @@ def test_what_cannot_be_read_is_never_passed_over(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_gap_is_told_with_what_the_log_holds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The next offset is not in the log: expected, start and end are told, and nothing is read until somebody says where."""
-    source, consumer = open_source(monkeypatch, Listener())
-    consumer.watermarks[P0] = (50, 90)
+    """The next offset is not in the log: expected, start and end are told, and nobody decides here where to go on."""
+    source, consumer = open_source(monkeypatch, Listener(), inquirer=ScriptedInquirer(logs={P0: (50, 90)}))
     consumer.steps.extend([calls("on_assign", P0), brings(*run(0, 4), failure(KafkaError._AUTO_OFFSET_RESET, 5))])
-    for _ in range(2):
-        source.fetch(*FETCH)
+    told = [event for _ in range(6) for event in source.fetch(*FETCH)]
 
-    assert [GapFound(P0, expected=5, log_start=50, log_end=90)] == source.fetch(*FETCH)
+    gaps = [event for event in told if isinstance(event, GapFound)]
+    assert [GapFound(P0, expected=5, log_start=50, log_end=90)] == gaps
     assert not consumer.seeks()
 
 
 def test_a_gap_that_is_none_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the log holds the offset after all (a leader that lagged), it is read again from there."""
-    source, consumer = open_source(monkeypatch, Listener())
-    consumer.watermarks[P0] = (0, 90)
+    source, consumer = open_source(monkeypatch, Listener(), inquirer=ScriptedInquirer(logs={P0: (0, 90)}))
     consumer.steps.extend([calls("on_assign", P0), brings(failure(KafkaError._AUTO_OFFSET_RESET, 0))])
-    for _ in range(3):
-        assert not source.fetch(*FETCH)
 
+    assert not [event for _ in range(6) for event in source.fetch(*FETCH)]
     assert [(0, 0)] == consumer.seeks()
 
 
 def test_a_gap_is_measured_until_the_broker_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without an answer the gap is neither forgotten nor told by half."""
     clock = ScriptedClock()
-    source, consumer = open_source(monkeypatch, Listener(), clock)
-    consumer.failing["get_watermark_offsets"] = KafkaError(KafkaError._TIMED_OUT)
+    inquirer = ScriptedInquirer()
+    source, consumer = open_source(monkeypatch, Listener(), clock, inquirer)
     consumer.steps.extend([calls("on_assign", P0), brings(failure(KafkaError._AUTO_OFFSET_RESET, 0))])
     for _ in range(5):
         assert not source.fetch(*FETCH)
-    consumer.failing.clear()
-    consumer.watermarks[P0] = (7, 9)
-    clock.forward(1.5)
+        clock.forward(1.5)
+    inquirer.logs[P0] = (7, 9)
+    told: list[Event] = []
+    for _ in range(3):
+        told += source.fetch(*FETCH)
+        clock.forward(1.5)
 
-    assert [GapFound(P0, expected=0, log_start=7, log_end=9)] == source.fetch(*FETCH)
+    assert [GapFound(P0, expected=0, log_start=7, log_end=9)] == told
+
+
+def test_a_topic_that_went_away_is_told_with_its_return(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the cluster says about topics is told where it changes, and a missing one is asked for each second."""
+    clock = ScriptedClock()
+    inquirer = ScriptedInquirer()
+    source, consumer = open_source(monkeypatch, Listener(), clock, inquirer)
+    monkeypatch.setattr(consumer, "list_topics", lambda *_a, **_k: None, raising=False)
+    told: list[Event] = []
+    for there in (True, True, False, False, True, True):
+        inquirer.topics["orders"] = there
+        clock.forward(31)
+        told += [event for _ in range(2) for event in source.fetch(*FETCH)]
+
+    assert [TopicsMissing(frozenset({"orders"})), TopicsMissing(frozenset())] == told
 
 
 def test_a_partition_that_takes_no_seek_is_begun_anew(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -334,7 +350,7 @@ def test_a_topic_that_may_not_be_read_is_told_until_it_is_read(monkeypatch: pyte
     """A refused topic is told as missing once, and as there again when its records come."""
     clock = ScriptedClock()
     source, consumer = open_source(monkeypatch, Listener(), clock)
-    refused = failure(KafkaError.TOPIC_AUTHORIZATION_FAILED)
+    refused = failure(KafkaError.TOPIC_AUTHORIZATION_FAILED, 0)
     consumer.steps.extend([calls("on_assign", P0), brings(refused), brings(refused), brings(), brings(*run(0, 1))])
     told: list[Event] = []
     for _ in range(6):
