@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from domain.lease import Lease
+from domain.pacing import ShardRange
 from domain.records import Chunk, TopicPartition
 
 # --- from the source (Kafka) -------------------------------------------------------------------------------------
@@ -186,6 +187,8 @@ class StreamDescribed:
     record_bytes_max: int
     honours_keys: bool
     open_shards: int | None = None
+    shards: tuple[ShardRange, ...] = ()
+    """The open shards, for pacing; empty where they could not be listed."""
 
 
 @dataclass(frozen=True, slots=True)

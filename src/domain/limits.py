@@ -16,6 +16,10 @@ RECORD_BYTES_MAX = 10 * 1024 * 1024
 PARTITION_KEY_CHARACTERS_MAX = 256
 PARTITION_KEY_BYTES_MAX = 4 * PARTITION_KEY_CHARACTERS_MAX  # UTF-8
 
+# One shard, https://docs.aws.amazon.com/kinesis/latest/dev/service-sizes-and-limits.html
+SHARD_RECORDS_PER_SECOND = 1000
+SHARD_BYTES_PER_SECOND = 1024 * 1024
+
 # STS AssumeRole, https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
 ROLE_SECONDS_MIN = 900
 ROLE_SECONDS_MAX = 43_200

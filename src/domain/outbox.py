@@ -20,6 +20,7 @@ from domain.errors import invariant
 from domain.lanes import Waiter
 from domain.limits import PARTITION_KEY_BYTES_MAX
 from domain.offset_ledger import HeldChunk
+from domain.pacing import Pacer
 from domain.partition import Partition
 from domain.quarantine import Poison
 from domain.rules import LimitRules
@@ -54,6 +55,7 @@ class Outbox:
         self.flights: dict[int, Flight] = {}
         self.waiting = 0  # records that are ready
         self.ready_since: int | None = None
+        self.pacer = Pacer()
         self._met_poison: list[Poison] = []
         self._limits = limits
         self._budget = budget
@@ -110,6 +112,8 @@ class Outbox:
     def pack(self, put: int, lease: int, now: int) -> Flight | None:
         """Fill one request from what is ready, and note it as in flight; None when nothing is ready."""
         parts = self.take(self._limits.request_records)
+        if self.pacer.active:
+            parts = self._at_their_pace(parts, now)
         flight = self.pack_parts(parts, put, lease, now) if parts else None
         self.ready_since = now if self.waiting else None
         return flight
@@ -136,6 +140,23 @@ class Outbox:
         flight = Flight(put, parts, keys, values, lease, now, max(part.attempts for part in parts) + 1)
         self.flights[put] = flight
         return flight
+
+    def _at_their_pace(self, parts: Sequence[Part], now: int) -> list[Part]:
+        """Keep back the records of slowed shards whose time has not come; only while something is throttled."""
+        leaving: list[Part] = []
+        for part in parts:
+            chunk = part.chunk
+            now_places: list[int] = []
+            later: dict[int, list[int]] = {}
+            for place in part.places:
+                key = chunk.keys[place]
+                at = self.pacer.leaves_at(key, len(chunk.values[place]) + len(key), now)
+                (now_places if at <= now else later.setdefault(at, [])).append(place)
+            if now_places:
+                leaving.append(part._replace(places=now_places))
+            for at, places in later.items():
+                self.delay([part._replace(places=places)], at)
+        return leaving
 
     def take(self, room: int) -> list[Part]:
         """Take at most `room` records out of what is ready."""

@@ -220,6 +220,9 @@ class Route:
         for part, code in self.outbox.failed_parts(flight, event.failed) if event.failed else ():
             verdict = of_entry(code)
             facts.append(RecordsFailed(self.rules.name, code, len(part.places), ambiguous=verdict is Verdict.AMBIGUOUS))
+            if verdict is Verdict.THROTTLED:
+                for place in part.places:
+                    self.outbox.pacer.throttled(part.chunk.keys[place], now)
             if verdict is not Verdict.ISOLATE:
                 self._delay([part], part.attempts, verdict, now)
             elif landed:  # the others of this very request are the control
@@ -385,6 +388,7 @@ class Route:
         self.stream_arn = event.arn or self.stream_arn
         self._record_bytes_max = event.record_bytes_max
         self._honours_keys = event.honours_keys
+        self.outbox.pacer.learn(event.shards)
         self.knows_limits = True
         if event.status not in _USABLE:
             return self.block(f"stream_{event.status.lower()}", f"the stream is {event.status}", now)

@@ -17,6 +17,7 @@ from domain.facts import (
 )
 from domain.limits import BACKOFF_LAST_NS, PARTIAL_PUT_WAIT_NS, RECORD_BYTES_DEFAULT
 from domain.outbox import Flight
+from domain.pacing import ShardRange, hash_key
 from domain.partition import Partition
 from domain.route import Route, RouteState
 from domain.rules import LimitRules, OnPoison, Ordering
@@ -707,3 +708,44 @@ class TestIsolate:
         assert 2 == sum(isinstance(fact, RecordsPoisoned) for fact in facts)
         assert "too_much_poison" == scene.route.blocked
         assert 60 * SECOND == scene.probe_in()
+
+
+class TestPacing:
+    """A hot shard is slowed down by itself."""
+
+    def test_a_throttled_shard_waits_while_the_other_goes_on(self) -> None:
+        """After a throttled entry the records of its shard leave at the shard's pace; the others at once."""
+        scene = Scene(limits=LimitRules(request_records=500))
+        half = 1 << 127
+        scene.route.described(described(shards=(ShardRange("a", 0), ShardRange("b", half))), scene.now)
+        keys = [str(number) for number in range(2_000)]
+        hot = next(i for i, key in enumerate(keys) if hash_key(key) < half)
+        flight = scene.sent(keys[hot])
+        scene.answered(flight, {0: SLOW})
+        scene.admit([key for i, key in enumerate(keys) if i != hot])
+        sent: list[str] = []
+        while (packed := scene.send()) is not None:
+            sent += packed.keys
+            scene.answered(packed)
+        cold = [key for key in sent if hash_key(key) >= half]
+        assert len(cold) == sum(hash_key(key) >= half for key in keys)
+        assert len(sent) - len(cold) <= 110
+        assert scene.open == 2_000 - len(sent)
+
+    def test_what_was_held_back_leaves_in_time(self) -> None:
+        """Nothing that waits for its shard's pace is forgotten."""
+        scene = Scene(limits=LimitRules(request_records=500))
+        scene.route.described(described(shards=(ShardRange("a", 0),)), scene.now)
+        flight = scene.sent("z")
+        scene.answered(flight, {0: SLOW})
+        scene.admit([str(number) for number in range(1_000)])
+        began = scene.now
+        while scene.open:
+            packed = scene.send()
+            if packed is None:
+                wake = scene.route.next_wake(scene.now)
+                assert wake is not None
+                scene.now = max(wake, scene.now + 1)
+            else:
+                scene.answered(packed)
+        assert 0.8 * SECOND < scene.now - began < 2 * SECOND
