@@ -12,11 +12,12 @@ from collections.abc import Mapping, Sequence
 
 from adapters.simulated.kinesis import Put
 from adapters.simulated.plan import Plan, Sick
+from adapters.simulated.producer import UNUSABLE_KEYS
 from adapters.simulated.witness import Witness
 from adapters.simulated.world import World
 from app.runtime import Ending
-from domain.commands import CommitOffsets, SendPut
-from domain.events import Event, LeaseRefused, PutAmbiguous, PutAnswered, PutRefused, StopRequested
+from domain.commands import CommitOffsets, SendLetter, SendPut
+from domain.events import Event, LeaseRefused, LetterRefused, PutAmbiguous, PutAnswered, PutRefused, StopRequested
 from domain.facts import Fact, RecordsPoisoned, RecordsSettled, RouteBlocked
 from domain.limits import NS_PER_SECOND
 from domain.records import Chunk, TopicPartition
@@ -176,10 +177,18 @@ class Checker(Witness):
             self.require(took <= most, "I19", f"a stop took {took / NS_PER_SECOND:.1f} s")
         else:
             self.require(ending.code != 0, "I12", f"it ended with exit code 0 and was not asked to: {ending.reason}")
-        if self.stopping and not self.gapped and self.plan.sick is Sick.NOTHING and not self.plan.work.poison:
+        if (
+            self.stopping
+            and self.draining
+            and not self.gapped
+            and self.plan.sick is Sick.NOTHING
+            and not (self.plan.work.poison or self.plan.work.refused)
+        ):
             unanswered = self.plan.rates.commit_vanished + self.plan.rates.commit_unanswered
             excused = unanswered and ending.reason.startswith("Kafka did not take")
-            self.require(ending.code == 0 or excused, "I19", f"a stop in good weather ended with {ending.code}: {ending.reason}")
+            self.require(
+                ending.code == 0 or excused, "I19", f"a stop in good weather ended with {ending.code}: {ending.reason}"
+            )
         for ownership in self.owned.values():
             self._end(ownership)
         self.end_life()
@@ -253,7 +262,8 @@ class Checker(Witness):
         self.require(offset < ownership.expected, "I3", f"{where} was sent before it was delivered")
         self.require(offset in ownership.unsettled, "I8", f"{where} was sent again after it had settled")
         self.require(offset not in ownership.in_flight, "I8", f"{where} was sent while it was in flight")
-        self.require(offset not in truth.poison, "I11", f"{where} can never land, and was sent")
+        unusable = offset in truth.poison and truth.keys[offset] in UNUSABLE_KEYS
+        self.require(not unusable, "I11", f"{where} can never land, and was sent")
         if ownership.draining or self.draining:
             self.require(offset < ownership.sent_to, "I13", f"{where} was sent first in a drain")
         before = truth.before(offset)
@@ -335,7 +345,9 @@ class Checker(Witness):
     def commit_stored(self, offsets: Mapping[TopicPartition, int], *, ours: bool) -> None:
         for tp, to in offsets.items():
             truth = self.truths[tp]
-            self.require(to >= truth.committed, "I3", f"{tp}: the group's offset went back from {truth.committed} to {to}")
+            self.require(
+                to >= truth.committed, "I3", f"{tp}: the group's offset went back from {truth.committed} to {to}"
+            )
             if not ours and self.plan.on_poison is OnPoison.DROP:
                 truth.dropped.update(offset for offset in truth.poison if truth.committed <= offset < to)
             undone = truth.undone(truth.committed, to)
@@ -345,6 +357,22 @@ class Checker(Witness):
             truth.committed = to
         if self.is_healed:
             self.stop_when_done()
+
+    # --- dead letters ----------------------------------------------------------------------------------------------
+
+    def letter_stored(self, partition: TopicPartition, offset: int) -> None:
+        truth = self.truths[partition]
+        self.require(offset in truth.poison, "I11", f"{partition} {offset} is no poison, and went to the dead letters")
+        truth.dropped.add(offset)
+
+    def letter_answered(self, command: SendLetter, event: Event) -> None:
+        ownership = self.owned.get(command.partition)
+        if isinstance(event, LetterRefused):
+            self.reached["a dead letter was refused or not acknowledged"] += 1
+        elif ownership is not None:
+            self.reached["a dead letter was acknowledged"] += 1
+            ownership.unsettled.pop(command.offset, None)
+            ownership.settled.add(command.offset)
 
     # --- leases --------------------------------------------------------------------------------------------------
 
@@ -376,6 +404,10 @@ class Checker(Witness):
             truth = self.truths[fact.partition]
             self.require(fact.offset in truth.poison, "I11", f"{fact.partition} {fact.offset} is no poison")
             self.reached[f"a poison record was met, policy {fact.policy}"] += 1
+            if fact.policy == OnPoison.DEAD_LETTER.value:
+                letters = self.owned.get(fact.partition)
+                if letters is not None:  # its letter is on its way: a drain fills the holes below it
+                    letters.sent_to = max(letters.sent_to, fact.offset + 1)
             if fact.policy == OnPoison.DROP.value:
                 truth.dropped.add(fact.offset)
                 ownership = self.owned.get(fact.partition)
@@ -388,7 +420,9 @@ class Checker(Witness):
     def published(self, status: Status) -> None:
         """Judge a status that the service published: I7 and I14."""
         self.last_status = status
-        self.require(self._settled_told == self._settled_here, "I14", "the settled records that were told and that were")
+        self.require(
+            self._settled_told == self._settled_here, "I14", "the settled records that were told and that were"
+        )
         for tp, shown in status.partitions.items():
             ownership = self.owned.get(tp)
             if ownership is None or ownership.draining or status.draining or status.halted:
@@ -432,25 +466,25 @@ class Checker(Witness):
         tp, plan = truth.tp, self.plan
         if tp in self.gapped or (plan.sick is Sick.UNFETCHABLE and tp == next(iter(self.truths))):
             return None
-        stuck = plan.on_poison is OnPoison.BLOCK and truth.poison
+        # Where only the service knows the poison, it is known as such only when another record has landed beside it.
+        stuck = truth.poison and (plan.on_poison is OnPoison.BLOCK or plan.work.refused)
         stream = self.world.streams[self.world.routes[tp.topic]]
         if stream.status is None:
             shown = None if self.last_status is None else self.last_status.routes[stream.name].blocked
             return None if shown or stuck else ", and nothing says that its stream is gone"
-        if stuck:
-            sick_keys = {truth.keys[offset] for offset in truth.poison}
-        elif any(shard.hot for shard in stream.shards):
-            sick_keys = {
-                key
-                for key in truth.keys.values()
-                if key is None or stream.shard_of(key.decode()).hot
-            }
-        else:
+        hot = any(shard.hot for shard in stream.shards)
+        if not stuck and not hot:
             return ""
+        sick_keys = {truth.keys[offset] for offset in truth.poison}
+        if hot:
+            sick_keys |= {key for key in truth.keys.values() if key is None or stream.shard_of(key.decode()).hot}
         if plan.limits.held_bytes < ROOMY_BYTES:
             return None
         ahead = truth.offsets[bisect_left(truth.offsets, truth.committed) :]
-        ahead = [offset for offset in ahead if offset not in truth.removed][: plan.limits.ahead_records]
+        ownership = self.owned.get(tp)
+        held = {} if ownership is None else ownership.unsettled | dict.fromkeys(ownership.settled)
+        ahead = [offset for offset in ahead if offset not in truth.removed or offset in held]
+        ahead = ahead[: plan.limits.ahead_records]
         waiting = [offset for offset in ahead if not truth.done(offset) and truth.keys[offset] not in sick_keys]
         return f", and {waiting[0]} of a healthy key has not landed" if waiting else None
 

@@ -32,7 +32,8 @@ def describe(outcome: Outcome, events: int = 200) -> str:
         f"limits {plan.limits}",
         f"role {plan.role} life {plan.lease_life / 1e9:g} s, session {plan.session_timeout / 1e9:g} s",
         f"sick {plan.sick.value}, poison {plan.on_poison.value}, gap {plan.on_gap.value}, heals at {plan.heal_at / 1e9:.3f} s",
-        "rates " + " ".join(f"{f.name}={getattr(plan.rates, f.name):.3f}" for f in fields(Rates) if getattr(plan.rates, f.name)),
+        "rates "
+        + " ".join(f"{f.name}={getattr(plan.rates, f.name):.3f}" for f in fields(Rates) if getattr(plan.rates, f.name)),
         "incidents " + " ".join(map(str, plan.incidents)),
         "",
         LEGEND,

@@ -11,6 +11,7 @@ from adapters.simulated.incidents import plan_incidents
 from adapters.simulated.inbox import SimulatedInbox
 from adapters.simulated.kafka import SimulatedSource
 from adapters.simulated.kinesis import SimulatedSink
+from adapters.simulated.letters import SimulatedLetters
 from adapters.simulated.life import Life, ProcessDiedError
 from adapters.simulated.plan import Kind, Plan
 from adapters.simulated.producer import Producer
@@ -142,6 +143,7 @@ def _one_life(world: World, checker: Checker, life: Life) -> Ending | None:
         source=SimulatedSource(world, life),
         sink=SimulatedSink(world, life),
         background=SimulatedBackground(world, life),
+        letters=SimulatedLetters(world, life),
         inbox=WatchedInbox(life.inbox, checker),
         clock=world.clock,
         telemetry=telemetry,

@@ -38,6 +38,8 @@ _RATES: dict[str, float] = {
     "sts_short": 0.5,
     "sts_past": 0.4,
     "describe_failed": 0.6,
+    "letter_refused": 0.6,
+    "letter_unacknowledged": 0.4,
 }
 """The strongest that each may be drawn."""
 
@@ -57,7 +59,7 @@ def draw_plan(seed: int, records: int = RECORDS_DEFAULT) -> Plan:
         incidents=_draw_incidents(chance, heal_at),
         limits=_draw_limits(chance),
         role=_draw_role(chance),
-        on_poison=chance.choice((OnPoison.BLOCK, OnPoison.DROP)),
+        on_poison=chance.choice(list(OnPoison)),
         on_gap=chance.choice(list(OnGap)),
         sick=sick,
         lease_life=int(chance.choice((0.5, 2.0, 10.0, 900.0)) * SECOND),
@@ -114,6 +116,7 @@ def _draw_work(chance: Random, records: int) -> Work:
         markers=_rarely(chance, 0.3, 0.3),
         holes=_rarely(chance, 0.3, 0.2),
         poison=_rarely(chance, 0.2, 0.05),
+        refused=_rarely(chance, 0.1, 0.05),
         fetch_run=chance.choice((1, 3, 20, 500)),
     )
 

@@ -175,6 +175,10 @@ def _compaction(world: World, incident: Incident) -> None:
         world.witness.removed(tp, victims, retention=False)
 
 
+def _letters_down(world: World, incident: Incident) -> None:
+    world.letters_down_until = _until(incident)
+
+
 # --- Kinesis -----------------------------------------------------------------------------------------------------------
 
 
@@ -249,6 +253,7 @@ _STRIKES: Mapping[Kind, Callable[[World, Incident], None]] = MappingProxyType(
         Kind.DESCRIBE_DENIED: _describe_denied,
         Kind.SHARD_SPLIT: _shard_split,
         Kind.SHARD_HOT: _shard_hot,
+        Kind.LETTERS_DOWN: _letters_down,
         Kind.CRASH: _crash,
         Kind.STOP: _stop,
         Kind.CONSUMER_DEAD: _consumer_dead,

@@ -31,6 +31,7 @@ class SimulatedSource:
         self._world = world
         self._life = life
         self._chance = world.chance.of(f"fetch/{life.number}")
+        self._whole_topics = {t for r in world.plan.rules().routes if r.needs_originals for t in r.topics}
         self._listener: RebalanceListener | None = None
         self._answers: deque[CommitAnswered] = deque()
         self._ended: dict[TopicPartition, int] = {}
@@ -231,7 +232,7 @@ class SimulatedSource:
         """Hand over records of one partition, or its end; give how many records."""
         world, log = self._world, self._world.logs[tp]
         run = min(limit, 1 + int(self._chance.random() * world.plan.work.fetch_run))
-        chunk = log.read(self.positions[tp], run)
+        chunk = log.read(self.positions[tp], run, whole=tp.topic in self._whole_topics)
         if chunk is not None:
             self.positions[tp] = chunk.end
             world.trace.note("fetch", str(tp), chunk.offsets[0], chunk.offsets[-1])

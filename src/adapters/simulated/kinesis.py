@@ -21,6 +21,7 @@ from domain.limits import NS_PER_MS
 
 NEVER_ARRIVES = frozenset({"unsent", "reset_before", "vanished"})
 UNSEEN = frozenset({"vanished", "answer_lost"})  # nothing comes back: the process waits for the timeout
+INVALID = "InvalidArgumentException"
 UNSENT_AFTER_NS = 3 * NS_PER_MS
 LATE_TIMEOUTS_MAX = 3.0
 
@@ -118,6 +119,9 @@ class SimulatedSink:
             return PutRefused(
                 number, "ResourceNotFoundException" if stream.status is None else "ResourceInUseException"
             )
+        refused = world.refused_values and not world.refused_values.isdisjoint(command.values)
+        if refused and put.command.put % 2:
+            return PutRefused(number, INVALID)
         failed = self._land(put)
         world.trace.note("put_lands", number, len(command.keys) - len(failed), put.life.alive)
         if fate == "failed_after":
@@ -144,6 +148,9 @@ class SimulatedSink:
             internal = draw < unlucky
             if internal and random() < 0.5:  # noqa: PLR2004 - an even chance that it failed before it landed
                 failed[i] = "InternalFailure"
+                continue
+            if value in world.refused_values:
+                failed[i] = INVALID
                 continue
             code = stream.offer(key, value, None if hash_keys is None else hash_keys[i], now)
             if code is None:

@@ -3,8 +3,35 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from dataclasses import dataclass
 
 from domain.records import Chunk, TopicPartition
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedOriginal:
+    """A whole record, as `domain.records.Original`."""
+
+    key_bytes: bytes | None
+    value_bytes: bytes | None
+    stamp_ms: int
+    header_pairs: tuple[tuple[str, bytes | None], ...] = ()
+
+    def key(self) -> bytes | None:
+        """Give the record's key."""
+        return self.key_bytes
+
+    def value(self) -> bytes | None:
+        """Give the record's value."""
+        return self.value_bytes
+
+    def headers(self) -> list[tuple[str, bytes | None]] | None:
+        """Give the record's headers, or None when it has none."""
+        return list(self.header_pairs) or None
+
+    def timestamp(self) -> tuple[int, int]:
+        """Give (1: when it was created, ms since the epoch)."""
+        return 1, self.stamp_ms
 
 
 class PartitionLog:
@@ -55,8 +82,8 @@ class PartitionLog:
         """Give the index of the first record at or above `offset`."""
         return bisect_left(self.offsets, offset)
 
-    def read(self, position: int, limit: int) -> Chunk | None:
-        """Give up to `limit` records from `position` on; None when there are none."""
+    def read(self, position: int, limit: int, *, whole: bool = False) -> Chunk | None:
+        """Give up to `limit` records from `position` on, with the originals if `whole`; None when there are none."""
         first = self.place_of(position)
         last = min(first + limit, len(self.offsets))
         if first == last:
@@ -67,4 +94,9 @@ class PartitionLog:
             self.keys[first:last],
             self.values[first:last],
             timestamp_ms=self.stamps_ms[first],
+            originals=self._originals(first, last) if whole else (),
         )
+
+    def _originals(self, first: int, last: int) -> list[SimulatedOriginal]:
+        columns = (self.keys[first:last], self.values[first:last], self.stamps_ms[first:last])
+        return [SimulatedOriginal(key, value, stamp) for key, value, stamp in zip(*columns, strict=True)]

@@ -38,7 +38,9 @@ class Work:
     markers: float = 0.0
     holes: float = 0.0
     poison: float = 0.0
-    """How likely a record can never land, at most one key in each partition."""
+    """How likely a record can never land, as is seen before it is sent; at most one in each partition."""
+    refused: float = 0.0
+    """How likely a record can never land, as only the service knows; at most one in each partition."""
     fetch_run: int = 500
     """How many records of one partition a fetch brings at most."""
 
@@ -70,6 +72,9 @@ class Rates:
     sts_short: float = 0.0
     sts_past: float = 0.0
     describe_failed: float = 0.0
+    # Dead letters.
+    letter_refused: float = 0.0
+    letter_unacknowledged: float = 0.0
 
 
 CALM = Rates()
@@ -110,6 +115,7 @@ class Kind(Enum):
     DESCRIBE_DENIED = "describe_denied"
     SHARD_SPLIT = "shard_split"
     SHARD_HOT = "shard_hot"
+    LETTERS_DOWN = "letters_down"
     CRASH = "crash"
     STOP = "stop"
     CONSUMER_DEAD = "consumer_dead"
@@ -170,6 +176,7 @@ class Plan:
             and self.delays == Delays()
             and self.sick is Sick.NOTHING
             and not self.work.poison
+            and not self.work.refused
         )
 
     def topic(self, route: int) -> str:

@@ -21,6 +21,7 @@ class Producer:
         self._partitions = list(world.logs)
         self._left = plan.work.records
         self._poisoned: dict[TopicPartition, bytes] = {}
+        self._refused: set[TopicPartition] = set()
         self._keys = [f"k{i}".encode() for i in range(plan.work.keys)]
         self._padding = b"." * plan.work.value_bytes
 
@@ -48,6 +49,10 @@ class Producer:
             key = None
         elif work.tombstones and chance.random() < work.tombstones:
             key, value = value, None
+        elif work.refused and tp not in self._refused and value and chance.random() < work.refused:
+            poison = True
+            self._refused.add(tp)
+            self._world.refused_values.add(value)
         clock = self._world.clock
         offset = log.append(key, value, int(clock.true_wall() * 1000))
         witness.produced(tp, offset, key, value)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from domain.commands import CommitOffsets, SendPut
+from domain.commands import CommitOffsets, SendLetter, SendPut
 from domain.events import Event
 from domain.records import Chunk, TopicPartition
 
@@ -72,6 +72,12 @@ class Witness:
 
     def commit_stored(self, offsets: Mapping[TopicPartition, int], *, ours: bool) -> None:
         """The group stored offsets."""
+
+    def letter_stored(self, partition: TopicPartition, offset: int) -> None:
+        """A dead letter of this record is in the dead-letter topic."""
+
+    def letter_answered(self, command: SendLetter, event: Event) -> None:
+        """Our process is about to read what became of a letter."""
 
     def lease_asked(self, role: str) -> None:
         """Our process asked for a lease."""

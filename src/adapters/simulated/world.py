@@ -47,6 +47,9 @@ class World:
         self.clock.skew_seconds = plan.wall_skew_seconds
         self.rates: Rates = plan.rates
         self.delays = plan.delays
+        self.letters: list[tuple[TopicPartition, int]] = []
+        self.letters_down_until = 0
+        self.refused_values: set[bytes] = set()
         self.poison: set[tuple[TopicPartition, int]] = set()
         self.routes: dict[str, str] = {plan.topic(i): f"s{i}" for i in range(plan.work.routes)}
         self.streams = {f"s{i}": Stream(f"s{i}", plan.work.shards) for i in range(plan.work.routes)}
@@ -159,7 +162,7 @@ class World:
         self.delays = self.group.delays = Delays()
         self.tokens.heal()
         self.group.frozen_until = min(self.group.frozen_until, now)
-        self.stalled_until = self.describe_denied_until = 0
+        self.stalled_until = self.describe_denied_until = self.letters_down_until = 0
         self.unfetchable_until.clear()
         self.clock.skew_seconds = 0.0
         for stream in self.streams.values():
@@ -171,6 +174,12 @@ class World:
         self.stir()
         self.witness.healed()
         self.timeline.after(self.plan.heal_within, self.witness.time_is_up)
+
+    def store_letter(self, partition: TopicPartition, offset: int) -> None:
+        """Put a dead letter into its topic."""
+        self.letters.append((partition, offset))
+        self.progress()
+        self.witness.letter_stored(partition, offset)
 
     def _sicken(self) -> None:
         match self.plan.sick:
@@ -188,6 +197,8 @@ class World:
             if self.plan.on_poison is OnPoison.BLOCK:
                 return False
             self.trace.note("neighbour_drops", str(tp), offset)
+            if self.plan.on_poison is OnPoison.DEAD_LETTER:
+                self.store_letter(tp, offset)
             return True
         stream = self.streams[self.routes[tp.topic]]
         text = f"null-{offset}" if key is None else key.decode()
