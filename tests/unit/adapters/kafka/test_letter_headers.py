@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import pytest
+
+from adapters.kafka.letter_headers import Headers, UnreadableHeadersError, letter_headers
+from domain.records import TopicPartition
+from tests.dead_letters import Original, letter
+
+OURS: Headers = [
+    ("doka-source-topic", b"orders"),
+    ("doka-source-partition", b"3"),
+    ("doka-source-offset", b"41"),
+    ("doka-error-code", b"record_too_large"),
+    ("doka-attempts", b"2"),
+    ("doka-failed-at", b"2026-08-01T12:30:00.250+00:00"),
+]
+WALL = 1_785_587_400.25
+
+
+class Unreadable(Original):
+    """A record whose headers the client library cannot give."""
+
+    def headers(self) -> list[tuple[str, bytes | None]] | None:
+        raise SystemError("as the library raises it for a name that is not UTF-8")
+
+
+@pytest.mark.parametrize(
+    "own",
+    [None, [], [("trace", b"1"), ("trace", None), ("", b""), ("clé", b"\xff")]],
+)
+def test_our_headers_stand_after_those_of_the_record(own: Headers | None) -> None:
+    """All headers of the record are kept in their order, repeated, empty and null ones too, and ours follow."""
+    assert [*(own or []), *OURS] == letter_headers(letter(1, Original(own_headers=own)), WALL)
+
+
+def test_the_last_of_a_repeated_header_counts() -> None:
+    """A letter that became a letter again keeps where it first came from, and says last where it came from now."""
+    first = letter_headers(letter(1), WALL)
+    source = TopicPartition("letters", 0)
+    again = letter_headers(
+        letter(2, Original(own_headers=first), source=source, offset=7, code="other", attempts=0), WALL + 1
+    )
+    assert first == again[: len(first)]
+    assert {
+        "doka-source-topic": b"letters",
+        "doka-source-partition": b"0",
+        "doka-source-offset": b"7",
+        "doka-error-code": b"other",
+        "doka-attempts": b"0",
+        "doka-failed-at": b"2026-08-01T12:30:01.250+00:00",
+    } == dict(again)
+
+
+@pytest.mark.parametrize("original", [Unreadable(), Original(own_headers=[("\udcff", b"")])])
+def test_a_record_with_an_unreadable_header_makes_no_letter(original: Original) -> None:
+    """What cannot be carried whole is refused, not carried in part."""
+    with pytest.raises(UnreadableHeadersError):
+        letter_headers(letter(1, original), WALL)
