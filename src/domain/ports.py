@@ -187,7 +187,10 @@ class Inbox(Protocol):
 
 
 class Telemetry(Protocol):
-    """What a person and a scraper see. It must never raise, never block, and never see a payload or a secret."""
+    """What a person and a scraper see. It must never raise, never block, and never see a payload or a secret.
+
+    Only `ended` may wait, a moment, until what it says is out.
+    """
 
     def fetched(self, partition: TopicPartition, records: int, payload_bytes: int) -> None:
         """Count records that arrived."""

@@ -63,6 +63,10 @@ class Log:
             logging.getLogger(name).setLevel(max(logging.INFO, self._level))
         self._writer.open()
 
+    def flush(self, within: float) -> bool:
+        """Wait until all that was said is written, at most `within` seconds; False: it is not."""
+        return self._writer.flush(within)
+
     def close(self, within: float) -> bool:
         """Write what is gathered and queued, at most `within` seconds, and give the root logger back."""
         self._tell(self._repeats.rest(self._clock.now()))

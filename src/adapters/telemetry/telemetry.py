@@ -18,8 +18,12 @@ from domain.records import TopicPartition
 from domain.status import Status
 
 
+LAST_WORDS_SECONDS = 0.5
+"""How long the last line may take: shorter than what a watchdog grants before it ends the process."""
+
+
 class ServiceTelemetry:
-    """The port `Telemetry`: its methods never raise and never wait."""
+    """The port `Telemetry`: its methods never raise, and none but the last, `ended`, waits."""
 
     def __init__(self, metrics: Metrics, log: Log, health: Health, server: HealthServer | None) -> None:
         """Take the parts; without a server nothing listens."""
@@ -81,9 +85,13 @@ class ServiceTelemetry:
         self._health.turned(now)
 
     def ended(self, code: int, reason: str) -> None:
-        """Say how the run ended: the exit code, and why in a sentence."""
+        """Say how the run ended: the exit code, and why in a sentence.
+
+        Waits until that is written, half a second at most: the process may be gone before the log's thread turns.
+        """
         try:
             level = logging.INFO if code == 0 else logging.ERROR
             self._log.say(level, "ended", f"doka ended with exit code {code}: {reason}", code=code, reason=reason)
+            self._log.flush(LAST_WORDS_SECONDS)
         except Exception:  # noqa: BLE001 - see the module
             self._metrics.error()

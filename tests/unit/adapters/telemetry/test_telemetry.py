@@ -82,6 +82,15 @@ def test_the_end_is_told(code: int, level: str) -> None:
     assert (level, "ended", code, "stopped by SIGTERM") == tuple(told[n] for n in ("level", "event", "code", "reason"))
 
 
+def test_the_end_is_written_before_the_call_returns() -> None:
+    """Whoever ends the process right after saying why has said it: nothing is left to a thread that never turns."""
+    with service() as (telemetry, stdout, _clock):
+        telemetry.ended(1, "leaving the consumer group hung")
+        told = [orjson.loads(line)["event"] for line in stdout.read().splitlines()]
+        assert telemetry.close(within=5)
+    assert ["started", "ended"] == told
+
+
 class BrokenMetrics(Metrics):
     """Metrics that fail at every call."""
 
