@@ -48,7 +48,7 @@ def test_quiet_weather_is_exactly_once_at_speed(
     assert [] == fake_aws_process.violations()
 
 
-@pytest.mark.parametrize(("refused", "records"), [(0.01, 20_000), (0.5, 6_000)], ids=["1 %", "50 %"])
+@pytest.mark.parametrize(("refused", "records"), [(0.01, 20_000), (0.5, 2_000)], ids=["1 %", "50 %"])
 def test_refused_entries_neither_lose_nor_swap(
     kafka_broker: KafkaBroker, fake_aws_process: FakeAwsProcess, tmp_path: Path, refused: float, records: int
 ) -> None:
