@@ -175,6 +175,9 @@ class Forwarder:
             rejected = keeper.rejected(serial, code, now)
             if rejected is not None:
                 self._tell(rejected)
+        elif route.lease_to_renew is not None:
+            serial, route.lease_to_renew = route.lease_to_renew, None
+            keeper.doubted(serial, now)
         elif route.landed_with is not None:
             keeper.landed(route.landed_with)
 

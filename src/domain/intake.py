@@ -120,8 +120,9 @@ class Intake:
 
     def _must_wait(self, partition: Partition, now: int) -> bool:
         self.admit(partition, now)
-        blocked = partition.draining or partition.gap is not None or partition.route.blocked is not None
-        return self._stuck(partition, now) or blocked
+        route = partition.route
+        blocked = partition.draining or partition.gap is not None
+        return self._stuck(partition, now) or blocked or (route.blocked is not None and not route.seeks_control)
 
     def _stuck(self, partition: Partition, now: int) -> bool:
         """Say whether nothing settles below the backlog, and tell it once; over when half the way is free again."""

@@ -26,7 +26,7 @@ from domain.errors import invariant
 from domain.events import LeaseIssued, LeaseRefused
 from domain.facts import LeaseRejected, LeaseRenewalFailed, LeaseRenewed
 from domain.lease import Lease
-from domain.limits import BACKOFF_FIRST_NS
+from domain.limits import BACKOFF_FIRST_NS, BACKOFF_LAST_NS
 from domain.rules import RoleRules, RotationPolicy
 from domain.status import LeaseStatus
 
@@ -76,6 +76,7 @@ TRANSITIONS: Mapping[tuple[LeaseState, LeaseInput], LeaseState] = MappingProxyTy
 """Every move that there is; what is not here leaves the state as it was."""
 
 SIGNING = frozenset({LeaseState.FRESH, LeaseState.DUE})
+_DOUBTED_AFTER_NS = BACKOFF_LAST_NS  # of a lease's life; as often as a blocked route is probed
 _EARLY_DEATHS_FORGIVEN = 2  # renewed at once; a third lease in a row that never landed anything waits
 
 
@@ -139,6 +140,15 @@ class LeaseKeeper:
         self._move(LeaseInput.REJECTED)
         self._hold_off(now)
         return LeaseRejected(lease.role, serial, code, now - lease.issued_at)
+
+    def doubted(self, serial: int, now: int) -> None:
+        """Renew a lease, at most once a minute, because a blocked route is denied under it; it keeps signing meanwhile.
+
+        A session that was revoked answers like a permission that is missing, and only another lease can tell.
+        """
+        lease = self._lease
+        if lease is not None and lease.serial == serial and now - lease.issued_at >= _DOUBTED_AFTER_NS:
+            self._due_at = now
 
     def landed(self, serial: int) -> None:
         """Note that a request signed with this lease was accepted: the lease is good."""

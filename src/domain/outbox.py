@@ -158,6 +158,10 @@ class Outbox:
                 self.delay([part._replace(places=places)], at)
         return leaving
 
+    def take_for_control(self, room: int) -> list[Part]:
+        """Take at most `room` records out of what is ready, and never more than a request may hold."""
+        return self.take(min(room, self._limits.request_records))
+
     def take(self, room: int) -> list[Part]:
         """Take at most `room` records out of what is ready."""
         ready, taken = self._ready, list[Part]()
@@ -267,19 +271,32 @@ class Outbox:
     # --- forget --------------------------------------------------------------------------------------------------
 
     def forget_unsent(self, partition: Partition) -> None:
-        """Forget the ready records of a partition that lie above everything that was sent of it."""
-        kept: deque[Part] = deque()
-        self.waiting = 0
-        for part in self._ready:
-            if part.chunk.owner is partition:
-                offsets, end = part.chunk.offsets, partition.sent_to
-                part = part._replace(places=[i for i in part.places if offsets[i] < end])  # noqa: PLW2901 - narrowed
-            if part.places and not part.chunk.owner.gone:
-                kept.append(part)
-                self.waiting += len(part.places)
-        self._ready = kept
-        if not kept:
+        """Forget the records of a partition that lie above everything that was sent of it, ready or delayed."""
+        self._ready = deque(without_unsent(self._ready, partition))
+        self.waiting = sum(len(part.places) for part in self._ready)
+        if not self.waiting:
             self.ready_since = None
+        self._delayed = [
+            (until, order, kept)
+            for until, order, part in self._delayed
+            for kept in without_unsent((part,), partition)  # one that waits for its shard's pace was never sent
+        ]
+        heapq.heapify(self._delayed)
+
+
+def without_unsent(parts: Iterable[Part], partition: Partition) -> list[Part]:
+    """Leave out what lies above everything that was sent of a partition, and all of partitions that are gone.
+
+    A drain cuts the ledger there: a record above it that left all the same would settle one that nobody sent.
+    """
+    kept: list[Part] = []
+    for part in parts:
+        if part.chunk.owner is partition:
+            offsets, end = part.chunk.offsets, partition.sent_to
+            part = part._replace(places=[i for i in part.places if offsets[i] < end])  # noqa: PLW2901 - narrowed
+        if part.places and not part.chunk.owner.gone:
+            kept.append(part)
+    return kept
 
 
 def _by_chunk(waiters: Iterable[Waiter]) -> dict[HeldChunk, list[int]]:

@@ -94,7 +94,9 @@ class Route:
         self.reason: str | None = None
         self.stream_arn: str | None = None
         self.lease_to_reject: tuple[int, str] | None = None  # taken by the forwarder after each answer
+        self.lease_to_renew: int | None = None  # likewise
         self.landed_with: int | None = None  # serial of the lease that landed the last request
+        self.seeks_control = False  # blocked by a record that may be poison: fetches on, another one may show it
         self._isolation: Isolation | None = None
         self._group: Group = ()  # what the isolation sends next
         self._facts: list[Fact] = []  # what came up between two answers
@@ -217,6 +219,8 @@ class Route:
             payload = sum(map(len, flight.values)) - sum(len(flight.values[i]) for i in event.failed)
             facts.append(RecordsSettled(self.rules.name, landed, payload, now - flight.sent_at))
             self._succeeded(flight, now, facts)
+        elif self.reason is not None and self.state is RouteState.BLOCKED:
+            facts += self.block(self.reason, "every record of the probe was refused", now)
         for part, code in self.outbox.failed_parts(flight, event.failed) if event.failed else ():
             verdict = of_entry(code)
             facts.append(RecordsFailed(self.rules.name, code, len(part.places), ambiguous=verdict is Verdict.AMBIGUOUS))
@@ -254,6 +258,8 @@ class Route:
         elif verdict is Verdict.ISOLATE:
             self._isolate(parts, event.code, now, put=event.put)
         elif verdict in {Verdict.DENIED, Verdict.BLOCKED, Verdict.LANE}:
+            if verdict is Verdict.DENIED:
+                self.lease_to_renew = flight.lease
             self._take_back(parts, flight, now)
             facts += self.block(event.code, event.message, now)
         else:
@@ -365,7 +371,7 @@ class Route:
         isolation = self._isolation
         if isolation is None:
             return
-        group = isolation.next_group(self.outbox.take)
+        group = isolation.next_group(self.outbox.take_for_control)
         if group is not None:
             self._group = group
             return
@@ -378,6 +384,7 @@ class Route:
         if isolation.suspects and not culprits:
             message = "a record is refused, and no other landed to show that it is the record that is wrong"
             self._facts += self.block(isolation.code, message, now)
+            self.seeks_control = True
 
     # --- state ---------------------------------------------------------------------------------------------------
 
@@ -414,6 +421,8 @@ class Route:
             assumed: list[Fact] = [] if self.knows_limits else [StreamFactsAssumed(self.rules.name, event.code)]
             self._described = self.knows_limits = True
             return [*assumed, self._open(now)]
+        if verdict is Verdict.DENIED:
+            self.lease_to_renew = event.lease
         return self.block(event.code, event.message, now)
 
     @property
@@ -432,6 +441,7 @@ class Route:
             self._blocked_since = now
             self._blocks = 0
         probed = self.state is not RouteState.BLOCKED or now >= self._probe_at
+        self.seeks_control &= reason == self.reason
         self.state, self.reason = RouteState.BLOCKED, reason
         if probed:
             self._blocks += 1
