@@ -13,7 +13,10 @@ import random
 from dependency_injector import containers
 from dependency_injector.providers import Dependency, Object, Provider, Singleton
 
+from adapters.kafka.client_settings import Oauth
+from adapters.kafka.letters import KafkaLetters
 from adapters.kafka.no_letters import NoLetters
+from adapters.kafka.settings import KafkaSettings
 from adapters.kafka.source import KafkaSource
 from adapters.kinesis.describer import KinesisDescriber
 from adapters.kinesis.sink import KinesisSink
@@ -29,11 +32,15 @@ from adapters.telemetry.logs import Log
 from adapters.telemetry.metrics import Metrics
 from adapters.telemetry.telemetry import ServiceTelemetry
 from app.runtime import Runtime, Within
-from app.settings.mapping import to_kafka_settings, to_role_chains, to_rules, to_stream_targets
+from app.settings.mapping import to_kafka_settings, to_oauth, to_role_chains, to_rules, to_stream_targets
 from app.settings.model import Settings
 from domain.forwarder import Forwarder
 from domain.ports import Authority, Background, Clock, DeadLetters, Describer, Inbox, Sink, Source
 from domain.rules import Rules
+
+
+def _letters(topic: str | None, member: KafkaSettings, clock: Clock, oauth: Oauth | None) -> DeadLetters:
+    return NoLetters() if topic is None else KafkaLetters(member, topic, clock, oauth)
 
 
 class Container(containers.DeclarativeContainer):
@@ -53,10 +60,10 @@ class Container(containers.DeclarativeContainer):
     within: Provider[Within] = Object(run_within)
 
     # Kafka, Kinesis, STS.
-    source: Provider[Source] = Singleton(
-        KafkaSource, Singleton(to_kafka_settings, settings, hostname=hostname), clock=clock
-    )
-    letters: Provider[DeadLetters] = Singleton(NoLetters)
+    member: Provider[KafkaSettings] = Singleton(to_kafka_settings, settings, hostname=hostname)
+    oauth: Provider[Oauth | None] = Singleton(to_oauth, settings)
+    source: Provider[Source] = Singleton(KafkaSource, member, clock, oauth)
+    letters: Provider[DeadLetters] = Singleton(_letters, settings.provided.dead_letters.topic, member, clock, oauth)
     targets = Singleton(to_stream_targets, settings)
     sink: Provider[Sink] = Singleton(KinesisSink, targets, clock)
     describer: Provider[Describer] = Singleton(KinesisDescriber, targets, clock)

@@ -134,6 +134,22 @@ def _keys(settings: Settings) -> Iterator[Problem]:
             yield Problem(f"has no use with partition_key {kind}; leave it out", (*path, "key_encoding"))
 
 
+def _dead_letters(settings: Settings) -> Iterator[Problem]:
+    topic, path = settings.dead_letters.topic, ("dead_letters", "topic")
+    users = [index for index, route in enumerate(settings.routes) if route.on_poison == "dead_letter"]
+    if topic is None:
+        for index in users:
+            told = "is dead_letter, which needs a topic: name one in dead_letters.topic, or take block"
+            yield Problem(told, ("routes", index, "on_poison"))
+        return
+    for index, route in enumerate(settings.routes):
+        if topic in route.topics:
+            told = f"is a topic of routes[{index}] too, so a letter would come back as a record; choose another"
+            yield Problem(told, path)
+    if not users:
+        yield Problem("is used by no route; take on_poison: dead_letter in one, or leave it out", path)
+
+
 def _roles(settings: Settings) -> Iterator[Problem]:
     used = {route.stream.role for route in settings.routes}
     for name, role in settings.roles.items():
@@ -195,6 +211,7 @@ CHECKS: tuple[Callable[[Settings], Iterator[Problem]], ...] = (
     _streams,
     _routes,
     _keys,
+    _dead_letters,
     _roles,
     _times,
 )

@@ -66,6 +66,7 @@ def to_rules(settings: Settings) -> Rules:
             request_timeout=round(limits.request_timeout_seconds * NS_PER_SECOND),
             request_records=limits.request_records,
             request_bytes=limits.request_mib * MIB,
+            poison_per_minute=limits.max_poison_per_minute,
             commit_every=round(limits.commit_seconds * NS_PER_SECOND),
             drain=round(limits.drain_seconds * NS_PER_SECOND),
         ),

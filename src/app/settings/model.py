@@ -28,7 +28,10 @@ assert REQUEST_SECONDS_MAX <= ROLE_SECONDS_MIN / 5
 class DeadLetters(Section):
     """Where records go that can never land."""
 
-    topic: TopicName | None = Field(default=None, description="Kafka topic for dead letters.")
+    topic: TopicName | None = Field(
+        default=None,
+        description="Kafka topic for records that can never land; with one, on_poison is dead_letter by default.",
+    )
 
 
 class Limits(Section):
@@ -50,6 +53,9 @@ class Limits(Section):
     )
     request_mib: Annotated[Whole, Field(ge=1, le=PUT_BYTES_MAX // MIB)] = Field(
         default=PUT_BYTES_MAX // MIB, description="Size of one put, in MiB; stand-ins for Kinesis often take 5."
+    )
+    max_poison_per_minute: Annotated[Whole, Field(ge=1, le=1_000_000)] = Field(
+        default=100, description="More records of a route that can never land block it: then the route is wrong."
     )
     commit_seconds: Annotated[float, Field(strict=True, ge=0.05, le=60)] = Field(
         default=1.0, description="How often offsets are committed."
@@ -101,7 +107,7 @@ class Settings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _take_empty_as_absent(cls, data: Any) -> Any:
-        return without_empty(cls.model_fields, data)
+        return _with_letters(without_empty(cls.model_fields, data))
 
     @classmethod
     def settings_customise_sources(
@@ -115,3 +121,12 @@ class Settings(BaseSettings):
         """Take only what the loader gives: it merges the layers itself, so that list indices and line numbers work."""
         del settings_cls, env_settings, dotenv_settings, file_secret_settings
         return (init_settings,)
+
+
+def _with_letters(data: Any) -> Any:
+    """Let every route that does not say otherwise send its poison to the dead-letter topic, where there is one."""
+    letters = data.get("dead_letters") if isinstance(data, dict) else None
+    routes = data.get("routes") if isinstance(letters, dict) and letters.get("topic") is not None else None
+    if not isinstance(routes, list | tuple):
+        return data
+    return {**data, "routes": [{"on_poison": "dead_letter"} | r if isinstance(r, dict) else r for r in routes]}

@@ -90,5 +90,6 @@ class RouteSettings(Section):
         description="json: topic, partition, offset, timestamp, key, headers and value as one JSON object.",
     )
     on_poison: Literal["block", "drop", "dead_letter"] = Field(
-        default="block", description="What to do with a record that can never land."
+        default="block",
+        description="What becomes of a record that can never land; dead_letter by default where dead_letters.topic is set.",
     )

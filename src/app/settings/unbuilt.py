@@ -1,7 +1,6 @@
 """What the configuration has a name for and this version cannot do yet: refused, never ignored.
 
 This is the only place that knows; a feature is switched on by taking its line out of here.
-With `dead_letters.topic` comes one more thing: `on_poison` is then `dead_letter` unless a route says otherwise.
 """
 
 from __future__ import annotations
@@ -19,7 +18,3 @@ def unbuilt(settings: Settings) -> Iterator[Problem]:
             yield Problem("key_in_request is not in this version; take key or none", ("routes", index, "ordering"))
         if route.aggregation.enabled:
             yield Problem("is not in this version; take false", ("routes", index, "aggregation", "enabled"))
-        if route.on_poison == "dead_letter":
-            yield Problem("dead_letter is not in this version; take block or drop", ("routes", index, "on_poison"))
-    if settings.dead_letters.topic is not None:
-        yield Problem("is not in this version; leave it out", ("dead_letters", "topic"))

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from dependency_injector import providers
 
+from adapters.kafka.letters import KafkaLetters
+from adapters.kafka.no_letters import NoLetters
 from adapters.simulated.telemetry import RecordingTelemetry
 from adapters.system.clock import SystemClock
 from app.container import Container
@@ -41,7 +43,26 @@ def test_every_part_can_be_had(settings: Settings) -> None:
     container = _container(settings)
 
     for name, provider in container.providers.items():
-        assert provider() is not None, name
+        assert provider() is not None or name == "oauth", name
+    assert container.oauth() is None  # tokens are for MSK with IAM alone
+
+
+def test_one_source_of_tokens_serves_the_member_and_the_letters() -> None:
+    """With aws_msk_iam both clients of Kafka log in by the same credentials; a topic for letters makes them go there."""
+    kafka = {"bootstrap_servers": ["127.0.0.1:1"], "group_id": "doka"}
+    told = {**SETTINGS, "kafka": kafka, "dead_letters": {"topic": "letters"}}
+    container = _container(settings_from(told, hostname="host"))
+    letters = container.letters()
+
+    assert isinstance(letters, KafkaLetters)
+    assert container.runtime()._letters is letters
+    assert letters._keys["oauth_cb"] is container.oauth()
+    assert container.source()._keys["oauth_cb"] is container.oauth()  # type: ignore[attr-defined]  # of the real one
+
+
+def test_without_a_topic_no_letter_can_go_anywhere(settings: Settings) -> None:
+    """A route whose poison blocks has no second client of Kafka."""
+    assert isinstance(_container(settings).letters(), NoLetters)
 
 
 def test_nothing_is_opened_by_being_built(settings: Settings) -> None:

@@ -284,3 +284,31 @@ def test_a_policy_that_never_renews_is_for_the_demo_only() -> None:
         )
     ]
     assert settings_from(data(never), hostname="h", simulated=True).roles["analytics"].rotation.policy == "never"
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (
+            {(*ROUTE, "on_poison"): "dead_letter"},
+            "routes[0].on_poison is dead_letter, which needs a topic: name one in dead_letters.topic, or take block",
+        ),
+        (
+            {("dead_letters", "topic"): "orders"},
+            "dead_letters.topic is a topic of routes[0] too, so a letter would come back as a record; choose another",
+        ),
+        (
+            {("dead_letters", "topic"): "letters", (*ROUTE, "on_poison"): "drop"},
+            "dead_letters.topic is used by no route; take on_poison: dead_letter in one, or leave it out",
+        ),
+    ],
+)
+def test_dead_letters_need_a_topic_of_their_own(changes: dict[Path, Any], expected: str) -> None:
+    """Poison goes nowhere by mistake, and a letter is never read as a record again."""
+    assert told(changes) == [expected]
+
+
+def test_one_topic_takes_the_letters_of_all_routes() -> None:
+    """A route may keep its poison blocked all the same."""
+    other = {**OTHER_ROUTE, "on_poison": "block"}
+    assert told({("dead_letters", "topic"): "letters", ("routes", 1): other}) == []

@@ -77,6 +77,7 @@ def test_every_setting_reaches_the_rules() -> None:
                 "request_timeout_seconds": 0.5,
                 "request_records": 4,
                 "request_mib": 5,
+                "max_poison_per_minute": 2,
                 "commit_seconds": 0.25,
                 "drain_seconds": 3,
             },
@@ -105,6 +106,7 @@ def test_every_setting_reaches_the_rules() -> None:
             request_timeout=NS_PER_SECOND // 2,
             request_records=4,
             request_bytes=5 * 1024 * 1024,
+            poison_per_minute=2,
             commit_every=NS_PER_SECOND // 4,
             drain=3 * NS_PER_SECOND,
         ),
@@ -279,3 +281,18 @@ def test_tokens_are_made_only_where_they_log_in() -> None:
     """MSK with IAM takes tokens; nothing else does."""
     assert to_oauth(settings()) is not None
     assert to_oauth(settings({SECURITY: {"protocol": "ssl"}})) is None
+
+
+def test_poison_goes_to_the_dead_letters_where_there_is_a_topic() -> None:
+    """A topic for them is the wish that they be used; a route that says otherwise keeps its own way."""
+    other = {"topics": ["clicks"], "stream": {"name": "clicks", "role": "analytics"}, "on_poison": "block"}
+    given = settings({("dead_letters", "topic"): "letters", ("routes", 1): other})
+    assert [route.on_poison for route in to_rules(given).routes] == [OnPoison.DEAD_LETTER, OnPoison.BLOCK]
+    assert to_kafka_settings(given, hostname="pod-1").topics_with_originals == {"orders"}
+
+
+def test_poison_blocks_where_there_is_no_topic_for_it() -> None:
+    """Nothing is dropped, and nothing is sent anywhere, unless somebody asked for it."""
+    nowhere: list[dict[SettingPath, Any]] = [{}, {("dead_letters",): None}, {("dead_letters", "topic"): None}]
+    for changes in nowhere:
+        assert [route.on_poison for route in to_rules(settings(changes)).routes] == [OnPoison.BLOCK]

@@ -21,11 +21,6 @@ ROUTE: Path = ("routes", 0)
             {(*ROUTE, "aggregation"): {"enabled": True}},
             "routes[0].aggregation.enabled is not in this version; take false",
         ),
-        (
-            {(*ROUTE, "on_poison"): "dead_letter"},
-            "routes[0].on_poison dead_letter is not in this version; take block or drop",
-        ),
-        ({("dead_letters", "topic"): "letters"}, "dead_letters.topic is not in this version; leave it out"),
     ],
 )
 def test_what_is_not_built_yet_is_refused(changes: dict[Path, Any], expected: str) -> None:
