@@ -5,13 +5,15 @@ from __future__ import annotations
 import uuid
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer
 from confluent_kafka import TopicPartition as KafkaPartition
 from confluent_kafka.admin import AdminClient
 
 from adapters.kafka.settings import GroupProtocol
-from domain.events import GapFound, PartitionEnded, TopicsMissing
+from domain.commands import CommitOffsets
+from domain.events import CommitAnswered, GapFound, PartitionEnded, TopicsMissing
 from domain.records import TopicPartition
+from domain.start_positions import Birth
 from tests.containers.kafka_broker import KafkaBroker
 from tests.integration.kafka.group import member, numbered, produce, settings_for
 from tests.waiting import eventually
@@ -119,6 +121,34 @@ def test_start_from_a_time(kafka_broker: KafkaBroker, protocol: GroupProtocol) -
         m.until(lambda: m.records() == 3)
 
     assert [{TopicPartition(topic, 0): 7, TopicPartition(topic, 1): 10}] == m.listener.assigned
+
+
+def test_a_partition_as_old_as_the_group_begins_at_its_birth(kafka_broker: KafkaBroker) -> None:
+    """With `latest`, what was written since the group was born is read, what was before is not, and commits keep it."""
+    topic = kafka_broker.create_topic(partitions=3)
+    p0, p1, p2 = (TopicPartition(topic, number) for number in range(3))
+    born_ms = 1_795_000_005_500
+    producer = Producer({"bootstrap.servers": kafka_broker.bootstrap_servers, "log_level": 0})
+    for number in range(10):
+        for partition in range(3):
+            producer.produce(topic, value=b"v", partition=partition, timestamp=1_795_000_000_000 + number * 1000)
+    assert producer.flush(30) == 0
+    settings = settings_for(kafka_broker.bootstrap_servers, topic, start_from="latest")
+    outside = Consumer(
+        {"bootstrap.servers": kafka_broker.bootstrap_servers, "group.id": settings.group_id, "log_level": 0},
+    )
+    born = Birth(born_ms, partitions=2)
+    outside.commit(offsets=[KafkaPartition(topic, 0, 9, metadata=str(born))], asynchronous=False)
+
+    with member(settings) as m:
+        m.until(lambda: m.listener.assigned)
+        m.source.commit(CommitOffsets(1, {p0: 10, p1: 10, p2: 10}))
+        m.until(lambda: CommitAnswered(1) in m.events)
+
+    stored = outside.committed([KafkaPartition(topic, number) for number in range(3)], timeout=10)
+    outside.close()
+    assert [{p0: 9, p1: 6, p2: 0}] == m.listener.assigned
+    assert [str(born)] * 3 == [partition.metadata for partition in stored]
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

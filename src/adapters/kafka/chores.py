@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from confluent_kafka import Consumer, KafkaException
+from confluent_kafka import Consumer
 
 from adapters.kafka.commits import Commits
 from adapters.kafka.inquirer import Answer, Inquirer
@@ -21,7 +21,6 @@ from domain.start_positions import gap_at
 
 EVERY_NS: Final = NS_PER_SECOND
 LOOK_AT_TOPICS_NS: Final = 30 * NS_PER_SECOND  # while all are there; the newer group protocol tells of no missing one
-NUDGE_SECONDS: Final = 0.1
 
 
 class Chores:
@@ -110,16 +109,7 @@ class Chores:
         for topic, there in answer.topics.items():
             if not there:
                 self._absent.add(topic)
-            elif topic in self._absent:
+            else:
                 self._absent.discard(topic)
-                _nudge(consumer, topic)
         if self._absent or len(answer.topics) < len(self._topics):
             self._look_at = 0
-
-
-def _nudge(consumer: Consumer, topic: str) -> None:
-    """Let the member itself look at a topic that has appeared; it would do so within its refresh interval."""
-    try:
-        consumer.list_topics(topic, timeout=NUDGE_SECONDS)
-    except KafkaException:
-        return
