@@ -14,7 +14,7 @@ A drain settles what was sent and sends nothing above it; its end is the caller'
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import assert_never
 
 from domain.backoff import Jitter
@@ -240,6 +240,9 @@ class Forwarder:
             self._commits.forget(partition)
             del self._partitions[partition.tp]
         self._intake.look_soon()
+        self._commands = [
+            c for c in self._commands if not (isinstance(c, SeekPartition) and c.partition not in self._partitions)
+        ]
         if partitions:
             committed = {p.tp: p.ledger.watermark for p in partitions if change == "revoked"}
             self._tell(PartitionsOwned(change, frozenset(p.tp for p in partitions), committed))
@@ -333,11 +336,13 @@ class Forwarder:
 
     def _tend_poison(self, now: int) -> None:
         for route in self._routes.values():
-            letters, facts, moved = route.tend_poison(now, self._number_letter)
-            for letter in letters:
-                self._route_of_letter[letter.letter] = route
-            self._commands += letters
-            self._moved_on(facts, moved, now)
+            moved: Sequence[Partition] | None = None
+            while moved is None or moved:  # what moved on may have let more poison in
+                letters, facts, moved = route.tend_poison(now, self._number_letter)
+                for letter in letters:
+                    self._route_of_letter[letter.letter] = route
+                self._commands += letters
+                self._moved_on(facts, moved, now)
 
     def _number_letter(self) -> int:
         self._letters += 1

@@ -18,7 +18,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from domain.outbox import Part, split
+from domain.outbox import Part, split, without_unsent
+from domain.partition import Partition
 
 _REFUSALS_WITHOUT_CONTROL_MAX = 32
 _CONTROLS = 10  # records that are asked for as a control: some of them may be poison too
@@ -95,6 +96,10 @@ class Isolation:
         return any(part.chunk.owner is owner for part in self.suspects) or any(
             part.chunk.owner is owner for group in self._groups for part in group
         )
+
+    def forget_unsent(self, partition: Partition) -> None:
+        """Forget the records of a partition that were taken for a control and never sent."""
+        self._groups = deque(kept for group in self._groups if (kept := without_unsent(group, partition)))
 
     def _forget_gone(self) -> None:
         self.suspects = [part for part in self.suspects if not part.chunk.owner.gone]

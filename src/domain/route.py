@@ -47,7 +47,7 @@ from domain.limits import (
 )
 from domain.mapping import RecordMapping
 from domain.offset_ledger import HeldChunk
-from domain.outbox import Flight, Outbox, Part
+from domain.outbox import Flight, Outbox, Part, without_unsent
 from domain.partition import Partition
 from domain.quarantine import Poison, Quarantine
 from domain.records import Chunk
@@ -194,6 +194,9 @@ class Route:
     def forget_unsent(self, partition: Partition) -> None:
         """Forget what nobody sent of a partition that drains or is gone."""
         self.outbox.forget_unsent(partition)
+        self._group = without_unsent(self._group, partition)
+        if self._isolation is not None:
+            self._isolation.forget_unsent(partition)
         self.quarantine.forget_unsent(partition)
 
     def next_wake(self, now: int) -> int | None:
@@ -322,7 +325,7 @@ class Route:
 
     def tend_poison(
         self, now: int, number: Callable[[], int]
-    ) -> tuple[list[SendLetter], list[Fact], Iterable[Partition]]:
+    ) -> tuple[list[SendLetter], list[Fact], Sequence[Partition]]:
         """Do with poison what the policy says; give letters, facts, and the partitions that moved on."""
         facts, self._facts = self._facts, []
         moved: dict[Partition, None] = {}
@@ -340,7 +343,7 @@ class Route:
                 message = "more records were refused within a minute than limits.max_poison_per_minute allows"
                 facts += self.block(TOO_MUCH_POISON, message, now)
             self._probe_at = max(self._probe_at, self.quarantine.next_wake(now) or now)
-        return letters, facts, moved
+        return letters, facts, list(moved)
 
     def letter_stored(self, event: LetterAcknowledged, now: int) -> tuple[list[Fact], Iterable[Partition]]:
         """Settle a record whose dead letter was acknowledged."""
