@@ -10,7 +10,8 @@ import re
 
 LABELS_MAX = 50  # distinct codes; the documented ones of Kinesis, STS, Kafka and ours together are about forty
 OTHER = "other"
-_PLAIN = re.compile(r"[A-Za-z0-9_.-]{1,64}")  # no colon and no slash: an ARN is never a label
+# A word, or ours with a service's behind it (`lease_refused:AccessDenied`); an ARN has five colons, so it never is one.
+_PLAIN = re.compile(r"[A-Za-z0-9_.-]{1,64}(?::[A-Za-z0-9_.-]{1,64})?")
 
 
 class BoundedLabels:

@@ -11,6 +11,8 @@ from adapters.telemetry.labels import LABELS_MAX, OTHER, BoundedLabels
         ("ExpiredTokenException", "ExpiredTokenException"),
         ("clock_skew", "clock_skew"),
         ("no such stream", "no_such_stream"),
+        ("lease_refused:AccessDenied", "lease_refused:AccessDenied"),
+        ("arn:aws:iam::210987654321:role", OTHER),
         ("arn:aws:kinesis:eu-west-1:210987654321:stream/orders", OTHER),
         ('evil"} 1\ndoka_up', OTHER),
         ("", OTHER),
