@@ -75,7 +75,7 @@ def line_of(fact: Fact) -> Line:
                 "dead_letter": "a dead letter is on its way",
             }.get(policy, f"policy {policy}")
             return Line(
-                logging.WARNING if policy == "drop" else logging.ERROR,
+                logging.ERROR if policy == "block" else logging.WARNING,
                 "records_poisoned",
                 f"route {route}: the record at {partition}@{offset} can never land ({code}); {fate}",
                 {"route": route, **_place(partition), "offset": offset, "code": code, "policy": policy},

@@ -17,6 +17,8 @@ from domain.facts import (
     LeaseRejected,
     LeaseRenewalFailed,
     LeaseRenewed,
+    LetterFailed,
+    LetterStored,
     OffsetsCommitted,
     PartitionsOwned,
     PartitionStuck,
@@ -73,6 +75,8 @@ FACTS: tuple[Fact, ...] = (
     RecordsWillRepeat(ORDERS_3, 9),
     GapSeen(ORDERS_3, 40, 90, "block"),
     PartitionStuck(ORDERS_3, 41, stuck=True),
+    LetterStored("orders", ORDERS_3, 41, "RecordTooLarge"),
+    LetterFailed("orders", ORDERS_3, 41, "_MSG_TIMED_OUT", NS_PER_SECOND),
 )
 """One of each kind."""
 

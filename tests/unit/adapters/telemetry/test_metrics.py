@@ -56,6 +56,8 @@ def series(page: bytes) -> dict[str, float]:
         (FACTS[13], {"doka_gaps_total{policy=block,topic=orders}": 1}),
         (FACTS[14], {"doka_partitions_stuck_total{topic=orders}": 1}),
         (PartitionStuck(ORDERS_3, 41, stuck=False), {}),
+        (FACTS[15], {"doka_dead_letters_total{code=RecordTooLarge,outcome=stored,route=orders}": 1}),
+        (FACTS[16], {"doka_dead_letters_total{code=_MSG_TIMED_OUT,outcome=failed,route=orders}": 1}),
     ],
 )  # fmt: skip
 def test_each_fact_is_counted_exactly(fact: Fact, grown: dict[str, float]) -> None:

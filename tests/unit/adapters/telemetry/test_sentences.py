@@ -21,6 +21,8 @@ from adapters.telemetry.sentences import (
 from domain.facts import (
     Fact,
     LeaseRenewalFailed,
+    LetterFailed,
+    LetterStored,
     PartitionsOwned,
     PartitionStuck,
     RecordsFailed,
@@ -69,7 +71,10 @@ def test_facts_have_no_room_for_bytes() -> None:
         (PartitionsOwned("lost", frozenset({ORDERS_3}), {}), logging.WARNING),
         (PartitionsOwned("revoked", frozenset({ORDERS_3}), {}), logging.INFO),
         (RecordsPoisoned("o", ORDERS_3, 1, "c", "drop"), logging.WARNING),
+        (RecordsPoisoned("o", ORDERS_3, 1, "c", "dead_letter"), logging.WARNING),
         (RecordsPoisoned("o", ORDERS_3, 1, "c", "block"), logging.ERROR),
+        (LetterFailed("o", ORDERS_3, 1, "c", 1), logging.ERROR),
+        (LetterStored("o", ORDERS_3, 1, "c"), logging.WARNING),
     ],
 )
 def test_levels_follow_the_harm(fact: Fact, level: int) -> None:
