@@ -49,7 +49,8 @@ def letter(
     attempts: int = 2,
 ) -> SendLetter:
     """Make a command to send a letter."""
-    return SendLetter(number, source, offset, original or Original(), code, attempts)
+    # A message of the client library is false when its value is empty.
+    return SendLetter(number, source, offset, Original() if original is None else original, code, attempts)
 
 
 @dataclass(frozen=True)
