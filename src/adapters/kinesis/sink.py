@@ -71,6 +71,8 @@ class KinesisSink:
 
     def answers(self, wait: int) -> Sequence[Event]:
         """Drive the requests in flight; give the answers that are there, waiting at most `wait` ns for the first."""
+        if self._closed:
+            return []
         now = self._clock.now()
         deadline = now + wait
         found, self._unsent = self._unsent, []

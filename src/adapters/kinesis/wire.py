@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import select
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pycurl
 
@@ -21,6 +22,9 @@ _POLL_MASK = {
     pycurl.POLL_INOUT: select.POLLIN | select.POLLOUT,
 }
 
+CONNECTIONS_KEPT_MAX = 256
+"""libcurl's default is four for each request in flight; a process with many hosts would shake hands all day."""
+
 
 class Wire:
     """The transfers in flight, and the connections kept alive between them.
@@ -31,12 +35,12 @@ class Wire:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._poll = select.poll()
-        self._watched: set[int] = set()
         self._due: int | None = None
         """When libcurl wants to be called for a timer (ns of the clock)."""
         self._running = 0
         self._flying: dict[pycurl.Curl, Transfer] = {}
         self._multi = pycurl.CurlMulti()
+        self._multi.setopt(pycurl.M_MAXCONNECTS, CONNECTIONS_KEPT_MAX)
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
         self._multi.setopt(pycurl.M_TIMERFUNCTION, self._set_timer)
 
@@ -58,8 +62,8 @@ class Wire:
             action = pycurl.CSELECT_IN if ready & (select.POLLIN | select.POLLHUP) else 0
             action |= pycurl.CSELECT_OUT if ready & select.POLLOUT else 0
             action |= pycurl.CSELECT_ERR if ready & (select.POLLERR | select.POLLNVAL) else 0
-            if descriptor in self._watched:  # an earlier one in this loop may have closed it
-                _, self._running = self._multi.socket_action(descriptor, action)
+            # One that an earlier one of this loop has closed is nothing to libcurl, and so passed over by it.
+            _, self._running = self._multi.socket_action(descriptor, action)
         self._serve_timer()
 
     def finished(self) -> Iterator[tuple[Transfer, int, str]]:
@@ -97,13 +101,11 @@ class Wire:
 
     def _watch(self, what: int, descriptor: int, *_: object) -> None:
         if what == pycurl.POLL_REMOVE:
-            if descriptor in self._watched:
-                self._watched.remove(descriptor)
+            with suppress(KeyError):  # removed though never watched: a name that was looked up in vain
                 self._poll.unregister(descriptor)
             return
         mask = _POLL_MASK.get(what)
         if mask is not None:
-            self._watched.add(descriptor)
             self._poll.register(descriptor, mask)
 
     def _set_timer(self, timeout_ms: int) -> None:

@@ -47,6 +47,24 @@ def test_a_connection_is_kept_from_put_to_put(kinesis: ScriptedKinesis, sink_to:
     assert (10, 1) == (len(kinesis.accepted), kinesis.connections)
 
 
+def test_handles_are_used_again(kinesis: ScriptedKinesis, sink_to: MakeSink, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twenty puts, at most two at a time, need two handles."""
+    made: list[Transfer] = []
+
+    class Counted(Transfer):
+        def __init__(self, ca_path: str) -> None:
+            super().__init__(ca_path)
+            made.append(self)
+
+    monkeypatch.setattr("adapters.kinesis.sink.Transfer", Counted)
+    sink = sink_to(kinesis.url)
+    for number in range(0, 20, 2):
+        sink.submit(make_put(number))
+        sink.submit(make_put(number + 1))
+        answers_of(sink, 2)
+    assert 2 == len(made)
+
+
 def test_as_many_connections_as_requests_in_flight(kinesis: ScriptedKinesis, sink_to: MakeSink) -> None:
     """Four waves of four puts need four connections, not sixteen."""
     sink = sink_to(kinesis.url)
@@ -158,6 +176,19 @@ def test_nobody_listening_is_unsent(sink_to: MakeSink) -> None:
         free.bind(("127.0.0.1", 0))
         url = f"http://localhost:{free.getsockname()[1]}"
         assert PutUnsent(1, "not_connected") == answer_to(sink_to(url), make_put())
+
+
+def test_a_failure_is_logged_when_it_begins_and_again_when_it_comes_back(
+    kinesis: ScriptedKinesis, sink_to: MakeSink, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Five failures alike are one line, another kind is one more, and a success in between makes it news again."""
+    sink = sink_to(kinesis.url)
+    lost, garbled = refuse("InternalFailure", status=500), answer(b"<html>")
+    kinesis.will(lost, lost, garbled, garbled, lost, answer(), lost)
+    for number in range(7):
+        answer_to(sink, make_put(number))
+    told = [record.getMessage().partition(":")[0].partition(" fail ")[2] for record in caplog.records]
+    assert ["(InternalFailure)", "(unreadable_answer)", "(InternalFailure)", "(InternalFailure)"] == told
 
 
 def test_a_name_that_does_not_exist_is_unsent(sink_to: MakeSink) -> None:

@@ -71,7 +71,7 @@ def test_a_tls_handshake_that_never_ends_is_unsent(sink_to: MakeSink) -> None:
 
 
 def test_a_connect_that_never_ends_is_unsent_before_the_requests_time_is_over(sink_to: MakeSink) -> None:
-    """A host that does not answer costs half of the request's time, and is known not to have it."""
+    """A host that does not answer costs some seconds of a minute, and is known not to have it."""
     with ExitStack() as sockets:
         full = sockets.enter_context(socket.socket())
         full.bind(("127.0.0.1", 0))
@@ -80,22 +80,34 @@ def test_a_connect_that_never_ends_is_unsent_before_the_requests_time_is_over(si
             waiting = sockets.enter_context(socket.socket())
             waiting.settimeout(0)
             waiting.connect_ex(full.getsockname())
-        url = f"http://127.0.0.1:{full.getsockname()[1]}"
+        sink = sink_to(f"http://127.0.0.1:{full.getsockname()[1]}")
         began = time.monotonic()
-        assert PutUnsent(1, "connect_timeout") == answer_to(sink_to(url), make_put(timeout=2 * NS_PER_SECOND))
-        assert time.monotonic() - began < 1.9
+        assert PutUnsent(1, "connect_timeout") == answer_to(sink, make_put(timeout=60 * NS_PER_SECOND))
+        assert time.monotonic() - began < 30
 
 
 def test_answers_waits_as_long_as_it_was_told_and_not_longer(kinesis: ScriptedKinesis, sink_to: MakeSink) -> None:
     """With nothing in flight and with a silent request alike: 0 returns at once, 100 ms after about that."""
     sink = sink_to(kinesis.url)
     for _ in range(2):
-        for wait, least, most in ((0, 0.0, 0.09), (100 * NS_PER_MS, 0.09, 0.6)):
+        for wait, least, most in ((0, 0.0, 0.5), (100 * NS_PER_MS, 0.09, 2.0)):
             began = time.monotonic()
             assert [] == list(sink.answers(wait))
             assert least <= time.monotonic() - began < most
         kinesis.will(silence)
         sink.submit(make_put(timeout=30 * NS_PER_SECOND))
+
+
+def test_an_answer_that_came_with_the_start_of_its_request_is_not_waited_for(
+    kinesis: ScriptedKinesis, sink_to: MakeSink
+) -> None:
+    """A quick server has answered before `submit` returns; `answers` then gives it and does not wait for sockets."""
+    sink = sink_to(kinesis.url)
+    began = time.monotonic()
+    for number in range(40):
+        sink.submit(make_put(number))
+        assert [PutAnswered(number)] == list(sink.answers(2 * NS_PER_SECOND))
+    assert time.monotonic() - began < 10
 
 
 def test_submit_never_waits(sink_to: MakeSink) -> None:
@@ -105,7 +117,7 @@ def test_submit_never_waits(sink_to: MakeSink) -> None:
         sink.submit(make_put(0))  # the first finds the endpoint and opens the handle
         began = time.monotonic()
         sink.submit(make_put(1))
-        assert time.monotonic() - began < 0.2
+        assert time.monotonic() - began < 1.0
 
 
 def test_a_request_that_slept_past_its_time_is_given_up_at_once(sink_to: MakeSink) -> None:

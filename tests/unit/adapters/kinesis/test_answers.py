@@ -155,6 +155,10 @@ def test_a_status_that_is_neither_200_nor_4xx_is_never_a_known_outcome(status: i
             PutAmbiguous(PUT, "contradictory_answer"),
         ),
         (
+            {"FailedRecordCount": 1, "Records": [LANDED, LANDED, {**LANDED, **THROTTLED}]},
+            PutAmbiguous(PUT, "contradictory_answer"),
+        ),
+        (
             {"FailedRecordCount": 0, "Records": [LANDED, LANDED, {"SequenceNumber": 49}]},
             PutAmbiguous(PUT, "unreadable_answer"),
         ),

@@ -83,6 +83,7 @@ def test_an_endpoint_is_found_once_for_each_route_arn_and_account() -> None:
     first = endpoints.find(BY_NAME, ARN, "1" * 12)
     assert endpoints.find(BY_NAME, ARN, "1" * 12) is first
     assert endpoints.find(BY_NAME, None, "1" * 12) is not first
+    assert endpoints.find(BY_NAME, None, "1" * 12).url != endpoints.find(BY_NAME, None, "2" * 12).url
 
 
 def test_a_rule_that_gives_no_endpoint_is_an_error_of_botocore(monkeypatch: pytest.MonkeyPatch) -> None:

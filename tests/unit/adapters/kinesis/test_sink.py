@@ -39,9 +39,10 @@ def test_a_put_without_an_endpoint_is_unsent_and_told_once(
 
 
 def test_nothing_is_submitted_to_a_closed_sink() -> None:
-    """A put after the close is a broken invariant: it would have no answer."""
+    """A put after the close is a broken invariant: it would have no answer, and none is ever given."""
     sink = KinesisSink({"orders": ORDERS}, SystemClock())
     sink.close()
+    assert [] == list(sink.answers(NS_PER_SECOND))
     with pytest.raises(InvariantError):
         sink.submit(make_put(1))
 
