@@ -11,13 +11,23 @@ from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 
 from adapters.simulated.kinesis import Put
-from adapters.simulated.plan import Plan, Sick
+from adapters.simulated.plan import Incident, Kind, Plan, Sick
 from adapters.simulated.producer import UNUSABLE_KEYS
 from adapters.simulated.witness import Witness
 from adapters.simulated.world import World
 from app.runtime import Ending
 from domain.commands import CommitOffsets, SendLetter, SendPut
-from domain.events import Event, LeaseRefused, LetterRefused, PutAmbiguous, PutAnswered, PutRefused, StopRequested
+from domain.events import (
+    Event,
+    LeaseIssued,
+    LeaseRefused,
+    LetterRefused,
+    PutAmbiguous,
+    PutAnswered,
+    PutRefused,
+    PutUnsent,
+    StopRequested,
+)
 from domain.facts import Fact, RecordsPoisoned, RecordsSettled, RouteBlocked
 from domain.limits import NS_PER_SECOND
 from domain.records import Chunk, TopicPartition
@@ -26,6 +36,8 @@ from domain.status import Status
 from tests.simulation.truth import Ownership, PartitionTruth
 
 LEASE_QUESTIONS_MAX = 150  # in ten seconds; a loop without a backoff asks thousands of times
+MANY_ENTRIES = 20
+THIRD_TIME = 3
 ATTEMPTS_MAX = 60  # of one record in a second
 ROOMY_BYTES = 1_000_000  # below, bytes may stop a partition before `ahead_records` does
 
@@ -61,7 +73,11 @@ class Checker(Witness):
         self._questions: deque[int] = deque()
         self._settled_here = 0
         self._settled_told = 0
-        self._committed_once: set[TopicPartition] = set()
+        self._commits_open: set[int] = set()
+        self._lease_ends_at = 0
+        self._leases_answered = 0
+        self._owned_before: set[TopicPartition] = set()
+        self._delivered_since_death = -1
 
     def attach(self, world: World) -> None:
         """Judge this world."""
@@ -110,6 +126,9 @@ class Checker(Witness):
             self.require(tp not in self.owned, "I13", f"{tp} was assigned while it was owned")
             truth = self.truths[tp]
             self.owned[tp] = Ownership(truth, start)
+            if tp in self._owned_before:
+                self.reached["the same partition came back to its owner"] += 1
+            self._owned_before.add(tp)
             again = truth.landed_from(start)
             self.duplicates_allowed += again
             if again:
@@ -140,8 +159,13 @@ class Checker(Witness):
             if self.owned[tp].in_flight:
                 self.reached["lost with a put in flight"] += 1
             self._end(self.owned.pop(tp))
+        if self._commits_open:
+            self.reached["lost with a commit in flight"] += 1
 
     def died(self) -> None:
+        if not self._delivered_since_death:
+            self.reached["died twice without a record in between"] += 1
+        self._delivered_since_death = 0
         if self._in_flight:
             self.reached["died with a put in flight"] += 1
         for ownership in self.owned.values():
@@ -156,12 +180,16 @@ class Checker(Witness):
         """Forget what only the dead process knew."""
         self.owned.clear()
         self._entries.clear()
-        self._in_flight = self._settled_here = self._settled_told = 0
+        self._commits_open.clear()
+        self._owned_before.clear()
+        self._in_flight = self._settled_here = self._settled_told = self._leases_answered = 0
         self.last_status = None
         self.stopping = self.draining = False
 
     def stop_taken(self) -> None:
         """Note that the process has read that it shall stop."""
+        if self.draining:
+            self.reached["a second stop was asked for while the first was under way"] += 1
         if not self.draining:
             self.draining = True
             self.drain_began_at = self.world.timeline.now
@@ -203,6 +231,7 @@ class Checker(Witness):
         self._no_hole(ownership, chunk.offsets[0])
         ownership.expected = chunk.end
         ownership.unsettled.update(dict.fromkeys(chunk.offsets))
+        self._delivered_since_death += len(chunk)
 
     def ended(self, partition: TopicPartition, offset: int) -> None:
         ownership = self.owned[partition]
@@ -255,6 +284,8 @@ class Checker(Witness):
             entries.append((ownership, offset))
         if count == 1:
             self.reached["a put of one entry"] += 1
+        elif count >= MANY_ENTRIES:
+            self.reached["a put of twenty entries or more"] += 1
 
     def _may_send(self, ownership: Ownership, offset: int, now: int) -> None:
         truth = ownership.truth
@@ -275,6 +306,8 @@ class Checker(Witness):
             )
         sent = ownership.attempts.setdefault(offset, [])
         sent.append(now)
+        if len(sent) == THIRD_TIME:
+            self.reached["a record was refused twice"] += 1
         if len(sent) > ATTEMPTS_MAX:
             first = sent[-ATTEMPTS_MAX - 1]
             self.require(now - first > NS_PER_SECOND, "I10", f"{where} was sent {ATTEMPTS_MAX} times within a second")
@@ -295,6 +328,8 @@ class Checker(Witness):
             )
         if put is not None and not put.life.alive:
             self.reached["a record first landed after its sender's death"] += 1
+        elif put is not None and put.answered:
+            self.reached["a put landed after it was given up"] += 1
 
     def put_answered(self, put: Put, event: Event) -> None:
         self._in_flight -= 1
@@ -306,14 +341,19 @@ class Checker(Witness):
             self._settled_here += len(entries) - len(failed)
             if len(failed) == len(entries):
                 self.reached["every entry of a put was refused"] += 1
+            elif len(failed) == 1 and len(entries) - 1 in failed:
+                self.reached["only the last entry of a put was refused"] += 1
             elif 0 in failed:
                 self.reached["the first entry was refused and a later one landed"] += 1
         elif isinstance(event, PutAmbiguous):
             self.duplicates_allowed += len(entries)
             draining = any(ownership.draining for ownership, _ in entries)
-            self.reached["a put was ambiguous"] += 1
+            landed = any(offset in ownership.truth.landed for ownership, offset in entries)
+            self.reached[f"a put was ambiguous and had {'' if landed else 'not '}landed"] += 1
             if draining:
                 self.reached["a put was ambiguous in the drain of its partition"] += 1
+        elif isinstance(event, PutUnsent):
+            self.reached["a put never left the process"] += 1
         elif isinstance(event, PutRefused):
             self.reached[f"a put was refused with {event.code}"] += 1
         for i, (ownership, offset) in enumerate(entries):
@@ -327,7 +367,20 @@ class Checker(Witness):
 
     # --- commits -------------------------------------------------------------------------------------------------
 
+    def put_denied(self, put: Put, code: str) -> None:
+        if self.world.timeline.now >= self.world.tokens.tokens[put.command.lease.serial].ends_at:
+            self.reached["a token ended between signing and arrival"] += 1
+
+    def commit_answered(self, commit: int, error: str | None) -> None:
+        self._commits_open.discard(commit)
+        if error is not None:
+            self.reached["a commit was refused"] += 1
+
+    def commit_answer_lost(self) -> None:
+        self.reached["a commit was stored and its answer lost"] += 1
+
     def commit_began(self, command: CommitOffsets) -> None:
+        self._commits_open.add(command.commit)
         for tp, to in command.offsets.items():
             ownership = self.owned.get(tp)
             if ownership is None:
@@ -378,6 +431,9 @@ class Checker(Witness):
 
     def lease_asked(self, role: str) -> None:
         now = self.world.timeline.now
+        waiting = any(o.attempts.keys() & o.unsettled.keys() - o.in_flight.keys() for o in self.owned.values())
+        if self._lease_ends_at and now >= self._lease_ends_at and waiting:
+            self.reached["a lease ended while records waited for another try"] += 1
         self._questions.append(now)
         while now - self._questions[0] > 10 * NS_PER_SECOND:
             self._questions.popleft()
@@ -385,7 +441,11 @@ class Checker(Witness):
         self.require(count <= LEASE_QUESTIONS_MAX, "I10", f"{count} leases were asked for within ten seconds")
 
     def lease_answered(self, event: Event) -> None:
+        self._leases_answered += 1
+        self._look_at_lease(event)
         if isinstance(event, LeaseRefused):
+            if self._leases_answered == 1:
+                self.reached["STS was down at the start of a life"] += 1
             self.reached["a lease was refused"] += 1
             if self._in_flight:
                 self.reached["a lease was refused with a put in flight"] += 1
@@ -393,6 +453,31 @@ class Checker(Witness):
             self.reached["a lease was renewed with a put in flight"] += 1
         if self.draining:
             self.reached["a lease was answered after the stop was asked for"] += 1
+
+    def _look_at_lease(self, event: Event) -> None:
+        if isinstance(event, LeaseIssued) and event.lease.ends_at is not None:
+            lease, self._lease_ends_at = event.lease, event.lease.ends_at
+            if self._lease_ends_at <= self.world.timeline.now:
+                self.reached["a lease arrived past its end"] += 1
+            elif self._lease_ends_at - lease.issued_at < self.plan.lease_life:
+                self.reached["a lease arrived shorter than asked"] += 1
+
+    # --- the weather -----------------------------------------------------------------------------------------------
+
+    def befell(self, incident: Incident) -> None:
+        if incident.kind is Kind.TOKENS_REVOKED and self._in_flight:
+            self.reached["tokens were revoked with a put in flight"] += 1
+        elif incident.kind is Kind.SHARD_SPLIT and self._in_flight:
+            self.reached["a shard was split with a put in flight"] += 1
+        elif incident.kind is Kind.REBALANCE and any(o.draining for o in self.owned.values()):
+            self.reached["a rebalance began while a revoke was under way"] += 1
+
+    def resumed(self) -> None:
+        self.reached["a partition was paused and resumed"] += 1
+
+    def woke(self) -> None:
+        if self._lease_ends_at and self.world.timeline.now >= self._lease_ends_at:
+            self.reached["the process was suspended past the end of its lease"] += 1
 
     # --- what the service says of itself ---------------------------------------------------------------------------
 

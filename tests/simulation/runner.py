@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from adapters.simulated.background import SimulatedBackground
-from adapters.simulated.incidents import plan_incidents
 from adapters.simulated.inbox import SimulatedInbox
+from adapters.simulated.incidents import plan_incidents
 from adapters.simulated.kafka import SimulatedSource
 from adapters.simulated.kinesis import SimulatedSink
 from adapters.simulated.letters import SimulatedLetters
@@ -70,8 +70,9 @@ class WatchedInbox:
     def drain(self) -> Sequence[Event]:
         """Take all that is there."""
         events = self._inbox.drain()
-        if any(isinstance(event, StopRequested) for event in events):
-            self._checker.stop_taken()
+        for event in events:
+            if isinstance(event, StopRequested):
+                self._checker.stop_taken()
         return events
 
 

@@ -122,7 +122,7 @@ def _draw_work(chance: Random, records: int) -> Work:
 
 
 def _draw_delays(chance: Random) -> Delays:
-    slow = chance.choice((1, 1, 1, 5, 20))
+    slow = chance.choice((1, 1, 1, 4, 10))
     tail = _rarely(chance, 0.3, 0.1)
     return Delays(
         put=Span(MS, 5 * slow * MS, tail),
@@ -156,7 +156,7 @@ def _draw_limits(chance: Random) -> LimitRules:
         held_bytes=chance.choice((20_000, 200_000, 64 * 1024 * 1024)),
         ahead_records=chance.choice((1, 5, 20, 50_000)),
         requests_in_flight=chance.choice((1, 2, 16)),
-        request_timeout=int(chance.choice((0.03, 0.1, 0.5)) * SECOND),
+        request_timeout=int(chance.choice((0.03, 0.1, 0.3)) * SECOND),
         request_records=chance.choice((1, 3, 20, 500)),
         commit_every=int(chance.choice((0.01, 0.1, 1.0)) * SECOND),
         drain=int(chance.choice((0.2, 1.0, 5.0)) * SECOND),

@@ -222,6 +222,7 @@ class ConsumerGroup:
                 self._store(command.offsets, ours=True)
             self._trace.note("commit_arrives", command.commit, error)
             if rates.commit_refused <= fate < rates.commit_refused + rates.commit_unanswered:
+                self._witness.commit_answer_lost()
                 return
             self._timeline.after(back, lambda: answer(error))
 

@@ -32,6 +32,7 @@ def plan_incidents(world: World) -> None:
 def _befall(world: World, incident: Incident) -> None:
     world.trace.note("incident", str(incident))
     world.befell[incident.kind] += 1
+    world.witness.befell(incident)
     _STRIKES[incident.kind](world, incident)
 
 

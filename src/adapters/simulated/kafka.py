@@ -83,6 +83,7 @@ class SimulatedSource:
 
         def answer(error: str | None) -> None:
             self._answers.append(CommitAnswered(command.commit, error))
+            world.witness.commit_answered(command.commit, error)
             self._stir()
 
         world.group.commit(member, command, answer)
@@ -95,6 +96,8 @@ class SimulatedSource:
     def resume(self, partitions: frozenset[TopicPartition]) -> None:
         """Deliver those that are owned again."""
         self._joined()
+        if not self.paused.isdisjoint(partitions):
+            self._world.witness.resumed()
         self.paused -= partitions
         self._stirred = True
 
@@ -209,18 +212,19 @@ class SimulatedSource:
             events += self._answers
             self._answers.clear()
         world = self._world
+        logs = world.logs
         for tp, position in self.positions.items():
+            log = logs[tp]
+            if position == log.end and self._ended.get(tp) == position:
+                continue
             if tp in self.paused or not world.can_fetch(tp):
                 continue
-            log = world.logs[tp]
             if position < log.start:
                 if self._gaps_shown.get(tp) != log.start:
                     self._gaps_shown[tp] = log.start
                     world.trace.note("gap", str(tp), position, log.start)
                     world.witness.gap_shown(tp, position, log.start)
                     events.append(GapFound(tp, position, log.start, log.end))
-            elif position == log.end and self._ended.get(tp) == position:
-                continue
             elif limit:
                 limit -= self._take(tp, limit, events)
         if len(self.positions) > 1 and events:  # the next fetch begins with another partition

@@ -114,6 +114,7 @@ class SimulatedSink:
         code = world.tokens.judge(command.lease)
         if code is not None:
             world.trace.note("put_denied", number, code)
+            world.witness.put_denied(put, code)
             return PutRefused(number, code)
         if not stream.usable:
             return PutRefused(

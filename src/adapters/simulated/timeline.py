@@ -46,8 +46,10 @@ class Timeline:
 
     def pass_to(self, moment: int) -> None:
         """Let everything happen that is due by `moment`, and move on to it."""
-        while self.step(moment):
-            pass
+        planned = self._planned
+        while planned and planned[0][0] <= moment:
+            self.step(moment)
+        self.now = max(self.now, moment)
 
     def run_next(self) -> bool:
         """Let the next effect happen, whenever that is; False when nothing is planned."""

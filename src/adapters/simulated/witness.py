@@ -14,6 +14,7 @@ from domain.records import Chunk, TopicPartition
 
 if TYPE_CHECKING:
     from adapters.simulated.kinesis import Put
+    from adapters.simulated.plan import Incident
 
 
 class Witness:
@@ -67,6 +68,9 @@ class Witness:
     def put_answered(self, put: Put, event: Event) -> None:
         """Our process was told what became of a put."""
 
+    def put_denied(self, put: Put, code: str) -> None:
+        """A put came to the service and was not accepted for its lease."""
+
     def commit_began(self, command: CommitOffsets) -> None:
         """Our process sent a commit."""
 
@@ -79,11 +83,26 @@ class Witness:
     def letter_answered(self, command: SendLetter, event: Event) -> None:
         """Our process is about to read what became of a letter."""
 
+    def commit_answered(self, commit: int, error: str | None) -> None:
+        """Our process is about to read what became of a commit."""
+
+    def commit_answer_lost(self) -> None:
+        """The group stored a commit, and our process will never know."""
+
     def lease_asked(self, role: str) -> None:
         """Our process asked for a lease."""
 
     def lease_answered(self, event: Event) -> None:
         """The answer to that was left in our process's inbox."""
+
+    def befell(self, incident: Incident) -> None:
+        """An incident of the plan begins."""
+
+    def resumed(self) -> None:
+        """Our process lets a partition flow again that it had paused."""
+
+    def woke(self) -> None:
+        """Our process goes on after it stood still."""
 
     def died(self) -> None:
         """Our process is gone; what it had sent goes on."""

@@ -124,6 +124,7 @@ class World:
         self.timeline.pass_to(began + leap)
         self.suspensions.append((began, self.timeline.now))
         self.trace.note("wakes")
+        self.witness.woke()
 
     def die(self, life: Life) -> NoReturn:
         """End the process as SIGKILL does."""
