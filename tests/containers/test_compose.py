@@ -1,0 +1,124 @@
+"""docker-compose.test.yml, as a person would use it: up, feed, read the stream back, stop, down."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import shutil
+import socket
+import subprocess
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from adapters.embedded.streams import read_stream
+from tests.checking import judge
+from tests.containers.feeding import Feeder, Keys, committed, log_ends
+from tests.fake_aws import WRITER_ROLE
+from tests.waiting import eventually
+
+FILE = Path(__file__).parents[2] / "docker-compose.test.yml"
+NAME, GROUP, PARTITIONS = "orders", "doka-compose", 4  # as in compose/prepare.py and compose/doka.yaml
+RECORDS = 2_000
+UP_SECONDS = 240.0  # the image is built anew where its layers are not cached
+
+
+class Compose:
+    """One project of the compose file, under a name and on ports of its own."""
+
+    def __init__(self, command: list[str]) -> None:
+        self.project = f"doka-{uuid.uuid4().hex[:8]}"
+        self.kafka = f"127.0.0.1:{_free_port()}"  # the broker advertises it, so it must be known before
+        self._command = [*command, "-p", self.project, "-f", str(FILE)]
+        ports = {"KAFKA": self.kafka.rpartition(":")[2], "AWS": "0", "HTTP": "0"}
+        self._environ = os.environ | {f"DOKA_TEST_{which}_PORT": port for which, port in ports.items()}
+
+    def run(self, *words: str, within: float = 60.0) -> str:
+        """Run one command of compose and give what it said on stdout; fails with what it said on stderr."""
+        done = subprocess.run(
+            [*self._command, *words],
+            env=self._environ,
+            cwd=FILE.parent,
+            capture_output=True,
+            text=True,
+            timeout=within,
+            check=False,
+        )
+        assert done.returncode == 0, f"{words} ended with {done.returncode}: {done.stderr[-3000:]}{self._logs(words)}"
+        return done.stdout.strip()
+
+    def address(self, service: str, port: int) -> str:
+        """Give host:port under which a service's port is reached from here."""
+        return self.run("port", service, str(port))
+
+    def state(self, service: str) -> str:
+        """Give a service's container state and exit code, as `exited 0`."""
+        container = self.run("ps", "--all", "--quiet", service)
+        words = ["docker", "inspect", "--format", "{{.State.Status}} {{.State.ExitCode}}", container]
+        return subprocess.run(words, capture_output=True, text=True, timeout=30, check=True).stdout.strip()
+
+    def _logs(self, words: tuple[str, ...]) -> str:
+        return "" if words[0] == "logs" else f"\n{self.run('logs', '--tail=20')}"
+
+
+@pytest.fixture
+def compose(container_engine: None) -> Iterator[Compose]:
+    """Give the project, up; whatever happens it is taken down with its volumes and networks."""
+    made = Compose(_compose_command())
+    try:
+        made.run("up", "--build", "--detach", within=UP_SECONDS)
+        yield made
+    finally:
+        made.run("down", "--volumes", "--remove-orphans", "--timeout", "5", within=120)
+
+
+def test_what_is_fed_comes_out_and_the_container_stops_cleanly(compose: Compose) -> None:
+    """Records fed to Kafka are read back from the stream, exactly once, and `stop` ends doka with exit code 0."""
+    eventually(lambda: _ready(compose.address("doka", 9400)), within=60, what="doka to be ready", every=0.2)
+    assert "exited 0" == compose.state("prepare")
+    feeder = Feeder(compose.kafka, NAME, PARTITIONS)
+    feeder.feed(RECORDS, Keys(50))
+    topics = {NAME: PARTITIONS}
+    ends = log_ends(compose.kafka, topics)
+    assert RECORDS == sum(ends.values())
+    eventually(lambda: ends == committed(compose.kafka, GROUP, topics), within=60, what="all commits", every=0.5)
+
+    compose.run("stop", "doka")
+
+    assert "exited 0" == compose.state("doka")
+    assert "stopped by SIGTERM" in compose.run("logs", "--no-color", "doka")
+    landed = [record.data for record in read_stream(f"http://{compose.address('moto', 5000)}", WRITER_ROLE, NAME)]
+    judge(feeder.production, landed).assert_kept(at_least=RECORDS)
+
+
+def _compose_command() -> list[str]:
+    """Give the words that run compose here: the plugin of the docker command, else the older program."""
+    plugin = ["docker", "compose"]
+    if shutil.which("docker") and subprocess.run([*plugin, "version"], capture_output=True, check=False).returncode == 0:
+        return plugin
+    older = shutil.which("docker-compose")
+    if older is None:
+        reason = "neither `docker compose` nor docker-compose is installed"
+        if os.environ.get("DOKA_CONTAINERS") == "required":
+            pytest.fail(f"{reason} (and DOKA_CONTAINERS=required)", pytrace=False)
+        pytest.skip(reason)
+    return [older]
+
+
+def _ready(address: str) -> bool:
+    connection = http.client.HTTPConnection(address, timeout=5)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
