@@ -197,8 +197,8 @@ class Forwarder:
 
     def _role_is_back(self, role: str, now: int) -> None:
         for route in self._routes.values():
-            if route.rules.role == role and (route.reason or "").partition(":")[0] in _LEASE_REASONS:
-                self._tell(*route.lease_is_back(now))
+            if route.rules.role == role and (route.standing.reason or "").partition(":")[0] in _LEASE_REASONS:
+                self._tell(*route.standing.lease_is_back(now))
 
     # --- ownership -----------------------------------------------------------------------------------------------
 
@@ -312,8 +312,8 @@ class Forwarder:
             trouble = keeper.trouble(now)
             if trouble is not None:
                 for route in routes:
-                    if route.reason != trouble[0]:
-                        self._tell(*route.block(*trouble, now))
+                    if route.standing.reason != trouble[0]:
+                        self._tell(*route.standing.block(*trouble, now))
 
     def _send(self, now: int) -> None:
         for route in self._routes.values():
@@ -331,7 +331,15 @@ class Forwarder:
                 self._flying += 1
                 self._route_of_put[flight.put] = route
                 self._commands.append(
-                    SendPut(flight.put, route.rules.name, lease, flight.keys, flight.values, timeout, route.stream_arn)
+                    SendPut(
+                        flight.put,
+                        route.rules.name,
+                        lease,
+                        flight.keys,
+                        flight.values,
+                        timeout,
+                        route.standing.stream_arn,
+                    )
                 )
 
     def _tend_poison(self, now: int) -> None:

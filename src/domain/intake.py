@@ -65,7 +65,7 @@ class Intake:
             return
         backlog, ledger, route = partition.backlog, partition.ledger, partition.route
         watermark = ledger.watermark
-        while backlog and route.knows_limits:
+        while backlog and route.standing.knows_limits:
             item = backlog[0]
             if isinstance(item, int):
                 ledger.complete_to(item)
@@ -122,7 +122,9 @@ class Intake:
         self.admit(partition, now)
         route = partition.route
         blocked = partition.draining or partition.gap is not None
-        return self._stuck(partition, now) or blocked or (route.blocked is not None and not route.seeks_control)
+        return (
+            self._stuck(partition, now) or blocked or (route.blocked is not None and not route.standing.seeks_control)
+        )
 
     def _stuck(self, partition: Partition, now: int) -> bool:
         """Say whether nothing settles below the backlog, and tell it once; over when half the way is free again."""

@@ -1,20 +1,13 @@
 """One route: topics -> one stream, with its own lanes, requests, failures and state.
 
-Theory of operation. Whatever happens to a request, its records stay in the outbox until they are settled;
-the state of a route only says when the next request may leave.
-
-    UNKNOWN  the stream has not been described: nothing is fetched, nothing is sent
-    OPEN     sends; after a failure of a whole request only one at a time, until one succeeds
-    BLOCKED  fetches nothing; every now and then (backoff up to 60 s) one question or one request probes it
-
-A blocked route is loud (readiness, metric, one log line for each reason) and needs no restart:
-the first probe that succeeds opens it.
+Theory of operation. Whatever happens to a request, its records stay in the outbox until they are settled.
+`standing.py` says whether requests may leave at all; after a failure of a whole request only one leaves at a time,
+until one succeeds, so that a black hole never takes the requests of the other routes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from enum import Enum
 
 from domain.backoff import Jitter, backoff
 from domain.budget import Budget
@@ -32,15 +25,11 @@ from domain.facts import (
     Fact,
     RecordsFailed,
     RecordsSettled,
-    RouteBlocked,
-    RouteOpened,
-    StreamFactsAssumed,
 )
 from domain.isolation import Group, Isolation
 from domain.limits import (
     BACKOFF_LAST_NS,
     PARTIAL_PUT_WAIT_NS,
-    RECORD_BYTES_DEFAULT,
     RECORD_OVERHEAD_BYTES,
     RETRY_BACKOFF_LAST_NS,
     THROTTLE_BACKOFF_LAST_NS,
@@ -51,20 +40,11 @@ from domain.outbox import Flight, Outbox, Part, without_unsent
 from domain.partition import Partition
 from domain.quarantine import Poison, Quarantine
 from domain.records import Chunk
-from domain.rules import LimitRules, Ordering, RouteRules
+from domain.rules import LimitRules, RouteRules
+from domain.standing import RouteState, Standing
 from domain.status import RouteStatus
 from domain.verdicts import Verdict, of_entry, of_request
 
-
-class RouteState(Enum):
-    """Whether requests may leave."""
-
-    UNKNOWN = "unknown"
-    OPEN = "open"
-    BLOCKED = "blocked"
-
-
-AUTO_DISTRIBUTION = "auto_distribution"
 TOO_MUCH_POISON = "too_much_poison"
 
 
@@ -73,7 +53,6 @@ def held_size(chunk: Chunk) -> int:
     return chunk.payload_bytes + len(chunk) * RECORD_OVERHEAD_BYTES
 
 
-_USABLE = frozenset({"ACTIVE", "UPDATING"})
 _FAILURES_BEFORE_BLOCK = 5  # requests in a row of which nobody knows, or that never left
 _LAST_BACKOFF = {
     Verdict.THROTTLED: THROTTLE_BACKOFF_LAST_NS,
@@ -90,43 +69,30 @@ class Route:
         self.rules = rules
         self.outbox = Outbox(limits, budget)
         self.quarantine = Quarantine(rules.name, rules.on_poison, limits.poison_per_minute, jitter)
-        self.state = RouteState.UNKNOWN
-        self.reason: str | None = None
-        self.stream_arn: str | None = None
+        self.standing = Standing(rules, jitter)
         self.lease_to_reject: tuple[int, str] | None = None  # taken by the forwarder after each answer
         self.lease_to_renew: int | None = None  # likewise
         self.landed_with: int | None = None  # serial of the lease that landed the last request
-        self.seeks_control = False  # blocked by a record that may be poison: fetches on, another one may show it
         self._isolation: Isolation | None = None
         self._group: Group = ()  # what the isolation sends next
         self._facts: list[Fact] = []  # what came up between two answers
         self._budget = budget
         self._jitter = jitter
         self._mapping = RecordMapping(rules, jitter)
-        self._record_bytes_max = RECORD_BYTES_DEFAULT
-        self.knows_limits = False  # nothing is mapped before the stream's own record limit is known
-        self._described = False
-        self._asking = False
-        self._honours_keys = True  # as far as is known
         self._failures = 0  # whole requests that failed in a row
         self._unknowns = 0  # of these, those of which nobody knows, or that never left
-        self._blocks = 0  # probes that failed in a row
-        self._probe_at = 0
-        self._blocked_since = 0
         self._denied_lease: int | None = None  # rejected for a denial; nothing has landed since
 
     @property
     def blocked(self) -> str | None:
         """Why nothing may be sent; None when it may."""
-        if self.state is RouteState.UNKNOWN:
-            return self.reason or "its stream is not described yet"
-        return self.reason if self.state is RouteState.BLOCKED else None
+        return self.standing.blocked
 
     # --- in ------------------------------------------------------------------------------------------------------
 
     def admit(self, partition: Partition, chunk: Chunk, now: int) -> None:
         """Take a chunk of an owned partition into ledger, lanes and outbox."""
-        keys, values, poison = self._mapping.map(chunk, self._record_bytes_max)
+        keys, values, poison = self._mapping.map(chunk, self.standing.record_bytes_max)
         if self.rules.envelope:  # the columns that are held from here on are larger than what was fetched
             self._budget.take(partition, sum(map(len, values)), len(chunk))
         held = HeldChunk(
@@ -147,27 +113,22 @@ class Route:
 
     def wants_description(self, now: int) -> bool:
         """Say whether to ask for the stream's facts now, and note that it was asked for."""
-        if self._asking or now < self._probe_at:
-            return False
-        unneeded = self._described and not (self.state is RouteState.BLOCKED and self.outbox.empty)
-        if unneeded or self.outbox.flights:
-            return False
-        self._asking = True
-        return True
+        outbox = self.outbox
+        return not outbox.flights and self.standing.wants_description(now, nothing_to_send=outbox.empty)
 
     def wants_to_send(self, now: int) -> bool:
         """Say whether a request should leave now: a full one, or one that has waited long enough to be filled."""
-        outbox = self.outbox
-        outbox.wake(now, all_of_them=self.state is RouteState.BLOCKED and now >= self._probe_at)
-        if self.state is RouteState.UNKNOWN or not self._described:
+        outbox, standing = self.outbox, self.standing
+        outbox.wake(now, all_of_them=standing.probes(now))
+        if standing.state is RouteState.UNKNOWN or not standing.usable:
             return False
         if not outbox.waiting and self._isolation is None:
             return False
         flights = len(outbox.flights)
         if self._isolation is not None:
-            return not flights and now >= max(self._isolation.not_before, self._probe_at)
-        if self.state is RouteState.BLOCKED:
-            return not flights and now >= self._probe_at
+            return not flights and now >= max(self._isolation.not_before, standing.probe_at)
+        if standing.state is RouteState.BLOCKED:
+            return not flights and standing.probes(now)
         if self._failures:
             return not flights
         return not flights or outbox.full or now - (outbox.ready_since or 0) >= PARTIAL_PUT_WAIT_NS
@@ -205,7 +166,7 @@ class Route:
         if self._isolation is not None:
             moments.append(self._isolation.not_before)
         if self.blocked is not None:
-            moments.append(self._probe_at)
+            moments.append(self.standing.probe_at)
         elif self.outbox.waiting and self.outbox.ready_since is not None:
             moments.append(self.outbox.ready_since + PARTIAL_PUT_WAIT_NS)
         return min((m for m in moments if m is not None), default=None)
@@ -222,8 +183,8 @@ class Route:
             payload = sum(map(len, flight.values)) - sum(len(flight.values[i]) for i in event.failed)
             facts.append(RecordsSettled(self.rules.name, landed, payload, now - flight.sent_at))
             self._succeeded(flight, now, facts)
-        elif self.reason is not None and self.state is RouteState.BLOCKED:
-            facts += self.block(self.reason, "every record of the probe was refused", now)
+        elif (reason := self.blocked) is not None:
+            facts += self.standing.block(reason, "every record of the probe was refused", now)
         for part, code in self.outbox.failed_parts(flight, event.failed) if event.failed else ():
             verdict = of_entry(code)
             facts.append(RecordsFailed(self.rules.name, code, len(part.places), ambiguous=verdict is Verdict.AMBIGUOUS))
@@ -264,7 +225,7 @@ class Route:
             if verdict is Verdict.DENIED:
                 self.lease_to_renew = flight.lease
             self._take_back(parts, flight, now)
-            facts += self.block(event.code, event.message, now)
+            facts += self.standing.block(event.code, event.message, now)
         else:
             facts += self._failed(parts, flight, verdict, event.code, now)
         return facts
@@ -289,9 +250,9 @@ class Route:
     def _failed(self, parts: Sequence[Part], flight: Flight, verdict: Verdict, code: str, now: int) -> list[Fact]:
         self._failures += 1
         self._unknowns += verdict is not Verdict.THROTTLED
-        if self.state is RouteState.BLOCKED or self._unknowns >= _FAILURES_BEFORE_BLOCK:
+        if self.blocked is not None or self._unknowns >= _FAILURES_BEFORE_BLOCK:
             self._take_back(parts, flight, now)
-            return self.block(code, "no request succeeds", now)
+            return self.standing.block(code, "no request succeeds", now)
         wait = self._wait(flight.attempts, verdict)
         if self._isolating(flight.put) is not None:
             self._take_back(parts, flight, now + wait)
@@ -318,8 +279,8 @@ class Route:
         self._failures = self._unknowns = 0
         self._denied_lease = None
         self.landed_with = flight.lease
-        if self.state is RouteState.BLOCKED:
-            facts.append(self._open(now))
+        if self.blocked is not None:
+            facts.append(self.standing.open(now))
 
     # --- poison --------------------------------------------------------------------------------------------------
 
@@ -339,10 +300,10 @@ class Route:
         letters, told = self.quarantine.decide(now, settle, number)
         facts += told
         if self.quarantine.overrun(now):
-            if self.state is RouteState.OPEN:
+            if self.blocked is None:
                 message = "more records were refused within a minute than limits.max_poison_per_minute allows"
-                facts += self.block(TOO_MUCH_POISON, message, now)
-            self._probe_at = max(self._probe_at, self.quarantine.next_wake(now) or now)
+                facts += self.standing.block(TOO_MUCH_POISON, message, now)
+            self.standing.probe_at = max(self.standing.probe_at, self.quarantine.next_wake(now) or now)
         return letters, facts, list(moved)
 
     def letter_stored(self, event: LetterAcknowledged, now: int) -> tuple[list[Fact], Iterable[Partition]]:
@@ -386,87 +347,26 @@ class Route:
         )
         if isolation.suspects and not culprits:
             message = "a record is refused, and no other landed to show that it is the record that is wrong"
-            self._facts += self.block(isolation.code, message, now)
-            self.seeks_control = True
+            self._facts += self.standing.block(isolation.code, message, now)
+            self.standing.seeks_control = True
 
-    # --- state ---------------------------------------------------------------------------------------------------
+    # --- the stream ----------------------------------------------------------------------------------------------
 
     def described(self, event: StreamDescribed, now: int) -> list[Fact]:
         """Take the stream's facts; open the route unless they forbid it."""
-        self._asking = False
-        self._described = False
-        self.stream_arn = event.arn or self.stream_arn
-        self._record_bytes_max = event.record_bytes_max
-        self._honours_keys = event.honours_keys
         self.outbox.pacer.learn(event.shards)
-        self.knows_limits = True
-        if event.status not in _USABLE:
-            return self.block(f"stream_{event.status.lower()}", f"the stream is {event.status}", now)
-        if self._breaks_order:
-            return self.block(
-                AUTO_DISTRIBUTION,
-                "the stream's record distribution strategy is AUTO, which ignores partition keys and so breaks order; "
-                "set it to USER_PARTITION_KEY, or give the route `ordering: none`",
-                now,
-            )
-        self._described = True
-        return [] if self.state is RouteState.OPEN else [self._open(now)]
+        self._failures = self._unknowns = 0
+        return self.standing.described(event, now)
 
     def undescribed(self, event: StreamRefused, now: int) -> list[Fact]:
         """Act on a stream that could not be described."""
-        self._asking = False
         verdict = of_request(event.code)
+        facts = self.standing.undescribed(event, verdict, now)
         if verdict is Verdict.LEASE and event.lease is not None:
             self.lease_to_reject = (event.lease, event.code)
-            return []
-        if verdict is Verdict.DENIED and self.state is not RouteState.OPEN and not self._breaks_order:
-            # Describing is not needed for putting: go on, and let the next request tell whether that is allowed.
-            assumed: list[Fact] = [] if self.knows_limits else [StreamFactsAssumed(self.rules.name, event.code)]
-            self._described = self.knows_limits = True
-            return [*assumed, self._open(now)]
-        if verdict is Verdict.DENIED:
+        elif verdict is Verdict.DENIED and self.blocked is not None:
             self.lease_to_renew = event.lease
-        return self.block(event.code, event.message, now)
-
-    @property
-    def _breaks_order(self) -> bool:
-        """Whether the stream is known to ignore the keys by which this route keeps order."""
-        return not self._honours_keys and self.rules.ordering is Ordering.KEY
-
-    def block(self, reason: str, message: str, now: int) -> list[Fact]:
-        """Stop sending; probe again after a backoff. Gives a fact when the reason is news.
-
-        What was in flight when the route was blocked is answered in the same way, and does not lengthen the backoff:
-        only probes do, and they leave when the backoff has ended.
-        """
-        news = self.state is not RouteState.BLOCKED or self.reason != reason
-        if self.state is not RouteState.BLOCKED:
-            self._blocked_since = now
-            self._blocks = 0
-        probed = self.state is not RouteState.BLOCKED or now >= self._probe_at
-        self.seeks_control &= reason == self.reason
-        self.state, self.reason = RouteState.BLOCKED, reason
-        if probed:
-            self._blocks += 1
-            self._probe_at = now + backoff(self._blocks, self._jitter, first=5 * RETRY_BACKOFF_LAST_NS // 100)
-        return [RouteBlocked(self.rules.name, reason, message)] if news else []
-
-    def lease_is_back(self, now: int) -> list[Fact]:
-        """Go on where the want of a lease had stopped the route; a stream that is not described yet is, next."""
-        if self.state is not RouteState.BLOCKED:
-            return []
-        if self._described:
-            return [self._open(now)]
-        self.state, self.reason = RouteState.UNKNOWN, None
-        self._probe_at = 0
-        return []
-
-    def _open(self, now: int) -> RouteOpened:
-        after = now - self._blocked_since if self.state is RouteState.BLOCKED else 0
-        self.state, self.reason = RouteState.OPEN, None
-        self._blocks = self._failures = self._unknowns = 0
-        self._probe_at = 0
-        return RouteOpened(self.rules.name, after)
+        return facts
 
     def status(self) -> RouteStatus:
         """Give the present state in figures."""

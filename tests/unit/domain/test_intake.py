@@ -196,7 +196,7 @@ class TestSteer:
         scene = Scene()
         scene.fetch("abcdefghijkl")
         scene.steer()
-        scene.route.block("AccessDeniedException", "", NOW)
+        scene.route.standing.block("AccessDeniedException", "", NOW)
         scene.steer(NOW + SECOND)
         scene.route.described(described(), NOW)
         assert ["resume"] == scene.steer(NOW + 2 * SECOND)

@@ -19,8 +19,9 @@ from domain.limits import BACKOFF_LAST_NS, PARTIAL_PUT_WAIT_NS, RECORD_BYTES_DEF
 from domain.outbox import Flight
 from domain.pacing import ShardRange, hash_key
 from domain.partition import Partition
-from domain.route import Route, RouteState
+from domain.route import Route
 from domain.rules import LimitRules, OnPoison, Ordering
+from domain.standing import RouteState
 from domain.verdicts import REQUEST, Verdict
 from tests.unit.domain.builders import MS, ORDERS, SECOND, Extras, chunk, described, no_jitter, route_rules
 
@@ -113,8 +114,8 @@ class TestStream:
         assert [RouteOpened("orders", 0)] == scene.route.described(described(status=status), scene.now)
         assert (None, True, described().arn) == (
             scene.route.blocked,
-            scene.route.knows_limits,
-            scene.route.stream_arn,
+            scene.route.standing.knows_limits,
+            scene.route.standing.stream_arn,
         )
 
     @pytest.mark.parametrize("status", ["CREATING", "DELETING"])
@@ -152,7 +153,7 @@ class TestStream:
         assert [StreamFactsAssumed("orders", DENIED), RouteOpened("orders", 0)] == facts
         scene.route.admit(scene.partition, chunk("ab", values=[b"x" * RECORD_BYTES_DEFAULT, b"x"]), scene.now)
         assert [RecordsPoisoned("orders", ORDERS, 0, "RecordTooLarge", "block")] == scene.tend_poison()
-        assert scene.route.stream_arn is None
+        assert scene.route.standing.stream_arn is None
 
     @pytest.mark.parametrize("code", ["ResourceNotFoundException", "ThrottlingException", "timeout", "Unheard"])
     def test_that_cannot_be_described_blocks(self, code: str) -> None:
@@ -169,7 +170,7 @@ class TestStream:
         """A question that was signed with an expired lease says nothing about the stream."""
         scene = Scene(opened=False)
         assert [] == scene.route.undescribed(StreamRefused("orders", EXPIRED, lease=7), scene.now)
-        assert ((7, EXPIRED), RouteState.UNKNOWN) == (scene.route.lease_to_reject, scene.route.state)
+        assert ((7, EXPIRED), RouteState.UNKNOWN) == (scene.route.lease_to_reject, scene.route.standing.state)
         assert scene.route.wants_description(scene.now) is True
 
     def test_is_not_asked_about_again_while_all_is_well(self) -> None:
@@ -466,7 +467,7 @@ class TestBlocked:
             scene.now += scene.probe_in()
             assert scene.send() is not None
         scene.answered(scene.route.outbox.flights[scene.put], {0: "Unheard"})
-        scene.route.block("ResourceNotFoundException", "", scene.now)
+        scene.route.standing.block("ResourceNotFoundException", "", scene.now)
         assert 25 * MS == scene.probe_in()
         scene.now += 25 * MS
         assert scene.send() is not None
@@ -561,16 +562,16 @@ class TestBlocked:
     def test_goes_on_when_the_lease_is_back(self) -> None:
         """Blocked for want of a lease, a described route opens with the next lease, without a probe."""
         scene = Scene()
-        scene.route.block("lease_refused:AccessDenied", "no", scene.now)
-        assert [RouteOpened("orders", 0)] == scene.route.lease_is_back(scene.now)
-        assert [] == scene.route.lease_is_back(scene.now)
+        scene.route.standing.block("lease_refused:AccessDenied", "no", scene.now)
+        assert [RouteOpened("orders", 0)] == scene.route.standing.lease_is_back(scene.now)
+        assert [] == scene.route.standing.lease_is_back(scene.now)
 
     def test_is_described_first_when_the_lease_is_back(self) -> None:
         """Blocked for want of a lease before its stream was known, it asks about the stream next."""
         scene = Scene(opened=False)
-        scene.route.block("lease_refused:AccessDenied", "no", scene.now)
-        assert [] == scene.route.lease_is_back(scene.now)
-        assert (RouteState.UNKNOWN, True) == (scene.route.state, scene.route.wants_description(scene.now))
+        scene.route.standing.block("lease_refused:AccessDenied", "no", scene.now)
+        assert [] == scene.route.standing.lease_is_back(scene.now)
+        assert (RouteState.UNKNOWN, True) == (scene.route.standing.state, scene.route.wants_description(scene.now))
 
 
 def test_poison_is_told_with_its_policy() -> None:
