@@ -6,7 +6,7 @@ import contextlib
 import socket
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
@@ -27,11 +27,17 @@ class KafkaBroker:
 
     bootstrap_servers: str
     container: DockerContainer
+    client: Mapping[str, str] = field(default_factory=dict)
+    """Further keys by which a client is let in."""
+
+    def admin(self) -> AdminClient:
+        """Give a client that may create topics."""
+        return AdminClient({"bootstrap.servers": self.bootstrap_servers, "log_level": 0, **self.client})
 
     def create_topic(self, partitions: int = 1, *, name: str = "", config: Mapping[str, str] | None = None) -> str:
         """Create a topic (under a fresh name, unless one is given), wait until it is there, and give its name."""
         name = name or f"topic-{uuid.uuid4().hex[:12]}"
-        admin = AdminClient({"bootstrap.servers": self.bootstrap_servers})
+        admin = self.admin()
         new = NewTopic(name, num_partitions=partitions, replication_factor=1, config=dict(config or {}))
         admin.create_topics([new], operation_timeout=30)[name].result(timeout=30)
 
@@ -52,21 +58,32 @@ class KafkaBroker:
 
 
 @contextlib.contextmanager
-def running_broker(**overrides: str) -> Iterator[KafkaBroker]:
-    """Run a broker until the block ends; `overrides` are further or other KAFKA_* variables."""
-    container, port = _started(overrides)
+def running_broker(
+    overrides: Mapping[str, str] | None = None,
+    *,
+    files: Mapping[str, bytes] | None = None,
+    client: Mapping[str, str] | None = None,
+) -> Iterator[KafkaBroker]:
+    """Run a broker until the block ends.
+
+    `overrides` are further or other KAFKA_* variables, `files` is put into the container before it starts (path to
+    content), and `client` holds the keys by which a client is let in.
+    """
+    container, port = _started(overrides or {}, files or {})
     try:
-        bootstrap_servers = f"127.0.0.1:{port}"
-        eventually(lambda: _answers(bootstrap_servers), within=READY_SECONDS, what="an answer of the broker", every=0.2)
-        yield KafkaBroker(bootstrap_servers, container)
+        broker = KafkaBroker(f"127.0.0.1:{port}", container, client or {})
+        eventually(lambda: _answers(broker), within=READY_SECONDS, what="an answer of the broker", every=0.2)
+        yield broker
     finally:
         container.stop()
 
 
-def _started(overrides: Mapping[str, str]) -> tuple[DockerContainer, int]:
+def _started(overrides: Mapping[str, str], files: Mapping[str, bytes]) -> tuple[DockerContainer, int]:
     for attempt in range(1, TRIES + 1):
         port = _free_port()
         container = DockerContainer(IMAGE, env=_settings(port) | dict(overrides)).with_bind_ports(9092, port)
+        for path, content in files.items():
+            container.with_copy_into_container(content, path)
         try:
             container.start()
         except APIError:
@@ -111,12 +128,9 @@ def _free_port() -> int:
         return port
 
 
-def _answers(bootstrap_servers: str) -> bool:
+def _answers(broker: KafkaBroker) -> bool:
     # A new client each time: one that met a closed port backs off for longer than a broker takes to start.
     try:
-        return (
-            len(AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0}).list_topics(timeout=2).brokers)
-            > 0
-        )
+        return len(broker.admin().list_topics(timeout=2).brokers) > 0
     except KafkaException:
         return False

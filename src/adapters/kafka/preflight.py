@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
@@ -29,6 +29,7 @@ _LOGIN: Final = frozenset(
         KafkaError.ILLEGAL_SASL_STATE,
     },
 )
+_HOPELESS: Final = _LOGIN | {KafkaError._SSL}  # noqa: SLF001
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +87,13 @@ def _ask(
 
 
 def _reached(client: Consumer, said: list[KafkaError], clock: Clock, deadline: int) -> bool:
-    """Wait for the first answer of any broker; a refused login ends the waiting early."""
+    """Wait for the first answer of any broker; a refused login or certificate ends the waiting early."""
     while True:
         try:
             client.list_topics(timeout=min(STEP_SECONDS, _left(clock, deadline)))
         except KafkaException:
             client.poll(0)  # lets the client say why
-            if clock.now() >= deadline or any(error.code() in _LOGIN for error in said):
+            if clock.now() >= deadline or any(error.code() in _HOPELESS for error in said):
                 return False
         else:
             return True
@@ -128,16 +129,16 @@ def _group_troubles(client: Consumer, settings: KafkaSettings, topic: str, timeo
     group = settings.group_id
     try:
         answer = client.committed([KafkaPartition(topic, 0)], timeout=timeout)
+        errors = [partition.error for partition in answer if partition.error is not None]
     except KafkaException as error:
-        reason = error.args[0] if error.args and isinstance(error.args[0], KafkaError) else None
-        if reason is not None and reason.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
+        # The client goes on asking for a coordinator that it may not use; it says why among the records.
+        told = client.poll(0)
+        why = None if told is None else told.error()
+        errors = [why if why is not None else cast("KafkaError", error.args[0])]
+    for reason in errors:
+        if reason.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
             return [f"not authorised to use consumer group {group}; grant this process READ on it"]
-        return [f"Kafka did not tell the offsets of consumer group {group}: {error}"]
-    return [
-        f"Kafka did not tell the offsets of consumer group {group}: {partition.error.str()}"
-        for partition in answer
-        if partition.error is not None
-    ]
+    return [f"Kafka did not tell the offsets of consumer group {group}: {reason.str()}" for reason in errors]
 
 
 def _left(clock: Clock, deadline: int) -> float:

@@ -1,0 +1,181 @@
+"""Logging in to a broker that asks for TLS, a name and a password, and rights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import _acl as acl
+from confluent_kafka.admin import _resource as resource
+from confluent_kafka.admin import _scram as scram
+
+from adapters.kafka.preflight import Preflight, look
+from adapters.kafka.settings import KafkaSecurity, KafkaSettings, Mechanism
+from adapters.system.clock import SystemClock
+from domain.events import TopicsMissing
+from tests.containers.certificates import certificates_for
+from tests.containers.kafka_broker import KafkaBroker, running_broker
+from tests.integration.kafka.group import member, settings_for
+
+PLAIN_LOGIN = "org.apache.kafka.common.security.plain.PlainLoginModule required"
+USERS = 'user_admin="admin-word" user_doka="doka-word" user_nobody="nobody-word"'
+SCRAM_LOGIN = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+DOKA = ("doka", "doka-word")
+VARIABLES = {
+    # The listener keeps its plain name: the public image wants key stores of its own for one that is called SSL.
+    "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP": "CONTROLLER:PLAINTEXT,PLAINTEXT:SASL_SSL,INSIDE:PLAINTEXT",
+    "KAFKA_SASL_ENABLED_MECHANISMS": "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512",
+    "KAFKA_LISTENER_NAME_PLAINTEXT_PLAIN_SASL_JAAS_CONFIG": f"{PLAIN_LOGIN} {USERS};",
+    "KAFKA_LISTENER_NAME_PLAINTEXT_SCRAM___SHA___256_SASL_JAAS_CONFIG": SCRAM_LOGIN,
+    "KAFKA_LISTENER_NAME_PLAINTEXT_SCRAM___SHA___512_SASL_JAAS_CONFIG": SCRAM_LOGIN,
+    "KAFKA_SSL_KEYSTORE_TYPE": "PEM",
+    "KAFKA_SSL_KEYSTORE_LOCATION": "/opt/kafka/broker.pem",
+    "KAFKA_AUTHORIZER_CLASS_NAME": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+    "KAFKA_SUPER_USERS": "User:admin;User:ANONYMOUS",
+}
+
+
+@dataclass(frozen=True)
+class SecuredBroker:
+    """A broker behind TLS and passwords, and a topic with ten records in it."""
+
+    broker: KafkaBroker
+    topic: str
+    ca_file: str
+
+    def settings(self, mechanism: Mechanism = "PLAIN", login: tuple[str, str] = DOKA) -> KafkaSettings:
+        """Give the settings of a member that logs in this way."""
+        user, password = login
+        security = KafkaSecurity("sasl_ssl", mechanism, username=user, password=password, ca_file=self.ca_file)
+        settings = settings_for(self.broker.bootstrap_servers, self.topic, security=security)
+        return replace(settings, group_id=f"doka-{settings.group_id}")
+
+
+@pytest.fixture(scope="module")
+def secured(container_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredBroker]:
+    """Give a broker where `doka` may read everything under groups that begin with its name, and `nobody` nothing."""
+    certificates = certificates_for("127.0.0.1")
+    ca_file = tmp_path_factory.mktemp("tls") / "ca.pem"
+    ca_file.write_bytes(certificates.authority)
+    client = {
+        "security.protocol": "SASL_SSL",
+        "sasl.mechanism": "PLAIN",
+        "sasl.username": "admin",
+        "sasl.password": "admin-word",
+        "ssl.ca.location": str(ca_file),
+    }
+    with running_broker(VARIABLES, files={"/opt/kafka/broker.pem": certificates.broker}, client=client) as broker:
+        admin = broker.admin()
+        topic = broker.create_topic()
+        _give_rights(admin)
+        _give_scram_passwords(admin)
+        producer = Producer({"bootstrap.servers": broker.bootstrap_servers, "log_level": 0, **client})
+        for number in range(10):
+            producer.produce(topic, value=b"%d" % number, partition=0)
+        assert producer.flush(30) == 0
+        yield SecuredBroker(broker, topic, str(ca_file))
+
+
+def _give_rights(admin: AdminClient) -> None:
+    topics, groups = resource.ResourceType.TOPIC, resource.ResourceType.GROUP
+    literal, prefixed = resource.ResourcePatternType.LITERAL, resource.ResourcePatternType.PREFIXED
+    rights = [
+        acl.AclBinding(kind, name, pattern, "User:doka", "*", acl.AclOperation.READ, acl.AclPermissionType.ALLOW)
+        for kind, name, pattern in [(topics, "*", literal), (groups, "doka-", prefixed)]
+    ]
+    for future in admin.create_acls(rights, request_timeout=30).values():
+        future.result(timeout=30)
+
+
+def _give_scram_passwords(admin: AdminClient) -> None:
+    for mechanism in (scram.ScramMechanism.SCRAM_SHA_256, scram.ScramMechanism.SCRAM_SHA_512):
+        credential = scram.ScramCredentialInfo(mechanism, 4096)
+        change = scram.UserScramCredentialUpsertion("doka", credential, b"scram-word")
+        for future in admin.alter_user_scram_credentials([change]).values():
+            future.result(timeout=30)
+
+
+def looked(settings: KafkaSettings, timeout: float = 5) -> Preflight:
+    """Look at the cluster with these settings."""
+    return look(settings, SystemClock(), timeout=timeout)
+
+
+@pytest.mark.parametrize(
+    ("mechanism", "password"),
+    [("PLAIN", "doka-word"), ("SCRAM-SHA-256", "scram-word"), ("SCRAM-SHA-512", "scram-word")],
+)
+def test_records_are_read_behind_tls_and_a_password(
+    secured: SecuredBroker, mechanism: Mechanism, password: str
+) -> None:
+    """Each mechanism logs in over verified TLS, passes the preflight and reads."""
+    settings = secured.settings(mechanism, ("doka", password))
+
+    found = looked(settings)
+    with member(settings) as m:
+        m.until(lambda: m.records() == 10)
+
+    assert Preflight({secured.topic: 1}) == found
+
+
+def test_a_wrong_password_is_told_as_one(secured: SecuredBroker) -> None:
+    """A refused login is one sentence that names the settings to look at, and holds no password."""
+    (trouble,) = looked(secured.settings(login=("doka", "wrong-word"))).troubles
+
+    assert trouble.startswith("Kafka refuses the login: ")
+    assert trouble.endswith("check kafka.security (mechanism, username, password)")
+    assert "wrong-word" not in trouble
+
+
+def test_a_broker_of_another_authority_is_not_trusted(secured: SecuredBroker, tmp_path: Path) -> None:
+    """A certificate that our authority did not sign ends the connection, with the setting to look at."""
+    other = tmp_path / "other.pem"
+    other.write_bytes(certificates_for("127.0.0.1").authority)
+    settings = secured.settings()
+    settings = replace(settings, security=replace(settings.security, ca_file=str(other)))
+
+    (trouble,) = looked(settings).troubles
+
+    assert "certificate verify failed" in trouble
+    assert "check kafka.security (protocol, ca_file)" in trouble
+
+
+def test_a_broker_under_another_name_is_not_trusted(secured: SecuredBroker) -> None:
+    """A certificate for one address is not taken from another, though the authority is right."""
+    settings = secured.settings()
+    elsewhere = settings.bootstrap_servers[0].replace("127.0.0.1", "localhost")
+
+    (trouble,) = looked(replace(settings, bootstrap_servers=(elsewhere,))).troubles
+
+    assert "certificate verify failed" in trouble
+
+
+def test_plain_text_to_a_port_that_encrypts_is_told(secured: SecuredBroker) -> None:
+    """A protocol that the port does not speak is told with the setting's name."""
+    (trouble,) = looked(replace(secured.settings(), security=KafkaSecurity("plaintext")), timeout=3).troubles
+
+    assert "whether kafka.security.protocol plaintext is what this port speaks" in trouble
+
+
+def test_a_topic_without_rights_is_told(secured: SecuredBroker) -> None:
+    """Who may not see a topic is told which right to ask for, and the service shows the topic as missing."""
+    settings = secured.settings(login=("nobody", "nobody-word"))
+
+    found = looked(settings)
+    with member(settings) as m:
+        m.until(lambda: TopicsMissing(frozenset({secured.topic})) in m.events)
+
+    wanted = f"not authorised to see topic {secured.topic}; grant this process READ and DESCRIBE on it"
+    assert Preflight({}, (wanted,)) == found
+
+
+def test_a_group_without_rights_is_told(secured: SecuredBroker) -> None:
+    """Who may read the topic but not as this group is told so."""
+    settings = replace(secured.settings(), group_id="somebody-elses")
+
+    assert ("not authorised to use consumer group somebody-elses; grant this process READ on it",) == (
+        looked(settings).troubles
+    )
