@@ -9,6 +9,7 @@ from adapters.simulated.life import Life
 from adapters.simulated.weather import draw_fate, draw_span
 from adapters.simulated.world import World
 from domain.commands import SendLetter
+from domain.errors import invariant
 from domain.events import Event, LetterAcknowledged, LetterRefused
 from domain.limits import NS_PER_MS
 
@@ -23,11 +24,13 @@ class SimulatedLetters:
         self._life = life
         self._chance = world.chance.of(f"letters/{life.number}")
         self._answers: deque[Event] = deque()
+        self._closed = False
 
     def submit(self, command: SendLetter) -> None:
         """Start one letter."""
         world, chance = self._world, self._chance
         world.step(self._life)
+        invariant(not self._closed, "a letter was submitted after the dead letters were closed")
         rates = world.rates
         fate = draw_fate(chance, (("refused", rates.letter_refused), ("unacknowledged", rates.letter_unacknowledged)))
         if world.timeline.now < world.letters_down_until:
@@ -60,9 +63,11 @@ class SimulatedLetters:
         return taken
 
     def close(self) -> None:
-        """Give up what is still under way."""
+        """Give up what is still under way: it may be stored all the same, and nobody hears of it."""
+        self._closed = True
+        self._answers.clear()
 
     def _answer(self, command: SendLetter, event: Event) -> None:
-        if self._life.alive:
+        if self._life.alive and not self._closed:
             self._answers.append(event)
             self._world.witness.letter_answered(command, event)
