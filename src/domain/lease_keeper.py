@@ -75,7 +75,7 @@ TRANSITIONS: Mapping[tuple[LeaseState, LeaseInput], LeaseState] = MappingProxyTy
 )
 """Every move that there is; what is not here leaves the state as it was."""
 
-SIGNING = frozenset({LeaseState.FRESH, LeaseState.DUE})
+SIGNING = (LeaseState.FRESH, LeaseState.DUE)  # a tuple: found by identity, each turn asks several times
 _DOUBTED_AFTER_NS = BACKOFF_LAST_NS  # of a lease's life; as often as a blocked route is probed
 _EARLY_DEATHS_FORGIVEN = 2  # renewed at once; a third lease in a row that never landed anything waits
 
