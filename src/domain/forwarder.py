@@ -15,6 +15,7 @@ A drain settles what was sent and sends nothing above it; its end is the caller'
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import count
 from typing import assert_never
 
 from domain.backoff import Jitter
@@ -24,7 +25,6 @@ from domain.commands import (
     CommitOffsets,
     DescribeStream,
     Halt,
-    RequestLease,
     SeekPartition,
     SendPut,
 )
@@ -63,9 +63,9 @@ from domain.facts import (
     RouteOpened,
 )
 from domain.intake import Intake
-from domain.lease_keeper import LeaseKeeper
 from domain.partition import Partition
 from domain.records import Chunk, TopicPartition
+from domain.role import Role
 from domain.route import Route
 from domain.rules import OnGap, Rules
 from domain.status import Status
@@ -81,15 +81,20 @@ class Forwarder:
         self._budget = Budget(limits.held_bytes)
         self._routes = {r.name: Route(r, limits, self._budget, jitter) for r in rules.routes}
         self._route_of = {topic: self._routes[rule.name] for topic, rule in rules.route_of().items()}
-        self._keepers = {r.name: LeaseKeeper(r, limits.request_timeout, jitter) for r in rules.roles}
+        self._roles = {
+            r.name: Role(
+                r, [x for x in self._routes.values() if x.rules.role == r.name], limits.request_timeout, jitter
+            )
+            for r in rules.roles
+        }
         self._partitions: dict[TopicPartition, Partition] = {}
         self._commits = Commits(limits.commit_every)
         self._intake = Intake(self._budget, self._commits, limits.ahead_records)
         self._commands: list[Command] = []
-        self._puts = 0
+        self._puts = count(1)
         self._flying = 0
         self._route_of_put: dict[int, Route] = {}
-        self._letters = 0
+        self._letters = count(1)
         self._route_of_letter: dict[int, Route] = {}
         self._missing: frozenset[str] = frozenset()
         self._stopping = False
@@ -122,13 +127,13 @@ class Forwarder:
                 self._ended(tp, offset, now)
             case CommitAnswered():
                 told = self._commits.answered(event)
+                self._intake.look_soon()  # `ahead_records` counts from what Kafka holds
                 if told is not None:
                     self._tell(told)
             case LeaseIssued(lease):
-                self._tell(self._keepers[lease.role].issued(event, now))
-                self._role_is_back(lease.role, now)
+                self._tell(*self._roles[lease.role].issued(event, now))
             case LeaseRefused(role):
-                self._tell(self._keepers[role].refused(event, now))
+                self._tell(*self._roles[role].refused(event, now))
             case StreamDescribed(route=name):
                 self._tell(*self._routes[name].described(event, now))
             case StreamRefused(route=name):
@@ -168,18 +173,7 @@ class Forwarder:
             self._intake.ended(partition, offset, now)
 
     def _after_put(self, route: Route, facts: list[Fact], now: int) -> None:
-        self._tell(*facts)
-        keeper = self._keepers[route.rules.role]
-        if route.lease_to_reject is not None:
-            (serial, code), route.lease_to_reject = route.lease_to_reject, None
-            rejected = keeper.rejected(serial, code, now)
-            if rejected is not None:
-                self._tell(rejected)
-        elif route.lease_to_renew is not None:
-            serial, route.lease_to_renew = route.lease_to_renew, None
-            keeper.doubted(serial, now)
-        elif route.landed_with is not None:
-            keeper.landed(route.landed_with)
+        self._tell(*facts, *self._roles[route.rules.role].heard(route, now))
 
     def _moved_on(self, facts: list[Fact], moved: Iterable[Partition], now: int) -> None:
         """Let the watermarks that moved be committed, and what waited behind them come in."""
@@ -194,11 +188,6 @@ class Forwarder:
         assert route is not None
         self._flying -= 1
         return route
-
-    def _role_is_back(self, role: str, now: int) -> None:
-        for route in self._routes.values():
-            if route.rules.role == role and (route.standing.reason or "").partition(":")[0] in _LEASE_REASONS:
-                self._tell(*route.standing.lease_is_back(now))
 
     # --- ownership -----------------------------------------------------------------------------------------------
 
@@ -291,7 +280,8 @@ class Forwarder:
         """Give everything that shall be done now, in the order in which it shall be done."""
         self._tell(*self._intake.take_facts())  # what was dropped is told before it is committed
         if self._halted is None:
-            self._tend_leases(now)
+            for role in self._roles.values():
+                self._do(role.tend(now))
             self._tend_poison(now)
             self._send(now)
             commit = self._commits.due(now, hurry=self._stopping)
@@ -302,30 +292,16 @@ class Forwarder:
         commands, self._commands = self._commands, []
         return commands
 
-    def _tend_leases(self, now: int) -> None:
-        for keeper in self._keepers.values():
-            role = keeper.rules.name
-            routes = [route for route in self._routes.values() if route.rules.role == role]
-            needed = any(not route.outbox.empty or route.blocked for route in routes)
-            if keeper.wants_lease(now, needed=needed):
-                self._commands.append(RequestLease(role))
-            trouble = keeper.trouble(now)
-            if trouble is not None:
-                for route in routes:
-                    if route.standing.reason != trouble[0]:
-                        self._tell(*route.standing.block(*trouble, now))
-
     def _send(self, now: int) -> None:
         for route in self._routes.values():
-            signing = self._keepers[route.rules.role].for_signing(now)
+            signing = self._roles[route.rules.role].keeper.for_signing(now)
             if signing is None:
                 continue
             lease, timeout = signing
             if not self._stopping and route.wants_description(now):
                 self._commands.append(DescribeStream(route.rules.name, lease))
             while self._may_fly(route) and route.wants_to_send(now):
-                self._puts += 1
-                flight = route.next_flight(self._puts, lease.serial, now)
+                flight = route.next_flight(next(self._puts), lease.serial, now)
                 if flight is None:
                     break
                 self._flying += 1
@@ -346,15 +322,11 @@ class Forwarder:
         for route in self._routes.values():
             moved: Sequence[Partition] | None = None
             while moved is None or moved:  # what moved on may have let more poison in
-                letters, facts, moved = route.tend_poison(now, self._number_letter)
+                letters, facts, moved = route.tend_poison(now, self._letters.__next__)
                 for letter in letters:
                     self._route_of_letter[letter.letter] = route
                 self._commands += letters
                 self._moved_on(facts, moved, now)
-
-    def _number_letter(self) -> int:
-        self._letters += 1
-        return self._letters
 
     @property
     def letters_under_way(self) -> bool:
@@ -389,7 +361,7 @@ class Forwarder:
 
     def next_wake(self, now: int) -> int | None:
         """Give the next moment after `now` at which time alone lets something be decided."""
-        moments = [keeper.next_change(now) for keeper in self._keepers.values()]
+        moments = [role.keeper.next_change(now) for role in self._roles.values()]
         moments += [route.next_wake(now) for route in self._routes.values()]
         moments += [self._commits.next_wake(), self._intake.next_look(self._partitions.values())]
         return min((m for m in moments if m is not None and m > now), default=None)
@@ -405,7 +377,7 @@ class Forwarder:
                 tp: p.status(now, ends.get(tp), blocked=p.route.blocked is not None)
                 for tp, p in self._partitions.items()
             },
-            leases={name: keeper.status(now) for name, keeper in self._keepers.items()},
+            leases={name: role.keeper.status(now) for name, role in self._roles.items()},
             routes={name: route.status() for name, route in self._routes.items()},
             draining=self._stopping,
             missing_topics=self._missing,
@@ -420,9 +392,10 @@ class Forwarder:
             self._commands.append(Halt(reason))
 
     def _tell(self, *facts: Fact) -> None:
-        self._commands += facts
-        if any(isinstance(fact, RouteBlocked | RouteOpened) for fact in facts):
-            self._intake.look_soon()
+        self._do(facts)
 
-
-_LEASE_REASONS = frozenset({"clock_skew", "lease_refused", "lease_ended", "lease_rejected"})
+    def _do(self, commands: Iterable[Command]) -> None:
+        for command in commands:
+            self._commands.append(command)
+            if isinstance(command, RouteBlocked | RouteOpened):
+                self._intake.look_soon()
