@@ -209,8 +209,8 @@ def test_a_member_that_polled_too_late_loses_and_recovers(cluster: KafkaCluster)
         m.until(lambda: m.records() == 20)
         m.source.commit(CommitOffsets(1, {P0: 10, P1: 4}))
         m.until(lambda: CommitAnswered(1) in m.events)
-        # Each turn comes later than the poll interval allows, until the client has noticed.
-        eventually(lambda: [m.turn(), m.listener.lost][1], within=20, what="a loss", every=1.2)
+        # Each turn comes later than the poll interval (and librdkafka's half a second between two looks) allows.
+        eventually(lambda: [m.turn(), m.listener.lost][1], within=20, what="a loss", every=2)
         m.until(lambda: len(m.listener.assigned) == 2, within=30)
         m.until(lambda: len(m.offsets(P1)) == 16, within=30)
 

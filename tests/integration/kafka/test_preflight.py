@@ -1,0 +1,58 @@
+"""What a person is told before the start; logins and rights are tried on a real broker (tests/containers)."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import pytest
+
+from adapters.embedded.kafka_cluster import KafkaCluster
+from adapters.kafka.preflight import Preflight, look
+from adapters.kafka.settings import KafkaSecurity
+from adapters.system.clock import SystemClock
+from tests.integration.kafka.group import settings_for
+
+
+def test_topics_that_are_there_are_counted(cluster: KafkaCluster) -> None:
+    """Each topic comes with its number of partitions, and nothing is wrong."""
+    cluster.create_topic("payments", 5)
+
+    found = look(settings_for(cluster.bootstrap_servers, "orders", "payments"), SystemClock())
+
+    assert Preflight({"orders": 2, "payments": 5}) == found
+
+
+def test_a_missing_topic_is_named_and_not_made(cluster: KafkaCluster) -> None:
+    """A topic that does not exist is told with what to do, the others are still counted, and asking creates nothing."""
+    settings = settings_for(cluster.bootstrap_servers, "orders", "paymnets")
+    wanted = Preflight({"orders": 2}, ("topic paymnets does not exist; create it, or correct the name in routes",))
+
+    assert wanted == look(settings, SystemClock())
+    assert wanted == look(settings, SystemClock())
+
+
+@pytest.mark.parametrize(
+    ("servers", "wanted"),
+    [
+        ("127.0.0.1:1", "no broker answers at 127.0.0.1:1: "),
+        ("no-such-host.invalid:9092", "no broker found: "),
+    ],
+)
+def test_nobody_there_is_told_in_time(servers: str, wanted: str) -> None:
+    """Within its time-out the preflight says who did not answer and which setting to look at."""
+    began = time.monotonic()
+    (trouble,) = look(settings_for(servers, "orders"), SystemClock(), timeout=1).troubles
+
+    assert time.monotonic() - began < 4
+    assert trouble.startswith(wanted)
+    assert "kafka.bootstrap_servers" in trouble
+
+
+def test_a_login_that_the_broker_does_not_know_is_told(cluster: KafkaCluster) -> None:
+    """The mock speaks no SASL; that is a refused login, told at once."""
+    security = KafkaSecurity("sasl_plaintext", "PLAIN", username="u", password="p")
+    settings = replace(settings_for(cluster.bootstrap_servers, "orders"), security=security)
+    (trouble,) = look(settings, SystemClock()).troubles
+
+    assert trouble.startswith("Kafka refuses the login: ")

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from adapters.kafka.client import KINDS_MAX, ClientLog, ClientUnusableError, new_consumer
+from tests.unit.adapters.kafka.scripted import ScriptedClock
+
+
+def test_lines_that_differ_in_numbers_are_one_kind(caplog: pytest.LogCaptureFixture) -> None:
+    """What librdkafka repeats at each attempt is written once a minute."""
+    clock = ScriptedClock()
+    log = ClientLog(clock)
+    with caplog.at_level(logging.INFO, "doka.kafka.client"):
+        for milliseconds in range(50):
+            log.log(logging.ERROR, "%s [%s] connect failed (after %s ms)", "FAIL", "doka#consumer-1", milliseconds)
+        clock.forward(61)
+        log.log(logging.ERROR, "%s [%s] connect failed (after %s ms)", "FAIL", "doka#consumer-1", 7)
+        log.log(logging.ERROR, "another line")
+
+    assert 3 == len(caplog.messages)
+
+
+def test_debug_lines_are_written_as_they_come(caplog: pytest.LogCaptureFixture) -> None:
+    """Who sets `debug` wants them all."""
+    log = ClientLog(ScriptedClock())
+    with caplog.at_level(logging.DEBUG, "doka.kafka.client"):
+        for _ in range(3):
+            log.log(logging.DEBUG, "a step")
+
+    assert ["a step"] * 3 == caplog.messages
+
+
+def test_the_memory_of_lines_is_bounded() -> None:
+    """Texts come from outside; what is remembered of them does not grow for ever."""
+    log = ClientLog(ScriptedClock())
+    for number in range(3 * KINDS_MAX):
+        log.log(logging.INFO, "x" * (number + 1))
+
+    assert len(log._said) <= KINDS_MAX  # the bound itself is the point
+
+
+def test_a_client_that_cannot_be_made_says_why() -> None:
+    """What the client refuses is one sentence that names the settings."""
+    with pytest.raises(ClientUnusableError, match=r"the Kafka client could not start: .*; check kafka\.client"):
+        new_consumer({"group.id": "g", "debug": "no such part"})

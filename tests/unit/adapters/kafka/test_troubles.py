@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import logging
+
+import pytest
+from confluent_kafka import KafkaError
+
+from adapters.kafka.troubles import REFUSED_FOR_NS, SAY_AGAIN_NS, Troubles
+
+
+@pytest.mark.parametrize("code", [KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._MAX_POLL_EXCEEDED])
+def test_what_heals_never_ends_the_source(code: int) -> None:
+    """Lost connections and missed polls are no end, however long they last."""
+    troubles = Troubles()
+    troubles.note(KafkaError(code), 0)
+
+    assert troubles.end(100 * REFUSED_FOR_NS) is None
+
+
+@pytest.mark.parametrize("code", [KafkaError._AUTHENTICATION, KafkaError.GROUP_AUTHORIZATION_FAILED, KafkaError._SSL])
+def test_a_refusal_ends_it_when_it_lasts(code: int) -> None:
+    """A refused login, group or certificate is given a minute, counted from the first refusal."""
+    troubles = Troubles()
+    troubles.note(KafkaError(code, "because"), 0)
+    troubles.note(KafkaError(code, "because"), REFUSED_FOR_NS // 2)
+
+    assert troubles.end(REFUSED_FOR_NS - 1) is None
+    assert "because, for a minute now; check kafka.security" in (troubles.end(REFUSED_FOR_NS) or "")
+
+
+def test_records_prove_that_a_refusal_is_over() -> None:
+    """One broker that refuses while others deliver does not end the source."""
+    troubles = Troubles()
+    troubles.note(KafkaError(KafkaError._AUTHENTICATION), 0)
+    troubles.healthy()
+
+    assert troubles.end(REFUSED_FOR_NS) is None
+
+
+def test_a_fatal_error_ends_it_at_once() -> None:
+    """What the client itself calls fatal is the end."""
+    troubles = Troubles()
+    troubles.note(KafkaError(KafkaError.FENCED_INSTANCE_ID, "fenced", fatal=True), 0)
+    troubles.healthy()
+
+    assert "the Kafka client cannot go on: fenced (FENCED_INSTANCE_ID)" == troubles.end(0)
+
+
+def test_the_same_error_is_said_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    """A broker that is away for an hour makes sixty lines, not one for each attempt."""
+    troubles = Troubles()
+    with caplog.at_level(logging.WARNING, "doka.kafka"):
+        for now in (0, 1, SAY_AGAIN_NS - 1, SAY_AGAIN_NS):
+            troubles.note(KafkaError(KafkaError._TRANSPORT, "down"), now)
+        troubles.note(KafkaError(KafkaError._TRANSPORT, "down"), 2, "orders")
+
+    assert ["down (_TRANSPORT)", "down (_TRANSPORT)", "orders: down (_TRANSPORT)"] == caplog.messages
