@@ -20,7 +20,7 @@ from domain.records import TopicPartition
 from domain.start_positions import gap_at
 
 EVERY_NS: Final = NS_PER_SECOND
-LOOK_AT_TOPICS_NS: Final = 30 * NS_PER_SECOND  # while all are there; the newer group protocol tells of no missing one
+LOOK_AT_TOPICS_NS: Final = 60 * NS_PER_SECOND  # while all are there; the newer group protocol tells of no missing one
 
 
 class Chores:

@@ -105,7 +105,7 @@ class KafkaSource:
             raise
         if members.error is not None:
             return self._after_a_callback_failed(consumer, members)
-        self._failed = self._troubles.end(now)
+        self._failed = self._troubles.end()
         if self._failed is not None:
             return self._tell_failure()
         due, self._due = self._due, []
@@ -245,7 +245,7 @@ class KafkaSource:
         if error.args and isinstance(error.args[0], KafkaError):
             self._troubles.note(error.args[0], now)
         self._go_back(consumer, members)
-        self._failed = self._failed or self._troubles.end(now)
+        self._failed = self._failed or self._troubles.end()
         return [] if self._failed is None else self._tell_failure()
 
     def _go_back(self, consumer: Consumer, members: Membership) -> None:

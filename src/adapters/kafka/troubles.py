@@ -1,8 +1,9 @@
 """What is not a record: reads librdkafka's errors, and says which of them end this process.
 
 Most errors heal by themselves (a broker restarts, a leader moves) and librdkafka goes on trying; they are logged, once
-a minute for each kind. Refused credentials are given a minute, because rights and secrets change while a process runs.
-Only what cannot heal here is `SourceFailed`.
+a minute for each kind. Refused credentials are given a minute, because rights and secrets change while a process runs,
+and count as lasting only while they are refused again and again: an idle topic brings nothing that would prove the
+contrary, and one refusal of one broker is soon mended. Only what cannot heal here is `SourceFailed`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from confluent_kafka import KafkaError
 from domain.limits import NS_PER_SECOND
 
 REFUSED_FOR_NS: Final = 60 * NS_PER_SECOND
+REFUSED_AGAIN_NS: Final = (
+    50 * NS_PER_SECOND
+)  # librdkafka tells the same failure of a broker every 30 s, at the earliest
 SAY_AGAIN_NS: Final = 60 * NS_PER_SECOND
 
 _REFUSED: Final = {
@@ -55,6 +59,7 @@ class Troubles:
 
     def __init__(self) -> None:
         self._refused_since: int | None = None
+        self._refused_last = 0
         self._refusal = ""
         self._fatal: str | None = None
         self._said: dict[tuple[int, str], int] = {}
@@ -65,19 +70,20 @@ class Troubles:
             self._fatal = f"the Kafka client cannot go on: {error.str()} ({error.name()})"
         elif (what := _REFUSED.get(error.code())) is not None:
             self._refusal = f"{what}: {error.str()}"
-            if self._refused_since is None:
+            if self._refused_since is None or now - self._refused_last > REFUSED_AGAIN_NS:
                 self._refused_since = now
+            self._refused_last = now
         self._say(error, now, where)
 
     def healthy(self) -> None:
         """Forget refusals: something of the cluster arrived."""
         self._refused_since = None
 
-    def end(self, now: int) -> str | None:
+    def end(self) -> str | None:
         """Say why the consumer cannot go on, as a sentence; None while it can."""
         if self._fatal is not None:
             return self._fatal
-        if self._refused_since is not None and now - self._refused_since >= REFUSED_FOR_NS:
+        if self._refused_since is not None and self._refused_last - self._refused_since >= REFUSED_FOR_NS:
             return f"{self._refusal}, for a minute now; check kafka.security and the rights of this process"
         return None
 

@@ -5,36 +5,48 @@ import logging
 import pytest
 from confluent_kafka import KafkaError
 
-from adapters.kafka.troubles import REFUSED_FOR_NS, SAY_AGAIN_NS, Troubles
+from adapters.kafka.troubles import REFUSED_AGAIN_NS, REFUSED_FOR_NS, SAY_AGAIN_NS, Troubles
 
 
 @pytest.mark.parametrize("code", [KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._MAX_POLL_EXCEEDED])
 def test_what_heals_never_ends_the_source(code: int) -> None:
     """Lost connections and missed polls are no end, however long they last."""
     troubles = Troubles()
-    troubles.note(KafkaError(code), 0)
+    for now in range(0, 10 * REFUSED_FOR_NS, REFUSED_FOR_NS // 3):
+        troubles.note(KafkaError(code), now)
 
-    assert troubles.end(100 * REFUSED_FOR_NS) is None
+    assert troubles.end() is None
 
 
 @pytest.mark.parametrize("code", [KafkaError._AUTHENTICATION, KafkaError.GROUP_AUTHORIZATION_FAILED, KafkaError._SSL])
 def test_a_refusal_ends_it_when_it_lasts(code: int) -> None:
     """A refused login, group or certificate is given a minute, counted from the first refusal."""
     troubles = Troubles()
-    troubles.note(KafkaError(code, "because"), 0)
-    troubles.note(KafkaError(code, "because"), REFUSED_FOR_NS // 2)
+    for now in (0, REFUSED_FOR_NS // 2, REFUSED_FOR_NS - 1):
+        troubles.note(KafkaError(code, "because"), now)
+        assert troubles.end() is None
+    troubles.note(KafkaError(code, "because"), REFUSED_FOR_NS)
 
-    assert troubles.end(REFUSED_FOR_NS - 1) is None
-    assert "because, for a minute now; check kafka.security" in (troubles.end(REFUSED_FOR_NS) or "")
+    assert "because, for a minute now; check kafka.security" in (troubles.end() or "")
+
+
+def test_two_refusals_far_apart_are_two() -> None:
+    """A refusal that was mended is over, though no record came to prove it."""
+    troubles = Troubles()
+    for now in range(0, 20 * REFUSED_FOR_NS, REFUSED_AGAIN_NS + 1):
+        troubles.note(KafkaError(KafkaError._AUTHENTICATION), now)
+
+    assert troubles.end() is None
 
 
 def test_records_prove_that_a_refusal_is_over() -> None:
     """One broker that refuses while others deliver does not end the source."""
     troubles = Troubles()
-    troubles.note(KafkaError(KafkaError._AUTHENTICATION), 0)
-    troubles.healthy()
+    for now in range(0, 3 * REFUSED_FOR_NS, REFUSED_FOR_NS // 3):
+        troubles.note(KafkaError(KafkaError._AUTHENTICATION), now)
+        troubles.healthy()
 
-    assert troubles.end(REFUSED_FOR_NS) is None
+    assert troubles.end() is None
 
 
 def test_a_fatal_error_ends_it_at_once() -> None:
@@ -43,7 +55,7 @@ def test_a_fatal_error_ends_it_at_once() -> None:
     troubles.note(KafkaError(KafkaError.FENCED_INSTANCE_ID, "fenced", fatal=True), 0)
     troubles.healthy()
 
-    assert "the Kafka client cannot go on: fenced (FENCED_INSTANCE_ID)" == troubles.end(0)
+    assert "the Kafka client cannot go on: fenced (FENCED_INSTANCE_ID)" == troubles.end()
 
 
 def test_the_same_error_is_said_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
