@@ -7,6 +7,7 @@ from random import Random
 
 import pytest
 
+from adapters.kafka.letter_preflight import look_at_letters
 from adapters.kafka.letters import KafkaLetters
 from adapters.system.clock import SystemClock
 from domain.events import Event, LetterAcknowledged, LetterRefused
@@ -141,3 +142,34 @@ def test_a_paused_broker_acknowledges_nothing_and_then_everything(own_kafka_brok
         assert clock.now() - before < 1_000_000_000
     finally:
         own_kafka_broker.unpause()
+
+
+GOOD = {"retention.ms": "-1", "message.timestamp.type": "LogAppendTime", "min.insync.replicas": "2"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "troubles", "doubts"),
+    [
+        ({}, [], []),
+        ({"retention.ms": "604800000"}, [], []),
+        ({"message.timestamp.type": "CreateTime"}, [], []),
+        (
+            {"message.timestamp.type": "CreateTime", "retention.ms": "604800000"},
+            [],
+            ["deletes letters 7 days after the time of their records"],
+        ),
+        ({"min.insync.replicas": "1"}, [], ["lets one replica alone acknowledge"]),
+        ({"cleanup.policy": "compact"}, ["is compacted"], []),
+        ({"cleanup.policy": "compact,delete"}, ["is compacted"], []),
+    ],
+)
+def test_a_topic_that_would_lose_letters_is_told(
+    kafka_broker: KafkaBroker, changes: dict[str, str], troubles: list[str], doubts: list[str]
+) -> None:
+    """The topic's own settings, as a real broker tells them, are judged before the first letter."""
+    topic = kafka_broker.create_topic(2, config=GOOD | changes)
+    found = look_at_letters(settings_for(kafka_broker.bootstrap_servers, "orders"), topic, SystemClock())
+    assert 2 == found.partitions
+    for expected, told in ((troubles, found.troubles), (doubts, found.doubts)):
+        assert len(expected) == len(told)
+        assert all(words in text for words, text in zip(expected, told, strict=True))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from adapters.kafka.letter_preflight import LetterTopic
 from adapters.kafka.preflight import Preflight
 from adapters.sts.settings import AMBIENT_ROLE
 from app.check.cures import cure_for_lease, cure_for_stream
@@ -35,13 +36,17 @@ class Parts:
     describer: Describer
     environ: Mapping[str, str]
     find_ca: Callable[[], str]
+    look_at_letters: Callable[[str], LetterTopic]
 
 
 def preflight(settings: Settings, source: str, parts: Parts) -> Iterator[Finding]:
     """Give the findings one by one, as they are made; `source` is where the configuration came from."""
     yield _configuration(settings, source)
     yield from look_around(parts.environ, parts.find_ca)
-    yield from _kafka(settings, parts.look_at_kafka())
+    kafka = parts.look_at_kafka()
+    yield from _kafka(settings, kafka)
+    if settings.dead_letters.topic is not None:
+        yield from _dead_letters(settings.dead_letters.topic, parts.look_at_letters, kafka)
     leases: dict[str, Lease] = {}
     for role in dict.fromkeys(route.stream.role or AMBIENT_ROLE for route in settings.routes):
         answer = parts.authority.issue(role)
@@ -90,6 +95,20 @@ def _kafka(settings: Settings, found: Preflight) -> Iterator[Finding]:
             yield Finding("topic", topic, Verdict.FINE, told, facts={"partitions": partitions})
         elif not any(f"topic {topic} " in f"{trouble} " for trouble in found.troubles):
             yield Finding("topic", topic, Verdict.SKIPPED, "not looked at, since Kafka did not answer")
+
+
+def _dead_letters(topic: str, look: Callable[[str], LetterTopic], kafka: Preflight) -> Iterator[Finding]:
+    if not kafka.partitions:
+        yield Finding("topic", topic, Verdict.SKIPPED, "not looked at, since no other topic could be read")
+        return
+    found = look(topic)
+    for verdict, texts in ((Verdict.FAILED, found.troubles), (Verdict.WARNING, found.doubts)):
+        for text in texts:
+            told, _, cure = text.partition("; ")
+            yield Finding("topic", topic, verdict, told, cure or None)
+    if found.partitions is not None and not found.troubles:
+        told = f"{_count(found.partitions, 'partition')} for dead letters"
+        yield Finding("topic", topic, Verdict.FINE, told, facts={"partitions": found.partitions})
 
 
 def _role_found(settings: Settings, name: str, lease: Lease) -> Finding:

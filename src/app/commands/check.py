@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from adapters.kafka.letter_preflight import look_at_letters
 from adapters.kafka.preflight import look
 from adapters.kinesis.authorities import find_ca
 from app.check.findings import Finding, Verdict, all_fine
@@ -19,8 +20,6 @@ from app.check.preflight import Parts, preflight
 from app.commands.configuration import hostname, read_configuration
 from app.commands.run import build
 from app.container import Container
-from app.settings.mapping import to_kafka_settings, to_oauth
-from app.settings.model import Settings
 
 _MARKS = {
     Verdict.FINE: ("✓", "green"),
@@ -52,20 +51,20 @@ def check(
     # What the parts would log is told as findings; without a handler Python writes it between them.
     logging.getLogger("doka").addHandler(logging.NullHandler())
     source = str(config or legacy_config or "DOKA_* variables")
-    findings = preflight(settings, source, parts_of(build(settings, hostname()), settings))
+    findings = preflight(settings, source, parts_of(build(settings, hostname())))
     return report(findings, as_json=as_json, console=Console(highlight=False, soft_wrap=True))
 
 
-def parts_of(container: Container, settings: Settings) -> Parts:
+def parts_of(container: Container) -> Parts:
     """Take what a preflight needs from a service that is put together but not started."""
+    member, clock, oauth = container.member(), container.clock(), container.oauth()
     return Parts(
-        look_at_kafka=partial(
-            look, to_kafka_settings(settings, hostname=hostname()), container.clock(), oauth=to_oauth(settings)
-        ),
+        look_at_kafka=partial(look, member, clock, oauth=oauth),
         authority=container.authority(),
         describer=container.describer(),
         environ=os.environ,
         find_ca=find_ca,
+        look_at_letters=partial(look_at_letters, member, clock=clock, oauth=oauth),
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from adapters.kafka.letter_preflight import LetterTopic
 from adapters.kafka.preflight import Preflight
 from app.check.findings import Finding, Verdict, all_fine
 from app.check.preflight import Parts, preflight
@@ -39,6 +40,7 @@ class World:
     """The outside in one process: it answers what it was told to, and remembers what it was asked."""
 
     kafka: Preflight = field(default_factory=lambda: Preflight({"orders": 12}))
+    letters: LetterTopic = field(default_factory=lambda: LetterTopic(3))
     life_seconds: float | None = 3600
     refused: LeaseRefused | None = None
     streams: Mapping[str, StreamDescribed | StreamRefused] = field(default_factory=dict)
@@ -58,9 +60,14 @@ class World:
         self.asked.append(command.route)
         return self.streams.get(command.route, described())
 
+    def look_at_letters(self, topic: str) -> LetterTopic:
+        """Tell of the topic for dead letters."""
+        self.asked.append(topic)
+        return self.letters
+
     def look(self, given: Settings) -> list[Finding]:
         """Give all findings about this world."""
-        parts = Parts(lambda: self.kafka, self, self, {}, lambda: "/etc/ca.pem")
+        parts = Parts(lambda: self.kafka, self, self, {}, lambda: "/etc/ca.pem", self.look_at_letters)
         return list(preflight(given, "doka.yaml", parts))
 
     def of(self, step: str, given: Settings) -> list[tuple[str, str, str, str | None]]:
@@ -294,3 +301,49 @@ def test_a_stream_is_told_with_its_cure(
     """Which stream, what is the matter, and what to do about it."""
     verdict, told, cure = expected
     assert World(streams={"orders": found}).of("stream", settings(changes)) == [(verdict, "orders", told, cure)]
+
+
+LETTERS: dict[Path, Any] = {("dead_letters", "topic"): "letters"}
+
+
+def test_the_topic_for_dead_letters_is_looked_at_too() -> None:
+    """It stands among the topics, and says what it is for."""
+    assert World().of("topic", settings(LETTERS)) == [
+        ("fine", "orders", "12 partitions", None),
+        ("fine", "letters", "3 partitions for dead letters", None),
+    ]
+
+
+def test_no_topic_for_dead_letters_is_looked_for_where_there_is_none() -> None:
+    """A check asks for nothing that the service would not use."""
+    world = World()
+    world.look(settings())
+    assert world.asked == ["analytics", "orders"]
+
+
+def test_a_topic_that_takes_no_letters_is_told_with_its_cure() -> None:
+    """The service would start, and its first poison would block."""
+    world = World(letters=LetterTopic(3, ("topic letters is compacted; set cleanup.policy=delete on it",)))
+    assert world.of("topic", settings(LETTERS))[1:] == [
+        ("failed", "letters", "topic letters is compacted", "set cleanup.policy=delete on it")
+    ]
+    assert not all_fine(world.look(settings(LETTERS)))
+
+
+def test_what_could_lose_a_letter_is_a_warning() -> None:
+    """The topic works, and a person may have meant it so."""
+    world = World(letters=LetterTopic(3, doubts=("topic letters deletes letters; set retention.ms=-1 on it",)))
+    assert world.of("topic", settings(LETTERS))[1:] == [
+        ("warning", "letters", "topic letters deletes letters", "set retention.ms=-1 on it"),
+        ("fine", "letters", "3 partitions for dead letters", None),
+    ]
+    assert all_fine(world.look(settings(LETTERS)))
+
+
+def test_the_topic_for_dead_letters_is_not_asked_of_a_silent_kafka() -> None:
+    """Nobody waits a second time for brokers that do not answer."""
+    world = World(kafka=Preflight(troubles=("no broker answers at b-1.example:9098; check the network",)))
+    assert world.of("topic", settings(LETTERS))[1:] == [
+        ("skipped", "letters", "not looked at, since no other topic could be read", None)
+    ]
+    assert "letters" not in world.asked

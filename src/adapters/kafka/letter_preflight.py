@@ -1,0 +1,126 @@
+"""Looks at the dead-letter topic before the start: is it there, may it be written, and would it keep what it is given.
+
+A letter keeps its record's time, and Kafka deletes by that time unless the topic says otherwise: a letter of an old
+record can so be gone on its first day, although it was acknowledged. Nobody would notice, so it is said here.
+It changes nothing and writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import AclOperation, AdminClient, ConfigResource, ResourceType  # type: ignore[attr-defined] # public by its documentation
+
+from adapters.kafka.client import ClientLog
+from adapters.kafka.client_settings import Oauth, connection_settings
+from adapters.kafka.settings import KafkaSettings
+from domain.limits import NS_PER_SECOND
+from domain.ports import Clock
+
+MS_PER_DAY: Final = 86_400_000
+_MISSING: Final = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC})  # noqa: SLF001 - public names
+
+
+@dataclass(frozen=True, slots=True)
+class LetterTopic:
+    """What was found. Each text says what is so, then after a semicolon what to do about it."""
+
+    partitions: int | None = None
+    troubles: tuple[str, ...] = ()
+    """Why letters would not be taken, or not be kept."""
+    doubts: tuple[str, ...] = ()
+    """What could lose a letter, or could not be looked at."""
+
+
+def look_at_letters(
+    settings: KafkaSettings, topic: str, clock: Clock, *, timeout: float = 10.0, oauth: Oauth | None = None
+) -> LetterTopic:
+    """Ask the cluster, for at most about `timeout` seconds; never raises for what the cluster or the network does.
+
+    Raises UsageError where the settings themselves cannot be.
+    """
+    keys: dict[str, Any] = {**connection_settings(settings, oauth), "error_cb": _nothing}
+    deadline = clock.now() + int(timeout * NS_PER_SECOND)
+    try:
+        client = AdminClient(keys, logger=ClientLog(clock))
+        found = client.list_topics(topic, timeout=_left(clock, deadline)).topics[topic]
+    except (KafkaException, SystemError) as error:
+        return LetterTopic(troubles=(f"Kafka did not tell about topic {topic} in time: {error}",))
+    if found.error is not None:
+        return LetterTopic(troubles=(_why_none(topic, found.error),))
+    if not _may_write(client, topic, _left(clock, deadline)):
+        return LetterTopic(troubles=(f"not authorised to write to topic {topic}; grant this process WRITE on it",))
+    try:
+        configuration = _configuration(client, topic, _left(clock, deadline))
+    except KafkaException as error:
+        why = error.args[0].name() if error.args and isinstance(error.args[0], KafkaError) else str(error)
+        doubt = f"the settings of topic {topic} could not be read ({why}); grant this process DESCRIBE_CONFIGS on it, "
+        return LetterTopic(len(found.partitions), doubts=(f"{doubt}or see to it that it keeps what it is given",))
+    return LetterTopic(
+        len(found.partitions),
+        tuple(_troubles(topic, configuration)),
+        tuple(_doubts(topic, configuration)),
+    )
+
+
+def _why_none(topic: str, error: KafkaError) -> str:
+    if error.code() in _MISSING:
+        return f"topic {topic} does not exist; create it, or correct dead_letters.topic"
+    if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+        return f"not authorised to see topic {topic}; grant this process WRITE and DESCRIBE on it"
+    return f"topic {topic} cannot be used: {error.str()}"
+
+
+def _may_write(client: AdminClient, topic: str, timeout: float) -> bool:
+    """Say whether the broker counts writing among our rights; one that does not tell leaves it open."""
+    try:
+        asked = client.describe_topics(
+            TopicCollection([topic]), include_authorized_operations=True, request_timeout=timeout
+        )
+        allowed = asked[topic].result(timeout).authorized_operations
+    except (KafkaException, TimeoutError):
+        return True
+    return not allowed or bool({AclOperation.WRITE, AclOperation.ALL} & set(allowed))
+
+
+def _configuration(client: AdminClient, topic: str, timeout: float) -> Mapping[str, str]:
+    """Give the topic's settings; raises KafkaException where they are not told."""
+    resource = ConfigResource(ResourceType.TOPIC, topic)
+    try:
+        entries = client.describe_configs([resource], request_timeout=timeout)[resource].result(timeout)
+    except TimeoutError as error:
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT)) from error  # noqa: SLF001 - public name of the code
+    return {name: entry.value for name, entry in entries.items() if entry.value is not None}
+
+
+def _troubles(topic: str, configuration: Mapping[str, str]) -> Iterator[str]:
+    if "compact" in configuration.get("cleanup.policy", ""):
+        yield (
+            f"topic {topic} is compacted, so a letter replaces the one before of its key, and one without a key is "
+            "refused; set cleanup.policy=delete on it"
+        )
+
+
+def _doubts(topic: str, configuration: Mapping[str, str]) -> Iterator[str]:
+    kept_ms = int(configuration.get("retention.ms", "-1"))
+    if kept_ms >= 0 and configuration.get("message.timestamp.type") == "CreateTime":
+        yield (
+            f"topic {topic} deletes letters {kept_ms / MS_PER_DAY:.3g} days after the time of their records, which may "
+            f"be long ago; set message.timestamp.type=LogAppendTime or retention.ms=-1 on it"
+        )
+    if configuration.get("min.insync.replicas") == "1":
+        yield (
+            f"topic {topic} lets one replica alone acknowledge a letter; "
+            "give it three replicas and min.insync.replicas=2"
+        )
+
+
+def _nothing(_error: Any) -> None:
+    """Take what the client says: the answers, or their absence, are what counts."""
+
+
+def _left(clock: Clock, deadline: int) -> float:
+    return max(0.1, (deadline - clock.now()) / NS_PER_SECOND)

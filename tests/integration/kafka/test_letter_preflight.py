@@ -1,0 +1,51 @@
+"""What the mock brokers can tell of a topic for letters; its settings are told by a real one only."""
+
+from __future__ import annotations
+
+from confluent_kafka import KafkaError
+
+from adapters.embedded.kafka_cluster import KafkaCluster
+from adapters.kafka.letter_preflight import LetterTopic, look_at_letters
+from adapters.system.clock import SystemClock
+from tests.integration.kafka.group import settings_for
+
+
+def look(cluster: KafkaCluster, topic: str, timeout: float = 10) -> LetterTopic:
+    """Look at a topic of the cluster."""
+    return look_at_letters(settings_for(cluster.bootstrap_servers, "orders"), topic, SystemClock(), timeout=timeout)
+
+
+def test_a_topic_whose_settings_are_not_told_is_doubted(cluster: KafkaCluster) -> None:
+    """It is there; whether it keeps what it is given, a person has to see to."""
+    cluster.create_topic("letters", 3)
+    found = look(cluster, "letters", timeout=3)
+    assert (3, ()) == (found.partitions, found.troubles)
+    (doubt,) = found.doubts
+    assert doubt.startswith("the settings of topic letters could not be read (")
+    assert "grant this process DESCRIBE_CONFIGS on it" in doubt
+
+
+def test_a_topic_that_is_missing_or_hidden_is_told_with_its_cure(cluster: KafkaCluster) -> None:
+    """Each refusal of the cluster has a sentence and what to do about it."""
+    cluster.create_topic("letters", 3)
+    cluster.fail_topic("letters", KafkaError.UNKNOWN_TOPIC_OR_PART)
+    assert ("topic letters does not exist; create it, or correct dead_letters.topic",) == look(
+        cluster, "letters"
+    ).troubles
+    cluster.fail_topic("letters", KafkaError.TOPIC_AUTHORIZATION_FAILED)
+    assert ("not authorised to see topic letters; grant this process WRITE and DESCRIBE on it",) == look(
+        cluster, "letters"
+    ).troubles
+    cluster.fail_topic("letters", KafkaError.INVALID_REPLICATION_FACTOR)
+    (other,) = look(cluster, "letters").troubles
+    assert other.startswith("topic letters cannot be used: ")
+
+
+def test_a_silent_cluster_is_told_in_time(cluster: KafkaCluster) -> None:
+    """Nothing is raised for the network, and the time that was given is kept."""
+    cluster.set_down()
+    clock = SystemClock()
+    before = clock.now()
+    (trouble,) = look(cluster, "letters", timeout=1).troubles
+    assert trouble.startswith("Kafka did not tell about topic letters in time")
+    assert clock.now() - before < 5_000_000_000
