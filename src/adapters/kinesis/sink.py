@@ -51,6 +51,10 @@ class KinesisSink:
     def submit(self, command: SendPut) -> None:
         """Build, sign and start one request."""
         invariant(not self._closed, "a put was submitted to a closed sink")
+        ends_at = command.lease.ends_at
+        if ends_at is not None and self._clock.now() >= ends_at:  # the process stood still since this was decided
+            self._unsent.append(PutUnsent(command.put, "lease_ended"))
+            return
         target = self._targets[command.route]
         stream_arn = command.stream_arn or target.stream_arn
         try:

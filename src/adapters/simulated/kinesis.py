@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from adapters.simulated.life import Life
+from adapters.simulated.plan import CALM
 from adapters.simulated.stream import THROTTLED
 from adapters.simulated.weather import draw_fate, draw_span
 from adapters.simulated.world import World
@@ -21,6 +22,7 @@ from domain.limits import NS_PER_MS
 
 NEVER_ARRIVES = frozenset({"unsent", "reset_before", "vanished"})
 UNSEEN = frozenset({"vanished", "answer_lost"})  # nothing comes back: the process waits for the timeout
+UNSIGNED = "unsigned"  # it never left, nobody saw it
 INVALID = "InvalidArgumentException"
 UNSENT_AFTER_NS = 3 * NS_PER_MS
 LATE_TIMEOUTS_MAX = 3.0
@@ -55,7 +57,12 @@ class SimulatedSink:
         world.step(self._life)
         invariant(not self._closed, "a put was submitted to a closed sink")
         now = world.timeline.now
-        fate = draw_fate(chance, _fates(world)) if not world.plan.calm else ""
+        ends_at = command.lease.ends_at
+        if ends_at is not None and now >= ends_at:
+            put = Put(command, self._life, UNSIGNED, now)
+            self._answer(put, PutUnsent(command.put, "lease_ended"))
+            return
+        fate = draw_fate(chance, _fates(world)) if world.rates is not CALM else ""
         put = Put(command, self._life, fate, now + command.timeout)
         world.trace.note("put", command.put, command.route, len(command.keys), command.lease.serial, fate)
         world.witness.put_began(command)
@@ -85,6 +92,8 @@ class SimulatedSink:
         taken = list(self._answers)
         self._answers.clear()
         for put, event in taken:
+            if put.fate == UNSIGNED:
+                continue
             world.witness.put_answered(put, event)
         return [event for _, event in taken]
 

@@ -53,7 +53,7 @@ class TokenService:
         self._timeline = timeline
         self._clock = clock
         self._chance = chance
-        self._life = life
+        self.life = life
 
     def heal(self) -> None:
         """Let every mood end."""
@@ -72,7 +72,7 @@ class TokenService:
             return LeaseRefused(role, "AccessDenied", "not authorized to perform: sts:AssumeRole")
         if now < self.throttled_until:
             return LeaseRefused(role, "Throttling", "rate exceeded")
-        life = self._life
+        life = self.life
         if self._chance.random() < rates.sts_short:
             life //= 1 + self._chance.randrange(1, 8)
         if self._chance.random() < rates.sts_past:
