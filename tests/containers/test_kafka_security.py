@@ -13,13 +13,17 @@ from confluent_kafka.admin import _acl as acl
 from confluent_kafka.admin import _resource as resource
 from confluent_kafka.admin import _scram as scram
 
+from adapters.kafka.letter_preflight import look_at_letters
+from adapters.kafka.letters import KafkaLetters
 from adapters.kafka.preflight import Preflight, look
 from adapters.kafka.settings import KafkaSecurity, KafkaSettings, Mechanism
 from adapters.system.clock import SystemClock
-from domain.events import TopicsMissing
+from domain.events import Event, LetterAcknowledged, LetterRefused, TopicsMissing
 from tests.containers.certificates import certificates_for
 from tests.containers.kafka_broker import KafkaBroker, running_broker
+from tests.dead_letters import letter
 from tests.integration.kafka.group import member, settings_for
+from tests.waiting import eventually
 
 PLAIN_LOGIN = "org.apache.kafka.common.security.plain.PlainLoginModule required"
 USERS = 'user_admin="admin-word" user_doka="doka-word" user_nobody="nobody-word"'
@@ -179,3 +183,45 @@ def test_a_group_without_rights_is_told(secured: SecuredBroker) -> None:
     assert ("not authorised to use consumer group somebody-elses; grant this process READ on it",) == (
         looked(settings).troubles
     )
+
+
+def test_letters_need_the_right_to_write(secured: SecuredBroker) -> None:
+    """Without it the check says so and each letter is refused with Kafka's name; granting it is cure enough.
+
+    Who may write to no topic may not write idempotently either, which ends the client: a new one follows.
+    """
+    settings, clock = secured.settings(), SystemClock()
+    topic = secured.broker.create_topic()
+    letters = KafkaLetters(settings, topic, clock)
+    numbers = iter(range(1, 1000))
+
+    def answer() -> Event:
+        letters.submit(letter(next(numbers)))
+        (event,) = eventually(letters.answers, within=40, what="the answer to a letter")
+        return event
+
+    assert (f"not authorised to write to topic {topic}; grant this process WRITE on it",) == (
+        look_at_letters(settings, topic, clock).troubles
+    )
+    assert LetterRefused(1, "CLUSTER_AUTHORIZATION_FAILED") == answer()
+
+    _give_right_to_write(secured.broker.admin(), topic)
+
+    eventually(lambda: isinstance(answer(), LetterAcknowledged), within=60, every=0.5, what="an acknowledged letter")
+    letters.close()
+    found = look_at_letters(settings, topic, clock)
+    assert ((), "TOPIC_AUTHORIZATION_FAILED") == (found.troubles, found.doubts[0].split("(")[1].split(")")[0])
+
+
+def _give_right_to_write(admin: AdminClient, topic: str) -> None:
+    right = acl.AclBinding(
+        resource.ResourceType.TOPIC,
+        topic,
+        resource.ResourcePatternType.LITERAL,
+        "User:doka",
+        "*",
+        acl.AclOperation.WRITE,
+        acl.AclPermissionType.ALLOW,
+    )
+    for future in admin.create_acls([right], request_timeout=30).values():
+        future.result(timeout=30)
