@@ -165,11 +165,15 @@ class GapSeen:
 
 @dataclass(frozen=True, slots=True)
 class PartitionStuck:
-    """A partition reached `ahead_records` above a record that does not settle; it waits (`stuck`) or goes on."""
+    """A partition reached `ahead_records` above what Kafka holds; it waits (`stuck`) or goes on.
+
+    `uncommitted`: everything has settled, and Kafka does not take its offsets; else a record does not settle.
+    """
 
     partition: TopicPartition
     watermark: int
     stuck: bool
+    uncommitted: bool = False
 
 
 Fact = (

@@ -2,7 +2,8 @@
 
 Theory of operation. A fetched chunk goes through its partition's backlog into ledger, lanes and outbox.
 It stays in the backlog while the stream's own limits are not known, and as far as it would reach more than
-`ahead_records` above the watermark: so the duplicates after a crash are bounded exactly.
+`ahead_records` above the offset that Kafka is known to hold: so the duplicates after a crash are bounded exactly.
+Where half of that is used up by what is settled and not committed, the next commit does not wait its turn.
 
 A partition is paused while its route is blocked, while a gap waits for a person, while nothing below its backlog has
 settled for half a second, while it drains, and while it holds much and the budget is exhausted.
@@ -25,7 +26,7 @@ from domain.route import held_size
 
 
 class Intake:
-    """Nothing is in a lane that could settle more than `ahead_records` above its partition's watermark."""
+    """Nothing is in a lane that could settle more than `ahead_records` above its partition's committed offset."""
 
     def __init__(self, budget: Budget, commits: Commits, ahead_records: int) -> None:
         self.unpaused = 0
@@ -71,7 +72,9 @@ class Intake:
                 ledger.complete_to(item)
                 backlog.popleft()
                 continue
-            room = self._ahead_records - ledger.above_watermark
+            if partition.uncommitted * 2 >= self._ahead_records:
+                self._commits.hurry()
+            room = self._ahead_records - ledger.above_watermark - partition.uncommitted
             if room <= 0:
                 break
             backlog.popleft()
@@ -127,19 +130,23 @@ class Intake:
         )
 
     def _stuck(self, partition: Partition, now: int) -> bool:
-        """Say whether nothing settles below the backlog, and tell it once; over when half the way is free again."""
+        """Say whether nothing settles or is committed below the backlog, and tell it once.
+
+        It is over when half the way is free again.
+        """
         ledger = partition.ledger
         if partition.route.blocked is not None:  # which is told already, once for all its partitions
             partition.stuck_since = None
             return False
         if partition.backlog:
-            at = (ledger.watermark, ledger.open)
+            at = (ledger.watermark, partition.committed, ledger.open)
             if partition.stuck_since is None or (at != partition.stuck_at and not partition.stuck_told):
                 partition.stuck_since, partition.stuck_at = now, at
-        elif ledger.above_watermark <= self._ahead_records // 2:
+        elif ledger.above_watermark + partition.uncommitted <= self._ahead_records // 2:
             partition.stuck_since = None
         stuck = partition.stuck_since is not None and now - partition.stuck_since >= STALL_BEFORE_PAUSE_NS
         if stuck != partition.stuck_told:
             partition.stuck_told = stuck
-            self._facts.append(PartitionStuck(partition.tp, ledger.watermark, stuck))
+            uncommitted = stuck and partition.waits_for_kafka
+            self._facts.append(PartitionStuck(partition.tp, ledger.watermark, stuck, uncommitted=uncommitted))
         return stuck

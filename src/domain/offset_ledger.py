@@ -83,10 +83,11 @@ class HeldChunk:
 class OffsetLedger:
     """The watermark of one partition: monotone, and never above a record that is not settled."""
 
-    __slots__ = ("_ahead", "_chunks", "_open", "_tail", "watermark")
+    __slots__ = ("_ahead", "_chunks", "_open", "_tail", "passed", "watermark")
 
     def __init__(self, start: int) -> None:
         self.watermark = start
+        self.passed = 0  # records that the watermark has passed since then
         self._chunks: deque[HeldChunk] = deque()
         self._tail: int | None = None  # an end of the log above the last chunk, complete once that chunk is
         self._open = 0
@@ -99,7 +100,7 @@ class OffsetLedger:
 
     @property
     def ahead(self) -> int:
-        """Records that are settled above the watermark: what a crash now would repeat."""
+        """Records that are settled above the watermark: what a crash right after a commit would repeat."""
         return self._ahead
 
     @property
@@ -175,6 +176,7 @@ class OffsetLedger:
         while chunks and not chunks[0].open:
             passed = chunks.popleft()
             self.watermark = passed.end
+            self.passed += passed.count
             self._ahead -= passed.count
         if not chunks and self._tail is not None:
             self.watermark = max(self.watermark, self._tail)

@@ -19,13 +19,14 @@ class Partition:
     """From assign to revoke or lost; afterwards `gone`, and whatever still refers to it is ignored.
 
     `backlog` holds what was fetched and is in no lane yet: chunks that would reach more than `ahead_records` above the
-    watermark, so that a crash can never repeat more than that; chunks that came before the stream's limits were known;
+    committed offset, so that a crash can never repeat more than that; chunks that came before the stream's limits were known;
     and, as a bare offset, the end of the log behind them.
     """
 
     __slots__ = (
         "backlog",
         "committed",
+        "committed_passed",
         "draining",
         "expected",
         "gap",
@@ -50,6 +51,7 @@ class Partition:
         self.backlog: deque[Chunk | int] = deque()
         self.expected = start  # the lowest offset that the next chunk may begin with
         self.committed = start
+        self.committed_passed = 0  # `ledger.passed` when what Kafka is known to hold was sent
         self.sent_to = start  # one above the highest offset that was ever sent
         self.held_bytes = 0
         self.paused = False
@@ -57,11 +59,21 @@ class Partition:
         self.gone = False
         self.gap: str | None = None
         self.stuck_since: int | None = None
-        self.stuck_at = (start, 0)  # watermark and open records then
+        self.stuck_at = (start, start, 0)  # watermark, committed offset and open records then
         self.stuck_told = False
 
     def __repr__(self) -> str:
         return f"Partition({self.tp} at {self.ledger.watermark}, {self.ledger.open} open)"
+
+    @property
+    def uncommitted(self) -> int:
+        """Records below the watermark that Kafka is not known to have taken the offset of: a crash repeats them."""
+        return self.ledger.passed - self.committed_passed
+
+    @property
+    def waits_for_kafka(self) -> bool:
+        """Whether all that was taken in has settled, and only its commit is missing."""
+        return self.uncommitted > 0 and not self.ledger.open
 
     @property
     def drained(self) -> bool:
@@ -85,12 +97,14 @@ class Partition:
         stuck = self.gap
         if stuck is None and self.stuck_told and not blocked:
             stuck = f"the record at or above offset {self.ledger.watermark} does not settle"
+            if self.waits_for_kafka:
+                stuck = f"Kafka does not take its offset {self.ledger.watermark}, and limits.ahead_records is reached"
         return PartitionStatus(
             route=self.route.rules.name,
             watermark=self.ledger.watermark,
             committed=self.committed,
             unsettled=self.ledger.open + sum(len(item) for item in self.backlog if isinstance(item, Chunk)),
-            ahead=self.ledger.ahead,
+            ahead=self.ledger.ahead + self.uncommitted,
             oldest_unsettled_age=None if oldest is None else now - oldest.arrived,
             oldest_timestamp_ms=None if oldest is None or oldest.timestamp_ms < 0 else oldest.timestamp_ms,
             paused=self.paused,

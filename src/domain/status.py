@@ -20,7 +20,7 @@ class PartitionStatus:
     unsettled: int
     """Records fetched and not settled."""
     ahead: int
-    """Records settled above the watermark: what a crash now would repeat."""
+    """Records settled above the offset that Kafka is known to hold: what a crash now would repeat."""
     oldest_unsettled_age: int | None
     """How long the oldest unsettled record has been here; None without one."""
     oldest_timestamp_ms: int | None

@@ -113,7 +113,7 @@ def _partitions(status: Status, passed: int, wall: float) -> Iterator[Metric]:
     )
     age = family("doka_oldest_unsettled_age_seconds", "How long the oldest un-settled record has been held; 0: none.")
     unsettled = family("doka_unsettled_records", "Records fetched and not settled.")
-    ahead = family("doka_ahead_records", "Records settled above the watermark: what a crash now would repeat.")
+    ahead = family("doka_ahead_records", "Records settled above the committed offset: what a crash now would repeat.")
     paused = family("doka_partition_paused", "1 while a partition is not fetched for want of room.")
     stuck = family("doka_partition_stuck", "1 while a partition waits for a person; /readyz gives the reason.")
     for tp, p in status.partitions.items():

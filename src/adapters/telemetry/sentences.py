@@ -197,13 +197,16 @@ def line_of(fact: Fact) -> Line:
                 f"{partition}: offsets {expected} to {log_start - 1} left the log before they were read; {fate}",
                 {**_place(partition), "expected": expected, "log_start": log_start, "policy": policy},
             )
-        case PartitionStuck(partition, watermark, stuck):
+        case PartitionStuck(partition, watermark, stuck, uncommitted):
+            why = (
+                f"Kafka does not take the offset {watermark}"
+                if uncommitted
+                else f"the record at {watermark} does not settle"
+            )
             return Line(
                 logging.ERROR if stuck else logging.INFO,
                 "partition_stuck" if stuck else "partition_unstuck",
-                f"{partition} waits: the record at {watermark} does not settle and limits.ahead_records is reached"
-                if stuck
-                else f"{partition} goes on",
+                f"{partition} waits: {why} and limits.ahead_records is reached" if stuck else f"{partition} goes on",
                 {**_place(partition), "watermark": watermark},
             )
         case _:

@@ -8,7 +8,7 @@ from domain.facts import CommitFailed, OffsetsCommitted
 from domain.limits import COMMIT_GIVEN_UP_NS
 from domain.partition import Partition
 from domain.records import TopicPartition
-from tests.unit.domain.builders import MS, ORDERS, SECOND, partition
+from tests.unit.domain.builders import MS, ORDERS, SECOND, held, partition
 
 NOW = 100 * SECOND
 OTHER = TopicPartition("orders", 1)
@@ -168,3 +168,47 @@ def test_an_answer_for_a_former_ownership_says_nothing_about_the_new(commits: Co
     commits.answered(CommitAnswered(1))
     move(commits, again, 3)
     assert (0, {ORDERS: 3}) == (again.committed, due(commits, NOW + SECOND))
+
+
+def test_a_hurried_commit_does_not_wait_its_turn(commits: Commits, owner: Partition) -> None:
+    """A commit for which records wait goes as soon as the one before was answered, once."""
+    move(commits, owner, 1)
+    due(commits)
+    move(commits, owner, 2)
+    commits.hurry()
+    assert due(commits, NOW + 1 * MS) is None
+    commits.answered(CommitAnswered(1))
+    assert NOW == commits.next_wake()
+    assert {ORDERS: 2} == due(commits, NOW + 1 * MS)
+    commits.answered(CommitAnswered(2))
+    move(commits, owner, 3)
+    assert due(commits, NOW + 2 * MS) is None
+
+
+def test_after_a_failure_hurry_is_no_reason(commits: Commits, owner: Partition) -> None:
+    """A commit that was refused, or given up, is tried again at its turn, whoever waits: no storm of refusals."""
+    move(commits, owner, 1)
+    due(commits)
+    commits.answered(CommitAnswered(1, "NOT_COORDINATOR"))
+    commits.hurry()
+    assert [None, {ORDERS: 1}] == [due(commits, NOW + wait) for wait in (SECOND - 1, SECOND)]
+    commits.hurry()
+    given_up = NOW + SECOND + COMMIT_GIVEN_UP_NS
+    assert {ORDERS: 1} == due(commits, given_up)
+
+
+def test_knows_how_many_records_kafka_has_not_taken(commits: Commits, owner: Partition) -> None:
+    """Records passed since the offset that Kafka took was sent are uncommitted; a refusal changes nothing."""
+    seen = []
+    for serial, error in ((1, "NOT_COORDINATOR"), (2, None)):
+        chunk = held(owner, "abc", owner.ledger.watermark)
+        owner.ledger.append(chunk)
+        owner.ledger.settle(chunk, 3)
+        commits.moved([owner])
+        due(commits, NOW + serial * SECOND)
+        later = held(owner, "d", owner.ledger.watermark)
+        owner.ledger.append(later)
+        owner.ledger.settle(later, 1)
+        commits.answered(CommitAnswered(serial, error))
+        seen.append(owner.uncommitted)
+    assert [4, 1] == seen

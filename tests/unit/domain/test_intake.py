@@ -6,6 +6,7 @@ from domain.budget import Budget
 from domain.commands import PausePartitions, ResumePartitions
 from domain.commits import Commits
 from domain.errors import InvariantError
+from domain.events import CommitAnswered
 from domain.facts import PartitionStuck
 from domain.intake import Intake
 from domain.limits import STALL_BEFORE_PAUSE_NS
@@ -41,6 +42,14 @@ class Scene:
         oldest = self.ledger.oldest
         assert oldest is not None
         self.ledger.settle(oldest, records)
+        self.intake.admit(self.partition, NOW)
+
+    def commit(self) -> None:
+        """Let Kafka take what has settled."""
+        self.commits.moved([self.partition])
+        commit = self.commits.due(NOW, hurry=True)
+        assert commit is not None
+        self.commits.answered(CommitAnswered(commit.commit))
         self.intake.admit(self.partition, NOW)
 
     def steer(self, now: int = NOW) -> list[str]:
@@ -80,7 +89,7 @@ class TestAdmit:
         assert ([], 4) == (ahead(scene.partition), scene.ledger.open)
 
     def test_never_reaches_further_than_ahead_records(self) -> None:
-        """A chunk is cut so that exactly `ahead_records` lie above the watermark, settled or not."""
+        """A chunk is cut so that exactly `ahead_records` lie above the committed offset, settled or not."""
         scene = Scene()
         scene.fetch("abcdefg")
         scene.fetch("hijklmn", 7)
@@ -88,7 +97,22 @@ class TestAdmit:
         scene.settle(6)
         assert (AHEAD, [10]) == (scene.ledger.above_watermark, ahead(scene.partition))
         scene.settle(1)
+        assert (3, [10]) == (scene.ledger.above_watermark, ahead(scene.partition))
+        scene.commit()
         assert (7, []) == (scene.ledger.above_watermark, ahead(scene.partition))
+
+    def test_half_the_reach_settled_and_not_committed_hurries_the_commit(self) -> None:
+        """Records that wait for a commit do not wait for its turn; without such records the turn is kept."""
+        scene = Scene()
+        scene.fetch("z")
+        scene.settle(1)
+        scene.commit()
+        for keys, start, hurried in (("abcd", 1, False), ("e", 5, False), ("f", 6, True)):
+            scene.fetch(keys, start)
+            scene.settle(len(keys))
+            scene.commits.moved([scene.partition])
+            assert hurried == (scene.commits.next_wake() == NOW), keys
+        assert scene.commits.due(NOW, hurry=False) is not None
 
     def test_of_a_cut_chunk_nothing_is_lost(self) -> None:
         """The parts of a cut chunk hold its records once each, and its bytes exactly."""
@@ -99,6 +123,7 @@ class TestAdmit:
         while scene.ledger.open:
             sizes.append(scene.ledger.open)
             scene.settle(scene.ledger.open)
+            scene.commit()
         assert ([10, 10, 6], 26) == (sizes, scene.ledger.watermark)
         assert held == scene.budget.held  # settling by hand releases nothing: that is the outbox's
 
@@ -211,8 +236,21 @@ class TestSteer:
         scene.steer(NOW + SECOND)
         scene.settle(10)
         scene.intake.take_facts()
-        assert ["resume"] == scene.steer(NOW + 2 * SECOND)
+        assert [] == scene.steer(NOW + 2 * SECOND)
+        scene.commit()
+        assert ["resume"] == scene.steer(NOW + 3 * SECOND)
         assert [PartitionStuck(ORDERS, 10, stuck=False)] == scene.intake.take_facts()
+
+    def test_a_commit_that_does_not_come_is_told_as_such(self) -> None:
+        """With everything settled and Kafka silent, the partition waits and names Kafka, not a record."""
+        scene = Scene()
+        scene.fetch("abcdefghijkl")
+        scene.settle(10)
+        scene.steer()
+        assert ["pause"] == scene.steer(NOW + STALL_BEFORE_PAUSE_NS)
+        assert [PartitionStuck(ORDERS, 10, stuck=True, uncommitted=True)] == scene.intake.take_facts()
+        told = scene.partition.status(NOW, None, blocked=False).stuck
+        assert "Kafka does not take its offset 10, and limits.ahead_records is reached" == told
 
     def test_hogs_pause_and_the_others_go_on(self) -> None:
         """With the budget gone for half a second, who holds much waits, who holds little does not."""

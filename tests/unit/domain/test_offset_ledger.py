@@ -53,6 +53,15 @@ def test_passes_a_settled_chunk(ledger: OffsetLedger, owner: Partition) -> None:
     assert (8, 0, 0) == (ledger.watermark, ledger.open, ledger.ahead)
 
 
+def test_counts_what_the_watermark_passed(ledger: OffsetLedger, owner: Partition) -> None:
+    """Records are counted when the watermark passes them, holes not."""
+    first, second = appended(ledger, owner, "ab", 5), appended(ledger, owner, "cde", 100)
+    ledger.settle(second, 3)
+    assert 0 == ledger.passed
+    ledger.settle(first, 2)
+    assert 5 == ledger.passed
+
+
 def test_never_passes_an_open_chunk(ledger: OffsetLedger, owner: Partition) -> None:
     """A later chunk that is settled first waits for the earlier one, then both are passed at once."""
     first, second = appended(ledger, owner, "ab", 5), appended(ledger, owner, "cd", 7)
