@@ -20,10 +20,14 @@ HERE = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test of this folder, so that `-m "not containers"` leaves them out."""
+    """Mark every test of this folder: `-m "not containers"` leaves them out, and one worker runs them all.
+
+    They share one broker and are written for the machine as it is when nothing but unit tests runs beside them.
+    """
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.containers)
+            item.add_marker(pytest.mark.xdist_group("containers"))
 
 
 @pytest.fixture(scope="session", autouse=True)
