@@ -114,7 +114,9 @@ class Route:
     def wants_description(self, now: int) -> bool:
         """Say whether to ask for the stream's facts now, and note that it was asked for."""
         outbox = self.outbox
-        return not outbox.flights and self.standing.wants_description(now, nothing_to_send=outbox.empty)
+        return not outbox.flights and self.standing.wants_description(
+            now, nothing_to_send=outbox.empty and self._isolation is None
+        )
 
     def wants_to_send(self, now: int) -> bool:
         """Say whether a request should leave now: a full one, or one that has waited long enough to be filled."""
