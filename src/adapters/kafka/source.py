@@ -207,20 +207,19 @@ class KafkaSource:
         for message in messages:
             error, topic, number = cast("KafkaError", message.error()), message.topic(), message.partition()
             partition = TopicPartition(topic or "", -1 if number is None else number)
-            code = error.code()
+            code, offset = error.code(), message.offset()  # no offset where it is no error of fetching
             fits = partition in members.next_offsets and partition not in members.moved
             if code == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the library's public name of this code
-                if fits and partition not in self._chores.unreadable:
-                    ends[partition] = cast("int", message.offset())
+                if fits and offset is not None and partition not in self._chores.unreadable:
+                    ends[partition] = offset
                 continue
             if code == KafkaError._AUTO_OFFSET_RESET and fits:  # noqa: SLF001
                 self._chores.out_of_log(partition)
             elif code in UNREADABLE and fits:
-                self._chores.cannot_read(partition, cast("int", message.offset()))
+                self._chores.cannot_read(partition, members.next_offsets[partition] if offset is None else offset)
             elif code in MISSING_TOPIC and topic in self._settings.topics:
-                # Only an error of fetching has an offset; one of the subscription pretends to be of partition 0.
-                fetching = code == KafkaError.TOPIC_AUTHORIZATION_FAILED and cast("int", message.offset()) >= 0
-                (self._chores.refused if fetching else self._chores.absent)(topic)
+                refused = code == KafkaError.TOPIC_AUTHORIZATION_FAILED and offset is not None
+                (self._chores.refused if refused else self._chores.absent)(topic)
             self._troubles.note(error, now, topic or "")
         return ends
 

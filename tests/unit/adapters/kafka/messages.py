@@ -21,6 +21,6 @@ def record(
 
 
 def failure(code: int, offset: int = -1001, *, topic: str = "orders", partition: int = 0) -> AnyMessage:
-    """Make what librdkafka puts among the records: an error with a text as its value."""
+    """Make what librdkafka puts among the records: an error with a text as its value, and no offset (-1001) or one."""
     error = KafkaError(code, "told by a test")
     return Message(topic=topic, partition=partition, offset=offset, value=b"told by a test", error=error)

@@ -365,6 +365,21 @@ def test_a_topic_that_may_not_be_read_is_told_until_it_is_read(monkeypatch: pyte
     assert [TopicsMissing(frozenset({"orders"})), TopicsMissing(frozenset())] == missing
 
 
+@pytest.mark.parametrize("code", [KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.UNKNOWN_TOPIC_OR_PART])
+def test_an_error_of_the_subscription_makes_the_source_look(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    """Such an error has a topic and no offset; the cluster is asked at once, and its answer is what is told."""
+    inquirer = ScriptedInquirer()
+    source, consumer = open_source(monkeypatch, Listener(), inquirer=inquirer)
+    for _ in range(3):
+        assert not source.fetch(*FETCH)
+    inquirer.topics["orders"] = False
+    consumer.steps.append(brings(failure(code)))
+
+    told = [event for _ in range(3) for event in source.fetch(*FETCH)]
+
+    assert [TopicsMissing(frozenset({"orders"}))] == told
+
+
 def test_a_lost_partition_is_forgotten_and_nothing_is_committed(monkeypatch: pytest.MonkeyPatch) -> None:
     """After lost, no commit leaves, and records in hand are dropped."""
     listener = Listener()
