@@ -1,0 +1,94 @@
+"""`python -m benchmarks`, which `make bench` runs: measures, shows the tables, leaves the figures as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks import report
+from benchmarks.broker import running_kafka
+from benchmarks.cases import Case, chosen
+from benchmarks.report import Report, UnreadableReportError, read_report
+from benchmarks.rounds import BrokenRunError, Round
+from benchmarks.run import run_case
+from benchmarks.tables import table_of_aims, table_of_changes, table_of_latency, table_of_throughput
+
+WIDTH_OF_A_FILE = 150
+FOLDER = Path("build/benchmarks")  # below what git ignores
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Measure and show; 2 for words that mean nothing, 1 for a run that was broken, else 0, aims met or not."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--case", metavar="NAME", help="run this case alone")
+    parser.add_argument("--quick", action="store_true", help="the short round: few cases, once, under two minutes")
+    parser.add_argument("--compare", metavar="FILE", type=Path, help="show ratios to the figures in this file")
+    given = parser.parse_args(words)
+    try:
+        cases = chosen(given.case, quick=given.quick)
+        before = None if given.compare is None else read_report(given.compare)
+    except (ValueError, UnreadableReportError) as error:
+        parser.error(str(error))
+    console = Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_FILE)
+    measured = measure(cases, console, quick=given.quick)
+    path = FOLDER / f"{measured.at.replace(':', '')}-{measured.commit.rstrip('+')}.json"
+    measured.write(path)
+    show(measured, cases, console)
+    if before is not None:
+        console.print(table_of_changes(before, measured))
+    console.print(f"the figures are in {path}; compare a later run by `make bench COMPARE={path}`", highlight=False)
+    return 0 if len(measured.cases) == len(cases) else 1
+
+
+def measure(cases: Sequence[Case], console: Console, *, quick: bool) -> Report:
+    """Run the cases one after the other, against one Kafka."""
+    load_before = os.getloadavg()[0]
+    found: dict[str, Sequence[Round]] = {}
+    with running_kafka() as broker:
+        console.print(f"Kafka: {broker.kind}; load average {load_before:.1f}", highlight=False)
+        for case in cases:
+            console.print(f"[bold]{case.name}[/]: {case.what}", highlight=False)
+            try:
+                found[case.name] = run_case(broker, case, quick=quick, say=partial(_say, console))
+            except BrokenRunError as error:
+                console.print("  this case is broken and shows nothing:", str(error), style="red", markup=False)
+        return Report(
+            at=report.now(),
+            commit=report.commit(),
+            machine=report.machine(),
+            versions=report.versions(),
+            kafka=broker.kind,
+            quick=quick,
+            load_before=load_before,
+            load_after=os.getloadavg()[0],
+            cases=found,
+        )
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(f"  {text}", style="dim", highlight=False)
+
+
+def show(measured: Report, cases: Sequence[Case], console: Console) -> None:
+    """Print the tables, and what they hang on."""
+    for table in (table_of_throughput, table_of_latency, table_of_aims):
+        shown = table(measured, cases)
+        if shown.row_count:
+            console.print(shown)
+    parts: Mapping[str, object] = {**measured.machine, "Kafka": measured.kafka, **measured.versions}
+    words = ", ".join(f"{name} {value}" for name, value in parts.items())
+    console.print(
+        f"commit {measured.commit}; {words}; load average {measured.load_before:.1f} before, "
+        f"{measured.load_after:.1f} after",
+        highlight=False,
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,92 @@
+"""What is measured, and what is aimed at: one line a case."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from benchmarks.feeding import Load
+
+Kind = Literal["throughput", "latency", "idle"]
+REFERENCE = "plain-100b"
+"""The case that the cost of others is compared with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """One figure of doka in a case, and the bound that it shall keep."""
+
+    figure: str
+    relation: Literal["<=", ">="]
+    bound: float
+
+    def met(self, value: float) -> bool:
+        """Whether a measured value keeps the bound."""
+        return value <= self.bound if self.relation == "<=" else value >= self.bound
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One thing to measure; sizes in bytes, `delay` in seconds, `rate` in records/s.
+
+    `records` is how many a full run forwards; where `seconds` are over before that, it counts what landed by then.
+    """
+
+    name: str
+    what: str
+    size: int = 100
+    keys: int = 10_000
+    partitions: int = 16
+    records: int = 1_000_000
+    kind: Kind = "throughput"
+    tls: bool = False
+    delay: float = 0.0
+    rate: int = 0
+    route: Mapping[str, Any] = field(default_factory=dict)
+    """Further settings of doka's route."""
+    quick: bool = False
+    """Whether it is part of a short round."""
+    aims: Sequence[Aim] = ()
+
+    @property
+    def load(self) -> Load:
+        """What its records are like."""
+        return Load(self.size, self.keys)
+
+
+# fmt: off
+CASES: Sequence[Case] = (
+    Case(REFERENCE, "100 B, 10k keys, 16 partitions", quick=True, aims=(
+        Aim("cpu_us", "<=", 4.5), Aim("cpu_to_floor", "<=", 4.0), Aim("baseline_to_cpu", ">=", 5.0),
+        Aim("records_per_second", ">=", 200_000), Aim("rss_mib", "<=", 150.0),
+        Aim("assigned_to_first_seconds", "<=", 1.5),
+    )),
+    Case("plain-1kb", "1 KB", size=1_024, records=300_000, quick=True, aims=(Aim("cpu_us", "<=", 8.0),)),
+    Case("plain-10kb", "10 KB", size=10_240, records=60_000, aims=(Aim("rss_mib", "<=", 150.0),)),
+    Case("unordered-100b", "100 B, ordering none", route={"ordering": "none"}),
+    Case("tls-100b", "100 B over TLS", tls=True),
+    Case("keys-10", "10 keys: bound by the round trip", keys=10, records=100_000),
+    Case("keys-1m", "1,000,000 keys", keys=1_000_000, aims=(Aim("cpu_to_plain", "<=", 1.5),)),
+    Case("hot-keys", "100 keys, 15 ms of latency", keys=100, delay=0.015, records=30_000, quick=True, aims=(
+        Aim("records_per_second", ">=", 4_000),
+    )),
+    Case("partitions-1", "1 partition", partitions=1, aims=(Aim("cpu_to_plain", "<=", 1.5),)),
+    Case("partitions-256", "256 partitions", partitions=256, aims=(Aim("cpu_to_plain", "<=", 1.5),)),
+    Case("latency-1k", "steady 1,000 records/s", kind="latency", rate=1_000, quick=True, aims=(
+        Aim("p99_ms", "<=", 50.0),
+    )),
+    Case("latency-20k", "steady 20,000 records/s", kind="latency", rate=20_000),
+    Case("idle", "nothing to do", kind="idle", quick=True, aims=(Aim("idle_cpu_percent", "<=", 1.0),)),
+)
+# fmt: on
+
+
+def chosen(name: str | None, *, quick: bool) -> Sequence[Case]:
+    """Give the cases to run: the one of that name, those of a short round, or all. Raises ValueError for no such name."""
+    if name is None:
+        return [case for case in CASES if case.quick or not quick]
+    found = [case for case in CASES if case.name == name]
+    if not found:
+        raise ValueError(f"there is no case {name!r}; there are {', '.join(case.name for case in CASES)}")
+    return found

@@ -1,0 +1,83 @@
+"""What is measured, by name: how a figure is shown, which way is better, and how rounds become one figure.
+
+Ratios are taken within a round, between processes that ran one after the other, and only then the median over rounds:
+what else the machine did falls out of them.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from benchmarks.cases import REFERENCE
+from benchmarks.rounds import Round
+
+DOKA, FLOOR, BASELINE = "doka", "floor", "baseline"
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """How a value is told; `more_is_better` decides what a comparison calls an improvement."""
+
+    label: str
+    form: str
+    more_is_better: bool = False
+
+    def show(self, value: float) -> str:
+        """Write a value with its unit."""
+        return self.form.format(value)
+
+
+FIGURES: Mapping[str, Figure] = {
+    "cpu_us": Figure("CPU a record", "{:.2f} us"),
+    "records_per_second": Figure("records/s", "{:,.0f}", more_is_better=True),
+    "cpu_to_floor": Figure("CPU, times the floor's", "{:.1f}x"),
+    "baseline_to_cpu": Figure("CPU, times less than the baseline's", "{:.1f}x", more_is_better=True),
+    "cpu_to_plain": Figure(f"CPU, times that of {REFERENCE}", "{:.2f}x"),
+    "rss_mib": Figure("peak RSS", "{:.0f} MiB"),
+    "assigned_to_first_seconds": Figure("assignment to first record", "{:.2f} s"),
+    "records_per_request": Figure("records a request", "{:.0f}", more_is_better=True),
+    "p50_ms": Figure("latency p50", "{:.1f} ms"),
+    "p99_ms": Figure("latency p99", "{:.1f} ms"),
+    "most_ms": Figure("latency, longest", "{:.1f} ms"),
+    "cores_busy": Figure("cores busy", "{:.2f}"),
+    "endpoint_busy": Figure("null Kinesis busy", "{:.0%}"),
+    "idle_cpu_percent": Figure("idle CPU of a core", "{:.2f} %"),
+}
+
+
+def medians(rounds: Sequence[Round], contender: str) -> dict[str, float]:
+    """Give the median of each figure that a contender has in these rounds; doka's hold the ratios as well."""
+    columns: dict[str, list[float]] = {}
+    for each in rounds:
+        for figure, value in _shown(each, contender).items():
+            columns.setdefault(figure, []).append(value)
+    return {figure: statistics.median(values) for figure, values in columns.items()}
+
+
+def figures_of_doka(cases: Mapping[str, Sequence[Round]]) -> dict[str, dict[str, float]]:
+    """Give doka's figures for each case, with what needs another case to compare with."""
+    found = {name: medians(rounds, DOKA) for name, rounds in cases.items()}
+    plain = found.get(REFERENCE, {}).get("cpu_us")
+    if plain:
+        for figures in found.values():
+            if "cpu_us" in figures:
+                figures["cpu_to_plain"] = figures["cpu_us"] / plain
+    return found
+
+
+def _shown(each: Round, contender: str) -> Mapping[str, float]:
+    figures = dict(each.get(contender, {}))
+    if contender == DOKA and "cpu_us" in figures:
+        if FLOOR in each:
+            figures["cpu_to_floor"] = figures["cpu_us"] / each[FLOOR]["cpu_us"]
+        if BASELINE in each:
+            figures["baseline_to_cpu"] = each[BASELINE]["cpu_us"] / figures["cpu_us"]
+    return figures
+
+
+def known(figures: Iterable[str]) -> list[str]:
+    """Give those names that are shown, in the order in which they are shown."""
+    given = set(figures)
+    return [name for name in FIGURES if name in given]

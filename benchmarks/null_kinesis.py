@@ -1,0 +1,238 @@
+"""A Kinesis that counts and answers right, and keeps nothing: so quick that it is never what a benchmark measures.
+
+It is the tests' stand-in for AWS with its PutRecords replaced: STS, DescribeStreamSummary and the HTTP server are that
+one's. An accepted request is looked at once, by one C loop over its body; what is wrong with it is answered 400 and
+told at the end, so a benchmark over broken requests fails. A record's text can hold no quote (base64), so counting a
+member's name counts the entries.
+
+    python -m benchmarks.null_kinesis [--ca-folder DIR]        prints its URL, ends with its standard input
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import selectors
+import ssl
+import sys
+import time
+from array import array
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any, cast
+
+import orjson
+from pybase64 import b64decode
+
+from benchmarks.feeding import STAMP_BYTES
+from tests.fake_aws import FakeAws
+from tests.fake_aws.clock import ServiceClock
+from tests.fake_aws.connection import Connection, Exchange
+from tests.fake_aws.http import HttpLoop
+from tests.fake_aws.wire import Reply, Request
+from tests.integration.kinesis.certificates import make_authority
+
+STREAM = "benchmark"
+SHARDS = 4
+ENTRIES_MAX = 500
+CONTROL = "/null"
+HEAD_BYTES = 160  # of a body, where the stream stands
+_ENTRY = b'"PartitionKey": '
+_STAMP = re.compile(rb'"Data": "([^"]{%d})' % (STAMP_BYTES * 4 // 3))
+
+
+class TlsSocket:
+    """A server's TLS socket that says what a plain one would: BlockingIOError where it has to wait.
+
+    The handshake happens inside the first reads. One read gives one TLS record, and the rest of the body keeps the
+    socket readable.
+    """
+
+    def __init__(self, sock: ssl.SSLSocket) -> None:
+        self._sock = sock
+
+    def recv(self, size: int) -> bytes:
+        """Give what has arrived."""
+        try:
+            return self._sock.recv(size)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as error:
+            raise BlockingIOError from error
+
+    def recv_into(self, buffer: memoryview) -> int:
+        """Fill as much of the buffer as has arrived."""
+        try:
+            return self._sock.recv_into(buffer)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as error:
+            raise BlockingIOError from error
+
+    def send(self, data: bytes) -> int:
+        """Send as much as is taken."""
+        try:
+            return self._sock.send(data)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as error:
+            raise BlockingIOError from error
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
+
+
+class TlsLoop(HttpLoop):
+    """The same server behind TLS."""
+
+    def __init__(
+        self,
+        clock: ServiceClock,
+        handle: Callable[[Request, Exchange], None],
+        host: str,
+        port: int,
+        tls: ssl.SSLContext,
+    ) -> None:
+        super().__init__(clock, handle, host, port)
+        self._tls = tls
+
+    def _accept(self, _: int) -> None:
+        with suppress(BlockingIOError):
+            plain = self._listener.accept()[0]
+            plain.settimeout(0)
+            wrapped = self._tls.wrap_socket(plain, server_side=True, do_handshake_on_connect=False)
+            self._connections.add(Connection(self, cast("Any", TlsSocket(wrapped))))
+
+
+class NullKinesis:
+    """Counts what lands; takes its orders over `CONTROL`.
+
+    `records` only grows between two `forget`s; `moment` is of CLOCK_MONOTONIC, which all processes of a host share.
+    """
+
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        fake = FakeAws()
+        self._answer_others = fake.loop.handle
+        self._addresses = fake.create_stream(STREAM, shards=SHARDS).encode(), b'"%b"' % STREAM.encode()
+        place = fake.clock, self.handle, "127.0.0.1", 0
+        self.loop = HttpLoop(*place) if tls is None else TlsLoop(*place, tls)
+        self._awaited: tuple[int, Exchange] | None = None
+        self.forget()
+
+    @property
+    def url(self) -> str:
+        """The endpoint of both services; behind TLS by the name that the certificate has."""
+        port = self.loop.address[1]
+        return f"https://localhost:{port}" if isinstance(self.loop, TlsLoop) else f"http://127.0.0.1:{port}"
+
+    def forget(self, *, delay: float = 0.0, stamped: bool = False) -> None:
+        """Begin anew: answer after `delay` seconds; `stamped` records begin with when they were produced."""
+        self._delay, self._stamped = delay, stamped
+        self._records = self._requests = self._body_bytes = 0
+        self._first = self._last = 0
+        self._latencies = array("q")
+        self._faults: list[str] = []
+
+    def handle(self, request: Request, exchange: Exchange) -> None:
+        """Take every request of the server."""
+        if request.path == CONTROL:
+            self._control(request, exchange)
+        elif request.headers.get("x-amz-target", "").endswith(".PutRecords"):
+            if self._delay:
+                self.loop.call_later(self._delay, lambda: self._put(request, exchange))
+            else:
+                self._put(request, exchange)
+        else:
+            self._answer_others(request, exchange)
+
+    def _put(self, request: Request, exchange: Exchange) -> None:
+        entries = request.body.count(_ENTRY)
+        fault = self._fault(request, entries)
+        if fault:
+            self._faults.append(fault)
+            exchange.answer(Reply(b'{"__type":"InvalidArgumentException","message":"see the benchmark"}', 400))
+            return
+        exchange.answer(Reply(answer_of(entries)))
+        self._last = time.monotonic_ns()
+        self._first = self._first or self._last
+        self._records += entries
+        self._requests += 1
+        self._body_bytes += request.length
+        if self._stamped:
+            produced = map(int, map(b64decode, _STAMP.findall(request.body)))
+            self._latencies.extend(self._last // 1000 - each for each in produced)
+        if self._awaited is not None and self._records >= self._awaited[0]:
+            self._report(self._awaited[1])
+            self._awaited = None
+
+    def _fault(self, request: Request, entries: int) -> str:
+        """Say what is wrong with a put; nothing is nearly always right."""
+        body = request.body
+        if not 1 <= entries <= ENTRIES_MAX:
+            return f"{entries} entries"
+        if (
+            not body.startswith(b'{"Stream')
+            or not body.endswith(b"}]}")
+            or not any(map(body[:HEAD_BYTES].__contains__, self._addresses))
+        ):
+            return f"a body for another stream, or cut: {bytes(body[:HEAD_BYTES])!r}"
+        if "authorization" not in request.headers or "x-amz-security-token" not in request.headers:
+            return "no signature by a lease"
+        return ""
+
+    def _control(self, request: Request, exchange: Exchange) -> None:
+        given = orjson.loads(request.body)
+        do = given.pop("do")
+        if do == "forget":
+            self.forget(**given)
+        elif do == "await" and self._records < given["records"]:
+            self._awaited = (given["records"], exchange)
+            self.loop.call_later(given["within"], lambda: self._give_up(exchange))
+            return
+        self._report(exchange)
+
+    def _give_up(self, exchange: Exchange) -> None:
+        if self._awaited is not None and self._awaited[1] is exchange:
+            self._awaited = None
+            self._report(exchange)
+
+    def _report(self, exchange: Exchange) -> None:
+        exchange.answer(
+            Reply(
+                orjson.dumps(
+                    {
+                        "records": self._records,
+                        "requests": self._requests,
+                        "body_bytes": self._body_bytes,
+                        "first": self._first,
+                        "last": self._last,
+                        "faults": self._faults[:5],
+                        "latencies_us": self._latencies.tolist() if self._stamped else [],
+                        "cpu_ns": time.process_time_ns(),
+                        "at": time.monotonic_ns(),
+                    }
+                )
+            )
+        )
+
+
+@cache
+def answer_of(entries: int) -> bytes:
+    """Give the answer to a put of so many entries that all landed, as long as a real one."""
+    results = [
+        {"SequenceNumber": f"4964{place:052d}", "ShardId": f"shardId-{place % SHARDS:012d}"} for place in range(entries)
+    ]
+    return orjson.dumps({"FailedRecordCount": 0, "Records": results})
+
+
+def main() -> int:
+    """Serve until standard input ends."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.null_kinesis")
+    parser.add_argument("--ca-folder", type=Path, help="serve TLS; the authority's certificate is left there as ca.pem")
+    folder: Path | None = parser.parse_args().ca_folder
+    null = NullKinesis(None if folder is None else make_authority(folder).server)
+    null.loop.selector.register(sys.stdin.fileno(), selectors.EVENT_READ, lambda _: null.loop.stop())
+    sys.stdout.write(f"{null.url}\n")
+    sys.stdout.flush()
+    null.loop.run()
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,69 @@
+"""All rounds of the chosen cases, and the progress of it."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from benchmarks.broker import EMBEDDED, Broker
+from benchmarks.cases import Case
+from benchmarks.contenders import Place
+from benchmarks.endpoint import Endpoint, running_endpoint
+from benchmarks.feeding import Feed
+from benchmarks.rounds import (
+    FULL,
+    QUICK,
+    Extent,
+    Round,
+    idle_round,
+    latency_of_baseline,
+    latency_of_doka,
+    throughput_round,
+)
+
+ROUNDS = 3
+EMBEDDED_BYTES = 4 * 1024 * 1024  # a partition; beyond 5 MiB the mock cluster drops the oldest records in silence
+
+
+def run_case(broker: Broker, case: Case, *, quick: bool, say: Callable[[str], None]) -> Sequence[Round]:
+    """Run every round of a case. Raises BrokenRunError for a run that was not what was to be measured."""
+    extent = QUICK if quick else FULL
+    if case.kind == "latency":
+        return [_latency_round(broker, case, extent)]
+    with _place(broker, case) as place:
+        if case.kind == "idle":
+            return [idle_round(place, case, extent)]
+        records = how_many(case, extent, embedded=broker.kind == EMBEDDED)
+        say(f"{case.name}: producing {records:,} records of {case.size:,} bytes")
+        Feed(place.bootstrap_servers, place.topic, case.load).fill(records)
+        rounds: list[Round] = []
+        for number in range(1, (1 if quick else ROUNDS) + 1):
+            say(f"{case.name}: round {number}: floor, doka, baseline")
+            rounds.append(throughput_round(place, case, records, extent))
+        return rounds
+
+
+def _latency_round(broker: Broker, case: Case, extent: Extent) -> Round:
+    with _place(broker, case) as place:
+        doka = latency_of_doka(place, case, extent)
+    with _place(broker, case) as place:
+        return {"doka": doka, "baseline": latency_of_baseline(place, case, extent)}
+
+
+def how_many(case: Case, extent: Extent, *, embedded: bool) -> int:
+    """Give how many records a case forwards; the mock cluster holds only so much."""
+    wanted = int(case.records * extent.share)
+    return min(wanted, EMBEDDED_BYTES * case.partitions // case.size) if embedded else wanted
+
+
+@contextlib.contextmanager
+def _place(broker: Broker, case: Case) -> Iterator[Place]:
+    endpoint: Endpoint
+    with (
+        tempfile.TemporaryDirectory(prefix="doka-bench-") as folder,
+        broker.topic(case.partitions) as topic,
+        running_endpoint(tls=case.tls) as endpoint,
+    ):
+        yield Place(broker.bootstrap_servers, topic, endpoint, Path(folder))

@@ -1,0 +1,116 @@
+"""The figures as tables for a person: what each contender showed, the aims and whether they are met, a comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from benchmarks.cases import Case
+from benchmarks.figures import BASELINE, DOKA, FIGURES, FLOOR, figures_of_doka, known, medians
+from benchmarks.report import Report
+
+SAME_WITHIN = 0.1
+"""A ratio nearer to 1 than this is noise on most machines, and is not coloured."""
+
+_THROUGHPUT = (
+    (DOKA, "records_per_second", "doka\nrecords/s"),
+    (DOKA, "cpu_us", "doka\nCPU"),
+    (FLOOR, "cpu_us", "floor\nCPU"),
+    (DOKA, "cpu_to_floor", "times\nfloor"),
+    (BASELINE, "cpu_us", "baseline\nCPU"),
+    (DOKA, "baseline_to_cpu", "times less\nthan it"),
+    (BASELINE, "records_per_second", "baseline\nrecords/s"),
+    (DOKA, "records_per_request", "records\na request"),
+    (DOKA, "rss_mib", "doka\npeak RSS"),
+    (DOKA, "cores_busy", "cores\nbusy"),
+    (DOKA, "endpoint_busy", "endpoint\nbusy"),
+)
+_LATENCY = (
+    (DOKA, "p50_ms", "doka\np50"),
+    (DOKA, "p99_ms", "doka\np99"),
+    (DOKA, "most_ms", "doka\nlongest"),
+    (DOKA, "cpu_us", "doka\nCPU"),
+    (BASELINE, "p50_ms", "baseline\np50"),
+    (BASELINE, "p99_ms", "baseline\np99"),
+    (DOKA, "idle_cpu_percent", "idle CPU\nof a core"),
+)
+Column = tuple[str, str, str]
+
+
+def table_of_throughput(report: Report, cases: Iterable[Case]) -> Table:
+    """Show what forwarding a backlog costs, beside the floor and the baseline of the same rounds."""
+    return _table("a backlog", report, [case for case in cases if case.kind == "throughput"], _THROUGHPUT)
+
+
+def table_of_latency(report: Report, cases: Iterable[Case]) -> Table:
+    """Show how long records take at a steady rate, from `produce` to the endpoint's answer, and what idling costs."""
+    return _table("a trickle, and nothing", report, [case for case in cases if case.kind != "throughput"], _LATENCY)
+
+
+def table_of_aims(report: Report, cases: Iterable[Case]) -> Table:
+    """Show each aim beside its figure; the absolute ones are meant for a calm machine."""
+    table = Table(title="aims", title_justify="left")
+    for heading in ("case", "figure", "aim", "measured", ""):
+        table.add_column(heading, justify="right" if heading in {"aim", "measured"} else "left")
+    measured = figures_of_doka(report.cases)
+    for case in cases:
+        for aim in case.aims:
+            value = measured.get(case.name, {}).get(aim.figure)
+            if value is None:
+                continue
+            figure, met = FIGURES[aim.figure], aim.met(value)
+            verdict = Text("met", "green") if met else Text("not met", "bold red")
+            wanted = f"{aim.relation} {figure.show(aim.bound)}"
+            table.add_row(case.name, figure.label, wanted, figure.show(value), verdict)
+    return table
+
+
+def table_of_changes(before: Report, after: Report) -> Table:
+    """Show what became of each figure of doka: after divided by before."""
+    table = Table(title=f"against {before.commit} of {before.at}", title_justify="left")
+    for heading in ("case", "figure", "before", "after", "ratio"):
+        table.add_column(heading, justify="left" if heading in {"case", "figure"} else "right")
+    for case, name, was, value in changes(before, after):
+        figure, ratio = FIGURES[name], value / was
+        colour = ""
+        if abs(ratio - 1) > SAME_WITHIN:
+            colour = "green" if (ratio > 1) == figure.more_is_better else "red"
+        table.add_row(case, figure.label, figure.show(was), figure.show(value), Text(f"{ratio:.2f}", colour))
+    return table
+
+
+def changes(before: Report, after: Report) -> list[tuple[str, str, float, float]]:
+    """Give (case, figure, before, after) for each figure of doka that both runs have and that is not 0 before."""
+    was, became = figures_of_doka(before.cases), figures_of_doka(after.cases)
+    return [
+        (case, name, was[case][name], figures[name])
+        for case, figures in became.items()
+        if case in was
+        for name in known(figures)
+        if was[case].get(name)
+    ]
+
+
+def _table(title: str, report: Report, cases: Sequence[Case], columns: Sequence[Column]) -> Table:
+    table = Table(title=title, title_justify="left")
+    table.add_column("case")
+    shown = [case for case in cases if case.name in report.cases]
+    doka = figures_of_doka(report.cases)
+    found: Mapping[str, Mapping[str, Mapping[str, float]]] = {
+        case.name: {
+            DOKA: doka[case.name],
+            FLOOR: medians(report.cases[case.name], FLOOR),
+            BASELINE: medians(report.cases[case.name], BASELINE),
+        }
+        for case in shown
+    }
+    used = [c for c in columns if any(c[1] in found[case.name][c[0]] for case in shown)]
+    for _, _, heading in used:
+        table.add_column(heading, justify="right")
+    for case in shown:
+        values = [found[case.name][contender].get(figure) for contender, figure, _ in used]
+        cells = ["-" if v is None else FIGURES[c[1]].show(v) for c, v in zip(used, values, strict=True)]
+        table.add_row(f"{case.name}\n[dim]{case.what}[/]", *cells)
+    return table
