@@ -5,7 +5,7 @@ export PYTHONSAFEPATH := 1
 export TESTCONTAINERS_RYUK_DISABLED := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check format test lock clean
+.PHONY: help setup demo check format test docs bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,7 +30,14 @@ format: .venv/.ready ## Format and sort what `make check` looks at
 	$(BIN)/ruff check --fix .
 
 test: .venv/.ready ## Every test; container tests skip, with the reason, where no engine answers
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadgroup
+
+docs: .venv/.ready ## Write the pages of docs/ that come from the code
+	@bash scripts/docs
+
+# CASE=name runs one, QUICK=1 a short round, COMPARE=file.json shows ratios to the figures of an earlier run.
+bench: .venv/.ready ## Measure: records/s, CPU a record, memory, latency, beside the floor and boto3; QUICK=1 CASE=name COMPARE=file
+	@PYTHONPATH=$(CURDIR) $(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(CASE),--case $(CASE)) $(if $(COMPARE),--compare $(COMPARE))
 
 lock: .venv/.ready ## Renew the hash-pinned lock files in requirements/
 	bash scripts/lock

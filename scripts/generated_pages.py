@@ -1,0 +1,158 @@
+"""Writes the pages of docs/ that say what the code says, so that they cannot say anything else.
+
+`pages` gives every page as text; `make docs` writes them, and a test compares them with what is committed.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import ModuleType
+
+from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client.registry import Collector
+
+from adapters.system.clock import SystemClock
+from adapters.telemetry.metrics import Metrics
+from domain import lease_keeper, verdicts
+from domain.lease_keeper import SIGNING, TRANSITIONS, LeaseState
+from domain.records import TopicPartition
+from domain.status import LeaseStatus, PartitionStatus, RouteStatus, Status
+from domain.verdicts import ENTRY, REQUEST
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+WRITTEN = "<!-- Written by `make docs` from {source}. Edit that instead. -->"
+
+Row = tuple[str, ...]
+
+
+def pages() -> Mapping[str, str]:
+    """Give each generated page: its file name in docs/ -> its whole text."""
+    return {"metrics.md": _metrics_page(), "lease.md": _lease_page(), "verdicts.md": _verdicts_page()}
+
+
+def metric_names() -> frozenset[str]:
+    """Give every name that a scrape may show, suffixes included, and the family's name of a histogram."""
+    suffixes = {"histogram": ("", "_bucket", "_sum", "_count"), "counter": ("_total",)}
+    return frozenset(name + suffix for name, kind, _, _ in _metrics() for suffix in suffixes.get(kind, ("",)))
+
+
+# --- metrics -----------------------------------------------------------------------------------------------------
+
+
+def _metrics_page() -> str:
+    rows = [
+        (f"`{name}_total`" if kind == "counter" else f"`{name}`", kind, ", ".join(labels) or "-", meaning)
+        for name, kind, labels, meaning in sorted(_metrics())
+    ]
+    return _page(
+        "src/adapters/telemetry",
+        "Metrics",
+        "What `/metrics` shows, in Prometheus' text format.\n"
+        "A gauge whose value is not known is left out; it is never shown as zero.\n"
+        "Codes come from services, so the distinct values of `code` and `reason` are bounded; what is beyond the bound "
+        "is `other`.\n"
+        "No label holds a key, a payload or an ARN.\n"
+        "Which of them to alert on stands in [operating.md](operating.md#alerts).",
+        _table(("metric", "type", "labels", "meaning"), rows),
+    )
+
+
+def _metrics() -> Iterable[tuple[str, str, tuple[str, ...], str]]:
+    """Give name, type, labels and meaning of every family, as the registry of a service holds them."""
+    metrics = Metrics(SystemClock(), "0", routes=["route"], roles=["role"])
+    metrics.publish(_status())
+    metrics.turned(0)
+    metrics.fetched(TopicPartition("topic", 0), 1, 1)
+    for collector in _collectors(metrics):
+        if isinstance(collector, MetricWrapperBase):
+            labels: tuple[str, ...] = tuple(collector._labelnames)  # noqa: SLF001 - the library has no public name for it
+            yield from ((m.name, m.type, labels, m.documentation) for m in collector.describe())
+        else:
+            for family in collector.collect():
+                of_samples = {name: None for sample in family.samples for name in sample.labels}
+                yield family.name, family.type, tuple(of_samples), family.documentation
+
+
+def _collectors(metrics: Metrics) -> list[Collector]:
+    registry = metrics._registry  # noqa: SLF001 - asked for what it holds, and for nothing else
+    return list(registry._collector_to_names)  # noqa: SLF001 - as above; the library lists them nowhere else
+
+
+def _status() -> Status:
+    """Give a state in which every gauge has a value."""
+    partition = PartitionStatus("route", 0, 0, 1, 0, 0, 0, paused=False, stuck=None, log_end=1)
+    return Status(
+        at=0,
+        held_bytes=0,
+        held_bytes_max=0,
+        partitions={TopicPartition("topic", 0): partition},
+        leases={"role": LeaseStatus("role", LeaseState.FRESH.value, 1, 1, has_end=True)},
+        routes={"route": RouteStatus("route", None, 0, 0)},
+    )
+
+
+# --- the tables of the domain ------------------------------------------------------------------------------------
+
+
+def _lease_page() -> str:
+    moves = [
+        f"    {before.name} --> {after.name}: {what.value}"
+        for (before, what), after in TRANSITIONS.items()
+        if before is not after
+    ]
+    stays = [(before.name, what.value) for (before, what), after in TRANSITIONS.items() if before is after]
+    diagram = "\n".join(["```mermaid", "stateDiagram-v2", "    [*] --> ABSENT", *moves, "```"])
+    signing = " and ".join(sorted(state.name for state in SIGNING))
+    return _page(
+        "src/domain/lease_keeper.py",
+        "Leases",
+        _theory(lease_keeper),
+        f"Only in {signing} does anything leave signed.",
+        diagram,
+        "Whatever else happens leaves the state as it was; of that, these are in the table because they mean something:",
+        _table(("state", "what happens and leaves it there"), stays),
+    )
+
+
+def _verdicts_page() -> str:
+    codes = dict.fromkeys((*REQUEST, *ENTRY))
+    rows = [
+        (f"`{code}`", ENTRY[code].name if code in ENTRY else "-", REQUEST[code].name if code in REQUEST else "-")
+        for code in codes
+    ]
+    rows.append(("any other", verdicts.of_entry("").name, verdicts.of_request("").name))
+    return _page(
+        "src/domain/verdicts.py",
+        "Verdicts",
+        _theory(verdicts),
+        _table(("error code", "of one entry in an answer of 200", "of a refused request"), rows),
+    )
+
+
+def _theory(module: ModuleType) -> str:
+    """Give a module's docstring; its indented tables are code in Markdown as they stand."""
+    return inspect.cleandoc(module.__doc__ or "")
+
+
+# --- Markdown ----------------------------------------------------------------------------------------------------
+
+
+def _page(source: str, title: str, *parts: str) -> str:
+    return "\n\n".join((WRITTEN.format(source=source), f"# {title}", *parts)) + "\n"
+
+
+def _table(head: Row, rows: Iterable[Row]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+
+
+def main() -> None:
+    """Write every page."""
+    for name, text in pages().items():
+        (DOCS / name).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,269 @@
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer
+import yaml
+
+from app.cli import cli
+from app.settings import Settings
+from app.settings.environment import overlay
+from app.settings.load import settings_from
+from app.settings.outline import child
+from domain.verdicts import REQUEST, Verdict
+from scripts.generated_pages import DOCS, metric_names, pages
+from tests.architecture.source_tree import ROOT, project_files, shown
+
+PROSE = [path for path in project_files() if path.suffix == ".md"]
+SECTIONS = frozenset(Settings.model_fields)
+
+FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+INLINE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+A_COMMAND = re.compile(r"^\s*(?:\$ )?(?:\.venv/bin/)?(doka(?: .*)?)$", re.MULTILINE)
+A_METRIC = re.compile(r"\bdoka_[a-z][a-z_]*[a-z]\b")
+A_VARIABLE = re.compile(r"\bDOKA_[A-Z0-9_]+\b")
+A_FILE = re.compile(r"(?:src|tests|deploy|examples|docs|scripts|requirements)/[\w./-]*[\w/]")
+OF_THE_TESTS = frozenset({"DOKA_CONTAINERS", "DOKA_TEST_KAFKA_PORT", "DOKA_TEST_AWS_PORT", "DOKA_TEST_HTTP_PORT"})
+
+
+def read(path: Path) -> str:
+    """Give a page."""
+    return path.read_text(encoding="utf-8")
+
+
+def fenced(path: Path, *languages: str) -> list[str]:
+    """Give the code blocks of a page in these languages (all, by default)."""
+    return [body for language, body in FENCED.findall(read(path)) if not languages or language in languages]
+
+
+def inline(path: Path) -> list[str]:
+    """Give what stands between single backticks on a page."""
+    return INLINE.findall(FENCED.sub("", read(path)))
+
+
+# --- pages that come from the code -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", sorted(pages()))
+def test_a_generated_page_says_what_the_code_says(name: str) -> None:
+    """A page that is written from the code is as `make docs` writes it now."""
+    assert pages()[name] == read(DOCS / name), f"docs/{name} is stale: run make docs"
+
+
+def test_the_metrics_page_knows_counters_gauges_and_histograms() -> None:
+    """Each kind of series is found, under the names that a scrape shows."""
+    assert {
+        "doka_records_settled_total",
+        "doka_records_fetched_total",
+        "doka_lag_seconds",
+        "doka_lease_seconds_left",
+        "doka_put_duration_seconds_bucket",
+    } <= metric_names()
+
+
+# --- links -------------------------------------------------------------------------------------------------------
+
+
+def anchors(path: Path) -> set[str]:
+    """Give the anchors that GitHub makes of a page's headings."""
+    headings = re.findall(r"^#+ (.+)$", FENCED.sub("", read(path)), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+def broken_links(path: Path) -> Iterator[str]:
+    """Give the relative links of a page that lead nowhere."""
+    for link in LINK.findall(FENCED.sub("", read(path))):
+        if re.match(r"[a-z]+:", link):
+            continue
+        name, _, anchor = link.partition("#")
+        target = (path.parent / name).resolve() if name else path
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            yield f"{shown(path)}: {link}"
+
+
+@pytest.mark.parametrize("path", PROSE, ids=shown)
+def test_every_link_resolves(path: Path) -> None:
+    """Each relative link leads to a file that is there, and to a heading that is in it."""
+    assert [] == list(broken_links(path))
+
+
+@pytest.mark.parametrize("path", PROSE, ids=shown)
+def test_every_file_that_is_named_exists(path: Path) -> None:
+    """A page that names a test or a source file as its evidence names one that there is."""
+    named = {text for text in inline(path) if A_FILE.fullmatch(text)}
+    assert [] == sorted(name for name in named if not (ROOT / name).exists())
+
+
+# --- commands ----------------------------------------------------------------------------------------------------
+
+
+def commands(path: Path) -> list[str]:
+    """Give every `doka` command line of a page, as one would type it."""
+    typed = [line for block in fenced(path, "", "console", "sh", "bash") for line in A_COMMAND.findall(block)]
+    typed += [text for text in inline(path) if re.match(r"doka( |$)", text)]
+    return [re.split(r"\s+(?:#|>|\||&&)\s?", line)[0].rstrip(";") for line in typed]
+
+
+def parse(line: str) -> None:
+    """Parse a command line as the command does; raises what it would say of a wrong one."""
+    command = typer.main.get_command(cli)
+    words = shlex.split(line)
+    context = None
+    name = words.pop(0)
+    while True:
+        if words and words[-1] in {"--help", "--version"}:
+            words.pop()
+        found = getattr(command, "commands", None)
+        context = command.make_context(name, words, parent=context, resilient_parsing=not words)
+        if found is None or not words:
+            return
+        name, *words = words
+        assert name in found, f"{line}: there is no command {name}"
+        command = found[name]
+
+
+@pytest.mark.parametrize("path", PROSE, ids=shown)
+def test_every_command_line_parses(path: Path) -> None:
+    """What a page tells to type is something that doka understands."""
+    for line in commands(path):
+        parse(line)
+
+
+@pytest.mark.parametrize(
+    "line", ["doka fly", "doka run --confg doka.yaml", "doka demo --policy sometimes", "doka config"]
+)
+def test_the_parser_of_command_lines_can_refuse(line: str) -> None:
+    """A command, an option or a value that there is not is found, a group without a command is not."""
+    if line == "doka config":
+        parse(line)
+        return
+    with pytest.raises((AssertionError, typer.TyperException)):
+        parse(line)
+
+
+# --- settings ----------------------------------------------------------------------------------------------------
+
+
+def settings_named(path: Path) -> Iterator[tuple[str, ...]]:
+    """Give the path of every setting that a page names between backticks."""
+    for text in inline(path):
+        name = re.match(r"[a-z_]+(?:\[\d*\])?(?:\.(?:[a-z_*]+|<\w+>)(?:\[\d*\])?)*(?=$|:? )", text + " ")
+        if name is None or ("." not in name[0] and "[" not in name[0]):
+            continue
+        parts = tuple(re.sub(r"\[\d*\]", ".0", name[0]).split("."))
+        if parts[0] in SECTIONS and not text.endswith((".py", ".md")):
+            yield parts
+
+
+def is_setting(parts: tuple[str, ...]) -> bool:
+    """Say whether a path leads to a setting or a section; `*` stands for any name."""
+    kind: object = Settings
+    for part in parts:
+        kind = child(kind, int(part) if part.isdigit() else part)
+        if kind is None:
+            return False
+    return True
+
+
+@pytest.mark.parametrize("path", PROSE, ids=shown)
+def test_every_setting_that_is_named_exists(path: Path) -> None:
+    """A page names settings by the names that the configuration knows, as paths and as variables."""
+    assert [] == [".".join(parts) for parts in settings_named(path) if not is_setting(parts)]
+    variables = set(A_VARIABLE.findall(read(path))) - OF_THE_TESTS
+    problems = [problem for name in sorted(variables) for problem in overlay({name: "1"}, Settings, {}, {})]
+    assert [] == problems
+
+
+def test_a_setting_that_there_is_not_is_found() -> None:
+    """The check of names can fail."""
+    assert is_setting(("limits", "held_mib"))
+    assert is_setting(("routes", "0", "stream", "name"))
+    assert is_setting(("roles", "*", "rotation"))
+    assert not is_setting(("limits", "held_mb"))
+
+
+@pytest.mark.parametrize("path", PROSE, ids=shown)
+def test_every_configuration_that_is_shown_loads(path: Path) -> None:
+    """A whole configuration on a page is one that doka takes."""
+    for block in fenced(path, "yaml"):
+        data = yaml.safe_load(block)
+        if isinstance(data, dict) and {"kafka", "routes"} <= data.keys():
+            assert settings_from(data, hostname="pod-1").routes
+
+
+# --- metrics and codes -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", PROSE, ids=shown)
+def test_every_metric_that_is_named_exists(path: Path) -> None:
+    """A page names metrics by the names that a scrape shows."""
+    assert [] == sorted(set(A_METRIC.findall(read(path))) - metric_names())
+
+
+def test_every_code_that_blocks_a_route_has_its_cure() -> None:
+    """For each error code that stops a route, the page for operators says what to do."""
+    page = read(DOCS / "operating.md")
+    stops = [code for code, verdict in REQUEST.items() if verdict in {Verdict.BLOCKED, Verdict.DENIED}]
+    assert [] == [code for code in stops if f"`{code}`" not in page]
+
+
+# --- the documents for IAM ---------------------------------------------------------------------------------------
+
+ALLOWED_ACTIONS = {
+    "writer-role.json": {
+        "kinesis:PutRecords",
+        "kinesis:DescribeStreamSummary",
+        "kinesis:ListShards",
+        "kms:GenerateDataKey",
+    },
+    "writer-role-trust.json": {"sts:AssumeRole"},
+    "workload-role.json": {"sts:AssumeRole"},
+    "workload-role-msk.json": {
+        "kafka-cluster:Connect",
+        "kafka-cluster:DescribeTopic",
+        "kafka-cluster:ReadData",
+        "kafka-cluster:DescribeGroup",
+        "kafka-cluster:AlterGroup",
+        "kafka-cluster:WriteData",
+        "kafka-cluster:WriteDataIdempotently",
+    },
+}
+IAM = ROOT / "deploy" / "iam"
+
+
+def listed(value: str | list[str]) -> list[str]:
+    """Give a policy's value that may be one or a list as a list."""
+    return [value] if isinstance(value, str) else value
+
+
+def test_every_policy_is_looked_at() -> None:
+    """The documents in deploy/iam are those that the test below knows."""
+    assert set(ALLOWED_ACTIONS) == {path.name for path in IAM.glob("*.json")}
+
+
+@pytest.mark.parametrize("name", sorted(ALLOWED_ACTIONS))
+def test_a_policy_allows_what_is_named_and_nothing_else(name: str) -> None:
+    """Each statement allows named actions on named resources; the document holds all that doka needs and no more."""
+    policy = json.loads(read(IAM / name))
+    assert "2012-10-17" == policy["Version"]
+    allowed: set[str] = set()
+    for statement in policy["Statement"]:
+        assert "Allow" == statement["Effect"]
+        assert {"NotAction", "NotResource", "NotPrincipal"}.isdisjoint(statement)
+        allowed |= set(listed(statement["Action"]))
+        if name == "writer-role-trust.json":
+            assert "Resource" not in statement
+            assert [] == [principal for principal in listed(statement["Principal"]["AWS"]) if "*" in principal]
+            assert {"sts:ExternalId", "sts:RoleSessionName"} == {
+                key for condition in statement["Condition"].values() for key in condition
+            }
+        else:
+            assert [] == [resource for resource in listed(statement["Resource"]) if "*" in resource]
+    assert ALLOWED_ACTIONS[name] == allowed
+    assert [] == [action for action in allowed if "*" in action]
