@@ -1,0 +1,179 @@
+"""The same cases against both adapters of the port `Background`: threads, and virtual time.
+
+Behind the threads stands the simulated authority, one question at a time, held back until the test lets it answer.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Protocol
+
+import pytest
+
+from adapters.simulated.background import SimulatedBackground
+from adapters.simulated.describer import SimulatedDescriber
+from adapters.simulated.plan import Plan
+from adapters.simulated.sts import SimulatedAuthority
+from adapters.simulated.world import World
+from adapters.system.background import BackgroundExecutor
+from adapters.system.inbox import ThreadInbox
+from domain.commands import DescribeStream
+from domain.events import Event, LeaseIssued, LeaseRefused, StreamDescribed, StreamRefused
+from domain.lease import Lease
+from domain.limits import NS_PER_SECOND
+from domain.ports import Background
+from tests.waiting import eventually
+
+SECOND_ROLE = "r1"
+
+
+class Office(Protocol):
+    """A background with questions that a test holds back."""
+
+    port: Background
+    world: World
+
+    def let_answer(self) -> None:
+        """Let every question be answered from now on."""
+
+    def answers(self, count: int) -> list[Event]:
+        """Wait for so many answers; give all that came."""
+
+
+class OneAtATime:
+    """The simulated authority and describer, made safe for threads, and slow."""
+
+    def __init__(self, world: World) -> None:
+        self._lock = threading.Lock()
+        self.open = threading.Event()
+        self._authority = SimulatedAuthority(world)
+        self._describer = SimulatedDescriber(world)
+
+    def issue(self, role: str) -> Event:
+        self.open.wait(20)
+        with self._lock:
+            return self._authority.issue(role)
+
+    def describe(self, command: DescribeStream) -> Event:
+        self.open.wait(20)
+        with self._lock:
+            return self._describer.describe(command)
+
+
+class ThreadOffice:
+    """The real adapter."""
+
+    def __init__(self) -> None:
+        self.world = World(Plan(seed=1))
+        self._services = OneAtATime(self.world)
+        self._inbox = ThreadInbox()
+        self.port: Background = BackgroundExecutor(self._services, self._services, self._inbox)
+
+    def let_answer(self) -> None:
+        self._services.open.set()
+
+    def answers(self, count: int) -> list[Event]:
+        found: list[Event] = []
+
+        def enough() -> bool:
+            found.extend(self._inbox.drain())
+            return len(found) >= count
+
+        if count:
+            eventually(enough, within=10, what=f"{count} answers")
+        else:
+            enough()
+        return found
+
+
+class VirtualOffice:
+    """The simulated adapter."""
+
+    def __init__(self) -> None:
+        self.world = World(Plan(seed=1))
+        self._life = self.world.begin_life()
+        self.port: Background = SimulatedBackground(self.world, self._life)
+
+    def let_answer(self) -> None:
+        self.world.timeline.pass_to(self.world.timeline.now + NS_PER_SECOND)
+
+    def answers(self, count: int) -> list[Event]:
+        return list(self._life.inbox.drain())
+
+
+@pytest.fixture(params=["threads", "simulated"])
+def office(request: pytest.FixtureRequest) -> Iterator[Office]:
+    """Give each background in turn."""
+    made: Office = ThreadOffice() if request.param == "threads" else VirtualOffice()
+    yield made
+    made.let_answer()
+    made.port.close()
+
+
+def lease(office: Office) -> Lease:
+    """Issue a lease at once."""
+    event = office.world.tokens.answer("r0", office.world.timeline.now)
+    assert isinstance(event, LeaseIssued)
+    return event.lease
+
+
+def test_a_question_is_answered_once(office: Office) -> None:
+    """Each question for a lease has exactly one answer, in the inbox, and none before the authority gave it."""
+    office.port.request_lease("r0")
+    assert [] == office.answers(0)
+    office.let_answer()
+    (answer,) = office.answers(1)
+    assert isinstance(answer, LeaseIssued)
+    assert "r0" == answer.lease.role
+    assert [] == office.answers(0)
+
+
+def test_a_second_question_shares_the_answer_of_the_first(office: Office) -> None:
+    """While a question for a role is on its way, another one for it is not asked."""
+    office.port.request_lease("r0")
+    office.port.request_lease("r0")
+    office.let_answer()
+    assert 1 == len(office.answers(1))
+    assert 1 == len(office.world.tokens.tokens)
+
+
+def test_roles_are_asked_for_apart(office: Office) -> None:
+    """Two roles have two answers."""
+    office.port.request_lease("r0")
+    office.port.request_lease(SECOND_ROLE)
+    office.let_answer()
+    found = office.answers(2)
+    assert {"r0", SECOND_ROLE} == {e.lease.role for e in found if isinstance(e, LeaseIssued)}
+
+
+def test_a_role_may_be_asked_for_again_once_it_was_answered(office: Office) -> None:
+    """The next question after an answer is asked, also after a refusal."""
+    office.world.tokens.denied_until = office.world.timeline.now + 10**6 * NS_PER_SECOND
+    office.port.request_lease("r0")
+    office.let_answer()
+    assert [LeaseRefused] == list(map(type, office.answers(1)))
+    office.world.tokens.denied_until = 0
+    office.port.request_lease("r0")
+    office.let_answer()
+    assert [LeaseIssued] == list(map(type, office.answers(1)))
+
+
+def test_a_stream_is_described(office: Office) -> None:
+    """A question about a stream has one answer, also when the stream is not there."""
+    office.port.describe_stream(DescribeStream("s0", lease(office)))
+    office.let_answer()
+    assert [StreamDescribed] == list(map(type, office.answers(1)))
+    office.world.streams["s0"].status = None
+    office.port.describe_stream(DescribeStream("s0", lease(office)))
+    office.let_answer()
+    assert [StreamRefused] == list(map(type, office.answers(1)))
+
+
+def test_after_closing_nothing_is_asked(office: Office) -> None:
+    """A closed background takes no more questions."""
+    office.port.close()
+    office.port.request_lease("r0")
+    office.let_answer()
+    assert [] == office.answers(0)
+    assert {} == office.world.tokens.tokens
