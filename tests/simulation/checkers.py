@@ -129,13 +129,20 @@ class Checker(Witness):
             if tp in self._owned_before:
                 self.reached["the same partition came back to its owner"] += 1
             self._owned_before.add(tp)
-            again = truth.landed_from(start)
-            self.duplicates_allowed += again
+            again = self._repeats(truth, start)
             if again:
                 self.reached["settled records are delivered again"] += 1
 
+    def _repeats(self, truth: PartitionTruth, start: int) -> int:
+        """Count the records that a new owner, who reads from `start`, will send again: `ahead_records` at most."""
+        again = truth.landed_from(start)
+        most = self.plan.limits.ahead_records
+        self.require(again <= most, "I8", f"{truth.tp}: {again} records will repeat, and ahead_records is {most}")
+        self.duplicates_allowed += again
+        return again
+
     def neighbour_began(self, partition: TopicPartition, start: int) -> None:
-        self.duplicates_allowed += self.truths[partition].landed_from(start)
+        self._repeats(self.truths[partition], start)
         ownership = self.owned.get(partition)
         if ownership is not None:  # our process does not know yet that it owns it no more
             self.duplicates_allowed += len(ownership.in_flight)
