@@ -202,7 +202,7 @@ class Runtime:
         now = self._clock.now()
         for event in answers:
             forwarder.handle(event, now)
-        for event in self._letters.answers() if forwarder.letters_under_way else ():
+        for event in self._letters.answers():  # in every step: the client's errors and log lines wait for it too
             forwarder.handle(event, now)
         for event in self._inbox.drain():
             self._note_stop(event, now)

@@ -328,11 +328,6 @@ class Forwarder:
                 self._commands += letters
                 self._moved_on(facts, moved, now)
 
-    @property
-    def letters_under_way(self) -> bool:
-        """Whether a dead letter is not answered yet."""
-        return bool(self._route_of_letter)
-
     def _may_fly(self, route: Route) -> bool:
         """Keep one request in reserve for each route; the others are for whoever has work."""
         flights = len(route.outbox.flights)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 
 from domain.errors import invariant
 from domain.limits import PARTITION_KEY_BYTES_MAX, PARTITION_KEY_CHARACTERS_MAX
-from domain.records import Chunk, TopicPartition
+from domain.records import Chunk, Original, TopicPartition
 from domain.rules import KeyEncoding, NullKey, NullValue, RouteRules
 
 KEY_CACHE_MAX = 200_000
@@ -31,6 +31,7 @@ KEY_TOO_LONG = "PartitionKeyTooLong"
 NO_KEY = "NoPartitionKey"
 NO_VALUE = "NoValue"
 TOO_LARGE = "RecordTooLarge"
+UNREADABLE_HEADERS = "UnreadableHeaders"
 
 Mapped = tuple[Sequence[str], Sequence[bytes], dict[int, str]]
 """Partition keys, data, and the code of each record that can never land, by its index."""
@@ -98,7 +99,7 @@ class RecordMapping:
             self._find_unusable(keys, chunk, poison)
         if self._rules.null_value is NullValue.REJECT:
             poison.update((i, NO_VALUE) for i, value in enumerate(chunk.values) if value is None)
-        values = self._envelopes(chunk) if self._rules.envelope else self._values(chunk)
+        values = self._envelopes(chunk, poison) if self._rules.envelope else self._values(chunk)
         if max(map(len, values)) > record_bytes_max - PARTITION_KEY_BYTES_MAX:
             for i, (key, value) in enumerate(zip(keys, values, strict=True)):
                 if len(value) + len(key.encode()) > record_bytes_max:
@@ -136,9 +137,10 @@ class RecordMapping:
         invariant(len(chunk.originals) == len(chunk), f"{chunk!r} came without its originals")
         keys: list[str] = []
         for i, original in enumerate(chunk.originals):
-            found = dict(original.headers() or ()).get(self._argument)
+            headers = _headers(original, i, poison)
+            found = b"" if headers is None else dict(headers).get(self._argument)
             if found == b"":
-                poison[i] = EMPTY_KEY
+                poison.setdefault(i, EMPTY_KEY)
             keys.append(self._null_key(chunk.partition, i, poison) if found is None else self.cache[found])
         return keys
 
@@ -185,7 +187,7 @@ class RecordMapping:
             return values  # type: ignore[return-value]  # no None in it
         return [b"" if value is None else value for value in values]
 
-    def _envelopes(self, chunk: Chunk) -> Sequence[bytes]:
+    def _envelopes(self, chunk: Chunk, poison: dict[int, str]) -> Sequence[bytes]:
         topic, partition = chunk.partition
         return [
             json.dumps(
@@ -195,16 +197,25 @@ class RecordMapping:
                     "offset": offset,
                     "timestamp": original.timestamp()[1] if original.timestamp()[0] else None,
                     "key": _text(key),
-                    "headers": [[name, _text(content)] for name, content in original.headers() or ()],
+                    "headers": [[name, _text(content)] for name, content in _headers(original, i, poison) or ()],
                     "value": _text(value),
                 },
                 ensure_ascii=False,
                 separators=(",", ":"),
             ).encode()
-            for offset, key, value, original in zip(
-                chunk.offsets, chunk.keys, chunk.values, chunk.originals, strict=True
+            for i, (offset, key, value, original) in enumerate(
+                zip(chunk.offsets, chunk.keys, chunk.values, chunk.originals, strict=True)
             )
         ]
+
+
+def _headers(original: Original, place: int, poison: dict[int, str]) -> Sequence[tuple[str, bytes | None]] | None:
+    """Give a record's headers; None, and poison, where a name is not UTF-8: the client raises for those."""
+    try:
+        return original.headers() or ()
+    except SystemError:
+        poison[place] = UNREADABLE_HEADERS
+        return None
 
 
 def _text(content: bytes | None) -> str | dict[str, str] | None:

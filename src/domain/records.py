@@ -37,7 +37,10 @@ class Original(Protocol):
         ...
 
     def headers(self) -> list[tuple[str, bytes | None]] | None:
-        """Give the record's headers, or None when it has none."""
+        """Give the record's headers, or None when it has none.
+
+        Raises SystemError where a header's name is not UTF-8, as confluent-kafka 2.16 does.
+        """
         ...
 
     def timestamp(self) -> tuple[int, int]:

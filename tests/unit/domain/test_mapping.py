@@ -321,3 +321,20 @@ class TestKeyCache:
         cache = KeyCache(KeyEncoding.UTF8)
         assert cache[b"x" * 1_000_000] == ""
         assert len(cache) == 0
+
+
+class _Unreadable(Extras):
+    """A record with a header whose name is not UTF-8: the client raises when it is asked."""
+
+    def headers(self) -> list[tuple[str, bytes | None]] | None:
+        """Fail as confluent-kafka does."""
+        raise SystemError("returned a result with an exception set")
+
+
+@pytest.mark.parametrize("rules", [{"partition_key": "header:k"}, {"envelope": True}])
+def test_unreadable_headers_are_poison_where_headers_are_needed(rules: dict[str, object]) -> None:
+    """A stranger's header cannot stop the service: its record is poison, its neighbours go."""
+    mapping = RecordMapping(route_rules(**rules), no_jitter)
+    fetched = chunk("ab", originals=[_Unreadable(), Extras([("k", b"v")])])
+    _, _, poison = mapping.map(fetched, MIB)
+    assert {0: "UnreadableHeaders"} == poison
