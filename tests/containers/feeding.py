@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
@@ -27,7 +27,9 @@ class Keys:
 class Feeder:
     """Produces stamped records to one topic; `production` remembers what a verdict has to find."""
 
-    def __init__(self, bootstrap_servers: str, topic: str, partitions: int, production: Production | None = None) -> None:
+    def __init__(
+        self, bootstrap_servers: str, topic: str, partitions: int, production: Production | None = None
+    ) -> None:
         """Take the topic and how many partitions it has."""
         self.topic = topic
         self.production = Production() if production is None else production
@@ -90,7 +92,7 @@ def log_ends(bootstrap_servers: str, topics: Mapping[str, int]) -> dict[tuple[st
         asking.close()
 
 
-def _partitions(topics: Mapping[str, int]) -> Sequence[TopicPartition]:
+def _partitions(topics: Mapping[str, int]) -> list[TopicPartition]:
     return [TopicPartition(topic, number) for topic, count in topics.items() for number in range(count)]
 
 

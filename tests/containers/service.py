@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import signal
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -71,6 +70,7 @@ class DokaProcess:
         self.stderr = folder / f"{name}.stderr"
         self._child: subprocess.Popen[bytes] | None = None
         self._port: int | None = None
+        self._from_line = 0  # of stdout: what came before is of an earlier run
 
     def __enter__(self) -> Self:
         """Start the process; it may not be ready yet."""
@@ -124,26 +124,29 @@ class DokaProcess:
         return any(fields.items() <= line.items() for line in self.lines(event))
 
     @property
-    def url(self) -> str:
-        """Where its pages are; waits until it listens."""
+    def port(self) -> int:
+        """The port of its pages; waits until it listens."""
         if self._port is None:
-            line = eventually(self._started_line, within=READY_SECONDS, what=f"{self.name} to listen")
-            self._port = int(line["port"])
-        return f"http://127.0.0.1:{self._port}"
+            eventually(self._says_its_port, within=READY_SECONDS, what=f"{self.name} to listen")
+            assert self._port is not None
+        return self._port
 
-    def _started_line(self) -> dict[str, Any] | None:
-        if not self.runs:
-            raise AssertionError(f"{self.name} ended with {self.exit_code} at its start: {self.said()}")
-        return next(iter(line for line in self.lines()[self._from_line :] if line["event"] == "started"), None)
+    def _says_its_port(self) -> bool:
+        assert self.runs, f"{self.name} ended with {self.exit_code} at its start: {self.said()}"
+        started = [line for line in self.lines()[self._from_line :] if line["event"] == "started"]
+        if started:
+            self._port = int(started[0]["port"])
+        return bool(started)
 
     def page(self, path: str) -> tuple[int, str]:
         """Ask one of its pages; gives the status and the body."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
         try:
-            with urllib.request.urlopen(f"{self.url}{path}", timeout=5) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, error.read().decode()
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
 
     def readiness(self) -> tuple[bool, list[str]]:
         """Give what /readyz says: ready or not, and the reasons."""
@@ -195,9 +198,7 @@ class DokaProcess:
 
     def wait(self, within: float = STOP_SECONDS) -> int:
         """Wait until it has ended; gives the exit code (negative: the signal that killed it)."""
-        return eventually(
-            lambda: (self.child.poll(),) if not self.runs else None, within=within, what=f"{self.name} to end"
-        )[0] or 0
+        return self.child.wait(timeout=within)
 
     def stop(self, within: float = STOP_SECONDS) -> int:
         """Ask it to end as an orchestrator does; gives the exit code."""

@@ -96,7 +96,10 @@ def test_what_is_fed_comes_out_and_the_container_stops_cleanly(compose: Compose)
 def _compose_command() -> list[str]:
     """Give the words that run compose here: the plugin of the docker command, else the older program."""
     plugin = ["docker", "compose"]
-    if shutil.which("docker") and subprocess.run([*plugin, "version"], capture_output=True, check=False).returncode == 0:
+    if (
+        shutil.which("docker")
+        and subprocess.run([*plugin, "version"], capture_output=True, check=False).returncode == 0
+    ):
         return plugin
     older = shutil.which("docker-compose")
     if older is None:

@@ -38,9 +38,7 @@ def gate(container_engine: None) -> Iterator[ExpiringGate]:
             yield opened
 
 
-def test_members_come_and_go_and_nothing_is_lost(
-    kafka_broker: KafkaBroker, gate: ExpiringGate, tmp_path: Path
-) -> None:
+def test_members_come_and_go_and_nothing_is_lost(kafka_broker: KafkaBroker, gate: ExpiringGate, tmp_path: Path) -> None:
     """Members join, leave and die while tokens expire: none lost, order kept, few doubled, commits true."""
     topic = kafka_broker.create_topic(PARTITIONS)
     create_stream(gate.url, WRITER_ROLE, STREAM, shards=4)
@@ -98,7 +96,9 @@ def test_members_come_and_go_and_nothing_is_lost(
 
 
 def _wait_for_partitions(member: DokaProcess) -> None:
-    eventually(lambda: member.metric("doka_partitions_owned") > 0, within=40, what="a share of the partitions", every=0.1)
+    eventually(
+        lambda: member.metric("doka_partitions_owned") > 0, within=40, what="a share of the partitions", every=0.1
+    )
 
 
 def _answers(host: str, port: int) -> bool:

@@ -147,7 +147,7 @@ def test_a_second_signal_changes_nothing(world: World) -> None:
 def test_a_put_that_is_never_answered_ends_the_drain_loudly(world: World) -> None:
     """What is not answered within the drain is given up at its deadline: exit 1, and how many will repeat."""
     world.aws.inject(Hold("for ever"), times=None, skip=3)
-    eventually(lambda: world.aws.held(), within=30, what="puts that are not answered")
+    eventually(world.aws.held, within=30, what="puts that are not answered")
     began = time.monotonic()
     assert 1 == world.doka.stop(DRAIN_SECONDS + 1)
     took = time.monotonic() - began
