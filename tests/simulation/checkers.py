@@ -512,12 +512,14 @@ class Checker(Witness):
     def published(self, status: Status) -> None:
         """Judge a status that the service published: I7 and I14."""
         self.last_status = status
+        if status.halted is not None:
+            return  # it stopped in the middle of something, and says so
         self.require(
             self._settled_told == self._settled_here, "I14", "the settled records that were told and that were"
         )
         for tp, shown in status.partitions.items():
             ownership = self.owned.get(tp)
-            if ownership is None or ownership.draining or status.draining or status.halted:
+            if ownership is None or ownership.draining or status.draining:
                 continue
             have = len(ownership.unsettled)
             self.require(shown.unsettled == have, "I14", f"{tp} shows {shown.unsettled} unsettled records of {have}")
