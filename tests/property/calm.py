@@ -1,0 +1,113 @@
+"""After the storm: everything is healed, and what was fetched must settle and be committed by itself."""
+
+from __future__ import annotations
+
+from domain.limits import NS_PER_MS, NS_PER_SECOND
+from domain.rules import OnPoison
+from tests.property.truth import New, Ownership
+from tests.property.world import World
+
+TURNS_WITHOUT_PROGRESS_MAX = 200
+HOUR_NS = 3_600 * NS_PER_SECOND
+
+
+def heal(world: World) -> None:
+    """Answer everything well, as often as it takes, and judge where it ends.
+
+    Time goes only to where the machine wants to be woken: what it does not wake for, it would sleep through.
+    """
+    world.undecided = 0
+    still = 0
+    before: object = None
+    while not _done(world):
+        after = _answer_all(world)
+        still = 0 if after != before else still + 1
+        before = after
+        if still == TURNS_WITHOUT_PROGRESS_MAX // 2:
+            _bring_a_good_record(world)
+        if still > TURNS_WITHOUT_PROGRESS_MAX:
+            raise AssertionError(f"I9: no progress any more: {[own.unsettled() for own in world.owned.values()]}")
+    for own in world.owned.values():
+        _judge(world, own)
+
+
+def _bring_a_good_record(world: World) -> None:
+    """Let one more record come where it may: the control that shows whether a refused one is poison."""
+    for tp in world.readable():
+        if len(world.owned[tp].fetched) and tp in world.readable():
+            world.fetch(tp, 100, [New(b"good")])
+
+
+def _answer_all(world: World) -> object:
+    """Let everything that was asked for be answered well, then time pass; give what changes with progress."""
+    for role in sorted(world.lease_wanted):
+        world.issue(role, HOUR_NS)
+    for route in sorted(world.describing):
+        world.describe(route)
+    for put in sorted(world.flights):
+        flight = world.flights[put]
+        if flight.bad and len(flight.records) > 1:
+            world.refuse(put, "ValidationException")
+        elif flight.bad:
+            world.refuse(put, "InvalidArgumentException")
+        else:
+            world.answer(put)
+    for letter in sorted(world.letters):
+        world.acknowledge(letter)
+    for commit in sorted(world.commits):
+        world.store(commit, applied=True, error=None)
+    wake = world.forwarder.next_wake(world.now)
+    waiting = world.flights or world.commits or world.letters or world.lease_wanted or world.describing
+    if not waiting and not _done(world):
+        assert wake is not None, "I9: there is work, and the machine sleeps for ever"
+        world.wait(wake - world.now)
+    elif wake is not None:
+        world.wait(min(wake - world.now, NS_PER_MS))
+    return [(len(own.settled), own.committed, own.log.stored) for own in world.owned.values()]
+
+
+def _done(world: World) -> bool:
+    """Say whether nothing is left that can be done."""
+    if world.flights or world.commits or world.letters:
+        return False
+    if world.stopped:
+        return world.forwarder.drained() and world.forwarder.committed
+    return world.forwarder.committed and all(not _owed(world, own) for own in world.owned.values())
+
+
+def _owed(world: World, own: Ownership) -> list[int]:
+    """Give the un-settled records that nothing excuses: neither poison that stays, nor a place behind it."""
+    unsettled = own.unsettled()
+    if own.drain_below is not None and own.log.tp in world.owned:
+        return [o for o in unsettled if not _behind(own, o)] if not _blocked(world, own) else []
+    if world.setup.on_poison is not OnPoison.BLOCK:
+        return unsettled
+    stays = [o for o in unsettled if own.fetched[o].poison]
+    if stays and world.forwarder._partitions[own.tp].backlog:
+        return [o for o in _in_lanes(world, own) if not _behind(own, o)]
+    return [o for o in unsettled if not _behind(own, o)]
+
+
+def _in_lanes(world: World, own: Ownership) -> list[int]:
+    backlog = world.forwarder._partitions[own.tp].backlog
+    first = min(item if isinstance(item, int) else item.offsets[0] for item in backlog)
+    return [o for o in own.unsettled() if o < first]
+
+
+def _behind(own: Ownership, offset: int) -> bool:
+    """Say whether a record is poison, or waits behind poison of its lane."""
+    record = own.fetched[offset]
+    return record.poison or any(own.fetched[before].poison for before in own.open_before(record))
+
+
+def _blocked(world: World, own: Ownership) -> bool:
+    return world.forwarder._partitions[own.tp].route.blocked is not None
+
+
+def _judge(world: World, own: Ownership) -> None:
+    """Judge the commit of a partition in which nothing is left to do."""
+    unsettled = own.unsettled()
+    ledger = world.forwarder._partitions[own.tp].ledger
+    if not unsettled and own.drain_below is None:
+        assert own.committed == own.reach, f"I9: {own.tp} is settled up to {own.reach} and committed to {own.committed}"
+    assert ledger.watermark == max(own.committed, own.start)
