@@ -1,0 +1,96 @@
+"""What the simulator has found, one hand-made run each, so that it cannot come back when the seeds are drawn anew."""
+
+from __future__ import annotations
+
+from adapters.simulated.plan import Incident, Kind, Plan, Rates, Span, Work
+from domain.limits import NS_PER_MS, NS_PER_SECOND
+from domain.rules import LimitRules, OnPoison
+from tests.simulation.report import describe
+from tests.simulation.runner import Outcome, run_plan
+
+MS = NS_PER_MS
+ACCESS_DENIED = 3  # of the codes with which a revoked token is refused
+
+
+def passes(plan: Plan) -> Outcome:
+    """Run a plan that must break no rule."""
+    outcome = run_plan(plan)
+    assert outcome.violation is None, describe(outcome)
+    return outcome
+
+
+def test_sessions_revoked_before_anything_landed_are_renewed() -> None:
+    """A revoked session that answers AccessDenied from its first put on does not block its route until it ends."""
+    revoked = tuple(Incident(Kind.TOKENS_REVOKED, at, at, ACCESS_DENIED) for at in range(50 * MS, 800 * MS, 10 * MS))
+    outcome = passes(Plan(seed=1, work=Work(records=30), incidents=revoked))
+    assert outcome.reached["a route was blocked: AccessDeniedException"]
+
+
+def test_a_probe_whose_records_are_all_refused_waits_for_the_next() -> None:
+    """A blocked route whose probe is answered, and every entry of it refused, is not probed at once again."""
+    plan = Plan(
+        seed=2,
+        work=Work(records=60, shards=1, keys=1_000),
+        incidents=(
+            Incident(Kind.SHARD_HOT, at=0, until=9 * NS_PER_SECOND),
+            Incident(Kind.STREAM_MISSING, at=200 * MS, until=600 * MS),
+        ),
+        heal_at=9 * NS_PER_SECOND,
+    )
+    outcome = passes(plan)
+    assert outcome.reached["a route was blocked: ResourceNotFoundException"]
+    assert outcome.reached["every entry of a put was refused"]
+
+
+def test_a_control_is_no_larger_than_a_request() -> None:
+    """A search for poison asks for other records within the limit of a request."""
+    plan = Plan(
+        seed=3,
+        work=Work(records=100, keys=1_000, refused=0.05),
+        limits=LimitRules(request_records=1, requests_in_flight=1),
+        on_poison=OnPoison.DROP,
+    )
+    assert passes(plan).reached["a poison record was met, policy drop"]
+
+
+def test_a_route_without_a_control_fetches_on() -> None:
+    """A record that may be poison, with nothing beside it, does not keep out the records that would show it."""
+    plan = Plan(
+        seed=4,
+        work=Work(records=60, keys=1_000, refused=0.2, burst=1, every=Span(0, 60 * MS), fetch_run=1),
+        limits=LimitRules(ahead_records=50, request_records=500),
+        on_poison=OnPoison.DROP,
+    )
+    assert passes(plan).reached["a poison record was met, policy drop"]
+
+
+def test_a_full_house_does_not_spin() -> None:
+    """With no room, nothing in flight and nobody paused yet, the loop waits; the simulated clock refuses to be asked."""
+    plan = Plan(
+        seed=5,
+        work=Work(records=200, value_bytes=2_000, burst=50, every=Span(0, 2 * MS)),
+        rates=Rates(throttled=0.9),
+        limits=LimitRules(held_bytes=20_000, request_timeout=50 * MS),
+    )
+    assert passes(plan).reached["a partition was paused and resumed"]
+
+
+def test_repeats_are_counted_from_what_kafka_holds() -> None:
+    """Where commits are refused for a while, no more than `ahead_records` land above what Kafka is known to hold."""
+    plan = Plan(
+        seed=6,
+        work=Work(records=300, keys=1_000, partitions=1, burst=50),
+        rates=Rates(commit_refused=1.0),
+        incidents=(Incident(Kind.CRASH, at=900 * MS, until=900 * MS),),
+        limits=LimitRules(ahead_records=20, commit_every=100 * MS),
+        session_timeout=50 * MS,
+    )
+    assert passes(plan).reached["settled records are delivered again"]
+
+
+def test_a_drop_is_told_before_it_is_committed() -> None:
+    """Whatever moment the process dies at, a dropped record was counted before its offset was committed."""
+    plan = Plan(
+        seed=7, work=Work(records=60, poison=0.5, partitions=6, burst=1), on_poison=OnPoison.DROP, heal_at=200 * MS
+    )
+    assert passes(plan).reached["a poison record was met, policy drop"]
