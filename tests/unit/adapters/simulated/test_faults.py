@@ -1,0 +1,55 @@
+"""Plans are drawn from seeds: always the same for one, and as different as can be for many."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict
+
+from adapters.simulated.chance import Chance
+from adapters.simulated.faults import calm_plan, draw_plan
+from adapters.simulated.plan import CALM, Kind, Sick
+
+SEEDS = range(400)
+
+
+def test_a_seed_always_draws_the_same_plan() -> None:
+    """Two draws of a seed are equal, of two seeds they are not."""
+    assert draw_plan(17) == draw_plan(17)
+    assert draw_plan(17) != draw_plan(18)
+
+
+def test_concerns_draw_apart() -> None:
+    """Two concerns of a seed have sources of their own, each always the same."""
+    first, again, other = Chance(1).of("a"), Chance(1).of("a"), Chance(1).of("b")
+    numbers = [first.random() for _ in range(3)]
+    assert [again.random() for _ in range(3)] == numbers
+    assert [other.random() for _ in range(3)] != numbers
+
+
+def test_a_calm_plan_is_calm() -> None:
+    """A calm plan has no fault in it, whatever its seed."""
+    assert {True} == {calm_plan(seed).calm for seed in SEEDS}
+
+
+def test_every_kind_of_incident_and_every_rate_is_drawn() -> None:
+    """Four hundred seeds have met each kind of incident, each rate, and each thing that never heals."""
+    plans = [draw_plan(seed) for seed in SEEDS]
+    assert set(Kind) == {incident.kind for plan in plans for incident in plan.incidents}
+    drawn: Counter[str] = Counter()
+    for plan in plans:
+        drawn.update(name for name, rate in asdict(plan.rates).items() if rate)
+    assert set(asdict(CALM)) == set(drawn)
+    assert set(Sick) == {plan.sick for plan in plans}
+
+
+def test_many_seeds_are_calm_in_most_dimensions() -> None:
+    """Swarms need seeds with few faults: a tenth has at most two rates, and some have no incident."""
+    plans = [draw_plan(seed) for seed in SEEDS]
+    few = [plan for plan in plans if sum(1 for rate in asdict(plan.rates).values() if rate) <= 2]
+    assert len(few) > len(plans) // 10
+    assert [plan for plan in plans if not plan.incidents]
+
+
+def test_no_fault_outlasts_the_healing() -> None:
+    """Every incident ends when the world heals, at the latest."""
+    assert [] == [i for seed in SEEDS for i in draw_plan(seed).incidents if i.until > draw_plan(seed).heal_at]
