@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from domain.limits import NS_PER_MS, NS_PER_SECOND
+from domain.limits import NS_PER_SECOND
 from domain.rules import OnPoison
 from tests.property.truth import New, Ownership
 from tests.property.world import World
 
-TURNS_WITHOUT_PROGRESS_MAX = 200
+PATIENCE_NS = 130 * NS_PER_SECOND  # two minutes of poison, two probes of a blocked route
 HOUR_NS = 3_600 * NS_PER_SECOND
 
 
@@ -17,18 +17,29 @@ def heal(world: World) -> None:
     Time goes only to where the machine wants to be woken: what it does not wake for, it would sleep through.
     """
     world.undecided = 0
-    still = 0
+    world.decide()
     before: object = None
+    since, helped = world.now, False
     while not _done(world):
         after = _answer_all(world)
-        still = 0 if after != before else still + 1
-        before = after
-        if still == TURNS_WITHOUT_PROGRESS_MAX // 2:
+        if after != before:
+            before, since, helped = after, world.now, False
+        elif world.now - since > PATIENCE_NS and not helped:
             _bring_a_good_record(world)
-        if still > TURNS_WITHOUT_PROGRESS_MAX:
-            raise AssertionError(f"I9: no progress any more: {[own.unsettled() for own in world.owned.values()]}")
+            since, helped = world.now, True
+        elif world.now - since > PATIENCE_NS:
+            raise AssertionError(f"I9: no progress any more: {_left(world)}")
     for own in world.owned.values():
         _judge(world, own)
+
+
+def _left(world: World) -> str:
+    """Say what is left to do."""
+    left = {
+        str(own.tp): (_owed(world, own), f"of {own.unsettled()}", f"{own.committed} of {own.reach} committed")
+        for own in world.owned.values()
+    }
+    return f"{left} {world.forwarder.status(world.now)}"
 
 
 def _bring_a_good_record(world: World) -> None:
@@ -56,13 +67,11 @@ def _answer_all(world: World) -> object:
         world.acknowledge(letter)
     for commit in sorted(world.commits):
         world.store(commit, applied=True, error=None)
-    wake = world.forwarder.next_wake(world.now)
-    waiting = world.flights or world.commits or world.letters or world.lease_wanted or world.describing
-    if not waiting and not _done(world):
-        assert wake is not None, "I9: there is work, and the machine sleeps for ever"
+    asked = world.flights or world.commits or world.letters or world.lease_wanted or world.describing
+    if not asked and not _done(world):
+        wake = world.forwarder.next_wake(world.now)
+        assert wake is not None, f"I9: there is work, and the machine sleeps for ever: {_left(world)}"
         world.wait(wake - world.now)
-    elif wake is not None:
-        world.wait(min(wake - world.now, NS_PER_MS))
     return [(len(own.settled), own.committed, own.log.stored) for own in world.owned.values()]
 
 
@@ -78,6 +87,9 @@ def _done(world: World) -> bool:
 def _owed(world: World, own: Ownership) -> list[int]:
     """Give the un-settled records that nothing excuses: neither poison that stays, nor a place behind it."""
     unsettled = own.unsettled()
+    route = world.forwarder._partitions[own.tp].route
+    if route.blocked and route.standing.seeks_control and _only_poison_may_leave(world, own):
+        return []  # loudly blocked, and nothing that could come would fit
     if own.drain_below is not None and own.log.tp in world.owned:
         return [o for o in unsettled if not _behind(own, o)] if not _blocked(world, own) else []
     if world.setup.on_poison is not OnPoison.BLOCK:
@@ -88,9 +100,14 @@ def _owed(world: World, own: Ownership) -> list[int]:
     return [o for o in unsettled if not _behind(own, o)]
 
 
+def _only_poison_may_leave(world: World, own: Ownership) -> bool:
+    heads = [o for o in _in_lanes(world, own) if not own.open_before(own.fetched[o])]
+    return all(own.fetched[o].poison for o in heads)
+
+
 def _in_lanes(world: World, own: Ownership) -> list[int]:
     backlog = world.forwarder._partitions[own.tp].backlog
-    first = min(item if isinstance(item, int) else item.offsets[0] for item in backlog)
+    first = min((item if isinstance(item, int) else item.offsets[0] for item in backlog), default=own.position)
     return [o for o in own.unsettled() if o < first]
 
 

@@ -39,7 +39,7 @@ def setup_of(random: Random) -> Setup:
         on_poison=random.choice(list(OnPoison)),
         on_gap=random.choice(list(OnGap)),
         policy=random.choice((RotationPolicy.BEFORE_EXPIRY, RotationPolicy.INTERVAL, RotationPolicy.ON_DEMAND)),
-        poison_per_minute=random.choice((1, 3, 100)),
+        poison_per_minute=random.choice((4, 100, 100)),
         ordered_payments=random.random() < 0.7,
         shared_role=random.random() < 0.5,
     )
@@ -181,6 +181,6 @@ def run(seed: int, steps: int, make: type[Forwarder] = Forwarder) -> World:
             storm.step()
         heal(world)
     except Exception as error:
-        error.add_note("\n".join([f"seed {seed}, {world.setup}", *world.trace[-60:]]))
+        error.add_note("\n".join([f"seed {seed}, {world.setup}", *world.trace[-400:]]))
         raise
     return world
