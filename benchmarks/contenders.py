@@ -78,6 +78,18 @@ def run_floor(place: Place, records: int) -> dict[str, float]:
     return figures
 
 
+@contextlib.contextmanager
+def watching_floor(place: Place, records: int, last: int) -> Iterator[subprocess.Popen[bytes]]:
+    """Consume a trickle beside another contender; the output is the ages of the last so many records in us, as JSON."""
+    words = ["benchmarks.floor", place.bootstrap_servers, place.topic, str(records), str(last)]
+    child = subprocess.Popen([sys.executable, "-m", *words], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    try:
+        yield child
+    finally:
+        child.kill()
+        child.communicate()
+
+
 def cpu_ns(process: int) -> int:
     """Give the user and system time of a living process with all its threads, in ns (the kernel's CPU-time clock)."""
     return time.clock_gettime_ns((~process << 3) | 2)

@@ -40,6 +40,7 @@ FIGURES: Mapping[str, Figure] = {
     "records_per_request": Figure("records a request", "{:.0f}", more_is_better=True),
     "p50_ms": Figure("latency p50", "{:.1f} ms"),
     "p99_ms": Figure("latency p99", "{:.1f} ms"),
+    "p99_above_ms": Figure("latency p99, above the floor's", "{:.1f} ms"),
     "most_ms": Figure("latency, longest", "{:.1f} ms"),
     "cores_busy": Figure("cores busy", "{:.2f}"),
     "endpoint_busy": Figure("null Kinesis busy", "{:.0%}"),
@@ -69,11 +70,15 @@ def figures_of_doka(cases: Mapping[str, Sequence[Round]]) -> dict[str, dict[str,
 
 def _shown(each: Round, contender: str) -> Mapping[str, float]:
     figures = dict(each.get(contender, {}))
-    if contender == DOKA and "cpu_us" in figures:
-        if FLOOR in each:
-            figures["cpu_to_floor"] = figures["cpu_us"] / each[FLOOR]["cpu_us"]
-        if BASELINE in each:
-            figures["baseline_to_cpu"] = each[BASELINE]["cpu_us"] / figures["cpu_us"]
+    if contender != DOKA:
+        return figures
+    floor, baseline = each.get(FLOOR, {}), each.get(BASELINE, {})
+    if "cpu_us" in figures and "cpu_us" in floor:
+        figures["cpu_to_floor"] = figures["cpu_us"] / floor["cpu_us"]
+    if "cpu_us" in figures and "cpu_us" in baseline:
+        figures["baseline_to_cpu"] = baseline["cpu_us"] / figures["cpu_us"]
+    if "p99_ms" in figures and "p99_ms" in floor:
+        figures["p99_above_ms"] = figures["p99_ms"] - floor["p99_ms"]
     return figures
 
 

@@ -1,8 +1,10 @@
 """The floor: doka's own consumer settings, and a loop that reads the fields of each record and does nothing else.
 
-    python -m benchmarks.floor BOOTSTRAP_SERVERS TOPIC RECORDS      prints its figures as JSON
+    python -m benchmarks.floor BOOTSTRAP_SERVERS TOPIC RECORDS               what consuming so many costs
+    python -m benchmarks.floor BOOTSTRAP_SERVERS TOPIC RECORDS LAST          how late the last so many of them are
 
-What it costs is librdkafka's and the language's; no forwarder in Python by this client can cost less.
+It prints its figures as JSON. What it costs, and how late a record is here, is Kafka's, the client's and the
+language's: no forwarder in Python by this client can do better.
 """
 
 from __future__ import annotations
@@ -13,42 +15,59 @@ import sys
 import time
 import uuid
 from collections import deque
+from typing import Any, TypeAlias, cast
 
 from confluent_kafka import Consumer, Message
 
 from adapters.kafka.client_settings import consumer_settings
 from adapters.kafka.settings import KafkaSettings
+from benchmarks.feeding import STAMP_BYTES
 
 BATCH = 1_000
 FIELDS = (Message.error, Message.partition, Message.offset, Message.key, Message.value)
+Messages: TypeAlias = "list[Message[Any, Any]]"
 
 
-def main(bootstrap_servers: str, topic: str, records: int) -> dict[str, float]:
-    """Consume so many records; gives the figures from the first batch to the last."""
-    group = f"floor-{uuid.uuid4().hex[:8]}"
-    settings = KafkaSettings(tuple(bootstrap_servers.split(",")), group, frozenset([topic]))
-    consumer = Consumer(
-        consumer_settings(settings) | {"auto.offset.reset": "earliest", "enable.partition.eof": False, "log_level": 0}
-    )
-    consumer.subscribe([topic])
+def consume(consumer: Consumer, records: int) -> dict[str, float]:
+    """Give `cpu_us`, `records_per_second` and `rss_mib` from the first batch to the last."""
     first = 0
     while not first:
-        first = _take(consumer, 1)
+        first = len(_read(consumer.consume(1, 0.1)))
     begun, cpu_begun, taken = time.monotonic(), time.process_time(), 0
     while taken < records - first:
-        taken += _take(consumer, BATCH)
+        taken += len(_read(consumer.consume(BATCH, 0.1)))
     took, cpu = time.monotonic() - begun, time.process_time() - cpu_begun
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    consumer.close()
     return {"cpu_us": cpu / taken * 1e6, "records_per_second": taken / took, "rss_mib": peak}
 
 
-def _take(consumer: Consumer, limit: int) -> int:
-    messages = consumer.consume(limit, 0.1)
+def watch(consumer: Consumer, records: int, last: int) -> list[int]:
+    """Give how old the last so many stamped records were when they were consumed, in us."""
+    ages: list[int] = []
+    while len(ages) < records:
+        messages = consumer.consume(BATCH, 0) or consumer.consume(1, 0.1)
+        now = time.monotonic_ns() // 1_000
+        ages += [now - int(cast("bytes", message.value())[:STAMP_BYTES]) for message in _read(messages)]
+    return ages[-last:]
+
+
+def _read(messages: Messages) -> Messages:
     for field in FIELDS:
         deque(map(field, messages), maxlen=0)
-    return len(messages)
+    return messages
+
+
+def main(bootstrap_servers: str, topic: str, records: str, last: str = "") -> None:
+    """Join a group of its own, and print what was found."""
+    group = f"floor-{uuid.uuid4().hex[:8]}"
+    settings = consumer_settings(KafkaSettings(tuple(bootstrap_servers.split(",")), group, frozenset([topic])))
+    others = {"auto.offset.reset": "earliest", "enable.partition.eof": False, "log_level": 0}
+    consumer = Consumer(settings | others)
+    consumer.subscribe([topic])
+    found = watch(consumer, int(records), int(last)) if last else consume(consumer, int(records))
+    consumer.close()
+    sys.stdout.write(json.dumps(found))
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(main(sys.argv[1], sys.argv[2], int(sys.argv[3]))))
+    main(*sys.argv[1:])

@@ -109,6 +109,8 @@ class NullKinesis:
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         fake = FakeAws()
         self._answer_others = fake.loop.handle
+        fake.loop.stop()  # its own server is not needed: this closes its sockets
+        fake.loop.run()
         self._addresses = fake.create_stream(STREAM, shards=SHARDS).encode(), b'"%b"' % STREAM.encode()
         place = fake.clock, self.handle, "127.0.0.1", 0
         self.loop = HttpLoop(*place) if tls is None else TlsLoop(*place, tls)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import statistics
+import json
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -17,6 +17,7 @@ from benchmarks.contenders import (
     run_floor,
     running_baseline,
     running_doka,
+    watching_floor,
 )
 from benchmarks.endpoint import Landings
 from benchmarks.feeding import Feed
@@ -67,18 +68,25 @@ def throughput_round(place: Place, case: Case, records: int, extent: Extent) -> 
     return {"floor": floor, "doka": figures | {"assigned_to_first_seconds": to_first}, "baseline": baseline}
 
 
-def latency_of_doka(place: Place, case: Case, extent: Extent) -> Figures:
-    """Let records trickle into an empty topic; gives how long they took from being produced to being acknowledged."""
+def latency_of_doka(place: Place, case: Case, extent: Extent) -> Round:
+    """Let records trickle into an empty topic; gives how long they took from being produced to being acknowledged.
+
+    The floor consumes the same records at the same time.
+    """
+    last = int(case.rate * extent.latency)
     with running_doka(place, case) as doka:
-        figures = _latencies(place, case, doka.child.pid, extent.latency)
+        assigned_at(doka)
+        with watching_floor(place, int(case.rate * WARM_SECONDS) + last, last) as floor:
+            figures = _latencies(place, case, doka.child.pid, extent.latency)
+            ages: list[int] = json.loads(floor.communicate(timeout=START_SECONDS)[0])
         _check_end(place, doka, None)
-        return figures
+        return {"doka": figures, "floor": spread(ages)}
 
 
-def latency_of_baseline(place: Place, case: Case, extent: Extent) -> Figures:
+def latency_of_baseline(place: Place, case: Case, extent: Extent) -> Round:
     """Do the same with the usual loop, on an empty topic of its own."""
     with running_baseline(place) as child:
-        return _latencies(place, case, child.pid, extent.latency)
+        return {"baseline": _latencies(place, case, child.pid, extent.latency)}
 
 
 def idle_round(place: Place, case: Case, extent: Extent) -> Round:
@@ -130,16 +138,20 @@ def _latencies(place: Place, case: Case, process: int, seconds: float) -> dict[s
     place.endpoint.forget(stamped=True)
     cpu_begun = cpu_ns(process)
     produced = feed.trickle(case.rate, seconds)
-    took = sorted(_all_landed(place, produced).latencies_us)
+    took = _all_landed(place, produced).latencies_us
     cpu = cpu_ns(process) - cpu_begun
-    return {
-        "p50_ms": statistics.median(took) / 1e3,
-        "p99_ms": percentile(took, 99) / 1e3,
-        "most_ms": took[-1] / 1e3,
+    return spread(took) | {
         "cpu_us": cpu / produced / 1e3,
         "rss_mib": peak_rss_mib(process),
         "landed": len(took),
     }
+
+
+def spread(took_us: Sequence[int]) -> dict[str, float]:
+    """Give the usual figures of latencies."""
+    ascending = sorted(took_us)
+    shares = {"p50_ms": 50, "p99_ms": 99, "most_ms": 100}
+    return {figure: percentile(ascending, share) / 1e3 for figure, share in shares.items()}
 
 
 def percentile(ascending: Sequence[int], share: int) -> int:

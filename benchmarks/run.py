@@ -49,7 +49,7 @@ def _latency_round(broker: Broker, case: Case, extent: Extent) -> Round:
     with _place(broker, case) as place:
         doka = latency_of_doka(place, case, extent)
     with _place(broker, case) as place:
-        return {"doka": doka, "baseline": latency_of_baseline(place, case, extent)}
+        return {**doka, **latency_of_baseline(place, case, extent)}
 
 
 def how_many(case: Case, extent: Extent, *, embedded: bool) -> int:

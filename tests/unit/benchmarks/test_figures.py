@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from benchmarks.cases import REFERENCE
+from benchmarks.figures import FIGURES, figures_of_doka, known, medians
+from tests.unit.benchmarks.given import a_round
+
+
+def test_the_median_of_rounds_stands() -> None:
+    """One disturbed round does not move a figure."""
+    rounds = [a_round(4.0), a_round(40.0), a_round(5.0)]
+    assert 5.0 == medians(rounds, "doka")["cpu_us"]
+    assert {"cpu_us": 1.0} == medians(rounds, "floor")
+
+
+def test_ratios_are_taken_within_a_round() -> None:
+    """A round in which the whole machine was slow has the ratios of a quick one."""
+    calm, slow = a_round(4.0, floor=1.0, baseline=20.0), a_round(40.0, floor=10.0, baseline=200.0)
+    figures = medians([calm, slow, slow], "doka")
+    assert (4.0, 5.0) == (figures["cpu_to_floor"], figures["baseline_to_cpu"])
+
+
+def test_latency_above_the_floor_is_a_difference() -> None:
+    """What Kafka's own delay adds is taken off the p99."""
+    each = {"doka": {"p99_ms": 12.0}, "floor": {"p99_ms": 10.0}}
+    assert 2.0 == medians([each], "doka")["p99_above_ms"]
+
+
+def test_what_was_not_measured_is_left_out() -> None:
+    """Without a floor and a baseline there are no ratios, and no figure of a contender that did not run."""
+    assert {"idle_cpu_percent": 0.4} == medians([{"doka": {"idle_cpu_percent": 0.4}}], "doka")
+    assert {} == medians([{"doka": {"idle_cpu_percent": 0.4}}], "baseline")
+
+
+def test_costs_are_compared_with_the_reference() -> None:
+    """A case's cost is told as a multiple of the plain one's, where that was measured as well."""
+    both = figures_of_doka({REFERENCE: [a_round(4.0)], "keys-1m": [a_round(6.0)]})
+    assert 1.5 == both["keys-1m"]["cpu_to_plain"]
+    assert "cpu_to_plain" not in figures_of_doka({"keys-1m": [a_round(6.0)]})["keys-1m"]
+
+
+def test_figures_are_shown_in_one_order_and_with_their_units() -> None:
+    """Unknown names are passed over; a value carries its unit."""
+    assert ["cpu_us", "p99_ms"] == known(["p99_ms", "landed", "cpu_us"])
+    assert "4.50 us" == FIGURES["cpu_us"].show(4.5)
+    assert "200,000" == FIGURES["records_per_second"].show(200_000.0)
