@@ -49,8 +49,19 @@ class KafkaBroker:
         return name
 
     def pause(self) -> None:
-        """Freeze the broker: connections stay up and nothing answers."""
-        self.container.get_wrapped_container().pause()
+        """Freeze the broker: connections stay up and nothing answers.
+
+        The freezer of cgroups v1 gives up on a busy process now and then («unable to freeze»), so it is asked again.
+        """
+
+        def frozen() -> bool:
+            try:
+                self.container.get_wrapped_container().pause()
+            except APIError:
+                return False
+            return True
+
+        eventually(frozen, within=30, what="a frozen broker", every=0.2)
 
     def unpause(self) -> None:
         """Let a frozen broker go on."""
