@@ -76,8 +76,8 @@ class PartitionTruth:
         return None
 
     def landed_from(self, offset: int) -> int:
-        """Count the records at or above `offset` that are in the stream."""
-        return sum(1 for landed in self.landed if landed >= offset)
+        """Count the records at or above `offset` that are in the stream, and still in the log: they can land again."""
+        return sum(1 for landed in self.landed if landed >= offset and landed not in self.removed)
 
     def extra_landings(self) -> int:
         """Count the copies beyond the first."""
