@@ -30,8 +30,8 @@ Group = Sequence[Part]
 class Isolation:
     """One search, from the refused request to its end; every record of it is in a group, or suspected."""
 
-    def __init__(self, parts: Group, code: str) -> None:
-        """Search among these records, which were refused together with `code`."""
+    def __init__(self, parts: Group, code: str, *, entries: int | None = None) -> None:
+        """Search among these records, which were refused together, `entries` in all, with `code`."""
         self.code = code
         self.put: int | None = None  # the request that is out for it
         self.not_before = 0
@@ -39,7 +39,7 @@ class Isolation:
         self._groups: deque[Group] = deque()
         self._control = False
         self._refusals = 0
-        self.refused(parts)
+        self.refused(parts, entries=entries)
 
     def next_group(self, more: Callable[[int], Group]) -> Group | None:
         """Give the records to send next, by themselves; None when the search is over.
@@ -63,13 +63,19 @@ class Isolation:
         self.put = None
         self._control = True
 
-    def refused(self, parts: Group) -> None:
-        """Take a refused group: two halves, or one suspect."""
+    def refused(self, parts: Group, *, entries: int | None = None) -> None:
+        """Take a refused group: two halves, or one suspect.
+
+        `entries` is how many there were in the request, where some went with their partition: the one that is left of
+        many was not refused by itself, and is asked about alone.
+        """
         self.put = None
         self._refusals += 1
         records = sum(len(part.places) for part in parts)
-        if records == 1:
+        if records == 1 and entries in {None, 1}:
             self.suspects += parts
+        elif records == 1:
+            self._groups.appendleft(parts)
         elif records:
             head, tail = split(parts, records // 2)
             self._groups.extendleft((tail, head))

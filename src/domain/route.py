@@ -222,7 +222,7 @@ class Route:
             self.lease_to_reject = (flight.lease, event.code)
             self._take_back(parts, flight, now)
         elif verdict is Verdict.ISOLATE:
-            self._isolate(parts, event.code, now, put=event.put)
+            self._isolate(parts, event.code, now, flight)
         elif verdict in {Verdict.DENIED, Verdict.BLOCKED, Verdict.LANE}:
             if verdict is Verdict.DENIED:
                 self.lease_to_renew = flight.lease
@@ -320,14 +320,18 @@ class Route:
         """Give the search that a request belongs to."""
         return self._isolation if self._isolation is not None and self._isolation.put == put else None
 
-    def _isolate(self, parts: Sequence[Part], code: str, now: int, put: int | None = None) -> None:
-        """Look for the record that makes Kinesis refuse these; while one search goes on, others wait for it."""
+    def _isolate(self, parts: Sequence[Part], code: str, now: int, flight: Flight | None = None) -> None:
+        """Look for the record that makes Kinesis refuse these; while one search goes on, others wait for it.
+
+        Without a `flight` the service named these entries themselves.
+        """
+        entries = None if flight is None else len(flight.keys)
         if self._isolation is None:
             if parts:
-                self._isolation = Isolation(parts, code)
+                self._isolation = Isolation(parts, code, entries=entries)
                 self._go_on_isolating(now)
-        elif self._isolation.put is not None and self._isolation.put == put:
-            self._isolation.refused(parts)
+        elif flight is not None and self._isolation.put == flight.put:
+            self._isolation.refused(parts, entries=entries)
             self._go_on_isolating(now)
         else:
             self.outbox.put_back(parts, now)

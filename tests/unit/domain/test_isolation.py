@@ -119,3 +119,21 @@ def test_records_of_a_lost_partition_are_forgotten(owner: Partition) -> None:
     assert (True, [0]) == (found.holds(owner), offsets(found.next_group(nothing) or []))
     assert found.next_group(nothing) is None
     assert [] == found.rest()
+
+
+def test_what_is_left_of_many_is_no_suspect(owner: Partition) -> None:
+    """Where the culprit went with its partition, the one good record beside it is asked about alone, and lands."""
+    found = Isolation([part(owner, 1)], CODE, entries=3)
+    landed, sizes = search(found, lambda _offset: False)
+    assert ([0], [1], []) == (landed, sizes, found.culprits())
+
+
+def test_what_is_left_of_a_refused_half_is_no_suspect(owner: Partition) -> None:
+    """The same holds for each request of the search."""
+    found = Isolation([part(owner, 4)], CODE)
+    half = found.next_group(nothing)
+    assert half is not None
+    found.refused([half[0]._replace(places=half[0].places[:1])], entries=2)
+    found.landed()
+    assert [] == found.culprits()
+    assert [0, 2, 3] == sorted(offsets(found.rest()))
