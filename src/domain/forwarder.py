@@ -146,7 +146,9 @@ class Forwarder:
             case PartitionsRevoked(partitions):
                 self._revoked(self._owned(partitions))
             case PartitionsLost(partitions):
-                self._forget(self._owned(partitions), "lost")
+                lost = self._owned(partitions)
+                self._will_repeat({p.tp: p.ledger.ahead + p.uncommitted for p in lost})
+                self._forget(lost, "lost")
             case GapFound():
                 self._gap_found(event, now)
             case TopicsMissing(topics):
@@ -216,10 +218,11 @@ class Forwarder:
         last = self._commits.last(partitions)
         if last is not None and self._halted is None:
             self._commands.append(last)
-        for partition in partitions:
-            if partition.ledger.ahead:
-                self._tell(RecordsWillRepeat(partition.tp, partition.ledger.ahead))
+        self._will_repeat({p.tp: p.ledger.ahead for p in partitions})
         self._forget(partitions, "revoked")
+
+    def _will_repeat(self, records: Mapping[TopicPartition, int]) -> None:
+        self._tell(*(RecordsWillRepeat(tp, count) for tp, count in records.items() if count))
 
     def _forget(self, partitions: list[Partition], change: str) -> None:
         for partition in partitions:

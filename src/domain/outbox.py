@@ -271,7 +271,7 @@ class Outbox:
     # --- forget --------------------------------------------------------------------------------------------------
 
     def forget_unsent(self, partition: Partition) -> None:
-        """Forget the records of a partition that lie above everything that was sent of it, ready or delayed."""
+        """Forget the records of a partition that lie above everything that was sent of it, wherever they wait."""
         self._ready = deque(without_unsent(self._ready, partition))
         self.waiting = sum(len(part.places) for part in self._ready)
         if not self.waiting:
@@ -282,6 +282,7 @@ class Outbox:
             for kept in without_unsent((part,), partition)  # one that waits for its shard's pace was never sent
         ]
         heapq.heapify(self._delayed)
+        self._met_poison = [poison for poison in self._met_poison if not poison.unsent_of(partition)]
 
 
 def without_unsent(parts: Iterable[Part], partition: Partition) -> list[Part]:

@@ -94,7 +94,7 @@ class Partition:
     def status(self, now: int, log_end: int | None, *, blocked: bool) -> PartitionStatus:
         """Give the present state in figures."""
         oldest = self.ledger.oldest
-        stuck = self.gap
+        stuck = self.gap or self.route.quarantine.parked(self)
         if stuck is None and self.stuck_told and not blocked:
             stuck = f"the record at or above offset {self.ledger.watermark} does not settle"
             if self.waits_for_kafka:

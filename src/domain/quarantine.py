@@ -38,6 +38,16 @@ class Poison:
     attempts: int = 0
     """How often it was sent to Kinesis."""
 
+    @property
+    def offset(self) -> int:
+        """Its offset in Kafka."""
+        return self.chunk.offsets[self.place]
+
+    def unsent_of(self, partition: Partition) -> bool:
+        """Say whether a drain of this partition forgets it: its ledger does not count it any more."""
+        owner = self.chunk.owner
+        return owner.gone or (owner is partition and self.offset >= partition.sent_to)
+
 
 class Quarantine:
     """No record leaves here but by an acknowledged letter, an explicit drop, or with its partition."""
@@ -52,6 +62,7 @@ class Quarantine:
         self._met: deque[int] = deque()  # when the decided ones were, within the last minute
         self._letters: dict[int, tuple[Poison, int]] = {}  # under way: the letter -> poison, tries
         self._again: list[tuple[int, Poison, int]] = []  # refused: when, poison, tries
+        self._parked: dict[Partition, Poison] = {}  # the first that blocks a lane, of each partition
 
     # --- in ------------------------------------------------------------------------------------------------------
 
@@ -75,11 +86,14 @@ class Quarantine:
             poison = self._waiting.popleft()
             if poison.chunk.owner.gone:
                 continue
-            self._met.append(now)
             facts.append(self._fact(poison))
+            if self._policy is OnPoison.BLOCK:
+                self._parked.setdefault(poison.chunk.owner, poison)
+                continue
+            self._met.append(now)
             if self._policy is OnPoison.DROP:
                 settle(poison)  # frees its lane, and may bring the next one here
-            elif self._policy is OnPoison.DEAD_LETTER:
+            else:
                 letters.append(self._letter(number(), poison, 1))
         due = [entry for entry in self._again if entry[0] <= now]
         if due:
@@ -102,8 +116,7 @@ class Quarantine:
         return self._per_minute - len(self._met)
 
     def _fact(self, poison: Poison) -> RecordsPoisoned:
-        offset = poison.chunk.offsets[poison.place]
-        return RecordsPoisoned(self._route, poison.chunk.owner.tp, offset, poison.code, self._policy.value)
+        return RecordsPoisoned(self._route, poison.chunk.owner.tp, poison.offset, poison.code, self._policy.value)
 
     # --- answers -------------------------------------------------------------------------------------------------
 
@@ -127,6 +140,13 @@ class Quarantine:
 
     # --- besides -------------------------------------------------------------------------------------------------
 
+    def parked(self, partition: Partition) -> str | None:
+        """Say which record of a partition blocks its lane for a person to decide; None when none does."""
+        poison = self._parked.get(partition)
+        if poison is None:
+            return None
+        return f"the record at offset {poison.offset} can never land ({poison.code}) and its key waits; see on_poison"
+
     def awaits(self, partition: Partition) -> bool:
         """Say whether a letter of this partition is under way or will be sent again."""
         return any(poison.chunk.owner is partition for poison, _ in self._letters.values()) or any(
@@ -135,7 +155,9 @@ class Quarantine:
 
     def forget_unsent(self, partition: Partition) -> None:
         """Forget what was met of a partition and not decided; a drain or another owner takes it from here."""
-        self._waiting = deque(p for p in self._waiting if p.chunk.owner is not partition and not p.chunk.owner.gone)
+        self._waiting = deque(poison for poison in self._waiting if not poison.unsent_of(partition))
+        if partition.gone:
+            self._parked.pop(partition, None)
 
     def next_wake(self, now: int) -> int | None:
         """Give the next moment at which a letter goes again, or the minute has room."""

@@ -25,6 +25,7 @@ from domain.commands import DescribeStream
 from domain.events import StreamDescribed, StreamRefused
 from domain.lease import Lease
 from domain.limits import RECORD_BYTES_DEFAULT, RECORD_BYTES_MAX
+from domain.pacing import ShardRange
 from domain.ports import Clock
 
 IGNORES_KEYS = "AUTO"
@@ -32,6 +33,7 @@ IGNORES_KEYS = "AUTO"
 
 UNREADABLE = "unreadable_answer"
 BYTES_PER_KIB = 1024
+SHARD_PAGES_MAX = 100  # of 1,000 shards each
 
 
 class LeaseCredentials(Credentials):
@@ -104,7 +106,8 @@ class KinesisDescriber:
             self._learn(skew, answer, sent_at)
             summary = answer.get("StreamDescriptionSummary")
             if isinstance(summary, Mapping) and isinstance(summary.get("StreamStatus"), str):
-                return read_summary(command.route, target, summary)
+                with self._credentials.of(command.lease):
+                    return read_summary(command.route, target, summary, self._list_shards(target))
             code, message = UNREADABLE, "the answer holds no description of the stream"
         return StreamRefused(command.route, code, message, command.lease.serial)
 
@@ -113,6 +116,23 @@ class KinesisDescriber:
         if target.stream_arn:
             return client.describe_stream_summary(StreamARN=target.stream_arn)
         return client.describe_stream_summary(StreamName=str(target.stream_name))
+
+    def _list_shards(self, target: StreamTarget) -> tuple[ShardRange, ...]:
+        """Give the open shards for pacing; none where they cannot be had: puts work without."""
+        client = self._clients[place_of(target)]
+        stream: dict[str, Any] = {"StreamARN": target.stream_arn} if target.stream_arn else {}
+        question = stream or {"StreamName": str(target.stream_name)}
+        found: list[ShardRange] = []
+        try:
+            for _ in range(SHARD_PAGES_MAX):
+                answer = client.list_shards(**question, ShardFilter={"Type": "AT_LATEST"})
+                found += read_shards(answer)
+                if not answer.get("NextToken"):
+                    return tuple(found)
+                question = {"NextToken": answer["NextToken"]}
+        except Exception:  # noqa: BLE001 - denied, throttled, unreadable: pacing is a courtesy, not a need
+            return ()
+        return ()
 
     def _dated_by(self, skew: SkewedClock) -> Any:
         """Give a handler that signs a built request again, at the service's time and not at the host's."""
@@ -131,10 +151,21 @@ class KinesisDescriber:
             skew.learn(date, sent_at)
 
 
-def read_summary(route: str, target: StreamTarget, summary: Mapping[str, Any]) -> StreamDescribed:
+def read_shards(answer: Mapping[str, Any]) -> list[ShardRange]:
+    """Give the shards of a ListShards answer that still take records; a stand-in may list the closed ones too."""
+    return [
+        ShardRange(shard["ShardId"], int(shard["HashKeyRange"]["StartingHashKey"]))
+        for shard in answer["Shards"]
+        if not shard.get("SequenceNumberRange", {}).get("EndingSequenceNumber")
+    ]
+
+
+def read_summary(
+    route: str, target: StreamTarget, summary: Mapping[str, Any], shards: tuple[ShardRange, ...] = ()
+) -> StreamDescribed:
     """Give what a StreamDescriptionSummary says; what it does not say is as AWS creates streams by default."""
     kib = summary.get("MaxRecordSizeInKiB")
-    shards = summary.get("OpenShardCount")
+    open_shards = summary.get("OpenShardCount")
     arn = summary.get("StreamARN")
     return StreamDescribed(
         route=route,
@@ -144,7 +175,8 @@ def read_summary(route: str, target: StreamTarget, summary: Mapping[str, Any]) -
             min(kib * BYTES_PER_KIB, RECORD_BYTES_MAX) if isinstance(kib, int) and kib > 0 else RECORD_BYTES_DEFAULT
         ),
         honours_keys=summary.get("RecordDistributionStrategy") != IGNORES_KEYS,
-        open_shards=shards if isinstance(shards, int) else None,
+        open_shards=open_shards if isinstance(open_shards, int) else None,
+        shards=shards,
     )
 
 

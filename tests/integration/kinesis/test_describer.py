@@ -11,6 +11,8 @@ from adapters.kinesis.target import StreamTarget
 from adapters.system.clock import SystemClock
 from domain.commands import DescribeStream
 from domain.events import StreamDescribed, StreamRefused
+from domain.lease import Lease, Secrets
+from tests.fake_aws import FakeAws
 from tests.integration.kinesis.puts import make_lease
 from tests.integration.kinesis.scripted_kinesis import Act, ScriptedKinesis, answer, raw, refuse, reset_when_accepted
 from tests.unit.adapters.kinesis.leases import TOKEN
@@ -28,9 +30,10 @@ def describe(url: str, lease: int = 5) -> StreamDescribed | StreamRefused:
 def test_limits_and_strategy_are_read_and_the_lease_signs(kinesis: ScriptedKinesis) -> None:
     """Ten MiB records, AUTO distribution, three shards: as told; the request carries the lease's token."""
     kinesis.will(answer({"StreamDescriptionSummary": SUMMARY | {"RecordDistributionStrategy": "AUTO"}}))
+    kinesis.always = refuse("AccessDeniedException")  # to list the shards, which is not needed
     expected = StreamDescribed("orders", ARN, "ACTIVE", 10 * 1024 * 1024, honours_keys=False, open_shards=3)
     assert expected == describe(kinesis.url)
-    [request] = kinesis.accepted
+    request = kinesis.accepted[0]
     assert b'{"StreamName": "orders"}' == request.body
     assert ("Kinesis_20131202.DescribeStreamSummary", TOKEN) == (
         request.headers["x-amz-target"],
@@ -92,5 +95,23 @@ def test_a_connection_is_kept_and_each_question_signed_by_its_own_lease(kinesis:
     describer = KinesisDescriber({"orders": target}, SystemClock())
     for token in ("first", "second"):
         assert isinstance(describer.describe(DescribeStream("orders", make_lease(token=token))), StreamDescribed)
-    assert ["first", "second"] == [request.headers["x-amz-security-token"] for request in kinesis.accepted]
+    described = [r for r in kinesis.accepted if r.headers["x-amz-target"].endswith("DescribeStreamSummary")]
+    assert ["first", "second"] == [request.headers["x-amz-security-token"] for request in described]
     assert 1 == kinesis.connections
+
+
+def test_the_shards_are_listed_for_pacing() -> None:
+    """The ranges of the open shards come along, also after a split."""
+    with FakeAws() as fake:
+        fake.create_stream("orders", shards=2)
+        keys = fake.issue().keys
+        lease = Lease(1, "writer", Secrets(keys.access_key, keys.secret_key, keys.token), 0, None)
+        target = StreamTarget("orders", "orders", None, "eu-west-1", fake.url)
+        describer = KinesisDescriber({"orders": target}, SystemClock())
+        told = describer.describe(DescribeStream("orders", lease))
+        assert isinstance(told, StreamDescribed)
+        assert [0, 1 << 127] == [shard.first_hash_key for shard in told.shards]
+        fake.split_shard("orders", told.shards[0].shard)
+        told = describer.describe(DescribeStream("orders", lease))
+        assert isinstance(told, StreamDescribed)
+        assert [0, 1 << 126, 1 << 127] == sorted(shard.first_hash_key for shard in told.shards)

@@ -43,9 +43,10 @@ from domain.facts import (
     RouteBlocked,
     RouteOpened,
 )
+from domain.limits import RECORD_BYTES_DEFAULT
 from domain.records import TopicPartition
 from domain.rules import LimitRules, OnGap, OnPoison, RoleRules
-from tests.unit.domain.builders import MS, ORDERS, SECOND, Machine, chunk, described, lease, route_rules
+from tests.unit.domain.builders import MS, ORDERS, SECOND, Extras, Machine, chunk, described, lease, route_rules
 
 ONLY = frozenset({ORDERS})
 OTHER = TopicPartition("orders", 1)
@@ -733,3 +734,38 @@ def test_an_unknown_commit_answer_is_ignored() -> None:
     made = machine()
     made.told.clear()
     assert [] == made.step(CommitAnswered(99))
+
+
+class TestPoisonAtADrain:
+    """Poison that is met in the very step in which a drain begins."""
+
+    @pytest.mark.parametrize("policy", [OnPoison.DROP, OnPoison.DEAD_LETTER, OnPoison.BLOCK])
+    @pytest.mark.parametrize("drain", [STOP, RevokeStarted(ONLY)])
+    def test_settles_nothing_that_the_drain_forgot(
+        self, policy: OnPoison, drain: StopRequested | RevokeStarted
+    ) -> None:
+        """A drain after an answer that freed the lane of an oversized record commits nothing above the refused one."""
+        limits = LimitRules(request_records=2, requests_in_flight=1, commit_every=1)
+        made = Machine(routes=(route_rules("orders", on_poison=policy),), limits=limits)
+        made.open()
+        large = b"x" * (2 * RECORD_BYTES_DEFAULT)
+        [put] = made.fetch("abca", values=[b"v", b"v", b"v", large], originals=[Extras()] * 4)
+        made.feed(PutAnswered(put.put, {1: "ProvisionedThroughputExceededException"}))
+        made.step(drain)
+        made.step(after=MS)
+        assert made.committed().get(ORDERS, 0) <= 1
+
+    def test_a_lane_that_waits_for_a_person_is_not_ready(self) -> None:
+        """With `block` a parked record shows in readiness at once, by its place and what to do."""
+        made = machine()
+        made.fetch(["a", ""])
+        [reason] = made.forwarder.status(made.now).reasons()
+        assert "orders[0] waits: the record at offset 1 can never land (EmptyPartitionKey)" in reason
+
+    def test_a_lost_partition_tells_what_will_repeat(self) -> None:
+        """What landed and was not committed lands again under the next owner, and is counted."""
+        made = machine()
+        [put] = made.fetch("ab")
+        made.feed(PutAnswered(put.put))
+        made.step(PartitionsLost(ONLY))
+        assert [RecordsWillRepeat(ORDERS, 2)] == made.of(RecordsWillRepeat)

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 
 import pytest
 
-from adapters.kinesis.describer import LeaseCredentials, read_summary
+from adapters.kinesis.describer import LeaseCredentials, read_shards, read_summary
 from adapters.kinesis.target import StreamTarget
 from domain.events import StreamDescribed
 from domain.limits import RECORD_BYTES_DEFAULT, RECORD_BYTES_MAX
+from domain.pacing import ShardRange
 from tests.unit.adapters.kinesis.leases import ACCESS_KEY, SECRET_KEY, TOKEN, make_lease
 from tests.unit.adapters.kinesis.reference import ARN
 
@@ -49,6 +50,13 @@ TARGET = StreamTarget("orders", "orders", ARN, "eu-west-1")
 def test_what_a_summary_does_not_say_is_aws_default(summary: Mapping[str, object], described: StreamDescribed) -> None:
     """Missing or senseless fields become the defaults by which AWS creates streams; AUTO does not honour keys."""
     assert described == read_summary("orders", TARGET, summary)
+
+
+def test_closed_shards_are_left_out() -> None:
+    """Only shards that still take records are paced, wherever the parents of a split are listed too."""
+    shard = {"ShardId": "shardId-1", "HashKeyRange": {"StartingHashKey": str(1 << 127), "EndingHashKey": "9"}}
+    closed = shard | {"ShardId": "shardId-0", "SequenceNumberRange": {"EndingSequenceNumber": "7"}}
+    assert [ShardRange("shardId-1", 1 << 127)] == read_shards({"Shards": [closed, shard]})
 
 
 def test_credentials_are_the_lease_of_the_asking_thread() -> None:
