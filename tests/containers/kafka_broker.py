@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from confluent_kafka import KafkaException
@@ -49,23 +49,26 @@ class KafkaBroker:
         return name
 
     def pause(self) -> None:
-        """Freeze the broker: connections stay up and nothing answers.
-
-        The freezer of cgroups v1 gives up on a busy process now and then («unable to freeze»), so it is asked again.
-        """
-
-        def frozen() -> bool:
-            try:
-                self.container.get_wrapped_container().pause()
-            except APIError:
-                return False
-            return True
-
-        eventually(frozen, within=30, what="a frozen broker", every=0.2)
+        """Freeze the broker: connections stay up and nothing answers."""
+        self._bring_to("paused", self.container.get_wrapped_container().pause)
 
     def unpause(self) -> None:
         """Let a frozen broker go on."""
-        self.container.get_wrapped_container().unpause()
+        self._bring_to("running", self.container.get_wrapped_container().unpause)
+
+    def _bring_to(self, status: str, order: Callable[[], None]) -> None:
+        # A busy host needs more than one try to freeze all threads of a JVM.
+        container = self.container.get_wrapped_container()
+
+        def there() -> bool:
+            container.reload()
+            if container.status != status:
+                with contextlib.suppress(APIError):
+                    order()
+                container.reload()
+            return bool(container.status == status)
+
+        eventually(there, within=30, what=f"a broker that is {status}", every=0.2)
 
 
 @contextlib.contextmanager

@@ -33,7 +33,7 @@ def main(servers: str, call: str) -> None:
     )
     consumer.subscribe(["orders"], on_assign=assigned)
     while not answers:
-        consumer.consume(1000, 0.5)
+        consumer.consume(1000, 0.5 if call == "nothing" else 20)
     consumer.close()
     sys.stdout.write("alive\n")
 
