@@ -285,12 +285,12 @@ class Forwarder:
         if self._halted is None:
             for role in self._roles.values():
                 self._do(role.tend(now))
+            self._commands += self._intake.steer(self._partitions.values(), now)  # first: it may let records in
             self._tend_poison(now)
             self._send(now)
             commit = self._commits.due(now, hurry=self._stopping)
             if commit is not None:
                 self._commands.append(commit)
-            self._commands += self._intake.steer(self._partitions.values(), now)
             self._tell(*self._intake.take_facts())
         commands, self._commands = self._commands, []
         return commands
