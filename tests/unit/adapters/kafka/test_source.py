@@ -177,6 +177,14 @@ def test_an_end_below_records_of_the_same_call_is_old(monkeypatch: pytest.Monkey
     assert all(isinstance(event, RecordsFetched) for event in source.fetch(*FETCH))
     assert [PartitionEnded(P0, 9)] == source.fetch(*FETCH)
 
+    def breaks(_client: ScriptedConsumer) -> list[AnyMessage]:
+        raise KeyboardInterrupt
+
+    consumer.steps.append(breaks)
+    with pytest.raises(KeyboardInterrupt):
+        source.fetch(*FETCH)
+    assert [(0, 9)] == consumer.seeks()
+
 
 @pytest.mark.parametrize("code", [KafkaError._BAD_MSG, KafkaError._BAD_COMPRESSION])
 def test_what_cannot_be_read_is_never_passed_over(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
@@ -337,6 +345,28 @@ def test_a_refused_login_ends_the_source_after_a_minute(monkeypatch: pytest.Monk
 
     assert isinstance(event, SourceFailed)
     assert "wrong password" in event.reason
+
+
+@pytest.mark.parametrize("joined", [True, False])
+def test_a_group_that_refuses_ends_the_source_unless_it_lets_us_in(
+    monkeypatch: pytest.MonkeyPatch,
+    joined: bool,  # noqa: FBT001 - a table
+) -> None:
+    """A right that was granted within the minute is proved by an assignment, though nothing is there to be read."""
+    clock = ScriptedClock()
+    source, consumer = open_source(monkeypatch, Listener(), clock)
+    consumer.steps.append(brings(failure(KafkaError.GROUP_AUTHORIZATION_FAILED)))
+    source.fetch(*FETCH)
+    clock.forward(30)
+    if joined:
+        consumer.steps.append(calls("on_assign"))
+    source.fetch(*FETCH)
+    clock.forward(31)
+
+    told = source.fetch(*FETCH)
+
+    assert joined == (not told)
+    assert all(isinstance(event, SourceFailed) for event in told)
 
 
 def test_errors_that_heal_are_no_events(monkeypatch: pytest.MonkeyPatch) -> None:
