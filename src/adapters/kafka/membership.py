@@ -37,12 +37,15 @@ class Membership:
         self.error: BaseException | None = None
         self.inside = False
         """Whether a callback is on the stack: then nobody may fetch."""
+        self.answered = False
+        """Whether the group has given an assignment, be it an empty one, since the source last looked."""
         self._listener = listener
         self._starting = starting
         self._commits = commits
 
     def assigned(self, consumer: Consumer, partitions: Sequence[KafkaPartition]) -> None:
         """Begin each partition at an explicit offset, commit where that is new, and tell the listener."""
+        self.answered = True
         self._guarded(lambda: self._assign(consumer, _named(partitions)))
 
     def revoked(self, consumer: Consumer, partitions: Sequence[KafkaPartition]) -> None:

@@ -105,7 +105,10 @@ class KafkaSource:
             raise
         if members.error is not None:
             return self._after_a_callback_failed(consumer, members)
-        self._failed = self._troubles.end()
+        if members.answered:
+            members.answered = False
+            self._troubles.healthy()
+        self._failed = self._troubles.end(now)
         if self._failed is not None:
             return self._tell_failure()
         due, self._due = self._due, []
@@ -244,7 +247,7 @@ class KafkaSource:
         if error.args and isinstance(error.args[0], KafkaError):
             self._troubles.note(error.args[0], now)
         self._go_back(consumer, members)
-        self._failed = self._failed or self._troubles.end()
+        self._failed = self._failed or self._troubles.end(now)
         return [] if self._failed is None else self._tell_failure()
 
     def _go_back(self, consumer: Consumer, members: Membership) -> None:

@@ -16,9 +16,7 @@ from confluent_kafka import KafkaError
 from domain.limits import NS_PER_SECOND
 
 REFUSED_FOR_NS: Final = 60 * NS_PER_SECOND
-REFUSED_AGAIN_NS: Final = (
-    50 * NS_PER_SECOND
-)  # librdkafka tells the same failure of a broker every 30 s, at the earliest
+REFUSED_AGAIN_NS: Final = 50 * NS_PER_SECOND  # a broker that refuses is tried again much sooner
 SAY_AGAIN_NS: Final = 60 * NS_PER_SECOND
 
 _REFUSED: Final = {
@@ -27,8 +25,11 @@ _REFUSED: Final = {
     KafkaError.UNSUPPORTED_SASL_MECHANISM: "Kafka does not know this mechanism of login",
     KafkaError.ILLEGAL_SASL_STATE: "Kafka expects another way of login",
     KafkaError._SSL: "the TLS connection to Kafka fails",  # noqa: SLF001
-    KafkaError.GROUP_AUTHORIZATION_FAILED: "this process may not read as its consumer group",
     KafkaError.CLUSTER_AUTHORIZATION_FAILED: "this process may not use the cluster",
+}
+_TOLD_ONCE: Final = {
+    # The client goes on asking in silence, so this refusal lasts until the group or a record proves the contrary.
+    KafkaError.GROUP_AUTHORIZATION_FAILED: "this process may not read as its consumer group",
 }
 MISSING_TOPIC: Final = frozenset(
     {
@@ -61,6 +62,8 @@ class Troubles:
         self._refused_since: int | None = None
         self._refused_last = 0
         self._refusal = ""
+        self._shut_out_since: int | None = None
+        self._shut_out = ""
         self._fatal: str | None = None
         self._said: dict[tuple[int, str], int] = {}
 
@@ -68,6 +71,10 @@ class Troubles:
         """Take an error of the client, or one that came among the records (of `where`)."""
         if error.fatal():
             self._fatal = f"the Kafka client cannot go on: {error.str()} ({error.name()})"
+        elif (what := _TOLD_ONCE.get(error.code())) is not None:
+            self._shut_out = f"{what}: {error.str()}"
+            if self._shut_out_since is None:
+                self._shut_out_since = now
         elif (what := _REFUSED.get(error.code())) is not None:
             self._refusal = f"{what}: {error.str()}"
             if self._refused_since is None or now - self._refused_last > REFUSED_AGAIN_NS:
@@ -77,14 +84,16 @@ class Troubles:
 
     def healthy(self) -> None:
         """Forget refusals: something of the cluster arrived."""
-        self._refused_since = None
+        self._refused_since = self._shut_out_since = None
 
-    def end(self) -> str | None:
+    def end(self, now: int) -> str | None:
         """Say why the consumer cannot go on, as a sentence; None while it can."""
         if self._fatal is not None:
             return self._fatal
         if self._refused_since is not None and self._refused_last - self._refused_since >= REFUSED_FOR_NS:
             return f"{self._refusal}, for a minute now; check kafka.security and the rights of this process"
+        if self._shut_out_since is not None and now - self._shut_out_since >= REFUSED_FOR_NS:
+            return f"{self._shut_out}, for a minute now; grant READ on the group, or correct kafka.group_id"
         return None
 
     def _say(self, error: KafkaError, now: int, where: str) -> None:

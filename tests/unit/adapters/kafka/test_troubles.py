@@ -15,19 +15,30 @@ def test_what_heals_never_ends_the_source(code: int) -> None:
     for now in range(0, 10 * REFUSED_FOR_NS, REFUSED_FOR_NS // 3):
         troubles.note(KafkaError(code), now)
 
-    assert troubles.end() is None
+    assert troubles.end(now) is None
 
 
-@pytest.mark.parametrize("code", [KafkaError._AUTHENTICATION, KafkaError.GROUP_AUTHORIZATION_FAILED, KafkaError._SSL])
+@pytest.mark.parametrize("code", [KafkaError._AUTHENTICATION, KafkaError._SSL])
 def test_a_refusal_ends_it_when_it_lasts(code: int) -> None:
     """A refused login, group or certificate is given a minute, counted from the first refusal."""
     troubles = Troubles()
     for now in (0, REFUSED_FOR_NS // 2, REFUSED_FOR_NS - 1):
         troubles.note(KafkaError(code, "because"), now)
-        assert troubles.end() is None
+        assert troubles.end(now) is None
     troubles.note(KafkaError(code, "because"), REFUSED_FOR_NS)
 
-    assert "because, for a minute now; check kafka.security" in (troubles.end() or "")
+    assert "because, for a minute now; check kafka.security" in (troubles.end(REFUSED_FOR_NS) or "")
+
+
+def test_a_group_that_refuses_says_so_once() -> None:
+    """The client tells a refused group a single time, so that refusal lasts until an assignment or a record comes."""
+    troubles = Troubles()
+    troubles.note(KafkaError(KafkaError.GROUP_AUTHORIZATION_FAILED, "no right"), 0)
+
+    assert troubles.end(REFUSED_FOR_NS - 1) is None
+    assert "may not read as its consumer group: no right" in (troubles.end(REFUSED_FOR_NS) or "")
+    troubles.healthy()
+    assert troubles.end(10 * REFUSED_FOR_NS) is None
 
 
 def test_two_refusals_far_apart_are_two() -> None:
@@ -36,7 +47,7 @@ def test_two_refusals_far_apart_are_two() -> None:
     for now in range(0, 20 * REFUSED_FOR_NS, REFUSED_AGAIN_NS + 1):
         troubles.note(KafkaError(KafkaError._AUTHENTICATION), now)
 
-    assert troubles.end() is None
+    assert troubles.end(now) is None
 
 
 def test_records_prove_that_a_refusal_is_over() -> None:
@@ -46,7 +57,7 @@ def test_records_prove_that_a_refusal_is_over() -> None:
         troubles.note(KafkaError(KafkaError._AUTHENTICATION), now)
         troubles.healthy()
 
-    assert troubles.end() is None
+    assert troubles.end(now) is None
 
 
 def test_a_fatal_error_ends_it_at_once() -> None:
@@ -55,7 +66,7 @@ def test_a_fatal_error_ends_it_at_once() -> None:
     troubles.note(KafkaError(KafkaError.FENCED_INSTANCE_ID, "fenced", fatal=True), 0)
     troubles.healthy()
 
-    assert "the Kafka client cannot go on: fenced (FENCED_INSTANCE_ID)" == troubles.end()
+    assert "the Kafka client cannot go on: fenced (FENCED_INSTANCE_ID)" == troubles.end(0)
 
 
 def test_the_same_error_is_said_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
