@@ -57,7 +57,7 @@ class Role:
     def tend(self, now: int) -> list[Command]:
         """Ask for a lease when it is time; block the routes while none is to be had."""
         commands: list[Command] = []
-        needed = any(not route.outbox.empty or route.blocked for route in self._routes)
+        needed = any(route.needs_lease for route in self._routes)
         if self.keeper.wants_lease(now, needed=needed):
             commands.append(RequestLease(self.name))
         trouble = self.keeper.trouble(now)

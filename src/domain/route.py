@@ -148,6 +148,11 @@ class Route:
         isolation.put = put
         return self.outbox.pack_parts(group, put, lease, now)
 
+    @property
+    def needs_lease(self) -> bool:
+        """Whether something waits to be signed: records, a search for poison, or a probe."""
+        return not self.outbox.empty or self._isolation is not None or self.blocked is not None
+
     def holds(self, partition: Partition) -> bool:
         """Say whether anything of a partition that was sent is not settled and still on its way."""
         isolated = self._isolation is not None and self._isolation.holds(partition)
@@ -171,7 +176,7 @@ class Route:
             moments.append(self.standing.probe_at)
         elif self.outbox.waiting and self.outbox.ready_since is not None:
             moments.append(self.outbox.ready_since + PARTIAL_PUT_WAIT_NS)
-        return min((m for m in moments if m is not None), default=None)
+        return min((m for m in moments if m is not None and m > now), default=None)
 
     # --- answers -------------------------------------------------------------------------------------------------
 
