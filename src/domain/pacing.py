@@ -4,8 +4,9 @@ Theory of operation. A shard takes 1,000 records and 1 MiB a second, keys includ
 (https://docs.aws.amazon.com/kinesis/latest/dev/service-sizes-and-limits.html).
 Nothing is paced until the service throttles an entry. Then its shard is, and no other: each record costs its part of a
 second of the shard's capacity, and records leave as fast as the shard's pace allows. The pace begins at the documented
-capacity; each further throttling within it takes three tenths away, each quiet second gives a little back, and a shard
-that was not throttled for a minute is forgotten.
+capacity. Refusals within it take away the share of the records that was refused, because what was accepted is what the
+shard has left for us; so few refusals among many cost little. Each second gives a little back, and a shard that was not
+throttled for a minute is forgotten.
 
 Which shard a key belongs to is decided by MD5, as the service does it, over the ranges that the stream told last.
 Where they are not known, or are out of date, throttled records still wait by their own backoff.
@@ -22,10 +23,10 @@ from domain.limits import NS_PER_SECOND, SHARD_BYTES_PER_SECOND, SHARD_RECORDS_P
 
 FORGET_AFTER_NS = 60 * NS_PER_SECOND
 BURST_NS = NS_PER_SECOND // 10  # capacity that may be spent at once: the shorter, the smoother
-SLOWER = 0.7
 SLOWER_AT_MOST_EVERY_NS = NS_PER_SECOND // 10  # a burst of refusals is one message
-FASTER_PER_SECOND = 0.05
-PACE_MIN = 0.02
+SLOWER_AT_MOST = 0.5  # refusals come late, and so may count records that left at an older, faster pace
+FASTER_PER_SECOND = 0.1
+PACE_MIN = 0.05
 _KEYS_REMEMBERED_MAX = 100_000
 
 
@@ -37,14 +38,18 @@ class ShardRange(NamedTuple):
 
 
 class _Pace:
-    """One throttled shard: the share of its capacity that is used, and when the next record may leave."""
+    """One throttled shard: the share of its capacity that is used, and when the next record may leave.
 
-    __slots__ = ("free_at", "quiet_since", "share", "slowed_at")
+    `left` and `refused` count records since the pace was slowed down last.
+    """
+
+    __slots__ = ("free_at", "left", "quiet_since", "refused", "share", "slowed_at")
 
     def __init__(self, now: int) -> None:
         self.share = 1.0
         self.free_at = now
         self.quiet_since = self.slowed_at = now
+        self.left = self.refused = 0
 
 
 class Pacer:
@@ -76,10 +81,14 @@ class Pacer:
         pace = self._paces.get(shard)
         if pace is None:
             self._paces[shard] = _Pace(now)
-        elif now - pace.slowed_at >= SLOWER_AT_MOST_EVERY_NS:
+            return
+        pace.refused += 1
+        if now - pace.slowed_at >= SLOWER_AT_MOST_EVERY_NS:
             self._recover(pace, now)
-            pace.share = max(PACE_MIN, pace.share * SLOWER)
+            refused = min(SLOWER_AT_MOST, pace.refused / max(pace.left, pace.refused))
+            pace.share = max(PACE_MIN, pace.share * (1 - refused))
             pace.slowed_at = pace.quiet_since = now
+            pace.left = pace.refused = 0
 
     def leaves_at(self, key: str, record_bytes: int, now: int) -> int:
         """Say when a record may leave; where that is now, its cost is spent."""
@@ -95,6 +104,7 @@ class Pacer:
         self._recover(pace, now)
         cost = max(1 / SHARD_RECORDS_PER_SECOND, record_bytes / SHARD_BYTES_PER_SECOND)
         pace.free_at = max(pace.free_at, now) + round(cost / pace.share * NS_PER_SECOND)
+        pace.left += 1
         return now
 
     @staticmethod
