@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from adapters.simulated.plan import Incident, Kind, Plan, Rates, Span, Work
+from adapters.simulated.plan import Delays, Incident, Kind, Plan, Rates, Span, Work
 from domain.limits import NS_PER_MS, NS_PER_SECOND
-from domain.rules import LimitRules, OnPoison
+from domain.rules import LimitRules, OnPoison, RoleRules, RotationPolicy
 from tests.simulation.report import describe
 from tests.simulation.runner import Outcome, run_plan
 
@@ -62,6 +62,21 @@ def test_a_route_without_a_control_fetches_on() -> None:
         on_poison=OnPoison.DROP,
     )
     assert passes(plan).reached["a poison record was met, policy drop"]
+
+
+def test_a_search_for_poison_has_its_lease_renewed_on_demand() -> None:
+    """A search whose records are nowhere else waits for a lease, and so one is asked for, whatever the policy."""
+    plan = Plan(
+        seed=7,
+        work=Work(records=80, keys=1_000, refused=0.3, partitions=6),
+        delays=Delays(sts=Span(50 * MS, 60 * MS)),
+        rates=Rates(late=0.3),
+        limits=LimitRules(request_timeout=30 * MS),
+        role=RoleRules("r0", policy=RotationPolicy.ON_DEMAND),
+        lease_life=150 * MS,
+        on_poison=OnPoison.DROP,
+    )
+    assert passes(plan).reached["a put was refused with InvalidArgumentException"]
 
 
 def test_a_full_house_does_not_spin() -> None:
