@@ -69,7 +69,7 @@ class Source(Protocol):
         """Give what has arrived: at most `limit` records, and errors, ends of partitions, answers of commits.
 
         Waits at most `wait` ns for the first record and never for more; `wait` is at most 100 ms.
-        Rebalance callbacks run only in here, so it is called at least each 100 ms, with `limit` 1 where there is no
+        Rebalance callbacks run in here (and in `close`), so it is called at least each 100 ms, with `limit` 1 where there is no
         room and everything is paused.
         """
         ...
@@ -95,7 +95,10 @@ class Source(Protocol):
         ...
 
     def close(self) -> None:
-        """Leave the group. May hang for as long as the coordinator is frozen: call it under a watchdog."""
+        """Leave the group; the listener is told of the revoke in here.
+
+        May hang for as long as the coordinator is frozen: call it under a watchdog.
+        """
         ...
 
 
