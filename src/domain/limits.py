@@ -33,6 +33,7 @@ BACKOFF_FIRST_NS = 100 * NS_PER_MS
 BACKOFF_LAST_NS = 60 * NS_PER_SECOND
 RETRY_BACKOFF_LAST_NS = 10 * NS_PER_SECOND
 THROTTLE_BACKOFF_LAST_NS = 5 * NS_PER_SECOND
+PACED_BACKOFF_LAST_NS = 1 * NS_PER_SECOND  # a shard counts by the second, and its pace bounds how much is tried
 COMMIT_GIVEN_UP_NS = 60 * NS_PER_SECOND  # librdkafka answers an OffsetCommit within socket.timeout.ms (60 s)
 PARTIAL_PUT_WAIT_NS = 5 * NS_PER_MS  # how long a request that is not full waits while others are in flight
 STALL_BEFORE_PAUSE_NS = 500 * NS_PER_MS  # pausing throws the prefetched queue away, so it comes late
@@ -41,5 +42,5 @@ SERVE_CALLBACKS_NS = 100 * NS_PER_MS  # callbacks and signal handlers wait for t
 assert PUT_RECORDS_MAX * PARTITION_KEY_BYTES_MAX < PUT_BYTES_MAX
 assert RECORD_BYTES_MAX <= PUT_BYTES_MAX
 assert ROLE_SECONDS_MIN < CHAINED_ROLE_SECONDS_MAX < ROLE_SECONDS_MAX
-assert BACKOFF_FIRST_NS < THROTTLE_BACKOFF_LAST_NS < BACKOFF_LAST_NS
+assert BACKOFF_FIRST_NS < PACED_BACKOFF_LAST_NS < THROTTLE_BACKOFF_LAST_NS < BACKOFF_LAST_NS
 assert SERVE_CALLBACKS_NS < STALL_BEFORE_PAUSE_NS

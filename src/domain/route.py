@@ -29,6 +29,7 @@ from domain.facts import (
 from domain.isolation import Group, Isolation
 from domain.limits import (
     BACKOFF_LAST_NS,
+    PACED_BACKOFF_LAST_NS,
     PARTIAL_PUT_WAIT_NS,
     RECORD_OVERHEAD_BYTES,
     RETRY_BACKOFF_LAST_NS,
@@ -271,7 +272,10 @@ class Route:
         self.outbox.delay(parts, now + self._wait(attempts, verdict))
 
     def _wait(self, attempts: int, verdict: Verdict) -> int:
-        return backoff(attempts, self._jitter, last=_LAST_BACKOFF.get(verdict, BACKOFF_LAST_NS))
+        last = _LAST_BACKOFF.get(verdict, BACKOFF_LAST_NS)
+        if verdict is Verdict.THROTTLED and self.outbox.pacer.active:
+            last = PACED_BACKOFF_LAST_NS
+        return backoff(attempts, self._jitter, last=last)
 
     def _take_back(self, parts: Sequence[Part], flight: Flight, retry_at: int) -> None:
         """Keep the records of a request that failed for a reason that is not theirs."""

@@ -266,6 +266,21 @@ class TestAnswered:
         assert [RecordsFailed("orders", SLOW, 2, ambiguous=False)] == facts
         assert scene.route.landed_with is None
 
+    @pytest.mark.parametrize(("shards", "seconds"), [((), 5), ((ShardRange("shardId-000000000000", 0),), 1)])
+    def test_a_paced_shard_is_tried_each_second(self, shards: tuple[ShardRange, ...], seconds: int) -> None:
+        """Where the shard's pace bounds the rate, a throttled record waits a second at most; else its own backoff must."""
+        scene = Scene()
+        scene.route.outbox.pacer.learn(shards)
+        flight: Flight | None = scene.sent("a")
+        waits = []
+        for _ in range(20):
+            assert flight is not None
+            scene.answered(flight, {0: SLOW})
+            waits.append(scene.probe_in())
+            scene.now += scene.probe_in()
+            flight = scene.send()
+        assert seconds * SECOND // 20 == waits[-1] == max(waits)  # the luckiest draw is a twentieth of the ceiling
+
     def test_throttling_of_entries_never_blocks(self) -> None:
         """However long a shard refuses, the route stays open for the others."""
         scene = Scene()
