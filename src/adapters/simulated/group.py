@@ -185,7 +185,8 @@ class ConsumerGroup:
             del self.wanted_by_neighbour[tp]
         held = tuple(tp for tp in back if self.owner[tp] == NEIGHBOUR)
         if held:
-            self._timeline.after(draw_span(self._chance, self.delays.join), lambda: self._release(held))
+            delay = draw_span(self._chance, self.delays.join)
+            self._timeline.after(delay, lambda: self._release(tp for tp in held if self.owner[tp] == NEIGHBOUR))
         return held
 
     # --- offsets -------------------------------------------------------------------------------------------------

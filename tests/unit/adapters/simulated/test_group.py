@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from adapters.simulated.chance import Chance
 from adapters.simulated.group import NEIGHBOUR, ConsumerGroup, Member
 from adapters.simulated.partition_log import PartitionLog
-from adapters.simulated.plan import Delays, Rates
+from adapters.simulated.plan import Delays, Rates, Span
 from adapters.simulated.timeline import Timeline
 from adapters.simulated.trace import Trace
 from adapters.simulated.witness import Witness
@@ -94,6 +94,20 @@ def test_the_last_commit_before_giving_back_is_stored_first() -> None:
     scene.group.gave_back(member, [ZERO])
     scene.wait()
     assert ([7], NEIGHBOUR) == (seen, scene.group.owner[ZERO])
+
+
+def test_two_wishes_to_have_a_partition_back_take_it_from_the_neighbour_once() -> None:
+    """A partition that came back to us is never taken away again without a revoke."""
+    scene = Scene()
+    scene.group.move_to_neighbour([ZERO])
+    member = scene.joined()
+    scene.group.delays = Delays(join=Span(NS_PER_SECOND // 10, NS_PER_SECOND // 10))
+    assert (ZERO,) == scene.group.move_back([ZERO])
+    scene.group.move_to_neighbour([ZERO])
+    assert (ZERO,) == scene.group.move_back([ZERO])
+    scene.timeline.pass_to(scene.timeline.now + NS_PER_SECOND // 10)
+    assert member.number == scene.group.owner[ZERO]
+    assert [("assign", (ONE,)), ("assign", (ZERO,))] == list(member.notices)
 
 
 def test_a_frozen_coordinator_answers_when_it_thaws() -> None:
