@@ -81,7 +81,12 @@ def _done(world: World) -> bool:
         return False
     if world.stopped:
         return world.forwarder.drained() and world.forwarder.committed
-    return world.forwarder.committed and all(not _owed(world, own) for own in world.owned.values())
+    return all(not _owed(world, own) and _reached(own) for own in world.owned.values()) and world.forwarder.committed
+
+
+def _reached(own: Ownership) -> bool:
+    """Say whether a partition without an un-settled record is committed as far as it may be."""
+    return bool(own.unsettled()) or own.drain_below is not None or own.committed == own.reach
 
 
 def _owed(world: World, own: Ownership) -> list[int]:
