@@ -27,7 +27,7 @@ def test_a_letter_counts_only_when_all_in_sync_replicas_hold_it() -> None:
 
 def test_the_client_library_takes_the_keys() -> None:
     """A producer can be made of them: no key is misspelt, and no two contradict each other."""
-    assert len(Producer({**letter_settings(settings()), "log_level": 0})) == 0
+    assert isinstance(Producer({**letter_settings(settings()), "log_level": 0}), Producer)
 
 
 def test_it_logs_in_as_the_group_member_does() -> None:
