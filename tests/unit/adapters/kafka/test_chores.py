@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from adapters.kafka.chores import EVERY_NS, LOOK_AT_TOPICS_NS, Chores
+from adapters.kafka.commits import Commits
+from adapters.kafka.inquirer import Answer
+from adapters.kafka.membership import Membership
+from domain.events import Event, GapFound, TopicsMissing
+from domain.records import TopicPartition
+from tests.integration.kafka.group import Listener
+from tests.unit.adapters.kafka.scripted import P0, P1, ScriptedConsumer
+
+NOW = 1000 * EVERY_NS
+ALL_THERE = Answer(topics={"orders": True})
+
+
+class Cluster:
+    """Answers when the test says so; keeps what it was asked, and refuses a question while one is open."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[list[TopicPartition], list[str]]] = []
+        self.ready: Answer | None = None
+        self.busy = False
+
+    def ask(self, logs: Iterable[TopicPartition], topics: Iterable[str]) -> bool:
+        if self.busy:
+            return False
+        self.busy = True
+        self.asked.append((list(logs), list(topics)))
+        return True
+
+    def answer(self) -> Answer | None:
+        ready, self.ready = self.ready, None
+        self.busy = self.busy and ready is None
+        return ready
+
+
+class Rig:
+    """Chores over a cluster that is played by hand, with two partitions owned, at offsets 5 and 7."""
+
+    def __init__(self) -> None:
+        self.cluster = Cluster()
+        self.consumer = ScriptedConsumer()
+        self.commits = Commits()
+        nobody: Any = None
+        self.members = Membership(Listener(), nobody, self.commits)
+        self.members.next_offsets.update({P0: 5, P1: 7})
+        stand_in: Any = self.cluster
+        self.chores = Chores({"orders"}, stand_in)
+
+    def logs_asked(self) -> list[list[TopicPartition]]:
+        """Give the logs of every question that asked for some."""
+        return [logs for logs, _topics in self.cluster.asked if logs]
+
+    def do(self, at: int = NOW, answer: Answer | None = None) -> list[Event]:
+        """Do the chores at a time, with an answer that has arrived."""
+        self.cluster.ready = answer
+        client: Any = self.consumer
+        return self.chores.do(client, self.members, self.commits, at)
+
+    def settle(self) -> int:
+        """Let the first look at the topics find all of them; give the time of the next turn."""
+        self.do()
+        self.do(answer=ALL_THERE)
+        return NOW + EVERY_NS
+
+
+def test_topics_are_looked_at_from_the_beginning_and_then_once_a_minute() -> None:
+    """The first turn asks at once; while all are there, the next question comes a minute later."""
+    rig = Rig()
+    later = rig.settle()
+    rig.do(later)
+    rig.do(NOW + LOOK_AT_TOPICS_NS - 1)
+    before = len(rig.cluster.asked)
+    rig.do(NOW + LOOK_AT_TOPICS_NS + EVERY_NS)
+
+    assert (1, [([], ["orders"])] * 2) == (before, rig.cluster.asked)
+
+
+def test_a_missing_topic_is_told_once_and_looked_at_each_second_until_it_is_there() -> None:
+    """Its absence and its coming are one event each, however often it was asked for between."""
+    rig = Rig()
+    rig.do()
+    absent = Answer(topics={"orders": False})
+    told = [rig.do(NOW + second * EVERY_NS, absent) for second in (1, 2, 3)]
+    back = rig.do(NOW + 4 * EVERY_NS, ALL_THERE)
+
+    assert [[TopicsMissing(frozenset({"orders"}))], [], []] == told
+    assert 4 == len(rig.cluster.asked)
+    assert [TopicsMissing(frozenset())] == back
+
+
+def test_a_topic_that_nothing_was_told_about_is_asked_for_again() -> None:
+    """An answer without the topic says nothing of it, and is no minute's peace either."""
+    rig = Rig()
+    rig.do()
+
+    assert [] == rig.do(NOW + EVERY_NS, Answer())
+    assert [([], ["orders"])] * 2 == rig.cluster.asked
+
+
+def test_a_hint_that_a_topic_is_gone_is_looked_into_at_once() -> None:
+    """The client's own word does not wait for the minute, and tells nothing before the cluster has said so."""
+    rig = Rig()
+    rig.settle()
+    rig.chores.absent("orders")
+
+    assert [] == rig.do(NOW + 1)
+    assert [([], ["orders"])] * 2 == rig.cluster.asked
+
+
+def test_a_refused_topic_is_missing_until_something_of_it_arrives() -> None:
+    """That it is there says nothing about the right to read it; a record of another topic neither."""
+    rig = Rig()
+    rig.settle()
+    rig.chores.refused("orders")
+    refused = rig.do(NOW + 1)
+    rig.chores.delivered("payments")
+    still = rig.do(NOW + 2, ALL_THERE)
+    rig.chores.delivered("orders")
+
+    assert ([TopicsMissing(frozenset({"orders"}))], []) == (refused, still)
+    assert [TopicsMissing(frozenset())] == rig.do(NOW + 3)
+
+
+def test_an_offset_that_left_the_log_is_a_gap() -> None:
+    """The log is asked for at once, and what it holds is told with the offset that was expected."""
+    rig = Rig()
+    rig.settle()
+    rig.chores.out_of_log(P0)
+
+    assert [] == rig.do(NOW + 1)
+    assert [GapFound(P0, 5, 20, 30)] == rig.do(NOW + 2, Answer({P0: (20, 30)}))
+    assert [] == rig.do(NOW + 2 + EVERY_NS)
+    assert [[P0]] == rig.logs_asked()
+
+
+def test_an_offset_that_is_in_the_log_after_all_is_read_on_from() -> None:
+    """No gap where there is none: the partition goes back to its own next offset, not to an end of the log."""
+    rig = Rig()
+    rig.settle()
+    rig.chores.out_of_log(P0)
+    rig.do(NOW + 1)
+
+    assert [] == rig.do(NOW + 2, Answer({P0: (0, 30)}))
+    assert [(0, 5)] == rig.consumer.seeks()
+
+
+def test_a_question_that_was_not_answered_is_asked_again() -> None:
+    """An answer without the log leaves the partition open, and the other questions do not forget it."""
+    rig = Rig()
+    rig.settle()
+    rig.chores.out_of_log(P0)
+    rig.do(NOW + 1)
+    rig.do(NOW + 1 + EVERY_NS, Answer())
+
+    assert [[P0], [P0]] == rig.logs_asked()
+
+
+def test_what_cannot_be_asked_now_is_asked_as_soon_as_it_can() -> None:
+    """While another question is open the chore waits, not for the next second but for its answer."""
+    rig = Rig()
+    rig.do()
+    rig.chores.out_of_log(P0)
+    rig.do(NOW + 1)
+    rig.do(NOW + 2, ALL_THERE)
+
+    assert [([], ["orders"]), ([P0], [])] == rig.cluster.asked
+
+
+def test_a_partition_that_is_gone_has_no_gap() -> None:
+    """What is not owned any more when the answer comes is neither told nor sought nor asked for."""
+    rig = Rig()
+    rig.settle()
+    rig.chores.out_of_log(P0)
+    rig.do(NOW + 1)
+    del rig.members.next_offsets[P0]
+
+    assert [] == rig.do(NOW + 2, Answer({P0: (20, 30)}))
+    assert [] == rig.consumer.seeks()
+    rig.chores.out_of_log(P0)
+    rig.do(NOW + 3)
+    assert [[P0]] == rig.logs_asked()
+
+
+def test_the_earliest_unreadable_offset_is_kept() -> None:
+    """Nothing behind the first hole may be delivered, whatever the client skipped later."""
+    rig = Rig()
+    for offset in (9, 5, 7):
+        rig.chores.cannot_read(P0, offset)
+
+    assert {P0: 5} == rig.chores.unreadable
+
+
+def test_the_unreadable_is_read_again_once_a_second_where_it_is_owned() -> None:
+    """Not at every turn: the same bytes would be fetched without an end. A revoked partition is left alone."""
+    rig = Rig()
+    later = rig.settle()
+    rig.chores.cannot_read(P0, 5)
+    rig.chores.cannot_read(TopicPartition("orders", 2), 1)
+    rig.do(later - 1)
+    early = rig.consumer.seeks()
+    rig.do(later)
+
+    assert ([], [(0, 5)], {}) == (early, rig.consumer.seeks(), rig.chores.unreadable)
+
+
+def test_starting_positions_that_are_not_stored_are_sent_again() -> None:
+    """A start that the group refused is committed anew by the next chores."""
+    rig = Rig()
+    rig.commits.owned({P0: 5}, {})
+    rig.do()
+
+    assert [("commit", {0: 5})] == rig.consumer.deeds
