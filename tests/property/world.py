@@ -149,6 +149,7 @@ class World:
         self.letters: dict[int, tuple[Record, Ownership]] = {}
         self.stopped = False
         self.undecided = 0  # how many events may come before the next decision
+        self.broken = False
         self.trace: list[str] = []
 
     # --- the machine turns ---------------------------------------------------------------------------------------
@@ -156,7 +157,9 @@ class World:
     def feed(self, event: Event) -> None:
         """Let something happen; a decision follows, unless some are held back."""
         self.trace.append(repr(event))
+        self.broken = True  # unless the next line returns
         self.forwarder.handle(event, self.now)
+        self.broken = False
         if self.undecided:
             self.undecided -= 1
         else:
@@ -164,6 +167,7 @@ class World:
 
     def decide(self) -> None:
         """Take a decision, judge it, and look at everything."""
+        self.broken = True  # unless all of this returns
         commands = self.forwarder.decide(self.now)
         for fact in commands:
             if isinstance(fact, RecordsPoisoned):
@@ -175,6 +179,7 @@ class World:
             self._obey(command)
         self.farewell.clear()
         self.look()
+        self.broken = False
 
     def wait(self, ns: int) -> None:
         """Let time pass."""

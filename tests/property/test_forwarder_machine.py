@@ -1,0 +1,232 @@
+"""The forwarder alone against a model world: whatever may happen, in any order, found small where it fails."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from domain.limits import NS_PER_SECOND
+from domain.rules import OnGap, OnPoison, RotationPolicy
+from tests.property import profiles
+from tests.property.calm import heal
+from tests.property.storm import ENTRY_CODES, LIVES, REQUEST_CODES, WAITS, run
+from tests.property.truth import New
+from tests.property.world import KEYS, TPS, Setup, World
+
+SETUPS = st.builds(
+    Setup,
+    ahead_records=st.sampled_from((1, 4, 8, 50)),
+    request_records=st.sampled_from((1, 2, 3, 5)),
+    requests_in_flight=st.sampled_from((1, 2, 4)),
+    held_bytes=st.sampled_from((3_000, 16_000, 10**6)),
+    on_poison=st.sampled_from(OnPoison),
+    on_gap=st.sampled_from(OnGap),
+    policy=st.sampled_from((RotationPolicy.BEFORE_EXPIRY, RotationPolicy.INTERVAL, RotationPolicy.ON_DEMAND)),
+    poison_per_minute=st.sampled_from((4, 100)),
+    ordered_payments=st.booleans(),
+    shared_role=st.booleans(),
+)
+WHICH = st.integers(0, 7)
+PLACES = st.sets(st.integers(0, 4), max_size=5)
+RECORDS = st.builds(
+    New,
+    key=st.sampled_from(KEYS),
+    hole=st.sampled_from((0, 0, 1, 3)),
+    large=st.sampled_from((False, False, False, True)),
+)
+
+
+class ForwarderMachine(RuleBasedStateMachine):
+    """Every rule is one thing that may happen outside; the world judges every command that follows."""
+
+    world: World
+
+    @initialize(setup=SETUPS, owned=st.integers(1, 3))
+    def begin(self, setup: Setup, owned: int) -> None:
+        """Own some partitions."""
+        self.world = World(setup)
+        for tp in TPS[:owned]:
+            self.world.assign(tp)
+
+    @invariant()
+    def holds(self) -> None:
+        """Between two decisions everything is in its place."""
+        if hasattr(self, "world") and not self.world.undecided:
+            self.world.decide()
+
+    @rule(events=st.integers(1, 4))
+    def hold_decisions_back(self, events: int) -> None:
+        """Several things happen before the next decision."""
+        self.world.undecided = events
+
+    @rule(ns=st.sampled_from(WAITS))
+    def time_passes(self, ns: int) -> None:
+        """Nothing happens for a while."""
+        self.world.wait(ns)
+
+    # --- Kafka ---------------------------------------------------------------------------------------------------
+
+    @precondition(lambda self: self.world.readable())
+    @rule(which=WHICH, count=st.integers(1, 8), new=st.lists(RECORDS, max_size=6))
+    def fetch(self, which: int, count: int, new: list[New]) -> None:
+        """Records come, with holes, null keys and poison among them."""
+        tps = self.world.readable()
+        self.world.fetch(tps[which % len(tps)], count, new)
+
+    @precondition(lambda self: self.world.readable())
+    @rule(which=WHICH, bad=st.booleans())
+    def fetch_one_that_may_be_bad(self, which: int, bad: bool) -> None:  # noqa: FBT001 - drawn
+        """One record comes that the service may refuse."""
+        tps = self.world.readable()
+        self.world.fetch(tps[which % len(tps)], 8, [New(b"a", bad=bad)])
+
+    @precondition(lambda self: self.world.readable())
+    @rule(which=WHICH, markers=st.integers(0, 2))
+    def reach_the_end(self, which: int, markers: int) -> None:
+        """The log was read up to its end."""
+        tps = self.world.readable()
+        self.world.end(tps[which % len(tps)], markers)
+
+    @precondition(lambda self: len(self.world.owned) < len(TPS))
+    @rule(which=WHICH)
+    def assign(self, which: int) -> None:
+        """A partition comes, or comes back."""
+        free = [tp for tp in TPS if tp not in self.world.owned]
+        self.world.assign(free[which % len(free)])
+
+    @precondition(lambda self: self.world.owned)
+    @rule(which=WHICH, how=st.sampled_from(("start", "end", "lose")))
+    def take_away(self, which: int, how: str) -> None:
+        """A partition is asked for, taken back, or lost."""
+        tp = list(self.world.owned)[which % len(self.world.owned)]
+        {"start": self.world.revoke_start, "end": self.world.revoke, "lose": self.world.lose}[how](tp)
+
+    @precondition(lambda self: any(not own.gap for own in self.world.owned.values()))
+    @rule(which=WHICH, further=st.integers(0, 4))
+    def gap(self, which: int, further: int) -> None:
+        """Retention overtakes the reader, or the topic is made anew."""
+        tps = [tp for tp, own in self.world.owned.items() if not own.gap]
+        tp = tps[which % len(tps)]
+        if further:
+            self.world.expire(tp, further)
+        else:
+            self.world.recreate(tp)
+
+    @precondition(lambda self: self.world.commits)
+    @rule(which=WHICH, applied=st.booleans(), error=st.sampled_from((None, None, "REBALANCE_IN_PROGRESS")))
+    def answer_commit(self, which: int, applied: bool, error: str | None) -> None:  # noqa: FBT001 - drawn
+        """A commit is answered, stored or not; one that never is, is what happens without this rule."""
+        commits = sorted(self.world.commits)
+        self.world.store(commits[which % len(commits)], applied=applied, error=error)
+
+    @precondition(lambda self: not self.world.stopped and self.world.now > 1_100 * NS_PER_SECOND)
+    @rule()
+    def stop(self) -> None:
+        """Somebody asks the process to end."""
+        self.world.stop()
+
+    # --- Kinesis and the dead letters ------------------------------------------------------------------------------
+
+    @precondition(lambda self: self.world.flights)
+    @rule(which=WHICH)
+    def accept(self, which: int) -> None:
+        """A request lands, but for what the service refuses."""
+        self.world.answer(self._put(which))
+
+    @precondition(lambda self: self.world.flights)
+    @rule(which=WHICH, places=PLACES, code=st.sampled_from(ENTRY_CODES), landed=PLACES)
+    def accept_in_part(self, which: int, places: set[int], code: str, landed: set[int]) -> None:
+        """Some entries are refused; of those that failed inside the service, some landed."""
+        self.world.answer(self._put(which), dict.fromkeys(places, code), landed=landed & places)
+
+    @precondition(lambda self: self.world.flights)
+    @rule(which=WHICH, code=st.sampled_from(REQUEST_CODES))
+    def refuse(self, which: int, code: str) -> None:
+        """A request is refused as a whole."""
+        put = self._put(which)
+        self.world.refuse(put, "ValidationException" if self.world.flights[put].bad else code)
+
+    @precondition(lambda self: self.world.flights)
+    @rule(which=WHICH, landed=PLACES, later=PLACES)
+    def lose_an_answer(self, which: int, landed: set[int], later: set[int]) -> None:
+        """Nobody knows what became of a request."""
+        self.world.lose_answer(self._put(which), landed, later)
+
+    @precondition(lambda self: self.world.late)
+    @rule(which=WHICH)
+    def land_late(self, which: int) -> None:
+        """What was in the network all the time lands."""
+        self.world.land_late(which % len(self.world.late))
+
+    @precondition(lambda self: self.world.flights)
+    @rule(which=WHICH)
+    def fail_before_it_left(self, which: int) -> None:
+        """A request never left."""
+        self.world.unsend(self._put(which))
+
+    @rule(route=st.sampled_from(("orders", "payments")), key=st.sampled_from("abc"))
+    def slow_a_shard_down(self, route: str, key: str) -> None:
+        """A shard has been throttled for long."""
+        self.world.slow_down(route, key)
+
+    @precondition(lambda self: self.world.letters)
+    @rule(which=WHICH, stored=st.booleans())
+    def answer_letter(self, which: int, stored: bool) -> None:  # noqa: FBT001 - drawn
+        """A dead letter is stored, or refused."""
+        letters = sorted(self.world.letters)
+        (self.world.acknowledge if stored else self.world.refuse_letter)(letters[which % len(letters)])
+
+    # --- STS and the stream ----------------------------------------------------------------------------------------
+
+    @precondition(lambda self: self.world.lease_wanted)
+    @rule(which=WHICH, life=st.sampled_from(LIVES), late=st.sampled_from((0, NS_PER_SECOND)), refused=st.booleans())
+    def answer_lease(self, which: int, life: int | None, late: int, refused: bool) -> None:  # noqa: FBT001 - drawn
+        """STS issues a lease, short, long, past its end already, or none."""
+        roles = sorted(self.world.lease_wanted)
+        role = roles[which % len(roles)]
+        if refused:
+            self.world.refuse_lease(role, "AccessDenied")
+        else:
+            self.world.issue(role, life, late)
+
+    @precondition(lambda self: self.world.describing)
+    @rule(which=WHICH, answer=st.sampled_from(("ACTIVE", "ACTIVE", "auto", "CREATING", *REQUEST_CODES)))
+    def answer_description(self, which: int, answer: str) -> None:
+        """A stream is described, or not."""
+        routes = sorted(self.world.describing)
+        route = routes[which % len(routes)]
+        if answer in REQUEST_CODES:
+            self.world.refuse_description(route, answer)
+        else:
+            status = "CREATING" if answer == "CREATING" else "ACTIVE"
+            self.world.describe(route, status, honours_keys=answer != "auto")
+
+    def _put(self, which: int) -> int:
+        puts = sorted(self.world.flights)
+        return puts[which % len(puts)]
+
+    def teardown(self) -> None:
+        """Heal everything: what was fetched settles, and is committed, by itself (I9)."""
+        if hasattr(self, "world") and not self.world.broken:
+            heal(self.world)
+
+
+TestForwarderMachine = ForwarderMachine.TestCase
+TestForwarderMachine.settings = profiles.MACHINE
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(4))
+def test_storms_of_a_hundred_steps(part: int) -> None:
+    """Seeds of weather: nothing that the world judges is broken, and when all is healed all is committed."""
+    for seed in range(part, profiles.STORM_SEEDS, 4):
+        run(seed, 100)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(4))
+def test_storms_of_four_hundred_steps(part: int) -> None:
+    """Longer storms, in which faults meet that lie far apart."""
+    for seed in range(part, profiles.STORM_SEEDS // 10, 4):
+        run(1_000_000 + seed, 400)
