@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import threading
+
+import pytest
+from confluent_kafka import Consumer, KafkaError, KafkaException
+
+from adapters.embedded.kafka_cluster import KafkaCluster
+from adapters.kafka.inquirer import Answer, Inquirer, beside, size_of
+from adapters.system.clock import SystemClock
+from domain.records import TopicPartition
+from tests.integration.kafka.group import numbered, produce
+from tests.waiting import eventually
+
+P0, P1 = TopicPartition("orders", 0), TopicPartition("orders", 1)
+THREAD = "doka-kafka-inquiry"
+
+
+def connection(cluster: KafkaCluster) -> dict[str, object]:
+    """Give the keys by which a client reaches the cluster."""
+    return {"bootstrap.servers": cluster.bootstrap_servers}
+
+
+def answered(inquirer: Inquirer) -> Answer:
+    """Wait for the answer."""
+    return eventually(inquirer.answer, what="the answer of the cluster") or Answer()
+
+
+def test_the_ends_of_logs_and_the_topics_are_told(cluster: KafkaCluster) -> None:
+    """Each log with its first offset, after retention too, and its end; each topic with whether it is there."""
+    produce(cluster, "orders", {0: numbered(10), 1: numbered(3)})
+    cluster.delete_records("orders", 0, before=6)
+    inquirer = Inquirer(connection(cluster), SystemClock())
+
+    assert None is inquirer.answer()
+    assert inquirer.ask([P0, P1], ["orders"])
+    assert Answer({P0: (6, 10), P1: (0, 3)}, {"orders": True}) == answered(inquirer)
+
+
+def test_a_topic_that_is_gone_is_not_there(cluster: KafkaCluster) -> None:
+    """Its absence is an answer, not the want of one."""
+    cluster.delete_topic("orders")
+    inquirer = Inquirer(connection(cluster), SystemClock())
+    inquirer.ask([], ["orders"])
+
+    assert Answer({}, {"orders": False}) == answered(inquirer)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [(KafkaError.TOPIC_AUTHORIZATION_FAILED, {"orders": False}), (KafkaError.BROKER_NOT_AVAILABLE, {})],
+)
+def test_an_error_is_no_absence(cluster: KafkaCluster, error: int, told: dict[str, bool]) -> None:
+    """A topic that may not be seen counts as missing; a cluster in trouble says nothing about it."""
+    cluster.fail_topic("orders", error)
+    inquirer = Inquirer(connection(cluster), SystemClock())
+    inquirer.ask([], ["orders"])
+
+    assert Answer({}, told) == answered(inquirer)
+
+
+def test_one_question_at_a_time(cluster: KafkaCluster) -> None:
+    """The next is refused until the answer was taken, each answer is given once, and no thread is left."""
+    inquirer = Inquirer(connection(cluster), SystemClock())
+    assert inquirer.ask([], ["orders"])
+    eventually(lambda: not [t for t in threading.enumerate() if t.name == THREAD], what="the end of the question")
+
+    assert not inquirer.ask([P0], [])
+    assert (Answer({}, {"orders": True}), None) == (inquirer.answer(), inquirer.answer())
+    assert inquirer.ask([P0], [])
+    assert Answer({P0: (0, 0)}) == answered(inquirer)
+
+
+def test_a_client_that_cannot_be_made_leaves_the_way_free() -> None:
+    """The answer is empty, and the question can be asked again."""
+    inquirer = Inquirer({"bootstrap.servers": "127.0.0.1:1", "no.such.key": 1}, SystemClock())
+    inquirer.ask([P0], ["orders"])
+
+    assert Answer() == answered(inquirer)
+    assert inquirer.ask([P0], ["orders"])
+    assert Answer() == answered(inquirer)
+
+
+def test_a_topic_has_a_size(cluster: KafkaCluster) -> None:
+    """As many as its partitions; none where there is no such topic, and an error where the cluster is in trouble."""
+    with beside(connection(cluster), SystemClock()) as client:
+        there = size_of(client, "orders", 5)
+        cluster.fail_topic("orders", KafkaError.BROKER_NOT_AVAILABLE)
+        with pytest.raises(KafkaException):
+            size_of(client, "orders", 5)
+        cluster.fail_topic("orders", 0)
+        cluster.delete_topic("orders")
+
+        assert (2, 0) == (there, size_of(client, "orders", 5))
+
+
+def test_a_client_beside_the_group_is_closed_however_it_ends(cluster: KafkaCluster) -> None:
+    """An error of whoever asks leaves no client behind."""
+    kept: list[Consumer] = []
+
+    def fail() -> None:
+        with beside(connection(cluster), SystemClock()) as client:
+            kept.append(client)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    with pytest.raises(RuntimeError, match="closed"):
+        kept[0].assignment()
