@@ -1,0 +1,102 @@
+"""Small enough to try everything: two partitions, three keys, four records, whatever fails, whatever comes first.
+
+Each of the first requests may have any subset of its entries refused, and requests are answered in every order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain, combinations
+
+import pytest
+
+from domain.limits import NS_PER_SECOND
+from domain.records import TopicPartition
+from tests.property.calm import heal
+from tests.property.truth import New
+from tests.property.world import TPS, Setup, World
+
+ONE, OTHER = TPS[:2]
+LAYOUTS: tuple[tuple[tuple[TopicPartition, str], ...], ...] = (
+    ((ONE, "a"), (ONE, "a"), (OTHER, "a"), (OTHER, "a")),
+    ((ONE, "a"), (ONE, "b"), (ONE, "a"), (OTHER, "c")),
+    ((ONE, "a"), (ONE, "a"), (ONE, "a"), (OTHER, "b")),
+    ((ONE, "a"), (ONE, "b"), (OTHER, "b"), (OTHER, "c")),
+)
+FIRST_PUTS = 3
+
+
+def opened(request_records: int) -> World:
+    """Give a world in which both partitions are read and everything may be sent."""
+    world = World(Setup(request_records=request_records, requests_in_flight=8))
+    world.assign(ONE)
+    world.assign(OTHER)
+    world.issue("writer", 3_600 * NS_PER_SECOND)
+    for route in list(world.describing):
+        world.describe(route)
+    world.wait(NS_PER_SECOND)
+    return world
+
+
+def subsets(places: int) -> Iterator[tuple[int, ...]]:
+    """Give every subset of so many places."""
+    return chain.from_iterable(combinations(range(places), size) for size in range(places + 1))
+
+
+class Choices:
+    """Walks through every sequence of choices, one run after the other (depth first)."""
+
+    def __init__(self) -> None:
+        self.path: list[tuple[int, int]] = []
+        self.at = 0
+        self.runs = 0
+
+    def __iter__(self) -> Iterator[None]:
+        while True:
+            self.at = 0
+            self.runs += 1
+            yield
+            while self.path and self.path[-1][0] + 1 == self.path[-1][1]:
+                self.path.pop()
+            if not self.path:
+                return
+            taken, of = self.path.pop()
+            self.path.append((taken + 1, of))
+
+    def choose(self, of: int) -> int:
+        """Choose one of so many; the next run chooses another."""
+        if self.at == len(self.path):
+            self.path.append((0, of))
+        taken, was = self.path[self.at]
+        assert was == of, "a run did not repeat itself: the machine is not deterministic"
+        self.at += 1
+        return taken
+
+
+@pytest.mark.parametrize("request_records", [1, 2, 4])
+@pytest.mark.parametrize("layout", range(len(LAYOUTS)))
+def test_every_refusal_in_every_order(layout: int, request_records: int) -> None:
+    """Nothing is committed too early, no key is overtaken, and all ends settled and committed."""
+    choices = Choices()
+    for _ in choices:
+        world = opened(request_records)
+        for tp, key in LAYOUTS[layout]:
+            world.undecided = 1
+            world.fetch(tp, 1, [New(key.encode())])
+        world.wait(0)
+        answered = 0
+        while world.flights:
+            puts = sorted(world.flights)
+            put = puts[choices.choose(len(puts))]
+            refused: tuple[int, ...] = ()
+            if answered < FIRST_PUTS:
+                all_of_them = list(subsets(len(world.flights[put].records)))
+                refused = all_of_them[choices.choose(len(all_of_them))]
+            answered += 1
+            world.answer(put, dict.fromkeys(refused, "InternalFailure"), landed=refused[:1])
+            if not world.flights:
+                world.wait(NS_PER_SECOND)
+        heal(world)
+        assert [True] * 4 == [r.landings > 0 for log in world.logs.values() for r in log.records.values()]
+        assert [log.end for log in world.logs.values()] == [log.stored for log in world.logs.values()]
+    assert choices.runs > 10
