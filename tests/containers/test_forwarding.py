@@ -48,13 +48,13 @@ def test_quiet_weather_is_exactly_once_at_speed(
     assert [] == fake_aws_process.violations()
 
 
-@pytest.mark.parametrize(("refused", "records"), [(0.01, 20_000), (0.5, 2_000)], ids=["1 %", "50 %"])
+@pytest.mark.parametrize(("refused", "records"), [(0.01, 20_000), (0.5, 1_500)], ids=["1 %", "50 %"])
 def test_refused_entries_neither_lose_nor_swap(
     kafka_broker: KafkaBroker, fake_aws_process: FakeAwsProcess, tmp_path: Path, refused: float, records: int
 ) -> None:
     """Entries refused in answers of 15 to 25 ms, with few keys: none lost, none doubled, none out of order."""
     topic = kafka_broker.create_topic(PARTITIONS)
-    fake_aws_process.create_stream(STREAM, shards=4)
+    fake_aws_process.create_stream(STREAM, shards=8)
     fake_aws_process.inject(Delay(0.015, jitter=0.01), times=None)
     rule = fake_aws_process.inject(FailEntries(fraction=refused), times=None)
     feeder = Feeder(kafka_broker.bootstrap_servers, topic, PARTITIONS)
