@@ -45,7 +45,7 @@ class Extent:
     idle: float
 
 
-FULL = Extent(share=1.0, doka=15.0, baseline=3.0, latency=10.0, idle=10.0)
+FULL = Extent(share=1.0, doka=10.0, baseline=3.0, latency=10.0, idle=10.0)
 QUICK = Extent(share=0.3, doka=6.0, baseline=1.5, latency=5.0, idle=5.0)
 
 
