@@ -102,7 +102,8 @@ class RoleAssumer:
             raise self._refused(error, secrets, asked_wall) from None
         except BotoCoreError:
             raise
-        except (ResponseParserError, ValueError):  # their texts repeat the answer
+        except (ResponseParserError, ValueError, LookupError):  # their texts repeat the answer
+            # LookupError: botocore's own, at XML that is well-formed and not of STS.
             raise RefusedError("UnreadableAnswer", "STS, or something in front of it, gave no answer of STS") from None
         return self._grant(answer, asked_at)
 
