@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapters.system.inbox import ThreadInbox
+from adapters.system.signals import STOP_SIGNALS
+from app.commands import run as run_module
+from app.commands.run import LAST_LINES_SECONDS, build, run, serve
+from app.container import Container
+from app.runtime import Ending
+from app.settings.load import settings_from
+from app.settings.model import Settings
+from domain.errors import UsageError
+from domain.events import StopRequested
+from tests.waiting import eventually
+
+SETTINGS = {
+    "kafka": {
+        "bootstrap_servers": ["127.0.0.1:1"],
+        "group_id": "doka",
+        "security": {"protocol": "plaintext", "allow_plaintext": True},
+    },
+    "aws": {"region": "eu-west-1"},
+    "roles": {"writer": {"hops": [{"role_arn": "arn:aws:iam::210987654321:role/doka-writer"}]}},
+    "routes": [{"topics": ["orders"], "stream": {"name": "orders", "role": "writer"}}],
+    "http": {"port": 0},
+}
+ENDING = Ending(3, "it could not go on")
+BAD = b"kafka: [\n"
+
+
+class Parts:
+    """Telemetry and loop of a service in one, which write down when they are used."""
+
+    def __init__(self, turn: Callable[[], Ending]) -> None:
+        self.deeds: list[object] = []
+        self._turn = turn
+
+    def open(self) -> None:
+        self.deeds.append("open")
+
+    def run(self) -> Ending:
+        self.deeds.append("run")
+        return self._turn()
+
+    def close(self, within: float) -> bool:
+        self.deeds.append(("close", within))
+        return True
+
+
+def _settings() -> Settings:
+    return settings_from(SETTINGS, hostname="host")
+
+
+def _service(turn: Callable[[], Ending]) -> tuple[Container, Parts]:
+    """Put a service together whose loop is one call of `turn`."""
+    container, parts = build(_settings(), "host"), Parts(turn)
+    container.telemetry.override(parts)
+    container.runtime.override(parts)
+    return container, parts
+
+
+def _handlers() -> list[Any]:
+    return [signal.getsignal(number) for number in STOP_SIGNALS]
+
+
+@pytest.mark.parametrize(("terminal", "style"), [(True, "colour"), (False, "json")])
+def test_the_container_is_told_everything(monkeypatch: pytest.MonkeyPatch, terminal: bool, style: str) -> None:  # noqa: FBT001 - a column
+    """The very settings, the host, the version that is installed, and lines as the terminal wants them."""
+    monkeypatch.setattr(sys, "stdout", type("Stdout", (), {"isatty": lambda _self: terminal})())
+    settings = _settings()
+    container = build(settings, "host")
+
+    assert settings is container.settings()
+    assert ("host", version("doka"), style) == (container.hostname(), container.version(), container.log_style())
+
+
+def test_each_service_has_parts_of_its_own() -> None:
+    """Two of them share neither inbox nor loop."""
+    first, second = build(_settings(), "host"), build(_settings(), "host")
+
+    assert first.inbox() is not second.inbox()
+
+
+@pytest.mark.parametrize("option", ["config", "legacy_config"])
+def test_a_file_that_cannot_be_used_is_a_usage_error(tmp_path: Path, option: str) -> None:
+    """The error names it, and nothing was started."""
+    file = tmp_path / "doka.yaml"
+    file.write_bytes(BAD)
+    options: dict[str, Any] = {option: file}
+
+    with pytest.raises(UsageError, match=r"doka\.yaml"):
+        run(**options)
+
+
+def test_permissions_reach_the_settings_and_the_code_is_that_of_the_ending(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What the command line permits is in the settings of the service that is run."""
+    for name in [name for name in os.environ if name.startswith("DOKA_")]:
+        monkeypatch.delenv(name)
+    served: list[Container] = []
+
+    def keep(container: Container) -> Ending:
+        served.append(container)
+        return ENDING
+
+    monkeypatch.setattr(run_module, "serve", keep)
+    file = tmp_path / "doka.yaml"
+    file.write_text(
+        "kafka: {bootstrap_servers: [127.0.0.1:1], group_id: doka, security: {protocol: plaintext}}\n"
+        "aws: {region: eu-west-1}\n"
+        "roles: {writer: {hops: [{role_arn: 'arn:aws:iam::210987654321:role/doka-writer'}]}}\n"
+        "routes: [{topics: [orders], stream: {name: orders, role: writer}}]\n"
+    )
+
+    with pytest.raises(UsageError, match="plaintext"):
+        run(file)
+    assert ENDING.code == run(file, allow_plaintext=True, allow_insecure_endpoints=True)
+    settings = served[0].settings()
+    assert (True, True) == (settings.kafka.security.allow_plaintext, settings.aws.allow_insecure_endpoints)
+    assert os.uname().nodename == served[0].hostname()
+
+
+def test_telemetry_is_open_while_the_loop_runs() -> None:
+    """It is opened first and closed last, with time for its last lines; the loop's ending is handed on."""
+    container, parts = _service(lambda: ENDING)
+
+    assert ENDING == serve(container)
+    assert ["open", "run", ("close", LAST_LINES_SECONDS)] == parts.deeds
+
+
+def test_a_signal_reaches_the_loop_and_the_handlers_come_back() -> None:
+    """A SIGTERM while it runs is an event in the service's own inbox; afterwards all is as before."""
+
+    def stopped() -> Ending:
+        os.kill(os.getpid(), signal.SIGTERM)
+        inbox = container.inbox()
+        assert isinstance(inbox, ThreadInbox)
+        return Ending(0, str(eventually(inbox.drain, what="the event of the signal")))
+
+    container, _parts = _service(stopped)
+    before = _handlers()
+
+    assert Ending(0, str([StopRequested("SIGTERM")])) == serve(container)
+    assert before == _handlers()
+
+
+@pytest.mark.parametrize("error", [UsageError("the port is taken"), KeyboardInterrupt()])
+def test_whatever_leaves_the_loop_closes_telemetry_and_restores_the_signals(error: BaseException) -> None:
+    """The error goes on to the caller; no socket, thread or handler stays behind."""
+
+    def fail() -> Ending:
+        raise error
+
+    container, parts = _service(fail)
+    before = _handlers()
+
+    with pytest.raises(type(error)):
+        serve(container)
+    assert ("close", LAST_LINES_SECONDS) == parts.deeds[-1]
+    assert before == _handlers()
