@@ -8,7 +8,9 @@ from tests.architecture.source_tree import ROOT, SRC, TESTS, imports, modules, s
 
 KINDS = ("unit", "property", "simulation", "integration", "containers")
 
-COVERED_BY: dict[str, str] = {}
+COVERED_BY: dict[str, str] = {
+    "adapters/embedded/kafka_cluster.py": "tests/integration/kafka/test_kafka_cluster.py",
+}
 """Modules whose tests stand under another name: the module -> the test file, which must import it."""
 
 WITHOUT_TESTS_OF_THEIR_OWN = {
