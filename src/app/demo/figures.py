@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 
 from adapters.telemetry.sentences import line_of
@@ -31,6 +32,7 @@ class Figures:
         self.status: Status | None = None
         self.blocked: str | None = None
         self.lines: deque[str] = deque(maxlen=LINES_KEPT)
+        self._handler = _Lines(self.lines)
 
     # --- the port Telemetry --------------------------------------------------------------------------------------
 
@@ -64,10 +66,12 @@ class Figures:
     # --- what the service opens and closes -----------------------------------------------------------------------
 
     def open(self) -> None:
-        """Nothing to open: the screen belongs to the demo."""
+        """Show what the adapters log among the lines: the screen belongs to the demo."""
+        logging.getLogger().addHandler(self._handler)
 
     def close(self, within: float) -> bool:  # noqa: ARG002 - the signature of ServiceTelemetry
-        """Nothing to close."""
+        """Leave the log as it was."""
+        logging.getLogger().removeHandler(self._handler)
         return True
 
     # --- for the screen ------------------------------------------------------------------------------------------
@@ -85,3 +89,15 @@ class Figures:
             if lease.left is not None:
                 return max(0.0, (lease.left - (now - status.at)) / 1e9)
         return None
+
+
+class _Lines(logging.Handler):
+    """Brings the adapters' warnings to the screen, and keeps them off standard error."""
+
+    def __init__(self, lines: deque[str]) -> None:
+        super().__init__(logging.WARNING)
+        self._lines = lines
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Add one line."""
+        self._lines.append(record.getMessage())

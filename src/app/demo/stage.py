@@ -73,7 +73,8 @@ def settings_for(stage: Stage, policy: str) -> Settings:
             },
             "roles": {ROLE: {"hops": [{"role_arn": ROLE_ARN}], "rotation": {"policy": policy}}},
             "routes": [{"topics": [TOPIC], "stream": {"name": STREAM, "role": ROLE}}],
-            "limits": {"request_mib": 5},
+            # The gate lets one put through at a time, so more in flight would only wait for each other.
+            "limits": {"request_mib": 5, "request_records": 200, "requests_in_flight": 2},
             "http": {"port": 0},
         },
         hostname=HOSTNAME,

@@ -15,14 +15,14 @@ def _run(*options: str) -> tuple[int, str]:
 
 
 def test_doka_delivers_everything_once_and_in_order_while_tokens_die() -> None:
-    """With tokens that die every 2 s, 10,000 records land exactly once, in order, under at least three leases."""
-    code, shown = _run("--records", "10000", "--token-seconds", "2")
+    """With tokens that die every 3 s, 10,000 records land exactly once, in order, under at least three leases."""
+    code, shown = _run("--records", "12500", "--token-seconds", "3")
 
     assert "lost 0, duplicates 0, out of order 0" in shown
     used = re.search(r"leases used (\d+) AWS", shown)
     assert used is not None
     assert int(used[1]) >= 3
-    assert "in 10,000 records acknowledged by Kafka out 10,000 records read back" in shown
+    assert "in 12,500 records acknowledged by Kafka out 12,500 records read back" in shown
     assert code == 0
 
 
@@ -39,7 +39,7 @@ def test_the_original_service_loses_what_came_after_its_token_died() -> None:
 
 def test_doka_without_renewal_stops_loudly_and_loses_nothing() -> None:
     """Even without renewal nothing is committed past what landed: the rest waits in Kafka."""
-    code, shown = _run("--records", "5000", "--token-seconds", "1", "--policy", "never")
+    code, shown = _run("--records", "6000", "--token-seconds", "2", "--policy", "never")
 
     assert "lost 0, duplicates 0, out of order 0" in shown
     assert "The route is blocked (lease_ended), loudly, and nothing was committed past it" in shown

@@ -1,3 +1,7 @@
+import logging
+
+import pytest
+
 from app.demo.figures import Figures
 from domain.facts import LeaseRenewed, OffsetsCommitted, RecordsSettled, RouteBlocked, RouteOpened
 from domain.limits import NS_PER_SECOND
@@ -67,3 +71,16 @@ def test_a_lease_ages_between_two_statuses() -> None:
 
     assert figures.lease_left(11 * NS_PER_SECOND) == 3.0
     assert figures.lease_left(20 * NS_PER_SECOND) == 0.0
+
+
+def test_warnings_of_the_adapters_are_shown_and_nothing_goes_to_standard_error(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """What an adapter logs appears among the lines while the demo runs, and the log is left as it was."""
+    figures = Figures()
+    figures.open()
+    logging.getLogger("doka.kinesis").warning("puts of route %s fail", "orders")
+    figures.close(0)
+
+    assert list(figures.lines) == ["puts of route orders fail"]
+    assert capfd.readouterr().err == ""
