@@ -5,7 +5,7 @@ export PYTHONSAFEPATH := 1
 export TESTCONTAINERS_RYUK_DISABLED := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check format test docs bench lock clean
+.PHONY: help setup demo check format test simulate docs bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,10 @@ format: .venv/.ready ## Format and sort what `make check` looks at
 
 test: .venv/.ready ## Every test; container tests skip, with the reason, where no engine answers
 	$(BIN)/pytest -n 2 --dist loadgroup
+
+SECONDS ?= 60
+simulate: .venv/.ready ## Seeds of the simulated world for SECONDS=60; a failing seed prints how to repeat it
+	@PYTHONPATH=. $(BIN)/python -m tests.simulation.swarm --seconds $(SECONDS) --workers 2
 
 docs: .venv/.ready ## Write the pages of docs/ that come from the code
 	@bash scripts/docs
