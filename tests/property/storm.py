@@ -55,6 +55,9 @@ class Storm:
         self.moving = random.choice((0.0, 0.05, 0.3))
         self.poison = random.choice((0.0, 0.1, 0.4))
         self.holes = random.choice((0.0, 0.3))
+        self.slow_shards = random.choice((0.0, 0.0, 0.5))
+        if random.random() < 0.2:  # rebalances and poison together: a search whose records go away
+            self.failing, self.moving, self.poison = 0.2, 0.3, 0.4
         self.keys = KEYS[: random.choice((1, 2, 4, 5))]
 
     def step(self) -> None:
@@ -95,7 +98,7 @@ class Storm:
         work += [self._end for _ in world.readable()[:1]]
         work += [lambda put=put: self._answer(put) for put in world.flights] * 2
         work += [lambda: world.slow_down(draw.choice(("orders", "payments")), draw.choice("abc"))] * (
-            draw.random() < 0.05
+            draw.random() < self.slow_shards
         )
         work += [lambda: world.land_late(draw.randrange(len(world.late)))] * bool(world.late)
         work += [lambda role=role: self._lease(role) for role in sorted(world.lease_wanted)] * 2

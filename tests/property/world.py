@@ -566,6 +566,8 @@ class World:
         pacer = self.forwarder._routes[route].outbox.pacer
         for ago in range(20, 0, -1):
             pacer.throttled(key, self.now - ago * SLOWER_AT_MOST_EVERY_NS)
+        for _ in range(8):  # and what may leave at once has left
+            pacer.leaves_at(key, 1, self.now)
 
     def refuse_description(self, route: str, code: str) -> None:
         """Refuse a question about a stream."""
