@@ -17,7 +17,6 @@ from domain.facts import Fact
 from domain.records import TopicPartition
 from domain.status import Status
 
-
 LAST_WORDS_SECONDS = 0.5
 """How long the last line may take: shorter than what a watchdog grants before it ends the process."""
 
