@@ -58,13 +58,12 @@ def throughput_round(place: Place, case: Case, records: int, extent: Extent) -> 
     floor = run_floor(place, records)
     place.endpoint.forget(delay=case.delay)
     with running_doka(place, case) as doka:
-        first = _first_landing(place, doka.child)
+        first = first_landing(place, doka.child)
         to_first = first.first / NS + _epoch_of_monotonic() - assigned_at(doka)
-        figures = _window(place, doka.child.pid, first, records, extent.doka)
-        _check_end(place, doka, records if figures["landed"] == records else None)
+        figures = backlog_of_doka(place, doka, first, records, extent.doka)
     place.endpoint.forget(delay=case.delay)
     with running_baseline(place) as child:
-        baseline = _window(place, child.pid, _first_landing(place, child), records, extent.baseline)
+        baseline = _window(place, child.pid, first_landing(place, child), records, extent.baseline)
     return {"floor": floor, "doka": figures | {"assigned_to_first_seconds": to_first}, "baseline": baseline}
 
 
@@ -102,7 +101,15 @@ def idle_round(place: Place, case: Case, extent: Extent) -> Round:
         return {"doka": {"idle_cpu_percent": share * 100}}
 
 
-def _first_landing(place: Place, child: subprocess.Popen[bytes]) -> Landings:
+def backlog_of_doka(place: Place, doka: DokaProcess, first: Landings, records: int, within: float) -> dict[str, float]:
+    """Give the figures of a service that works at a backlog, stop it, and see that nothing was wrong."""
+    figures = _window(place, doka.child.pid, first, records, within)
+    _check_end(place, doka, records if figures["landed"] == records else None)
+    return figures
+
+
+def first_landing(place: Place, child: subprocess.Popen[bytes]) -> Landings:
+    """Wait for a contender's first record. Raises BrokenRunError when it ended or nothing came."""
     deadline = time.monotonic() + START_SECONDS
     while not (first := place.endpoint.wait_for(1, 1.0)).records:
         if child.poll() is not None or time.monotonic() > deadline:

@@ -1,0 +1,161 @@
+"""Where each microsecond goes: the CPU time of the loop's thread by stage, in the real service at full speed.
+
+    python -m benchmarks.stages [CASE] [RECORDS]
+
+Some thirty methods, each called a few times a batch and never once a record, are wrapped by a clock of the thread's CPU
+time; what a stage spends in another one counts there. So the profile costs next to nothing, unlike a profiler's.
+What the garbage collector takes is inside the stages, and told besides. librdkafka's own threads are in none of them.
+"""
+
+from __future__ import annotations
+
+import functools
+import gc
+import json
+import os
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.broker import running_kafka
+from benchmarks.cases import REFERENCE, chosen
+from benchmarks.contenders import Place, running_doka
+from benchmarks.endpoint import running_endpoint
+from benchmarks.feeding import Feed
+from benchmarks.rounds import backlog_of_doka, first_landing
+from tests.containers import service
+
+OUT = "BENCHMARK_STAGES_FILE"
+RECORDS = 600_000
+WITHIN_SECONDS = 120.0
+COLLECTOR = "(of all these: garbage collector)"
+
+STAGES = (
+    ("adapters.kafka.source:_consume", "consume: messages out of librdkafka"),
+    ("adapters.kafka.source:KafkaSource.fetch", "fetch: columns and chunks"),
+    ("domain.mapping:RecordMapping.map", "map: keys and sizes"),
+    ("domain.lanes:KeyLanes.admit", "lanes: admit"),
+    ("domain.lanes:KeyLanes.release", "lanes: release"),
+    ("domain.outbox:Outbox.pack", "outbox: pack a request"),
+    ("domain.outbox:Outbox.settle", "outbox: settle an answer"),
+    ("domain.forwarder:Forwarder.handle", "forwarder: events, the rest"),
+    ("domain.forwarder:Forwarder.decide", "forwarder: decide, the rest"),
+    ("adapters.kinesis.body:BodyBuilder.build", "sink: body"),
+    ("adapters.kinesis.sink:sign", "sink: signature"),
+    ("adapters.kinesis.wire:Wire.start", "sink: libcurl, send"),
+    ("adapters.kinesis.wire:Wire.step", "sink: libcurl, receive"),
+    ("adapters.kinesis.sink:read_answer", "sink: read the answer"),
+    ("adapters.kinesis.sink:KinesisSink.submit", "sink: the rest"),
+    ("adapters.kinesis.sink:KinesisSink.answers", "sink: the rest"),
+    ("adapters.telemetry.telemetry:ServiceTelemetry.tell", "telemetry"),
+    ("adapters.telemetry.telemetry:ServiceTelemetry.fetched", "telemetry"),
+    ("adapters.telemetry.telemetry:ServiceTelemetry.publish", "telemetry"),
+    ("app.runtime:Runtime.turn", "loop, the rest"),
+)
+
+
+class StageClock:
+    """Sums up the thread's CPU time in ns by stage; a stage's time stops while another one runs inside it."""
+
+    def __init__(self, clock: Callable[[], int] = time.thread_time_ns) -> None:
+        self.spent: Counter[str] = Counter()
+        self.calls: Counter[str] = Counter()
+        self._clock = clock
+        self._inner: list[int] = []
+        self._collecting = 0
+
+    def watch(self, function: Callable[..., Any], stage: str) -> Callable[..., Any]:
+        """Give the same function, timed."""
+
+        @functools.wraps(function)
+        def timed(*args: object, **given: object) -> object:
+            begun = self._clock()
+            self._inner.append(0)
+            try:
+                return function(*args, **given)
+            finally:
+                took = self._clock() - begun
+                self.spent[stage] += took - self._inner.pop()
+                self.calls[stage] += 1
+                if self._inner:
+                    self._inner[-1] += took
+
+        return timed
+
+    def install(self) -> None:
+        """Wrap every stage. Raises AttributeError for one that is not there any more."""
+        for place, stage in STAGES:
+            module, _, name = place.partition(":")
+            owner: Any = import_module(module)
+            *path, last = name.split(".")
+            for step in path:
+                owner = getattr(owner, step)
+            setattr(owner, last, self.watch(getattr(owner, last), stage))
+        gc.callbacks.append(self._collector)
+
+    def _collector(self, phase: str, _: object) -> None:
+        if phase == "start":
+            self._collecting = self._clock()
+        else:
+            self.spent[COLLECTOR] += self._clock() - self._collecting
+            self.calls[COLLECTOR] += 1
+
+
+def inside() -> None:
+    """Be the console command `doka`, timed; what was spent is left where the environment says."""
+    from app.__main__ import main
+
+    clock = StageClock()
+    clock.install()
+    try:
+        main()
+    finally:
+        Path(os.environ[OUT]).write_text(json.dumps([clock.spent, clock.calls]), encoding="utf-8")
+
+
+def profile(name: str = REFERENCE, records: str = str(RECORDS)) -> Table:
+    """Forward a filled topic by the timed service and give its stages, the most expensive first."""
+    case, count = chosen(name, quick=False)[0], int(records)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running_kafka() as broker,
+        broker.topic(case.partitions) as topic,
+        running_endpoint(tls=case.tls) as endpoint,
+    ):
+        place = Place(broker.bootstrap_servers, topic, endpoint, Path(folder))
+        Feed(place.bootstrap_servers, topic, case.load).fill(count)
+        script, out = place.folder / "doka", place.folder / "stages.json"
+        script.write_text(f"#!{sys.executable}\nfrom benchmarks.stages import inside\ninside()\n", encoding="utf-8")
+        script.chmod(0o700)
+        endpoint.forget(delay=case.delay)
+        timed = patch.object(service, "DOKA", script), patch.dict(os.environ, {OUT: str(out)})
+        with timed[0], timed[1], running_doka(place, case) as doka:
+            first = first_landing(place, doka.child)
+            whole = backlog_of_doka(place, doka, first, count, WITHIN_SECONDS)
+        spent, calls = json.loads(out.read_text(encoding="utf-8"))
+    return table_of(spent, calls, count, f"{name}, whole process {whole['cpu_us']:.2f} us a record")
+
+
+def table_of(spent: dict[str, int], calls: dict[str, int], records: int, title: str) -> Table:
+    """Show ns by stage as us a record."""
+    table = Table(title=title, title_justify="left")
+    for heading in ("us a record", "calls", "stage"):
+        table.add_column(heading, justify="left" if heading == "stage" else "right")
+    for stage, ns in sorted(spent.items(), key=lambda each: (each[0] == COLLECTOR, -each[1])):
+        table.add_row(f"{ns / records / 1e3:.2f}", f"{calls[stage]:,}", stage)
+    loop = sum(ns for stage, ns in spent.items() if stage != COLLECTOR)
+    table.add_row(f"{loop / records / 1e3:.2f}", "", "the loop's thread together", style="bold")
+    return table
+
+
+if __name__ == "__main__":
+    Console(width=None if sys.stdout.isatty() else 100).print(profile(*sys.argv[1:]))
