@@ -1,7 +1,6 @@
 # `make demo` and `make test` are all the set-up there is: both make and refresh .venv by themselves.
 PYTHON ?= python3
 BIN := .venv/bin
-export PYTHONSAFEPATH := 1
 export TESTCONTAINERS_RYUK_DISABLED := true
 
 .DEFAULT_GOAL := help
@@ -34,7 +33,7 @@ test: .venv/.ready ## Every test; container tests skip, with the reason, where n
 
 SECONDS ?= 60
 simulate: .venv/.ready ## Seeds of the simulated world for SECONDS=60; a failing seed prints how to repeat it
-	@PYTHONPATH=. $(BIN)/python -m tests.simulation.swarm --seconds $(SECONDS) --workers 2
+	@$(BIN)/python -m tests.simulation.swarm --seconds $(SECONDS) --workers 2
 
 docs: .venv/.ready ## Write the pages of docs/ that come from the code
 	@bash scripts/docs
