@@ -6,15 +6,18 @@ It is busy from the moment its record is let go until that record is settled; me
 
     lane not there  ->  free: the next record goes at once
     lane -> None    ->  busy, nobody waits
-    lane -> queue   ->  busy, the queue holds the later records in offset order
+    lane -> queue   ->  busy, the queue holds the later records in offset order, one at least
 
-The common case (no record waits) is nothing but dict operations in C loops.
+The common case (no record waits) is nothing but dict operations in C loops. Queues are lists, which are small and, while
+they are short, give their first as quickly as anything; a long one is a deque.
 Two partitions never share a lane: Kafka has no order between them, and a revoked partition then takes its lanes with it.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
+from itertools import repeat
 from typing import Protocol
 
 from domain.offset_ledger import HeldChunk
@@ -22,7 +25,9 @@ from domain.offset_ledger import HeldChunk
 Waiter = tuple[HeldChunk, int]
 """A record by its place: a chunk and the index in its columns."""
 
-_TRIM = 64
+Queue = list[Waiter] | deque[Waiter]
+_LONG = 256  # records of one key that wait: from here on a list would move too many to give its first
+_FREE: Queue = []  # stands for a lane that is not there
 
 
 class Lanes(Protocol):
@@ -41,37 +46,13 @@ class Lanes(Protocol):
         ...
 
 
-class _Queue:
-    """The records that wait in one lane; taken from the front without moving the rest."""
-
-    __slots__ = ("items", "next")
-
-    def __init__(self, first: Waiter) -> None:
-        self.items = [first]
-        self.next = 0
-
-    def take(self) -> Waiter | None:
-        items, at = self.items, self.next
-        if at == len(items):
-            return None
-        if at >= _TRIM and at * 2 > len(items):
-            del items[:at]
-            at = 0
-        self.next = at + 1
-        return items[at]
-
-    def forget_from(self, offset: int) -> None:
-        self.items = [(chunk, i) for chunk, i in self.items[self.next :] if chunk.offsets[i] < offset]
-        self.next = 0
-
-
 class KeyLanes:
     """Strict order per key: at most one record of a key is on its way."""
 
     __slots__ = ("_busy",)
 
     def __init__(self) -> None:
-        self._busy: dict[str, _Queue | None] = {}
+        self._busy: dict[str, Queue | None] = {}
 
     def __len__(self) -> int:
         return len(self._busy)
@@ -85,40 +66,48 @@ class KeyLanes:
             busy.update(fresh)
             return range(chunk.count)
         free: list[int] = []
-        for i, key in enumerate(keys):
-            if key not in busy:
+        lane = busy.get
+        for waiter, key in zip(zip(repeat(chunk), range(chunk.count)), keys, strict=True):
+            queue = lane(key, _FREE)
+            if queue is None:
+                busy[key] = [waiter]
+            elif queue is _FREE:
                 busy[key] = None
-                free.append(i)
-            elif (queue := busy[key]) is None:
-                busy[key] = _Queue((chunk, i))
+                free.append(waiter[1])
             else:
-                queue.items.append((chunk, i))
+                queue.append(waiter)
+                if len(queue) == _LONG:
+                    busy[key] = deque(queue)
         return free
 
     def release(self, keys: Sequence[str]) -> list[Waiter]:
         """Free these lanes, or hand each to the record that waited longest in it; give those records."""
         busy = self._busy
-        queues = list(map(busy.pop, keys))
+        queues = list(map(busy.__getitem__, keys))
         if not any(queues):
+            deque(map(busy.__delitem__, keys), 0)
             return []
         freed: list[Waiter] = []
         for key, queue in zip(keys, queues, strict=True):
-            if queue is not None and (waiter := queue.take()) is not None:
-                busy[key] = queue
-                freed.append(waiter)
+            if queue is None:
+                del busy[key]
+                continue
+            freed.append(queue.pop(0) if isinstance(queue, list) else queue.popleft())
+            if not queue:
+                busy[key] = None
         return freed
 
     def forget_from(self, offset: int) -> None:
         """Forget the waiting records at or above `offset`; what is on its way keeps its lane."""
-        for queue in self._busy.values():
+        for key, queue in self._busy.items():
             if queue is not None:
-                queue.forget_from(offset)
+                self._busy[key] = [(chunk, i) for chunk, i in queue if chunk.offsets[i] < offset] or None
 
     def waiting(self) -> Iterator[Waiter]:
         """Walk over all records that wait, for checks."""
         for queue in self._busy.values():
             if queue is not None:
-                yield from queue.items[queue.next :]
+                yield from queue
 
 
 class NoLanes:

@@ -20,10 +20,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from domain.errors import invariant
+from domain.errors import InvariantError, invariant
 from domain.records import Original
 
 if TYPE_CHECKING:
@@ -130,16 +130,23 @@ class OffsetLedger:
 
     def settle(self, chunk: HeldChunk, records: int) -> int:
         """Subtract settled records of a chunk; give the bytes that became free."""
-        invariant(0 < records <= chunk.open, f"{records} records of {chunk!r} settle twice")
-        chunk.open -= records
+        return self.settle_each({chunk: records})
+
+    def settle_each(self, settled: Mapping[HeldChunk, int]) -> int:
+        """Subtract settled records of several chunks; give the bytes that became free."""
+        freed = 0
+        for chunk, records in settled.items():
+            if not 0 < records <= chunk.open:  # the text is made only when it is needed: this is the hottest place
+                raise InvariantError(f"{records} records of {chunk!r} settle twice")
+            chunk.open -= records
+            if not chunk.open:
+                freed += chunk.held_bytes
+                chunk.held_bytes = 0
+                chunk.keys = chunk.values = chunk.originals = ()
+        records = sum(settled.values())
         self._open -= records
         self._ahead += records
-        if chunk.open:
-            return 0
-        freed = chunk.held_bytes
-        chunk.held_bytes = 0
-        chunk.keys = chunk.values = chunk.originals = ()
-        if self._chunks[0] is chunk:
+        if not self._chunks[0].open:
             self._advance()
         return freed
 

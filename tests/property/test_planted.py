@@ -59,15 +59,14 @@ def commit_one_too_far(patch: Patch) -> None:
 
 def commit_over_a_hole(patch: Patch) -> None:
     """Commit the highest settled offset, whatever is open below."""
-    honest = OffsetLedger.settle
+    honest = OffsetLedger.settle_each
 
-    def planted(self: OffsetLedger, chunk: HeldChunk, records: int) -> int:
-        freed = honest(self, chunk, records)
-        if not chunk.open:
-            self.watermark = max(self.watermark, chunk.end)
+    def planted(self: OffsetLedger, settled: Mapping[HeldChunk, int]) -> int:
+        freed = honest(self, settled)
+        self.watermark = max(self.watermark, *(chunk.end for chunk in settled if not chunk.open), 0)
         return freed
 
-    patch.setattr(OffsetLedger, "settle", planted)
+    patch.setattr(OffsetLedger, "settle_each", planted)
 
 
 def commit_what_was_fetched(patch: Patch) -> None:
@@ -165,7 +164,7 @@ def hand_a_lane_to_the_last(patch: Patch) -> None:
     def planted(self: KeyLanes, keys: Sequence[str]) -> list[Waiter]:
         for queue in map(self._busy.get, keys):
             if queue is not None:
-                queue.items[queue.next :] = queue.items[queue.next :][::-1]
+                queue.reverse()
         return honest(self, keys)
 
     patch.setattr(KeyLanes, "release", planted)
