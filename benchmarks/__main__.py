@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from benchmarks import report
 from benchmarks.broker import running_kafka
 from benchmarks.cases import Case, chosen
 from benchmarks.report import Report, UnreadableReportError, read_report
-from benchmarks.rounds import BrokenRunError, Round
+from benchmarks.rounds import BrokenRunError
 from benchmarks.run import run_case
 from benchmarks.tables import table_of_aims, table_of_changes, table_of_latency, table_of_throughput
 
@@ -36,9 +37,9 @@ def main(words: Sequence[str] | None = None) -> int:
     except (ValueError, UnreadableReportError) as error:
         parser.error(str(error))
     console = Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_FILE)
-    measured = measure(cases, console, quick=given.quick)
-    path = FOLDER / f"{measured.at.replace(':', '')}-{measured.commit.rstrip('+')}.json"
-    measured.write(path)
+    begun = report.now()
+    path = FOLDER / f"{begun.replace(':', '')}-{report.commit().rstrip('+')}.json"
+    measured = measure(cases, console, path, at=begun, quick=given.quick)
     show(measured, cases, console)
     if before is not None:
         console.print(table_of_changes(before, measured))
@@ -46,29 +47,33 @@ def main(words: Sequence[str] | None = None) -> int:
     return 0 if len(measured.cases) == len(cases) else 1
 
 
-def measure(cases: Sequence[Case], console: Console, *, quick: bool) -> Report:
-    """Run the cases one after the other, against one Kafka."""
+def measure(cases: Sequence[Case], console: Console, path: Path, *, at: str, quick: bool) -> Report:
+    """Run the cases one after the other, against one Kafka; what was measured so far is always in the file."""
     load_before = os.getloadavg()[0]
-    found: dict[str, Sequence[Round]] = {}
     with running_kafka() as broker:
         console.print(f"Kafka: {broker.kind}; load average {load_before:.1f}", highlight=False)
-        for case in cases:
-            console.print(f"[bold]{case.name}[/]: {case.what}", highlight=False)
-            try:
-                found[case.name] = run_case(broker, case, quick=quick, say=partial(_say, console))
-            except BrokenRunError as error:
-                console.print("  this case is broken and shows nothing:", str(error), style="red", markup=False)
-        return Report(
-            at=report.now(),
+        measured = Report(
+            at=at,
             commit=report.commit(),
             machine=report.machine(),
             versions=report.versions(),
             kafka=broker.kind,
             quick=quick,
             load_before=load_before,
-            load_after=os.getloadavg()[0],
-            cases=found,
+            load_after=load_before,
+            cases={},
         )
+        for case in cases:
+            console.print(f"[bold]{case.name}[/]: {case.what}", highlight=False)
+            try:
+                rounds = run_case(broker, case, quick=quick, say=partial(_say, console))
+            except BrokenRunError as error:
+                console.print("  this case is broken and shows nothing:", str(error), style="red", markup=False)
+                continue
+            cases_so_far = {**measured.cases, case.name: rounds}
+            measured = replace(measured, cases=cases_so_far, load_after=os.getloadavg()[0])
+            measured.write(path)
+        return measured
 
 
 def _say(console: Console, text: str) -> None:
