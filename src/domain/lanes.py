@@ -17,15 +17,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from itertools import repeat
 from typing import Protocol
 
 from domain.offset_ledger import HeldChunk
 
-Waiter = tuple[HeldChunk, int]
-"""A record by its place: a chunk and the index in its columns."""
-
-Queue = list[Waiter] | deque[Waiter]
+Queue = list[int] | deque[int]  # of offsets: they are there anyway, and the garbage collector does not look at them
 _LONG = 256  # records of one key that wait: from here on a list would move too many to give its first
 _FREE: Queue = []  # stands for a lane that is not there
 
@@ -37,8 +33,8 @@ class Lanes(Protocol):
         """Take a chunk; give the indices of the records that may leave now, ascending."""
         ...
 
-    def release(self, keys: Sequence[str]) -> list[Waiter]:
-        """Note that the records on their way in these lanes are settled; give those that may leave now."""
+    def release(self, keys: Sequence[str]) -> list[int]:
+        """Note that the records on their way in these lanes are settled; give the offsets of those that may leave now."""
         ...
 
     def forget_from(self, offset: int) -> None:
@@ -67,27 +63,27 @@ class KeyLanes:
             return range(chunk.count)
         free: list[int] = []
         lane = busy.get
-        for waiter, key in zip(zip(repeat(chunk), range(chunk.count)), keys, strict=True):
+        for place, offset, key in zip(range(chunk.count), chunk.offsets, keys, strict=True):
             queue = lane(key, _FREE)
             if queue is None:
-                busy[key] = [waiter]
+                busy[key] = [offset]
             elif queue is _FREE:
                 busy[key] = None
-                free.append(waiter[1])
+                free.append(place)
             else:
-                queue.append(waiter)
+                queue.append(offset)
                 if len(queue) == _LONG:
                     busy[key] = deque(queue)
         return free
 
-    def release(self, keys: Sequence[str]) -> list[Waiter]:
-        """Free these lanes, or hand each to the record that waited longest in it; give those records."""
+    def release(self, keys: Sequence[str]) -> list[int]:
+        """Free these lanes, or hand each to the record that waited longest in it; give the offsets of those."""
         busy = self._busy
         queues = list(map(busy.__getitem__, keys))
         if not any(queues):
             deque(map(busy.__delitem__, keys), 0)
             return []
-        freed: list[Waiter] = []
+        freed: list[int] = []
         for key, queue in zip(keys, queues, strict=True):
             if queue is None:
                 del busy[key]
@@ -101,10 +97,10 @@ class KeyLanes:
         """Forget the waiting records at or above `offset`; what is on its way keeps its lane."""
         for key, queue in self._busy.items():
             if queue is not None:
-                self._busy[key] = [(chunk, i) for chunk, i in queue if chunk.offsets[i] < offset] or None
+                self._busy[key] = [waiting for waiting in queue if waiting < offset] or None
 
-    def waiting(self) -> Iterator[Waiter]:
-        """Walk over all records that wait, for checks."""
+    def waiting(self) -> Iterator[int]:
+        """Walk over the offsets of all records that wait, for checks."""
         for queue in self._busy.values():
             if queue is not None:
                 yield from queue
@@ -119,7 +115,7 @@ class NoLanes:
         """Let the whole chunk go."""
         return range(chunk.count)
 
-    def release(self, keys: Sequence[str]) -> list[Waiter]:  # noqa: ARG002 - the port's signature
+    def release(self, keys: Sequence[str]) -> list[int]:  # noqa: ARG002 - the port's signature
         """Nobody ever waits."""
         return []
 

@@ -18,9 +18,10 @@ idle transactional topic would show lag for ever.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from domain.errors import InvariantError, invariant
@@ -37,6 +38,7 @@ class HeldChunk:
     """
 
     __slots__ = (
+        "_first",
         "arrived",
         "count",
         "end",
@@ -69,6 +71,7 @@ class HeldChunk:
         self.keys = keys
         self.values = values
         self.count = self.open = len(offsets)
+        self._first = offsets[0] if offsets[-1] - offsets[0] == len(offsets) - 1 else None  # None: it has holes
         self.end = offsets[-1] + 1
         self.arrived = arrived
         self.timestamp_ms = timestamp_ms
@@ -76,8 +79,17 @@ class HeldChunk:
         self.poison = poison
         self.originals = originals
 
+    def places_of(self, offsets: Iterable[int]) -> list[int]:
+        """Give the places of records by their offsets."""
+        if self._first is not None:
+            return list(map(self._first.__rsub__, offsets))
+        return [bisect_left(self.offsets, offset) for offset in offsets]
+
     def __repr__(self) -> str:
         return f"HeldChunk({self.owner.tp} ..{self.end}, {self.open} of {self.count} open)"
+
+
+_END = attrgetter("end")
 
 
 class OffsetLedger:
@@ -149,6 +161,19 @@ class OffsetLedger:
         if not self._chunks[0].open:
             self._advance()
         return freed
+
+    def find(self, offsets: list[int]) -> Iterator[tuple[HeldChunk, list[int]]]:
+        """Give the chunks that hold these records, each with their places, ascending; sorts `offsets`."""
+        offsets.sort()
+        chunks, at, first = self._chunks, 0, 0
+        while first < len(offsets):
+            if chunks[at].end <= offsets[first]:  # the next chunk, most often; else far away
+                at = bisect_right(chunks, offsets[first], at + 1, key=_END)
+            chunk = chunks[at]
+            last = bisect_left(offsets, chunk.end, first)
+            yield chunk, chunk.places_of(offsets[first:last])
+            first = last
+            at += last < len(offsets)
 
     def truncate(self, offset: int) -> int:
         """Forget every record at or above `offset`, which nobody sent; give the bytes that became free."""

@@ -19,7 +19,6 @@ from typing import NamedTuple
 
 from domain.budget import Budget
 from domain.errors import invariant
-from domain.lanes import Waiter
 from domain.limits import PARTITION_KEY_BYTES_MAX
 from domain.offset_ledger import HeldChunk
 from domain.pacing import Pacer
@@ -258,12 +257,13 @@ class Outbox:
     def _settled(self, owner: Partition, keys: Sequence[str], chunks: Mapping[HeldChunk, int], now: int) -> None:
         """Subtract the settled records of a partition, and let those go that waited for them."""
         self._budget.release(owner, owner.ledger.settle_each(chunks))
-        for waiting, places in _by_chunk(owner.lanes.release(keys)).items():
-            if waiting.poison is None:
-                self._ready.append(_part((waiting, places, 0)))
+        freed = owner.lanes.release(keys)
+        for chunk, places in owner.ledger.find(freed):
+            if chunk.poison is None:
+                self._ready.append(_part((chunk, places, 0)))
                 self.waiting += len(places)
             else:
-                self._let_go(waiting, places, now)
+                self._let_go(chunk, places, now)
         if self.waiting and self.ready_since is None:
             self.ready_since = now
 
@@ -321,20 +321,6 @@ def without_unsent(parts: Iterable[Part], partition: Partition) -> list[Part]:
         if part.places and not part.chunk.owner.gone:
             kept.append(part)
     return kept
-
-
-def _by_chunk(waiters: Iterable[Waiter]) -> dict[HeldChunk, list[int]]:
-    """Group freed records by chunk, places ascending."""
-    found: dict[HeldChunk, list[int]] = {}
-    for chunk, index in waiters:
-        if chunk in found:
-            found[chunk].append(index)
-        else:
-            found[chunk] = [index]
-    for indices in found.values():
-        if len(indices) > 1:
-            indices.sort()
-    return found
 
 
 def split(parts: Sequence[Part], records: int) -> tuple[list[Part], list[Part]]:

@@ -28,7 +28,7 @@ from domain.facts import Fact
 from domain.forwarder import Forwarder
 from domain.intake import Intake
 from domain.isolation import Group, Isolation
-from domain.lanes import KeyLanes, Waiter
+from domain.lanes import KeyLanes
 from domain.lease_keeper import LeaseKeeper
 from domain.limits import NS_PER_SECOND
 from domain.offset_ledger import HeldChunk, OffsetLedger
@@ -161,7 +161,7 @@ def hand_a_lane_to_the_last(patch: Patch) -> None:
     """Let the record go next that came last."""
     honest = KeyLanes.release
 
-    def planted(self: KeyLanes, keys: Sequence[str]) -> list[Waiter]:
+    def planted(self: KeyLanes, keys: Sequence[str]) -> list[int]:
         for queue in map(self._busy.get, keys):
             if queue is not None:
                 queue.reverse()

@@ -355,7 +355,7 @@ class World:
             parts += [*isolation.suspects, *(part for group in isolation._groups for part in group)]
         found = [part.chunk.offsets[i] for part in parts if part.chunk.owner is partition for i in part.places]
         if isinstance(partition.lanes, KeyLanes):
-            found += [chunk.offsets[i] for chunk, i in partition.lanes.waiting()]
+            found += partition.lanes.waiting()
         found += [o for item in partition.backlog if isinstance(item, Chunk) for o in item.offsets]
         poison = [*quarantine._waiting, *outbox._met_poison]
         found += [p.chunk.offsets[p.place] for p in poison if p.chunk.owner is partition]

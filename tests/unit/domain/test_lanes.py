@@ -1,11 +1,8 @@
 from __future__ import annotations
 
-from itertools import islice
-
 import pytest
 
 from domain.lanes import KeyLanes, NoLanes
-from domain.offset_ledger import HeldChunk
 from domain.partition import Partition
 from tests.unit.domain.builders import held, partition
 
@@ -22,11 +19,6 @@ def lanes() -> KeyLanes:
     return KeyLanes()
 
 
-def offsets_of(waiters: list[tuple[HeldChunk, int]]) -> list[int]:
-    """Name records by their offsets."""
-    return [chunk.offsets[index] for chunk, index in waiters]
-
-
 def test_lets_different_keys_go_together(lanes: KeyLanes, owner: Partition) -> None:
     """Where no key repeats, the whole chunk leaves at once."""
     assert range(3) == lanes.admit(held(owner, "abc"))
@@ -36,7 +28,7 @@ def test_lets_different_keys_go_together(lanes: KeyLanes, owner: Partition) -> N
 def test_lets_only_the_first_of_a_key_go(lanes: KeyLanes, owner: Partition) -> None:
     """Of a key that repeats within a chunk, the first record leaves and the others wait."""
     assert [0, 1, 4] == lanes.admit(held(owner, "abaac"))
-    assert [2, 3] == sorted(offsets_of(list(lanes.waiting())))
+    assert [2, 3] == sorted(lanes.waiting())
 
 
 def test_holds_a_key_that_is_on_its_way(lanes: KeyLanes, owner: Partition) -> None:
@@ -49,7 +41,7 @@ def test_hands_the_lane_on_in_offset_order(lanes: KeyLanes, owner: Partition) ->
     """Each settled record lets exactly the next of its key go, across chunks."""
     lanes.admit(held(owner, "aa"))
     lanes.admit(held(owner, "aa", 2))
-    gone = [offsets_of(lanes.release(["a"])) for _ in range(4)]
+    gone = [lanes.release(["a"]) for _ in range(4)]
     assert [[1], [2], [3], []] == gone
 
 
@@ -72,7 +64,7 @@ def test_frees_a_lane_whose_queue_is_empty(lanes: KeyLanes, owner: Partition) ->
 def test_releases_many_lanes_at_once(lanes: KeyLanes, owner: Partition) -> None:
     """Of the lanes of one answer, those with waiting records hand on and the others are freed."""
     lanes.admit(held(owner, "abcb"))
-    assert [3] == offsets_of(lanes.release(["a", "b", "c"]))
+    assert [3] == lanes.release(["a", "b", "c"])
     assert len(lanes) == 1
 
 
@@ -85,7 +77,7 @@ def test_never_lets_two_of_a_key_go(lanes: KeyLanes, owner: Partition) -> None:
         key, index = max(on_their_way.items(), key=lambda item: (item[1], item[0]))
         del on_their_way[key]
         settled.append(index)
-        for _, freed in lanes.release([key]):
+        for freed in lanes.release([key]):
             assert chunk.keys[freed] not in on_their_way
             on_their_way[chunk.keys[freed]] = freed
     assert list(range(9)) == sorted(settled)
@@ -100,7 +92,7 @@ class TestForgetFrom:
         """Waiting records at or above the offset are gone, those below still get their turn."""
         lanes.admit(held(owner, "aaaa"))
         lanes.forget_from(2)
-        assert [[1], []] == [offsets_of(lanes.release(["a"])) for _ in range(2)]
+        assert [[1], []] == [lanes.release(["a"]) for _ in range(2)]
 
     def test_keeps_the_lane_of_what_is_on_its_way(self, lanes: KeyLanes, owner: Partition) -> None:
         """A record on its way keeps its lane, though all behind it are forgotten."""
@@ -113,19 +105,19 @@ class TestForgetFrom:
         lanes.admit(held(owner, "aaaa"))
         lanes.release(["a"])
         lanes.forget_from(3)
-        assert [[2], []] == [offsets_of(lanes.release(["a"])) for _ in range(2)]
+        assert [[2], []] == [lanes.release(["a"]) for _ in range(2)]
 
 
 def test_a_long_queue_does_not_keep_what_left(lanes: KeyLanes, owner: Partition) -> None:
     """A lane that is never empty lets go of the records that left it, and loses none of the others."""
     chunk = held(owner, "a" * 1000)
     lanes.admit(chunk)
-    order = [lanes.release(["a"])[0][1] for _ in range(900)]
+    order = [lanes.release(["a"])[0] for _ in range(900)]
     assert list(range(1, 901)) == order
     queue = lanes._busy["a"]
     assert queue is not None
     assert len(queue) == 99
-    assert list(range(901, 1000)) == [i for _, i in islice(lanes.waiting(), 1000)]
+    assert list(range(901, 1000)) == list(lanes.waiting())
 
 
 def test_no_lanes_hold_nobody(owner: Partition) -> None:
@@ -141,8 +133,8 @@ def test_a_long_queue_keeps_its_order_over_chunks(lanes: KeyLanes, owner: Partit
     """However many wait in one lane, they leave in offset order, and forgetting cuts them at the offset."""
     for start in range(0, 900, 300):
         lanes.admit(held(owner, "a" * 300, start))
-    assert list(range(1, 500)) == [offsets_of(lanes.release(["a"]))[0] for _ in range(499)]
+    assert list(range(1, 500)) == [lanes.release(["a"])[0] for _ in range(499)]
     lanes.forget_from(700)
-    assert list(range(500, 700)) == [offsets_of(lanes.release(["a"]))[0] for _ in range(200)]
+    assert list(range(500, 700)) == [lanes.release(["a"])[0] for _ in range(200)]
     assert [] == lanes.release(["a"])
     assert len(lanes) == 0

@@ -211,3 +211,40 @@ class TestTruncate:
         ledger.settle(chunk, 1)
         with pytest.raises(InvariantError, match="forgets settled records"):
             ledger.truncate(5)
+
+
+class TestFind:
+    """Records are found by their offsets."""
+
+    @pytest.fixture
+    def held_chunks(self, ledger: OffsetLedger, owner: Partition) -> list[HeldChunk]:
+        """Hold five chunks, one of them with holes."""
+        ranges = ([5, 6, 7], [8], [20, 23, 29], [30, 31], [40, 41, 42, 43])
+        return [appended(ledger, owner, "x" * len(offsets), offsets=offsets) for offsets in ranges]
+
+    @pytest.mark.parametrize(
+        ("offsets", "expected"),
+        [
+            ([], []),
+            ([5], [(0, [0])]),
+            ([7, 5], [(0, [0, 2])]),
+            ([29, 20, 8], [(1, [0]), (2, [0, 2])]),
+            ([43, 6], [(0, [1]), (4, [3])]),
+            ([40, 30, 23, 8, 5], [(0, [0]), (1, [0]), (2, [1]), (3, [0]), (4, [0])]),
+            ([31, 42], [(3, [1]), (4, [2])]),
+        ],
+    )
+    def test_each_in_its_chunk(
+        self,
+        ledger: OffsetLedger,
+        held_chunks: list[HeldChunk],
+        offsets: list[int],
+        expected: list[tuple[int, list[int]]],
+    ) -> None:
+        """Whatever their order, each is found in its chunk, by place, ascending, holes or not."""
+        assert [(held_chunks[chunk], places) for chunk, places in expected] == list(ledger.find(offsets))
+
+    def test_in_a_chunk_that_was_cut(self, ledger: OffsetLedger, held_chunks: list[HeldChunk]) -> None:
+        """A drain moves ends; what is left is found as before."""
+        ledger.truncate(42)
+        assert [(held_chunks[3], [0]), (held_chunks[4], [1])] == list(ledger.find([41, 30]))
