@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -21,11 +22,12 @@ from benchmarks.run import run_case
 from benchmarks.tables import table_of_aims, table_of_changes, table_of_latency, table_of_throughput
 
 WIDTH_OF_A_FILE = 150
+ENDED_BY_SIGTERM = 128 + signal.SIGTERM
 FOLDER = Path("build/benchmarks")  # below what git ignores
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Measure and show; 2 for words that mean nothing, 1 for a run that was broken, else 0, aims met or not."""
+    """Measure and show; 2 for words that mean nothing, 1 where a case was broken, else 0, aims met or not."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--case", metavar="NAME", help="run this case alone")
     parser.add_argument("--quick", action="store_true", help="the short round: few cases, once, under two minutes")
@@ -36,6 +38,7 @@ def main(words: Sequence[str] | None = None) -> int:
         before = None if given.compare is None else read_report(given.compare)
     except (ValueError, UnreadableReportError) as error:
         parser.error(str(error))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(ENDED_BY_SIGTERM))  # so that all that was started is stopped
     console = Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_FILE)
     begun = report.now()
     path = FOLDER / f"{begun.replace(':', '')}-{report.commit().rstrip('+')}.json"

@@ -57,9 +57,11 @@ class RealBroker:
     def topic(self, partitions: int) -> Iterator[str]:
         """Have an empty topic until the block ends."""
         name = self.broker.create_topic(partitions)
-        yield name
-        admin = AdminClient({"bootstrap.servers": self.bootstrap_servers})
-        admin.delete_topics([name])[name].result(timeout=30)
+        try:
+            yield name
+        finally:
+            admin = AdminClient({"bootstrap.servers": self.bootstrap_servers})
+            admin.delete_topics([name])[name].result(timeout=30)
 
 
 @dataclass(frozen=True)
@@ -79,8 +81,10 @@ class EmbeddedBroker:
         """Have an empty topic until the block ends."""
         name = f"topic-{uuid.uuid4().hex[:12]}"
         self.cluster.create_topic(name, partitions)
-        yield name
-        self.cluster.delete_topic(name)
+        try:
+            yield name
+        finally:
+            self.cluster.delete_topic(name)
 
 
 @contextlib.contextmanager
