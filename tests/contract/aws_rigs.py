@@ -112,8 +112,8 @@ class FakeAwsRig:
             case "no answer":
                 self._fake.inject(Delay(1.5))
             case "unreachable":
-                self._fake.refuse_connections(wanted=True)
                 self._fake.drop_connections(idle_only=False)
+                self._fake.refuse_connections(wanted=True)
             case _:
                 raise AssertionError(weather)
 

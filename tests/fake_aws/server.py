@@ -111,8 +111,15 @@ class FakeAws(Scene):
         self.loop.post(lambda: self._dispatcher.release(label, count))
 
     def refuse_connections(self, *, wanted: bool) -> None:
-        """Close the listening port, or open the same again; open connections stay."""
-        self.loop.post(self.loop.refuse if wanted else self.loop.listen)
+        """Close the listening port, or open the same again, and return when that is done; open connections stay."""
+        done = threading.Event()
+
+        def do() -> None:
+            (self.loop.refuse if wanted else self.loop.listen)()
+            done.set()
+
+        self.loop.post(do)
+        assert done.wait(10), "the loop of the fake does not turn"
 
     def drop_connections(self, *, idle_only: bool = True) -> None:
         """Close connections that no request uses, or all of them."""

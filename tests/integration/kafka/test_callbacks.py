@@ -143,8 +143,8 @@ def test_an_exception_out_of_consume_loses_nothing(cluster: KafkaCluster) -> Non
                 fed = len(m.events)
                 # From another thread, so that it arrives while the client works.
                 timer = threading.Timer(0.002, signal.raise_signal, [signal.SIGALRM])
-                timer.start()
                 try:
+                    timer.start()  # on a busy machine it may go off before this returns
                     while timer.is_alive():
                         m.events += m.source.fetch(50, 3_000_000)
                     timer.join()
