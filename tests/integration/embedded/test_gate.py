@@ -210,13 +210,14 @@ def test_a_client_that_asks_before_a_large_body_is_told_to_go_on(gate_of: MakeGa
 
 
 def test_a_body_without_a_length_is_refused(gate_of: MakeGate) -> None:
-    """A chunked request is answered with 411 and the connection ends."""
+    """A chunked request is answered with 411 at its head, before any of its body, and the connection ends."""
     gate = gate_of()
-    connection = http.client.HTTPConnection("127.0.0.1", gate.port, timeout=5)
-    connection.request("POST", "/", iter([b"{}"]), encode_chunked=True)
-    answer = connection.getresponse()
-    assert (411, "close") == (answer.status, answer.headers["Connection"])
-    connection.close()
+    with socket.create_connection(("127.0.0.1", gate.port), timeout=5) as client:
+        client.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        with client.makefile("rb") as answers:
+            answer = answers.read()
+    assert answer.startswith(b"HTTP/1.1 411 ")
+    assert b"\r\nConnection: close\r\n" in answer
 
 
 def test_a_body_beyond_every_limit_is_refused(gate_of: MakeGate) -> None:
