@@ -1,0 +1,1 @@
+"""`doka simulate`: the production loop in virtual time, judged by the simulated world's own log."""
