@@ -6,6 +6,7 @@ A broken rule is an exception that nothing in the service can catch, so it surfa
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from adapters.simulated.kinesis import Put
 from adapters.simulated.plan import Incident, Kind, Plan, Sick
 from adapters.simulated.producer import UNUSABLE_KEYS
+from adapters.simulated.tokens import triple
 from adapters.simulated.witness import Witness
 from adapters.simulated.world import World
 from app.runtime import Ending
@@ -28,8 +30,8 @@ from domain.events import (
     PutUnsent,
     StopRequested,
 )
-from domain.facts import Fact, RecordsPoisoned, RecordsSettled, RouteBlocked
-from domain.limits import NS_PER_SECOND
+from domain.facts import Fact, GapSeen, LeaseRenewalFailed, RecordsFailed, RecordsPoisoned, RecordsSettled, RouteBlocked
+from domain.limits import BACKOFF_FIRST_NS, BACKOFF_LAST_NS, NS_PER_SECOND
 from domain.records import Chunk, TopicPartition
 from domain.rules import OnGap, OnPoison
 from domain.status import Status
@@ -40,6 +42,12 @@ MANY_ENTRIES = 20
 THIRD_TIME = 3
 ATTEMPTS_MAX = 60  # of one record in a second
 ROOMY_BYTES = 1_000_000  # below, bytes may stop a partition before `ahead_records` does
+CEILINGS = frozenset(min(BACKOFF_FIRST_NS << i, BACKOFF_LAST_NS) for i in range(16))
+WAITS_IN_STEP_MAX = 3  # in a row that end where the backoff's ceiling is: a fleet would come back all at once
+DRAIN_RESERVE_NS = 3 * NS_PER_SECOND  # of a stop's time, for leaving the group; at most a quarter of it
+CUT_SHORT = ("not everything that was sent", "Kafka did not take the last")
+NOT_TO_BE_SHOWN = re.compile(r"secret-\d|token-\d|\bt\d+/\d+/\d+")
+"""Secrets as the authority gives them, and values and keys as the producer writes them."""
 
 
 class ViolationError(BaseException):
@@ -78,6 +86,10 @@ class Checker(Witness):
         self._leases_answered = 0
         self._owned_before: set[TopicPartition] = set()
         self._delivered_since_death = -1
+        self._ambiguous_here = 0
+        self._ambiguous_told = 0
+        self._gaps_untold: set[TopicPartition] = set()
+        self._waits_in_step = 0
 
     def attach(self, world: World) -> None:
         """Judge this world."""
@@ -190,6 +202,8 @@ class Checker(Witness):
         self._commits_open.clear()
         self._owned_before.clear()
         self._in_flight = self._settled_here = self._settled_told = self._leases_answered = 0
+        self._ambiguous_here = self._ambiguous_told = self._waits_in_step = 0
+        self._gaps_untold.clear()
         self.last_status = None
         self.stopping = self.draining = False
 
@@ -203,6 +217,7 @@ class Checker(Witness):
 
     def left(self, ending: Ending) -> None:
         """Judge how a life ended by itself: I12 and I19."""
+        self._look_for_payload(ending.reason)
         self.require("please report" not in ending.reason, "I12", ending.reason)
         now = self.world.timeline.now
         if self.draining:
@@ -210,6 +225,12 @@ class Checker(Witness):
             took = now - self.drain_began_at - suspended
             most = self.plan.limits.drain + 2 * NS_PER_SECOND
             self.require(took <= most, "I19", f"a stop took {took / NS_PER_SECOND:.1f} s")
+            least = self.plan.limits.drain - min(DRAIN_RESERVE_NS, self.plan.limits.drain // 4)
+            self.require(
+                now - self.drain_began_at >= least or not ending.reason.startswith(CUT_SHORT),
+                "I19",
+                f"a stop was cut short after {(now - self.drain_began_at) / NS_PER_SECOND:.3f} s: {ending.reason}",
+            )
         else:
             self.require(ending.code != 0, "I12", f"it ended with exit code 0 and was not asked to: {ending.reason}")
         if (
@@ -253,11 +274,13 @@ class Checker(Witness):
 
     def gap_shown(self, partition: TopicPartition, expected: int, log_start: int) -> None:
         self.reached["a gap in the input"] += 1
+        self._gaps_untold.add(partition)
         if self.plan.on_gap is OnGap.BLOCK:
             self.gapped.add(partition)
 
     def sought(self, partition: TopicPartition, offset: int) -> None:
         ownership = self.owned[partition]
+        self.require(partition not in self._gaps_untold, "I15", f"a gap of {partition} was stepped over in silence")
         self._no_hole(ownership, offset)
         ownership.expected = max(ownership.expected, offset)
 
@@ -271,6 +294,11 @@ class Checker(Witness):
         count = len(command.keys)
         self.require(0 < count <= plan.limits.request_records, "I7", f"a put of {count} entries")
         token = self.world.tokens.tokens[command.lease.serial]
+        self.require(
+            command.lease.secrets == triple(command.lease.serial),
+            "I6",
+            f"put {command.put} mixes two issues of secrets",
+        )
         self.require(
             now + command.timeout <= token.ends_at,
             "I5",
@@ -354,6 +382,7 @@ class Checker(Witness):
                 self.reached["the first entry was refused and a later one landed"] += 1
         elif isinstance(event, PutAmbiguous):
             self.duplicates_allowed += len(entries)
+            self._ambiguous_here += len(entries)
             draining = any(ownership.draining for ownership, _ in entries)
             landed = any(offset in ownership.truth.landed for ownership, offset in entries)
             self.reached[f"a put was ambiguous and had {'' if landed else 'not '}landed"] += 1
@@ -388,6 +417,8 @@ class Checker(Witness):
 
     def commit_began(self, command: CommitOffsets) -> None:
         self._commits_open.add(command.commit)
+        halted = self.last_status is not None and self.last_status.halted
+        self.require(not halted, "I12", f"a commit was sent after the halt: {halted}")
         for tp, to in command.offsets.items():
             ownership = self.owned.get(tp)
             if ownership is None:
@@ -492,6 +523,14 @@ class Checker(Witness):
         """Judge a fact that the service told."""
         if isinstance(fact, RecordsSettled):
             self._settled_told += fact.records
+        elif isinstance(fact, RecordsFailed):
+            self._ambiguous_told += fact.records if fact.ambiguous else 0
+        elif isinstance(fact, GapSeen):
+            self._gaps_untold.discard(fact.partition)
+        elif isinstance(fact, LeaseRenewalFailed):
+            self._look_for_payload(fact.message)
+            self._waits_in_step = self._waits_in_step + 1 if fact.retry_in in CEILINGS else 0
+            self.require(self._waits_in_step <= WAITS_IN_STEP_MAX, "I10", "the waits for a lease have no jitter")
         elif isinstance(fact, RecordsPoisoned):
             truth = self.truths[fact.partition]
             self.require(fact.offset in truth.poison, "I11", f"{fact.partition} {fact.offset} is no poison")
@@ -507,7 +546,12 @@ class Checker(Witness):
                     ownership.sent_to = max(ownership.sent_to, fact.offset + 1)
                     ownership.unsettled.pop(fact.offset, None)
         elif isinstance(fact, RouteBlocked):
+            self._look_for_payload(fact.message)
             self.reached[f"a route was blocked: {fact.reason.partition(':')[0]}"] += 1
+
+    def _look_for_payload(self, text: str) -> None:
+        shown = NOT_TO_BE_SHOWN.search(text)
+        self.require(shown is None, "I17", f"a text for people shows {shown and shown[0]!r}")
 
     def published(self, status: Status) -> None:
         """Judge a status that the service published: I7 and I14."""
@@ -516,6 +560,9 @@ class Checker(Witness):
             return  # it stopped in the middle of something, and says so
         self.require(
             self._settled_told == self._settled_here, "I14", "the settled records that were told and that were"
+        )
+        self.require(
+            self._ambiguous_told >= self._ambiguous_here, "I14", "ambiguous records were told as if nothing had landed"
         )
         for tp, shown in status.partitions.items():
             ownership = self.owned.get(tp)
@@ -534,6 +581,9 @@ class Checker(Witness):
 
     def time_is_up(self) -> None:
         missing = self.missing()
+        self.require(
+            not self.world.consumer_dead, "I12", "the consumer is dead, and the process goes on as if it lived"
+        )
         self.require(missing is None or self.stopping, "I9", f"so long after the last fault healed, {missing}")
 
     def stop_when_done(self) -> None:
