@@ -78,6 +78,7 @@ TRANSITIONS: Mapping[tuple[LeaseState, LeaseInput], LeaseState] = MappingProxyTy
 SIGNING = (LeaseState.FRESH, LeaseState.DUE)  # a tuple: found by identity, each turn asks several times
 _DOUBTED_AFTER_NS = BACKOFF_LAST_NS  # of a lease's life; as often as a blocked route is probed
 _EARLY_DEATHS_FORGIVEN = 2  # renewed at once; a third lease in a row that never landed anything waits
+_NEVER = 1 << 63  # later than any clock will show
 
 
 class LeaseKeeper:
@@ -91,7 +92,9 @@ class LeaseKeeper:
         self._timeout = request_timeout
         self._jitter = jitter
         self._lease: Lease | None = None
-        self._due_at: int | None = None
+        self._due_at = _NEVER
+        self._sign_until = 0  # the reserve of the lease begins here
+        self._moves_at = _NEVER  # when time alone moves the state next: most turns end at one comparison
         self._asking = False
         self._retry_at = 0
         self._refusals = 0
@@ -108,12 +111,13 @@ class LeaseKeeper:
         )
         self._asking = False
         self._lease = lease
+        self._sign_until = self._reserve_starts(lease)
         self._refusals = 0
         self.refusal = None
         self._due_at = self._renewal_time(lease)
         self._retry_at = now + BACKOFF_FIRST_NS  # a lease that is due at birth must not make a storm
         self._move(LeaseInput.ISSUED)
-        if not self._may_sign_at(now):
+        if now >= self._sign_until:
             self._deaths += 1
             self._hold_off(now)
         return LeaseRenewed(lease.role, lease.serial, lease.life)
@@ -136,6 +140,7 @@ class LeaseKeeper:
         if lease is None or lease.serial != serial:
             return None
         self._lease = None
+        self._sign_until = 0
         self._deaths += 1
         self._move(LeaseInput.REJECTED)
         self._hold_off(now)
@@ -149,6 +154,7 @@ class LeaseKeeper:
         lease = self._lease
         if lease is not None and lease.serial == serial and now - lease.issued_at >= _DOUBTED_AFTER_NS:
             self._due_at = now
+            self._set_alarm()
 
     def landed(self, serial: int) -> None:
         """Note that a request signed with this lease was accepted: the lease is good."""
@@ -159,9 +165,11 @@ class LeaseKeeper:
 
     def tick(self, now: int) -> None:
         """Move to the state that the time asks for."""
-        if self.state is LeaseState.FRESH and self._due_at is not None and now >= self._due_at:
+        if now < self._moves_at:
+            return
+        if self.state is LeaseState.FRESH and now >= self._due_at:
             self._move(LeaseInput.RENEWAL_TIME)
-        if self.state in SIGNING and not self._may_sign_at(now):
+        if self.state in SIGNING and now >= self._sign_until:
             self._move(LeaseInput.RESERVE_REACHED)
 
     def wants_lease(self, now: int, *, needed: bool) -> bool:
@@ -183,8 +191,8 @@ class LeaseKeeper:
         self.tick(now)
         if self.state not in SIGNING or self._lease is None:
             return None
-        left = self._timeout if self._lease.ends_at is None else self._lease.ends_at - now
-        return self._lease, min(self._timeout, left)
+        ends_at, timeout = self._lease.ends_at, self._timeout
+        return self._lease, timeout if ends_at is None or ends_at - now > timeout else ends_at - now
 
     def trouble(self, now: int) -> tuple[str, str] | None:
         """Say why nothing can be signed and nothing better is at hand, as a reason and a sentence; None when all is well."""
@@ -204,8 +212,11 @@ class LeaseKeeper:
 
     def next_change(self, now: int) -> int | None:
         """Give the next moment at which time alone changes something here."""
-        moments = [m for m in (self._due_at, self._reserve_starts(), self._retry_at) if m is not None and m > now]
-        return min(moments, default=None)
+        soonest = _NEVER
+        for moment in (self._due_at, self._sign_until, self._retry_at):
+            if now < moment < soonest:
+                soonest = moment
+        return None if soonest == _NEVER else soonest
 
     def status(self, now: int) -> LeaseStatus:
         """Give the present state in figures."""
@@ -218,27 +229,30 @@ class LeaseKeeper:
 
     def _move(self, what: LeaseInput) -> None:
         self.state = TRANSITIONS.get((self.state, what), self.state)
+        self._set_alarm()
 
-    def _reserve_starts(self) -> int | None:
+    def _set_alarm(self) -> None:
+        """Note when time alone moves the state next."""
+        if self.state is LeaseState.FRESH:
+            self._moves_at = min(self._due_at, self._sign_until)
+        else:
+            self._moves_at = self._sign_until if self.state is LeaseState.DUE else _NEVER
+
+    def _reserve_starts(self, lease: Lease) -> int:
         """Reserve before the end: a request's timeout, but at most a fifth of a short life."""
-        lease = self._lease
-        if lease is None or lease.ends_at is None:
-            return None
+        if lease.ends_at is None:
+            return _NEVER
         life = max(lease.ends_at - lease.issued_at, 0)
         return lease.ends_at - min(self._timeout, life // 5)
 
-    def _may_sign_at(self, now: int) -> bool:
-        reserve_starts = self._reserve_starts()
-        return self._lease is not None and (reserve_starts is None or now < reserve_starts)
-
-    def _renewal_time(self, lease: Lease) -> int | None:
+    def _renewal_time(self, lease: Lease) -> int:
         rules, jitter = self.rules, self._jitter()
         if rules.policy is RotationPolicy.INTERVAL:
             return lease.issued_at + rules.interval
         if rules.policy is RotationPolicy.BEFORE_EXPIRY and lease.ends_at is not None:
             margin = min(rules.margin, max(lease.ends_at - lease.issued_at, 0) // 3)
             return lease.ends_at - margin - int(jitter * margin / 5)  # spread, so that a fleet does not ask at once
-        return None
+        return _NEVER
 
     def _hold_off(self, now: int) -> None:
         """Renew at once after an early death, unless leases keep dying without ever landing anything."""

@@ -23,6 +23,7 @@ from domain.verdicts import Verdict
 
 AUTO_DISTRIBUTION = "auto_distribution"
 _USABLE = frozenset({"ACTIVE", "UPDATING"})
+_NOT_DESCRIBED = "its stream is not described yet"
 _FIRST_PROBE_NS = RETRY_BACKOFF_LAST_NS // 20
 
 
@@ -40,6 +41,7 @@ class Standing:
     def __init__(self, rules: RouteRules, jitter: Jitter) -> None:
         self.state = RouteState.UNKNOWN
         self.reason: str | None = None
+        self.blocked: str | None = _NOT_DESCRIBED  # why nothing may be sent; None when it may
         self.stream_arn: str | None = None
         self.record_bytes_max = RECORD_BYTES_DEFAULT
         self.knows_limits = False  # nothing is mapped before the stream's own record limit is known
@@ -52,13 +54,6 @@ class Standing:
         self._honours_keys = True  # as far as is known
         self._blocks = 0  # probes that failed in a row
         self._blocked_since = 0
-
-    @property
-    def blocked(self) -> str | None:
-        """Why nothing may be sent; None when it may."""
-        if self.state is RouteState.UNKNOWN:
-            return self.reason or "its stream is not described yet"
-        return self.reason if self.state is RouteState.BLOCKED else None
 
     def probes(self, now: int) -> bool:
         """Say whether the route is blocked and its next probe may leave."""
@@ -128,7 +123,7 @@ class Standing:
             self._blocks = 0
         probed = not was_blocked or now >= self.probe_at
         self.seeks_control &= reason == self.reason
-        self.state, self.reason = RouteState.BLOCKED, reason
+        self._enter(RouteState.BLOCKED, reason)
         if probed:
             self._blocks += 1
             self.probe_at = now + backoff(self._blocks, self._jitter, first=_FIRST_PROBE_NS)
@@ -140,13 +135,17 @@ class Standing:
             return []
         if self.usable:
             return [self.open(now)]
-        self.state, self.reason = RouteState.UNKNOWN, None
+        self._enter(RouteState.UNKNOWN, None)
         self.probe_at = 0
         return []
 
     def open(self, now: int) -> RouteOpened:
         """Send again."""
         after = now - self._blocked_since if self.state is RouteState.BLOCKED else 0
-        self.state, self.reason = RouteState.OPEN, None
+        self._enter(RouteState.OPEN, None)
         self.probe_at = self._blocks = 0
         return RouteOpened(self._rules.name, after)
+
+    def _enter(self, state: RouteState, reason: str | None) -> None:
+        self.state, self.reason = state, reason
+        self.blocked = _NOT_DESCRIBED if state is RouteState.UNKNOWN else reason
