@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from benchmarks.feeding import Load
 
-Kind = Literal["throughput", "latency", "idle"]
+Kind = Literal["throughput", "latency", "idle", "memory"]
 REFERENCE = "plain-100b"
 """The case that the cost of others is compared with."""
 
@@ -77,6 +77,9 @@ CASES: Sequence[Case] = (
         Aim("p99_ms", "<=", 50.0), Aim("p99_above_ms", "<=", 50.0),
     )),
     Case("latency-20k", "steady 20,000 records/s", kind="latency", rate=20_000),
+    Case("memory", "2 GB wait, nothing is answered", size=1_024, records=2_000_000, kind="memory", aims=(
+        Aim("rss_above_base_mib", "<=", 64.0), Aim("rss_mib", "<=", 150.0),
+    )),
     Case("idle", "nothing to do", kind="idle", quick=True, aims=(Aim("idle_cpu_percent", "<=", 1.0),)),
 )
 # fmt: on

@@ -12,6 +12,7 @@ from benchmarks.cases import Case
 from benchmarks.contenders import Place
 from benchmarks.endpoint import Endpoint, running_endpoint
 from benchmarks.feeding import Feed
+from benchmarks.memory import base_of_doka, memory_of_doka
 from benchmarks.rounds import (
     FULL,
     QUICK,
@@ -32,6 +33,8 @@ def run_case(broker: Broker, case: Case, *, quick: bool, say: Callable[[str], No
     extent = QUICK if quick else FULL
     if case.kind == "latency":
         return [_latency_round(broker, case, extent)]
+    if case.kind == "memory":
+        return [_memory_round(broker, case, extent, say)]
     with _place(broker, case) as place:
         if case.kind == "idle":
             return [idle_round(place, case, extent)]
@@ -50,6 +53,17 @@ def _latency_round(broker: Broker, case: Case, extent: Extent) -> Round:
         doka = latency_of_doka(place, case, extent)
     with _place(broker, case) as place:
         return {**doka, **latency_of_baseline(place, case, extent)}
+
+
+def _memory_round(broker: Broker, case: Case, extent: Extent, say: Callable[[str], None]) -> Round:
+    with _place(broker, case) as place:
+        base = base_of_doka(place, case)
+    with _place(broker, case) as place:
+        records = how_many(case, extent, embedded=broker.kind == EMBEDDED)
+        say(f"{case.name}: producing {records:,} records of {case.size:,} bytes")
+        Feed(place.bootstrap_servers, place.topic, case.load).fill(records)
+        figures = memory_of_doka(place, case, extent)
+    return {"doka": {**base, **figures, "rss_above_base_mib": figures["rss_mib"] - base["base_mib"]}}
 
 
 def how_many(case: Case, extent: Extent, *, embedded: bool) -> int:

@@ -38,6 +38,9 @@ _LATENCY = (
     (BASELINE, "p50_ms", "baseline\np50"),
     (BASELINE, "p99_ms", "baseline\np99"),
     (DOKA, "idle_cpu_percent", "idle CPU\nof a core"),
+    (DOKA, "rss_mib", "doka\npeak RSS"),
+    (DOKA, "base_mib", "with nothing\nto do"),
+    (DOKA, "held_mib", "held of\nheld_mib"),
 )
 Column = tuple[str, str, str]
 
@@ -49,7 +52,9 @@ def table_of_throughput(report: Report, cases: Iterable[Case]) -> Table:
 
 def table_of_latency(report: Report, cases: Iterable[Case]) -> Table:
     """Show how long records take at a steady rate, from `produce` to the endpoint's answer, and what idling costs."""
-    return _table("a trickle, and nothing", report, [case for case in cases if case.kind != "throughput"], _LATENCY)
+    return _table(
+        "a trickle, nothing, and a stall", report, [case for case in cases if case.kind != "throughput"], _LATENCY
+    )
 
 
 def table_of_aims(report: Report, cases: Iterable[Case]) -> Table:
