@@ -9,6 +9,7 @@ A single record that is refused is poison only if another record of the same iso
 a wrong ARN, or a policy, refuses every record alike, and would otherwise send a whole topic to the dead letters.
 Without a control among its own records the isolation asks for others that wait; without any, nothing is poison,
 and the route blocks.
+Who was refused before the first control landed is asked once more: what refused everything may have been cured meanwhile.
 
 Nothing here is ever dropped: what is not poison goes back to where it came from.
 """
@@ -61,7 +62,10 @@ class Isolation:
     def landed(self) -> None:
         """Note that a request of this search landed records: the control."""
         self.put = None
-        self._control = True
+        if not self._control:
+            self._control = True
+            self._groups.extend([part] for part in self.suspects)
+            self.suspects = []
 
     def refused(self, parts: Group, *, entries: int | None = None) -> None:
         """Take a refused group: two halves, or one suspect.

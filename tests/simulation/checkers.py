@@ -507,6 +507,8 @@ class Checker(Witness):
             self.reached["tokens were revoked with a put in flight"] += 1
         elif incident.kind is Kind.SHARD_SPLIT and self._in_flight:
             self.reached["a shard was split with a put in flight"] += 1
+        elif incident.kind is Kind.SHARD_MERGE and self._in_flight:
+            self.reached["shards were merged with a put in flight"] += 1
         elif incident.kind is Kind.REBALANCE and any(o.draining for o in self.owned.values()):
             self.reached["a rebalance began while a revoke was under way"] += 1
 

@@ -36,11 +36,13 @@ SITUATIONS = (
     "a put landed after it was given up",
     "a record first landed after its sender's death",
     "a shard was split with a put in flight",
+    "shards were merged with a put in flight",
     "a put of one entry",
     "a put of twenty entries or more",
     "a put was refused with ResourceNotFoundException",
     "a put was refused with ResourceInUseException",
     "a put was refused with InvalidArgumentException",
+    "a route was blocked: InvalidArgumentException",
     "a route was blocked: auto_distribution",
     "a route was blocked: stream_creating",
     # Kafka

@@ -64,6 +64,18 @@ def test_a_route_without_a_control_fetches_on() -> None:
     assert passes(plan).reached["a poison record was met, policy drop"]
 
 
+def test_good_records_are_no_poison_when_a_stream_is_cured_in_the_middle_of_a_search() -> None:
+    """Records that were refused while everything was are asked about again once something landed."""
+    for until in range(160 * MS, 660 * MS, 20 * MS):
+        plan = Plan(
+            seed=8,
+            work=Work(records=40, keys=1_000, partitions=1, burst=40),
+            incidents=(Incident(Kind.STREAM_REFUSING, at=0, until=until),),
+            on_poison=OnPoison.DROP,
+        )
+        assert passes(plan).reached["a put was refused with InvalidArgumentException"]
+
+
 def test_a_search_for_poison_has_its_lease_renewed_on_demand() -> None:
     """A search whose records are nowhere else waits for a lease, and so one is asked for, whatever the policy."""
     plan = Plan(

@@ -20,6 +20,7 @@ from domain.records import TopicPartition
 
 WALL_JUMP_SECONDS = 1_200.0  # twenty minutes, either way
 RELOST_AFTER_NS = 15 * NS_PER_MS  # a second rebalance on the heels of the first
+KILLED_AFTER_NS = 4 * NS_PER_MS  # of a rebalance's begin: inside the drain, most often
 
 
 def plan_incidents(world: World) -> None:
@@ -123,6 +124,8 @@ def _rebalance(world: World, incident: Incident) -> None:
         world.neighbour.stop(world.group.move_back(moved))
 
     world.timeline.at(_until(incident), back)
+    if incident.draw % 7 == 0:
+        world.timeline.after(KILLED_AFTER_NS, partial(_crash, world, incident))
     if incident.draw % 3 == 0:
         others = [tp for tp in world.logs if tp not in moved]
 
@@ -220,6 +223,33 @@ def _shard_split(world: World, incident: Incident) -> None:
     stream.split(incident.draw % len(stream.shards), world.timeline.now)
 
 
+def _shard_merge(world: World, incident: Incident) -> None:
+    stream = _stream(world, incident)
+    if len(stream.shards) > 1:
+        stream.merge(incident.draw % (len(stream.shards) - 1), world.timeline.now)
+
+
+def _stream_refusing(world: World, incident: Incident) -> None:
+    """Refuse everything as if the records were wrong, as a stream of another account does."""
+    if not world.plan.work.refused:  # else nobody could tell which of the two it was
+        _refuse_all(world, incident, "InvalidArgumentException")
+
+
+def _stream_denied(world: World, incident: Incident) -> None:
+    """Take the permission for one stream away; the role's other streams go on."""
+    _refuse_all(world, incident, "AccessDeniedException")
+
+
+def _refuse_all(world: World, incident: Incident, code: str) -> None:
+    stream = _stream(world, incident)
+    stream.refuses_with = code
+
+    def back() -> None:
+        stream.refuses_with = None
+
+    world.timeline.at(_until(incident), back)
+
+
 def _shard_hot(world: World, incident: Incident) -> None:
     stream = _stream(world, incident)
     shard = stream.shards[incident.draw % len(stream.shards)]
@@ -254,6 +284,9 @@ _STRIKES: Mapping[Kind, Callable[[World, Incident], None]] = MappingProxyType(
         Kind.DESCRIBE_DENIED: _describe_denied,
         Kind.SHARD_SPLIT: _shard_split,
         Kind.SHARD_HOT: _shard_hot,
+        Kind.SHARD_MERGE: _shard_merge,
+        Kind.STREAM_REFUSING: _stream_refusing,
+        Kind.STREAM_DENIED: _stream_denied,
         Kind.LETTERS_DOWN: _letters_down,
         Kind.CRASH: _crash,
         Kind.STOP: _stop,

@@ -129,6 +129,8 @@ class SimulatedSink:
             return PutRefused(
                 number, "ResourceNotFoundException" if stream.status is None else "ResourceInUseException"
             )
+        if stream.refuses_with is not None:
+            return PutRefused(number, stream.refuses_with)
         refused = world.refused_values and not world.refused_values.isdisjoint(command.values)
         if refused and put.command.put % 2:
             return PutRefused(number, INVALID)

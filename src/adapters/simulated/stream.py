@@ -77,6 +77,8 @@ class Stream:
         self.status: str | None = "ACTIVE"
         self.record_bytes_max = record_bytes_max
         self.honours_keys = True
+        self.refuses_with: str | None = None
+        """Every request is refused with this code, whatever is in it."""
         self.landed: list[Landed] = []
         bounds = [HASH_SPACE * i // shards for i in range(shards + 1)]
         self.shards = [Shard(i, first, end - 1) for i, (first, end) in enumerate(pairwise(bounds))]
@@ -99,6 +101,16 @@ class Stream:
             return THROTTLED
         self.landed.append(Landed(key, value, shard.number, now))
         return None
+
+    def merge(self, place: int, now: int) -> None:
+        """Merge the open shard at index `place` with the next one, as a reshard does."""
+        low, high = self.shards[place : place + 2]
+        merged = Shard(
+            self._shards_made, low.first, high.last, low.records_per_second, low.bytes_per_second, low.hot and high.hot
+        )
+        merged.filled_at = now
+        self._shards_made += 1
+        self.shards[place : place + 2] = [merged]
 
     def split(self, place: int, now: int) -> None:
         """Split the open shard at index `place` in two halves, as a reshard does."""

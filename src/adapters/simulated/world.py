@@ -167,7 +167,7 @@ class World:
         self.unfetchable_until.clear()
         self.clock.skew_seconds = 0.0
         for stream in self.streams.values():
-            stream.status, stream.honours_keys = "ACTIVE", True
+            stream.status, stream.honours_keys, stream.refuses_with = "ACTIVE", True, None
             for shard in stream.shards:
                 shard.hot = False
         self._sicken()
