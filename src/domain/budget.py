@@ -65,6 +65,11 @@ class Budget:
         """Whether the common part is gone, or somebody is still paused because it was."""
         return self.squeezed or self.held >= self.max * _COMMON
 
+    @property
+    def squeezes_at(self) -> int | None:
+        """When those who hold most are paused, if nothing becomes free until then."""
+        return None if self.squeezed or self._stalled_since is None else self._stalled_since + STALL_BEFORE_PAUSE_NS
+
     def share(self, owned: int) -> float:
         """Give the bytes that each of `owned` partitions may hold whatever the others do."""
         return self.max * (1 - _COMMON) / max(owned, 1)

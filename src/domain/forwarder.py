@@ -63,12 +63,16 @@ from domain.facts import (
     RouteOpened,
 )
 from domain.intake import Intake
+from domain.limits import NS_PER_SECOND
 from domain.partition import Partition
 from domain.records import Chunk, TopicPartition
 from domain.role import Role
 from domain.route import Route
 from domain.rules import OnGap, Rules
 from domain.status import Status
+
+_LOOK_AGAIN_NS = NS_PER_SECOND  # a rest never outlasts it, whatever was foreseen
+_NEVER = 1 << 63
 
 
 class Forwarder:
@@ -99,11 +103,14 @@ class Forwarder:
         self._missing: frozenset[str] = frozenset()
         self._stopping = False
         self._halted: str | None = None
+        self._rests_since: int | None = None  # the last decision, while nothing has happened after it
+        self._wakes_at = 0  # when time alone ends that rest; 0 where nobody has asked yet
 
     # --- what has happened ---------------------------------------------------------------------------------------
 
     def handle(self, event: Event, now: int) -> None:  # noqa: PLR0915 - the table of all events, in one place
         """Take one event. Raises InvariantError when it cannot be; nothing may be committed after that."""
+        self._rests_since = None
         match event:
             case RecordsFetched(chunk):
                 self._fetched(chunk, now)
@@ -280,11 +287,23 @@ class Forwarder:
     # --- what shall be done --------------------------------------------------------------------------------------
 
     def decide(self, now: int) -> list[Command]:
-        """Give everything that shall be done now, in the order in which it shall be done."""
+        """Give everything that shall be done now, in the order in which it shall be done.
+
+        A turn in which nothing has happened, and in which time alone changes nothing, costs two comparisons.
+        """
+        rests_since = self._rests_since
+        if rests_since is not None and now - rests_since < _LOOK_AGAIN_NS:
+            if not self._wakes_at:
+                self._wakes_at = self._when_time_decides(rests_since)
+            if now < self._wakes_at:
+                return []
+        self._rests_since, self._wakes_at = now, 0
         self._tell(*self._intake.take_facts())  # what was dropped is told before it is committed
         if self._halted is None:
             for role in self._roles.values():
-                self._do(role.tend(now))
+                commands = role.tend(now)
+                if commands:
+                    self._do(commands)
             self._commands += self._intake.steer(self._partitions.values(), now)  # first: it may let records in
             self._tend_poison(now)
             self._send(now)
@@ -292,6 +311,8 @@ class Forwarder:
             if commit is not None:
                 self._commands.append(commit)
             self._tell(*self._intake.take_facts())
+            if self._intake.looks_soon:
+                self._rests_since = None
         commands, self._commands = self._commands, []
         return commands
 
@@ -303,9 +324,10 @@ class Forwarder:
             lease, timeout = signing
             if not self._stopping and route.wants_description(now):
                 self._commands.append(DescribeStream(route.rules.name, lease))
-            while self._may_fly(route) and route.wants_to_send(now):
+            while route.wants_to_send(now) and self._may_fly(route):
                 flight = route.next_flight(next(self._puts), lease.serial, now)
                 if flight is None:
+                    self._rests_since = None  # what was to leave is gone, or turned into something else
                     break
                 self._flying += 1
                 self._route_of_put[flight.put] = route
@@ -329,7 +351,8 @@ class Forwarder:
                 for letter in letters:
                     self._route_of_letter[letter.letter] = route
                 self._commands += letters
-                self._moved_on(facts, moved, now)
+                if facts or moved:
+                    self._moved_on(facts, moved, now)
 
     def _may_fly(self, route: Route) -> bool:
         """Keep one request in reserve for each route; the others are for whoever has work."""
@@ -358,11 +381,19 @@ class Forwarder:
     # --- besides -------------------------------------------------------------------------------------------------
 
     def next_wake(self, now: int) -> int | None:
-        """Give the next moment after `now` at which time alone lets something be decided."""
-        moments = [role.keeper.next_change(now) for role in self._roles.values()]
-        moments += [route.next_wake(now) for route in self._routes.values()]
-        moments += [self._commits.next_wake(), self._intake.next_look(self._partitions.values())]
-        return min((m for m in moments if m is not None and m > now), default=None)
+        """Give the next moment at which time alone lets something be decided; it has come where it is not after `now`."""
+        if self._rests_since is None:
+            wake = self._when_time_decides(now)
+        else:
+            wake = self._wakes_at = self._wakes_at or self._when_time_decides(self._rests_since)
+        return None if wake == _NEVER else wake
+
+    def _when_time_decides(self, after: int) -> int:
+        moments = [role.keeper.next_change(after) for role in self._roles.values()]
+        moments += [route.next_wake(after) for route in self._routes.values()]
+        moments += [self._commits.next_wake(), self._budget.squeezes_at]
+        moments.append(self._intake.next_look(self._partitions.values()))
+        return min((m for m in moments if m is not None and m > after), default=_NEVER)
 
     def status(self, now: int, log_ends: Mapping[TopicPartition, int] | None = None) -> Status:
         """Give the whole state in figures; walks over every owned partition, so about once a second."""
@@ -386,11 +417,13 @@ class Forwarder:
         """Decide nothing and commit nothing any more, not even what was decided and not carried out."""
         if self._halted is None:
             self._halted = reason
+            self._rests_since = None
             self._commands = [c for c in self._commands if not isinstance(c, CommitOffsets | SendPut)]
             self._commands.append(Halt(reason))
 
     def _tell(self, *facts: Fact) -> None:
-        self._do(facts)
+        if facts:
+            self._do(facts)
 
     def _do(self, commands: Iterable[Command]) -> None:
         for command in commands:

@@ -95,10 +95,19 @@ class Intake:
         """Note that something changed that may pause or resume a partition."""
         self._look_at = 0
 
+    @property
+    def looks_soon(self) -> bool:
+        """Whether the next decision has to look at every partition."""
+        return not self._look_at
+
     def next_look(self, partitions: Collection[Partition]) -> int | None:
         """Give the moment of the next look, while somebody waits or may have to; None when all flows freely."""
-        waits = self._budget.tight or any(p.backlog or p.paused or p.stuck_told for p in partitions)
-        return self._look_at if waits else None
+        if self._budget.tight:
+            return self._look_at
+        for p in partitions:
+            if p.backlog or p.paused or p.stuck_told or p.stuck_since is not None:
+                return self._look_at
+        return None
 
     def steer(self, partitions: Collection[Partition], now: int) -> list[Command]:
         """Give the pauses and resumptions that are due; looks at every partition ten times a second at most."""
