@@ -1,0 +1,62 @@
+"""The whole page: one file, no network, readable on paper, on a phone, and in the dark."""
+
+from __future__ import annotations
+
+import json
+from html import escape
+from importlib.resources import files
+from string import Template
+
+from app.simulate.history import History, Side
+from app.simulate.report import words
+from app.simulate.report.plots import render as render_plot
+from app.simulate.report.sides import plots_of
+
+HERE = files("app.simulate.report")
+
+
+def render(history: History, repeat: str = "") -> str:
+    """Give the page as HTML; `repeat` is the command that makes it again. The same history gives the same bytes."""
+    return Template(_text("page.html")).substitute(
+        title=escape(history.title),
+        style=_text("page.css"),
+        script=_text("page.js"),
+        subtitle=escape(_subtitle(history)),
+        cards="".join(words.card(history, side) for side in history.sides),
+        sides="".join(_side(history, side) for side in history.sides),
+        faults=words.faults(history),
+        table=words.table(history),
+        repeat=f"<p>Made by <code>{escape(repeat)}</code>; the same command makes the same page.</p>" if repeat else "",
+        data=_data(history),
+        count=str(len(history.sides)),
+    )
+
+
+def _subtitle(history: History) -> str:
+    lasts = words.lasting(history.duration_seconds)
+    token = words.lasting(history.token_seconds)
+    return f"{history.wall(0)} to {history.wall(history.duration_seconds)} ({lasts}), tokens of {token}, seed {history.seed}"
+
+
+def _side(history: History, side: Side) -> str:
+    plots = [render_plot(plot) for plot in plots_of(history, side)]
+    head = f"<h2>{escape(side.name)}</h2>{words.story(history, side)}"
+    return f'<section class="side" style="--rows:{len(plots) + 2}">{head}{"".join(plots)}</section>'
+
+
+def _data(history: History) -> str:
+    """Give what the pointer tells, as JSON that cannot end its script element."""
+    sides = [
+        [[[mark.name, list(column)] for mark, column in plot.columns] for plot in plots_of(history, side)]
+        for side in history.sides
+    ]
+    moments = [history.wall(at) for at in history.times()]
+    shares = [round(at / history.duration_seconds, 5) if history.duration_seconds else 0 for at in history.times()]
+    plots = [plot for side in sides for plot in side]
+    return json.dumps({"moments": moments, "shares": shares, "plots": plots}, separators=(",", ":")).replace(
+        "</", "<\\/"
+    )
+
+
+def _text(name: str) -> str:
+    return (HERE / name).read_text(encoding="utf-8")

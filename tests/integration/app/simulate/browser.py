@@ -1,0 +1,53 @@
+"""A real browser without a window: what a page is after its scripts ran, and what stands in its console."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+REQUIRED = "DOKA_BROWSER"
+LOAD_SECONDS = 120.0
+_CONSOLE = re.compile(r"CONSOLE[:(].*")
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A page as the browser has it."""
+
+    dom: str
+    console: list[str]
+    """Every line that the page, or the browser because of it, has written there."""
+
+
+def find_browser() -> str:
+    """Give a browser's command; skip where there is none, unless DOKA_BROWSER=required."""
+    found = next(filter(None, map(shutil.which, NAMES)), None)
+    if found is not None:
+        return found
+    missing = f"no browser is installed (one of {', '.join(NAMES)})"
+    if os.environ.get(REQUIRED) == "required":
+        pytest.fail(missing)
+    pytest.skip(missing)
+
+
+def show(page: str, folder: Path, *, width: int = 1280) -> Shown:
+    """Load a page from a file, let its scripts run, and give what is there then."""
+    path = folder / "page.html"
+    path.write_text(page, encoding="utf-8")
+    words = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
+    words += [f"--window-size={width},1200", f"--user-data-dir={folder / 'profile'}", "--enable-logging=stderr"]
+    done = subprocess.run(
+        [find_browser(), *words, "--dump-dom", path.as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=LOAD_SECONDS,
+        check=True,
+    )
+    return Shown(done.stdout, _CONSOLE.findall(done.stderr))
