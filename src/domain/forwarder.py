@@ -20,14 +20,7 @@ from typing import assert_never
 
 from domain.backoff import Jitter
 from domain.budget import Budget
-from domain.commands import (
-    Command,
-    CommitOffsets,
-    DescribeStream,
-    Halt,
-    SeekPartition,
-    SendPut,
-)
+from domain.commands import Command, CommitOffsets, DescribeStream, Halt, SeekPartition, SendPut
 from domain.commits import Commits
 from domain.errors import invariant
 from domain.events import (
@@ -54,25 +47,15 @@ from domain.events import (
     StreamRefused,
     TopicsMissing,
 )
-from domain.facts import (
-    Fact,
-    GapSeen,
-    PartitionsOwned,
-    RecordsWillRepeat,
-    RouteBlocked,
-    RouteOpened,
-)
+from domain.facts import Fact, GapSeen, PartitionsOwned, RecordsWillRepeat, RouteBlocked, RouteOpened
 from domain.intake import Intake
-from domain.limits import NS_PER_SECOND
 from domain.partition import Partition
 from domain.records import Chunk, TopicPartition
+from domain.rest import Rest
 from domain.role import Role
 from domain.route import Route
 from domain.rules import OnGap, Rules
 from domain.status import Status
-
-_LOOK_AGAIN_NS = NS_PER_SECOND  # a rest never outlasts it, whatever was foreseen
-_NEVER = 1 << 63
 
 
 class Forwarder:
@@ -103,14 +86,13 @@ class Forwarder:
         self._missing: frozenset[str] = frozenset()
         self._stopping = False
         self._halted: str | None = None
-        self._rests_since: int | None = None  # the last decision, while nothing has happened after it
-        self._wakes_at = 0  # when time alone ends that rest; 0 where nobody has asked yet
+        self._rest = Rest(self._moments)
 
     # --- what has happened ---------------------------------------------------------------------------------------
 
     def handle(self, event: Event, now: int) -> None:  # noqa: PLR0915 - the table of all events, in one place
         """Take one event. Raises InvariantError when it cannot be; nothing may be committed after that."""
-        self._rests_since = None
+        self._rest.end()
         match event:
             case RecordsFetched(chunk):
                 self._fetched(chunk, now)
@@ -291,13 +273,9 @@ class Forwarder:
 
         A turn in which nothing has happened, and in which time alone changes nothing, costs two comparisons.
         """
-        rests_since = self._rests_since
-        if rests_since is not None and now - rests_since < _LOOK_AGAIN_NS:
-            if not self._wakes_at:
-                self._wakes_at = self._when_time_decides(rests_since)
-            if now < self._wakes_at:
-                return []
-        self._rests_since, self._wakes_at = now, 0
+        if self._rest.lasts(now):
+            return []
+        self._rest.begin(now)
         self._tell(*self._intake.take_facts())  # what was dropped is told before it is committed
         if self._halted is None:
             for role in self._roles.values():
@@ -312,7 +290,7 @@ class Forwarder:
                 self._commands.append(commit)
             self._tell(*self._intake.take_facts())
             if self._intake.looks_soon:
-                self._rests_since = None
+                self._rest.end()
         commands, self._commands = self._commands, []
         return commands
 
@@ -321,26 +299,18 @@ class Forwarder:
             signing = self._roles[route.rules.role].keeper.for_signing(now)
             if signing is None:
                 continue
-            lease, timeout = signing
+            (lease, timeout), arn = signing, route.standing.stream_arn
             if not self._stopping and route.wants_description(now):
                 self._commands.append(DescribeStream(route.rules.name, lease))
             while route.wants_to_send(now) and self._may_fly(route):
                 flight = route.next_flight(next(self._puts), lease.serial, now)
                 if flight is None:
-                    self._rests_since = None  # what was to leave is gone, or turned into something else
+                    self._rest.end()  # what was to leave is gone, or turned into something else
                     break
                 self._flying += 1
                 self._route_of_put[flight.put] = route
                 self._commands.append(
-                    SendPut(
-                        flight.put,
-                        route.rules.name,
-                        lease,
-                        flight.keys,
-                        flight.values,
-                        timeout,
-                        route.standing.stream_arn,
-                    )
+                    SendPut(flight.put, route.rules.name, lease, flight.keys, flight.values, timeout, arn)
                 )
 
     def _tend_poison(self, now: int) -> None:
@@ -382,18 +352,14 @@ class Forwarder:
 
     def next_wake(self, now: int) -> int | None:
         """Give the next moment at which time alone lets something be decided; it has come where it is not after `now`."""
-        if self._rests_since is None:
-            wake = self._when_time_decides(now)
-        else:
-            wake = self._wakes_at = self._wakes_at or self._when_time_decides(self._rests_since)
-        return None if wake == _NEVER else wake
+        return self._rest.wake(now)
 
-    def _when_time_decides(self, after: int) -> int:
+    def _moments(self, after: int) -> list[int | None]:
         moments = [role.keeper.next_change(after) for role in self._roles.values()]
         moments += [route.next_wake(after) for route in self._routes.values()]
         moments += [self._commits.next_wake(), self._budget.squeezes_at]
         moments.append(self._intake.next_look(self._partitions.values()))
-        return min((m for m in moments if m is not None and m > after), default=_NEVER)
+        return moments
 
     def status(self, now: int, log_ends: Mapping[TopicPartition, int] | None = None) -> Status:
         """Give the whole state in figures; walks over every owned partition, so about once a second."""
@@ -417,7 +383,7 @@ class Forwarder:
         """Decide nothing and commit nothing any more, not even what was decided and not carried out."""
         if self._halted is None:
             self._halted = reason
-            self._rests_since = None
+            self._rest.end()
             self._commands = [c for c in self._commands if not isinstance(c, CommitOffsets | SendPut)]
             self._commands.append(Halt(reason))
 

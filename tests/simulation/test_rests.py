@@ -22,11 +22,10 @@ def test_a_turn_passed_over_would_have_decided_nothing(monkeypatch: pytest.Monke
     turns: Counter[str] = Counter()
 
     def judged(self: Forwarder, now: int) -> list[Command]:
-        since = self._rests_since
+        turns["passed over"] += self._rest.lasts(now)
         commands = decide(self, now)
-        turns["passed over"] += since is not None and since == self._rests_since
         if not commands:
-            self._rests_since = None
+            self._rest.end()
             missed = [c for c in decide(self, now) if not isinstance(c, PausePartitions)]  # looked for now and then
             assert missed == [], f"{missed} had to wait"
         return commands
