@@ -11,9 +11,10 @@ from pathlib import Path
 from types import ModuleType
 
 from prometheus_client.metrics import MetricWrapperBase
-from prometheus_client.registry import Collector
+from prometheus_client.registry import Collector, CollectorRegistry
 
 from adapters.system.clock import SystemClock
+from adapters.telemetry.merged_page import SupervisorMetrics
 from adapters.telemetry.metrics import Metrics
 from domain import lease_keeper, verdicts
 from domain.lease_keeper import SIGNING, TRANSITIONS, LeaseState
@@ -54,6 +55,8 @@ def _metrics_page() -> str:
         "Codes come from services, so the distinct values of `code` and `reason` are bounded; what is beyond the bound "
         "is `other`.\n"
         "No label holds a key, a payload or an ARN.\n"
+        "With `--workers` every series has the label `worker` too: the number of the process it is from, and `supervisor` "
+        "for the supervisor's own process.\n"
         "Which of them to alert on stands in [operating.md](operating.md#alerts).",
         _table(("metric", "type", "labels", "meaning"), rows),
     )
@@ -65,7 +68,8 @@ def _metrics() -> Iterable[tuple[str, str, tuple[str, ...], str]]:
     metrics.publish(_status())
     metrics.turned(0)
     metrics.fetched(TopicPartition("topic", 0), 1, 1)
-    for collector in _collectors(metrics):
+    registry = metrics._registry  # noqa: SLF001 - asked for what it holds, and for nothing else
+    for collector in (*_collectors(registry), *_collectors(SupervisorMetrics(2).registry)):
         if isinstance(collector, MetricWrapperBase):
             labels: tuple[str, ...] = tuple(collector._labelnames)  # noqa: SLF001 - the library has no public name for it
             yield from ((m.name, m.type, labels, m.documentation) for m in collector.describe())
@@ -75,8 +79,7 @@ def _metrics() -> Iterable[tuple[str, str, tuple[str, ...], str]]:
                 yield family.name, family.type, tuple(of_samples), family.documentation
 
 
-def _collectors(metrics: Metrics) -> list[Collector]:
-    registry = metrics._registry  # noqa: SLF001 - asked for what it holds, and for nothing else
+def _collectors(registry: CollectorRegistry) -> list[Collector]:
     return list(registry._collector_to_names)  # noqa: SLF001 - as above; the library lists them nowhere else
 
 

@@ -107,6 +107,15 @@ def run(
     legacy_config: LegacyConfig = None,
     allow_plaintext: AllowPlaintext = False,
     allow_insecure_endpoints: AllowInsecureEndpoints = False,
+    workers: Annotated[
+        int,
+        typer.Option(
+            "--workers",
+            min=1,
+            max=64,
+            help="How many group members to run, each a process for a core of its own. Every limit is per worker.",
+        ),
+    ] = 1,
 ) -> int:
     """Run the service until it is told to stop (SIGTERM, Ctrl-C).
 
@@ -115,8 +124,23 @@ def run(
 
     [bold]Example[/bold]  doka run --config doka.yaml
 
+    With --workers N the partitions are shared among N processes under one supervisor: one page of metrics, one stop for
+    all, and a worker that dies is started again. Every limit holds for each worker: N times limits.held_mib in all.
+
     [bold]Example[/bold]  doka run --legacy-config configs/dev.yaml --allow-plaintext
+
+    [bold]Example[/bold]  doka run --config doka.yaml --workers 2
     """
+    if workers > 1:
+        from app.workers.command import run as start_workers
+
+        return start_workers(
+            config,
+            legacy_config,
+            workers=workers,
+            allow_plaintext=allow_plaintext,
+            allow_insecure_endpoints=allow_insecure_endpoints,
+        )
     from app.commands.run import run as start
 
     return start(

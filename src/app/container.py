@@ -31,6 +31,7 @@ from adapters.telemetry.line_writer import LineWriter
 from adapters.telemetry.logs import Log
 from adapters.telemetry.metrics import Metrics
 from adapters.telemetry.telemetry import ServiceTelemetry
+from app.aws_sessions import AwsSessions
 from app.runtime import Runtime, Within
 from app.settings.mapping import to_kafka_settings, to_oauth, to_role_chains, to_rules, to_stream_targets
 from app.settings.model import Settings
@@ -64,10 +65,13 @@ class Container(containers.DeclarativeContainer):
     oauth: Provider[Oauth | None] = Singleton(to_oauth, settings)
     source: Provider[Source] = Singleton(KafkaSource, member, clock, oauth)
     letters: Provider[DeadLetters] = Singleton(_letters, settings.provided.dead_letters.topic, member, clock, oauth)
+    sessions: Provider[AwsSessions] = Singleton(AwsSessions)
     targets = Singleton(to_stream_targets, settings)
-    sink: Provider[Sink] = Singleton(KinesisSink, targets, clock)
-    describer: Provider[Describer] = Singleton(KinesisDescriber, targets, clock)
-    authority: Provider[Authority] = Singleton(StsAuthority, Singleton(to_role_chains, settings, hostname), clock)
+    sink: Provider[Sink] = Singleton(KinesisSink, targets, clock, sessions)
+    describer: Provider[Describer] = Singleton(KinesisDescriber, targets, clock, sessions)
+    authority: Provider[Authority] = Singleton(
+        StsAuthority, Singleton(to_role_chains, settings, hostname), clock, new_session=sessions
+    )
     background: Provider[Background] = Singleton(BackgroundExecutor, authority, describer, inbox)
 
     # What is seen of it.

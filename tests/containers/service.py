@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -61,9 +61,10 @@ def settings(
 class DokaProcess:
     """One `doka run`. Start it with `with`; leaving kills what still runs, by its own id."""
 
-    def __init__(self, given: Mapping[str, Any], folder: Path, name: str = "doka") -> None:
-        """Write the settings to `folder`; nothing runs yet."""
+    def __init__(self, given: Mapping[str, Any], folder: Path, name: str = "doka", options: Sequence[str] = ()) -> None:
+        """Write the settings to `folder`; nothing runs yet. `options` are further words of the command line."""
         self.name = name
+        self._options = tuple(options)
         self._config = folder / f"{name}.yaml"
         self._config.write_text(yaml.safe_dump(dict(given)), encoding="utf-8")
         self.stdout = folder / f"{name}.stdout"
@@ -99,7 +100,7 @@ class DokaProcess:
         self._from_line = len(self.lines()) if self.stdout.exists() else 0
         with self.stdout.open("ab") as out, self.stderr.open("ab") as err:
             self._child = subprocess.Popen(
-                [DOKA, "run", "--config", self._config],
+                [DOKA, "run", "--config", self._config, *self._options],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,

@@ -7,7 +7,7 @@ let botocore's loggers speak at DEBUG, where they write tokens and payloads.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 import boto3.session
@@ -50,6 +50,9 @@ def pin_loggers() -> None:
             logger.setLevel(logging.INFO)
 
 
+NewSession = Callable[[], botocore.session.Session]
+"""Makes a session that is nobody else's; those of one process may share what botocore reads from its own files."""
+
 Place = tuple[str, str | None]
 """What a client is made for: a region, and the endpoint URL that overrides it."""
 
@@ -59,7 +62,9 @@ def place_of(target: StreamTarget) -> Place:
     return target.region, target.endpoint_url
 
 
-def open_clients(credentials: Credentials, targets: Iterable[StreamTarget]) -> dict[Place, KinesisClient]:
+def open_clients(
+    credentials: Credentials, targets: Iterable[StreamTarget], new_session: NewSession = botocore.session.Session
+) -> dict[Place, KinesisClient]:
     """Make one client for each place, all signing with this object; the environment's proxies and CA still hold.
 
     Raises UsageError for an AWS profile, a region or a URL that cannot be.
@@ -71,15 +76,15 @@ def open_clients(credentials: Credentials, targets: Iterable[StreamTarget]) -> d
         place = place_of(target)
         if place not in clients:
             try:
-                session = session or _open_session(credentials)
+                session = session or _open_session(credentials, new_session)
                 clients[place] = _open_client(session, *place)
             except (BotoCoreError, ValueError) as error:
                 raise UsageError(f"route {target.route}: no Kinesis client can be made: {error}") from error
     return clients
 
 
-def _open_session(credentials: Credentials) -> boto3.session.Session:
-    core = botocore.session.get_session()
+def _open_session(credentials: Credentials, new_session: NewSession) -> boto3.session.Session:
+    core = new_session()
     core.get_component("credential_provider").insert_before("env", GivenCredentials(credentials))
     return boto3.session.Session(botocore_session=core)
 

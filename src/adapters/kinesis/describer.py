@@ -14,9 +14,10 @@ from typing import Any
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials, ReadOnlyCredentials
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.session import Session
 
 from adapters.kinesis.answers import safe_message
-from adapters.kinesis.clients import open_clients, place_of
+from adapters.kinesis.clients import NewSession, open_clients, place_of
 from adapters.kinesis.endpoint import endpoint_of
 from adapters.kinesis.signing import sign
 from adapters.kinesis.skew import SkewedClock
@@ -77,11 +78,11 @@ class KinesisDescriber:
     Raises UsageError for a region or endpoint URL that cannot be.
     """
 
-    def __init__(self, targets: Mapping[str, StreamTarget], clock: Clock) -> None:
+    def __init__(self, targets: Mapping[str, StreamTarget], clock: Clock, new_session: NewSession = Session) -> None:
         self._targets = dict(targets)
         self._clock = clock
         self._credentials = LeaseCredentials()
-        self._clients = open_clients(self._credentials, self._targets.values())
+        self._clients = open_clients(self._credentials, self._targets.values(), new_session)
         self._skews = {place: SkewedClock(clock) for place in self._clients}
         for place, client in self._clients.items():
             # Last of the same event by which botocore signs; one with the operation's name would come before it.

@@ -16,8 +16,9 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSPreparedRequest, AWSRequest, AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.credentials import Credentials, ReadOnlyCredentials
+from botocore.session import Session
 
-from adapters.kinesis.clients import open_clients, place_of
+from adapters.kinesis.clients import NewSession, open_clients, place_of
 from adapters.kinesis.target import StreamTarget
 from domain.errors import InvariantError
 
@@ -57,11 +58,11 @@ class _LocalBody:
 class Endpoints:
     """The endpoint of each (route, stream ARN, account), found once and kept."""
 
-    def __init__(self, targets: Iterable[StreamTarget]) -> None:
+    def __init__(self, targets: Iterable[StreamTarget], new_session: NewSession = Session) -> None:
         self._credentials = ProbeCredentials()
         self._seen: AWSPreparedRequest | None = None
         self._found: dict[tuple[str, str | None, str | None], Endpoint] = {}
-        self._clients = open_clients(self._credentials, targets)
+        self._clients = open_clients(self._credentials, targets, new_session)
         for client in self._clients.values():
             client.meta.events.register("before-send.kinesis.PutRecords", self._answer_locally)  # type: ignore[arg-type]  # the stubs forget that a handler may answer
 

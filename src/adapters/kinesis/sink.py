@@ -10,10 +10,12 @@ import logging
 from collections.abc import Mapping, Sequence
 
 from botocore.exceptions import BotoCoreError
+from botocore.session import Session
 
 from adapters.kinesis.answers import read_answer, read_header
 from adapters.kinesis.authorities import find_ca
 from adapters.kinesis.body import BodyBuilder
+from adapters.kinesis.clients import NewSession
 from adapters.kinesis.endpoint import Endpoints
 from adapters.kinesis.failures import name_failure
 from adapters.kinesis.signing import sign
@@ -35,10 +37,10 @@ class KinesisSink:
     `targets` maps each route to its stream. Raises UsageError for a region, endpoint URL or CA file that cannot be.
     """
 
-    def __init__(self, targets: Mapping[str, StreamTarget], clock: Clock) -> None:
+    def __init__(self, targets: Mapping[str, StreamTarget], clock: Clock, new_session: NewSession = Session) -> None:
         self._targets = dict(targets)
         self._clock = clock
-        self._endpoints = Endpoints(self._targets.values())
+        self._endpoints = Endpoints(self._targets.values(), new_session)
         self._ca_path = find_ca()
         self._bodies = BodyBuilder()
         self._skews: dict[str, SkewedClock] = {}

@@ -8,7 +8,7 @@ It must never sign with a host clock that is known to be wrong, and never judge 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -47,15 +47,22 @@ _SKEW_CODES = frozenset({"RequestExpired", "RequestTimeTooSkewed"})
 _SKEW_WORDS = ("Signature expired", "Signature not yet current")
 
 
+NewSession = Callable[[], botocore.session.Session]
+"""Makes a session that is nobody else's; those of one process may share what botocore reads from its own files."""
+
+
 class RoleAssumer:
     """Asks STS for roles; safe from several threads, each question on a connection of its own.
 
     A renewal comes about once an hour: a kept connection would long be dead, and found to be so only by a time-out.
     """
 
-    def __init__(self, clock: Clock, service_time: ServiceTime) -> None:
+    def __init__(
+        self, clock: Clock, service_time: ServiceTime, new_session: NewSession = botocore.session.Session
+    ) -> None:
         self._clock = clock
         self._service_time = service_time
+        self._new_session = new_session
         self._lock = threading.Lock()  # botocore's sessions do not let several threads make clients
         self._session: botocore.session.Session | None = None
 
@@ -85,7 +92,7 @@ class RoleAssumer:
     def _client(self, chain: RoleChain) -> Any:
         with self._lock:
             if self._session is None:
-                self._session = botocore.session.Session()
+                self._session = self._new_session()
                 self._session.set_config_variable("sts_regional_endpoints", "regional")
             return self._session.create_client(
                 "sts", region_name=chain.region, endpoint_url=chain.sts_endpoint_url, config=_CONFIG

@@ -11,9 +11,10 @@ import threading
 from collections.abc import Mapping
 
 import boto3
+import botocore.session
 
 from adapters.sts.ambient import AmbientCredentials, SessionFactory
-from adapters.sts.assume import RoleAssumer
+from adapters.sts.assume import NewSession, RoleAssumer
 from adapters.sts.grant import Grant, RefusedError
 from adapters.sts.service_time import ServiceTime
 from adapters.sts.settings import AMBIENT_ROLE, RoleChain
@@ -37,10 +38,11 @@ class StsAuthority:
         chains: Mapping[str, RoleChain],
         clock: Clock,
         base_session_factory: SessionFactory = boto3.session.Session,
+        new_session: NewSession = botocore.session.Session,
     ) -> None:
         service_time = ServiceTime(clock)
         ambient = AmbientCredentials(clock, service_time, base_session_factory)
-        assumer = RoleAssumer(clock, service_time)
+        assumer = RoleAssumer(clock, service_time, new_session)
         ways = {AMBIENT_ROLE: RoleChain(AMBIENT_ROLE, region=""), **chains}
         self._ways = {role: _Way(chain, clock, ambient, assumer) for role, chain in ways.items()}
         self._serials = itertools.count(1)  # its `next` is atomic

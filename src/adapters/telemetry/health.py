@@ -7,7 +7,7 @@ reason, and needs no restart.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import orjson
 
@@ -61,13 +61,21 @@ class Health:
                 return Answer(200, page, content_type)
             case "/healthz":
                 stalled = self.stalled()
-                why = () if stalled is None else (stalled,)
-                return _json(200 if stalled is None else 503, {"healthy": stalled is None, "reasons": why})
+                return healthz(() if stalled is None else (stalled,))
             case "/readyz":
-                reasons = self.reasons()
-                return _json(503 if reasons else 200, {"ready": not reasons, "reasons": reasons})
+                return readyz(self.reasons())
             case _:
                 return None
+
+
+def healthz(reasons: Sequence[str]) -> Answer:
+    """Answer whether it is alive: it is without a reason not to be."""
+    return _json(503 if reasons else 200, {"healthy": not reasons, "reasons": reasons})
+
+
+def readyz(reasons: Sequence[str]) -> Answer:
+    """Answer whether it is ready: it is without a reason not to be."""
+    return _json(503 if reasons else 200, {"ready": not reasons, "reasons": reasons})
 
 
 def _json(code: int, body: dict[str, object]) -> Answer:

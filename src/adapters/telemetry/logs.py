@@ -34,10 +34,16 @@ _CONTROLS = {n: f"\\x{n:02x}" for n in (*range(32), 127, *range(128, 160)) if n 
 class Log:
     """Turns facts and the standard library's log records into lines; never raises and never waits for stdout."""
 
-    def __init__(self, clock: Clock, writer: LineWriter, level: str = "info", style: str = "json") -> None:
-        """Take where lines go, the lowest `level` that is written, and `style`: json, console or colour."""
+    def __init__(
+        self, clock: Clock, writer: LineWriter, level: str = "info", style: str = "json", worker: int | None = None
+    ) -> None:
+        """Take where lines go, the lowest `level` that is written, and `style`: json, console or colour.
+
+        With a `worker`, every line says which of several processes it is from.
+        """
         self._clock = clock
         self._writer = writer
+        self._worker = worker
         self._level = logging.getLevelNamesMapping()[level.upper()]
         self._repeats = Repeats()
         self._stamp = _stamp if style == "json" else _local_time
@@ -120,6 +126,8 @@ class Log:
 
     def _time(self, _logger: WrappedLogger, _name: str, line: EventDict) -> EventDict:
         line["time"] = self._stamp(self._clock.wall())
+        if self._worker is not None:
+            line["worker"] = self._worker
         return line
 
 
@@ -166,6 +174,8 @@ class _Console:
     def __call__(self, _logger: WrappedLogger, _name: str, line: EventDict) -> bytes:
         level = str(line["level"])
         text = str(line.get("message") or line["event"])
+        if "worker" in line and not text.startswith("worker "):
+            text = f"worker {line['worker']}: {text}"
         if line.get("exception"):
             text += f"\n{line['exception']}"
         text = text.translate(_CONTROLS).replace("\n", "\n    ")

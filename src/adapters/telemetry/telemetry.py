@@ -25,7 +25,7 @@ class ServiceTelemetry:
     """The port `Telemetry`: its methods never raise, and none but the last, `ended`, waits."""
 
     def __init__(self, metrics: Metrics, log: Log, health: Health, server: HealthServer | None) -> None:
-        """Take the parts; without a server nothing listens."""
+        """Take the parts; without a server nothing listens, and a supervisor asks `health` in another way."""
         self._metrics = metrics
         self._log = log
         self._health = health
@@ -44,8 +44,8 @@ class ServiceTelemetry:
         if self._server is not None:
             self._server.open(self._health.answer)
         self._log.open()
-        where = "nowhere" if self.port is None else f"port {self.port}"
-        message = f"doka started; /metrics, /healthz and /readyz are served at {where}"
+        where = "by the supervisor" if self.port is None else f"at port {self.port}"
+        message = f"doka started; /metrics, /healthz and /readyz are served {where}"
         self._log.say(logging.INFO, "started", message, port=self.port)
 
     def close(self, within: float = 1.0) -> bool:

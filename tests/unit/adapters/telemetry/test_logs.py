@@ -184,3 +184,21 @@ def test_dropped_lines_are_told_in_the_same_form() -> None:
     assert [("log_lines_dropped", len(FACTS) - 2)] == [
         (line["event"], line["missing"]) for line in told if "missing" in line
     ]
+
+
+def test_one_of_several_processes_says_which_it_is() -> None:
+    """Every line has the worker's number, that of a library too; a person reads it before the sentence."""
+    for style in ("json", "console"):
+        with pipe() as stdout:
+            log = Log(HandClock(), LineWriter(stdout.writer), style=style, worker=2)
+            log.open()
+            log.tell(FACTS[0])
+            logging.getLogger("botocore").warning("slow")
+            log.say(logging.INFO, "ended", "done")
+            log.close(within=5)
+            told = stdout.read().splitlines()
+        assert 3 == len(told)
+        if style == "json":
+            assert [2, 2, 2] == [orjson.loads(line)["worker"] for line in told]
+        else:
+            assert [] == [line for line in told if b" worker 2: " not in line]

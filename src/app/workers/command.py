@@ -1,0 +1,102 @@
+"""`doka run --workers N`: from the settings to the exit code, as `app.commands.run` is for one process.
+
+No client is imported here: the supervisor would carry 60 MiB of them for nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from secrets import SystemRandom
+
+from adapters.system.clock import SystemClock
+from adapters.system.signals import StopSignals
+from adapters.telemetry.http_server import HealthServer
+from adapters.telemetry.line_writer import LineWriter
+from adapters.telemetry.logs import Log
+from app.runtime import Ending
+from app.settings.load import load_settings
+from app.settings.mapping import to_log_style
+from app.settings.model import Settings
+from app.workers.chronicle import LogChronicle
+from app.workers.process import WorkerProcess
+from app.workers.setup import Setup, settings_of
+from app.workers.standing import Report, Standing
+from app.workers.supervision import Supervision
+from app.workers.supervisor import StopInbox, Supervisor
+from domain.limits import NS_PER_SECOND
+
+STDOUT = 1
+
+
+def run(
+    config: Path | None = None,
+    legacy_config: Path | None = None,
+    *,
+    workers: int,
+    allow_plaintext: bool = False,
+    allow_insecure_endpoints: bool = False,
+) -> int:
+    """Run so many workers until they are stopped or cannot go on; give the exit code.
+
+    Raises:
+        UsageError: the configuration cannot be used, or the HTTP port cannot be listened on.
+    """
+    hostname = os.uname().nodename
+    settings = load_settings(
+        config,
+        legacy_config=legacy_config,
+        environ=os.environ,
+        hostname=hostname,
+        allow_plaintext=allow_plaintext,
+        allow_insecure_endpoints=allow_insecure_endpoints,
+    )
+    style = to_log_style(settings, terminal=sys.stdout.isatty())
+    setups = [
+        Setup(settings_of(settings, number, workers), hostname, style, number, workers) for number in range(workers)
+    ]
+    return supervise(settings, setups).code
+
+
+def supervise(settings: Settings, setups: list[Setup]) -> Ending:
+    """Run one worker for each setup under a supervisor on this thread, and say how it ended.
+
+    Raises:
+        UsageError: the HTTP port cannot be listened on.
+    """
+    clock, orders = SystemClock(), StopInbox()
+    writer = LineWriter(STDOUT)
+    log = Log(clock, writer, settings.log.level, setups[0].log_style)
+    chronicle = LogChronicle(log, len(setups))
+    standing = Standing(len(setups), clock.now())
+    stdout = os.dup(STDOUT)  # for the last words of workers that are left alone
+
+    def start(number: int) -> WorkerProcess:
+        def reported(report: Report) -> None:
+            standing.reported(number, report, clock.now())
+
+        return WorkerProcess(setups[number], stdout, reported=reported, line=writer.write)
+
+    drain = round(settings.limits.drain_seconds * NS_PER_SECOND)
+    supervisor = Supervisor(
+        supervision=Supervision(len(setups), drain, SystemRandom().random, clock.now()),
+        standing=standing,
+        start=start,
+        orders=orders,
+        clock=clock,
+        chronicle=chronicle,
+    )
+    server = HealthServer(clock, settings.http.host, settings.http.port)
+    server.open(supervisor.answer)
+    log.open()
+    chronicle.opened(settings, len(setups), server.port)
+    ending = Ending(1, "an unexpected error inside the supervisor came up, please report it")
+    try:
+        with StopSignals(orders):
+            ending = supervisor.run()
+        return ending
+    finally:
+        server.close()
+        chronicle.closed(ending.code, ending.reason)
+        os.close(stdout)

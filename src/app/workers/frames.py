@@ -1,0 +1,50 @@
+"""What supervisor and worker say to each other over their socket pair: frames of a kind, a length and a payload.
+
+The pair belongs to these two processes alone and both run the same program, so nothing is checked but the end of it.
+The end of the pair is a message too: it is how a worker learns that its supervisor is gone, however it went.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from enum import IntEnum
+
+_HEAD = struct.Struct(">BI")
+
+
+class Kind(IntEnum):
+    """What a frame is."""
+
+    SETUP = 1  # to the worker, once: a pickled `Setup`
+    ASK = 2  # to the worker: give your metrics
+    PAGE = 3  # to the supervisor: the metrics in Prometheus' text format
+    REPORT = 4  # to the supervisor, each second: JSON with `stalled` and `reasons`
+
+
+def send_frame(sock: socket.socket, kind: Kind, payload: bytes = b"") -> None:
+    """Send one frame, waiting while the other end does not read. Raises OSError when there is no other end."""
+    sock.sendall(_HEAD.pack(kind, len(payload)) + payload)
+
+
+def receive_frame(sock: socket.socket) -> tuple[Kind, bytes] | None:
+    """Wait for one whole frame; None when the other end is gone."""
+    head = _exactly(sock, _HEAD.size)
+    if head is None:
+        return None
+    kind, size = _HEAD.unpack(head)
+    payload = _exactly(sock, size)
+    return None if payload is None else (Kind(kind), payload)
+
+
+def _exactly(sock: socket.socket, size: int) -> bytes | None:
+    received = bytearray()
+    while len(received) < size:
+        try:
+            part = sock.recv(size - len(received))
+        except OSError:  # reset: as good as its end
+            return None
+        if not part:
+            return None
+        received += part
+    return bytes(received)

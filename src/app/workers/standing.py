@@ -1,0 +1,98 @@
+"""What is known of the workers at this moment: who is alive, who is ready, and who is down until when.
+
+Alive is judged as for a single process: only what a restart of the whole cures makes it false. That is a loop that
+stands still, and a worker that nobody has heard of for as long, be it hung or dead beyond every restart.
+Written by the supervisor's thread and the readers of the workers, read by the thread that answers HTTP; every value is
+replaced whole.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from adapters.telemetry.health import STALLED_AFTER_NS
+from domain.limits import NS_PER_SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a worker says of itself each second: why its loop is not alive, and why it is not ready."""
+
+    stalled: str | None
+    reasons: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Known:
+    expected: int  # since when something should be heard of it
+    heard: int | None = None  # when its last report came; None before the first of its process
+    report: Report | None = None
+    down: str | None = None  # how it went down; None while it runs
+    due: int | None = None  # when it is started again
+
+
+class Standing:
+    """Answers whether all workers live and whether all are ready; `now` is always the caller's."""
+
+    def __init__(self, workers: int, now: int) -> None:
+        """Know of so many workers that they are to be heard of from now on."""
+        self._workers = [_Known(expected=now) for _ in range(workers)]
+        self._stopping: str | None = None
+
+    def started(self, worker: int) -> None:
+        """Note that a process was started; it has not proved anything yet."""
+        known = self._workers[worker]
+        known.down = known.due = known.report = None
+
+    def reported(self, worker: int, report: Report, now: int) -> None:
+        """Note what a worker said."""
+        known = self._workers[worker]
+        if known.down is None:  # a last word that was read late says nothing of a process that is gone
+            known.report, known.heard = report, now
+
+    def went_down(self, worker: int, how: str, due: int | None) -> None:
+        """Note that a worker is down until `due`; None: for good."""
+        known = self._workers[worker]
+        if known.heard is not None and due is not None:  # else the outage is still the one before
+            known.expected = due
+        known.heard = known.report = None
+        known.down, known.due = how, due
+
+    def stopping(self, reason: str) -> None:
+        """Note that all are to end."""
+        self._stopping = reason
+        for known in self._workers:
+            known.due = None
+
+    def stalled(self, now: int) -> tuple[str, ...]:
+        """Say why a restart of all is called for, a sentence for each worker; empty while it is not."""
+        found = []
+        for number, known in enumerate(self._workers):
+            if known.down is not None and known.due is None:
+                continue  # it ended in a stop, and that has its own deadline
+            silent = now - max(known.expected, known.heard or known.expected)
+            if silent > STALLED_AFTER_NS:
+                limit = STALLED_AFTER_NS // NS_PER_SECOND
+                last = "" if known.down is None else f"; it {known.down}"
+                found.append(
+                    f"worker {number}: nothing was heard of it for {silent // NS_PER_SECOND} s (limit {limit} s){last}"
+                )
+            elif known.report is not None and known.report.stalled is not None:
+                found.append(f"worker {number}: {known.report.stalled}")
+        return tuple(found)
+
+    def reasons(self, now: int) -> tuple[str, ...]:
+        """Say why not all are ready, a sentence each; empty when they are."""
+        found = [] if self._stopping is None else [f"stopping: {self._stopping}"]
+        found += self.stalled(now)
+        for number, known in enumerate(self._workers):
+            if known.down is not None:
+                again = ""
+                if known.due is not None:
+                    again = f"; it is started again in {max(0, known.due - now) / NS_PER_SECOND:.0f} s"
+                found.append(f"worker {number} is down: it {known.down}{again}")
+            elif known.report is None:
+                found.append(f"worker {number} is starting")
+            else:
+                found += [f"worker {number}: {reason}" for reason in known.report.reasons]
+        return tuple(dict.fromkeys(found))

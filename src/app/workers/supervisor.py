@@ -1,0 +1,227 @@
+"""The supervisor: one thread that starts workers, waits, and carries out what `Supervision` decides.
+
+It forwards nothing and opens no client, so it is small and has nothing to lose: whatever happens to it, the workers
+notice and drain.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from queue import Empty, SimpleQueue
+from typing import Protocol
+
+from adapters.telemetry.health import healthz, readyz
+from adapters.telemetry.http_server import Answer
+from app.runtime import Ending
+from app.workers.standing import Standing
+from app.workers.supervision import KillWorker, Order, Outage, StartWorker, StopWorker, Supervision
+from domain.events import Event, StopRequested
+from domain.limits import NS_PER_MS, NS_PER_SECOND
+from domain.ports import Clock
+
+LOOK_EVERY_NS = 200 * NS_PER_MS  # for workers that have ended; five wake-ups a second cost nothing that can be measured
+PAGES_WITHIN_NS = 2 * NS_PER_SECOND  # a scraper waits for ten, a connection of ours for five
+
+
+class Worker(Protocol):
+    """A worker's process, as the supervisor uses it."""
+
+    @property
+    def pid(self) -> int:
+        """The id of the process."""
+        ...
+
+    def poll(self) -> int | None:
+        """Give the exit code, negative for the signal that killed it; None while it runs."""
+        ...
+
+    def terminate(self) -> None:
+        """Ask it to drain and end."""
+        ...
+
+    def kill(self) -> None:
+        """End it at once."""
+        ...
+
+    def ask(self) -> None:
+        """Ask for its metrics."""
+        ...
+
+    def page(self, within: float) -> bytes | None:
+        """Give the metrics that were asked for, waiting so many seconds."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it once it has ended."""
+        ...
+
+
+class Chronicle(Protocol):
+    """Who is told what happens, for people and for scrapers; never raises."""
+
+    def started(self, worker: int, pid: int) -> None:
+        """Tell of a worker that was started."""
+        ...
+
+    def ended(self, outage: Outage) -> None:
+        """Tell of a worker that ended."""
+        ...
+
+    def stopping(self, reason: str) -> None:
+        """Tell that all are to end."""
+        ...
+
+    def page(self, pages: Mapping[int, bytes]) -> tuple[bytes, str]:
+        """Give one metrics page of the workers' pages, and its content type."""
+        ...
+
+
+class Orders(Protocol):
+    """Where signal handlers leave their wishes, and where the supervisor rests."""
+
+    def put(self, event: Event) -> None:
+        """Leave a wish."""
+        ...
+
+    def drain(self) -> Sequence[Event]:
+        """Take all that is there."""
+        ...
+
+    def wait(self, longest: int) -> None:
+        """Rest until something is there, at most so many ns."""
+        ...
+
+
+class StopInbox:
+    """`Orders` of a real process: `put` is safe in a signal handler, and ends a `wait`."""
+
+    def __init__(self) -> None:
+        self._events: SimpleQueue[Event] = SimpleQueue()  # put() is re-entrant
+        self._early: list[Event] = []
+
+    def put(self, event: Event) -> None:
+        """Leave a wish; from any thread or signal handler."""
+        self._events.put(event)
+
+    def drain(self) -> Sequence[Event]:
+        """Take all that is there, without waiting."""
+        found, self._early = self._early, []
+        with contextlib.suppress(Empty):
+            while True:
+                found.append(self._events.get_nowait())
+        return found
+
+    def wait(self, longest: int) -> None:
+        """Rest until something is there, at most so many ns."""
+        with contextlib.suppress(Empty):
+            self._early.append(self._events.get(timeout=max(longest, 0) / NS_PER_SECOND))
+
+
+class Supervisor:
+    """Runs the workers until all have ended for good; `answer` may be called from another thread meanwhile."""
+
+    def __init__(
+        self,
+        *,
+        supervision: Supervision,
+        standing: Standing,
+        start: Callable[[int], Worker],
+        orders: Orders,
+        clock: Clock,
+        chronicle: Chronicle,
+    ) -> None:
+        """Wire it; `start` gives a running worker of this number, or raises OSError."""
+        self._supervision = supervision
+        self._standing = standing
+        self._start = start
+        self._orders = orders
+        self._clock = clock
+        self._chronicle = chronicle
+        self._running: dict[int, Worker] = {}
+        self._told_stop = False
+
+    def run(self) -> Ending:
+        """Start the workers, and stay until none is left; on any error of its own, leave none behind."""
+        try:
+            while not self._supervision.finished:
+                self._turn()
+        finally:
+            for worker in self._running.values():
+                worker.terminate()
+        return Ending(*self._supervision.ending())
+
+    def answer(self, path: str) -> Answer | None:
+        """Answer a GET for all workers together; None for a path that there is not."""
+        match path:
+            case "/metrics":
+                page, content_type = self._chronicle.page(self._pages())
+                return Answer(200, page, content_type)
+            case "/healthz":
+                return healthz(self._standing.stalled(self._clock.now()))
+            case "/readyz":
+                return readyz(self._standing.reasons(self._clock.now()))
+            case _:
+                return None
+
+    def _turn(self) -> None:
+        for event in self._orders.drain():
+            if isinstance(event, StopRequested):
+                self._supervision.stop(f"stopped by {event.reason}", self._clock.now())
+        for order in self._supervision.decide(self._clock.now()):
+            self._carry_out(order)
+        self._tell_stop()
+        wake, now = self._supervision.next_wake(), self._clock.now()
+        self._orders.wait(LOOK_EVERY_NS if wake is None else max(0, min(LOOK_EVERY_NS, wake - now)))
+        for number, worker in list(self._running.items()):
+            code = worker.poll()
+            if code is not None:
+                self._bury(number, worker, code)
+
+    def _carry_out(self, order: Order) -> None:
+        match order:
+            case StartWorker(number):
+                self._bear(number)
+            case StopWorker(number):
+                self._running[number].terminate()
+            case KillWorker(number):
+                self._running[number].kill()
+
+    def _bear(self, number: int) -> None:
+        self._standing.started(number)
+        try:
+            worker = self._start(number)
+        except OSError as error:
+            why = error.strerror or type(error).__name__
+            self._mourn(self._supervision.unstartable(number, why, self._clock.now()))
+        else:
+            self._running = {**self._running, number: worker}  # replaced whole: pages are gathered on another thread
+            self._chronicle.started(number, worker.pid)
+
+    def _bury(self, number: int, worker: Worker, code: int) -> None:
+        self._running = {other: kept for other, kept in self._running.items() if other != number}
+        worker.close()
+        self._mourn(self._supervision.ended(number, code, self._clock.now()))
+
+    def _mourn(self, outage: Outage) -> None:
+        due = None if outage.restart_in is None else self._clock.now() + outage.restart_in
+        self._standing.went_down(outage.worker, outage.how, due)
+        self._chronicle.ended(outage)
+        self._tell_stop()
+
+    def _tell_stop(self) -> None:
+        if self._supervision.stopping and not self._told_stop:
+            self._told_stop = True
+            self._standing.stopping(self._supervision.reason)
+            self._chronicle.stopping(self._supervision.reason)
+
+    def _pages(self) -> dict[int, bytes]:
+        """Ask all workers at once; whoever does not answer in time is left out."""
+        running = self._running
+        for worker in running.values():
+            worker.ask()
+        deadline = self._clock.now() + PAGES_WITHIN_NS
+        pages = {
+            number: worker.page((deadline - self._clock.now()) / NS_PER_SECOND) for number, worker in running.items()
+        }
+        return {number: page for number, page in pages.items() if page is not None}

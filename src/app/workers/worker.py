@@ -1,0 +1,102 @@
+"""A worker: the service as one of several processes, started by its supervisor and by nobody else.
+
+It is `doka run` but for three things: its configuration comes over the socket pair, its pages are asked for there, and
+its end is the end of the supervisor as well as a signal.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator, Sequence
+from importlib.metadata import version
+from types import FrameType
+
+from adapters.system.signals import STOP_SIGNALS, StopSignals
+from app.cli import EXIT_USAGE
+from app.workers.frames import receive_frame
+from app.workers.setup import Setup, unpacked
+from app.workers.tether import Tether, write_to
+from domain.errors import UsageError
+from domain.events import StopRequested
+
+ALONE = "the end of its supervisor"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run a worker: the descriptors of the socket pair and of the supervisor's stdout; give its exit code."""
+    _take_no_default_action()
+    sock, stdout = socket.socket(fileno=int(arguments[0])), int(arguments[1])
+    frame = receive_frame(sock)
+    if frame is None:  # the supervisor is gone before it said anything
+        return 0
+    setup = unpacked(frame[1])
+    try:
+        return serve(setup, sock, stdout)
+    except UsageError as error:
+        for line in str(error).splitlines():
+            sys.stderr.write(f"doka: worker {setup.worker}: {line}\n")
+        return EXIT_USAGE
+
+
+def serve(setup: Setup, sock: socket.socket, stdout: int) -> int:
+    """Run the service until somebody asks for a stop, it cannot go on, or it is alone; give the exit code.
+
+    Raises:
+        UsageError: the configuration cannot be used.
+    """
+    from app.commands.run import LAST_LINES_SECONDS
+    from app.container import Container
+
+    container = Container(
+        settings=setup.settings,
+        hostname=setup.hostname,
+        version=version("doka"),
+        log_style=setup.log_style,
+        worker=setup.worker,
+        server=None,
+    )
+    telemetry, inbox = container.telemetry(), container.inbox()
+
+    def alone() -> None:
+        write_to(stdout)
+        inbox.put(StopRequested(ALONE))
+
+    telemetry.open()
+    Tether(sock, container.clock(), container.health(), alone).open()
+    try:
+        with StopSignals(inbox), _stops_heeded():
+            return container.runtime().run().code
+    finally:
+        telemetry.close(LAST_LINES_SECONDS)
+
+
+def _take_no_default_action() -> None:
+    """Let no stop kill this process: before and after the loop there is nothing that a stop could shorten."""
+
+    def ignore(_number: int, _frame: FrameType | None) -> None:
+        return
+
+    for number in STOP_SIGNALS:
+        signal.signal(number, ignore)  # SIG_IGN would throw away what is held back
+
+
+@contextlib.contextmanager
+def _stops_heeded() -> Iterator[None]:
+    """Let in what the supervisor held back at the birth of this process, and hold it back again at its end."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+
+
+if __name__ == "__main__":
+    exit_code = main(sys.argv[1:])
+    sys.stderr.flush()
+    # The interpreter gives signals their default action back while it goes down, and a late one would then be the death
+    # of a worker that had ended well. All that was to be closed is.
+    os._exit(exit_code)

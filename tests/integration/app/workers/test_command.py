@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.checking import judge
+from tests.containers.feeding import Keys
+from tests.integration.app.workers.conftest import PARTITIONS, STREAM, WORKERS, MakeWorld
+from tests.integration.app.workers.processes import ended
+from tests.waiting import eventually
+
+pytestmark = pytest.mark.slow
+
+
+def test_workers_share_the_work_and_one_of_them_may_die(make_world: MakeWorld) -> None:
+    """One page for all, a killed worker back at work, one stop for all, exit 0; none lost, none out of order."""
+    world = make_world({"limits": {"ahead_records": 200}})
+    with world.doka as doka:
+        world.wait_for_shares()
+        assert (True, []) == doka.readiness()
+        assert 200 == doka.page("/healthz")[0]
+        world.feeder.feed(4_000, Keys(50))
+        world.wait_for_all()
+        settled = [doka.metric("doka_records_settled_total", worker=str(number)) for number in range(WORKERS)]
+        assert (4_000, True) == (sum(settled), all(settled))
+
+        before = world.pids()
+        os.kill(before[1], signal.SIGKILL)
+        eventually(lambda: world.pids()[1] != before[1], within=30, what="a new worker")
+        world.wait_for_shares()
+        eventually(lambda: doka.readiness()[0], within=30, what="all to be ready")
+        world.feeder.feed(2_000, Keys(50))
+        world.wait_for_all()
+        restarts = [doka.metric("doka_worker_restarts_total", worker=str(number)) for number in range(WORKERS)]
+        assert [0, 1] == restarts
+        assert before[0] == world.pids()[0]
+        assert 0 == doka.stop()
+    assert doka.told("ended", code=0, reason="stopped by SIGTERM")
+    assert doka.told("worker_died", worker=1, how="was killed by SIGKILL")
+    assert {None, 0, 1} == {line.get("worker") for line in doka.lines()}
+    assert "" == doka.stderr.read_text()
+    world.assert_nobody_is_left()
+    bound = 200 * PARTITIONS // WORKERS
+    judge(world.feeder.production, world.aws.payloads(STREAM)).assert_kept(at_least=6_000, duplicates_max=bound)
+
+
+def test_a_killed_supervisor_leaves_nobody_behind(make_world: MakeWorld) -> None:
+    """Nobody is told, and still each worker drains, commits, and says why it ends at the service's own stdout."""
+    world = make_world({})
+    with world.doka as doka:
+        doka.wait_until_ready()
+        world.feeder.feed(1_000, Keys(50))
+        world.wait_for_all()
+        doka.kill()
+        world.assert_nobody_is_left()
+    last = [line for line in doka.lines("ended") if line["reason"] == "stopped by the end of its supervisor"]
+    assert [(0, 0), (0, 1)] == sorted((line["code"], line["worker"]) for line in last)
+    judge(world.feeder.production, world.aws.payloads(STREAM)).assert_kept(at_least=1_000)
+
+
+def test_ctrl_c_stops_all_in_order(make_world: MakeWorld) -> None:
+    """A terminal sends SIGINT to the supervisor and to every worker at once: exit 0, and nobody complains."""
+    world = make_world({})
+    with world.doka as doka:
+        doka.wait_until_ready()
+        os.killpg(doka.child.pid, signal.SIGINT)
+        os.killpg(doka.child.pid, signal.SIGINT)
+        assert 0 == doka.wait()
+    assert doka.told("ended", code=0, reason="stopped by SIGINT")
+    assert "" == doka.stderr.read_text()
+    world.assert_nobody_is_left()
+
+
+def test_a_configuration_that_no_worker_can_use_ends_all_with_2(make_world: MakeWorld, tmp_path: Path) -> None:
+    """It is told, not tried again, and the exit code is the one of bad configurations."""
+    missing = {"protocol": "sasl_plaintext", "mechanism": "plain", "username": "u", "allow_plaintext": True}
+    world = make_world({"kafka": {"security": {**missing, "password_file": str(tmp_path / "none")}}})
+    with world.doka as doka:
+        assert 2 == doka.wait()
+    assert [] == doka.lines("worker_died")
+    assert WORKERS == len(doka.lines("worker_started"))
+    assert "kafka.security.password_file names a file that cannot be read" in doka.stderr.read_text()
+    (told,) = (line for line in doka.lines("ended") if line.get("worker") is None)
+    assert "so a new one would end the same way" in told["reason"]
+    world.assert_nobody_is_left()
+
+
+def test_a_port_that_is_taken_starts_nobody(make_world: MakeWorld) -> None:
+    """The supervisor owns the port: one line that names the setting, exit 2, and no worker was started."""
+    world = make_world({})
+    with world.doka as doka:
+        other = make_world({"http": {"port": doka.port}}).doka
+        with other:
+            assert 2 == other.wait()
+        pids = world.pids().values()
+        assert 0 == doka.stop()
+    assert "http.port" in other.stderr.read_text()
+    assert all(ended(pid) for pid in pids)
