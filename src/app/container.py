@@ -53,6 +53,7 @@ class Container(containers.DeclarativeContainer):
     version: Provider[str] = Dependency(instance_of=str)
     log_style: Provider[str] = Dependency(instance_of=str)  # json, console or colour
     log_fd: Provider[int] = Object(1)  # stdout
+    worker: Provider[int | None] = Object(None)  # its number, where it is one of several processes
 
     # The system.
     clock: Provider[Clock] = Singleton(SystemClock)
@@ -89,14 +90,13 @@ class Container(containers.DeclarativeContainer):
         Singleton(LineWriter, log_fd, metrics.provided.line_dropped),
         level=settings.provided.log.level,
         style=log_style,
+        worker=worker,
     )
-    telemetry: Provider[ServiceTelemetry] = Singleton(
-        ServiceTelemetry,
-        metrics,
-        log,
-        Singleton(Health, clock, metrics.provided.page),
-        Singleton(HealthServer, clock, settings.provided.http.host, settings.provided.http.port),
+    health: Provider[Health] = Singleton(Health, clock, metrics.provided.page)
+    server: Provider[HealthServer | None] = Singleton(
+        HealthServer, clock, settings.provided.http.host, settings.provided.http.port
     )
+    telemetry: Provider[ServiceTelemetry] = Singleton(ServiceTelemetry, metrics, log, health, server)
 
     # The machine and its loop.
     forwarder: Provider[Forwarder] = Singleton(Forwarder, rules, jitter)
