@@ -188,7 +188,7 @@ class History:
 
     def wall(self, at_seconds: float) -> str:
         """Write a moment as people do: `Fri 19:00`."""
-        return (datetime.fromisoformat(self.start) + timedelta(seconds=at_seconds)).strftime("%a %H:%M")
+        return wall_clock(self.start, at_seconds)
 
     def times(self) -> tuple[float, ...]:
         """Give the moment of each entry of the series, in seconds after the start."""
@@ -202,6 +202,11 @@ class History:
     def to_json(self, indent: int | None = None) -> str:
         """Write it as JSON, the same for the same history to the last byte."""
         return json.dumps(self.to_data(), indent=indent, separators=None if indent else (",", ":"), allow_nan=False)
+
+
+def wall_clock(start: str, at_seconds: float) -> str:
+    """Write a moment so many seconds after an ISO 8601 start: `Fri 19:00`."""
+    return (datetime.fromisoformat(start) + timedelta(seconds=at_seconds)).strftime("%a %H:%M")
 
 
 def uneven(series: Series) -> Sequence[str]:
