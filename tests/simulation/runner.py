@@ -5,23 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
-from adapters.simulated.background import SimulatedBackground
 from adapters.simulated.inbox import SimulatedInbox
 from adapters.simulated.incidents import plan_incidents
-from adapters.simulated.kafka import SimulatedSource
-from adapters.simulated.kinesis import SimulatedSink
-from adapters.simulated.letters import SimulatedLetters
 from adapters.simulated.life import Life, ProcessDiedError
 from adapters.simulated.plan import Kind, Plan
 from adapters.simulated.producer import Producer
 from adapters.simulated.timeline import START_NS
-from adapters.simulated.watchdog import SimulatedWatchdog
 from adapters.simulated.world import NoProgressError, World
-from app.runtime import Ending, Runtime
+from app.runtime import Ending
+from app.simulated import SimulatedService
 from domain.events import Event, StopRequested
 from domain.facts import Fact
-from domain.forwarder import Forwarder
 from domain.limits import NS_PER_SECOND
 from domain.records import TopicPartition
 from domain.status import Status
@@ -136,25 +132,18 @@ def _live(outcome: Outcome) -> None:
 
 def _one_life(world: World, checker: Checker, life: Life) -> Ending | None:
     """Run the service until it ends (give how) or dies (give None)."""
-    telemetry = CheckedTelemetry(checker)
-    jitter = world.chance.of(f"jitter/{life.number}").random
-    rules = world.plan.rules()
-    runtime = Runtime(
-        forwarder=Forwarder(rules, jitter),
-        source=SimulatedSource(world, life),
-        sink=SimulatedSink(world, life),
-        background=SimulatedBackground(world, life),
-        letters=SimulatedLetters(world, life),
-        inbox=WatchedInbox(life.inbox, checker),
-        clock=world.clock,
-        telemetry=telemetry,
-        drain=rules.limits.drain,
-        within=SimulatedWatchdog(world, life),
-    )
+    inbox = WatchedInbox(life.inbox, checker)
+    runtime = _service().begin(world, life, CheckedTelemetry(checker), inbox=inbox)
     try:
         return runtime.run()
     except ProcessDiedError:
         return None
+
+
+@cache
+def _service() -> SimulatedService:
+    """Give the one service of this process; every seed and every life runs in it."""
+    return SimulatedService()
 
 
 def befell(outcome: Outcome) -> Counter[Kind]:
