@@ -4,7 +4,7 @@ BIN := .venv/bin
 export TESTCONTAINERS_RYUK_DISABLED := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check format test simulate docs bench lock clean
+.PHONY: help setup demo check format test simulate chaos docs bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,10 @@ test: .venv/.ready ## Every test; container tests skip, with the reason, where n
 SECONDS ?= 60
 simulate: .venv/.ready ## Seeds of the simulated world for SECONDS=60; a failing seed prints how to repeat it
 	@$(BIN)/python -m tests.simulation.swarm --seconds $(SECONDS) --workers 2
+
+ROUNDS ?= 200
+chaos: .venv/.ready ## Kill the real service ROUNDS=200 times beside a real broker and judge what is left; SEED=n repeats a draw
+	@$(BIN)/python -m tests.chaos --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
 
 docs: .venv/.ready ## Write the pages of docs/ that come from the code
 	@bash scripts/docs

@@ -8,12 +8,7 @@ from pathlib import Path
 
 import pytest
 
-# Read by testcontainers when it is imported: what starts here is stopped here, without a reaper image.
-os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")
-
-import docker
-from docker.errors import DockerException
-
+from tests.containers import engine
 from tests.containers.kafka_broker import KafkaBroker, running_broker
 
 HERE = Path(__file__).parent
@@ -33,27 +28,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def container_engine() -> None:
     """Skip where no engine answers, with the reason in one line; fail instead when DOKA_CONTAINERS=required."""
-    trouble = _trouble_with_the_engine()
+    trouble = engine.trouble()
     if trouble is None:
         return
     reason = f"no container engine answers: {trouble}"
     if os.environ.get("DOKA_CONTAINERS") == "required":
         pytest.fail(f"{reason} (and DOKA_CONTAINERS=required)", pytrace=False)
     pytest.skip(reason)
-
-
-def _trouble_with_the_engine() -> str | None:
-    try:
-        client = docker.from_env()
-    except DockerException as error:
-        return " ".join(str(error).split())[:160]
-    try:
-        client.ping()
-    except DockerException as error:
-        return " ".join(str(error).split())[:160]
-    finally:
-        client.close()
-    return None
 
 
 @pytest.fixture(scope="session")

@@ -120,6 +120,10 @@ class DokaProcess:
         lines = [orjson.loads(line) for line in whole.splitlines()]
         return [line for line in lines if event in (None, line["event"])]
 
+    def lines_of_this_run(self, event: str) -> list[dict[str, Any]]:
+        """Give the log lines of an event that it has written since it was last started."""
+        return [line for line in self.lines()[self._from_line :] if line["event"] == event]
+
     def told(self, event: str, **fields: Any) -> bool:
         """Say whether it has written a line of this event with these fields."""
         return any(fields.items() <= line.items() for line in self.lines(event))
@@ -134,7 +138,7 @@ class DokaProcess:
 
     def _says_its_port(self) -> bool:
         assert self.runs, f"{self.name} ended with {self.exit_code} at its start: {self.said()}"
-        started = [line for line in self.lines()[self._from_line :] if line["event"] == "started"]
+        started = self.lines_of_this_run("started")
         if started:
             self._port = int(started[0]["port"])
         return bool(started)

@@ -1,0 +1,138 @@
+"""What befalls the service in each round, drawn from a seed.
+
+The draws repeat with their seed; the instants do not, for they are a real machine's. What a round has aimed at and what
+it met are therefore two things, and the second is recorded.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeVar
+
+ROUNDS_PER_WORLD = 50  # so that a judge holds some 100,000 records at a time, however many rounds there are
+WORLDS_AT_ONCE = 2
+KEYS = (25, 250)  # of each partition: with 100 in all, records wait for their key at every moment, and no swap can hide
+
+T = TypeVar("T")
+
+
+class Moment(StrEnum):
+    """When of its life the service is killed."""
+
+    BEFORE_ASSIGNMENT = "before the assignment"
+    FIRST_FETCH = "in the first fetch"
+    PUT_IN_FLIGHT = "a put in flight"
+    COMMIT_PENDING = "a commit pending"
+    IN_DRAIN = "in the drain"
+    ANY = "anywhere else"
+
+
+@dataclass(frozen=True, slots=True)
+class Weather:
+    """The faults of one round, on top of a latency of 15 to 25 ms that every put has."""
+
+    refused: float
+    """The share of entries that are refused with HTTP 200."""
+    code: str
+    """What they are refused with."""
+    torn: bool
+    """Whether connections are reset after their put was accepted."""
+    revoked: bool
+    """Whether the lease is revoked as soon as something has landed under it."""
+
+    def __str__(self) -> str:
+        told = [f"{self.refused:.0%} refused"] if self.refused else []
+        told += ["resets"] if self.torn else []
+        told += ["revoked"] if self.revoked else []
+        return ", ".join(told) or "calm"
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One life of the service, from its start to its death."""
+
+    number: int
+    moment: Moment
+    weather: Weather
+    past: float
+    """Seconds from the moment that was waited for to the kill."""
+    landings: int
+    """How many records land in this life before it comes to that, where it waits for landings."""
+    puts: int
+    """How many puts are let pass before some are held, where it waits for puts in flight."""
+    late: bool
+    """Whether puts are held before they are accepted, and so land after their sender's death."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The world that some rounds share; its last life is not killed, drains to the end of the log, and is judged."""
+
+    name: str
+    keys: int
+    """Of each partition."""
+    ahead_records: int
+    commit_seconds: float
+    lease_seconds: float
+    """What leases tell of their life, and how long they live."""
+    rounds: Sequence[Round]
+    partitions: int = 4
+    shards: int = 4
+
+
+def draw_worlds(seed: int, rounds: int) -> list[Shape]:
+    """Share rounds out over worlds, with few keys and with many in turn; raises ValueError for less than one round."""
+    if rounds < 1:
+        raise ValueError("there must be at least one round")
+    chance = random.Random(f"chaos/{seed}")
+    count = max(min(WORLDS_AT_ONCE, rounds), -(-rounds // ROUNDS_PER_WORLD))
+    # Dealt, not drawn: a score of rounds meets every moment and every weather, whatever the seed.
+    moments = _dealt(chance, list(Moment))
+    weathers = _dealt(chance, _weathers())
+    return [
+        Shape(
+            name=f"world-{index + 1}",
+            keys=KEYS[index % 2],
+            ahead_records=chance.choice((100, 200, 400)),
+            commit_seconds=chance.choice((0.05, 0.1, 0.3)),
+            lease_seconds=round(chance.uniform(5.0, 8.0), 3),
+            rounds=[_round(chance, number, next(moments), next(weathers)) for number in range(index, rounds, count)],
+        )
+        for index in range(count)
+    ]
+
+
+def _round(chance: random.Random, number: int, moment: Moment, weather: Weather) -> Round:
+    # A start takes a second or two before partitions are assigned, half of one until the first put leaves.
+    longest = {Moment.BEFORE_ASSIGNMENT: 1.2, Moment.FIRST_FETCH: 0.1, Moment.ANY: 4.0}.get(moment, 0.1)
+    return Round(
+        number=number + 1,
+        moment=moment,
+        weather=weather,
+        past=round(chance.uniform(0.0, longest), 4),
+        landings=chance.randint(1, 500),
+        puts=chance.randrange(12),
+        late=chance.random() < 0.5,
+    )
+
+
+def _weathers() -> list[Weather]:
+    throttled, failed = "ProvisionedThroughputExceededException", "InternalFailure"
+    return [
+        Weather(0.0, throttled, torn=False, revoked=False),
+        Weather(0.01, throttled, torn=False, revoked=False),
+        Weather(0.5, throttled, torn=False, revoked=False),
+        Weather(0.01, failed, torn=True, revoked=False),
+        Weather(0.5, failed, torn=False, revoked=True),
+        Weather(0.0, throttled, torn=True, revoked=True),
+        Weather(0.5, failed, torn=True, revoked=False),
+        Weather(0.01, throttled, torn=False, revoked=True),
+    ]
+
+
+def _dealt(chance: random.Random, cards: Sequence[T]) -> Iterator[T]:
+    while True:
+        yield from chance.sample(cards, len(cards))
