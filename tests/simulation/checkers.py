@@ -37,7 +37,8 @@ from domain.rules import OnGap, OnPoison
 from domain.status import Status
 from tests.simulation.truth import Ownership, PartitionTruth
 
-LEASE_QUESTIONS_MAX = 150  # in ten seconds; a loop without a backoff asks thousands of times
+LEASE_QUESTIONS_MAX = 90  # in ten seconds; short leases and a short interval need up to sixty
+LEASE_REFUSALS_MAX = 40  # in ten seconds and in a row; a backoff comes to fewer than twenty
 MANY_ENTRIES = 20
 THIRD_TIME = 3
 ATTEMPTS_MAX = 60  # of one record in a second
@@ -79,6 +80,7 @@ class Checker(Witness):
         self._entries: dict[int, list[tuple[Ownership, int]]] = {}
         self._in_flight = 0
         self._questions: deque[int] = deque()
+        self._refusals: deque[int] = deque()
         self._settled_here = 0
         self._settled_told = 0
         self._commits_open: set[int] = set()
@@ -481,7 +483,15 @@ class Checker(Witness):
     def lease_answered(self, event: Event) -> None:
         self._leases_answered += 1
         self._look_at_lease(event)
+        if not isinstance(event, LeaseRefused):
+            self._refusals.clear()
         if isinstance(event, LeaseRefused):
+            now = self.world.timeline.now
+            self._refusals.append(now)
+            while now - self._refusals[0] > 10 * NS_PER_SECOND:
+                self._refusals.popleft()
+            count = len(self._refusals)
+            self.require(count <= LEASE_REFUSALS_MAX, "I10", f"STS refused {count} questions within ten seconds")
             if self._leases_answered == 1:
                 self.reached["STS was down at the start of a life"] += 1
             self.reached["a lease was refused"] += 1

@@ -9,6 +9,7 @@ from adapters.simulated.world import World
 from domain.commands import DescribeStream
 from domain.errors import InvariantError
 from domain.events import Event, StreamDescribed, StreamRefused
+from domain.pacing import ShardRange
 
 
 class SimulatedDescriber:
@@ -51,6 +52,7 @@ class SimulatedDescriber:
         stream = world.streams.get(route)
         if stream is None or stream.status is None:
             return StreamRefused(route, "ResourceNotFoundException", "no such stream", serial)
+        shards = tuple(ShardRange(str(shard.number), shard.first) for shard in stream.shards)
         return StreamDescribed(
-            route, stream.arn, stream.status, stream.record_bytes_max, stream.honours_keys, len(stream.shards)
+            route, stream.arn, stream.status, stream.record_bytes_max, stream.honours_keys, len(shards), shards
         )
