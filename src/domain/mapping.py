@@ -210,7 +210,12 @@ class RecordMapping:
 
 
 def _headers(original: Original, place: int, poison: dict[int, str]) -> Sequence[tuple[str, bytes | None]] | None:
-    """Give a record's headers; None, and poison, where a name is not UTF-8: the client raises for those."""
+    """Give a record's headers; None, and poison, where a name is not UTF-8: the client raises for those.
+
+    Such a record is asked once: what the client gives the second time cannot be touched.
+    """
+    if poison.get(place) == UNREADABLE_HEADERS:
+        return None
     try:
         return original.headers() or ()
     except SystemError:

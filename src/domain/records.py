@@ -39,7 +39,8 @@ class Original(Protocol):
     def headers(self) -> list[tuple[str, bytes | None]] | None:
         """Give the record's headers, or None when it has none.
 
-        Raises SystemError where a header's name is not UTF-8, as confluent-kafka 2.16 does.
+        Raises SystemError where a header's name is not UTF-8, as confluent-kafka 2.16 does the first time. From the
+        second time on it gives headers without that name, and the process dies where the missing name is touched.
         """
         ...
 

@@ -3,14 +3,20 @@
 They are read by people and by whoever sends letters back, so names and forms are a contract: headers are added, never
 renamed. All values are text in UTF-8.
 A letter of a letter has each of them twice; the last one counts, as with any repeated header in Kafka.
+
+A header of the record's own whose name is not UTF-8 keeps its place and its value, under a fixed name: the client
+library (2.16) loses such a name. It raises the first time it is asked for the headers, and from the second time on it
+gives tuples with nothing, not even None, in the place of that name; whatever touches that place ends the process.
 """
 
 from __future__ import annotations
 
+import ctypes
 from datetime import UTC, datetime
 from typing import Final
 
 from domain.commands import SendLetter
+from domain.records import Original
 
 Headers = list[tuple[str, bytes | None]]
 
@@ -20,26 +26,27 @@ SOURCE_OFFSET: Final = "doka-source-offset"
 ERROR_CODE: Final = "doka-error-code"
 ATTEMPTS: Final = "doka-attempts"
 FAILED_AT: Final = "doka-failed-at"
+NAME_NOT_UTF8: Final = "doka-header-name-not-utf8"
+"""Stands for the name of a header of the record's own that the client library cannot give."""
+
+# Looks into a tuple without taking what is there: None where there is nothing. Not the function of that name that all
+# users of ctypes share, whose types would be changed for them too.
+_place_in = ctypes.pythonapi["PyTuple_GetItem"]
+_place_in.argtypes = (ctypes.py_object, ctypes.c_ssize_t)
+_place_in.restype = ctypes.c_void_p
 
 
 class UnreadableHeadersError(Exception):
-    """A header of the record has a name that is not UTF-8, so the client library cannot give it."""
+    """The client library gives no headers of the record, not even those that it can read."""
 
 
 def letter_headers(command: SendLetter, wall: float) -> Headers:
     """Give the record's own headers in their order, then ours; `wall` is the present in seconds since the epoch.
 
-    Raises UnreadableHeadersError: a letter without one of its headers would not be the record.
+    Raises UnreadableHeadersError: a letter without its headers would not be the record.
     """
-    try:
-        own = command.original.headers() or []
-        for name, _ in own:
-            name.encode()  # the client library takes the process down with a name that has no UTF-8
-    except (SystemError, UnicodeError) as error:
-        # SystemError: the library leaves its own decoding error behind an answer that it gives all the same.
-        raise UnreadableHeadersError from error
     return [
-        *own,
+        *((_name_of(header), header[1]) for header in _own(command.original)),
         (SOURCE_TOPIC, command.partition.topic.encode()),
         (SOURCE_PARTITION, b"%d" % command.partition.partition),
         (SOURCE_OFFSET, b"%d" % command.offset),
@@ -47,3 +54,24 @@ def letter_headers(command: SendLetter, wall: float) -> Headers:
         (ATTEMPTS, b"%d" % command.attempts),
         (FAILED_AT, datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds").encode()),
     ]
+
+
+def _own(original: Original) -> Headers:
+    try:
+        return original.headers() or []
+    except SystemError:  # the library's own decoding error, behind an answer that it has all the same
+        try:
+            return original.headers() or []
+        except SystemError as error:
+            raise UnreadableHeadersError from error
+
+
+def _name_of(header: tuple[str, bytes | None]) -> str:
+    if _place_in(header, 0) is None:
+        return NAME_NOT_UTF8
+    name = header[0]
+    try:
+        name.encode()
+    except UnicodeError:  # which would take the process down inside the client library
+        return NAME_NOT_UTF8
+    return name

@@ -36,7 +36,7 @@ from domain.limits import NS_PER_SECOND
 from domain.ports import Clock
 
 FULL: Final = "_QUEUE_FULL"  # librdkafka's own name
-UNREADABLE: Final = "HEADER_NAME_NOT_UTF8"  # ours
+UNREADABLE: Final = "HEADERS_UNREADABLE"  # ours
 NO_LOGIN: Final = "_AUTHENTICATION"
 OPEN_AGAIN_NS: Final = 5 * NS_PER_SECOND  # after a fatal error: what caused it mostly needs a moment, or a person
 LOG_IN_AGAIN_NS: Final = (

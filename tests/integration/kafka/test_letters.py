@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, Producer, cimpl
@@ -223,12 +223,23 @@ def test_answers_may_be_asked_for_inside_a_rebalance_callback(cluster: KafkaClus
     assert [LetterAcknowledged(2)] == answers
 
 
-def test_a_header_whose_name_is_not_text_makes_no_letter(cluster: KafkaCluster, letters: KafkaLetters) -> None:
-    """The client library cannot give such a header: its record is refused and waits, whole, where it is."""
-    produce_raw_header(cluster.bootstrap_servers, b"\xff\xfe")
+@pytest.mark.parametrize("asked_before", [False, True], ids=["first asked by the letter", "asked before"])
+def test_a_header_whose_name_is_not_text_blocks_nothing(
+    cluster: KafkaCluster, letters: KafkaLetters, *, asked_before: bool
+) -> None:
+    """The client library loses such names: a fixed one stands in their place, with the value, each time it is tried."""
+    own = [(b"a", b"1"), (b"\xff\xfe", b"2"), (b"\xfd", b"3"), (b"b", b"4")]
+    produce_raw_headers(cluster.bootstrap_servers, own)
     (original,) = messages_of(cluster, "orders", 1)
-    letters.submit(letter(1, original, source=TopicPartition("orders", 0), offset=0))
-    assert [LetterRefused(1, "HEADER_NAME_NOT_UTF8")] == answers_of(letters, 1)
+    if asked_before:
+        with pytest.raises(SystemError):
+            original.headers()
+    for number in (1, 2):
+        letters.submit(letter(number, original, source=TopicPartition("orders", 0), offset=0))
+        assert [LetterAcknowledged(number)] == answers_of(letters, 1)
+    unnamed = "doka-header-name-not-utf8"
+    for found in read_letters(cluster, 2):
+        assert [("a", b"1"), (unnamed, b"2"), (unnamed, b"3"), ("b", b"4")] == list(found.headers)[: len(own)]
 
 
 def test_settings_for_reading_do_not_reach_the_producer(
@@ -248,8 +259,8 @@ def test_settings_for_reading_do_not_reach_the_producer(
     assert [] == [message for message in caplog.messages if "CONFWARN" in message]
 
 
-def produce_raw_header(servers: str, name: bytes) -> None:
-    """Write one record with a header of this name, as a client of another language may."""
+def produce_raw_headers(servers: str, headers: Sequence[tuple[bytes, bytes]]) -> None:
+    """Write one record with these headers, as a client of another language may."""
     library = ctypes.CDLL(cimpl.__file__)
     pointer, number, size = ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t
     library.rd_kafka_conf_new.restype = library.rd_kafka_new.restype = pointer
@@ -258,9 +269,10 @@ def produce_raw_header(servers: str, name: bytes) -> None:
         library.rd_kafka_conf_set(conf, key, setting, why, size(len(why)))
     client = pointer(library.rd_kafka_new(0, conf, why, size(len(why))))
     topic, value, header, partition, flags, end = 1, 4, 9, 3, 7, 0  # rd_kafka_vtype_t
+    own = [word for name, of in headers for word in (number(header), name, of, ctypes.c_ssize_t(len(of)))]
     assert 0 == library.rd_kafka_producev(
         client, number(topic), b"orders", number(partition), ctypes.c_int32(0), number(value), b"value", size(5),
-        number(flags), number(2), number(header), name, b"of the header", ctypes.c_ssize_t(13), number(end),
+        number(flags), number(2), *own, number(end),
     )  # fmt: skip
     library.rd_kafka_flush(client, 20_000)
     library.rd_kafka_destroy(client)

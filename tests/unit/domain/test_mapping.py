@@ -326,12 +326,18 @@ class TestKeyCache:
 class _Unreadable(Extras):
     """A record with a header whose name is not UTF-8: the client raises when it is asked."""
 
+    asked = False
+
     def headers(self) -> list[tuple[str, bytes | None]] | None:
-        """Fail as confluent-kafka does."""
+        """Fail as confluent-kafka does; what it gives the second time ends the process."""
+        assert not self.asked, "the client was asked a second time"
+        self.asked = True
         raise SystemError("returned a result with an exception set")
 
 
-@pytest.mark.parametrize("rules", [{"partition_key": "header:k"}, {"envelope": True}])
+@pytest.mark.parametrize(
+    "rules", [{"partition_key": "header:k"}, {"envelope": True}, {"partition_key": "header:k", "envelope": True}]
+)
 def test_unreadable_headers_are_poison_where_headers_are_needed(rules: dict[str, object]) -> None:
     """A stranger's header cannot stop the service: its record is poison, its neighbours go."""
     mapping = RecordMapping(route_rules(**rules), no_jitter)

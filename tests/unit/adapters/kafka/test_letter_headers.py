@@ -51,8 +51,14 @@ def test_the_last_of_a_repeated_header_counts() -> None:
     } == dict(again)
 
 
-@pytest.mark.parametrize("original", [Unreadable(), Original(own_headers=[("\udcff", b"")])])
-def test_a_record_with_an_unreadable_header_makes_no_letter(original: Original) -> None:
-    """What cannot be carried whole is refused, not carried in part."""
+def test_a_record_whose_headers_cannot_be_had_makes_no_letter() -> None:
+    """What cannot be carried is refused, not left out."""
     with pytest.raises(UnreadableHeadersError):
-        letter_headers(letter(1, original), WALL)
+        letter_headers(letter(1, Unreadable()), WALL)
+
+
+def test_a_name_without_a_form_in_utf8_is_replaced() -> None:
+    """The client library would end the process over it; place and value are kept."""
+    own: Headers = [("a", b"1"), ("\udcff", b"2"), ("b", None)]
+    expected = [("a", b"1"), ("doka-header-name-not-utf8", b"2"), ("b", None), *OURS]
+    assert expected == letter_headers(letter(1, Original(own_headers=own)), WALL)
