@@ -310,7 +310,9 @@ class Forwarder:
                 self._flying += 1
                 self._route_of_put[flight.put] = route
                 self._commands.append(
-                    SendPut(flight.put, route.rules.name, lease, flight.keys, flight.values, timeout, arn)
+                    SendPut(
+                        flight.put, route.rules.name, lease, flight.keys, flight.values, timeout, arn, flight.hash_keys
+                    )
                 )
 
     def _tend_poison(self, now: int) -> None:

@@ -31,14 +31,22 @@ Group = Sequence[Part]
 class Isolation:
     """One search, from the refused request to its end; every record of it is in a group, or suspected."""
 
-    def __init__(self, parts: Group, code: str, *, entries: int | None = None) -> None:
-        """Search among these records, which were refused together, `entries` in all, with `code`."""
+    def __init__(
+        self, parts: Group, code: str, *, entries: int | None = None, control: bool = False, in_order: bool = False
+    ) -> None:
+        """Search among these records, which were refused together, `entries` in all, with `code`.
+
+        `control`: others of the same request landed. `in_order`: there may be several records of one key.
+        """
         self.code = code
         self.put: int | None = None  # the request that is out for it
         self.not_before = 0
         self.suspects: list[Part] = []
         self._groups: deque[Group] = deque()
-        self._control = False
+        self._behind: list[Part] = []  # later records of a suspect's key
+        self._suspected: set[tuple[Partition, str]] = set()
+        self._in_order = in_order
+        self._control = control
         self._refusals = 0
         self.refused(parts, entries=entries)
 
@@ -48,21 +56,46 @@ class Isolation:
         `more` takes so many records out of those that wait, for a control.
         """
         self._forget_gone()
-        if self._groups:
-            return self._groups.popleft()
-        if self.suspects and not self._control and not self.hopeless:
-            return more(_CONTROLS) or None
+        while self._groups:
+            group = self._passing(self._groups.popleft())
+            if group:
+                return group
+        while self.suspects and not self._control and not self.hopeless:
+            asked = more(_CONTROLS)
+            group = self._passing(asked)
+            if group or not asked:
+                return group or None
         return None
+
+    def _passing(self, group: Group) -> Group:
+        """Keep out what waits behind a suspect of its key."""
+        if not self._in_order or not self._suspected:
+            return group
+        passing: list[Part] = []
+        for part in group:
+            chunk = part.chunk
+            kept_out = [place for place in part.places if (chunk.owner, chunk.keys[place]) in self._suspected]
+            if kept_out:
+                self._behind.append(part._replace(places=kept_out))
+                part = part._replace(places=[place for place in part.places if place not in kept_out])  # noqa: PLW2901
+            if part.places:
+                passing.append(part)
+        return passing
 
     @property
     def hopeless(self) -> bool:
         """Whether so much was refused, and nothing landed, that it is not the records that are wrong."""
         return not self._control and self._refusals >= _REFUSALS_WITHOUT_CONTROL_MAX
 
-    def landed(self) -> None:
-        """Note that a request of this search landed records: the control."""
+    def answered(self, *, landed: bool, now: int) -> None:
+        """Note that a request of this search was answered.
+
+        Where it landed records, these are the control; who was refused before the first of them is asked again.
+        """
         self.put = None
-        if not self._control:
+        if not landed:
+            self.not_before = now
+        elif not self._control:
             self._control = True
             self._groups.extend([part] for part in self.suspects)
             self.suspects = []
@@ -70,19 +103,25 @@ class Isolation:
     def refused(self, parts: Group, *, entries: int | None = None) -> None:
         """Take a refused group: two halves, or one suspect.
 
-        `entries` is how many there were in the request, where some went with their partition: the one that is left of
+        `entries` is how many records there were in the request, where some went with their partition: the one that is left of
         many was not refused by itself, and is asked about alone.
         """
         self.put = None
         self._refusals += 1
-        records = sum(len(part.places) for part in parts)
-        if records == 1 and entries in {None, 1}:
+        left = sum(len(part.places) for part in parts)
+        if left == 1 and entries in {None, 1}:
             self.suspects += parts
-        elif records == 1:
+            self._suspected.update((part.chunk.owner, part.chunk.keys[part.places[0]]) for part in parts)
+        elif left == 1:
             self._groups.appendleft(parts)
-        elif records:
-            head, tail = split(parts, records // 2)
+        elif left:
+            head, tail = split(parts, left // 2)
             self._groups.extendleft((tail, head))
+
+    def put_off(self, parts: Group) -> None:
+        """Take what did not fit into the request that just left; it goes next."""
+        if parts:
+            self._groups.appendleft(parts)
 
     def unknown(self, parts: Group, retry_at: int) -> None:
         """Take a group back whose request failed for a reason of its own; it is sent again at `retry_at`."""
@@ -99,19 +138,21 @@ class Isolation:
         """Give every record that is not told to be poison, to be put back."""
         self._forget_gone()
         found = [part for group in self._groups for part in group]
-        return found if self._control else [*found, *self.suspects]
+        return [*self._behind, *found] if self._control else [*self.suspects, *self._behind, *found]
 
     def holds(self, owner: object) -> bool:
         """Say whether a record of this partition is searched or suspected."""
-        return any(part.chunk.owner is owner for part in self.suspects) or any(
+        return any(part.chunk.owner is owner for part in (*self.suspects, *self._behind)) or any(
             part.chunk.owner is owner for group in self._groups for part in group
         )
 
     def forget_unsent(self, partition: Partition) -> None:
         """Forget the records of a partition that were taken for a control and never sent."""
         self._groups = deque(kept for group in self._groups if (kept := without_unsent(group, partition)))
+        self._behind = without_unsent(self._behind, partition)
 
     def _forget_gone(self) -> None:
         self.suspects = [part for part in self.suspects if not part.chunk.owner.gone]
+        self._behind = [part for part in self._behind if not part.chunk.owner.gone]
         kept = ([part for part in group if not part.chunk.owner.gone] for group in self._groups)
         self._groups = deque(group for group in kept if group)

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
 from operator import itemgetter
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from domain.budget import Budget
 from domain.errors import invariant
+from domain.events import StreamDescribed
 from domain.limits import PARTITION_KEY_BYTES_MAX
 from domain.offset_ledger import HeldChunk
 from domain.pacing import Pacer
@@ -51,10 +52,25 @@ class Flight:
     lease: int
     sent_at: int
     attempts: int
+    hash_keys: Sequence[str] | None = None
+    """The explicit hash key of each entry; None: each is placed by its key."""
+
+    @property
+    def records(self) -> int:
+        """How many records it carries."""
+        return len(self.keys)
+
+    def landed(self, failed: Mapping[int, str]) -> tuple[int, int]:
+        """Give how many records landed, and the bytes of their data, where these entries `failed`."""
+        payload = sum(map(len, self.values)) - sum(len(self.values[i]) for i in failed)
+        return len(self.keys) - len(failed), payload
 
 
 class Outbox:
     """Every record in here is in exactly one place: ready, delayed, in flight, or parked as poison."""
+
+    tells_records_apart: ClassVar = True
+    several_of_a_key: ClassVar = False
 
     def __init__(self, limits: LimitRules, budget: Budget) -> None:
         self.flights: dict[int, Flight] = {}
@@ -97,6 +113,15 @@ class Outbox:
             due.append(heapq.heappop(self._delayed)[2])
         self.put_back((part for part in due if not part.chunk.owner.gone), now)
 
+    def learn(self, event: StreamDescribed) -> None:
+        """Take the stream's shards."""
+        self.pacer.learn(event.shards)
+
+    @property
+    def ready(self) -> bool:
+        """Whether something is to leave."""
+        return self.waiting > 0
+
     @property
     def next_wake(self) -> int | None:
         """When the first delayed part is due."""
@@ -119,12 +144,15 @@ class Outbox:
         parts = self.take(self._limits.request_records)
         if self.pacer.active:
             parts = self._at_their_pace(parts, now)
-        flight = self.pack_parts(parts, put, lease, now) if parts else None
+        flight = None
+        if parts:
+            flight, rest = self.pack_parts(parts, put, lease, now)
+            self.put_back(rest, now)
         self.ready_since = now if self.waiting else None
         return flight
 
-    def pack_parts(self, parts: Sequence[Part], put: int, lease: int, now: int) -> Flight:
-        """Make one request of just these parts; what does not fit its bytes becomes ready again."""
+    def pack_parts(self, parts: Sequence[Part], put: int, lease: int, now: int) -> tuple[Flight, Sequence[Part]]:
+        """Make one request of just these parts, and note it as in flight; gives also what does not fit its bytes."""
         keys: list[str] = []
         values: list[bytes] = []
         for chunk, places, _ in parts:
@@ -138,16 +166,16 @@ class Outbox:
                 keys += map(chunk.keys.__getitem__, places)
                 values += map(chunk.values.__getitem__, places)
         fits = self._how_many_fit(keys, values)
+        rest: Sequence[Part] = ()
         if fits < len(keys):
             parts, rest = split(parts, fits)
-            self.put_back(rest, now)
             del keys[fits:], values[fits:]
         for chunk, places, _ in parts:
             owner, above = chunk.owner, chunk.offsets[places[-1]] + 1
             owner.sent_to = max(owner.sent_to, above)
         flight = Flight(put, parts, keys, values, lease, now, max(map(_ATTEMPTS, parts)) + 1)
         self.flights[put] = flight
-        return flight
+        return flight, rest
 
     def _at_their_pace(self, parts: Sequence[Part], now: int) -> list[Part]:
         """Keep back the records of slowed shards whose time has not come; only while something is throttled."""
@@ -198,6 +226,10 @@ class Outbox:
 
     # --- answered ------------------------------------------------------------------------------------------------
 
+    def answered(self, put: int, now: int) -> Flight:  # noqa: ARG002 - the port's signature
+        """Give the request that was answered; it is in flight no more."""
+        return self.flights.pop(put)
+
     def settle(self, flight: Flight, failed: Mapping[int, str], now: int) -> Iterable[Partition]:
         """Settle what an answer accepted; `failed` is left to the caller. Gives the partitions that moved on."""
         if failed:
@@ -239,6 +271,16 @@ class Outbox:
             first += len(indices)
         return [(part, code) for part, code in found if not part.chunk.owner.gone]
 
+    def failed_groups(self, flight: Flight, failed: Mapping[int, str]) -> list[tuple[Sequence[Part], str]]:
+        """Give what was refused, each record by itself, so that records of the same part and code are tried together."""
+        return [((part,), code) for part, code in self.failed_parts(flight, failed)]
+
+    def throttled(self, group: Iterable[Part], now: int) -> None:
+        """Note that these records were throttled: their shards are slowed down."""
+        for chunk, places, _ in group:
+            for place in places:
+                self.pacer.throttled(chunk.keys[place], now)
+
     def unsettled_parts(self, flight: Flight) -> list[Part]:
         """Give all records of a request that failed as a whole, with one more attempt, as far as they are owned."""
         return [part._replace(attempts=part.attempts + 1) for part in flight.parts if not part.chunk.owner.gone]
@@ -248,6 +290,9 @@ class Outbox:
         chunk, place = poison.chunk, poison.place
         chunk.owner.sent_to = max(chunk.owner.sent_to, chunk.offsets[place] + 1)
         self._settled(chunk.owner, [chunk.keys[place]], {chunk: 1}, now)
+
+    def keep_lane(self, poison: Poison) -> None:
+        """Let a record that the service calls poison keep its lane: it never left it."""
 
     def take_poison(self) -> list[Poison]:
         """Give the poison whose lanes became its own since the last call."""

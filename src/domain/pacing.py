@@ -73,8 +73,8 @@ class Pacer:
             self._paces.clear()
             self._shard_of.clear()
 
-    def throttled(self, key: str, now: int) -> None:
-        """Note that a record of this partition key was throttled: its shard is slowed down."""
+    def throttled(self, key: str | int, now: int) -> None:
+        """Note that a record of this partition key, or explicit hash key, was throttled: its shard is slowed down."""
         shard = self._shard(key)
         if shard is None:
             return
@@ -90,7 +90,7 @@ class Pacer:
             pace.slowed_at = pace.quiet_since = now
             pace.left = pace.refused = 0
 
-    def leaves_at(self, key: str, record_bytes: int, now: int) -> int:
+    def leaves_at(self, key: str | int, record_bytes: int, now: int) -> int:
         """Say when a record may leave; where that is now, its cost is spent."""
         shard = self._shard(key)
         pace = None if shard is None else self._paces.get(shard)
@@ -113,9 +113,11 @@ class Pacer:
         pace.share = min(1.0, pace.share + quiet * FASTER_PER_SECOND)
         pace.quiet_since = now
 
-    def _shard(self, key: str) -> int | None:
+    def _shard(self, key: str | int) -> int | None:
         if not self._starts:
             return None
+        if isinstance(key, int):
+            return bisect_right(self._starts, key) - 1
         shard = self._shard_of.get(key)
         if shard is None:
             if len(self._shard_of) >= _KEYS_REMEMBERED_MAX:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from domain.lanes import KeyLanes, Lanes, NoLanes
 from domain.offset_ledger import OffsetLedger
 from domain.records import Chunk, TopicPartition
-from domain.rules import Ordering
 from domain.status import PartitionStatus
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ class Partition:
         self.tp = tp
         self.route = route
         self.ledger = OffsetLedger(start)
-        self.lanes: Lanes = KeyLanes() if route.rules.ordering is Ordering.KEY else NoLanes()
+        self.lanes: Lanes = KeyLanes() if route.rules.has_lanes_of_keys else NoLanes()
         self.backlog: deque[Chunk | int] = deque()
         self.expected = start  # the lowest offset that the next chunk may begin with
         self.committed = start

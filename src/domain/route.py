@@ -37,7 +37,8 @@ from domain.limits import (
 )
 from domain.mapping import RecordMapping
 from domain.offset_ledger import HeldChunk
-from domain.outbox import Flight, Outbox, Part, without_unsent
+from domain.outbox import Flight, Part, without_unsent
+from domain.outgoing import choose_outgoing
 from domain.partition import Partition
 from domain.quarantine import Poison, Quarantine
 from domain.records import Chunk
@@ -68,7 +69,7 @@ class Route:
 
     def __init__(self, rules: RouteRules, limits: LimitRules, budget: Budget, jitter: Jitter) -> None:
         self.rules = rules
-        self.outbox = Outbox(limits, budget)
+        self.outbox = choose_outgoing(rules, limits, budget)
         self.quarantine = Quarantine(rules.name, rules.on_poison, limits.poison_per_minute, jitter)
         self.standing = Standing(rules, jitter)
         self.lease_to_reject: tuple[int, str] | None = None  # taken by the forwarder after each answer
@@ -125,7 +126,7 @@ class Route:
         outbox.wake(now, all_of_them=standing.probes(now))
         if standing.state is RouteState.UNKNOWN or not standing.usable:
             return False
-        if not outbox.waiting and self._isolation is None:
+        if not outbox.ready and self._isolation is None:
             return False
         flights = len(outbox.flights)
         if self._isolation is not None:
@@ -147,7 +148,9 @@ class Route:
             self._go_on_isolating(now)
             return None
         isolation.put = put
-        return self.outbox.pack_parts(group, put, lease, now)
+        flight, left = self.outbox.pack_parts(group, put, lease, now)
+        isolation.put_off(left)
+        return flight
 
     @property
     def needs_lease(self) -> bool:
@@ -175,7 +178,7 @@ class Route:
             moments.append(self._isolation.not_before)
         if self.blocked is not None:
             moments.append(self.standing.probe_at)
-        elif self.outbox.waiting and self.outbox.ready_since is not None:
+        elif self.outbox.ready and self.outbox.ready_since is not None:
             moments.append(self.outbox.ready_since + PARTIAL_PUT_WAIT_NS)
         return min((m for m in moments if m is not None and m > now), default=None)
 
@@ -183,44 +186,42 @@ class Route:
 
     def answered(self, event: PutAnswered, now: int) -> tuple[list[Fact], Iterable[Partition]]:
         """Settle what landed, keep what was refused; give the facts and the partitions that moved on."""
-        flight = self.outbox.flights.pop(event.put)
+        flight = self.outbox.answered(event.put, now)
         facts: list[Fact] = []
         moved = self.outbox.settle(flight, event.failed, now)
-        landed = len(flight.keys) - len(event.failed)
+        landed, payload = flight.landed(event.failed)
         if landed:
-            payload = sum(map(len, flight.values)) - sum(len(flight.values[i]) for i in event.failed)
             facts.append(RecordsSettled(self.rules.name, landed, payload, now - flight.sent_at))
             self._succeeded(flight, now, facts)
         elif (reason := self.blocked) is not None:
             facts += self.standing.block(reason, "every record of the probe was refused", now)
-        for part, code in self.outbox.failed_parts(flight, event.failed) if event.failed else ():
-            verdict = of_entry(code)
-            facts.append(RecordsFailed(self.rules.name, code, len(part.places), ambiguous=verdict is Verdict.AMBIGUOUS))
-            if verdict is Verdict.THROTTLED:
-                for place in part.places:
-                    self.outbox.pacer.throttled(part.chunk.keys[place], now)
-            if verdict is not Verdict.ISOLATE:
-                self._delay([part], part.attempts, verdict, now)
-            elif landed:  # the others of this very request are the control
-                self.quarantine.take(Poison(part.chunk, place, code, part.attempts) for place in part.places)
-            else:
-                self._isolate([part], code, now)
         isolation = self._isolating(event.put)
         if isolation is not None:
-            if landed:
-                isolation.landed()
+            isolation.answered(landed=landed > 0, now=now)
+        for group, code in self.outbox.failed_groups(flight, event.failed) if event.failed else ():
+            verdict = of_entry(code)
+            records = sum(len(part.places) for part in group)
+            facts.append(RecordsFailed(self.rules.name, code, records, ambiguous=verdict is Verdict.AMBIGUOUS))
+            if verdict is Verdict.THROTTLED:
+                self.outbox.throttled(group, now)
+            if verdict is not Verdict.ISOLATE:  # those of a search stay with it, or later ones would overtake them
+                keep = self.outbox.delay if isolation is None else isolation.unknown
+                keep(group, now + self._wait(group[0].attempts, verdict))
+            elif landed and (records == 1 or self.outbox.tells_records_apart):
+                self._poisoned(group, code)  # the others of this very request are the control
             else:
-                isolation.unknown((), now)
+                self._isolate(group, code, now, isolation=isolation, control=landed > 0)
+        if isolation is not None:
             self._go_on_isolating(now)
         return facts, moved
 
     def refused(self, event: PutRefused, now: int) -> list[Fact]:
         """Act on a request that the service refused as a whole."""
-        flight = self.outbox.flights.pop(event.put)
+        flight = self.outbox.answered(event.put, now)
         verdict = of_request(event.code)
         parts = self.outbox.unsettled_parts(flight)
         ambiguous = verdict is Verdict.AMBIGUOUS
-        facts: list[Fact] = [RecordsFailed(self.rules.name, event.code, len(flight.keys), ambiguous=ambiguous)]
+        facts: list[Fact] = [RecordsFailed(self.rules.name, event.code, flight.records, ambiguous=ambiguous)]
         if verdict is Verdict.DENIED and self._may_be_revoked(flight.lease):
             self._denied_lease = flight.lease
             verdict = Verdict.LEASE
@@ -228,7 +229,7 @@ class Route:
             self.lease_to_reject = (flight.lease, event.code)
             self._take_back(parts, flight, now)
         elif verdict is Verdict.ISOLATE:
-            self._isolate(parts, event.code, now, flight)
+            self._isolate(parts, event.code, now, isolation=self._isolating(event.put), entries=flight.records)
         elif verdict in {Verdict.DENIED, Verdict.BLOCKED, Verdict.LANE}:
             if verdict is Verdict.DENIED:
                 self.lease_to_renew = flight.lease
@@ -240,11 +241,11 @@ class Route:
 
     def unknown(self, event: PutAmbiguous | PutUnsent, now: int) -> list[Fact]:
         """Act on a request whose outcome nobody knows, or that never left: send it again after a backoff."""
-        flight = self.outbox.flights.pop(event.put)
+        flight = self.outbox.answered(event.put, now)
         ambiguous = isinstance(event, PutAmbiguous)
         verdict = Verdict.AMBIGUOUS if ambiguous else Verdict.RETRY
         parts = self.outbox.unsettled_parts(flight)
-        facts: list[Fact] = [RecordsFailed(self.rules.name, event.reason, len(flight.keys), ambiguous=ambiguous)]
+        facts: list[Fact] = [RecordsFailed(self.rules.name, event.reason, flight.records, ambiguous=ambiguous)]
         return facts + self._failed(parts, flight, verdict, event.reason, now)
 
     def _may_be_revoked(self, lease: int) -> bool:
@@ -261,15 +262,12 @@ class Route:
         if self.blocked is not None or self._unknowns >= _FAILURES_BEFORE_BLOCK:
             self._take_back(parts, flight, now)
             return self.standing.block(code, "no request succeeds", now)
-        wait = self._wait(flight.attempts, verdict)
+        at = now + self._wait(flight.attempts, verdict)
         if self._isolating(flight.put) is not None:
-            self._take_back(parts, flight, now + wait)
+            self._take_back(parts, flight, at)
         else:
-            self.outbox.delay(parts, now + wait)
+            self.outbox.delay(parts, at)
         return []
-
-    def _delay(self, parts: Sequence[Part], attempts: int, verdict: Verdict, now: int) -> None:
-        self.outbox.delay(parts, now + self._wait(attempts, verdict))
 
     def _wait(self, attempts: int, verdict: Verdict) -> int:
         last = _LAST_BACKOFF.get(verdict, BACKOFF_LAST_NS)
@@ -329,21 +327,37 @@ class Route:
         """Give the search that a request belongs to."""
         return self._isolation if self._isolation is not None and self._isolation.put == put else None
 
-    def _isolate(self, parts: Sequence[Part], code: str, now: int, flight: Flight | None = None) -> None:
+    def _isolate(
+        self,
+        parts: Sequence[Part],
+        code: str,
+        now: int,
+        *,
+        isolation: Isolation | None,
+        entries: int | None = None,
+        control: bool = False,
+    ) -> None:
         """Look for the record that makes Kinesis refuse these; while one search goes on, others wait for it.
 
-        Without a `flight` the service named these entries themselves.
+        `entries` records were in the request that was refused; None: the service named these themselves.
+        `control`: others of the same request landed. `isolation` is the search that they belong to.
         """
-        entries = None if flight is None else len(flight.keys)
-        if self._isolation is None:
-            if parts:
-                self._isolation = Isolation(parts, code, entries=entries)
+        if isolation is not None:
+            isolation.refused(parts, entries=entries)
+            if entries is not None:
                 self._go_on_isolating(now)
-        elif flight is not None and self._isolation.put == flight.put:
-            self._isolation.refused(parts, entries=entries)
-            self._go_on_isolating(now)
-        else:
+        elif self._isolation is not None:
             self.outbox.put_back(parts, now)
+        elif parts:
+            several = self.outbox.several_of_a_key
+            self._isolation = Isolation(parts, code, entries=entries, control=control, in_order=several)
+            self._go_on_isolating(now)
+
+    def _poisoned(self, parts: Iterable[Part], code: str) -> None:
+        for part in parts:
+            for poison in (Poison(part.chunk, place, code, part.attempts) for place in part.places):
+                self.outbox.keep_lane(poison)
+                self.quarantine.take((poison,))
 
     def _go_on_isolating(self, now: int) -> None:
         """Choose the next group of the search, or end it: culprits are poison, the rest goes back."""
@@ -357,9 +371,7 @@ class Route:
         self._isolation = None
         culprits = isolation.culprits()
         self.outbox.put_back(isolation.rest(), now)
-        self.quarantine.take(
-            Poison(part.chunk, place, isolation.code, part.attempts) for part in culprits for place in part.places
-        )
+        self._poisoned(culprits, isolation.code)
         if isolation.suspects and not culprits:
             message = "a record is refused, and no other landed to show that it is the record that is wrong"
             self._facts += self.standing.block(isolation.code, message, now)
@@ -369,7 +381,7 @@ class Route:
 
     def described(self, event: StreamDescribed, now: int) -> list[Fact]:
         """Take the stream's facts; open the route unless they forbid it."""
-        self.outbox.pacer.learn(event.shards)
+        self.outbox.learn(event)
         self._failures = self._unknowns = 0
         return self.standing.described(event, now)
 

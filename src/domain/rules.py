@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from domain.limits import NS_PER_SECOND, PUT_BYTES_MAX, PUT_RECORDS_MAX
+from domain.limits import NS_PER_MS, NS_PER_SECOND, PUT_BYTES_MAX, PUT_RECORDS_MAX
 
 
 class Ordering(Enum):
@@ -14,6 +14,15 @@ class Ordering(Enum):
 
     KEY = "key"
     NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class AggregationRules:
+    """Many records in one Kinesis record, in order: how large, how long it waits for more, how many lanes. In bytes, ns."""
+
+    target_bytes: int = 51_200
+    linger: int = 100 * NS_PER_MS
+    lanes: int = 64
 
 
 class NullKey(Enum):
@@ -87,6 +96,18 @@ class RouteRules:
     ordering: Ordering = Ordering.KEY
     envelope: bool = False
     on_poison: OnPoison = OnPoison.BLOCK
+    aggregation: AggregationRules | None = None
+    """None: each record is a Kinesis record of its own."""
+
+    @property
+    def needs_keys(self) -> bool:
+        """Whether the stream must place records by their keys: for order, or to keep an aggregate within its shard."""
+        return self.ordering is not Ordering.NONE or self.aggregation is not None
+
+    @property
+    def has_lanes_of_keys(self) -> bool:
+        """Whether each key of each partition is a lane; else the partition keeps no order itself."""
+        return self.ordering is Ordering.KEY and self.aggregation is None
 
     @property
     def needs_originals(self) -> bool:

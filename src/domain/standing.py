@@ -18,7 +18,7 @@ from domain.backoff import Jitter, backoff
 from domain.events import StreamDescribed, StreamRefused
 from domain.facts import Fact, RouteBlocked, RouteOpened, StreamFactsAssumed
 from domain.limits import RECORD_BYTES_DEFAULT, RETRY_BACKOFF_LAST_NS
-from domain.rules import Ordering, RouteRules
+from domain.rules import RouteRules
 from domain.verdicts import Verdict
 
 AUTO_DISTRIBUTION = "auto_distribution"
@@ -86,7 +86,7 @@ class Standing:
             return self.block(
                 AUTO_DISTRIBUTION,
                 "the stream's record distribution strategy is AUTO, which ignores partition keys and so breaks order; "
-                "set it to USER_PARTITION_KEY, or give the route `ordering: none`",
+                "set it to USER_PARTITION_KEY, or give the route `ordering: none` and no aggregation",
                 now,
             )
         return self.block(f"stream_{event.status.lower()}", f"the stream is {event.status}", now)
@@ -105,8 +105,8 @@ class Standing:
 
     @property
     def _breaks_order(self) -> bool:
-        """Whether the stream is known to ignore the keys by which this route keeps order."""
-        return not self._honours_keys and self._rules.ordering is Ordering.KEY
+        """Whether the stream is known to ignore the keys by which this route keeps order, or its aggregates whole."""
+        return not self._honours_keys and self._rules.needs_keys
 
     # --- the state -----------------------------------------------------------------------------------------------
 

@@ -49,6 +49,7 @@ from domain.forwarder import Forwarder
 from domain.lanes import KeyLanes
 from domain.lease import Lease, Secrets
 from domain.limits import COMMIT_GIVEN_UP_NS, NS_PER_SECOND
+from domain.outbox import Outbox
 from domain.pacing import SLOWER_AT_MOST_EVERY_NS, ShardRange
 from domain.partition import Partition
 from domain.records import Chunk, TopicPartition
@@ -349,6 +350,7 @@ class World:
         """Give the offsets of all records that the machine still has to do with, wherever they are."""
         route = partition.route
         outbox, quarantine, isolation = route.outbox, route.quarantine, route._isolation
+        assert isinstance(outbox, Outbox)
         parts = [part for flight in outbox.flights.values() for part in flight.parts]
         parts += [*outbox._ready, *(part for _, _, part in outbox._delayed), *route._group]
         if isolation is not None:

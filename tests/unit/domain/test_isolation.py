@@ -45,7 +45,7 @@ def search(
         if any(map(is_bad, records)):
             found.refused(group)
         else:
-            found.landed()
+            found.answered(landed=True, now=0)
             landed += records
     return landed, sizes
 
@@ -142,6 +142,6 @@ def test_what_is_left_of_a_refused_half_is_no_suspect(owner: Partition) -> None:
     half = found.next_group(nothing)
     assert half is not None
     found.refused([half[0]._replace(places=half[0].places[:1])], entries=2)
-    found.landed()
+    found.answered(landed=True, now=0)
     assert [] == found.culprits()
     assert [0, 2, 3] == sorted(offsets(found.rest()))
