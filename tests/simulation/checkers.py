@@ -30,7 +30,16 @@ from domain.events import (
     PutUnsent,
     StopRequested,
 )
-from domain.facts import Fact, GapSeen, LeaseRenewalFailed, RecordsFailed, RecordsPoisoned, RecordsSettled, RouteBlocked
+from domain.facts import (
+    Fact,
+    GapSeen,
+    LeaseRejected,
+    LeaseRenewalFailed,
+    RecordsFailed,
+    RecordsPoisoned,
+    RecordsSettled,
+    RouteBlocked,
+)
 from domain.limits import BACKOFF_FIRST_NS, BACKOFF_LAST_NS, NS_PER_SECOND
 from domain.records import Chunk, TopicPartition
 from domain.rules import OnGap, OnPoison
@@ -92,6 +101,12 @@ class Checker(Witness):
         self._ambiguous_told = 0
         self._gaps_untold: set[TopicPartition] = set()
         self._waits_in_step = 0
+        self._denials = 0
+        # A denial may be the lease's fault once, until something lands again on that route.
+        self._denials_max = sum(
+            plan.work.routes * (i.kind in {Kind.ACCESS_DENIED, Kind.STREAM_DENIED}) + (i.kind is Kind.TOKENS_REVOKED)
+            for i in plan.incidents
+        )
 
     def attach(self, world: World) -> None:
         """Judge this world."""
@@ -539,6 +554,11 @@ class Checker(Witness):
             self._ambiguous_told += fact.records if fact.ambiguous else 0
         elif isinstance(fact, GapSeen):
             self._gaps_untold.discard(fact.partition)
+        elif isinstance(fact, LeaseRejected):
+            self._denials += fact.code.startswith("AccessDenied")
+            self.require(
+                self._denials <= self._denials_max, "I10", f"{self._denials} leases were rejected for a denial"
+            )
         elif isinstance(fact, LeaseRenewalFailed):
             self._look_for_payload(fact.message)
             self._waits_in_step = self._waits_in_step + 1 if fact.retry_in in CEILINGS else 0
