@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import orjson
 import pytest
+import yaml
+from testcontainers.core.container import DockerContainer
 
 from tests.checking import judge
 from tests.containers.feeding import Feeder, Keys, committed, log_ends
 from tests.containers.kafka_broker import KafkaBroker
 from tests.containers.service import DokaProcess, settings
-from tests.fake_aws import Delay, FakeAwsProcess
+from tests.fake_aws import SOURCE_KEYS, Delay, FakeAwsProcess
 from tests.integration.app.workers.processes import ended
 from tests.waiting import eventually
 
@@ -26,6 +31,9 @@ WORKERS = 3
 SHARE = PARTITIONS // WORKERS
 RECORDS = 30_000
 AHEAD_RECORDS = 500
+ROOT = Path(__file__).parents[2]
+IMAGE = "doka:workers-test"
+BUILD_SECONDS = 240.0  # as long as compose has for it
 
 
 class World(NamedTuple):
@@ -138,3 +146,78 @@ def test_one_stop_amid_the_work_repeats_nothing(world: World) -> None:
     world.wait_for_all()
     assert 0 == world.doka.stop()
     judge(world.feeder.production, world.aws.payloads(STREAM)).assert_kept(at_least=RECORDS)
+
+
+@pytest.fixture
+def image(container_engine: None) -> str:
+    """Give the image of this checkout; its layers are cached."""
+    command = ["docker", "build", "--quiet", "--tag", IMAGE, str(ROOT)]
+    built = subprocess.run(command, capture_output=True, text=True, timeout=BUILD_SECONDS, check=False)
+    assert 0 == built.returncode, built.stderr[-3000:]
+    return IMAGE
+
+
+@pytest.mark.timeout(600)
+def test_the_supervisor_is_process_1_of_a_container_without_a_writable_path(
+    image: str, kafka_broker: KafkaBroker, fake_aws_process: FakeAwsProcess, tmp_path: Path
+) -> None:
+    """Read-only root, no capability, nobody's user: workers share, one is killed and replaced, `stop` ends with 0."""
+    topic = kafka_broker.create_topic(PARTITIONS)
+    fake_aws_process.create_stream(STREAM, shards=4)
+    feeder = Feeder(kafka_broker.bootstrap_servers, topic, PARTITIONS)
+    client = {"session.timeout.ms": 6000, "heartbeat.interval.ms": 500}
+    routes = {topic: STREAM}
+    servers = kafka_broker.bootstrap_servers
+    given = settings(servers, fake_aws_process.url, routes, group_id=topic, kafka={"client": client})
+    config = tmp_path / "doka.yaml"
+    config.write_text(yaml.safe_dump(given), encoding="utf-8")
+    config.chmod(0o644)  # read by the image's own user
+    doka = (
+        DockerContainer(image)
+        .with_command(f"run --config /etc/doka/doka.yaml --workers {WORKERS}")
+        .with_volume_mapping(str(config), "/etc/doka/doka.yaml", "ro")
+        .with_env("AWS_ACCESS_KEY_ID", SOURCE_KEYS.access_key)
+        .with_env("AWS_SECRET_ACCESS_KEY", SOURCE_KEYS.secret_key)
+        .with_env("AWS_EC2_METADATA_DISABLED", "true")
+        .with_kwargs(network_mode="host", read_only=True, cap_drop=["ALL"], security_opt=["no-new-privileges:true"])
+    )
+    with doka:
+        container = doka.get_wrapped_container()
+
+        def lines(event: str) -> list[dict[str, Any]]:
+            told = container.logs(stdout=True, stderr=False).rpartition(b"\n")[0]
+            return [line for line in map(orjson.loads, told.splitlines()) if line["event"] == event]
+
+        port = eventually(lambda: lines("started"), within=60, what="its port", every=0.2)[0]["port"]
+        shares = [f'doka_partitions_owned{{worker="{number}"}} {SHARE}.0' for number in range(WORKERS)]
+
+        def shared() -> bool:
+            return set(shares) <= set(_page(port, "/metrics").splitlines())
+
+        eventually(shared, within=90, what="a third of the partitions for each worker", every=0.2)
+        feeder.feed(6_000, Keys(100))
+        victim = lines("worker_started")[1]["pid"]
+        program = f"import os; os.kill({victim}, 9); print(open('/proc/1/cmdline').read())"
+        code, said = container.exec_run(["python3", "-c", program])
+        assert (0, True) == (code, b"--workers" in said), said
+        eventually(lambda: WORKERS + 1 == len(lines("worker_started")), within=30, what="a new worker", every=0.2)
+        eventually(shared, within=90, what="a third of the partitions for each worker again", every=0.2)
+        eventually(lambda: b'"ready":true' in _page(port, "/readyz").encode(), within=30, what="all to be ready")
+        topics = {topic: PARTITIONS}
+        ends = log_ends(servers, topics)
+        eventually(lambda: ends == committed(servers, topic, topics), within=60, what="all commits", every=0.5)
+        container.stop(timeout=40)
+        assert 0 == container.wait()["StatusCode"]
+        assert "stopped by SIGTERM" == lines("ended")[-1]["reason"]
+        assert b"" == container.logs(stdout=False, stderr=True)
+    verdict = judge(feeder.production, fake_aws_process.payloads(STREAM))
+    verdict.assert_kept(at_least=6_000, duplicates_max=6_000 // WORKERS)
+
+
+def _page(port: int, path: str) -> str:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().read().decode()
+    finally:
+        connection.close()
