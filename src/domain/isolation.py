@@ -97,8 +97,9 @@ class Isolation:
             self.not_before = now
         elif not self._control:
             self._control = True
-            self._groups.extend([part] for part in self.suspects)
+            self._groups.extendleft([part] for part in reversed(self.suspects))  # first: later ones of their keys wait
             self.suspects = []
+            self._suspected.clear()
 
     def refused(self, parts: Group, *, entries: int | None = None) -> None:
         """Take a refused group: two halves, or one suspect.

@@ -101,6 +101,24 @@ def test_who_was_refused_before_the_control_is_asked_again(owner: Partition) -> 
     assert ([], [0, 1, 2, 3]) == (found.culprits(), sorted(landed))
 
 
+def test_a_suspect_of_an_ordered_search_is_asked_again_before_its_key_goes_on(owner: Partition) -> None:
+    """Where records of one key share a request, the one that was refused first is judged, and the later ones wait."""
+    found = Isolation([Part(held(owner, ["a", "a", "b"]), range(3), 1)], CODE, in_order=True)
+    landed, sizes = search(found, lambda offset: offset == 0)
+    assert ([2], [1, 1, 1]) == (landed, sizes)
+    assert ([0], [1]) == (offsets(found.culprits()), offsets(found.rest()))
+
+
+def test_a_cured_suspect_of_an_ordered_search_goes_before_the_later_records_of_its_key(owner: Partition) -> None:
+    """A record that was refused because everything was lands first, whatever was searched meanwhile."""
+    found = Isolation([Part(held(owner, ["a", "b", "a", "a"]), range(4), 1)], CODE, in_order=True)
+    refusals = iter((True, True, False))
+    landed, _ = search(found, lambda _offset: next(refusals, False))
+    of_one_key = [offset for offset in landed if offset != 1]
+    assert ([], sorted(of_one_key)) == (found.culprits(), of_one_key)
+    assert {0, 1, 2, 3} == {*landed, *offsets(found.rest())}
+
+
 def test_a_control_may_hold_poison_too(owner: Partition) -> None:
     """What is asked for as a control is searched like the rest."""
     others = [part(owner, 3, 10)]
