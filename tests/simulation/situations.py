@@ -17,6 +17,8 @@ SITUATIONS = (
     "tokens were revoked with a put in flight",
     "a token ended between signing and arrival",
     "the process was suspended past the end of its lease",
+    "the process stood still between a decision and its signature",
+    "a lease ended between a decision and its signature",
     "STS was down at the start of a life",
     "a put was refused with ExpiredTokenException",
     "a put was refused with UnrecognizedClientException",

@@ -24,7 +24,7 @@ class PartitionTruth:
         self.dropped: set[int] = set()
         self.poison: set[int] = set()
         self.committed = 0
-        self._before: dict[int, int] = {}
+        self.before: dict[int, int] = {}  # of each record, the one of the same key that precedes it in the log
         self._after: dict[int, int] = {}
         self._last_of_key: dict[bytes, int] = {}
 
@@ -35,7 +35,7 @@ class PartitionTruth:
         if key is not None:
             before = self._last_of_key.get(key)
             if before is not None:
-                self._before[offset] = before
+                self.before[offset] = before
                 self._after[before] = offset
             self._last_of_key[key] = offset
 
@@ -45,23 +45,19 @@ class PartitionTruth:
             self.removed.add(offset)
             if retention:
                 self.trimmed.add(offset)
-            before, after = self._before.pop(offset, None), self._after.pop(offset, None)
+            before, after = self.before.pop(offset, None), self._after.pop(offset, None)
             if before is not None:
                 del self._after[before]
             if after is not None:
-                del self._before[after]
+                del self.before[after]
             if before is not None and after is not None:
-                self._before[after], self._after[before] = before, after
+                self.before[after], self._after[before] = before, after
             key = self.keys[offset]
             if key is not None and self._last_of_key.get(key) == offset:
                 if before is None:
                     del self._last_of_key[key]
                 else:
                     self._last_of_key[key] = before
-
-    def before(self, offset: int) -> int | None:
-        """Give the offset of the record of the same key that precedes this one in the log."""
-        return self._before.get(offset)
 
     def done(self, offset: int) -> bool:
         """Say whether a record needs nothing more."""

@@ -93,7 +93,11 @@ def _wall_jump(world: World, incident: Incident) -> None:
 
 
 def _suspended(world: World, incident: Incident) -> None:
-    if world.life is not None:
+    if world.life is None:
+        return
+    if incident.draw % 2:  # with a put decided and not signed, whenever that comes
+        world.life.suspended_in_hand = incident.until - incident.at
+    else:
         world.life.suspended_for = incident.until - incident.at
 
 

@@ -54,12 +54,13 @@ class SimulatedSink:
     def submit(self, command: SendPut) -> None:
         """Start one request."""
         world, chance = self._world, self._chance
-        world.step(self._life)
+        world.sign_step(self._life)
         invariant(not self._closed, "a put was submitted to a closed sink")
         now = world.timeline.now
         ends_at = command.lease.ends_at
         if ends_at is not None and now >= ends_at:
             put = Put(command, self._life, UNSIGNED, now)
+            world.witness.never_signed(command)
             self._answer(put, PutUnsent(command.put, "lease_ended"))
             return
         fate = draw_fate(chance, _fates(world)) if world.rates is not CALM else ""

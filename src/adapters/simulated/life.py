@@ -17,4 +17,5 @@ class Life:
         self.alive = True
         self.doomed = False
         self.suspended_for = 0
+        self.suspended_in_hand = 0  # likewise, but only when it has a put in its hands that is not signed
         self.inbox = SimulatedInbox()

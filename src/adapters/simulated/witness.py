@@ -62,6 +62,9 @@ class Witness:
     def put_began(self, command: SendPut) -> None:
         """Our process sent a request."""
 
+    def never_signed(self, command: SendPut) -> None:
+        """Our process did not send a request, because its lease had ended meanwhile."""
+
     def landed(self, put: Put | None, entry: int, key: str, value: bytes) -> None:
         """A record came into a stream: an entry of a put of ours, or (None) a neighbour's."""
 

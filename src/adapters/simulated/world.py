@@ -73,6 +73,7 @@ class World:
         self.steps = 0
         self.lives = 0
         self.suspensions: list[tuple[int, int]] = []
+        self.slept_in_hand = 0  # how long the process stood still between its last decision and the signature
         self.consumer_dead = False
         self.befell: Counter[Kind] = Counter()
         self._progress_at_step = 0
@@ -106,8 +107,18 @@ class World:
 
     def wait_step(self, life: Life) -> None:
         """Note a call that may wait, where a suspended process stands still: between two such calls nobody could tell."""
+        self.slept_in_hand = 0
         if life.suspended_for:
             self._suspend(life)
+        self.step(life)
+
+    def sign_step(self, life: Life) -> None:
+        """Note the call that signs a put: a process may stand still with the decision in its hands."""
+        if life.suspended_in_hand:
+            life.suspended_for, life.suspended_in_hand = life.suspended_in_hand, 0
+            began = self.timeline.now
+            self._suspend(life)
+            self.slept_in_hand += self.timeline.now - began
         self.step(life)
 
     def progress(self) -> None:

@@ -1,0 +1,57 @@
+"""What is committed: only what has settled (I1), forwards and owned (I3), never after a halt (I12)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from domain.commands import CommitOffsets
+from domain.records import TopicPartition
+from domain.rules import OnPoison
+from tests.simulation.invariants.liveness import Liveness
+from tests.simulation.invariants.violation import ViolationError
+
+
+class Committing(Liveness):
+    """Each commit is judged when it leaves and again when the group stores it."""
+
+    def commit_answered(self, commit: int, error: str | None) -> None:
+        self._commits_open.discard(commit)
+        if error is not None:
+            self.reached["a commit was refused"] += 1
+
+    def commit_answer_lost(self) -> None:
+        self.reached["a commit was stored and its answer lost"] += 1
+
+    def commit_began(self, command: CommitOffsets) -> None:
+        self._commits_open.add(command.commit)
+        halted = self.last_status is not None and self.last_status.halted
+        self.require(not halted, "I12", f"a commit was sent after the halt: {halted}")
+        for tp, to in command.offsets.items():
+            ownership = self.owned.get(tp)
+            if ownership is None:
+                raise ViolationError("I3", f"{tp} was committed to {to}, and is not owned")
+            self.require(to >= ownership.committed, "I3", f"{tp}: a commit went back to {to}")
+            self.require(to <= ownership.expected, "I3", f"{tp}: a commit to {to}, above what was delivered")
+            first = next(iter(ownership.unsettled), None)
+            self.require(
+                first is None or first >= to or first in ownership.truth.dropped,
+                "I1",
+                f"{tp} was committed to {to} while {first} had not settled",
+            )
+            ownership.committed = to
+
+    def commit_stored(self, offsets: Mapping[TopicPartition, int], *, ours: bool) -> None:
+        for tp, to in offsets.items():
+            truth = self.truths[tp]
+            self.require(
+                to >= truth.committed, "I3", f"{tp}: the group's offset went back from {truth.committed} to {to}"
+            )
+            if not ours and self.plan.on_poison is OnPoison.DROP:
+                truth.dropped.update(offset for offset in truth.poison if truth.committed <= offset < to)
+            undone = truth.undone(truth.committed, to)
+            self.require(undone is None, "I1", f"{tp} stands at {to} while {undone} has not landed")
+            if to > truth.committed:
+                self.world.progress()
+            truth.committed = to
+        if self.is_healed:
+            self.stop_when_done()

@@ -1,0 +1,95 @@
+"""How leases are asked for: without storms and with jitter (I10), and what the token service saw (I6)."""
+
+from __future__ import annotations
+
+from adapters.simulated.kinesis import Put
+from adapters.simulated.plan import Incident, Kind
+from adapters.simulated.tokens import triple
+from domain.events import Event, LeaseIssued, LeaseRefused
+from domain.facts import LeaseRejected
+from domain.limits import NS_PER_SECOND
+from tests.simulation.invariants.evidence import Evidence
+from tests.simulation.invariants.violation import ViolationError
+
+LEASE_QUESTIONS_MAX = 90  # in ten seconds; short leases and a short interval need up to sixty
+LEASE_REFUSALS_MAX = 40  # in ten seconds and in a row; a backoff comes to fewer than twenty
+
+
+class Leases(Evidence):
+    """Questions to STS are bounded in time (I10)."""
+
+    def lease_asked(self, role: str) -> None:
+        now = self.world.timeline.now
+        if 0 < self._lease_ends_at <= now and any(
+            o.attempts.keys() & o.unsettled.keys() - o.in_flight.keys() for o in self.owned.values()
+        ):
+            self.reached["a lease ended while records waited for another try"] += 1
+        self._questions.append(now)
+        while now - self._questions[0] > 10 * NS_PER_SECOND:
+            self._questions.popleft()
+        count = len(self._questions)
+        self.require(count <= LEASE_QUESTIONS_MAX, "I10", f"{count} leases were asked for within ten seconds")
+
+    def lease_answered(self, event: Event) -> None:
+        self._leases_answered += 1
+        self._look_at_lease(event)
+        if not isinstance(event, LeaseRefused):
+            self._refusals.clear()
+        if isinstance(event, LeaseRefused):
+            now = self.world.timeline.now
+            self._refusals.append(now)
+            while now - self._refusals[0] > 10 * NS_PER_SECOND:
+                self._refusals.popleft()
+            count = len(self._refusals)
+            self.require(count <= LEASE_REFUSALS_MAX, "I10", f"STS refused {count} questions within ten seconds")
+            if self._leases_answered == 1:
+                self.reached["STS was down at the start of a life"] += 1
+            self.reached["a lease was refused"] += 1
+            if self._in_flight:
+                self.reached["a lease was refused with a put in flight"] += 1
+        elif self._in_flight:
+            self.reached["a lease was renewed with a put in flight"] += 1
+        if self.draining:
+            self.reached["a lease was answered after the stop was asked for"] += 1
+
+    def _look_at_lease(self, event: Event) -> None:
+        if isinstance(event, LeaseIssued) and event.lease.ends_at is not None:
+            lease, self._lease_ends_at = event.lease, event.lease.ends_at
+            if self._lease_ends_at <= self.world.timeline.now:
+                self.reached["a lease arrived past its end"] += 1
+            elif self._lease_ends_at - lease.issued_at < self.plan.lease_life:
+                self.reached["a lease arrived shorter than asked"] += 1
+
+    def told_rejected(self, fact: LeaseRejected) -> None:
+        """Judge that a lease was given up: a denial may be its fault once, until something lands again on that route."""
+        self._denials += fact.code.startswith("AccessDenied")
+        most = sum(
+            self.plan.work.routes * (i.kind in {Kind.ACCESS_DENIED, Kind.STREAM_DENIED})
+            + (i.kind is Kind.TOKENS_REVOKED)
+            for i in self.plan.incidents
+        )
+        self.require(self._denials <= most, "I10", f"{self._denials} leases were rejected for a denial")
+
+    def put_denied(self, put: Put, code: str) -> None:
+        lease = put.command.lease
+        if lease.secrets != triple(lease.serial):
+            raise ViolationError("I6", f"the token service was shown secrets of two issues by put {put.command.put}")
+        if self.world.timeline.now >= self.world.tokens.tokens[lease.serial].ends_at:
+            self.reached["a token ended between signing and arrival"] += 1
+
+    def befell(self, incident: Incident) -> None:
+        if incident.kind is Kind.TOKENS_REVOKED and self._in_flight:
+            self.reached["tokens were revoked with a put in flight"] += 1
+        elif incident.kind is Kind.SHARD_SPLIT and self._in_flight:
+            self.reached["a shard was split with a put in flight"] += 1
+        elif incident.kind is Kind.SHARD_MERGE and self._in_flight:
+            self.reached["shards were merged with a put in flight"] += 1
+        elif incident.kind is Kind.REBALANCE and any(o.draining for o in self.owned.values()):
+            self.reached["a rebalance began while a revoke was under way"] += 1
+
+    def resumed(self) -> None:
+        self.reached["a partition was paused and resumed"] += 1
+
+    def woke(self) -> None:
+        if self._lease_ends_at and self.world.timeline.now >= self._lease_ends_at:
+            self.reached["the process was suspended past the end of its lease"] += 1

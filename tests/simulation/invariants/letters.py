@@ -1,0 +1,42 @@
+"""What goes to the dead letters: poison alone, acknowledged before it settles (I11)."""
+
+from __future__ import annotations
+
+from domain.commands import SendLetter
+from domain.events import Event, LetterRefused
+from domain.facts import RecordsPoisoned
+from domain.records import TopicPartition
+from domain.rules import OnPoison
+from tests.simulation.invariants.evidence import Evidence
+
+
+class Letters(Evidence):
+    """A record that can land is never put aside (I11)."""
+
+    def letter_stored(self, partition: TopicPartition, offset: int) -> None:
+        truth = self.truths[partition]
+        self.require(offset in truth.poison, "I11", f"{partition} {offset} is no poison, and went to the dead letters")
+        truth.dropped.add(offset)
+
+    def letter_answered(self, command: SendLetter, event: Event) -> None:
+        ownership = self.owned.get(command.partition)
+        if isinstance(event, LetterRefused):
+            self.reached["a dead letter was refused or not acknowledged"] += 1
+        elif ownership is not None:
+            self.reached["a dead letter was acknowledged"] += 1
+            ownership.unsettled.pop(command.offset, None)
+            ownership.settled.add(command.offset)
+
+    def told_poison(self, fact: RecordsPoisoned) -> None:
+        """Judge that the service calls a record poison, and note what its policy makes of it."""
+        truth, ownership = self.truths[fact.partition], self.owned.get(fact.partition)
+        self.require(fact.offset in truth.poison, "I11", f"{fact.partition} {fact.offset} is no poison")
+        self.reached[f"a poison record was met, policy {fact.policy}"] += 1
+        if fact.policy == OnPoison.DROP.value:
+            truth.dropped.add(fact.offset)
+            if ownership is not None:
+                ownership.unsettled.pop(fact.offset, None)
+        if (
+            ownership is not None and fact.policy != OnPoison.BLOCK.value
+        ):  # its letter leaves: a drain fills holes below
+            ownership.sent_to = max(ownership.sent_to, fact.offset + 1)

@@ -1,0 +1,124 @@
+"""Who owns what (I13), how much a change of owner repeats (I8), and how a life ends (I12, I19)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from adapters.simulated.plan import Sick
+from app.runtime import Ending
+from domain.limits import NS_PER_SECOND
+from domain.records import TopicPartition
+from tests.simulation.invariants.evidence import Evidence
+from tests.simulation.invariants.telling import look_for_payload
+from tests.simulation.truth import Ownership, PartitionTruth
+
+DRAIN_RESERVE_NS = 3 * NS_PER_SECOND  # of a stop's time, for leaving the group; at most a quarter of it
+CUT_SHORT = ("not everything that was sent", "Kafka did not take the last")
+
+
+class Owning(Evidence):
+    """One owner at a time (I13), bounded repeats after each change (I8), stops that keep their time (I19)."""
+
+    def assigned(self, positions: Mapping[TopicPartition, int]) -> None:
+        for tp, start in positions.items():
+            self.require(tp not in self.owned, "I13", f"{tp} was assigned while it was owned")
+            truth = self.truths[tp]
+            self.owned[tp] = Ownership(truth, start)
+            if tp in self._owned_before:
+                self.reached["the same partition came back to its owner"] += 1
+            self._owned_before.add(tp)
+            again = self._repeats(truth, start)
+            if again:
+                self.reached["settled records are delivered again"] += 1
+
+    def _repeats(self, truth: PartitionTruth, start: int) -> int:
+        """Count the records that a new owner, who reads from `start`, will send again: `ahead_records` at most."""
+        again = truth.landed_from(start)
+        most = self.plan.limits.ahead_records
+        self.require(again <= most, "I8", f"{truth.tp}: {again} records will repeat, and ahead_records is {most}")
+        self.duplicates_allowed += again
+        return again
+
+    def neighbour_began(self, partition: TopicPartition, start: int) -> None:
+        self._repeats(self.truths[partition], start)
+        ownership = self.owned.get(partition)
+        if ownership is not None:  # our process does not know yet that it owns it no more
+            self.duplicates_allowed += len(ownership.in_flight)
+            self.reached["a neighbour begins before we know that we lost"] += 1
+
+    def revoke_began(self, partitions: Sequence[TopicPartition]) -> None:
+        for tp in partitions:
+            ownership = self.owned[tp]
+            ownership.draining = True
+            if ownership.in_flight:
+                self.reached["revoked with a put in flight"] += 1
+        if self.draining:
+            self.reached["revoked while stopping"] += 1
+
+    def gave_back(self, partitions: Sequence[TopicPartition]) -> None:
+        for tp in partitions:
+            self._end(self.owned.pop(tp))
+
+    def lost(self, partitions: Sequence[TopicPartition]) -> None:
+        for tp in partitions:
+            if self.owned[tp].in_flight:
+                self.reached["lost with a put in flight"] += 1
+            self._end(self.owned.pop(tp))
+        if self._commits_open:
+            self.reached["lost with a commit in flight"] += 1
+
+    def died(self) -> None:
+        if not self._delivered_since_death:
+            self.reached["died twice without a record in between"] += 1
+        self._delivered_since_death = 0
+        if self._in_flight:
+            self.reached["died with a put in flight"] += 1
+        for ownership in self.owned.values():
+            if ownership.draining:
+                self.reached["died inside the drain of a revoke"] += 1
+            if ownership.settled and max(ownership.settled) >= ownership.truth.committed:
+                self.reached["died between settling and committing"] += 1
+            self._end(ownership)
+        self.end_life()
+
+    def stop_taken(self) -> None:
+        """Note that the process has read that it shall stop."""
+        if self.draining:
+            self.reached["a second stop was asked for while the first was under way"] += 1
+        if not self.draining:
+            self.draining = True
+            self.drain_began_at = self.world.timeline.now
+
+    def left(self, ending: Ending) -> None:
+        """Judge how a life ended by itself: I12 and I19."""
+        look_for_payload(ending.reason)
+        self.require("please report" not in ending.reason, "I12", ending.reason)
+        now = self.world.timeline.now
+        if self.draining:
+            suspended = sum(end - begin for begin, end in self.world.suspensions if end > self.drain_began_at)
+            took = now - self.drain_began_at - suspended
+            most = self.plan.limits.drain + 2 * NS_PER_SECOND
+            self.require(took <= most, "I19", f"a stop took {took / NS_PER_SECOND:.1f} s")
+            least = self.plan.limits.drain - min(DRAIN_RESERVE_NS, self.plan.limits.drain // 4)
+            self.require(
+                now - self.drain_began_at >= least or not ending.reason.startswith(CUT_SHORT),
+                "I19",
+                f"a stop was cut short after {(now - self.drain_began_at) / NS_PER_SECOND:.3f} s: {ending.reason}",
+            )
+        else:
+            self.require(ending.code != 0, "I12", f"it ended with exit code 0 and was not asked to: {ending.reason}")
+        if (
+            self.stopping
+            and self.draining
+            and not self.gapped
+            and self.plan.sick is Sick.NOTHING
+            and not (self.plan.work.poison or self.plan.work.refused)
+        ):
+            unanswered = self.plan.rates.commit_vanished + self.plan.rates.commit_unanswered
+            excused = unanswered and ending.reason.startswith("Kafka did not take")
+            self.require(
+                ending.code == 0 or excused, "I19", f"a stop in good weather ended with {ending.code}: {ending.reason}"
+            )
+        for ownership in self.owned.values():
+            self._end(ownership)
+        self.end_life()

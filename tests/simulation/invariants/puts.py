@@ -1,0 +1,172 @@
+"""What leaves, and what became of it: each request is judged entry by entry, each landing and each answer when it comes.
+
+I3   nothing is sent before it was delivered
+I4   first landings of a key ascend; nothing is sent while an earlier record of its key is un-settled
+I5   no request is signed with a lease that is past its end, or decided under one that it could outlive
+I6   the three secrets of a signature come from one issue
+I7   requests in flight and entries of a request are bounded
+I8   nothing is sent again that has settled, or that is in flight
+I10  no record is sent again and again without waiting
+I11  what can never land, as everybody can see, is never sent
+I13  nothing is sent of a partition that is not owned; a drain sends nothing new
+I16  what an answer calls landed has landed
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from adapters.simulated.kinesis import Put
+from adapters.simulated.producer import UNUSABLE_KEYS
+from adapters.simulated.tokens import triple
+from domain.commands import SendPut
+from domain.events import Event, PutAmbiguous, PutAnswered, PutRefused, PutUnsent
+from domain.limits import NS_PER_SECOND
+from domain.rules import OnPoison
+from tests.simulation.invariants.evidence import Evidence
+from tests.simulation.invariants.violation import ViolationError
+from tests.simulation.truth import Ownership
+
+MANY_ENTRIES = 20
+THIRD_TIME = 3
+ATTEMPTS_MAX = 60  # of one record in a second
+
+
+class Puts(Evidence):
+    """A put is begun, landed and answered, and each of these breaks no rule."""
+
+    def put_began(self, command: SendPut) -> None:
+        self._in_flight += 1
+        self._judge_signature(command)
+        self._judge_bounds(command)
+        world, owned = self.world, self.owned
+        now, put = world.timeline.now, command.put
+        member = None if world.member is None else world.member.number
+        owner_of = world.group.owner
+        entries = self._entries[put] = []
+        for key, value in zip(command.keys, command.values, strict=True):
+            truth, offset = self._records.get(value or key) or self.record_of(key, value)
+            ownership = owned.get(truth.tp)
+            if ownership is None:
+                raise ViolationError("I13", f"{truth.tp} offset {offset} was sent, and is not owned")
+            self._may_send(ownership, offset, now)
+            if owner_of[truth.tp] != member:
+                self.duplicates_allowed += 1
+            ownership.in_flight[offset] = put
+            if offset >= ownership.sent_to:
+                ownership.sent_to = offset + 1
+            entries.append((ownership, offset))
+
+    def _judge_signature(self, command: SendPut) -> None:
+        """Judge the lease: I5 and I6."""
+        world, lease = self.world, command.lease
+        ends_at = world.tokens.tokens[lease.serial].ends_at
+        now = world.timeline.now
+        if lease.secrets != triple(lease.serial):
+            raise ViolationError("I6", f"put {command.put} mixes two issues of secrets")
+        if now >= ends_at:
+            raise ViolationError("I5", f"put {command.put} is signed {now - ends_at} ns after its lease has ended")
+        outlives = now - world.slept_in_hand + command.timeout - ends_at
+        if outlives > 0:
+            raise ViolationError("I5", f"put {command.put} may outlive its lease by {outlives} ns")
+        if world.slept_in_hand:
+            self.reached["the process stood still between a decision and its signature"] += 1
+
+    def _judge_bounds(self, command: SendPut) -> None:
+        """Judge the size of the request and how many there are: I7."""
+        limits, count = self.plan.limits, len(command.keys)
+        most = max(limits.requests_in_flight, self.plan.work.routes)
+        if self._in_flight > most:
+            raise ViolationError("I7", f"{self._in_flight} puts in flight, allowed are {most}")
+        if not 0 < count <= limits.request_records:
+            raise ViolationError("I7", f"a put of {count} entries")
+        if count == 1:
+            self.reached["a put of one entry"] += 1
+        elif count >= MANY_ENTRIES:
+            self.reached["a put of twenty entries or more"] += 1
+
+    def _may_send(self, ownership: Ownership, offset: int, now: int) -> None:
+        truth = ownership.truth
+        if offset >= ownership.expected:
+            raise ViolationError("I3", f"{truth.tp} offset {offset} was sent before it was delivered")
+        if offset not in ownership.unsettled:
+            raise ViolationError("I8", f"{truth.tp} offset {offset} was sent again after it had settled")
+        if offset in ownership.in_flight:
+            raise ViolationError("I8", f"{truth.tp} offset {offset} was sent while it was in flight")
+        if offset in truth.poison and truth.keys[offset] in UNUSABLE_KEYS:
+            raise ViolationError("I11", f"{truth.tp} offset {offset} can never land, and was sent")
+        if offset >= ownership.sent_to and (ownership.draining or self.draining):
+            raise ViolationError("I13", f"{truth.tp} offset {offset} was sent first in a drain")
+        before = truth.before.get(offset)
+        if (
+            before is not None
+            and before >= ownership.start
+            and not (before in ownership.settled or before in truth.dropped)
+        ):
+            why = f"{truth.tp} offset {offset} was sent while {before} of the same key had not settled"
+            raise ViolationError("I4", why)
+        sent = ownership.attempts.setdefault(offset, [])
+        sent.append(now)
+        if len(sent) == THIRD_TIME:
+            self.reached["a record was refused twice"] += 1
+        if len(sent) > ATTEMPTS_MAX and now - sent[-ATTEMPTS_MAX - 1] <= NS_PER_SECOND:
+            raise ViolationError("I10", f"{truth.tp} offset {offset} was sent {ATTEMPTS_MAX} times within a second")
+
+    def never_signed(self, command: SendPut) -> None:
+        self.reached["a lease ended between a decision and its signature"] += 1
+
+    def landed(self, put: Put | None, entry: int, key: str, value: bytes) -> None:
+        truth, offset = self._records.get(value or key) or self.record_of(key, value)
+        landed = truth.landed
+        if offset in landed:
+            landed[offset] += 1
+            return
+        landed[offset] = 1
+        self.world.progress()
+        before = truth.before.get(offset)
+        if before is not None and not (
+            truth.done(before) or (before in truth.poison and self.plan.on_poison is OnPoison.DROP)
+        ):
+            raise ViolationError("I4", f"{truth.tp} offset {offset} landed before {before} of the same key")
+        if put is not None and not put.life.alive:
+            self.reached["a record first landed after its sender's death"] += 1
+        elif put is not None and put.answered:
+            self.reached["a put landed after it was given up"] += 1
+
+    def put_answered(self, put: Put, event: Event) -> None:
+        self._in_flight -= 1
+        entries = self._entries.pop(put.command.put)
+        if isinstance(event, PutAnswered):
+            self._answered(entries, event.failed)
+            return
+        for ownership, offset in entries:
+            del ownership.in_flight[offset]
+        if isinstance(event, PutAmbiguous):
+            self.duplicates_allowed += len(entries)
+            self._ambiguous_here += len(entries)
+            landed = any(offset in ownership.truth.landed for ownership, offset in entries)
+            self.reached[f"a put was ambiguous and had {'' if landed else 'not '}landed"] += 1
+            if any(ownership.draining for ownership, _ in entries):
+                self.reached["a put was ambiguous in the drain of its partition"] += 1
+        elif isinstance(event, PutUnsent):
+            self.reached["a put never left the process"] += 1
+        elif isinstance(event, PutRefused):
+            self.reached[f"a put was refused with {event.code}"] += 1
+
+    def _answered(self, entries: list[tuple[Ownership, int]], failed: Mapping[int, str]) -> None:
+        self._settled_here += len(entries) - len(failed)
+        if len(failed) == len(entries):
+            self.reached["every entry of a put was refused"] += 1
+        elif len(failed) == 1 and len(entries) - 1 in failed:
+            self.reached["only the last entry of a put was refused"] += 1
+        elif 0 in failed:
+            self.reached["the first entry was refused and a later one landed"] += 1
+        for i, (ownership, offset) in enumerate(entries):
+            del ownership.in_flight[offset]
+            if i not in failed:
+                if offset not in ownership.truth.landed:
+                    raise ViolationError("I16", f"{ownership.truth.tp} {offset} did not land")
+                ownership.settled.add(offset)
+                del ownership.unsettled[offset]
+            elif failed[i] == "InternalFailure":
+                self.duplicates_allowed += 1

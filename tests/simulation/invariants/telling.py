@@ -1,0 +1,78 @@
+"""What the service says of itself: true figures (I14), waits with jitter (I10), no secret and no payload (I17)."""
+
+from __future__ import annotations
+
+import re
+
+from domain.facts import (
+    Fact,
+    GapSeen,
+    LeaseRejected,
+    LeaseRenewalFailed,
+    RecordsFailed,
+    RecordsPoisoned,
+    RecordsSettled,
+    RouteBlocked,
+)
+from domain.limits import BACKOFF_FIRST_NS, BACKOFF_LAST_NS
+from domain.status import Status
+from tests.simulation.invariants.leases import Leases
+from tests.simulation.invariants.letters import Letters
+from tests.simulation.invariants.liveness import Liveness
+from tests.simulation.invariants.violation import ViolationError
+
+CEILINGS = frozenset(min(BACKOFF_FIRST_NS << i, BACKOFF_LAST_NS) for i in range(16))
+WAITS_IN_STEP_MAX = 3  # in a row that end where the backoff's ceiling is: a fleet would come back all at once
+NOT_TO_BE_SHOWN = re.compile(r"secret-\d|token-\d|\bt\d+/\d+/\d+")
+"""Secrets as the authority gives them, and values and keys as the producer writes them."""
+
+
+def look_for_payload(text: str) -> None:
+    """Judge a text that people will read: I17."""
+    shown = NOT_TO_BE_SHOWN.search(text)
+    if shown is not None:
+        raise ViolationError("I17", f"a text for people shows {shown[0]!r}")
+
+
+class Telling(Leases, Letters, Liveness):
+    """Facts and figures are those of the world (I14), and name no secret and no payload (I17)."""
+
+    def told(self, fact: Fact) -> None:
+        """Judge a fact that the service told."""
+        if isinstance(fact, RecordsSettled):
+            self._settled_told += fact.records
+        elif isinstance(fact, RecordsFailed):
+            self._ambiguous_told += fact.records if fact.ambiguous else 0
+        elif isinstance(fact, GapSeen):
+            self._gaps_untold.discard(fact.partition)
+        elif isinstance(fact, LeaseRejected):
+            self.told_rejected(fact)
+        elif isinstance(fact, LeaseRenewalFailed):
+            look_for_payload(fact.message)
+            self._waits_in_step = self._waits_in_step + 1 if fact.retry_in in CEILINGS else 0
+            self.require(self._waits_in_step <= WAITS_IN_STEP_MAX, "I10", "the waits for a lease have no jitter")
+        elif isinstance(fact, RecordsPoisoned):
+            self.told_poison(fact)
+        elif isinstance(fact, RouteBlocked):
+            look_for_payload(fact.message)
+            self.reached[f"a route was blocked: {fact.reason.partition(':')[0]}"] += 1
+
+    def published(self, status: Status) -> None:
+        """Judge a status that the service published: I7 (what it holds) and I14."""
+        self.last_status = status
+        if status.halted is not None:
+            return  # it stopped in the middle of something, and says so
+        self.require(
+            self._settled_told == self._settled_here, "I14", "the settled records that were told and that were"
+        )
+        self.require(
+            self._ambiguous_told >= self._ambiguous_here, "I14", "ambiguous records were told as if nothing had landed"
+        )
+        for tp, shown in status.partitions.items():
+            ownership = self.owned.get(tp)
+            if ownership is None or ownership.draining or status.draining:
+                continue
+            have = len(ownership.unsettled)
+            self.require(shown.unsettled == have, "I14", f"{tp} shows {shown.unsettled} unsettled records of {have}")
+        if self.is_healed:
+            self.stop_when_done()
