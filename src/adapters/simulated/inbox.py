@@ -18,6 +18,11 @@ class SimulatedInbox:
         """Leave an event."""
         self._events.append(event)
 
+    @property
+    def waiting(self) -> bool:
+        """Whether there is something to drain."""
+        return bool(self._events)
+
     def drain(self) -> Sequence[Event]:
         """Take all that is there, oldest first."""
         if not self._events:

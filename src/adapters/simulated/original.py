@@ -56,17 +56,17 @@ class OriginalService:
         role: RoleRules,
         route_of: Mapping[str, str],
         *,
-        source: Source,
+        source: Callable[[Callable[[int], int | None]], Source],
         sink: Sink,
         background: Background,
         inbox: Inbox,
         clock: Clock,
         jitter: Jitter,
     ) -> None:
-        """Forward each topic of `route_of` to its route, with tokens of one role."""
+        """Forward each topic of `route_of` to its route, with tokens of one role; `source` takes `next_wake`."""
         self._role = role
         self._route_of = route_of
-        self._source = source
+        self._source = source(self.next_wake)
         self._sink = sink
         self._background = background
         self._inbox = inbox
@@ -92,6 +92,13 @@ class OriginalService:
             self._turn()
         self._commit()
         self._source.close()
+
+    def next_wake(self, now: int) -> int | None:
+        """Give the next moment at which time alone lets it do something: renew its token, or commit."""
+        moments = [self._keeper.next_change(now)]
+        if self._marked:
+            moments.append(self._committed_at + AUTO_COMMIT_NS)
+        return min((moment for moment in moments if moment is not None), default=None)
 
     # --- how -----------------------------------------------------------------------------------------------------
 

@@ -17,8 +17,8 @@ from adapters.simulated.bulk_log import BulkLog
 from adapters.simulated.bulk_producer import BulkProducer
 from adapters.simulated.bulk_sink import BulkSink
 from adapters.simulated.bulk_stream import BulkStream
+from adapters.simulated.dozing import DozingSource
 from adapters.simulated.incidents import plan_incidents
-from adapters.simulated.kafka import SimulatedSource
 from adapters.simulated.letters import SimulatedLetters
 from adapters.simulated.life import Life, ProcessDiedError
 from adapters.simulated.original import OriginalService, OriginalSink
@@ -225,9 +225,10 @@ class _Run:
     def _doka(self, life: Life) -> str | None:
         world = self._stage.world
         rules = world.plan.rules()
+        forwarder = self._forwarder(rules, world.chance.of(f"jitter/{life.number}").random)
         runtime = Runtime(
-            forwarder=self._forwarder(rules, world.chance.of(f"jitter/{life.number}").random),
-            source=SimulatedSource(world, life),
+            forwarder=forwarder,
+            source=DozingSource(world, life, forwarder.next_wake),
             sink=BulkSink(world, life, self._stage.landings, own_keys=self._own_keys),
             background=SimulatedBackground(world, life),
             letters=SimulatedLetters(world, life),
@@ -246,7 +247,7 @@ class _Run:
         service = OriginalService(
             rules.roles[0],
             {topic: route.name for topic, route in rules.route_of().items()},
-            source=SimulatedSource(world, life),
+            source=lambda next_wake: DozingSource(world, life, next_wake),
             sink=OriginalSink(world, life, self._stage.landings, own_keys=False),
             background=SimulatedBackground(world, life),
             inbox=life.inbox,
