@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from domain.lanes import KeyLanes, Lanes, NoLanes
 from domain.offset_ledger import OffsetLedger
 from domain.records import Chunk, TopicPartition
-from domain.status import PartitionStatus
+from domain.status import PartitionStatus, Stuck
 
 if TYPE_CHECKING:
     from domain.route import Route
@@ -93,11 +93,7 @@ class Partition:
     def status(self, now: int, log_end: int | None, *, blocked: bool) -> PartitionStatus:
         """Give the present state in figures."""
         oldest = self.ledger.oldest
-        stuck = self.gap or self.route.quarantine.parked(self)
-        if stuck is None and self.stuck_told and not blocked:
-            stuck = f"the record at or above offset {self.ledger.watermark} does not settle"
-            if self.waits_for_kafka:
-                stuck = f"Kafka does not take its offset {self.ledger.watermark}, and limits.ahead_records is reached"
+        stuck = self._stuck(now, blocked=blocked)
         return PartitionStatus(
             route=self.route.rules.name,
             watermark=self.ledger.watermark,
@@ -107,6 +103,21 @@ class Partition:
             oldest_unsettled_age=None if oldest is None else now - oldest.arrived,
             oldest_timestamp_ms=None if oldest is None or oldest.timestamp_ms < 0 else oldest.timestamp_ms,
             paused=self.paused,
-            stuck=stuck,
+            stuck=None if stuck is None else stuck.sentence,
             log_end=log_end,
+            stuck_reason=None if stuck is None else stuck.reason,
         )
+
+    def _stuck(self, now: int, *, blocked: bool) -> Stuck | None:
+        if self.gap is not None:
+            return Stuck("gap", self.gap)
+        lane = self.route.quarantine.stopped_lane(self, now)
+        if lane is not None:
+            return Stuck(lane.reason, f"{lane.sentence}; limits.ahead_records is reached") if self.stuck_told else lane
+        if not self.stuck_told or blocked:
+            return None
+        watermark = self.ledger.watermark
+        if self.waits_for_kafka:
+            sentence = f"Kafka does not take its offset {watermark}, and limits.ahead_records is reached"
+            return Stuck("not_committed", sentence)
+        return Stuck("not_settled", f"the record at or above offset {watermark} does not settle")

@@ -20,12 +20,15 @@ from domain.backoff import Jitter, backoff
 from domain.commands import SendLetter
 from domain.events import LetterAcknowledged, LetterRefused
 from domain.facts import Fact, LetterFailed, LetterStored, RecordsPoisoned
-from domain.limits import NS_PER_SECOND
+from domain.limits import BACKOFF_LAST_NS, NS_PER_SECOND
 from domain.offset_ledger import HeldChunk
 from domain.partition import Partition
 from domain.rules import OnPoison
+from domain.status import Stuck
 
 MINUTE_NS = 60 * NS_PER_SECOND
+_UNKNOWN_FOR_NS = BACKOFF_LAST_NS * 3 // 2
+"""How long a refusal with an unknown code is news: its record is tried again, and refused again, sooner than this."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,12 +66,21 @@ class Quarantine:
         self._letters: dict[int, tuple[Poison, int]] = {}  # under way: the letter -> poison, tries
         self._again: list[tuple[int, Poison, int]] = []  # refused: when, poison, tries
         self._parked: dict[Partition, Poison] = {}  # the first that blocks a lane, of each partition
+        self._unstored: dict[Poison, str] = {}  # whose letter was refused the last time, and with which code
+        self._unknown: dict[Partition, tuple[int, str, int]] = {}  # refused, nobody knows why: offset, code, until when
 
     # --- in ------------------------------------------------------------------------------------------------------
 
     def take(self, met: Iterable[Poison]) -> None:
         """Take records over whose lanes are theirs."""
         self._waiting += met
+
+    def note_unknown(self, chunk: HeldChunk, place: int, code: str, now: int) -> None:
+        """Note that one entry was refused with a code that nobody knows: it is no poison, but its lane waits."""
+        offset, owner = chunk.offsets[place], chunk.owner
+        offset_told, _, until = self._unknown.get(owner, (offset, "", 0))
+        if offset <= offset_told or until < now:
+            self._unknown[owner] = (offset, code, now + _UNKNOWN_FOR_NS)
 
     def overrun(self, now: int) -> bool:
         """Say whether poison waits for the minute to pass."""
@@ -123,6 +135,7 @@ class Quarantine:
     def acknowledged(self, event: LetterAcknowledged) -> tuple[Poison | None, list[Fact]]:
         """Give the record that may settle now; None when its partition is gone."""
         poison, _ = self._letters.pop(event.letter)
+        self._unstored.pop(poison, None)
         chunk = poison.chunk
         if chunk.owner.gone:
             return None, []
@@ -134,18 +147,28 @@ class Quarantine:
         chunk = poison.chunk
         if chunk.owner.gone:
             return []
+        self._unstored[poison] = event.code
         wait = backoff(tries, self._jitter)
         self._again.append((now + wait, poison, tries + 1))
         return [LetterFailed(self._route, chunk.owner.tp, chunk.offsets[poison.place], event.code, wait)]
 
     # --- besides -------------------------------------------------------------------------------------------------
 
-    def parked(self, partition: Partition) -> str | None:
-        """Say which record of a partition blocks its lane for a person to decide; None when none does."""
+    def stopped_lane(self, partition: Partition, now: int) -> Stuck | None:
+        """Say which record of a partition stops its lane until somebody acts; None when none does."""
         poison = self._parked.get(partition)
-        if poison is None:
+        if poison is not None:
+            why = f"the record at offset {poison.offset} can never land ({poison.code})"
+            return Stuck("poison", f"{why} and its key waits; see on_poison")
+        for poison, code in self._unstored.items():
+            if poison.chunk.owner is partition:
+                why = f"the dead letter of the record at offset {poison.offset} is not stored ({code})"
+                return Stuck("letter_failed", f"{why} and its key waits; it is tried again until it is")
+        offset, code, until = self._unknown.get(partition, (0, "", 0))
+        if now >= until or offset < partition.ledger.watermark:
             return None
-        return f"the record at offset {poison.offset} can never land ({poison.code}) and its key waits; see on_poison"
+        why = f"the record at offset {offset} is refused, and nobody knows why ({code}),"
+        return Stuck("unknown_code", f"{why} and its key waits; it is tried again")
 
     def awaits(self, partition: Partition) -> bool:
         """Say whether a letter of this partition is under way or will be sent again."""
@@ -158,6 +181,8 @@ class Quarantine:
         self._waiting = deque(poison for poison in self._waiting if not poison.unsent_of(partition))
         if partition.gone:
             self._parked.pop(partition, None)
+            self._unknown.pop(partition, None)
+            self._unstored = {p: code for p, code in self._unstored.items() if p.chunk.owner is not partition}
 
     def next_wake(self, now: int) -> int | None:
         """Give the next moment at which a letter goes again, or the minute has room."""

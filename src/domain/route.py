@@ -21,11 +21,7 @@ from domain.events import (
     StreamDescribed,
     StreamRefused,
 )
-from domain.facts import (
-    Fact,
-    RecordsFailed,
-    RecordsSettled,
-)
+from domain.facts import Fact, RecordsFailed, RecordsSettled
 from domain.isolation import Group, Isolation
 from domain.limits import (
     BACKOFF_LAST_NS,
@@ -204,6 +200,8 @@ class Route:
             facts.append(RecordsFailed(self.rules.name, code, records, ambiguous=verdict is Verdict.AMBIGUOUS))
             if verdict is Verdict.THROTTLED:
                 self.outbox.throttled(group, now)
+            if verdict is Verdict.LANE:
+                self.quarantine.note_unknown(group[0].chunk, group[0].places[0], code, now)
             if verdict is not Verdict.ISOLATE:  # those of a search stay with it, or later ones would overtake them
                 keep = self.outbox.delay if isolation is None else isolation.unknown
                 keep(group, now + self._wait(group[0].attempts, verdict))

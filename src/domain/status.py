@@ -9,6 +9,15 @@ from domain.records import TopicPartition
 
 
 @dataclass(frozen=True, slots=True)
+class Stuck:
+    """Why a partition waits, or a lane of it."""
+
+    reason: str
+    """One of a few words, fit for a label: gap, poison, letter_failed, unknown_code, not_settled, not_committed."""
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
 class PartitionStatus:
     """One owned partition. Ages are in ns on the loop's clock."""
 
@@ -27,9 +36,11 @@ class PartitionStatus:
     """Kafka timestamp of the oldest unsettled chunk; None without one."""
     paused: bool
     stuck: str | None
-    """Why it waits for a person (a gap, a record that does not settle); None when it does not."""
+    """Why it, or a lane of it, waits for a person (a gap, a record that does not settle); None when nothing does."""
     log_end: int | None = None
     """End of the log, where the source knows it."""
+    stuck_reason: str | None = None
+    """The word for `stuck`, one of a few."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -251,11 +251,12 @@ def _is_stuck_loudly(doka: DokaProcess, case: Case) -> None:
     _wait("the log line", lambda: doka.told("partition_stuck", topic=case.topic, partition=0))
     assert doka.told("records_poisoned", topic=case.topic, partition=0, offset=BEFORE, code=code, policy="block")
     _wait("the pause", lambda: doka.metric("doka_partition_paused", **one) == 1)
-    assert 1 == doka.metric("doka_partition_stuck", **one)
-    assert 0 == doka.metric("doka_partition_stuck", topic=case.topic, partition="1")
+    assert 1 == doka.metric("doka_partition_stuck", reason="poison", **one)
+    assert 0 == doka.metric("doka_partition_stuck", topic=case.topic, partition="1", reason="none")
     assert 1 == doka.metric("doka_records_poisoned_total", route=case.topic, code=code, policy="block")
     (reason,) = [reason for reason in doka.readiness()[1] if f"{case.topic}[0]" in reason]
     assert f"offset {BEFORE} can never land ({code})" in reason
+    assert reason.endswith("limits.ahead_records is reached")
 
 
 def _until_the_others_are_committed(scene: Scene, end: int) -> dict[str, tuple[int, int]]:

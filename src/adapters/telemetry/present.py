@@ -114,8 +114,16 @@ def _partitions(status: Status, passed: int, wall: float) -> Iterator[Metric]:
     age = family("doka_oldest_unsettled_age_seconds", "How long the oldest un-settled record has been held; 0: none.")
     unsettled = family("doka_unsettled_records", "Records fetched and not settled.")
     ahead = family("doka_ahead_records", "Records settled above the committed offset: what a crash now would repeat.")
-    paused = family("doka_partition_paused", "1 while a partition is not fetched for want of room.")
-    stuck = family("doka_partition_stuck", "1 while a partition waits for a person; /readyz gives the reason.")
+    paused = family(
+        "doka_partition_paused",
+        "1 while a partition is not fetched: for want of room, for a gap, because its route is blocked, because it is "
+        "given back, or because nothing of it settles or is committed.",
+    )
+    stuck = GaugeMetricFamily(
+        "doka_partition_stuck",
+        "1 while a partition, or one lane of it, waits for a person, with the reason; else 0. /readyz says more.",
+        labels=(*_PARTITION, "reason"),
+    )
     for tp, p in status.partitions.items():
         labels = (p.route, tp.topic, str(tp.partition))
         if p.log_end is not None:
@@ -128,7 +136,7 @@ def _partitions(status: Status, passed: int, wall: float) -> Iterator[Metric]:
         unsettled.add_metric(labels, p.unsettled)
         ahead.add_metric(labels, p.ahead)
         paused.add_metric(labels, float(p.paused))
-        stuck.add_metric(labels, float(p.stuck is not None))
+        stuck.add_metric((*labels, p.stuck_reason or "none"), float(p.stuck is not None))
     yield from (lag, lag_seconds, age, unsettled, ahead, paused, stuck)
 
 

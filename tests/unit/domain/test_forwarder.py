@@ -762,6 +762,17 @@ class TestPoisonAtADrain:
         [reason] = made.forwarder.status(made.now).reasons()
         assert "orders[0] waits: the record at offset 1 can never land (EmptyPartitionKey)" in reason
 
+    def test_a_lane_that_is_refused_by_an_unknown_code_is_not_ready(self) -> None:
+        """It shows at once, by its place and the code, and not any longer when the record has landed."""
+        made = machine()
+        [put] = made.fetch("ab")
+        made.feed(PutAnswered(put.put, {1: "NewError"}))
+        [reason] = made.forwarder.status(made.now).reasons()
+        assert "orders[0] waits: the record at offset 1 is refused, and nobody knows why (NewError)" in reason
+        [again] = [command for command in made.step(after=SECOND) if isinstance(command, SendPut)]
+        made.feed(PutAnswered(again.put))
+        assert () == made.forwarder.status(made.now).reasons()
+
     def test_a_lost_partition_tells_what_will_repeat(self) -> None:
         """What landed and was not committed lands again under the next owner, and is counted."""
         made = machine()

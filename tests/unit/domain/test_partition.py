@@ -103,6 +103,21 @@ class TestStatus:
         reasons.append(owner.status(NOW, None, blocked=True).stuck)
         assert ["the record at or above offset 5 does not settle", None, "a gap"] == reasons
 
+    def test_says_why_in_one_word(self, owner: Partition) -> None:
+        """Each way of waiting has a word of its own, for a label."""
+        assert owner.status(NOW, None, blocked=False).stuck_reason is None
+        owner.stuck_told = True
+        words = [owner.status(NOW, None, blocked=False).stuck_reason]
+        owner.ledger.append(held(owner, "a", 5))
+        owner.route.quarantine.note_unknown(held(owner, "a", 5), 0, "NewError", NOW)
+        told = owner.status(NOW, None, blocked=True)
+        words.append(told.stuck_reason)
+        assert told.stuck is not None
+        assert told.stuck.endswith("limits.ahead_records is reached")
+        owner.gap = "a gap"
+        words.append(owner.status(NOW, None, blocked=False).stuck_reason)
+        assert ["not_settled", "unknown_code", "gap"] == words
+
 
 def test_shows_itself_without_records() -> None:
     """What a log or an error may print names place and counts only."""

@@ -103,6 +103,70 @@ def test_a_refused_letter_goes_again_for_as_long_as_it_takes(owner: Partition) -
     assert waits[0] < BACKOFF_FIRST_NS < waits[-1]
 
 
+def test_a_stopped_lane_is_told_by_place_and_word(owner: Partition) -> None:
+    """Poison that stays, a letter that is not stored, a code that nobody knows: each names the offset and the code."""
+    scene = Scene(OnPoison.BLOCK)
+    assert scene.quarantine.stopped_lane(owner, NOW) is None
+    chunk = held(owner, "ab", 7)
+    owner.ledger.append(chunk)
+    scene.quarantine.note_unknown(chunk, 1, "NewError", NOW)
+    told = scene.quarantine.stopped_lane(owner, NOW)
+    assert told is not None
+    assert ("unknown_code", True) == (
+        told.reason,
+        "offset 8 is refused, and nobody knows why (NewError)" in told.sentence,
+    )
+    scene.quarantine.take(poison(owner))
+    scene.decide()
+    told = scene.quarantine.stopped_lane(owner, NOW)
+    assert told is not None
+    assert ("poison", True) == (told.reason, "offset 0 can never land (RecordTooLarge)" in told.sentence)
+    assert scene.quarantine.stopped_lane(partition(), NOW) is None
+
+
+def test_an_unknown_code_is_told_for_as_long_as_it_comes_again(owner: Partition) -> None:
+    """The lowest offset is told; one that is not refused again, or is settled, is not told any longer."""
+    quarantine = Scene(OnPoison.BLOCK).quarantine
+    chunk = held(owner, "abc")
+    owner.ledger.append(chunk)
+    for place in (1, 0, 2):
+        quarantine.note_unknown(chunk, place, f"Error{place}", NOW)
+
+    def told(now: int) -> str | None:
+        stopped = quarantine.stopped_lane(owner, now)
+        return None if stopped is None else stopped.sentence
+
+    assert "Error0" in (told(NOW + MINUTE_NS) or "")
+    assert told(NOW + 2 * MINUTE_NS) is None
+    quarantine.note_unknown(chunk, 2, "Error2", NOW + 2 * MINUTE_NS)
+    assert "Error2" in (told(NOW + 2 * MINUTE_NS) or "")
+    owner.ledger.settle(chunk, 3)
+    assert told(NOW + 2 * MINUTE_NS) is None
+
+
+def test_a_letter_that_is_not_stored_is_told_until_it_is(owner: Partition) -> None:
+    """Through all tries, with the broker's word for it; a partition that is gone takes it along."""
+    scene = Scene(OnPoison.DEAD_LETTER)
+    scene.quarantine.take(poison(owner, 2))
+    scene.decide()
+    assert scene.quarantine.stopped_lane(owner, NOW) is None
+    for letter in (1, 2):
+        scene.quarantine.refused(LetterRefused(letter, "TOPIC_AUTHORIZATION_FAILED"), NOW)
+    scene.now += MINUTE_NS
+    again = [letter.letter for letter in scene.decide()[0]]
+    told = scene.quarantine.stopped_lane(owner, scene.now)
+    assert told is not None
+    assert "letter_failed" == told.reason
+    assert "dead letter of the record at offset 0 is not stored (TOPIC_AUTHORIZATION_FAILED)" in told.sentence
+    scene.quarantine.acknowledged(LetterAcknowledged(again[0]))
+    told = scene.quarantine.stopped_lane(owner, scene.now)
+    assert told is not None
+    assert "offset 1" in told.sentence
+    owner.gone = True
+    scene.quarantine.forget_unsent(owner)
+    assert scene.quarantine.stopped_lane(owner, scene.now) is None
+
+
 def test_too_much_in_a_minute_waits(owner: Partition) -> None:
     """Beyond the limit poison is kept, the route is told, and the rest follows when the minute has passed."""
     scene = Scene(OnPoison.DEAD_LETTER, per_minute=2)

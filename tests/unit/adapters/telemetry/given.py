@@ -91,10 +91,21 @@ def partition_status(
     timestamp_ms: int | None = None,
     log_end: int | None = None,
     stuck: str | None = None,
+    stuck_reason: str | None = None,
 ) -> PartitionStatus:
     """Give one partition of route orders; what is not named is calm."""
     return PartitionStatus(
-        "orders", watermark, watermark, unsettled, 0, age, timestamp_ms, paused=False, stuck=stuck, log_end=log_end
+        "orders",
+        watermark,
+        watermark,
+        unsettled,
+        0,
+        age,
+        timestamp_ms,
+        paused=False,
+        stuck=stuck,
+        log_end=log_end,
+        stuck_reason=stuck_reason,
     )
 
 

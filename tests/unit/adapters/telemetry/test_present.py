@@ -116,3 +116,16 @@ def test_figures_of_the_process() -> None:
         for name in ("held_bytes", "held_bytes_max", "partitions_owned", "puts_in_flight", "records_waiting", "halted",
                      "loop_turn_age_seconds")
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("stuck", "reason", "shown"), [(None, None, ("none", 0.0)), ("a sentence", "letter_failed", ("letter_failed", 1.0))]
+)
+def test_a_partition_that_waits_for_a_person_says_why(
+    stuck: str | None, reason: str | None, shown: tuple[str, float]
+) -> None:
+    """The gauge has the one word of the reason as its label; the sentence is for /readyz."""
+    clock = HandClock()
+    state = PresentState(clock)
+    state.status = status(clock, partition=partition_status(stuck=stuck, stuck_reason=reason))
+    assert [({**PLACE, "reason": shown[0]}, shown[1])] == gauges(state)["doka_partition_stuck"]
