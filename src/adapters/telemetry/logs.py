@@ -2,7 +2,7 @@
 
 One line for each outcome, never for each record. Every line has `time`, `level`, `logger`, `event` and `message`, then the
 figures of its fact. All of it passes redaction. The AWS libraries are held at INFO whatever the level: at DEBUG they
-write session tokens and payloads.
+write session tokens and payloads. What is said anew at each request is held higher.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ from adapters.telemetry.sentences import Line
 from domain.facts import Fact
 from domain.ports import Clock
 
-PINNED_AT_INFO = ("boto3", "botocore", "urllib3", "s3transfer")
+PINNED = {
+    **dict.fromkeys(("boto3", "botocore", "urllib3", "s3transfer"), logging.INFO),
+    "botocore.credentials": logging.WARNING,  # at INFO it says at each question to STS where it found credentials
+}
 TEXT_CHARACTERS_MAX = 8_000  # of one line's exception or message
 
 _COLOURS = {"debug": "\x1b[2m", "info": "\x1b[32m", "warning": "\x1b[33m", "error": "\x1b[31m", "critical": "\x1b[31m"}
@@ -61,12 +64,12 @@ class Log:
     def open(self) -> None:
         """Take over the standard library's root logger, and start to write."""
         root = logging.getLogger()
-        pinned = {name: logging.getLogger(name).level for name in PINNED_AT_INFO}
+        pinned = {name: logging.getLogger(name).level for name in PINNED}
         self._before = (root.level, pinned)
         root.addHandler(self._handler)
         root.setLevel(self._level)
-        for name in PINNED_AT_INFO:
-            logging.getLogger(name).setLevel(max(logging.INFO, self._level))
+        for name, lowest in PINNED.items():
+            logging.getLogger(name).setLevel(max(lowest, self._level))
         self._writer.open()
 
     def flush(self, within: float) -> bool:

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from adapters.telemetry.line_writer import LineWriter
-from adapters.telemetry.logs import PINNED_AT_INFO, Log, style_for
+from adapters.telemetry.logs import PINNED, Log, style_for
 from domain.facts import RouteBlocked
 from tests.unit.adapters.telemetry.given import FACTS, HandClock, Pipe, pipe
 
@@ -95,19 +95,28 @@ def test_libraries_are_heard_in_the_same_form() -> None:
 def test_aws_libraries_never_log_at_debug(level: str) -> None:
     """Whatever the level, the AWS libraries and their children stay at INFO or above: below it they write secrets."""
     with log_to_a_pipe(level) as (log, stdout, _clock):
-        for name in PINNED_AT_INFO:
+        for name in PINNED:
             logging.getLogger(name).debug("a secret")
             logging.getLogger(f"{name}.child").debug("a secret")
         assert [] == lines(log, stdout)
 
 
+@pytest.mark.parametrize("level", ["debug", "info"])
+def test_where_credentials_were_found_is_not_said_at_each_question(level: str) -> None:
+    """The library's line comes with every question to STS; what it warns of is still heard."""
+    with log_to_a_pipe(level) as (log, stdout, _clock):
+        logging.getLogger("botocore.credentials").info("Found credentials in environment variables.")
+        logging.getLogger("botocore.credentials").warning("a refresh failed")
+        assert ["a refresh failed"] == [told["message"] for told in lines(log, stdout)]
+
+
 def test_the_root_logger_is_given_back() -> None:
     """After the close the standard library's logging is as it was before."""
     root = logging.getLogger()
-    before = (root.level, list(root.handlers), [logging.getLogger(name).level for name in PINNED_AT_INFO])
+    before = (root.level, list(root.handlers), [logging.getLogger(name).level for name in PINNED])
     with log_to_a_pipe("debug"):
         assert before != (root.level, list(root.handlers), [])
-    after = (root.level, list(root.handlers), [logging.getLogger(name).level for name in PINNED_AT_INFO])
+    after = (root.level, list(root.handlers), [logging.getLogger(name).level for name in PINNED])
     assert before == after
 
 
