@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector, disable_created_metrics
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
+from adapters.telemetry.metrics import LINES_DROPPED
+
 SUPERVISOR = "supervisor"
 """The label of the supervisor's own process metrics, so that a sum over all of them counts every process."""
 
@@ -61,6 +63,8 @@ class SupervisorMetrics:
         )
         self._own = CollectorRegistry()
         ProcessCollector(namespace="doka", registry=self._own)
+        # The workers' lines go through the supervisor, so a stdout that takes none shows here and not with them.
+        self._lines_dropped = Counter("doka_log_lines_dropped", LINES_DROPPED, registry=self._own)
         self._names = [str(number) for number in range(workers)]
         for name in self._names:
             self._up.labels(name)
@@ -69,6 +73,10 @@ class SupervisorMetrics:
     def restarted(self, worker: int) -> None:
         """Count a worker that died and is to be started again."""
         self._restarts.labels(str(worker)).inc()
+
+    def line_dropped(self) -> None:
+        """Count a log line, of whichever process, that nobody will read."""
+        self._lines_dropped.inc()
 
     def page(self, pages: Mapping[int, bytes]) -> tuple[bytes, str]:
         """Give one page of the workers' that answered (number -> page) and of the supervisor, and its content type."""

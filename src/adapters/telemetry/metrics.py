@@ -45,6 +45,8 @@ from domain.status import Status
 PUT_SECONDS_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """From a near endpoint's answer to the default `limits.request_timeout_seconds`."""
 
+LINES_DROPPED = "Log lines that stdout did not take in time."
+
 
 class _Fetched(Collector):
     """Counts by topic in plain integers: it is called once for each chunk, and a counter's lock costs ten times that."""
@@ -161,7 +163,7 @@ class Metrics:
         self._stuck = self._counter(
             "doka_partitions_stuck", "How often a partition began to wait for a record that does not settle.", "topic"
         )
-        self._lines_dropped = self._counter("doka_log_lines_dropped", "Log lines that stdout did not take in time.")
+        self._lines_dropped = self._counter("doka_log_lines_dropped", LINES_DROPPED)
         self._errors = self._counter("doka_telemetry_errors", "Errors inside telemetry itself; none reaches the loop.")
         for outcome in ("stored", "failed"):
             self._commits.labels(outcome)

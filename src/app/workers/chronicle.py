@@ -17,10 +17,10 @@ LAST_WORDS_SECONDS = 2.0
 class LogChronicle:
     """`Chronicle` of a real run; the log writes on a thread of its own, so nothing here waits but `closed`."""
 
-    def __init__(self, log: Log, workers: int) -> None:
-        """Take the log, opened, and how many workers there are."""
+    def __init__(self, log: Log, metrics: SupervisorMetrics) -> None:
+        """Take the log, which must be open before anything is told, and the supervisor's own metrics."""
         self._log = log
-        self._metrics = SupervisorMetrics(workers)
+        self._metrics = metrics
 
     def opened(self, settings: Settings, workers: int, port: int) -> None:
         """Say how the service starts: how many, with which limits, and where its pages are."""

@@ -15,6 +15,7 @@ from adapters.system.signals import StopSignals
 from adapters.telemetry.http_server import HealthServer
 from adapters.telemetry.line_writer import LineWriter
 from adapters.telemetry.logs import Log
+from adapters.telemetry.merged_page import SupervisorMetrics
 from app.runtime import Ending
 from app.settings.load import load_settings
 from app.settings.mapping import to_log_style
@@ -66,9 +67,10 @@ def supervise(settings: Settings, setups: list[Setup]) -> Ending:
         UsageError: the HTTP port cannot be listened on.
     """
     clock, orders = SystemClock(), StopInbox()
-    writer = LineWriter(STDOUT)
+    metrics = SupervisorMetrics(len(setups))
+    writer = LineWriter(STDOUT, metrics.line_dropped)
     log = Log(clock, writer, settings.log.level, setups[0].log_style)
-    chronicle = LogChronicle(log, len(setups))
+    chronicle = LogChronicle(log, metrics)
     standing = Standing(len(setups), clock.now())
     stdout = os.dup(STDOUT)  # for the last words of workers that are left alone
 

@@ -119,3 +119,38 @@ def test_every_command_refuses_a_wrong_configuration_alike(
         "",
         f"doka: {none}: there is no such file; check the path\n",
     )
+
+
+def test_workers_are_another_path_and_one_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """One worker is the service itself; more are started by a supervisor, with everything that was given."""
+    ran: list[object] = []
+
+    def one(**given: object) -> int:
+        ran.append(("one", given["config"]))
+        return 3
+
+    def more(config: Path | None, legacy: Path | None, *, workers: int, **permits: bool) -> int:
+        ran.append(("more", config, legacy, workers, permits))
+        return 4
+
+    monkeypatch.setattr("app.commands.run.run", one)
+    monkeypatch.setattr("app.workers.command.run", more)
+    file = tmp_path / "doka.yaml"
+    for words in ([], ["--workers", "1"]):
+        assert 3 == main(["run", "--config", str(file), *words])
+    assert 4 == main(["run", "--legacy-config", str(file), "--workers", "2", "--allow-plaintext"])
+    permits = {"allow_plaintext": True, "allow_insecure_endpoints": False}
+    assert [("one", file), ("one", file), ("more", None, file, 2, permits)] == ran
+
+
+@pytest.mark.parametrize("workers", ["0", "65", "many"])
+def test_a_number_of_workers_that_cannot_be_is_refused(capsys: pytest.CaptureFixture[str], workers: str) -> None:
+    """One line, exit code 2, and nothing was started."""
+    code, out, err = run(capsys, "run", "--workers", workers)
+    assert (2, "") == (code, out)
+    assert err.startswith("doka: Invalid value for '--workers': ")
+
+
+def test_the_help_of_run_says_that_limits_are_per_worker(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever doubles the workers doubles the memory, and reads so first."""
+    assert "Every limit holds for each worker" in " ".join(run(capsys, "run", "--help")[1].split())

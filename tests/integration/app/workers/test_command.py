@@ -1,16 +1,24 @@
 from __future__ import annotations
 
+import contextlib
 import os
+import pty
+import select
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.checking import judge
 from tests.containers.feeding import Keys
+from tests.containers.service import DOKA
 from tests.integration.app.workers.conftest import PARTITIONS, STREAM, WORKERS, MakeWorld
 from tests.integration.app.workers.processes import ended
 from tests.waiting import eventually
+
+CLIENTS = ("boto3", "botocore", "confluent_kafka", "pycurl", "dependency_injector")
 
 pytestmark = pytest.mark.slow
 
@@ -99,3 +107,41 @@ def test_a_port_that_is_taken_starts_nobody(make_world: MakeWorld) -> None:
         assert 0 == doka.stop()
     assert "http.port" in other.stderr.read_text()
     assert all(ended(pid) for pid in pids)
+
+
+def test_the_supervisor_imports_no_client() -> None:
+    """It forwards nothing, so it must not carry what forwards."""
+    program = f"import sys; import app.workers.command; print([name for name in {CLIENTS!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert "[]\n" == done.stdout
+
+
+def test_a_person_at_a_terminal_gets_sentences(make_world: MakeWorld, tmp_path: Path) -> None:
+    """What is running and how to stop it, in one readable line; then each worker's lines with its number."""
+    ours, theirs = pty.openpty()
+    make_world({})
+    said = bytearray()
+
+    def read() -> bytes:
+        with contextlib.suppress(OSError):  # a terminal that nobody writes to any more
+            while select.select([ours], [], [], 0)[0]:
+                said.extend(os.read(ours, 65_536))
+        return bytes(said)
+
+    command = [str(DOKA), "run", "--config", str(tmp_path / "doka.yaml"), "--workers", str(WORKERS)]
+    environ = os.environ | {"AWS_EC2_METADATA_DISABLED": "true"}
+    child = subprocess.Popen(command, stdout=theirs, stderr=theirs, env=environ, start_new_session=True)
+    os.close(theirs)
+    try:
+        eventually(lambda: b"worker 1: doka started" in read(), within=60, what="a worker's line")
+        child.send_signal(signal.SIGINT)
+        eventually(lambda: (read(), child.poll())[1] is not None, within=60, what="its end")
+        text = read().decode()
+    finally:
+        child.kill()
+        child.wait()
+        os.close(ours)
+    assert 0 == child.returncode
+    assert "doka started with 2 workers, each a process and a member of the group doka-workers; limits are per" in text
+    assert "SIGTERM or Ctrl-C stops all of them" in text
+    assert "{" not in text

@@ -72,11 +72,16 @@ def test_who_gives_no_page_is_shown_as_down() -> None:
     """The supervisor's page says who is up, how often each was started again, and what its own process uses."""
     metrics = SupervisorMetrics(3)
     metrics.restarted(1)
+    metrics.line_dropped()
     page, content_type = metrics.page({0: service(1).page()[0], 2: service(2).page()[0]})
     found = samples(page)
     assert content_type.startswith("text/plain")
     assert [1.0, 0.0, 1.0] == [found["doka_worker_up", (("worker", str(number)),)] for number in range(3)]
     assert [0.0, 1.0, 0.0] == [found["doka_worker_restarts_total", (("worker", str(number)),)] for number in range(3)]
+    dropped = {
+        dict(labels)["worker"]: n for (name, labels), n in found.items() if name == "doka_log_lines_dropped_total"
+    }
+    assert {"0": 0.0, "2": 0.0, "supervisor": 1.0} == dropped
     assert {"0", "2", "supervisor"} == {
         dict(labels)["worker"] for name, labels in found if name == "doka_process_cpu_seconds_total"
     }

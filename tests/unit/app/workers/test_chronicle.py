@@ -6,6 +6,7 @@ import orjson
 
 from adapters.telemetry.line_writer import LineWriter
 from adapters.telemetry.logs import Log
+from adapters.telemetry.merged_page import SupervisorMetrics
 from app.settings.load import load_settings
 from app.workers.chronicle import LogChronicle
 from app.workers.supervision import Outage
@@ -21,7 +22,7 @@ def test_a_run_is_told_line_by_line_and_counted() -> None:
     with pipe() as stdout:
         log = Log(HandClock(), LineWriter(stdout.writer))
         log.open()
-        chronicle = LogChronicle(log, 2)
+        chronicle = LogChronicle(log, SupervisorMetrics(2))
         chronicle.opened(settings, 2, 9400)
         chronicle.started(1, 4711)
         chronicle.ended(Outage(1, "was killed by SIGKILL", NS_PER_SECOND // 2))
