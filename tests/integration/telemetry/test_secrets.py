@@ -15,7 +15,7 @@ from moto.server import ThreadedMotoServer
 from adapters.telemetry.health import Health
 from adapters.telemetry.http_server import HealthServer
 from adapters.telemetry.line_writer import LineWriter
-from adapters.telemetry.logs import PINNED_AT_INFO, Log
+from adapters.telemetry.logs import PINNED, Log
 from adapters.telemetry.metrics import Metrics
 from adapters.telemetry.telemetry import ServiceTelemetry
 from domain.facts import CommitFailed, LeaseRenewalFailed, RouteBlocked
@@ -57,7 +57,7 @@ def test_botocore_at_debug_would_tell(endpoint: str) -> None:
     """The danger is real: unpinned, these libraries write the token, the payload and the key into the log."""
     heard = StringIO()
     handler = logging.StreamHandler(heard)
-    libraries = [logging.getLogger(name) for name in PINNED_AT_INFO]
+    libraries = [logging.getLogger(name) for name in PINNED]
     before = [library.level for library in libraries]
     for library in libraries:
         library.addHandler(handler)
