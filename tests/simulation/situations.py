@@ -41,6 +41,7 @@ SITUATIONS = (
     "shards were merged with a put in flight",
     "a put of one entry",
     "a put of twenty entries or more",
+    "a put of aggregates",
     "a put was refused with ResourceNotFoundException",
     "a put was refused with ResourceInUseException",
     "a put was refused with InvalidArgumentException",

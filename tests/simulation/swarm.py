@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Self
 
-from adapters.simulated.faults import RECORDS_DEFAULT, draw_plan
+from adapters.simulated.faults import RECORDS_DEFAULT, swarm_plan
 from adapters.simulated.plan import Kind
 from tests.simulation.report import describe
 from tests.simulation.runner import run_plan
@@ -65,7 +65,7 @@ def run_seeds(seeds: Iterable[int], seconds: float, records: int = RECORDS_DEFAU
     gc.disable()
     try:
         for seed in seeds:
-            outcome = run_plan(draw_plan(seed, records))
+            outcome = run_plan(swarm_plan(seed, records))
             tally.seeds += 1
             tally.steps += outcome.world.steps
             tally.virtual_seconds += outcome.virtual_seconds

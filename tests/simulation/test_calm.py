@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.simulated.faults import calm_plan
+from adapters.simulated.faults import aggregated, calm_plan
 from tests.simulation.report import describe
 from tests.simulation.runner import run_plan
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_calm_weather_delivers_exactly_once(seed: int) -> None:
+@pytest.mark.parametrize("with_aggregation", [False, True])
+def test_calm_weather_delivers_exactly_once(seed: int, *, with_aggregation: bool) -> None:
     """In calm weather every record lands exactly once, in one attempt, in one life, and the stop is clean."""
-    outcome = run_plan(calm_plan(seed))
+    plan = calm_plan(seed)
+    outcome = run_plan(aggregated(plan) if with_aggregation else plan)
     assert outcome.violation is None, describe(outcome)
     landings = [truth.landed for truth in outcome.checker.truths.values()]
     produced = [set(truth.offsets) - truth.removed for truth in outcome.checker.truths.values()]

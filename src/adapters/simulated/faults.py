@@ -7,12 +7,13 @@ Limits are drawn to their edges too: a batch of one, a margin above the life of 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random  # noqa: TID251 - the type of a seeded source that is given
 
 from adapters.simulated.chance import Chance
 from adapters.simulated.plan import CALM, Delays, Incident, Kind, Plan, Rates, Sick, Span, Work
 from domain.limits import NS_PER_MS, NS_PER_SECOND
-from domain.rules import LimitRules, OnGap, OnPoison, RoleRules, RotationPolicy
+from domain.rules import AggregationRules, LimitRules, OnGap, OnPoison, RoleRules, RotationPolicy
 
 MS = NS_PER_MS
 SECOND = NS_PER_SECOND
@@ -95,6 +96,23 @@ def calm_plan(seed: int, records: int = RECORDS_DEFAULT) -> Plan:
         lease_life=int(chance.choice((2.0, 900.0)) * SECOND),
         heal_at=SECOND,
     )
+
+
+def aggregated(plan: Plan) -> Plan:
+    """Give the same run with aggregation, its lanes and sizes drawn from a source of their own."""
+    chance = Chance(plan.seed).of("aggregation")
+    rules = AggregationRules(
+        target_bytes=chance.choice((1, 300, 1_000, 51_200)),
+        linger=int(chance.choice((0, 5, 100)) * MS),
+        lanes=chance.choice((1, 2, 4, 64)),
+    )
+    return replace(plan, aggregation=rules)
+
+
+def swarm_plan(seed: int, records: int = RECORDS_DEFAULT) -> Plan:
+    """Give the plan of a seed, every third of them with aggregation."""
+    plan = draw_plan(seed, records)
+    return aggregated(plan) if seed % 3 == 2 else plan  # noqa: PLR2004
 
 
 def _rarely(chance: Random, likely: float, most: float) -> float:

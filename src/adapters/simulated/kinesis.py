@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from adapters.simulated.life import Life
 from adapters.simulated.plan import CALM
 from adapters.simulated.stream import THROTTLED
+from adapters.simulated.unfold import unfold
 from adapters.simulated.weather import draw_fate, draw_span
 from adapters.simulated.world import World
 from domain.commands import SendPut
@@ -132,7 +133,7 @@ class SimulatedSink:
             )
         if stream.refuses_with is not None:
             return PutRefused(number, stream.refuses_with)
-        refused = world.refused_values and not world.refused_values.isdisjoint(command.values)
+        refused = bool(world.refused_values) and any(map(self._refuses, command.keys, command.values))
         if refused and put.command.put % 2:
             return PutRefused(number, INVALID)
         failed = self._land(put)
@@ -162,15 +163,20 @@ class SimulatedSink:
             if internal and random() < 0.5:  # noqa: PLR2004 - an even chance that it failed before it landed
                 failed[i] = "InternalFailure"
                 continue
-            if value in world.refused_values:
+            if world.refused_values and self._refuses(key, value):
                 failed[i] = INVALID
                 continue
             code = stream.offer(key, value, None if hash_keys is None else hash_keys[i], now)
             if code is None:
-                witness.landed(put, i, key, value)
+                for inner in unfold(key, value):
+                    witness.landed(put, i, inner.key, inner.value)
             if code is not None or internal:
                 failed[i] = code or "InternalFailure"
         return failed
+
+    def _refuses(self, key: str, value: bytes) -> bool:
+        """Say whether there is something in an entry that can never land."""
+        return any(inner.value in self._world.refused_values for inner in unfold(key, value))
 
     def _answer(self, put: Put, event: Event) -> None:
         if not put.answered:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from domain.limits import NS_PER_MS, NS_PER_SECOND
-from domain.rules import LimitRules, OnGap, OnPoison, RoleRules, RouteRules, Rules
+from domain.rules import AggregationRules, LimitRules, OnGap, OnPoison, RoleRules, RouteRules, Rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +168,7 @@ class Plan:
     heal_at: int = NS_PER_SECOND
     heal_within: int = 240 * NS_PER_SECOND
     crash_steps: frozenset[int] = frozenset()
+    aggregation: AggregationRules | None = None
 
     @property
     def calm(self) -> bool:
@@ -189,7 +190,13 @@ class Plan:
     def rules(self) -> Rules:
         """Give the forwarder's rules: a route for each topic, all with one role."""
         routes = tuple(
-            RouteRules(f"s{i}", frozenset({self.topic(i)}), self.role.name, on_poison=self.on_poison)
+            RouteRules(
+                f"s{i}",
+                frozenset({self.topic(i)}),
+                self.role.name,
+                on_poison=self.on_poison,
+                aggregation=self.aggregation,
+            )
             for i in range(self.work.routes)
         )
         return Rules(routes, (self.role,), self.limits, self.on_gap)

@@ -13,6 +13,7 @@ from adapters.simulated.witness import Witness
 from adapters.simulated.world import World
 from domain.records import TopicPartition
 from domain.status import Status
+from tests.simulation.aggregates import Aggregates
 from tests.simulation.invariants.violation import ViolationError
 from tests.simulation.truth import Ownership, PartitionTruth
 
@@ -36,7 +37,9 @@ class Evidence(Witness):
         self._all_produced = False
         self.last_status: Status | None = None
         self._records: dict[object, tuple[PartitionTruth, int]] = {}
-        self._entries: dict[int, list[tuple[Ownership, int]]] = {}
+        self._entries: dict[int, list[tuple[Ownership, int]]] = {}  # the records of a put
+        self._entry_of: dict[int, list[int]] = {}  # and for each of them its entry
+        self._aggregates = Aggregates(plan.aggregation, self.require)
         self._in_flight = 0
         self._questions: deque[int] = deque()
         self._refusals: deque[int] = deque()
@@ -89,6 +92,8 @@ class Evidence(Witness):
         """Forget what only the dead process knew."""
         self.owned.clear()
         self._entries.clear()
+        self._entry_of.clear()
+        self._aggregates.end_life()
         self._commits_open.clear()
         self._owned_before.clear()
         self._in_flight = self._settled_here = self._settled_told = self._leases_answered = 0

@@ -22,6 +22,7 @@ from adapters.simulated.tokens import triple
 from domain.commands import SendPut
 from domain.events import Event, PutAmbiguous, PutAnswered, PutRefused, PutUnsent
 from domain.limits import NS_PER_SECOND
+from domain.records import TopicPartition
 from domain.rules import OnPoison
 from tests.simulation.invariants.evidence import Evidence
 from tests.simulation.invariants.violation import ViolationError
@@ -43,19 +44,25 @@ class Puts(Evidence):
         now, put = world.timeline.now, command.put
         member = None if world.member is None else world.member.number
         owner_of = world.group.owner
-        entries = self._entries[put] = []
-        for key, value in zip(command.keys, command.values, strict=True):
-            truth, offset = self._records.get(value or key) or self.record_of(key, value)
-            ownership = owned.get(truth.tp)
-            if ownership is None:
-                raise ViolationError("I13", f"{truth.tp} offset {offset} was sent, and is not owned")
-            self._may_send(ownership, offset, now)
-            if owner_of[truth.tp] != member:
-                self.duplicates_allowed += 1
-            ownership.in_flight[offset] = put
-            if offset >= ownership.sent_to:
-                ownership.sent_to = offset + 1
-            entries.append((ownership, offset))
+        entries, entry_of = self._entries[put], self._entry_of[put] = [], []
+        for entry, records in enumerate(self._aggregates.began(command)):
+            together: set[tuple[TopicPartition, int]] = set()  # what goes in this entry, in order
+            for key, value in records:
+                truth, offset = self._records.get(value or key) or self.record_of(key, value)
+                ownership = owned.get(truth.tp)
+                if ownership is None:
+                    raise ViolationError("I13", f"{truth.tp} offset {offset} was sent, and is not owned")
+                self._may_send(ownership, offset, together, now)
+                together.add((truth.tp, offset))
+                if owner_of[truth.tp] != member:
+                    self.duplicates_allowed += 1
+                ownership.in_flight[offset] = put
+                if offset >= ownership.sent_to:
+                    ownership.sent_to = offset + 1
+                entries.append((ownership, offset))
+                entry_of.append(entry)
+        if len(entries) > len(command.keys):
+            self.reached["a put of aggregates"] += 1
 
     def _judge_signature(self, command: SendPut) -> None:
         """Judge the lease: I5 and I6."""
@@ -85,7 +92,7 @@ class Puts(Evidence):
         elif count >= MANY_ENTRIES:
             self.reached["a put of twenty entries or more"] += 1
 
-    def _may_send(self, ownership: Ownership, offset: int, now: int) -> None:
+    def _may_send(self, ownership: Ownership, offset: int, together: set[tuple[TopicPartition, int]], now: int) -> None:
         truth = ownership.truth
         if offset >= ownership.expected:
             raise ViolationError("I3", f"{truth.tp} offset {offset} was sent before it was delivered")
@@ -101,7 +108,7 @@ class Puts(Evidence):
         if (
             before is not None
             and before >= ownership.start
-            and not (before in ownership.settled or before in truth.dropped)
+            and not (before in ownership.settled or before in truth.dropped or (truth.tp, before) in together)
         ):
             why = f"{truth.tp} offset {offset} was sent while {before} of the same key had not settled"
             raise ViolationError("I4", why)
@@ -135,9 +142,10 @@ class Puts(Evidence):
 
     def put_answered(self, put: Put, event: Event) -> None:
         self._in_flight -= 1
-        entries = self._entries.pop(put.command.put)
+        self._aggregates.answered(put.command.put)
+        entries, entry_of = self._entries.pop(put.command.put), self._entry_of.pop(put.command.put)
         if isinstance(event, PutAnswered):
-            self._answered(entries, event.failed)
+            self._answered(entries, {i: event.failed[at] for i, at in enumerate(entry_of) if at in event.failed})
             return
         for ownership, offset in entries:
             del ownership.in_flight[offset]

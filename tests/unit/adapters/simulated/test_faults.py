@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from adapters.simulated.chance import Chance
-from adapters.simulated.faults import calm_plan, draw_plan
+from adapters.simulated.faults import aggregated, calm_plan, draw_plan, swarm_plan
 from adapters.simulated.plan import CALM, Kind, Sick
 
 SEEDS = range(400)
@@ -24,6 +24,15 @@ def test_concerns_draw_apart() -> None:
     numbers = [first.random() for _ in range(3)]
     assert [again.random() for _ in range(3)] == numbers
     assert [other.random() for _ in range(3)] != numbers
+
+
+def test_aggregation_is_drawn_apart() -> None:
+    """A run with aggregation is the same run but for that, and in a swarm there are both."""
+    assert draw_plan(17) == replace(aggregated(draw_plan(17)), aggregation=None)
+    assert aggregated(draw_plan(17)) == aggregated(draw_plan(17))
+    drawn = [rules for seed in SEEDS if (rules := swarm_plan(seed).aggregation) is not None]
+    assert len(SEEDS) // 4 < len(drawn) < len(SEEDS) // 2
+    assert {1, 2, 4, 64} == {rules.lanes for rules in drawn}
 
 
 def test_a_calm_plan_is_calm() -> None:
