@@ -4,7 +4,7 @@ BIN := .venv/bin
 export TESTCONTAINERS_RYUK_DISABLED := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check format test simulate chaos docs bench lock clean
+.PHONY: help setup demo check format test simulate planted chaos docs bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,12 +32,17 @@ test: .venv/.ready ## Every test; container tests skip, with the reason, where n
 	$(BIN)/pytest -n 2 --dist loadgroup
 
 SECONDS ?= 60
-simulate: .venv/.ready ## Seeds of the simulated world for SECONDS=60; a failing seed prints how to repeat it
-	@$(BIN)/python -m tests.simulation.swarm --seconds $(SECONDS) --workers 2
+MODE ?= swarm
+# MODE=replay|minimise SEED=n, MODE=exhaustive, MODE=planted; ARGS="--help" shows what else a mode takes.
+simulate: .venv/.ready ## Seeds of the simulated world for SECONDS=60; MODE=replay SEED=n, MODE=minimise SEED=n, MODE=exhaustive
+	@$(BIN)/python -m tests.simulation $(MODE) $(if $(filter swarm,$(MODE)),--seconds $(SECONDS) --workers 2) $(SEED) $(ARGS)
 
 ROUNDS ?= 200
 chaos: .venv/.ready ## Kill the real service ROUNDS=200 times beside a real broker and judge what is left; SEED=n repeats a draw
 	@$(BIN)/python -m tests.chaos --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
+
+planted: .venv/.ready ## Plant more than fifty bugs, one at a time: the simulator must find each; writes docs/planted.md
+	@$(BIN)/python -m tests.simulation planted --page docs/planted.md $(ARGS)
 
 docs: .venv/.ready ## Write the pages of docs/ that come from the code
 	@bash scripts/docs

@@ -1,0 +1,72 @@
+"""Bugs of bounds, of what is told, and of what decides."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from domain import route
+from domain.budget import Budget
+from domain.events import PutRefused
+from domain.facts import Fact, RecordsSettled
+from domain.forwarder import Forwarder
+from domain.partition import Partition
+from domain.route import Route
+from tests.simulation.planted.bug import Patch, bug, overwrite
+
+
+def fly_without_limit(patch: Patch) -> None:
+    """Send as many requests as there are records for."""
+
+    def planted(self: Forwarder, route: Route) -> bool:
+        return True
+
+    patch.replace(Forwarder, "_may_fly", planted)
+
+
+def never_give_bytes_back(patch: Patch) -> None:
+    """Keep what was sent in the count of what is held."""
+
+    def planted(self: Budget, partition: Partition, held_bytes: int) -> None:
+        """Keep."""
+
+    patch.replace(Budget, "release", planted)
+
+
+def count_refused_as_settled(patch: Patch) -> None:
+    """Tell telemetry one record more than landed."""
+
+    def planted(route: str, records: int, payload_bytes: int, took: int) -> RecordsSettled:
+        return RecordsSettled(route, records + 1, payload_bytes, took)
+
+    patch.replace(route, "RecordsSettled", planted)
+
+
+def put_a_payload_into_a_message(patch: Patch) -> None:
+    """Show the first value of a refused request to help whoever reads the log."""
+    honest = Route.refused
+
+    def planted(self: Route, event: PutRefused, now: int) -> list[Fact]:
+        first = self.outbox.flights[event.put].values[0]
+        return honest(self, replace(event, message=f"{event.message}: {first!r}"), now)
+
+    patch.replace(Route, "refused", planted)
+
+
+def decide_by_a_set(patch: Patch) -> None:
+    """Let the iteration order of a set say whose turn it is."""
+    honest = Forwarder.__init__
+
+    def planted(self: Forwarder, rules: object, jitter: object) -> None:
+        honest(self, rules, jitter)  # type: ignore[arg-type]  # as they come
+        overwrite(self, "_routes", {name: self._routes[name] for name in set(self._routes)})
+
+    patch.replace(Forwarder, "__init__", planted)
+
+
+BUGS = (
+    bug(fly_without_limit, "I7"),
+    bug(never_give_bytes_back, "I9"),
+    bug(count_refused_as_settled, "I14"),
+    bug(put_a_payload_into_a_message, "I17"),
+    bug(decide_by_a_set, "I18", by_hash_seed=True),
+)

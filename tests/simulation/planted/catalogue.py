@@ -1,0 +1,18 @@
+"""Every bug that is planted. To add one: write a function that plants it, and a line in the BUGS of its module."""
+
+from __future__ import annotations
+
+from tests.simulation.planted import answers, bounds, commits, leases, order, ownership, poison
+from tests.simulation.planted.bug import Bug
+
+PLANTED: tuple[Bug, ...] = (
+    *commits.BUGS,
+    *answers.BUGS,
+    *order.BUGS,
+    *leases.BUGS,
+    *ownership.BUGS,
+    *poison.BUGS,
+    *bounds.BUGS,
+)
+
+BY_NAME: dict[str, Bug] = {bug.name: bug for bug in PLANTED}

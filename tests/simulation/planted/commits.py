@@ -1,0 +1,122 @@
+"""Bugs of what is committed, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from domain.commands import CommitOffsets
+from domain.commits import Commits
+from domain.events import CommitAnswered
+from domain.facts import CommitFailed, OffsetsCommitted
+from domain.forwarder import Forwarder
+from domain.intake import Intake
+from domain.offset_ledger import HeldChunk, OffsetLedger
+from domain.partition import Partition
+from tests.simulation.planted.bug import Patch, bug, overwrite
+from tests.simulation.planted.plans import a_dead_consumer, commits_that_vanish
+
+
+def commit_one_too_far(patch: Patch) -> None:
+    """Commit one past the watermark."""
+    honest = Commits._of
+
+    def planted(self: Commits, partitions: Iterable[Partition]) -> CommitOffsets | None:
+        commit = honest(self, partitions)
+        return commit and replace(commit, offsets={tp: to + 1 for tp, to in commit.offsets.items()})
+
+    patch.replace(Commits, "_of", planted)
+
+
+def commit_over_a_hole(patch: Patch) -> None:
+    """Commit the highest settled offset, whatever is open below."""
+    honest = OffsetLedger.settle_each
+
+    def planted(self: OffsetLedger, settled: Mapping[HeldChunk, int]) -> int:
+        freed = honest(self, settled)
+        self.watermark = max(self.watermark, *(chunk.end for chunk in settled if not chunk.open), 0)
+        return freed
+
+    patch.replace(OffsetLedger, "settle_each", planted)
+
+
+def commit_what_was_fetched(patch: Patch) -> None:
+    """Commit what was fetched, not what settled."""
+    honest = Commits._of
+
+    def planted(self: Commits, partitions: Iterable[Partition]) -> CommitOffsets | None:
+        several = list(partitions)
+        commit = honest(self, several)
+        return commit and replace(commit, offsets={p.tp: p.expected for p in several if p.tp in commit.offsets})
+
+    patch.replace(Commits, "_of", planted)
+
+
+def commit_after_lost(patch: Patch) -> None:
+    """Commit partitions that somebody else owns."""
+    honest = Forwarder._forget
+
+    def planted(self: Forwarder, partitions: list[Partition], change: str) -> None:
+        last = self._commits.last(partitions)
+        honest(self, partitions, change)
+        if change == "lost" and last is not None:
+            self._commands.append(last)
+
+    patch.replace(Forwarder, "_forget", planted)
+
+
+def commit_after_a_halt(patch: Patch) -> None:
+    """Say goodbye with a commit although a rule was broken, or the consumer is dead."""
+    honest = Forwarder._revoked
+
+    def planted(self: Forwarder, partitions: list[Partition]) -> None:
+        halted, self._halted = self._halted, None
+        honest(self, partitions)
+        self._halted = halted
+
+    patch.replace(Forwarder, "_revoked", planted)
+
+
+def apply_a_stale_commit_answer(patch: Patch) -> None:
+    """Take the answer of an older commit for that of the present one."""
+    honest = Commits.answered
+
+    def planted(self: Commits, event: CommitAnswered) -> OffsetsCommitted | CommitFailed | None:
+        commit = self._in_flight
+        return honest(self, event if commit is None else replace(event, commit=commit.commit))
+
+    patch.replace(Commits, "answered", planted)
+
+
+def let_the_end_overtake(patch: Patch) -> None:
+    """Let the end of the log complete a partition over records that wait."""
+
+    def planted(self: Intake, partition: Partition, offset: int, now: int) -> None:
+        partition.expected = max(partition.expected, offset)
+        partition.ledger.complete_to(offset)
+        self._commits.moved((partition,))
+
+    patch.replace(Intake, "ended", planted)
+
+
+def ignore_ahead_records(patch: Patch) -> None:
+    """Let a partition run ahead of its watermark without a bound."""
+    honest = Forwarder.__init__
+
+    def planted(self: Forwarder, rules: object, jitter: object) -> None:
+        honest(self, rules, jitter)  # type: ignore[arg-type]  # as they come
+        overwrite(self._intake, "_ahead_records", 10**9)
+
+    patch.replace(Forwarder, "__init__", planted)
+
+
+BUGS = (
+    bug(commit_one_too_far, "I1", "I3"),
+    bug(commit_over_a_hole, "I1"),
+    bug(commit_what_was_fetched, "I1"),
+    bug(commit_after_lost, "I3", "I13"),
+    bug(commit_after_a_halt, "I12", plan=a_dead_consumer),
+    bug(apply_a_stale_commit_answer, "I3", "I8", "I9", plan=commits_that_vanish),
+    bug(let_the_end_overtake, "I1"),
+    bug(ignore_ahead_records, "I8", "I14"),
+)

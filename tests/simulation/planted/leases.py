@@ -1,0 +1,142 @@
+"""Bugs of leases: what signs, until when, and how often a new one is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from adapters.simulated.tokens import TokenService
+from domain import lease_keeper, route, standing
+from domain.backoff import Jitter, backoff
+from domain.events import LeaseIssued, LeaseRefused
+from domain.facts import LeaseRejected, LeaseRenewalFailed, LeaseRenewed
+from domain.lease import Lease, Secrets
+from domain.lease_keeper import LeaseKeeper
+from domain.limits import BACKOFF_FIRST_NS, BACKOFF_LAST_NS, NS_PER_SECOND
+from domain.route import Route
+from tests.simulation.planted.bug import Patch, bug
+from tests.simulation.planted.plans import one_stream_denied, renewed_before_the_end, sts_down_for_long
+
+WITH_BACKOFF = (route, lease_keeper, standing)
+
+
+def sign_to_the_last_moment(patch: Patch) -> None:
+    """Give a request its full timeout under a lease that ends before."""
+
+    def planted(self: LeaseKeeper, now: int) -> tuple[Lease, int] | None:
+        self.tick(now)
+        return None if self._lease is None else (self._lease, self._timeout)
+
+    patch.replace(LeaseKeeper, "for_signing", planted)
+
+
+def _remember(patch: Patch, signs: Callable[[Lease, Lease], Lease]) -> None:
+    """Let `signs` choose what signs out of the lease before and the present one."""
+    issued, for_signing = LeaseKeeper.issued, LeaseKeeper.for_signing
+    former: dict[LeaseKeeper, Lease] = {}
+
+    def planted(self: LeaseKeeper, event: LeaseIssued, now: int) -> LeaseRenewed:
+        if self._lease is not None:
+            former[self] = self._lease
+        return issued(self, event, now)
+
+    def planted_signing(self: LeaseKeeper, now: int) -> tuple[Lease, int] | None:
+        found = for_signing(self, now)
+        if found is None or self not in former:
+            return found
+        return signs(former[self], found[0]), found[1]
+
+    patch.replace(LeaseKeeper, "issued", planted)
+    patch.replace(LeaseKeeper, "for_signing", planted_signing)
+
+
+def sign_with_the_old_lease(patch: Patch) -> None:
+    """Go on signing with the lease before the present one."""
+    _remember(patch, lambda old, _: old)
+
+
+def mix_two_leases(patch: Patch) -> None:
+    """Sign with the key of one issue and the token of the next."""
+    _remember(
+        patch,
+        lambda old, new: replace(
+            new, secrets=Secrets(old.secrets.access_key, old.secrets.secret_key, new.secrets.token)
+        ),
+    )
+
+
+def take_the_end_from_the_wall_clock(patch: Patch) -> None:
+    """Count the life of a lease by the host's wall clock, which may be wrong."""
+    honest = TokenService.answer
+
+    def planted(self: TokenService, role: str, asked_at: int) -> LeaseIssued | LeaseRefused:
+        event = honest(self, role, asked_at)
+        if isinstance(event, LeaseRefused) or event.lease.ends_at is None:
+            return event
+        off = int(self._clock.skew_seconds * NS_PER_SECOND)
+        return LeaseIssued(replace(event.lease, ends_at=event.lease.ends_at - off))
+
+    patch.replace(TokenService, "answer", planted)
+
+
+def keep_a_rejected_lease(patch: Patch) -> None:
+    """Send again with the lease that was just refused."""
+
+    def planted(self: LeaseKeeper, serial: int, code: str, now: int) -> LeaseRejected | None:
+        return None
+
+    patch.replace(LeaseKeeper, "rejected", planted)
+
+
+def ask_at_once_when_sts_refuses(patch: Patch) -> None:
+    """Ask for a lease again as soon as STS has refused one."""
+    honest = LeaseKeeper.refused
+
+    def planted(self: LeaseKeeper, event: LeaseRefused, now: int) -> LeaseRenewalFailed:
+        fact = honest(self, event, now)
+        self._retry_at = 0
+        return fact
+
+    patch.replace(LeaseKeeper, "refused", planted)
+
+
+def reject_a_shared_lease_for_one_stream(patch: Patch) -> None:
+    """Throw the role's lease away whenever one of its streams denies access."""
+
+    def planted(self: Route, lease: int) -> bool:
+        return True
+
+    patch.replace(Route, "_may_be_revoked", planted)
+
+
+def never_wait(patch: Patch) -> None:
+    """Try again at once, always."""
+
+    def planted(attempt: int, jitter: Jitter, *, first: int = 0, last: int = 0) -> int:
+        return 0
+
+    for module in WITH_BACKOFF:
+        patch.replace(module, "backoff", planted)
+
+
+def forget_the_jitter(patch: Patch) -> None:
+    """Wait exactly as long as everybody else does."""
+
+    def planted(attempt: int, jitter: Jitter, *, first: int = BACKOFF_FIRST_NS, last: int = BACKOFF_LAST_NS) -> int:
+        return backoff(attempt, lambda: 1.0, first=first, last=last)
+
+    for module in WITH_BACKOFF:
+        patch.replace(module, "backoff", planted)
+
+
+BUGS = (
+    bug(sign_to_the_last_moment, "I5"),
+    bug(sign_with_the_old_lease, "I5", plan=renewed_before_the_end),
+    bug(mix_two_leases, "I6"),
+    bug(take_the_end_from_the_wall_clock, "I5"),
+    bug(keep_a_rejected_lease, "I9", "I10"),
+    bug(ask_at_once_when_sts_refuses, "I10", plan=sts_down_for_long),
+    bug(reject_a_shared_lease_for_one_stream, "I10", plan=one_stream_denied),
+    bug(never_wait, "I10"),
+    bug(forget_the_jitter, "I10"),
+)

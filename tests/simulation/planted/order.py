@@ -1,0 +1,103 @@
+"""Bugs of lanes, and of what waits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from types import SimpleNamespace
+from typing import cast
+
+from domain.lanes import KeyLanes
+from domain.offset_ledger import HeldChunk
+from domain.outbox import Flight, Outbox
+from domain.partition import Partition
+from tests.simulation.planted.bug import Patch, bug
+
+ONE_LANE = "all"
+
+
+def release_a_lane_too_early(patch: Patch) -> None:
+    """Let all records of a key leave at once."""
+
+    def admit(self: KeyLanes, chunk: HeldChunk) -> Sequence[int]:
+        return range(chunk.count)
+
+    def release(self: KeyLanes, keys: Sequence[str]) -> list[int]:
+        return []
+
+    patch.replace(KeyLanes, "admit", admit)
+    patch.replace(KeyLanes, "release", release)
+
+
+def free_the_lane_of_a_refused_record(patch: Patch) -> None:
+    """Let the next record of a key go when the one before was refused; that one goes again after it."""
+    honest = Outbox.settle
+
+    def planted(self: Outbox, flight: Flight, failed: Mapping[int, str], now: int) -> Iterable[Partition]:
+        moved = honest(self, flight, failed, now)
+        first = 0
+        for chunk, places, _ in flight.parts:
+            refused = [flight.keys[i] for i in range(first, first + len(places)) if i in failed]
+            first += len(places)
+            waiting = [] if chunk.owner.gone else chunk.owner.lanes.release(refused)
+            for later, indices in chunk.owner.ledger.find(waiting):
+                self._append(later, indices, now)
+        return moved
+
+    patch.replace(Outbox, "settle", planted)
+
+
+def hand_a_lane_to_the_last(patch: Patch) -> None:
+    """Let the record of a key go next that came last."""
+    honest = KeyLanes.release
+
+    def planted(self: KeyLanes, keys: Sequence[str]) -> list[int]:
+        for queue in map(self._busy.get, keys):
+            if queue is not None:
+                queue.reverse()
+        return honest(self, keys)
+
+    patch.replace(KeyLanes, "release", planted)
+
+
+def forget_who_waits(patch: Patch) -> None:
+    """Lose the record that waits in a lane when the lane becomes free."""
+    honest = KeyLanes.release
+
+    def planted(self: KeyLanes, keys: Sequence[str]) -> list[int]:
+        return honest(self, keys)[1:]
+
+    patch.replace(KeyLanes, "release", planted)
+
+
+def let_one_key_block_the_rest(patch: Patch) -> None:
+    """Have one lane for all keys of a partition, so that one sick key holds up the healthy ones."""
+    admit, release = KeyLanes.admit, KeyLanes.release
+
+    def planted(self: KeyLanes, chunk: HeldChunk) -> Sequence[int]:
+        same = SimpleNamespace(count=chunk.count, offsets=chunk.offsets, keys=[ONE_LANE] * chunk.count)
+        return admit(self, cast("HeldChunk", same))
+
+    def planted_release(self: KeyLanes, keys: Sequence[str]) -> list[int]:
+        return [offset for _ in keys for offset in release(self, [ONE_LANE])]
+
+    patch.replace(KeyLanes, "admit", planted)
+    patch.replace(KeyLanes, "release", planted_release)
+
+
+def sleep_through_a_retry(patch: Patch) -> None:
+    """Never wake what waits for another try."""
+
+    def planted(self: Outbox, now: int, *, all_of_them: bool = False) -> None:
+        """Sleep."""
+
+    patch.replace(Outbox, "wake", planted)
+
+
+BUGS = (
+    bug(release_a_lane_too_early, "I4"),
+    bug(free_the_lane_of_a_refused_record, "I4", "I12"),
+    bug(hand_a_lane_to_the_last, "I4"),
+    bug(forget_who_waits, "I1", "I9", "I12", "I14"),
+    bug(let_one_key_block_the_rest, "I9"),
+    bug(sleep_through_a_retry, "I9", "I19"),
+)

@@ -1,0 +1,146 @@
+"""Bugs of what is owned, of drains, and of the client's callbacks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from adapters.simulated.group import Partitions
+from adapters.simulated.kafka import SimulatedSource
+from app.runtime import Runtime
+from domain.commands import SeekPartition
+from domain.events import Event, GapFound, PartitionEnded, RecordsFetched, StopRequested
+from domain.forwarder import Forwarder
+from domain.outbox import Flight, Outbox, Part
+from domain.partition import Partition
+from tests.simulation.planted.bug import Patch, bug, overwrite
+from tests.simulation.planted.plans import much_moving, paced_and_moving
+
+
+def send_on_in_a_drain(patch: Patch) -> None:
+    """Go on with new records while a partition is given back."""
+
+    def begin_drain(self: Partition) -> int:
+        self.draining = True
+        return 0
+
+    def forget_unsent(self: Outbox, partition: Partition) -> None:
+        """Forget nothing."""
+
+    patch.replace(Partition, "begin_drain", begin_drain)
+    patch.replace(Outbox, "forget_unsent", forget_unsent)
+
+
+def keep_what_waits_for_its_pace_in_a_drain(patch: Patch) -> None:
+    """Forget ready records when a drain begins, but not those that wait for their shard."""
+    honest = Outbox.forget_unsent
+
+    def planted(self: Outbox, partition: Partition) -> None:
+        delayed = self._delayed
+        honest(self, partition)
+        self._delayed = delayed
+
+    patch.replace(Outbox, "forget_unsent", planted)
+
+
+def resend_for_the_next_owner(patch: Patch) -> None:
+    """Send what was not settled of a partition that is no longer owned."""
+    take = Outbox.take
+
+    def unsettled_parts(self: Outbox, flight: Flight) -> list[Part]:
+        return list(flight.parts)
+
+    def planted(self: Outbox, room: int) -> list[Part]:
+        for part in self._ready:
+            part.chunk.owner.gone = False
+        return take(self, room)
+
+    patch.replace(Outbox, "unsettled_parts", unsettled_parts)
+    patch.replace(Outbox, "take", planted)
+
+
+def settle_for_somebody_else(patch: Patch) -> None:
+    """Answer a request of a partition's former stay in its present one."""
+    honest = Outbox.settle
+
+    def planted(self: Outbox, flight: Flight, failed: Mapping[int, str], now: int) -> Iterable[Partition]:
+        for part in flight.parts:
+            part.chunk.owner.gone = False
+        return honest(self, flight, failed, now)
+
+    patch.replace(Outbox, "settle", planted)
+
+
+def skip_a_gap_in_silence(patch: Patch) -> None:
+    """Go on behind a gap in the input without a word."""
+
+    def planted(self: Forwarder, event: GapFound, now: int) -> None:
+        partition = self._partitions.get(event.partition)
+        if partition is not None and not partition.draining:
+            self._intake.ended(partition, event.log_start, now)
+            self._commands.append(SeekPartition(event.partition, event.log_start))
+
+    patch.replace(Forwarder, "_gap_found", planted)
+
+
+def lose_a_batch_in_a_callback(patch: Patch) -> None:
+    """Let a rebalance callback raise inside the fetch, which costs the records of that call."""
+    honest = SimulatedSource.fetch
+
+    def planted(self: SimulatedSource, limit: int, wait: int) -> Sequence[Event]:
+        calls = bool(self._joined().notices)
+        events = honest(self, limit, wait)
+        return [e for e in events if not (calls and isinstance(e, RecordsFetched | PartitionEnded))]
+
+    patch.replace(SimulatedSource, "fetch", planted)
+
+
+def take_an_assignment_for_unpaused(patch: Patch) -> None:
+    """Forget that the client's pause flag survives a rebalance."""
+    assign, forget = SimulatedSource._assign, SimulatedSource._forget
+
+    def planted_forget(self: SimulatedSource, partitions: Partitions) -> None:
+        paused = set(self.paused)
+        forget(self, partitions)
+        self.paused |= paused
+
+    def planted(self: SimulatedSource, partitions: Partitions) -> None:
+        paused = set(self.paused)
+        assign(self, partitions)
+        self.paused |= paused.intersection(partitions)
+
+    patch.replace(SimulatedSource, "_forget", planted_forget)
+    patch.replace(SimulatedSource, "_assign", planted)
+
+
+def let_a_second_stop_skip_the_drain(patch: Patch) -> None:
+    """Leave at once when SIGTERM comes twice."""
+    honest = Runtime._note_stop
+
+    def planted(self: Runtime, event: Event, now: int) -> None:
+        if isinstance(event, StopRequested) and self._stop_at is not None:
+            overwrite(self, "_stop_at", now)
+        honest(self, event, now)
+
+    patch.replace(Runtime, "_note_stop", planted)
+
+
+def go_on_after_a_halt(patch: Patch) -> None:
+    """Log what can never be right again, and go on."""
+
+    def planted(self: Forwarder, reason: str) -> None:
+        """Go on."""
+
+    patch.replace(Forwarder, "halt", planted)
+
+
+BUGS = (
+    bug(send_on_in_a_drain, "I13"),
+    bug(keep_what_waits_for_its_pace_in_a_drain, "I12", "I13", plan=paced_and_moving),
+    bug(resend_for_the_next_owner, "I3", "I8", "I12", "I13", plan=much_moving),
+    bug(settle_for_somebody_else, "I3", "I8", "I12", "I13", plan=much_moving),
+    bug(skip_a_gap_in_silence, "I15"),
+    bug(lose_a_batch_in_a_callback, "I1", "I4", "I9", "I14", "I15"),
+    bug(take_an_assignment_for_unpaused, "I9"),
+    bug(let_a_second_stop_skip_the_drain, "I19"),
+    bug(go_on_after_a_halt, "I12"),
+)

@@ -1,0 +1,83 @@
+"""Runs with the settings that some bugs need to show; each is drawn from its seed, like any other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from adapters.simulated.chance import Chance
+from adapters.simulated.faults import draw_plan
+from adapters.simulated.plan import CALM, Delays, Incident, Kind, Plan, Rates, Sick, Span, Work
+from domain.limits import NS_PER_MS, NS_PER_SECOND
+from domain.rules import LimitRules, OnPoison, RoleRules
+
+MS = NS_PER_MS
+MANY = range(100, 2_000, 150)  # moments in ms
+FIRST_PARTITION = 1 << 6  # as a draw that is no multiple of three, and no kill
+
+
+def much_moving(seed: int) -> Plan:
+    """Give a drawn run with a rebalance, or a lost session, every 150 ms, and throttled entries."""
+    plan, chance = draw_plan(seed), Chance(seed).of("moves")
+    moves = tuple(
+        Incident(chance.choice((Kind.REBALANCE, Kind.EXPELLED)), at * MS, (at + 100) * MS, chance.getrandbits(30))
+        for at in MANY
+    )
+    rates = Rates(entry_throttled=0.3 * chance.random(), late=0.2 * chance.random(), vanished=0.2 * chance.random())
+    limits = replace(plan.limits, request_timeout=100 * MS, drain=NS_PER_SECOND)
+    return replace(plan, incidents=moves, rates=rates, heal_at=2 * NS_PER_SECOND, limits=limits)
+
+
+def commits_that_vanish(seed: int) -> Plan:
+    """Give a run of six partitions, of which one comes and goes, while half of all commits never arrive."""
+    return Plan(
+        seed,
+        work=Work(partitions=6, records=30, burst=1, every=Span(0, 100 * MS)),
+        rates=Rates(commit_vanished=0.5),
+        incidents=tuple(Incident(Kind.REBALANCE, at * MS, (at + 50) * MS, FIRST_PARTITION) for at in MANY),
+        limits=LimitRules(commit_every=50 * MS),
+        heal_at=2 * NS_PER_SECOND,
+    )
+
+
+def paced_and_moving(seed: int) -> Plan:
+    """Give a run of one busy shard that refuses most of what it gets, with a rebalance every 150 ms."""
+    work = Work(partitions=6, shards=1, records=400, keys=1_000, burst=50, every=Span(0, 100 * MS))
+    return replace(
+        much_moving(seed), work=work, rates=Rates(entry_throttled=0.7), limits=LimitRules(), sick=Sick.NOTHING
+    )
+
+
+def a_dead_consumer(seed: int) -> Plan:
+    """Give a drawn run in which the consumer dies."""
+    plan = draw_plan(seed)
+    death = Incident(Kind.CONSUMER_DEAD, plan.heal_at // 2, plan.heal_at // 2)
+    return replace(plan, incidents=(death,), rates=CALM)
+
+
+def dead_letters_that_fail(seed: int) -> Plan:
+    """Give a drawn run with poison, whose letters are refused every other time."""
+    plan = draw_plan(seed)
+    rates = replace(plan.rates, letter_refused=0.5)
+    return replace(plan, on_poison=OnPoison.DEAD_LETTER, work=replace(plan.work, poison=0.2), rates=rates)
+
+
+def renewed_before_the_end(seed: int) -> Plan:
+    """Give a drawn run whose leases live two seconds and are renewed when a third of that is left."""
+    return replace(draw_plan(seed), role=RoleRules("r0"), lease_life=2 * NS_PER_SECOND)
+
+
+def one_stream_denied(seed: int) -> Plan:
+    """Give a run of two routes with one role, of which one loses its permission for some seconds."""
+    return Plan(
+        seed=seed,
+        work=Work(routes=2, records=300, every=Span(0, 100 * MS)),
+        delays=Delays(sts=Span(2 * MS, 10 * MS)),
+        incidents=(Incident(Kind.STREAM_DENIED, at=200 * MS, until=12 * NS_PER_SECOND),),
+        heal_at=12 * NS_PER_SECOND,
+    )
+
+
+def sts_down_for_long(seed: int) -> Plan:
+    """Give a drawn run in which STS is down for ten seconds."""
+    down = Incident(Kind.STS_DOWN, at=0, until=10 * NS_PER_SECOND)
+    return replace(draw_plan(seed), incidents=(down,), heal_at=10 * NS_PER_SECOND)

@@ -1,0 +1,76 @@
+"""Bugs of what can never land: who is called so, and what becomes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from domain.events import LetterAcknowledged, LetterRefused
+from domain.facts import Fact
+from domain.isolation import Isolation
+from domain.offset_ledger import HeldChunk
+from domain.outbox import Outbox, Part
+from domain.quarantine import Quarantine
+from tests.simulation.planted.bug import Patch, bug
+from tests.simulation.planted.plans import dead_letters_that_fail
+
+
+def drop_when_the_dead_letters_fail(patch: Patch) -> None:
+    """Settle a record when the dead-letter topic does not take it."""
+
+    def planted(self: Quarantine, event: LetterRefused, now: int) -> list[Fact]:
+        poison, facts = self.acknowledged(LetterAcknowledged(event.letter))
+        if poison is not None:
+            poison.chunk.owner.route.outbox.settle_poison(poison, now)
+        return facts
+
+    patch.replace(Quarantine, "refused", planted)
+
+
+def drop_poison_that_should_block(patch: Patch) -> None:
+    """Settle what can never land, whatever the policy says."""
+    honest = Outbox._let_go
+
+    def planted(self: Outbox, chunk: HeldChunk, places: Sequence[int], now: int) -> None:
+        honest(self, chunk, places, now)
+        for poison in self.take_poison():
+            self.settle_poison(poison, now)
+
+    patch.replace(Outbox, "_let_go", planted)
+
+
+def call_a_whole_topic_poison(patch: Patch) -> None:
+    """Take what is refused for poison although nothing else has landed to compare it with."""
+
+    def planted(self: Isolation) -> list[Part]:
+        return self.suspects
+
+    patch.replace(Isolation, "culprits", planted)
+
+
+def judge_by_a_later_control(patch: Patch) -> None:
+    """Take for poison what was refused while everything was, once something else has landed."""
+
+    def planted(self: Isolation, *, landed: bool, now: int) -> None:
+        self.put = None
+        self._control |= landed
+        self.not_before = self.not_before if landed else now
+
+    patch.replace(Isolation, "answered", planted)
+
+
+def forget_the_rest_of_a_search(patch: Patch) -> None:
+    """Put nothing back when a search for poison has ended without an answer."""
+
+    def planted(self: Isolation) -> list[Part]:
+        return []
+
+    patch.replace(Isolation, "rest", planted)
+
+
+BUGS = (
+    bug(drop_when_the_dead_letters_fail, "I1", "I4", "I14", plan=dead_letters_that_fail),
+    bug(drop_poison_that_should_block, "I1", "I4", "I13"),
+    bug(call_a_whole_topic_poison, "I11"),
+    bug(judge_by_a_later_control, "I11"),
+    bug(forget_the_rest_of_a_search, "I9"),
+)
