@@ -56,6 +56,15 @@ class KafkaBroker:
         """Let a frozen broker go on."""
         self._bring_to("running", self.container.get_wrapped_container().unpause)
 
+    def kill(self) -> None:
+        """Kill the broker as a power cut does; its log and its offsets are kept."""
+        self._bring_to("exited", self.container.get_wrapped_container().kill)
+
+    def start(self) -> None:
+        """Start a killed broker again, and wait for its first answer."""
+        self._bring_to("running", self.container.get_wrapped_container().start)
+        eventually(lambda: _answers(self), within=READY_SECONDS, what="an answer of the broker", every=0.2)
+
     def _bring_to(self, status: str, order: Callable[[], None]) -> None:
         # A busy host needs more than one try to freeze all threads of a JVM.
         container = self.container.get_wrapped_container()
