@@ -35,6 +35,7 @@ class Chores:
         self._refused: set[str] = set()
         self._absent: set[str] = set()
         self._told: frozenset[str] = frozenset()
+        self._asked: tuple[str, ...] = ()  # the topics of the last question
         self._urgent = True  # nobody has looked at the topics yet
         self._look_at = 0
         self._done_at = 0
@@ -92,6 +93,7 @@ class Chores:
             return True
         if not self._inquirer.ask(sorted(self._out_of_log), topics):
             return False
+        self._asked = topics
         if topics:
             self._look_at = now + LOOK_AT_TOPICS_NS
         return True
@@ -111,5 +113,5 @@ class Chores:
                 self._absent.add(topic)
             else:
                 self._absent.discard(topic)
-        if self._absent or len(answer.topics) < len(self._topics):
+        if self._absent or len(answer.topics) < len(self._asked):
             self._look_at = 0

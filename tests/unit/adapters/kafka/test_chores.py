@@ -101,6 +101,18 @@ def test_a_topic_that_nothing_was_told_about_is_asked_for_again() -> None:
     assert [([], ["orders"])] * 2 == rig.cluster.asked
 
 
+def test_an_answer_about_logs_alone_asks_for_no_topic_again() -> None:
+    """Nothing was asked about topics, so that nothing was told of them is no reason to look at them again."""
+    rig = Rig()
+    rig.settle()
+    rig.chores.out_of_log(P0)
+    rig.do(NOW + 1)
+    rig.do(NOW + EVERY_NS, Answer({P0: (0, 100)}))
+    rig.do(NOW + 2 * EVERY_NS)
+
+    assert [([], ["orders"]), ([P0], [])] == rig.cluster.asked
+
+
 def test_a_hint_that_a_topic_is_gone_is_looked_into_at_once() -> None:
     """The client's own word does not wait for the minute, and tells nothing before the cluster has said so."""
     rig = Rig()
