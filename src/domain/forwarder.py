@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import count
 from typing import assert_never
 
+from domain.airspace import Airspace
 from domain.backoff import Jitter
 from domain.budget import Budget
 from domain.commands import Command, CommitOffsets, DescribeStream, Halt, SeekPartition, SendPut
@@ -79,8 +80,7 @@ class Forwarder:
         self._intake = Intake(self._budget, self._commits, limits.ahead_records)
         self._commands: list[Command] = []
         self._puts = count(1)
-        self._flying = 0
-        self._route_of_put: dict[int, Route] = {}
+        self._airspace = Airspace(limits)
         self._letters = count(1)
         self._route_of_letter: dict[int, Route] = {}
         self._missing: frozenset[str] = frozenset()
@@ -97,15 +97,15 @@ class Forwarder:
             case RecordsFetched(chunk):
                 self._fetched(chunk, now)
             case PutAnswered(put):
-                route = self._landed_at(put)
+                route = self._airspace.landed(put)
                 facts, moved = route.answered(event, now)
                 self._moved_on([], moved, now)
                 self._after_put(route, facts, now)
             case PutRefused(put):
-                route = self._landed_at(put)
+                route = self._airspace.landed(put)
                 self._after_put(route, route.refused(event, now), now)
             case PutAmbiguous(put) | PutUnsent(put):
-                route = self._landed_at(put)
+                route = self._airspace.landed(put)
                 self._after_put(route, route.unknown(event, now), now)
             case LetterAcknowledged(letter):
                 route = self._route_of_letter.pop(letter)
@@ -172,13 +172,6 @@ class Forwarder:
         for partition in moved:
             self._intake.admit(partition, now)
         self._tell(*facts)
-
-    def _landed_at(self, put: int) -> Route:
-        route = self._route_of_put.pop(put, None)
-        invariant(route is not None, f"put {put} was answered twice, or never sent")
-        assert route is not None
-        self._flying -= 1
-        return route
 
     # --- ownership -----------------------------------------------------------------------------------------------
 
@@ -302,13 +295,12 @@ class Forwarder:
             (lease, timeout), arn = signing, route.standing.stream_arn
             if not self._stopping and route.wants_description(now):
                 self._commands.append(DescribeStream(route.rules.name, lease))
-            while route.wants_to_send(now) and self._may_fly(route):
+            while route.wants_to_send(now) and self._airspace.may_fly(route, self._routes.values()):
                 flight = route.next_flight(next(self._puts), lease.serial, now)
                 if flight is None:
                     self._rest.end()  # what was to leave is gone, or turned into something else
                     break
-                self._flying += 1
-                self._route_of_put[flight.put] = route
+                self._airspace.took_off(flight, route)
                 self._commands.append(
                     SendPut(
                         flight.put, route.rules.name, lease, flight.keys, flight.values, timeout, arn, flight.hash_keys
@@ -326,18 +318,10 @@ class Forwarder:
                 if facts or moved:
                     self._moved_on(facts, moved, now)
 
-    def _may_fly(self, route: Route) -> bool:
-        """Keep one request in reserve for each route; the others are for whoever has work."""
-        flights = len(route.outbox.flights)
-        if not flights:
-            return True
-        idle = sum(not other.outbox.flights for other in self._routes.values())
-        return self._flying + idle < self._rules.limits.requests_in_flight
-
     @property
     def in_flight(self) -> int:
         """How many requests are in flight."""
-        return self._flying
+        return len(self._airspace)
 
     def room(self) -> int:
         """Give how many records may be fetched now; 0 while nothing may be."""

@@ -18,7 +18,7 @@ Oauth = Callable[[str], tuple[str, float]]
 
 POLL_INTERVAL_MS_MIN: Final = 300_000
 SESSION_TIMEOUT_MS: Final = 45_000
-QUEUE_SHARE: Final = 4  # a quarter of the held bytes may wait in librdkafka's queue
+QUEUE_SHARE: Final = 8  # an eighth of the held bytes may wait in librdkafka's queue
 RECORD_IN_QUEUE_BYTES: Final = 512  # what librdkafka's own structures take for a queued record, rounded up
 QUEUE_BYTES_MAX: Final = 2_097_151 * 1024  # librdkafka's own bound of queued.max.messages.kbytes
 FETCH_BYTES_MAX: Final = 50 * 1024 * 1024  # librdkafka's and the broker's usual bound of one answer

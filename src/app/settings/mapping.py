@@ -21,6 +21,7 @@ from adapters.sts.settings import Hop as ChainHop
 from app.settings.arn import parse_stream_arn
 from app.settings.aws import RoleSettings
 from app.settings.kafka import Security
+from app.settings.memory import body_bytes, record_bytes, request_bytes
 from app.settings.model import MIB, Settings
 from app.settings.problems import Problem, SettingsError
 from app.settings.routes import RouteSettings
@@ -60,12 +61,13 @@ def to_rules(settings: Settings) -> Rules:
         routes=tuple(_route_rules(route) for route in settings.routes),
         roles=tuple(roles),
         limits=LimitRules(
-            held_bytes=limits.held_mib * MIB,
+            held_bytes=record_bytes(limits.held_mib),
             ahead_records=limits.ahead_records,
             requests_in_flight=limits.requests_in_flight,
             request_timeout=round(limits.request_timeout_seconds * NS_PER_SECOND),
             request_records=limits.request_records,
-            request_bytes=limits.request_mib * MIB,
+            request_bytes=request_bytes(limits.held_mib, limits.request_mib),
+            body_bytes=body_bytes(limits.held_mib),
             poison_per_minute=limits.max_poison_per_minute,
             commit_every=round(limits.commit_seconds * NS_PER_SECOND),
             drain=round(limits.drain_seconds * NS_PER_SECOND),

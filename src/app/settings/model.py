@@ -37,7 +37,9 @@ class DeadLetters(Section):
 class Limits(Section):
     """What this process may hold and how long it may take."""
 
-    held_mib: Annotated[Whole, Field(ge=8, le=65_536)] = Field(default=64, description="Memory for records, in MiB.")
+    held_mib: Annotated[Whole, Field(ge=8, le=65_536)] = Field(
+        default=64, description="Memory for records wherever they are: held, in Kafka's queue, in bodies; MiB."
+    )
     ahead_records: Annotated[Whole, Field(ge=1, le=10_000_000)] = Field(
         default=50_000,
         description="How far a partition may settle above an unsettled record; bounds duplicates after a crash.",

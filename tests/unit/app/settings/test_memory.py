@@ -1,0 +1,27 @@
+"""One budget, and no byte of it twice."""
+
+from __future__ import annotations
+
+import pytest
+
+from adapters.kafka.client_settings import consumer_settings
+from adapters.kafka.letter_settings import HELD_SHARE
+from adapters.kafka.settings import KafkaSettings
+from app.settings.memory import BASE64, body_bytes, record_bytes, request_bytes
+from app.settings.model import MIB
+
+
+@pytest.mark.parametrize("held_mib", [8, 64, 1_024])
+def test_the_shares_are_the_whole(held_mib: int) -> None:
+    """Records, Kafka's queue with an answer beside it, bodies and letters together are not more than the budget."""
+    budget = held_mib * MIB
+    keys = consumer_settings(KafkaSettings(("b:9092",), "g", frozenset({"t"}), held_bytes=budget))
+    kafka = keys["queued.max.messages.kbytes"] * 1024 + keys["fetch.max.bytes"]
+    assert record_bytes(held_mib) + kafka + body_bytes(held_mib) + budget // HELD_SHARE <= budget
+
+
+@pytest.mark.parametrize("held_mib", [8, 64, 1_024])
+def test_two_of_the_largest_requests_fit(held_mib: int) -> None:
+    """A request never takes all there is for bodies, and never more than was asked for."""
+    assert 2 * BASE64 * request_bytes(held_mib, 10) <= body_bytes(held_mib)
+    assert request_bytes(held_mib, 1) <= MIB
