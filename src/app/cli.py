@@ -17,6 +17,8 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import typer
 
+from app.commands.simulate import EXIT_CODES as SIMULATE_EXIT_CODES
+from app.commands.simulate import simulate_cli
 from domain.errors import UsageError
 
 EXIT_USAGE = 2
@@ -51,7 +53,7 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["--help", "-h"]},
-    epilog="[bold]See it work[/bold]  doka demo\n\n"
+    epilog="[bold]See it work[/bold]  doka demo, then doka simulate incident\n\n"
     "[bold]Try it out[/bold]   doka check --config doka.yaml\n\n"
     "[bold]Run it[/bold]       doka run --config doka.yaml\n\n"
     "[bold]Move over[/bold]    doka config convert configs/dev.yaml > doka.yaml\n\n" + EXIT_CODES,
@@ -65,6 +67,16 @@ cli.add_typer(
     "[bold]Example[/bold]  doka config show --config doka.yaml",
     epilog="Each setting can also come from a variable: limits.held_mib is DOKA_LIMITS__HELD_MIB, "
     "routes\\[0].stream.name is DOKA_ROUTES__0__STREAM__NAME. Options go before variables, variables before the file.",
+)
+
+cli.add_typer(
+    simulate_cli,
+    name="simulate",
+    short_help="The incident, your own settings, and what-ifs, in virtual time.",
+    help="Run the service in virtual time: a weekend in a minute, with the faults of your choice.\n\n"
+    "The production loop runs against a simulated Kafka, Kinesis and STS; what is told is from that world's log.\n\n"
+    "[bold]Example[/bold]  doka simulate incident",
+    epilog=SIMULATE_EXIT_CODES,
 )
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -270,6 +282,11 @@ def config_convert(
     return print_converted(file, allow_plaintext=allow_plaintext)
 
 
+for _simulation in simulate_cli.registered_commands:
+    if _simulation.callback is not None:
+        _taught(_simulation.callback)
+
+
 @cli.command("version")
 @_taught
 def print_version() -> int:
@@ -303,7 +320,11 @@ def _explain_usage(error: typer.TyperException, arguments: Sequence[str]) -> int
     """Say in one line what is wrong with a command line, and where its help is."""
     context = getattr(error, "ctx", None)
     # The parser of options does not say for which command it failed.
-    typed = [word for word in arguments[: 2 if arguments[:1] == ["config"] else 1] if not word.startswith("-")]
+    typed = [
+        word
+        for word in arguments[: 2 if arguments[:1] in (["config"], ["simulate"]) else 1]
+        if not word.startswith("-")
+    ]
     command = " ".join(["doka", *typed]) if context is None else context.command_path
     if type(error).__name__ == "NoArgsIsHelpError":  # the help was printed already: it is the answer to `doka` alone
         return EXIT_USAGE

@@ -7,7 +7,7 @@ A process that dies or ends by itself is started again, as its supervisor would,
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -66,7 +66,11 @@ class SilentTelemetry:
 
 def run_scene(scene: Scene, sides: tuple[str, ...] = (ORIGINAL, DOKA), progress: Progress | None = None) -> History:
     """Run a scene once for each side, each in a world of its own that is the same to the last draw."""
-    ran = tuple(run_side(scene, side, _part(progress, i, len(sides))) for i, side in enumerate(sides))
+    return history_of(scene, [run_side(scene, side, _part(progress, i, len(sides))) for i, side in enumerate(sides)])
+
+
+def history_of(scene: Scene, sides: Sequence[Side]) -> History:
+    """Put together what each side came to."""
     return History(
         title=scene.title,
         seed=scene.seed,
@@ -78,7 +82,7 @@ def run_scene(scene: Scene, sides: tuple[str, ...] = (ORIGINAL, DOKA), progress:
             Fault(t.kind, t.from_seconds, t.from_seconds if t.kind in AT_ONCE else t.until_seconds, t.told)
             for t in scene.troubles
         ),
-        sides=ran,
+        sides=tuple(sides),
     )
 
 

@@ -1,0 +1,77 @@
+"""What the commands of `doka simulate` do: simulate, show, write, and give the exit code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from app.simulate.engine import history_of, run_side
+from app.simulate.history import CLEAN, History, Side
+from app.simulate.incident import WEEKEND_HOURS, incident_scene, moral, told
+from app.simulate.report import render
+from app.simulate.scene import DOKA, ORIGINAL, Scene
+from app.simulate.screen import screen, show_story, show_totals, show_verdict
+from app.simulate.workers import Tell, bar, run_jobs
+from domain.errors import UsageError
+
+_SideJob = tuple[Scene, str]
+
+
+def incident(*, hours: float, rate: float, seed: int, as_json: bool, report: Path | None, jobs: int) -> int:
+    """Run the weekend of the incident for both sides; give 1 when doka's side failed.
+
+    Raises:
+        UsageError: the report cannot be written.
+    """
+    repeat = "doka simulate incident" + "".join(
+        f" --{name} {value:g}"
+        for name, value, usual in (("hours", hours, WEEKEND_HOURS), ("rate", rate, 100.0), ("seed", seed, 1))
+        if value != usual
+    )
+    work = [(incident_scene(side, hours=hours, rate=rate, seed=seed), side) for side in (ORIGINAL, DOKA)]
+    with bar(f"{hours:g} h, {rate:g} records a second, twice") as tell:
+        history = told(_history(work, jobs, tell))
+    _write(report, history, repeat)
+    if as_json:
+        print(history.to_json())  # noqa: T201 - the command's result
+        return _code(history)
+    console = screen()
+    console.print(
+        f"{history.title}: {history.wall(0)} to {history.wall(history.duration_seconds)}, {rate:g} records a second, "
+        "tokens of 60 min.\n"
+        "Both services ran in the same virtual world; every number is from that world's log.",
+    )
+    show_story(console, history)
+    show_totals(console, history)
+    for line in moral(history):
+        console.print(line + "\n")
+    if history.side(DOKA).verdict != CLEAN:
+        show_verdict(console, history.side(DOKA))
+    if report is None:
+        console.print(f"See it drawn: {repeat} --report incident.html", style="dim")
+    return _code(history)
+
+
+def _history(work: list[_SideJob], jobs: int, tell: Tell) -> History:
+    """Run each side in a process of its own, as far as there are `jobs`."""
+    sides = run_jobs(_run, work, jobs, tell)
+    return history_of(work[-1][0], sides)
+
+
+def _run(job: _SideJob, tell: Tell) -> Side:
+    scene, side = job
+    return run_side(scene, side, tell)
+
+
+def _code(history: History) -> int:
+    return 1 if history.side(DOKA).failed else 0
+
+
+def _write(report: Path | None, history: History, repeat: str) -> None:
+    if report is None:
+        return
+    try:
+        report.write_text(render(history, repeat), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"{report} cannot be written: {error.strerror}; name a file in a folder that is there"
+        ) from None

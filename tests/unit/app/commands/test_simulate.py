@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from app.cli import main
+
+INCIDENT = ["simulate", "incident", "--hours", "2", "--rate", "1", "--jobs", "1"]
+
+
+@pytest.fixture(autouse=True)
+def _plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give output a known width, and no colour."""
+    monkeypatch.setenv("COLUMNS", "100")
+    for name in ("FORCE_COLOR", "PY_COLORS", "GITHUB_ACTIONS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_the_incident_is_told_in_a_minute(capsys: pytest.CaptureFixture[str]) -> None:
+    """Both sides by the clock, the sums, what it means, and the next thing to type; within 100 columns."""
+    assert 0 == main(INCIDENT)
+    out = capsys.readouterr().out
+    flat = " ".join(out.split())
+    for told in (
+        "Fri 18:00 to Fri 20:00",
+        "token ends; nobody renews it",
+        "put refused: ExpiredTokenException",
+        "the error is logged, the offset moves on",
+        "somebody looks: 3,600 records are gone",
+        "all 7,200 records delivered",
+        "Its lag was never above 10 records, so no alarm went off",
+        "doka lost 0",
+        "doka simulate incident --hours 2 --rate 1 --report incident.html",
+    ):
+        assert told in flat
+    assert 100 >= max(map(len, out.splitlines()))
+
+
+def test_json_is_the_history_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing but JSON on stdout, and the same for the same seed, in however many processes."""
+    assert 0 == main([*INCIDENT, "--json"])
+    first = capsys.readouterr().out
+    data = json.loads(first)
+    assert ["original", "doka"] == [side["name"] for side in data["sides"]]
+    assert [3_600, 0] == [side["totals"]["lost"] for side in data["sides"]]
+    assert 0 == main([*INCIDENT[:-1], "2", "--json"])
+    assert first == capsys.readouterr().out
+
+
+def test_a_report_is_written_where_it_is_asked_for(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """One page; a folder that is not there is a usage error, told before anything else."""
+    assert 0 == main([*INCIDENT, "--report", str(tmp_path / "incident.html")])
+    assert "<html" in (tmp_path / "incident.html").read_text(encoding="utf-8")
+    capsys.readouterr()
+    assert 2 == main([*INCIDENT, "--report", str(tmp_path / "no" / "incident.html")])
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_a_mistyped_option_names_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    """The hint leads to the help of the very command."""
+    assert 2 == main(["simulate", "incident", "--huors", "2"])
+    assert "see doka simulate incident --help" in capsys.readouterr().err
