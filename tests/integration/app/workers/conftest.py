@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import pytest
 
@@ -62,7 +62,10 @@ class World(NamedTuple):
         eventually(lambda: [] == [pid for pid in pids if not ended(pid)], what="the end of every worker", within=30)
 
 
-MakeWorld = Callable[[dict[str, dict[str, Any]]], World]
+class MakeWorld(Protocol):
+    """Makes a world with these further settings; further dokas of the same world need names of their own."""
+
+    def __call__(self, others: dict[str, dict[str, Any]], name: str = "doka") -> World: ...
 
 
 @pytest.fixture
@@ -73,10 +76,10 @@ def make_world(tmp_path: Path) -> Iterator[MakeWorld]:
         aws.create_stream(STREAM, shards=2)
         servers = cluster.bootstrap_servers
 
-        def make(others: dict[str, dict[str, Any]]) -> World:
+        def make(others: dict[str, dict[str, Any]], name: str = "doka") -> World:
             kafka = {"client": {"session.timeout.ms": 6000, "heartbeat.interval.ms": 500}} | others.pop("kafka", {})
             given = settings(servers, aws.url, {TOPIC: STREAM}, group_id=GROUP, kafka=kafka, **others)
-            doka = DokaProcess(given, tmp_path, options=["--workers", str(WORKERS)])
+            doka = DokaProcess(given, tmp_path, name, options=["--workers", str(WORKERS)])
             return World(servers, aws, Feeder(servers, TOPIC, PARTITIONS), doka)
 
         yield make

@@ -100,12 +100,13 @@ def test_a_port_that_is_taken_starts_nobody(make_world: MakeWorld) -> None:
     """The supervisor owns the port: one line that names the setting, exit 2, and no worker was started."""
     world = make_world({})
     with world.doka as doka:
-        other = make_world({"http": {"port": doka.port}}).doka
+        other = make_world({"http": {"port": doka.port}}, "other").doka
         with other:
             assert 2 == other.wait()
         pids = world.pids().values()
         assert 0 == doka.stop()
     assert "http.port" in other.stderr.read_text()
+    assert [] == other.lines()
     assert all(ended(pid) for pid in pids)
 
 
