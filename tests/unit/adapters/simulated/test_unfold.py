@@ -29,7 +29,9 @@ def test_what_is_no_aggregate_stands_as_it_is(value: bytes) -> None:
     assert (Inner("k", value, None),) == unfold("k", value)
 
 
-@pytest.mark.parametrize("message", [b"\x22\x01x", b"\x0a\x7fx", b"\x08\x01", b"\x1a\x06\x08\x00\x10\x00\x18\x00"])
+@pytest.mark.parametrize(
+    "message", [b"\x22\x01x", b"\x0a\x7fx", b"\x08\x01", b"\x0a\x01a\x12\x011\x1a\x06\x08\x00\x10\x00\x18\x00"]
+)
 def test_a_broken_aggregate_is_an_error(message: bytes) -> None:
     """A right digest over a wrong message is a writer's mistake, never passed over."""
     with pytest.raises(ValueError, match=r"\w"):
