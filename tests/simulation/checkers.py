@@ -19,7 +19,7 @@ I13  ownership                                                   invariants/owne
 I14  conservation                                                invariants/telling.py
 I15  no silent gap                                               invariants/delivery.py
 I16  an answer is the truth                                      invariants/puts.py
-I17  no secret, no payload in a text                             invariants/telling.py, ownership.py
+I17  no secret, no payload in a text                             invariants/telling.py
 I18  determinism                                                 test_determinism.py
 I19  a stop keeps its time                                       invariants/ownership.py
 I20  no decision by wall time                                    test_determinism.py

@@ -1,4 +1,4 @@
-"""What a person reads of a run: seed first and last, the rule, the last events, the command that repeats it."""
+"""What a person reads of a run: first and last the seed, the rule, and the command that repeats it; between, the events."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ def describe(outcome: Outcome, events: int = 200) -> str:
     """Give the whole story of a run."""
     plan, world = outcome.plan, outcome.world
     violation = outcome.violation
-    verdict = "no rule is broken" if violation is None else f"{type(violation).__name__}: {violation}"
+    verdict = _verdict(violation)
+    story = [f"seed {plan.seed}", *verdict, f"repeat it: {command_for(outcome)}"]
     lines = [
-        f"seed {plan.seed}",
-        f"{verdict}",
+        *story,
+        "",
         f"{world.lives} lives, {world.steps} steps, {outcome.virtual_seconds:.1f} virtual seconds",
         f"work {plan.work}",
         f"limits {plan.limits}",
@@ -43,8 +44,16 @@ def describe(outcome: Outcome, events: int = 200) -> str:
     ]
     if violation is not None and not isinstance(violation, ViolationError):
         lines += traceback.format_exception(violation)
-    lines += ["", verdict, f"repeat it: {command_for(outcome)}", f"seed {plan.seed}"]
-    return "\n".join(lines)
+    return "\n".join([*lines, "", *reversed(story)])
+
+
+def _verdict(violation: BaseException | None) -> list[str]:
+    """Say which rule was broken, what it expects and what was seen."""
+    if violation is None:
+        return ["no rule is broken"]
+    if not isinstance(violation, ViolationError):
+        return [f"{type(violation).__name__}: {violation}"]
+    return [f"{violation.rule} is broken", f"expected: {violation.expected}", f"seen: {violation.what}"]
 
 
 def command_for(outcome: Outcome) -> str:

@@ -5,6 +5,9 @@ Each is noted by the checker at the moment at which it is seen.
 
 from __future__ import annotations
 
+SEEDS_FOR_ALL_SITUATIONS = 1_500
+"""So many seeds reach all of them, with room: the rarest comes six times in a thousand."""
+
 SITUATIONS = (
     # credentials
     "a lease was refused",

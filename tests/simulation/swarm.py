@@ -1,4 +1,9 @@
-"""`python -m tests.simulation.swarm --seconds 60`: as many seeds as the time allows, stopping at the first broken rule."""
+"""`python -m tests.simulation.swarm --seconds 60`: as many seeds as the time allows, stopping at the first broken rule.
+
+A run of SEEDS_FOR_ALL_SITUATIONS seeds or more must have been in every situation that is named, or it fails: what was
+never put to the test has not held. A shorter run says which it has not been in, and leaves it at that.
+With `--seeds` the number is fixed, and so is what is reached, on every machine.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +12,17 @@ import gc
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import repeat
 from typing import Self
 
 from adapters.simulated.faults import RECORDS_DEFAULT, swarm_plan
 from adapters.simulated.plan import Kind
 from tests.simulation.report import describe
 from tests.simulation.runner import run_plan
-from tests.simulation.situations import SITUATIONS
+from tests.simulation.situations import SEEDS_FOR_ALL_SITUATIONS, SITUATIONS
 
 COLLECT_EVERY = 50  # seeds; each world is one big cycle of references, and looking for it at every turn costs a tenth
 
@@ -47,6 +52,11 @@ class Tally:
     def missed(self) -> list[str]:
         """Name the situations that no seed has been in."""
         return [name for name in SITUATIONS if not self.reached[name]]
+
+    @property
+    def passed(self) -> bool:
+        """Whether no rule was broken, and so many seeds have been wherever they must have been."""
+        return self.failure is None and not (self.seeds >= SEEDS_FOR_ALL_SITUATIONS and self.missed())
 
     def __str__(self) -> str:
         rate = self.seeds / self.cpu_seconds if self.cpu_seconds else 0.0
@@ -84,39 +94,51 @@ def run_seeds(seeds: Iterable[int], seconds: float, records: int = RECORDS_DEFAU
     return tally
 
 
-def _worker(first: int, step: int, seconds: float, records: int) -> Tally:
-    return run_seeds(count(first, step), seconds, records)
-
-
-def run_swarm(first: int, seconds: float, workers: int, records: int = RECORDS_DEFAULT) -> Tally:
-    """Run seeds from `first` on in several processes."""
+def run_swarm(
+    first: int, seconds: float, workers: int, records: int = RECORDS_DEFAULT, seeds: int | None = None
+) -> Tally:
+    """Run seeds from `first` on in several processes: `seeds` of them, or until `seconds` of the wall are over."""
+    end = sys.maxsize if seeds is None else first + seeds
+    time_limit = seconds if seeds is None else float("inf")
+    shares = [range(first + i, end, workers) for i in range(workers)]
     if workers == 1:
-        return _worker(first, 1, seconds, records)
+        return run_seeds(shares[0], time_limit, records)
     whole = Tally()
     with ProcessPoolExecutor(workers) as pool:
-        shares: Iterator[Tally] = pool.map(
-            _worker, range(first, first + workers), *zip(*[(workers, seconds, records)] * workers, strict=True)
-        )
-        for share in shares:
+        for share in pool.map(run_seeds, shares, repeat(time_limit), repeat(records)):
             whole += share
     return whole
 
 
 def main(arguments: list[str]) -> int:
-    """Run the swarm; give 1 when a rule was broken."""
-    parser = argparse.ArgumentParser(prog="python -m tests.simulation.swarm", description=__doc__)
+    """Run the swarm; give 1 when a rule was broken, or when so many seeds have missed a situation."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.simulation.swarm",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--seeds", type=int, help="exactly so many seeds, however long they take")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--records", type=int, default=RECORDS_DEFAULT)
     chosen = parser.parse_args(arguments)
-    tally = run_swarm(chosen.first, chosen.seconds, chosen.workers, chosen.records)
+    tally = run_swarm(chosen.first, chosen.seconds, chosen.workers, chosen.records, chosen.seeds)
+    print(verdict(tally))  # noqa: T201 - a command's output
+    return 0 if tally.passed else 1
+
+
+def verdict(tally: Tally) -> str:
+    """Say what came out; of a failing seed first and last the seed, its rule and the command that repeats it."""
     if tally.failure is not None:
-        print(tally.failure)  # noqa: T201 - a command's output
-    print(tally)  # noqa: T201 - a command's output
-    for name in tally.missed():
-        print(f"not reached: {name}")  # noqa: T201 - a command's output
-    return 0 if tally.failure is None else 1
+        return f"{tally.failure.partition(chr(10))[0]} fails, of {tally}\n{tally.failure}"
+    missed = tally.missed()
+    lines = [str(tally), *(f"not reached: {name}" for name in missed)]
+    if missed and tally.seeds >= SEEDS_FOR_ALL_SITUATIONS:
+        lines.append(f"{SEEDS_FOR_ALL_SITUATIONS} seeds must have been in every situation, so this run fails")
+    elif missed:
+        lines.append(f"only {SEEDS_FOR_ALL_SITUATIONS} seeds must have been in every situation: this run was too short")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

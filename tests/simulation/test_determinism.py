@@ -1,4 +1,4 @@
-"""A seed decides everything: what fails once can be seen again."""
+"""A seed decides everything (I18), the wall clock nothing (I20): what fails once can be seen again."""
 
 from __future__ import annotations
 

@@ -62,6 +62,8 @@ class Telling(Leases, Letters, Liveness):
         self.last_status = status
         if status.halted is not None:
             return  # it stopped in the middle of something, and says so
+        over = status.held_bytes - status.held_bytes_max
+        self.require(over <= 0, "I7", f"{over} bytes are held above limits.held_mib")
         self.require(
             self._settled_told == self._settled_here, "I14", "the settled records that were told and that were"
         )
