@@ -71,15 +71,8 @@ class Isolation:
         """Keep out what waits behind a suspect of its key."""
         if not self._in_order or not self._suspected:
             return group
-        passing: list[Part] = []
-        for part in group:
-            chunk = part.chunk
-            kept_out = [place for place in part.places if (chunk.owner, chunk.keys[place]) in self._suspected]
-            if kept_out:
-                self._behind.append(part._replace(places=kept_out))
-                part = part._replace(places=[place for place in part.places if place not in kept_out])  # noqa: PLW2901
-            if part.places:
-                passing.append(part)
+        passing, behind = _by_key(group, self._suspected)
+        self._behind += behind
         return passing
 
     @property
@@ -131,6 +124,21 @@ class Isolation:
         if parts:
             self._groups.appendleft(parts)
 
+    def let_go(self, parts: Group) -> Group:
+        """Give records that failed for a reason of their own, and what is behind them of their keys: they leave."""
+        if not self._in_order:
+            return parts
+        keys = {(part.chunk.owner, part.chunk.keys[place]) for part in parts for place in part.places}
+        self._behind, behind = _by_key(self._behind, keys)
+        leaving, groups = [*parts, *behind], self._groups
+        self._groups = deque()
+        for group in groups:
+            staying, behind = _by_key(group, keys)
+            leaving += behind
+            if staying:
+                self._groups.append(staying)
+        return leaving
+
     def culprits(self) -> list[Part]:
         """Give the records that were refused while others landed; empty while there was no control."""
         return self.suspects if self._control else []
@@ -157,3 +165,20 @@ class Isolation:
         self._behind = [part for part in self._behind if not part.chunk.owner.gone]
         kept = ([part for part in group if not part.chunk.owner.gone] for group in self._groups)
         self._groups = deque(group for group in kept if group)
+
+
+def _by_key(group: Group, keys: set[tuple[Partition, str]]) -> tuple[list[Part], list[Part]]:
+    """Part a group into the records of other keys and those of these."""
+    others: list[Part] = []
+    these: list[Part] = []
+    for part in group:
+        chunk = part.chunk
+        found = [place for place in part.places if (chunk.owner, chunk.keys[place]) in keys]
+        if not found:
+            others.append(part)
+            continue
+        these.append(part._replace(places=found))
+        rest = [place for place in part.places if (chunk.owner, chunk.keys[place]) not in keys]
+        if rest:
+            others.append(part._replace(places=rest))
+    return others, these

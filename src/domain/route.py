@@ -202,9 +202,9 @@ class Route:
                 self.outbox.throttled(group, now)
             if verdict is Verdict.LANE:
                 self.quarantine.note_unknown(group[0].chunk, group[0].places[0], code, now)
-            if verdict is not Verdict.ISOLATE:  # those of a search stay with it, or later ones would overtake them
-                keep = self.outbox.delay if isolation is None else isolation.unknown
-                keep(group, now + self._wait(group[0].attempts, verdict))
+            if verdict is not Verdict.ISOLATE:
+                leaving = group if isolation is None else isolation.let_go(group)
+                self.outbox.delay(leaving, now + self._wait(group[0].attempts, verdict))
             elif landed and (records == 1 or self.outbox.tells_records_apart):
                 self._poisoned(group, code)  # the others of this very request are the control
             else:

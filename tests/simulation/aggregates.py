@@ -39,13 +39,19 @@ class Aggregates:
         self._out[command.put] = (command.route, lanes)
         return [self._entry(*entry) for entry in zip(command.keys, command.values, hash_keys, strict=True)]
 
+    def place_of(self, key: str) -> str | None:
+        """Give the explicit hash key by which a key is placed; None where it is placed by itself."""
+        if self._rules is None:
+            return None
+        width = HASH_SPACE // self._rules.lanes
+        return str(hash_of(key) // width * width + width // 2)
+
     def _entry(self, key: str, value: bytes, hash_key: str) -> Entry:
         assert self._rules is not None
-        width = HASH_SPACE // self._rules.lanes
         found = unfold(key, value)
         for inner in found:
-            middle = hash_of(inner.key) // width * width + width // 2
-            self._require(int(hash_key) == middle, "I4", f"{inner.key!r} is placed by {hash_key}, not by {middle}")
+            middle = self.place_of(inner.key)
+            self._require(hash_key == middle, "I4", f"{inner.key!r} is placed by {hash_key}, not by {middle}")
             same = inner.hash_key in {None, hash_key}
             self._require(same, "I2", f"a consumer drops {inner.key!r}: it says {inner.hash_key} within {hash_key}")
         if len(found) > 1:

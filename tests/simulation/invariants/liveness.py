@@ -68,7 +68,9 @@ class Liveness(Evidence):
             return ""
         sick_keys = {truth.keys[offset] for offset in truth.poison}
         if hot:
-            sick_keys |= {key for key in truth.keys.values() if key is None or stream.shard_of(key.decode()).hot}
+            place = self._aggregates.place_of  # an aggregate goes where its lane is
+            named = {key: key.decode() for key in truth.keys.values() if key is not None}
+            sick_keys |= {key for key, name in named.items() if stream.shard_of(name, place(name)).hot} | {None}
         if plan.limits.held_bytes < ROOMY_BYTES:
             return None
         ahead = truth.offsets[bisect_left(truth.offsets, truth.committed) :]

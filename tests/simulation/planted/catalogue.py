@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.simulation.planted import answers, bounds, commits, leases, order, ownership, poison
+from tests.simulation.planted import aggregated, answers, bounds, commits, leases, order, ownership, poison
 from tests.simulation.planted.bug import Bug
 
 PLANTED: tuple[Bug, ...] = (
@@ -13,6 +13,7 @@ PLANTED: tuple[Bug, ...] = (
     *ownership.BUGS,
     *poison.BUGS,
     *bounds.BUGS,
+    *aggregated.BUGS,
 )
 
 BY_NAME: dict[str, Bug] = {bug.name: bug for bug in PLANTED}

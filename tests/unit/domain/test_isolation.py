@@ -163,3 +163,47 @@ def test_what_is_left_of_a_refused_half_is_no_suspect(owner: Partition) -> None:
     found.answered(landed=True, now=0)
     assert [] == found.culprits()
     assert [0, 2, 3] == sorted(offsets(found.rest()))
+
+
+class TestInOrder:
+    """Where a request may hold several records of a key, none overtakes another while a search goes on."""
+
+    def test_what_is_behind_a_suspect_waits_for_the_end(self, owner: Partition) -> None:
+        """A later record of its key is not asked about; records of other keys are."""
+        chunk = held(owner, "aba")
+        found = Isolation([Part(chunk, [0])], CODE, entries=1, in_order=True)
+        group = found.next_group(lambda _room: [Part(chunk, [1, 2])])
+        assert group is not None
+        assert [1] == [place for part in group for place in part.places]
+        found.answered(landed=True, now=0)
+        again = found.next_group(lambda _room: [])
+        assert again is not None
+        assert [0] == [place for part in again for place in part.places]
+        found.refused(again)
+        assert found.next_group(lambda _room: []) is None
+        assert ([0], [2]) == tuple(
+            [place for part in parts for place in part.places] for parts in (found.culprits(), found.rest())
+        )
+
+    def test_what_leaves_takes_along_what_is_behind_it(self, owner: Partition) -> None:
+        """A group that failed for a reason of its own, and the later records of its keys, in order."""
+        chunk = held(owner, "abcab")
+        found = Isolation([Part(chunk, [0, 1, 2, 3, 4])], CODE, in_order=True)
+        group = found.next_group(lambda _room: [])
+        assert group is not None
+        leaving = found.let_go(group)
+        assert [0, 1, 3, 4] == [place for part in leaving for place in part.places]
+        rest = found.next_group(lambda _room: [])
+        assert rest is not None
+        assert [2] == [place for part in rest for place in part.places]
+
+    def test_a_suspect_that_leaves_takes_along_who_waits_for_it(self, owner: Partition) -> None:
+        """It is asked again after the control, and throttled: who was kept out for it goes after it."""
+        chunk = held(owner, "aba")
+        found = Isolation([Part(chunk, [0])], CODE, entries=1, in_order=True)
+        found.next_group(lambda _room: [Part(chunk, [2]), Part(chunk, [1])])
+        found.answered(landed=True, now=0)
+        again = found.next_group(lambda _room: [])
+        assert again is not None
+        assert [0, 2] == [place for part in found.let_go(again) for place in part.places]
+        assert [] == found.rest()
