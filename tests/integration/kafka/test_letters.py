@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import pytest
-from confluent_kafka import Consumer, KafkaError, Producer, cimpl
+from confluent_kafka import Consumer, KafkaError, Producer
 from confluent_kafka import TopicPartition as KafkaPartition
 
 import adapters.kafka.letters as letters_module
@@ -20,6 +19,7 @@ from domain.events import Event, LetterAcknowledged, LetterRefused
 from domain.records import TopicPartition
 from tests.dead_letters import Found, Original, letter, read_topic
 from tests.integration.kafka.group import Listener, Member, numbered, produce, settings_for
+from tests.integration.kafka.raw_headers import produce_raw_headers
 from tests.waiting import eventually
 
 PRODUCE, INIT_PRODUCER_ID = 0, 22  # keys of Kafka's requests
@@ -257,22 +257,3 @@ def test_settings_for_reading_do_not_reach_the_producer(
     answers_of(other, 1)
     other.close()
     assert [] == [message for message in caplog.messages if "CONFWARN" in message]
-
-
-def produce_raw_headers(servers: str, headers: Sequence[tuple[bytes, bytes]]) -> None:
-    """Write one record with these headers, as a client of another language may."""
-    library = ctypes.CDLL(cimpl.__file__)
-    pointer, number, size = ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t
-    library.rd_kafka_conf_new.restype = library.rd_kafka_new.restype = pointer
-    conf, why = pointer(library.rd_kafka_conf_new()), ctypes.create_string_buffer(512)
-    for key, setting in ((b"bootstrap.servers", servers.encode()), (b"log_level", b"0")):
-        library.rd_kafka_conf_set(conf, key, setting, why, size(len(why)))
-    client = pointer(library.rd_kafka_new(0, conf, why, size(len(why))))
-    topic, value, header, partition, flags, end = 1, 4, 9, 3, 7, 0  # rd_kafka_vtype_t
-    own = [word for name, of in headers for word in (number(header), name, of, ctypes.c_ssize_t(len(of)))]
-    assert 0 == library.rd_kafka_producev(
-        client, number(topic), b"orders", number(partition), ctypes.c_int32(0), number(value), b"value", size(5),
-        number(flags), number(2), *own, number(end),
-    )  # fmt: skip
-    library.rd_kafka_flush(client, 20_000)
-    library.rd_kafka_destroy(client)

@@ -22,10 +22,15 @@ PARTITIONS = 4
 class World(NamedTuple):
     """A topic, a stream of the same name, and a doka between them that was not started yet."""
 
-    servers: str
+    cluster: KafkaCluster
     aws: FakeAws
     feeder: Feeder
     doka: DokaProcess
+
+    @property
+    def servers(self) -> str:
+        """Where the cluster listens."""
+        return self.cluster.bootstrap_servers
 
     def wait_for_all(self, within: float = 30) -> None:
         """Wait until as many have landed as were produced, and Kafka holds the ends of the log."""
@@ -50,6 +55,6 @@ def make_world(tmp_path: Path) -> Iterator[MakeWorld]:
 
         def make(others: Mapping[str, Mapping[str, Any]]) -> World:
             given = settings(servers, aws.url, {TOPIC: STREAM}, group_id=GROUP, **others)
-            return World(servers, aws, Feeder(servers, TOPIC, PARTITIONS), DokaProcess(given, tmp_path))
+            return World(cluster, aws, Feeder(servers, TOPIC, PARTITIONS), DokaProcess(given, tmp_path))
 
         yield make
