@@ -58,6 +58,15 @@ class World(NamedTuple):
             every=0.1,
         )
 
+    def wait_for_work(self) -> None:
+        """Wait until each worker has its third and has settled something of it."""
+        self.wait_for_shares()
+        eventually(
+            lambda: all(self.doka.metric("doka_records_settled_total", worker=str(n)) > 0 for n in range(WORKERS)),
+            within=30,
+            what="all workers to be at work",
+        )
+
     def owned(self, worker: int) -> float:
         """Give how many partitions a worker has."""
         return self.doka.metric("doka_partitions_owned", worker=str(worker))
@@ -101,7 +110,7 @@ def world(kafka_broker: KafkaBroker, fake_aws_process: FakeAwsProcess, tmp_path:
 def test_a_killed_worker_comes_back_and_nothing_is_lost(world: World) -> None:
     """Lost 0, order kept, duplicates within the dead worker's bound, exit 0 at one SIGTERM, and no process left."""
     doka = world.doka
-    world.wait_for_shares()
+    world.wait_for_work()
     victim = world.process_of(1)
     before = world.landed()
     os.kill(victim, signal.SIGKILL)
@@ -135,7 +144,7 @@ def test_a_killed_worker_comes_back_and_nothing_is_lost(world: World) -> None:
 
 def test_one_stop_amid_the_work_repeats_nothing(world: World) -> None:
     """Three members that leave at once, with puts under way: exit 0, and what landed is what is committed."""
-    world.wait_for_shares()
+    world.wait_for_work()
     assert 0 == world.doka.stop()
     landed = world.landed()
     assert 0 < landed < RECORDS, "it was stopped before or after the work: this proves nothing"
