@@ -12,6 +12,7 @@ import pytest
 
 from domain.limits import NS_PER_SECOND
 from domain.records import TopicPartition
+from tests.choices import Choices
 from tests.property.calm import heal
 from tests.property.truth import New
 from tests.property.world import TPS, Setup, World
@@ -41,36 +42,6 @@ def opened(request_records: int) -> World:
 def subsets(places: int) -> Iterator[tuple[int, ...]]:
     """Give every subset of so many places."""
     return chain.from_iterable(combinations(range(places), size) for size in range(places + 1))
-
-
-class Choices:
-    """Walks through every sequence of choices, one run after the other (depth first)."""
-
-    def __init__(self) -> None:
-        self.path: list[tuple[int, int]] = []
-        self.at = 0
-        self.runs = 0
-
-    def __iter__(self) -> Iterator[None]:
-        while True:
-            self.at = 0
-            self.runs += 1
-            yield
-            while self.path and self.path[-1][0] + 1 == self.path[-1][1]:
-                self.path.pop()
-            if not self.path:
-                return
-            taken, of = self.path.pop()
-            self.path.append((taken + 1, of))
-
-    def choose(self, of: int) -> int:
-        """Choose one of so many; the next run chooses another."""
-        if self.at == len(self.path):
-            self.path.append((0, of))
-        taken, was = self.path[self.at]
-        assert was == of, "a run did not repeat itself: the machine is not deterministic"
-        self.at += 1
-        return taken
 
 
 @pytest.mark.parametrize("request_records", [1, 2, 4])

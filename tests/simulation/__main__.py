@@ -12,13 +12,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 
-from tests.simulation import minimise, replay, swarm
+from tests.simulation import exhaustive, minimise, replay, swarm
 from tests.simulation.planted import command as planted
 
 MODES: Mapping[str, Callable[[list[str]], int]] = {
     "swarm": swarm.main,
     "replay": replay.main,
     "planted": planted.main,
+    "exhaustive": exhaustive.main,
     "minimise": minimise.main,
 }
 
