@@ -200,7 +200,7 @@ class AggregatedOutbox:
         taken: list[Part] = []
         lanes = 0
         for lane in self.lanes:
-            if room and lanes < self._limits.request_records and not lane.out and (lane.again or lane.queue):
+            if room and lanes < self._limits.request_records and lane.may_be_asked:
                 found = self.lanes.take(lane, self._bytes_max, room)
                 lanes += bool(found)
                 room -= count(found)

@@ -125,12 +125,12 @@ class Isolation:
             self._groups.appendleft(parts)
 
     def let_go(self, parts: Group) -> Group:
-        """Give records that failed for a reason of their own, and what is behind them of their keys: they leave."""
+        """Let records leave the search; gives what is behind them of their keys, which leaves with them."""
         if not self._in_order:
-            return parts
+            return ()
         keys = {(part.chunk.owner, part.chunk.keys[place]) for part in parts for place in part.places}
-        self._behind, behind = _by_key(self._behind, keys)
-        leaving, groups = [*parts, *behind], self._groups
+        self._behind, leaving = _by_key(self._behind, keys)
+        groups = self._groups
         self._groups = deque()
         for group in groups:
             staying, behind = _by_key(group, keys)

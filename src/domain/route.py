@@ -144,8 +144,8 @@ class Route:
             self._go_on_isolating(now)
             return None
         isolation.put = put
-        flight, left = self.outbox.pack_parts(group, put, lease, now)
-        isolation.put_off(left)
+        flight, rest = self.outbox.pack_parts(group, put, lease, now)
+        isolation.put_off(rest)
         return flight
 
     @property
@@ -191,24 +191,26 @@ class Route:
             self._succeeded(flight, now, facts)
         elif (reason := self.blocked) is not None:
             facts += self.standing.block(reason, "every record of the probe was refused", now)
-        isolation = self._isolating(event.put)
-        if isolation is not None:
+        if (isolation := self._isolating(event.put)) is not None:
             isolation.answered(landed=landed > 0, now=now)
         for group, code in self.outbox.failed_groups(flight, event.failed) if event.failed else ():
             verdict = of_entry(code)
-            records = sum(len(part.places) for part in group)
-            facts.append(RecordsFailed(self.rules.name, code, records, ambiguous=verdict is Verdict.AMBIGUOUS))
+            records, ambiguous = sum(len(part.places) for part in group), verdict is Verdict.AMBIGUOUS
+            facts.append(RecordsFailed(self.rules.name, code, records, ambiguous=ambiguous))
             if verdict is Verdict.THROTTLED:
                 self.outbox.throttled(group, now)
             if verdict is Verdict.LANE:
                 self.quarantine.note_unknown(group[0].chunk, group[0].places[0], code, now)
-            if verdict is not Verdict.ISOLATE:
-                leaving = group if isolation is None else isolation.let_go(group)
-                self.outbox.delay(leaving, now + self._wait(group[0].attempts, verdict))
-            elif landed and (records == 1 or self.outbox.tells_records_apart):
-                self._poisoned(group, code)  # the others of this very request are the control
-            else:
+            known = landed and (records == 1 or self.outbox.tells_records_apart)  # the others are the control
+            if verdict is Verdict.ISOLATE and not known:
                 self._isolate(group, code, now, isolation=isolation, control=landed > 0)
+                continue
+            behind = () if isolation is None else isolation.let_go(group)
+            if verdict is Verdict.ISOLATE:
+                self._poisoned(group, code)
+                self.outbox.put_back(behind, now)
+            else:
+                self.outbox.delay((*group, *behind), now + self._wait(group[0].attempts, verdict))
         if isolation is not None:
             self._go_on_isolating(now)
         return facts, moved
@@ -337,7 +339,7 @@ class Route:
     ) -> None:
         """Look for the record that makes Kinesis refuse these; while one search goes on, others wait for it.
 
-        `entries` records were in the request that was refused; None: the service named these themselves.
+        `entries` records were refused as one request; None: the service named these themselves.
         `control`: others of the same request landed. `isolation` is the search that they belong to.
         """
         if isolation is not None:

@@ -66,6 +66,11 @@ class Lane:
         """How much wants to leave next, about."""
         return sum(_size(part.chunk, part.places) for part in self.again) or self.bytes
 
+    @property
+    def may_be_asked(self) -> bool:
+        """Whether it has something that may leave before its time: it waits for more, not for a backoff or a pace."""
+        return not self.out and (self.ready or (bool(self.queue) and not self.again and not self.not_before))
+
     def __repr__(self) -> str:
         return f"Lane({self.number}, {count(self.queue)} wait, {count(self.again)} again)"
 
@@ -231,6 +236,7 @@ class WideLanes:
             if places:
                 rest = _part((chunk, places, attempts))
         source[:used] = () if rest is None else (rest,)
+        lane.not_before = 0
         self.waiting -= records
         if source is lane.queue:
             lane.bytes = max(0, lane.bytes - size) if lane.queue else 0

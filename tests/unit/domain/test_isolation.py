@@ -192,7 +192,7 @@ class TestInOrder:
         group = found.next_group(lambda _room: [])
         assert group is not None
         leaving = found.let_go(group)
-        assert [0, 1, 3, 4] == [place for part in leaving for place in part.places]
+        assert [3, 4] == [place for part in leaving for place in part.places]
         rest = found.next_group(lambda _room: [])
         assert rest is not None
         assert [2] == [place for part in rest for place in part.places]
@@ -205,5 +205,5 @@ class TestInOrder:
         found.answered(landed=True, now=0)
         again = found.next_group(lambda _room: [])
         assert again is not None
-        assert [0, 2] == [place for part in found.let_go(again) for place in part.places]
+        assert [2] == [place for part in found.let_go(again) for place in part.places]
         assert [] == found.rest()
