@@ -15,7 +15,7 @@ from tests.fake_aws import Violation
 
 
 class Landing(NamedTuple):
-    """One record in the stream."""
+    """One record in the stream; those of an aggregate stand in its place, in their order."""
 
     payload: bytes
     serial: int

@@ -14,6 +14,8 @@ from typing import TypeVar
 
 ROUNDS_PER_WORLD = 50  # so that a judge holds some 100,000 records at a time, however many rounds there are
 WORLDS_AT_ONCE = 2
+AGGREGATED = (False, False)
+"""Whether a world's route aggregates, for worlds in turn. The second is to be true once the settings take that."""
 KEYS = (25, 250)  # of each partition: with 100 in all, records wait for their key at every moment, and no swap can hide
 
 T = TypeVar("T")
@@ -28,6 +30,10 @@ class Moment(StrEnum):
     COMMIT_PENDING = "a commit pending"
     IN_DRAIN = "in the drain"
     ANY = "anywhere else"
+
+
+ALWAYS_MET = (Moment.PUT_IN_FLIGHT, Moment.COMMIT_PENDING, Moment.IN_DRAIN)
+"""The service is held or waited for there; the other moments a quick machine may be past before it can be killed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +80,7 @@ class Shape:
     name: str
     keys: int
     """Of each partition."""
+    aggregated: bool
     ahead_records: int
     commit_seconds: float
     lease_seconds: float
@@ -96,24 +103,28 @@ def draw_worlds(seed: int, rounds: int) -> list[Shape]:
         Shape(
             name=f"world-{index + 1}",
             keys=KEYS[index % 2],
+            aggregated=AGGREGATED[index % 2],
             ahead_records=chance.choice((100, 200, 400)),
             commit_seconds=chance.choice((0.05, 0.1, 0.3)),
             lease_seconds=round(chance.uniform(5.0, 8.0), 3),
-            rounds=[_round(chance, number, next(moments), next(weathers)) for number in range(index, rounds, count)],
+            rounds=[
+                _round(chance, number, next(moments), next(weathers), aggregated=AGGREGATED[index % 2])
+                for number in range(index, rounds, count)
+            ],
         )
         for index in range(count)
     ]
 
 
-def _round(chance: random.Random, number: int, moment: Moment, weather: Weather) -> Round:
+def _round(chance: random.Random, number: int, moment: Moment, weather: Weather, *, aggregated: bool) -> Round:
     # A start takes a second or two before partitions are assigned, half of one until the first put leaves.
-    longest = {Moment.BEFORE_ASSIGNMENT: 1.2, Moment.FIRST_FETCH: 0.1, Moment.ANY: 4.0}.get(moment, 0.1)
+    longest = {Moment.BEFORE_ASSIGNMENT: 0.8, Moment.FIRST_FETCH: 0.05, Moment.ANY: 4.0}.get(moment, 0.1)
     return Round(
         number=number + 1,
         moment=moment,
         weather=weather,
         past=round(chance.uniform(0.0, longest), 4),
-        landings=chance.randint(1, 500),
+        landings=chance.randint(1, 20 if aggregated else 500),
         puts=chance.randrange(12),
         late=chance.random() < 0.5,
     )

@@ -6,6 +6,7 @@ import contextlib
 import signal
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from tests.chaos.plan import Moment, Round, Shape, Weather
 from tests.chaos.writer import Writer
 from tests.containers.kafka_broker import KafkaBroker
 from tests.containers.service import DokaProcess, settings
-from tests.fake_aws import Delay, FailEntries, FakeAwsProcess, Hold, Reset
+from tests.fake_aws import Delay, FailEntries, FakeAwsProcess, Hold, Reset, unfold
 from tests.waiting import eventually
 
 STREAM = "orders"
@@ -48,7 +49,7 @@ def running_world(broker: KafkaBroker, shape: Shape, folder: Path, seed: int) ->
 def _settings(broker: KafkaBroker, aws: FakeAwsProcess, topic: str, shape: Shape) -> dict[str, Any]:
     # With fetches that wait less a life is shorter, and there are more of them in the time there is.
     client = {"session.timeout.ms": 30_000, "heartbeat.interval.ms": 500, "fetch.wait.max.ms": 50}
-    return settings(
+    given = settings(
         broker.bootstrap_servers,
         aws.url,
         {topic: STREAM},
@@ -56,6 +57,9 @@ def _settings(broker: KafkaBroker, aws: FakeAwsProcess, topic: str, shape: Shape
         kafka={"group_instance_id": shape.name, "client": client},
         limits={"ahead_records": shape.ahead_records, "commit_seconds": shape.commit_seconds},
     )
+    if shape.aggregated:
+        given["routes"][0]["aggregation"] = {"enabled": True, "linger_ms": 20}
+    return given
 
 
 class World:
@@ -159,12 +163,13 @@ class World:
         eventually(lambda: ends == self._committed(), within=WAIT_SECONDS, what="commits to the log's end", every=0.1)
         code = self._doka.stop()
         assert code == 0, f"the service ended with {code}, which is not a clean stop"
+        landings, before = self._landings()
         return History(
             topic=self._topic,
             ahead_records=self.shape.ahead_records,
             acknowledged=self._writer.acknowledged,
-            landings=self._landings(),
-            kills=self._kills,
+            landings=landings,
+            kills=[replace(kill, landed=before[kill.landed]) for kill in self._kills],
             committed=self._committed(),
             log_ends=ends,
             torn=0,
@@ -213,5 +218,13 @@ class World:
         found = self._group.committed(self._partitions, timeout=ASK_SECONDS)
         return [max(0, each.offset) for each in found]
 
-    def _landings(self) -> list[Landing]:
-        return [Landing(each.data, each.serial, each.request_id) for each in self._aws.landed(STREAM)]
+    def _landings(self) -> tuple[list[Landing], list[int]]:
+        """Give what landed, taken out of its aggregates, and how much of it there was before each Kinesis record."""
+        found: list[Landing] = []
+        before: list[int] = []
+        for record in self._aws.landed(STREAM):
+            before.append(len(found))
+            inner = unfold(record.data)
+            payloads = [record.data] if inner is None else [each.data for each in inner]
+            found += [Landing(payload, record.serial, record.request_id) for payload in payloads]
+        return found, [*before, len(found)]
