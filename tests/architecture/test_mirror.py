@@ -13,6 +13,12 @@ COVERED_BY: dict[str, str] = {
 }
 """Modules whose tests stand under another name: the module -> the test file, which must import it."""
 
+SUBJECTS: dict[str, tuple[str, ...]] = {
+    "domain/forwarder.py": ("endings", "ownership"),
+    "domain/route.py": ("blocked", "isolation"),
+}
+"""Modules whose unit tests fill more than one file: beside `test_MODULE.py` a `test_MODULE_SUBJECT.py` for each of these."""
+
 SIMULATED = "tests/simulation runs it and judges every step; tests/contract holds its ports to the real ones"
 
 WITHOUT_TESTS_OF_THEIR_OWN = {
@@ -83,11 +89,18 @@ def test_no_exception_is_stale() -> None:
 
 
 def test_no_unit_test_is_orphaned() -> None:
-    """Each unit test file has the source file whose name it carries."""
+    """Each unit test file has the source file whose name it carries, or is one subject of it."""
+    subjects = {
+        TESTS / "unit" / Path(name).with_name(f"test_{Path(name).stem}_{subject}.py")
+        for name, all_of_them in SUBJECTS.items()
+        for subject in all_of_them
+    }
+    assert [] == [shown(path) for path in sorted(subjects) if not path.exists()]
     orphans = [
         shown(path)
         for path in modules(*(TESTS / "unit" / package for package in ("domain", "adapters", "app")))
         if path.name.startswith("test_")
+        and path not in subjects
         and not any(
             (SRC / path.relative_to(TESTS / "unit").parent / f"{stem}.py").exists()
             for stem in (path.stem.removeprefix("test_"), f"__{path.stem.removeprefix('test_')}__")

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import pytest
+
+from domain.commands import CommitOffsets, Halt, PausePartitions, SendPut
+from domain.events import (
+    PartitionsAssigned,
+    PartitionsLost,
+    PartitionsRevoked,
+    PutAnswered,
+    PutRefused,
+    RecordsFetched,
+    RevokeStarted,
+    SourceFailed,
+    StopRequested,
+)
+from domain.facts import RecordsWillRepeat
+from domain.limits import RECORD_BYTES_DEFAULT
+from domain.rules import LimitRules, OnPoison
+from tests.unit.domain.builders import MS, ORDERS, SECOND, Extras, Machine, chunk, route_rules
+from tests.unit.domain.forwarding import ONLY, OTHER, STOP, machine
+
+
+class TestStop:
+    """A stop is a drain of everything."""
+
+    def test_settles_and_commits_what_was_sent(self) -> None:
+        """After a stop what was sent is waited for and committed without delay, and nothing else leaves."""
+        made = machine(request_records=2, requests_in_flight=1, commit_every=60 * SECOND)
+        (put,) = made.fetch("abcde")
+        made.step(STOP, RecordsFetched(chunk("x", start=5)))
+        assert (0, False) == (made.forwarder.room(), made.forwarder.drained())
+        assert [] == made.answer(put)
+        assert (True, {ORDERS: 2}) == (made.forwarder.drained(), made.committed())
+        made.store()
+        assert (True, 0) == (made.forwarder.committed, made.forwarder.holes())
+
+    def test_twice_is_once(self) -> None:
+        """A second request to stop changes nothing."""
+        made = machine()
+        (put,) = made.fetch("a")
+        made.step(STOP)
+        made.told.clear()
+        assert [] == made.step(STOP)
+        made.answer(put)
+        assert {ORDERS: 1} == made.committed()
+
+    def test_reads_nothing_that_is_assigned_later(self) -> None:
+        """A partition that comes during a stop is paused, and what is fetched of it is ignored."""
+        made = machine()
+        made.step(STOP)
+        commands = made.step(PartitionsAssigned({OTHER: 5}))
+        assert PausePartitions(frozenset({OTHER})) in commands
+        assert [] == made.fetch("a", start=5, partition=OTHER)
+        made.step(PartitionsRevoked(frozenset({OTHER})))
+        assert {} == made.committed()
+
+    def test_does_not_wait_for_a_blocked_route(self) -> None:
+        """What a blocked route still holds repeats after the restart; the stop goes on, and says nothing is open."""
+        made = machine()
+        (put,) = made.fetch("ab")
+        made.step(PutRefused(put.put, "ResourceNotFoundException"))
+        made.step(STOP)
+        assert (True, {}) == (made.forwarder.drained(), made.committed())
+
+    def test_waits_for_the_requests_of_a_blocked_route(self) -> None:
+        """What is in flight when its route is blocked may land: its answer is waited for."""
+        made = machine()
+        (first,) = made.fetch("abcd")
+        (second,) = made.fetch("efgh", start=4)
+        made.step(PutRefused(second.put, "ResourceNotFoundException"), STOP)
+        assert made.forwarder.drained() is False
+        made.step(PutRefused(first.put, "ResourceNotFoundException"))
+        assert made.forwarder.drained() is True
+
+    def test_does_not_wait_for_poison(self) -> None:
+        """A record that can never land is not waited for, and holds its commit."""
+        made = machine()
+        made.land(made.fetch(["a", "", "b"]))
+        made.step(STOP)
+        assert (True, {}, 2) == (made.forwarder.drained(), made.committed(), made.forwarder.holes())
+
+    def test_shows_in_the_status(self) -> None:
+        """A process that drains is not ready."""
+        made = machine()
+        made.step(STOP)
+        assert ("draining: this process is about to end",) == made.forwarder.status(made.now).reasons()
+
+
+class TestHalt:
+    """Going on could lose data."""
+
+    def test_decides_nothing_more(self) -> None:
+        """After a halt nothing is sent, asked for or committed, the final commit of a revoke included."""
+        made = machine()
+        (put,) = made.fetch("a")
+        commands = made.step(SourceFailed("the consumer is gone"))
+        assert [Halt("the consumer is gone")] == commands
+        assert [] == made.answer(put)
+        made.step(PartitionsRevoked(ONLY), after=60 * SECOND)
+        assert ({}, 0) == (made.committed(), made.forwarder.room())
+        assert made.forwarder.status(made.now).halted == "the consumer is gone"
+
+    def test_takes_back_what_was_not_carried_out(self) -> None:
+        """A commit that was decided but not carried out when the halt came is not carried out."""
+        made = machine(commit_every=60 * SECOND)
+        made.land(made.fetch("a"))
+        made.store()
+        made.land(made.fetch("b", start=1))
+        made.told.clear()
+        made.step(PartitionsRevoked(ONLY), SourceFailed("gone"))
+        assert ([], [Halt("gone")]) == (made.of(CommitOffsets), made.of(Halt))
+
+    def test_happens_once(self) -> None:
+        """The first reason stands."""
+        made = machine()
+        made.step(SourceFailed("first"), SourceFailed("second"))
+        assert [Halt("first")] == made.of(Halt)
+
+
+class TestPoisonAtADrain:
+    """Poison that is met in the very step in which a drain begins."""
+
+    @pytest.mark.parametrize("policy", [OnPoison.DROP, OnPoison.DEAD_LETTER, OnPoison.BLOCK])
+    @pytest.mark.parametrize("drain", [STOP, RevokeStarted(ONLY)])
+    def test_settles_nothing_that_the_drain_forgot(
+        self, policy: OnPoison, drain: StopRequested | RevokeStarted
+    ) -> None:
+        """A drain after an answer that freed the lane of an oversized record commits nothing above the refused one."""
+        limits = LimitRules(request_records=2, requests_in_flight=1, commit_every=1)
+        made = Machine(routes=(route_rules("orders", on_poison=policy),), limits=limits)
+        made.open()
+        large = b"x" * (2 * RECORD_BYTES_DEFAULT)
+        [put] = made.fetch("abca", values=[b"v", b"v", b"v", large], originals=[Extras()] * 4)
+        made.feed(PutAnswered(put.put, {1: "ProvisionedThroughputExceededException"}))
+        made.step(drain)
+        made.step(after=MS)
+        assert made.committed().get(ORDERS, 0) <= 1
+
+    def test_a_lane_that_waits_for_a_person_is_not_ready(self) -> None:
+        """With `block` a parked record shows in readiness at once, by its place and what to do."""
+        made = machine()
+        made.fetch(["a", ""])
+        [reason] = made.forwarder.status(made.now).reasons()
+        assert "orders[0] waits: the record at offset 1 can never land (EmptyPartitionKey)" in reason
+
+    def test_a_lane_that_is_refused_by_an_unknown_code_is_not_ready(self) -> None:
+        """It shows at once, by its place and the code, and not any longer when the record has landed."""
+        made = machine()
+        [put] = made.fetch("ab")
+        made.feed(PutAnswered(put.put, {1: "NewError"}))
+        [reason] = made.forwarder.status(made.now).reasons()
+        assert "orders[0] waits: the record at offset 1 is refused, and nobody knows why (NewError)" in reason
+        [again] = [command for command in made.step(after=SECOND) if isinstance(command, SendPut)]
+        made.feed(PutAnswered(again.put))
+        assert () == made.forwarder.status(made.now).reasons()
+
+    def test_a_lost_partition_tells_what_will_repeat(self) -> None:
+        """What landed and was not committed lands again under the next owner, and is counted."""
+        made = machine()
+        [put] = made.fetch("ab")
+        made.feed(PutAnswered(put.put))
+        made.step(PartitionsLost(ONLY))
+        assert [RecordsWillRepeat(ORDERS, 2)] == made.of(RecordsWillRepeat)
