@@ -18,6 +18,8 @@ AGGREGATED = (False, False)
 """Whether a world's route aggregates, for worlds in turn. The second is to be true once the settings take that."""
 KEYS = (25, 250)  # of each partition: with 100 in all, records wait for their key at every moment, and no swap can hide
 
+RECORDS_A_ROUND = (400, 1_000)  # few keys take their time: each has one record under way
+
 T = TypeVar("T")
 
 
@@ -80,6 +82,8 @@ class Shape:
     name: str
     keys: int
     """Of each partition."""
+    records: int
+    """How many are written in a round, at the least."""
     aggregated: bool
     ahead_records: int
     commit_seconds: float
@@ -103,6 +107,7 @@ def draw_worlds(seed: int, rounds: int) -> list[Shape]:
         Shape(
             name=f"world-{index + 1}",
             keys=KEYS[index % 2],
+            records=RECORDS_A_ROUND[index % 2],
             aggregated=AGGREGATED[index % 2],
             ahead_records=chance.choice((100, 200, 400)),
             commit_seconds=chance.choice((0.05, 0.1, 0.3)),

@@ -21,7 +21,6 @@ from tests.fake_aws import Delay, FailEntries, FakeAwsProcess, Hold, Reset, unfo
 from tests.waiting import eventually
 
 STREAM = "orders"
-RECORDS_A_ROUND = 1_000
 RESET_SHARE = 0.2  # of puts, in a round with resets
 HELD_PUTS = 4
 WAIT_SECONDS = 60.0  # for anything that a well service does within a few
@@ -83,7 +82,7 @@ class World:
         Raises AssertionError where the service ended by itself, or never came to what the round waits for.
         """
         began, before = time.monotonic(), self._landed()
-        self._writer.allow(RECORDS_A_ROUND)
+        self._writer.allow(self.shape.records)
         torn = self._begin(plan.weather)
         moment = self._live_until(plan, before)
         assert self._doka.runs, f"round {plan.number}: the service ended by itself, with {self._doka.exit_code}"
@@ -160,7 +159,8 @@ class World:
         """Let the last life bring all to an end in good weather, stop it, and give the history."""
         self._writer.finish()
         ends = [self._group.get_watermark_offsets(each, timeout=ASK_SECONDS)[1] for each in self._partitions]
-        eventually(lambda: ends == self._committed(), within=WAIT_SECONDS, what="commits to the log's end", every=0.1)
+        while (reached := self._committed()) != ends:
+            self._wait_for_commits_above(reached)
         code = self._doka.stop()
         assert code == 0, f"the service ended with {code}, which is not a clean stop"
         landings, before = self._landings()
@@ -176,6 +176,10 @@ class World:
             violations=self._aws.violations(),
             faults=self._faults(),
         )
+
+    def _wait_for_commits_above(self, reached: list[int]) -> None:
+        what = f"commits above {reached}"
+        eventually(lambda: self._committed() != reached, within=WAIT_SECONDS, what=what, every=0.1)
 
     def _faults(self) -> dict[str, int]:
         counts, leases = self._aws.counts(), self._aws.issues()
@@ -206,7 +210,7 @@ class World:
             if (count := self._landed()) != landed:
                 landed, quiet_at = count, time.monotonic() + QUIET_SECONDS
             elif time.monotonic() >= quiet_at and self._writer.idle:
-                self._writer.allow(RECORDS_A_ROUND // 10)
+                self._writer.allow(self.shape.records // 4)
             return condition()
 
         eventually(there, within=WAIT_SECONDS, what=what)
