@@ -143,7 +143,7 @@ class Landings:
             if True in differs:
                 run = max(differs.index(True), 1)  # 1: inside an envelope, or the first of an aggregate
             fresh += partition.land(first, first + run, now)
-            if own_keys and keys[at : at + run] != texts[:run]:
+            if own_keys and not differs[0] and keys[at : at + run] != texts[:run]:
                 self.strange_keys += sum(map(ne, keys[at : at + run], texts))
             for number, offset in others:
                 fresh += self._by_number[number].land(offset, offset + 1, now)

@@ -24,7 +24,7 @@ class BulkSink(SimulatedSink):
         stream = world.streams[command.route]
         assert isinstance(stream, BulkStream)
         now = world.timeline.now
-        failed = stream.offer_all(command.keys, command.values, now)
+        failed = stream.offer_all(command.keys, command.values, command.hash_keys, now)
         if len(failed) < len(command.keys):
             self._landings.land(command.keys, command.values, failed, now, own_keys=self._own_keys)
             world.progress()

@@ -47,8 +47,13 @@ class BulkStream(Stream):
         super().split(place, now)
         self._places.clear()
 
-    def offer_all(self, keys: Sequence[str], values: Sequence[bytes], now: int) -> dict[int, str]:
+    def offer_all(
+        self, keys: Sequence[str], values: Sequence[bytes], hash_keys: Sequence[str | None] | None, now: int
+    ) -> dict[int, str]:
         """Try to land all entries of a put, in order; give the codes of those that were refused, by their index."""
+        if hash_keys is not None:  # aggregates: few, and of any size
+            codes = [self.offer(*entry, now) for entry in zip(keys, values, hash_keys, strict=True)]
+            return {i: code for i, code in enumerate(codes) if code is not None}
         counts = Counter(map(self._places.__getitem__, keys))
         total = sum(map(len, values)) + sum(map(len, keys))  # bulk keys are ASCII
         shards = [self.shards[place] for place in counts]

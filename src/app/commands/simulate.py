@@ -20,6 +20,11 @@ Report = Annotated[
     Path | None,
     typer.Option("--report", metavar="FILE", help="Write one HTML page with plots, which needs no network."),
 ]
+ScenarioPath = Annotated[Path, typer.Option("--scenario", "-s", metavar="FILE", help="What to simulate, a YAML file.")]
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", metavar="FILE", help="Take rotation, limits and routes from your configuration."),
+]
 Jobs = Annotated[int, typer.Option("--jobs", min=1, max=256, help="Processes to use.")]
 
 
@@ -49,3 +54,42 @@ def simulate_incident(
     from app.simulate.commands import incident
 
     return incident(hours=hours, rate=rate, seed=seed, as_json=as_json, report=report, jobs=jobs)
+
+
+@simulate_cli.command("run", epilog=EXIT_CODES)
+def simulate_run(
+    *,
+    scenario: ScenarioPath,
+    config: Config = None,
+    original: Annotated[
+        bool, typer.Option("--original", metavar="", help="Run the service of the incident beside it.")
+    ] = False,
+    seed: Seed = 1,
+    as_json: AsJson = False,
+    report: Report = None,
+    jobs: Jobs = 2,
+) -> int:
+    """Run a scenario of your own: traffic, tokens, and what goes wrong when.
+
+    With your own configuration it answers what would become of your records, before you deploy it.
+
+    [bold]Example[/bold]  doka simulate run --scenario examples/scenarios/sts-outage.yaml
+
+    [bold]Example[/bold]  doka simulate run --scenario sts.yaml --config doka.yaml --json
+    """
+    from app.simulate.commands import run
+
+    return run(
+        scenario=scenario, config=config, original=original, seed=seed, as_json=as_json, report=report, jobs=jobs
+    )
+
+
+@simulate_cli.command("schema")
+def simulate_schema() -> int:
+    """Print the JSON Schema of a scenario file.
+
+    [bold]Example[/bold]  doka simulate schema > scenario.schema.json
+    """
+    from app.simulate.commands import print_schema
+
+    return print_schema()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from app.simulate.engine import history_of, run_side
 from app.simulate.history import CLEAN, History, Side
 from app.simulate.incident import WEEKEND_HOURS, incident_scene, moral, told
+from app.simulate.judge import span
+from app.simulate.own_settings import configured_rules
 from app.simulate.report import render
+from app.simulate.scenario import read_scenario, scenario_schema, scene_of
 from app.simulate.scene import DOKA, ORIGINAL, Scene
 from app.simulate.screen import screen, show_story, show_totals, show_verdict
 from app.simulate.workers import Tell, bar, run_jobs
@@ -49,6 +53,50 @@ def incident(*, hours: float, rate: float, seed: int, as_json: bool, report: Pat
     if report is None:
         console.print(f"See it drawn: {repeat} --report incident.html", style="dim")
     return _code(history)
+
+
+def run(
+    *, scenario: Path, config: Path | None, original: bool, seed: int, as_json: bool, report: Path | None, jobs: int
+) -> int:
+    """Run a scenario, by the rules of a configuration if there is one; give 1 when doka's side failed.
+
+    Raises:
+        UsageError: the scenario or the configuration is not one, or the report cannot be written.
+    """
+    wanted = read_scenario(scenario, configured=config is not None)
+    notes: tuple[str, ...] = ()
+    configured = None
+    if config is not None:
+        configured, notes = configured_rules(config)
+    scene = scene_of(wanted, seed, configured)
+    sides = (ORIGINAL, DOKA) if original else (DOKA,)
+    with bar(scene.title) as tell:
+        history = _history([(scene, side) for side in sides], jobs, tell)
+    options = [f"--scenario {scenario}"] + ([f"--config {config}"] if config else [])
+    options += ["--original"] if original else []
+    repeat = f"doka simulate run {' '.join(options)} --seed {seed}"
+    _write(report, history, repeat)
+    if as_json:
+        print(history.to_json())  # noqa: T201 - the command's result
+        return _code(history)
+    console = screen()
+    console.print(
+        f"{history.title}: {history.wall(0)} to {history.wall(history.duration_seconds)}, tokens of "
+        f"{span(history.token_seconds)}, seed {seed}"
+    )
+    for note in notes:
+        console.print(note, style="dim")
+    show_story(console, history)
+    show_totals(console, history)
+    for side in history.sides:
+        show_verdict(console, side)
+    return _code(history)
+
+
+def print_schema() -> int:
+    """Print the JSON Schema of a scenario file."""
+    print(json.dumps(scenario_schema(), indent=2))  # noqa: T201 - the command's result
+    return 0
 
 
 def _history(work: list[_SideJob], jobs: int, tell: Tell) -> History:

@@ -36,6 +36,7 @@ from domain.facts import Fact
 from domain.forwarder import Forwarder
 from domain.limits import NS_PER_SECOND
 from domain.records import TopicPartition
+from domain.rules import KeyEncoding
 from domain.status import Status
 
 LIVES_MAX = 300
@@ -151,7 +152,10 @@ class _Run:
         self._stage = _set_stage(scene, self.observer)
         self._ends_at = START_NS + int(scene.duration_seconds * NS_PER_SECOND)
         self._stopping = False
-        self._own_keys = all(route.partition_key == "kafka_key" for route in scene.rules.routes)
+        self._own_keys = all(
+            route.partition_key == "kafka_key" and route.key_encoding is KeyEncoding.UTF8
+            for route in scene.rules.routes
+        )
 
     def live(self) -> str | None:
         """Run to the end; give why it broke, None when it did not."""

@@ -62,3 +62,51 @@ def test_a_mistyped_option_names_the_help(capsys: pytest.CaptureFixture[str]) ->
     """The hint leads to the help of the very command."""
     assert 2 == main(["simulate", "incident", "--huors", "2"])
     assert "see doka simulate incident --help" in capsys.readouterr().err
+
+
+def scenario(tmp_path: Path, text: str) -> str:
+    """Write a scenario of a few minutes; give its path."""
+    file = tmp_path / "scenario.yaml"
+    file.write_text("title: A test\nduration_hours: 0.5\ntoken_minutes: 15\ntraffic: {records_per_second: 1}\n" + text)
+    return str(file)
+
+
+def test_a_scenario_that_holds_ends_with_0(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """It tells the story, the sums and the verdict; the service of the incident only where it is asked for."""
+    file = scenario(tmp_path, "faults: [{kind: sts_down, at_minutes: 5, for_minutes: 15}]\n")
+    assert 0 == main(["simulate", "run", "--scenario", file])
+    out = capsys.readouterr().out
+    assert "STS does not answer" in out
+    assert "doka: clean" in out
+    assert "original" not in out
+    assert 0 == main(["simulate", "run", "--scenario", file, "--original", "--jobs", "1"])
+    assert "the original service: lost" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("expect", ["{delay_minutes: 1}", "{delivered: true}"])
+def test_a_missed_bound_ends_with_1(capsys: pytest.CaptureFixture[str], tmp_path: Path, expect: str) -> None:
+    """A record that took too long, or never came, closes the gate of a pipeline."""
+    file = scenario(tmp_path, f"rotation: {{policy: never}}\nexpect: {expect}\n")
+    assert 1 == main(["simulate", "run", "--scenario", file])
+    assert "doka: late" in capsys.readouterr().out
+
+
+def test_waiting_is_fine_where_the_scenario_says_so(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Nothing is lost, and nothing else was asked for."""
+    file = scenario(tmp_path, "rotation: {policy: never}\nexpect: {delivered: false}\n")
+    assert 0 == main(["simulate", "run", "--scenario", file])
+    assert "doka: waits" in capsys.readouterr().out
+
+
+def test_a_wrong_scenario_is_a_usage_error(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Each line names the file, the line, the key and the cure."""
+    assert 2 == main(["simulate", "run", "--scenario", scenario(tmp_path, "trafic: 1\n")])
+    assert "scenario.yaml:5: trafic is unknown; did you mean traffic" in capsys.readouterr().err
+    assert 2 == main(["simulate", "run", "--scenario", str(tmp_path / "no.yaml")])
+    assert "there is no such file; check the path" in capsys.readouterr().err
+
+
+def test_the_schema_is_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """It goes into an editor as it is."""
+    assert 0 == main(["simulate", "schema"])
+    assert "doka scenario" == json.loads(capsys.readouterr().out)["title"]

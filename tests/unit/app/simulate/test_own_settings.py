@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from app.settings.problems import SettingsError
+from app.simulate.engine import run_side
+from app.simulate.history import CLEAN
+from app.simulate.own_settings import configured_rules
+from app.simulate.scenario import parse_scenario, scene_of
+from app.simulate.scene import DOKA
+from tests.architecture.source_tree import ROOT
+
+CONFIG = """
+kafka: {bootstrap_servers: ["b:9098"], group_id: doka, security: {protocol: plaintext}}
+aws: {region: eu-west-1}
+roles:
+  quick:
+    hops: [{role_arn: "arn:aws:iam::210987654321:role/quick", duration_seconds: 900}]
+    rotation: {policy: interval, interval_minutes: 7}
+  slow:
+    hops: [{role_arn: "arn:aws:iam::210987654321:role/slow", duration_seconds: 7200}]
+routes:
+  - {topics: [orders, refunds], stream: {name: orders, role: quick}, partition_key: "field:/id"}
+  - {topics: [clicks], stream: {name: clicks, role: slow}, partition_key: random, ordering: none}
+limits: {ahead_records: 77, requests_in_flight: 2}
+"""
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    """Write a configuration."""
+    file = tmp_path / "doka.yaml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def test_rotation_limits_and_routes_are_the_configuration_s(tmp_path: Path) -> None:
+    """What cannot be simulated as it is written is told, never silently left out."""
+    (rules, token_seconds), notes = configured_rules(written(tmp_path, CONFIG))
+    assert 900.0 == token_seconds
+    assert (77, 2) == (rules.limits.ahead_records, rules.limits.requests_in_flight)
+    assert ["quick", "slow"] == [role.name for role in rules.roles]
+    assert ["kafka_key", "random"] == [route.partition_key for route in rules.routes]
+    assert 3 == len(notes)
+    assert "route orders: simulated records carry no field:/id; their Kafka key is taken" in notes
+    assert "route orders: its 2 topics are simulated as one" in notes
+
+
+def test_a_configuration_runs(tmp_path: Path) -> None:
+    """Two routes with two roles and tiny limits deliver everything."""
+    configured, _ = configured_rules(written(tmp_path, CONFIG))
+    scenario = parse_scenario("title: a\nduration_hours: 0.5\ntraffic: {records_per_second: 4}\n", configured=True)
+    side = run_side(scene_of(scenario, configured=configured), DOKA)
+    assert (CLEAN, 7_200) == (side.verdict, side.totals.delivered)
+    assert "interval 7 min, before_expiry" == side.policy
+
+
+@pytest.mark.parametrize("name", ["doka.yaml", "minimal.yaml"])
+def test_the_examples_can_be_simulated(name: str) -> None:
+    """The configurations that are shown are taken."""
+    (rules, _), _ = configured_rules(ROOT / "examples" / name)
+    assert rules.routes
+
+
+def test_what_is_wrong_with_it_is_told(tmp_path: Path) -> None:
+    """A configuration that doka would not start with is not simulated either."""
+    with pytest.raises(SettingsError, match="limits"):
+        configured_rules(written(tmp_path, CONFIG.replace("77", "0")))
