@@ -91,6 +91,15 @@ class StreamFactsAssumed:
 
 
 @dataclass(frozen=True, slots=True)
+class LanesBelowShards:
+    """A stream has more open shards than its route has lanes of aggregates: some shards get nothing."""
+
+    route: str
+    lanes: int
+    shards: int
+
+
+@dataclass(frozen=True, slots=True)
 class LeaseRenewed:
     """A lease was issued; `life` and `request_took` in ns, life None for credentials that do not end."""
 
@@ -185,6 +194,7 @@ Fact = (
     | RouteBlocked
     | RouteOpened
     | StreamFactsAssumed
+    | LanesBelowShards
     | LeaseRenewed
     | LeaseRenewalFailed
     | LeaseRejected

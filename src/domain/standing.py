@@ -16,7 +16,7 @@ from enum import Enum
 
 from domain.backoff import Jitter, backoff
 from domain.events import StreamDescribed, StreamRefused
-from domain.facts import Fact, RouteBlocked, RouteOpened, StreamFactsAssumed
+from domain.facts import Fact, LanesBelowShards, RouteBlocked, RouteOpened, StreamFactsAssumed
 from domain.limits import RECORD_BYTES_DEFAULT, RETRY_BACKOFF_LAST_NS
 from domain.rules import RouteRules
 from domain.verdicts import Verdict
@@ -81,7 +81,7 @@ class Standing:
         self.knows_limits = True
         self.usable = event.status in _USABLE and not self._breaks_order
         if self.usable:
-            return [] if self.state is RouteState.OPEN else [self.open(now)]
+            return [] if self.state is RouteState.OPEN else [self.open(now), *self._idle_shards(event.open_shards or 0)]
         if self._breaks_order:
             return self.block(
                 AUTO_DISTRIBUTION,
@@ -107,6 +107,13 @@ class Standing:
     def _breaks_order(self) -> bool:
         """Whether the stream is known to ignore the keys by which this route keeps order, or its aggregates whole."""
         return not self._honours_keys and self._rules.needs_keys
+
+    def _idle_shards(self, open_shards: int) -> list[Fact]:
+        """Tell when lanes of aggregates are too few to reach every shard; a lane has one place in the hash space."""
+        aggregation = self._rules.aggregation
+        if aggregation is None or aggregation.lanes >= open_shards:
+            return []
+        return [LanesBelowShards(self._rules.name, aggregation.lanes, open_shards)]
 
     # --- the state -----------------------------------------------------------------------------------------------
 

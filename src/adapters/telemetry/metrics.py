@@ -21,6 +21,7 @@ from domain.facts import (
     CommitFailed,
     Fact,
     GapSeen,
+    LanesBelowShards,
     LeaseRejected,
     LeaseRenewalFailed,
     LeaseRenewed,
@@ -208,6 +209,8 @@ class Metrics:
                 self._route_blocks.labels(fact.route, code(fact.reason)).inc()
             case RouteOpened():
                 pass  # shown by doka_route_blocked
+            case LanesBelowShards():
+                pass  # a warning in the log and in `doka check`
             case StreamFactsAssumed():
                 self._assumed.labels(fact.route, code(fact.code)).inc()
             case LeaseRenewed():

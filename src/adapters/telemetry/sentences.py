@@ -15,6 +15,7 @@ from domain.facts import (
     CommitFailed,
     Fact,
     GapSeen,
+    LanesBelowShards,
     LeaseRejected,
     LeaseRenewalFailed,
     LeaseRenewed,
@@ -125,6 +126,14 @@ def line_of(fact: Fact) -> Line:
                 "allow kinesis:DescribeStreamSummary to have the stream's own limit",
                 {"route": route, "code": code},
             )
+        case LanesBelowShards(route, lanes, shards):
+            return Line(
+                logging.WARNING,
+                "lanes_below_shards",
+                f"route {route}: {lanes} lanes cannot reach all {shards} open shards of its stream; "
+                "raise aggregation.lanes, after reading what a consumer then sees",
+                {"route": route, "lanes": lanes, "shards": shards},
+            )
         case LeaseRenewed(role, serial, life):
             lives = "does not end" if life is None else f"lives {span(life)}"
             return Line(
@@ -226,7 +235,7 @@ def key_of(fact: Fact) -> tuple[object, ...] | None:
             return (type(fact), fact.route, fact.partition, fact.code)
         case RouteBlocked():
             return (RouteBlocked, fact.route, fact.reason)
-        case RouteOpened() | StreamFactsAssumed():
+        case RouteOpened() | StreamFactsAssumed() | LanesBelowShards():
             return (type(fact), fact.route)
         case LeaseRenewalFailed() | LeaseRejected():
             return (type(fact), fact.role, fact.code)

@@ -146,14 +146,26 @@ def _stream_found(settings: Settings, route: RouteSettings, index: int, found: S
     if found.status not in WRITABLE:
         cure = "wait until it is ACTIVE" if found.status == "CREATING" else "create it again, or name another stream"
         yield Finding("stream", route.name, Verdict.FAILED, told, cure, facts)
-    elif not found.honours_keys and route.ordering != "none":
+    elif not found.honours_keys and (route.ordering != "none" or route.aggregation.enabled):
+        breaks = "cannot keep their order" if route.ordering != "none" else "tears aggregates from their shards"
+        also = f" and routes[{index}].aggregation.enabled: false" if route.aggregation.enabled else ""
         yield Finding(
             "stream",
             route.name,
             Verdict.FAILED,
-            f"{told}, but its record distribution is AUTO, which ignores keys and so cannot keep their order",
+            f"{told}, but its record distribution is AUTO, which ignores keys and so {breaks}",
             "set the stream back to USER_PARTITION_KEY (UpdateStreamRecordDistributionStrategy), "
-            f"or give the order up with routes[{index}].ordering: none",
+            f"or give the order up with routes[{index}].ordering: none{also}",
+            facts,
+        )
+    elif route.aggregation.enabled and route.aggregation.lanes < (found.open_shards or 0):
+        yield Finding(
+            "stream",
+            route.name,
+            Verdict.WARNING,
+            f"{told}, but {_count(route.aggregation.lanes, 'lane')} cannot reach them all: some get nothing",
+            f"raise routes[{index}].aggregation.lanes to a power of two above the shards; "
+            "docs/guarantees.md says what a consumer sees when it changes",
             facts,
         )
     elif settings.limits.request_mib * MIB < found.record_bytes_max:

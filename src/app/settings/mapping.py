@@ -24,10 +24,11 @@ from app.settings.kafka import Security
 from app.settings.memory import body_bytes, record_bytes, request_bytes
 from app.settings.model import MIB, Settings
 from app.settings.problems import Problem, SettingsError
-from app.settings.routes import RouteSettings
+from app.settings.routes import Aggregation, RouteSettings
 from app.settings.session import fill_session_name
-from domain.limits import NS_PER_SECOND
+from domain.limits import NS_PER_MS, NS_PER_SECOND
 from domain.rules import (
+    AggregationRules,
     KeyEncoding,
     LimitRules,
     NullKey,
@@ -182,7 +183,12 @@ def _route_rules(route: RouteSettings) -> RouteRules:
         ordering=Ordering(route.ordering),
         envelope=route.envelope == "json",
         on_poison=OnPoison(route.on_poison),
+        aggregation=_aggregation_rules(route.aggregation) if route.aggregation.enabled else None,
     )
+
+
+def _aggregation_rules(aggregation: Aggregation) -> AggregationRules:
+    return AggregationRules(aggregation.target_bytes, aggregation.linger_ms * NS_PER_MS, aggregation.lanes)
 
 
 def _member_security(security: Security) -> KafkaSecurity:

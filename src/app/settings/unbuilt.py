@@ -16,5 +16,3 @@ def unbuilt(settings: Settings) -> Iterator[Problem]:
     for index, route in enumerate(settings.routes):
         if route.ordering == "key_in_request":
             yield Problem("key_in_request is not in this version; take key or none", ("routes", index, "ordering"))
-        if route.aggregation.enabled:
-            yield Problem("is not in this version; take false", ("routes", index, "aggregation", "enabled"))

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from domain.events import StreamRefused
-from domain.facts import RouteBlocked, RouteOpened, StreamFactsAssumed
+from domain.facts import Fact, LanesBelowShards, RouteBlocked, RouteOpened, StreamFactsAssumed
 from domain.limits import BACKOFF_LAST_NS, RECORD_BYTES_DEFAULT
-from domain.rules import Ordering
+from domain.rules import AggregationRules, Ordering
 from domain.standing import AUTO_DISTRIBUTION, RouteState, Standing
 from domain.verdicts import Verdict
 from tests.unit.domain.builders import SECOND, described, most_jitter, no_jitter, route_rules
@@ -197,3 +197,11 @@ def test_a_lease_that_is_back_opens_what_only_it_had_stopped() -> None:
     assert [] == unknown.lease_is_back(NOW)
     assert RouteState.UNKNOWN is unknown.state
     assert unknown.wants_description(NOW, nothing_to_send=True)
+
+
+@pytest.mark.parametrize(("shards", "told"), [(4, []), (5, [LanesBelowShards("orders", 4, 5)]), (None, [])])
+def test_lanes_that_cannot_reach_every_shard_are_told(shards: int | None, told: list[Fact]) -> None:
+    """Once, when the route opens; a stream whose shards are not known is given the benefit of the doubt."""
+    made = Standing(route_rules(aggregation=AggregationRules(lanes=4)), no_jitter)
+    assert [RouteOpened("orders", 0), *told] == made.described(described(open_shards=shards), 0)
+    assert [] == made.described(described(open_shards=shards), 1)

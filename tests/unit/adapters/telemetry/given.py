@@ -14,6 +14,7 @@ from domain.facts import (
     CommitFailed,
     Fact,
     GapSeen,
+    LanesBelowShards,
     LeaseRejected,
     LeaseRenewalFailed,
     LeaseRenewed,
@@ -77,6 +78,7 @@ FACTS: tuple[Fact, ...] = (
     PartitionStuck(ORDERS_3, 41, stuck=True),
     LetterStored("orders", ORDERS_3, 41, "RecordTooLarge"),
     LetterFailed("orders", ORDERS_3, 41, "_MSG_TIMED_OUT", NS_PER_SECOND),
+    LanesBelowShards("orders", 4, 16),
 )
 """One of each kind."""
 

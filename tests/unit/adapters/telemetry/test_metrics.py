@@ -58,6 +58,7 @@ def series(page: bytes) -> dict[str, float]:
         (PartitionStuck(ORDERS_3, 41, stuck=False), {}),
         (FACTS[15], {"doka_dead_letters_total{code=RecordTooLarge,outcome=stored,route=orders}": 1}),
         (FACTS[16], {"doka_dead_letters_total{code=_MSG_TIMED_OUT,outcome=failed,route=orders}": 1}),
+        (FACTS[17], {}),
     ],
 )  # fmt: skip
 def test_each_fact_is_counted_exactly(fact: Fact, grown: dict[str, float]) -> None:

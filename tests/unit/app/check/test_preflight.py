@@ -191,6 +191,38 @@ FOUND = f"{STREAM} is ACTIVE, 4 open shards, records up to 1 MiB"
             ("fine", FOUND, None),
         ),
         (
+            {("routes", 0, "aggregation"): {"enabled": True, "lanes": 4}},
+            described(),
+            ("fine", FOUND, None),
+        ),
+        (
+            {("routes", 0, "aggregation"): {"enabled": True, "lanes": 2}},
+            described(),
+            (
+                "warning",
+                f"{FOUND}, but 2 lanes cannot reach them all: some get nothing",
+                (
+                    "raise routes[0].aggregation.lanes to a power of two above the shards; "
+                    "docs/guarantees.md says what a consumer sees when it changes"
+                ),
+            ),
+        ),
+        (
+            {("routes", 0, "ordering"): "none", ("routes", 0, "aggregation"): {"enabled": True}},
+            described(honours_keys=False),
+            (
+                "failed",
+                (
+                    f"{FOUND}, but its record distribution is AUTO, "
+                    "which ignores keys and so tears aggregates from their shards"
+                ),
+                (
+                    "set the stream back to USER_PARTITION_KEY (UpdateStreamRecordDistributionStrategy), "
+                    "or give the order up with routes[0].ordering: none and routes[0].aggregation.enabled: false"
+                ),
+            ),
+        ),
+        (
             {},
             described("CREATING", arn=None, open_shards=None),
             ("failed", "orders is CREATING, records up to 1 MiB", "wait until it is ACTIVE"),

@@ -20,6 +20,7 @@ from app.settings.mapping import (
 from app.settings.problems import Path as SettingPath
 from domain.limits import NS_PER_SECOND
 from domain.rules import (
+    AggregationRules,
     KeyEncoding,
     LimitRules,
     NullKey,
@@ -69,6 +70,7 @@ def test_every_setting_reaches_the_rules() -> None:
                 "ordering": "none",
                 "envelope": "json",
                 "on_poison": "drop",
+                "aggregation": {"enabled": True, "target_bytes": 25_600, "linger_ms": 20, "lanes": 128},
             },
             ("limits",): {
                 "held_mib": 8,
@@ -96,6 +98,7 @@ def test_every_setting_reaches_the_rules() -> None:
                 ordering=Ordering.NONE,
                 envelope=True,
                 on_poison=OnPoison.DROP,
+                aggregation=AggregationRules(25_600, 20 * NS_PER_SECOND // 1_000, 128),
             ),
         ),
         roles=(RoleRules("analytics", RotationPolicy.INTERVAL, 3 * NS_PER_SECOND // 2, 30 * NS_PER_SECOND),),

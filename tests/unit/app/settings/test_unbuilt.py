@@ -17,10 +17,6 @@ ROUTE: Path = ("routes", 0)
             {(*ROUTE, "ordering"): "key_in_request"},
             "routes[0].ordering key_in_request is not in this version; take key or none",
         ),
-        (
-            {(*ROUTE, "aggregation"): {"enabled": True}},
-            "routes[0].aggregation.enabled is not in this version; take false",
-        ),
     ],
 )
 def test_what_is_not_built_yet_is_refused(changes: dict[Path, Any], expected: str) -> None:
