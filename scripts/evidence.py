@@ -50,15 +50,17 @@ def simulation(given: argparse.Namespace) -> Part:
 
 
 def planted(_given: argparse.Namespace) -> Part:
-    """Look for every planted bug."""
+    """Look for every planted bug; raises CannotRunError where one no longer applies to the machine."""
+    from tests.simulation.planted.bug import PatchError
     from tests.simulation.planted.catalogue import BY_NAME
     from tests.simulation.planted.search import look_for_all
 
-    findings = [
-        {"bug": each.bug, "found": each.found, "rule": each.rule, "seeds": each.seeds}
-        for each in look_for_all(list(BY_NAME), WORKERS)
-    ]
-    return {"findings": findings}
+    try:
+        findings = list(look_for_all(list(BY_NAME), WORKERS))
+    except PatchError as error:
+        raise CannotRunError(str(error)) from error
+    told = [{"bug": each.bug, "found": each.found, "rule": each.rule, "seeds": each.seeds} for each in findings]
+    return {"findings": told}
 
 
 def chaos(given: argparse.Namespace) -> Part:
