@@ -18,7 +18,10 @@ from domain.limits import PARTITION_KEY_BYTES_MAX, PARTITION_KEY_CHARACTERS_MAX
 from domain.records import Chunk, Original, TopicPartition
 from domain.rules import KeyEncoding, NullKey, NullValue, RouteRules
 
-KEY_CACHE_MAX = 200_000
+KEY_CACHE_BYTES_MAX = 16 * 1024 * 1024
+"""Of one route: about 83,000 keys of 36 bytes, or 26,000 of 248."""
+KEY_OVERHEAD_BYTES = 130
+"""What CPython adds to a cached key: the slot of the dict, the heads of a bytes and a str object."""
 _RANDOM_KEYS = 1 << 64
 _ARRAY_INDEX = re.compile(r"0|[1-9][0-9]*", re.ASCII)  # RFC 6901, section 4: no sign, no leading zero
 
@@ -38,20 +41,18 @@ Mapped = tuple[Sequence[str], Sequence[bytes], dict[int, str]]
 
 
 class KeyCache(dict[bytes, str]):
-    """Kafka key -> partition key, filled as keys are met and emptied when it outgrows its bound."""
+    """Kafka key -> partition key, filled as keys are met and emptied when it outgrows its bound in bytes."""
 
     def __init__(self, encoding: KeyEncoding) -> None:
         super().__init__()
         self._encode = _ENCODERS[encoding]
+        self.size = 0
         self.emptied = 0
         self.fallbacks = 0
 
     def __missing__(self, key: bytes) -> str:
         if len(key) > PARTITION_KEY_BYTES_MAX:  # too long in any encoding, and too big to be kept
             return UNUSABLE
-        if len(self) >= KEY_CACHE_MAX:
-            self.clear()
-            self.emptied += 1
         try:
             text = self._encode(key)
         except UnicodeDecodeError:
@@ -59,6 +60,11 @@ class KeyCache(dict[bytes, str]):
             text = _base64(key)
         if len(text) > PARTITION_KEY_CHARACTERS_MAX:
             text = UNUSABLE
+        self.size += len(key) + len(text) + KEY_OVERHEAD_BYTES
+        if self.size > KEY_CACHE_BYTES_MAX:
+            self.clear()
+            self.size = len(key) + len(text) + KEY_OVERHEAD_BYTES
+            self.emptied += 1
         self[key] = text
         return text
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from base64 import b64encode
 from typing import ClassVar
 
@@ -311,10 +312,21 @@ class TestKeyCache:
 
     def test_is_emptied_when_it_is_full(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """At its bound it begins anew, counts that, and translates as before."""
-        monkeypatch.setattr(module, "KEY_CACHE_MAX", 10)
+        monkeypatch.setattr(module, "KEY_CACHE_BYTES_MAX", 10 * (4 + module.KEY_OVERHEAD_BYTES))
         cache = KeyCache(KeyEncoding.UTF8)
-        assert [str(i) for i in range(25)] == [cache[b"%d" % i] for i in range(25)]
+        assert [str(i) for i in range(10, 35)] == [cache[b"%d" % i] for i in range(10, 35)]
         assert (2, 5) == (cache.emptied, len(cache))
+
+    def test_is_as_large_as_it_says(self) -> None:
+        """What the bound counts is what CPython takes, within a quarter; long keys count for more."""
+        for length in (36, 248):
+            cache = KeyCache(KeyEncoding.UTF8)
+            tracemalloc.start()
+            for i in range(20_000):
+                cache[b"%0*d" % (length, i)]
+            taken = tracemalloc.get_traced_memory()[0]
+            tracemalloc.stop()
+            assert cache.size == pytest.approx(taken, rel=0.25)
 
     def test_keeps_no_monsters(self) -> None:
         """A key that is too long in any encoding is judged without being kept."""
