@@ -124,15 +124,14 @@ class Runtime:
 
     def turn(self) -> None:
         """Do one round of the loop."""
-        self._step(self._time_for_answers(self._fetch(self._clock.now())))
-        self._publish()
+        self._publish(self._step(self._time_for_answers(self._fetch(self._clock.now()))))
 
     def close(self) -> Ending:
         """Leave the group within what is left of the drain, and say how it went."""
         ending = self._ending()
         now = self._clock.now()
         deadline = now + self._drain // 4 if self._stop_at is None else max(self._stop_at, now + NS_PER_SECOND)
-        self._publish(at_once=True)
+        self._publish(now, at_once=True)
         self._background.close()
 
         def late() -> None:
@@ -195,8 +194,8 @@ class Runtime:
             return 0 if fetched is not None else min(FULL_WAIT_NS, self._idle_time(self._clock.now()))
         return BUSY_WAIT_NS if self._forwarder.room() else FULL_WAIT_NS
 
-    def _step(self, wait: int) -> None:
-        """Feed what has arrived besides records, take one decision, carry it out."""
+    def _step(self, wait: int) -> int:
+        """Feed what has arrived besides records, take one decision, carry it out; give the time of the decision."""
         forwarder = self._forwarder
         answers = self._sink.answers(wait) if wait or forwarder.in_flight else ()
         now = self._clock.now()
@@ -210,6 +209,7 @@ class Runtime:
         for command in forwarder.decide(now):
             self._carry_out(command)
         self._telemetry.turned(now)
+        return now
 
     def _carry_out(self, command: Command) -> None:
         match command:
@@ -247,8 +247,7 @@ class Runtime:
             self._halted = reason
             self._forwarder.halt(reason)
 
-    def _publish(self, *, at_once: bool = False) -> None:
-        now = self._clock.now()
+    def _publish(self, now: int, *, at_once: bool = False) -> None:
         if at_once or self._published_at is None or now - self._published_at >= PUBLISH_EVERY_NS:
             self._published_at = now
             ends = {} if at_once else self._source.log_ends()

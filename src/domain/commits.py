@@ -55,7 +55,9 @@ class Commits:
             self._in_flight = None
             self._failed = True
             self._moved.update(p for p in self._partitions if not p.gone)  # given up, so it goes again
-        if not self._moved or not (hurry or now >= (self._next_turn() or now)):
+        if not self._moved:
+            return None
+        if not (hurry or now >= (self._next_turn() or now)):
             return None
         moved, self._moved = self._moved, set()
         self._hurried = False

@@ -86,7 +86,7 @@ class Forwarder:
         self._missing: frozenset[str] = frozenset()
         self._stopping = False
         self._halted: str | None = None
-        self._rest = Rest(self._moments)
+        self._rest = Rest()
 
     # --- what has happened ---------------------------------------------------------------------------------------
 
@@ -266,7 +266,7 @@ class Forwarder:
 
         A turn in which nothing has happened, and in which time alone changes nothing, costs two comparisons.
         """
-        if self._rest.lasts(now):
+        if self._rest.lasts(now, self._moments):
             return []
         self._rest.begin(now)
         self._tell(*self._intake.take_facts())  # what was dropped is told before it is committed
@@ -338,7 +338,7 @@ class Forwarder:
 
     def next_wake(self, now: int) -> int | None:
         """Give the next moment at which time alone lets something be decided; it has come where it is not after `now`."""
-        return self._rest.wake(now)
+        return self._rest.wake(now, self._moments)
 
     def _moments(self, after: int) -> list[int | None]:
         moments = [role.keeper.next_change(after) for role in self._roles.values()]

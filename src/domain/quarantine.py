@@ -107,7 +107,7 @@ class Quarantine:
                 settle(poison)  # frees its lane, and may bring the next one here
             else:
                 letters.append(self._letter(number(), poison, 1))
-        due = [entry for entry in self._again if entry[0] <= now]
+        due = [entry for entry in self._again if entry[0] <= now] if self._again else None
         if due:
             self._again = [entry for entry in self._again if entry[0] > now]
             letters += [

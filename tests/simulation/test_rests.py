@@ -22,7 +22,7 @@ def test_a_turn_passed_over_would_have_decided_nothing(monkeypatch: pytest.Monke
     turns: Counter[str] = Counter()
 
     def judged(self: Forwarder, now: int) -> list[Command]:
-        turns["passed over"] += self._rest.lasts(now)
+        turns["passed over"] += self._rest.lasts(now, self._moments)
         commands = decide(self, now)
         if not commands:
             self._rest.end()

@@ -66,9 +66,10 @@ class PartitionTruth:
     def undone(self, first: int, last: int) -> int | None:
         """Give the first offset in [first, last) of a record that is not done."""
         offsets = self.offsets
-        for place in range(bisect_left(offsets, first), bisect_left(offsets, last)):
-            if not self.done(offsets[place]):
-                return offsets[place]
+        landed, removed, dropped = self.landed, self.removed, self.dropped
+        for offset in offsets[bisect_left(offsets, first) : bisect_left(offsets, last)]:
+            if not (offset in landed or offset in removed or offset in dropped):
+                return offset
         return None
 
     def landed_from(self, offset: int) -> int:

@@ -106,7 +106,7 @@ class ConsumerGroup:
         if theirs:
             for tp in theirs:
                 self.owner[tp] = NEIGHBOUR
-            self._trace.note("neighbour_gains", *map(str, theirs))
+            self._trace.note("neighbour_gains", *theirs)
             self.on_neighbour_gain(theirs)
         member = self._member
         ours = tuple(tp for tp in free if tp not in self.wanted_by_neighbour)

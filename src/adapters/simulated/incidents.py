@@ -170,7 +170,7 @@ def _retention(world: World, incident: Incident) -> None:
         log = world.logs[tp]
         start = log.start + (log.end - log.start) * (incident.draw % 100) // 100
         gone = log.trim(start)
-        world.trace.note("retention", str(tp), log.start)
+        world.trace.note("retention", tp, log.start)
         world.witness.removed(tp, gone, retention=True)
 
 

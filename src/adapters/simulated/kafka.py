@@ -78,7 +78,7 @@ class SimulatedSource:
         world = self._world
         member = self._joined()
         world.step(self._life)
-        world.trace.note("commit", command.commit, *(f"{tp}={to}" for tp, to in command.offsets.items()))
+        world.trace.note("commit", command.commit, *command.offsets.items())
         world.witness.commit_began(command)
 
         def answer(error: str | None) -> None:
@@ -158,7 +158,7 @@ class SimulatedSource:
         positions = {tp: world.group.position(tp) for tp in partitions if tp not in self.positions}
         self.positions.update(positions)
         self.paused.difference_update(positions)
-        world.trace.note("assigned", *(f"{tp}={at}" for tp, at in positions.items()))
+        world.trace.note("assigned", *positions.items())
         world.witness.assigned(positions)
         world.progress()
         self._tell(lambda listener: listener.partitions_assigned(positions))
@@ -167,18 +167,18 @@ class SimulatedSource:
         if not partitions:
             return
         world = self._world
-        world.trace.note("revokes", *map(str, partitions))
+        world.trace.note("revokes", *partitions)
         world.witness.revoke_began(partitions)
         self._tell(lambda listener: listener.partitions_revoked(frozenset(partitions)))
         self._forget(partitions)
-        world.trace.note("gives_back", *map(str, partitions))
+        world.trace.note("gives_back", *partitions)
         world.witness.gave_back(partitions)
         world.group.gave_back(member, partitions)
 
     def _lose(self) -> None:
         world = self._world
         partitions = tuple(self.positions)
-        world.trace.note("loses", *map(str, partitions))
+        world.trace.note("loses", *partitions)
         world.witness.lost(partitions)
         self._forget(partitions)
         if partitions:
@@ -239,7 +239,7 @@ class SimulatedSource:
         chunk = log.read(self.positions[tp], run, whole=tp.topic in self._whole_topics)
         if chunk is not None:
             self.positions[tp] = chunk.end
-            world.trace.note("fetch", str(tp), chunk.offsets[0], chunk.offsets[-1])
+            world.trace.note("fetch", tp, chunk.offsets[0], chunk.offsets[-1])
             world.witness.delivered(chunk)
             world.progress()
             events.append(RecordsFetched(chunk))

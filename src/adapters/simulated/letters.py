@@ -35,7 +35,7 @@ class SimulatedLetters:
         fate = draw_fate(chance, (("refused", rates.letter_refused), ("unacknowledged", rates.letter_unacknowledged)))
         if world.timeline.now < world.letters_down_until:
             fate = "down"
-        world.trace.note("letter", command.letter, str(command.partition), command.offset, command.code, fate)
+        world.trace.note("letter", command.letter, command.partition, command.offset, command.code, fate)
         there = draw_span(chance, world.delays.commit)
         back = draw_span(chance, world.delays.commit)
         if fate == "down":
@@ -58,6 +58,8 @@ class SimulatedLetters:
 
     def answers(self) -> Sequence[Event]:
         """Give the answers that have arrived."""
+        if not self._answers:
+            return ()
         taken = list(self._answers)
         self._answers.clear()
         return taken

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import md5
 from itertools import pairwise
+from typing import NamedTuple
 
 from domain.limits import NS_PER_SECOND, RECORD_BYTES_DEFAULT
 
@@ -58,8 +59,7 @@ class Shard:
         return True
 
 
-@dataclass(frozen=True, slots=True)
-class Landed:
+class Landed(NamedTuple):
     """One record in the stream, as a consumer would read it."""
 
     key: str

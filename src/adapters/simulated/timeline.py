@@ -7,8 +7,8 @@ An effect may plan others, also for the present moment, and must never wait itse
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable
+from heapq import heappop, heappush
 
 from domain.limits import NS_PER_SECOND
 
@@ -28,17 +28,18 @@ class Timeline:
     def at(self, moment: int, effect: Effect) -> None:
         """Plan an effect; what lies in the past happens at the next opportunity."""
         self._order += 1
-        heapq.heappush(self._planned, (max(moment, self.now), self._order, effect))
+        heappush(self._planned, (max(self.now, moment), self._order, effect))
 
     def after(self, delay: int, effect: Effect) -> None:
         """Plan an effect so many ns from now."""
-        self.at(self.now + delay, effect)
+        self._order += 1
+        heappush(self._planned, (self.now + delay if delay > 0 else self.now, self._order, effect))
 
     def step(self, until: int) -> bool:
         """Let the next effect happen if it is due by `until`, and say True; else move on to `until` and say False."""
         planned = self._planned
         if planned and planned[0][0] <= until:
-            self.now, _, effect = heapq.heappop(planned)
+            self.now, _, effect = heappop(planned)
             effect()
             return True
         self.now = max(self.now, until)
@@ -48,7 +49,8 @@ class Timeline:
         """Let everything happen that is due by `moment`, and move on to it."""
         planned = self._planned
         while planned and planned[0][0] <= moment:
-            self.step(moment)
+            self.now, _, effect = heappop(planned)
+            effect()
         self.now = max(self.now, moment)
 
     def run_next(self) -> bool:

@@ -26,6 +26,13 @@ class Trace:
     def tail(self, count: int) -> list[str]:
         """Give the last events, one line each: seconds since the start, what, details."""
         return [
-            f"{(at - START_NS) / NS_PER_SECOND:12.6f}  {what:<18} {' '.join(map(str, details))}"
+            f"{(at - START_NS) / NS_PER_SECOND:12.6f}  {what:<18} {' '.join(map(_shown, details))}"
             for at, what, details in self.events[-count:]
         ]
+
+
+def _shown(detail: object) -> str:
+    """Write a pair of a partition and an offset as `t0[1]=5`, anything else as it is."""
+    if type(detail) is tuple:
+        return "=".join(map(str, detail))
+    return str(detail)

@@ -208,7 +208,7 @@ class World:
         if (tp, offset) in self.poison:
             if self.plan.on_poison is OnPoison.BLOCK:
                 return False
-            self.trace.note("neighbour_drops", str(tp), offset)
+            self.trace.note("neighbour_drops", tp, offset)
             if self.plan.on_poison is OnPoison.DEAD_LETTER:
                 self.store_letter(tp, offset)
             return True
@@ -217,6 +217,6 @@ class World:
         data = b"" if value is None else value
         if not stream.usable or stream.offer(text, data, None, self.timeline.now) is not None:
             return False
-        self.trace.note("neighbour_lands", str(tp), offset)
+        self.trace.note("neighbour_lands", tp, offset)
         self.witness.landed(None, 0, text, data)
         return True

@@ -30,14 +30,13 @@ class Committing(Liveness):
             ownership = self.owned.get(tp)
             if ownership is None:
                 raise ViolationError("I3", f"{tp} was committed to {to}, and is not owned")
-            self.require(to >= ownership.committed, "I3", f"{tp}: a commit went back to {to}")
-            self.require(to <= ownership.expected, "I3", f"{tp}: a commit to {to}, above what was delivered")
-            first = next(iter(ownership.unsettled), None)
-            self.require(
-                first is None or first >= to or first in ownership.truth.dropped,
-                "I1",
-                f"{tp} was committed to {to} while {first} had not settled",
-            )
+            if to < ownership.committed:
+                raise ViolationError("I3", f"{tp}: a commit went back to {to}")
+            if to > ownership.expected:
+                raise ViolationError("I3", f"{tp}: a commit to {to}, above what was delivered")
+            first = next(iter(ownership.unsettled), to)
+            if first < to and first not in ownership.truth.dropped:
+                raise ViolationError("I1", f"{tp} was committed to {to} while {first} had not settled")
             ownership.committed = to
 
     def commit_stored(self, offsets: Mapping[TopicPartition, int], *, ours: bool) -> None:
@@ -49,7 +48,8 @@ class Committing(Liveness):
             if not ours and self.plan.on_poison is OnPoison.DROP:
                 truth.dropped.update(offset for offset in truth.poison if truth.committed <= offset < to)
             undone = truth.undone(truth.committed, to)
-            self.require(undone is None, "I1", f"{tp} stands at {to} while {undone} has not landed")
+            if undone is not None:
+                raise ViolationError("I1", f"{tp} stands at {to} while {undone} has not landed")
             if to > truth.committed:
                 self.world.progress()
             truth.committed = to

@@ -75,6 +75,7 @@ class Telling(Leases, Letters, Liveness):
             if ownership is None or ownership.draining or status.draining:
                 continue
             have = len(ownership.unsettled)
-            self.require(shown.unsettled == have, "I14", f"{tp} shows {shown.unsettled} unsettled records of {have}")
+            if shown.unsettled != have:
+                raise ViolationError("I14", f"{tp} shows {shown.unsettled} unsettled records of {have}")
         if self.is_healed:
             self.stop_when_done()
