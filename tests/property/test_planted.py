@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import pytest
 
+from domain.airspace import Airspace
 from domain.budget import Budget
 from domain.commands import CommitOffsets
 from domain.commits import Commits
@@ -231,7 +232,7 @@ def forget_that_a_lease_was_asked_for(patch: Patch) -> None:
 
 def fly_without_limit(patch: Patch) -> None:
     """Send as many requests as there are records for."""
-    patch.setattr(Forwarder, "_may_fly", lambda self, route: True)
+    patch.setattr(Airspace, "may_fly", lambda self, route, routes: True)
 
 
 def never_give_bytes_back(patch: Patch) -> None:

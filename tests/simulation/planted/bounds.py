@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from domain import route
+from domain.airspace import Airspace
 from domain.budget import Budget
 from domain.events import PutRefused
 from domain.facts import Fact, RecordsSettled
@@ -17,10 +19,10 @@ from tests.simulation.planted.bug import Patch, bug, overwrite
 def fly_without_limit(patch: Patch) -> None:
     """Send as many requests as there are records for."""
 
-    def planted(self: Forwarder, route: Route) -> bool:
+    def planted(self: Airspace, route: Route, routes: Collection[Route]) -> bool:
         return True
 
-    patch.replace(Forwarder, "_may_fly", planted)
+    patch.replace(Airspace, "may_fly", planted)
 
 
 def never_give_bytes_back(patch: Patch) -> None:
