@@ -14,8 +14,8 @@ from typing import TypeVar
 
 ROUNDS_PER_WORLD = 50  # so that a judge holds some 100,000 records at a time, however many rounds there are
 WORLDS_AT_ONCE = 2
-AGGREGATED = (False, False)
-"""Whether a world's route aggregates, for worlds in turn. The second is to be true once the settings take that."""
+AGGREGATED = (False, True)
+"""Whether a world's route aggregates, for worlds in turn."""
 KEYS = (25, 250)  # of each partition: with 100 in all, records wait for their key at every moment, and no swap can hide
 
 RECORDS_A_ROUND = (400, 1_000)  # few keys take their time: each has one record under way
@@ -95,7 +95,7 @@ class Shape:
 
 
 def draw_worlds(seed: int, rounds: int) -> list[Shape]:
-    """Share rounds out over worlds, with few keys and with many in turn; raises ValueError for less than one round."""
+    """Share rounds out over worlds, of few keys and, aggregated, of many in turn; raises ValueError for less than one round."""
     if rounds < 1:
         raise ValueError("there must be at least one round")
     chance = random.Random(f"chaos/{seed}")
