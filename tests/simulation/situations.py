@@ -63,6 +63,9 @@ SITUATIONS = (
     "a commit was stored and its answer lost",
     "the input offset jumps",
     "a gap in the input",
+    "a topic was recreated",
+    "a topic was recreated with records in hand",
+    "a recreated topic was read from its start",
     "settled records are delivered again",
     "a partition was paused and resumed",
     # dead letters and the process

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from adapters.simulated.plan import Delays, Incident, Kind, Plan, Rates, Span, Work
 from domain.limits import NS_PER_MS, NS_PER_SECOND
-from domain.rules import LimitRules, OnPoison, RoleRules, RotationPolicy
+from domain.rules import LimitRules, OnGap, OnPoison, RoleRules, RotationPolicy
 from tests.simulation.report import describe
 from tests.simulation.runner import Outcome, run_plan
 
@@ -121,3 +121,25 @@ def test_a_drop_is_told_before_it_is_committed() -> None:
         seed=7, work=Work(records=60, poison=0.5, partitions=6, burst=1), on_poison=OnPoison.DROP, heal_at=200 * MS
     )
     assert passes(plan).reached["a poison record was met, policy drop"]
+
+
+def a_topic_created_again(on_gap: OnGap) -> Outcome:
+    """Run to the end, and delete and create the topic again when all of it is committed."""
+    again = Incident(Kind.TOPIC_RECREATED, at=900 * MS, until=900 * MS, draw=4)
+    return passes(Plan(seed=9, work=Work(records=60, partitions=1), incidents=(again,), on_gap=on_gap))
+
+
+def test_a_topic_that_was_created_again_is_read_from_its_start() -> None:
+    """With `on_gap: continue` the gap is told, and every record of the new topic lands and is committed."""
+    outcome = a_topic_created_again(OnGap.CONTINUE)
+    (log,) = outcome.world.logs.values()
+    assert outcome.reached["a recreated topic was read from its start"]
+    assert (1, 5, 5) == (log.incarnation, len(log.offsets), outcome.world.group.committed[log.partition])
+
+
+def test_a_topic_that_was_created_again_is_waited_for() -> None:
+    """With `on_gap: block` the gap is told, nothing of the new topic is read, and the old offset stays committed."""
+    outcome = a_topic_created_again(OnGap.BLOCK)
+    assert outcome.reached["a gap in the input"]
+    assert [60] == list(outcome.world.group.committed.values())
+    assert not outcome.reached["a recreated topic was read from its start"]

@@ -44,7 +44,7 @@ _RATES: dict[str, float] = {
 }
 """The strongest that each may be drawn."""
 
-_ONCE = frozenset({Kind.RETENTION, Kind.CONSUMER_DEAD, Kind.STOP, Kind.STREAM_REFUSING})
+_ONCE = frozenset({Kind.RETENTION, Kind.TOPIC_RECREATED, Kind.CONSUMER_DEAD, Kind.STOP, Kind.STREAM_REFUSING})
 
 
 def draw_plan(seed: int, records: int = RECORDS_DEFAULT) -> Plan:

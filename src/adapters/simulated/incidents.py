@@ -20,6 +20,7 @@ from domain.records import TopicPartition
 
 WALL_JUMP_SECONDS = 1_200.0  # twenty minutes, either way
 RELOST_AFTER_NS = 15 * NS_PER_MS  # a second rebalance on the heels of the first
+GROWS_AT_MOST = 4  # offsets for a record: its own and three of markers
 KILLED_AFTER_NS = 4 * NS_PER_MS  # of a rebalance's begin: inside the drain, most often
 
 
@@ -183,6 +184,25 @@ def _compaction(world: World, incident: Incident) -> None:
         world.witness.removed(tp, victims, retention=False)
 
 
+def _topic_recreated(world: World, incident: Incident) -> None:
+    """Begin a log anew, far below what the group has committed.
+
+    Only where the new log can never grow up to that: there nobody could tell (docs/guarantees.md says so). And only
+    where no record is poison, whose offset would name two records.
+    """
+    work, few = world.plan.work, 1 + incident.draw % 5
+    for tp in [] if work.poison or work.refused else world.logs:
+        log = world.logs[tp]
+        if log.incarnation or world.group.committed.get(tp, 0) <= (world.unwritten + few) * GROWS_AT_MOST:
+            continue
+        log.recreate()
+        world.trace.note("recreated", str(tp))
+        world.witness.recreated(tp)
+        for _ in range(few):
+            world.write(tp)
+        return
+
+
 def _letters_down(world: World, incident: Incident) -> None:
     world.letters_down_until = _until(incident)
 
@@ -282,6 +302,7 @@ _STRIKES: Mapping[Kind, Callable[[World, Incident], None]] = MappingProxyType(
         Kind.PARTITION_STALL: _partition_stall,
         Kind.RETENTION: _retention,
         Kind.COMPACTION: _compaction,
+        Kind.TOPIC_RECREATED: _topic_recreated,
         Kind.STREAM_MISSING: _stream_missing,
         Kind.STREAM_UPDATING: _stream_updating,
         Kind.STREAM_AUTO: _stream_auto,

@@ -219,7 +219,7 @@ class SimulatedSource:
                 continue
             if tp in self.paused or not world.can_fetch(tp):
                 continue
-            if position < log.start:
+            if position < log.start or position > log.end:
                 if self._gaps_shown.get(tp) != log.start:
                     self._gaps_shown[tp] = log.start
                     world.trace.note("gap", str(tp), position, log.start)

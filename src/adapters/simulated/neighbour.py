@@ -69,7 +69,7 @@ class Neighbour:
     def _read_some(self, tp: TopicPartition) -> None:
         log = self._logs[tp]
         began = position = self._reading[tp]
-        if position < log.start:
+        if position < log.start or position > log.end:
             return  # a gap: it waits, as `on_gap: block` does
         chunk = log.read(position, RECORDS_A_TURN)
         if chunk is None:

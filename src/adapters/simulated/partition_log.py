@@ -39,6 +39,7 @@ class PartitionLog:
 
     def __init__(self, partition: TopicPartition, start: int = 0) -> None:
         self.partition = partition
+        self.incarnation = 0  # how often the topic was deleted and created again
         self.start = start
         self.end = start
         self.offsets: list[int] = []
@@ -77,6 +78,13 @@ class PartitionLog:
             del column[:place]
         self.start = max(self.start, min(start, self.end))
         return gone
+
+    def recreate(self) -> None:
+        """Begin anew, as the log of another topic of the same name: without records, from offset 0 on."""
+        for column in (self.offsets, self.keys, self.values, self.stamps_ms):
+            del column[:]
+        self.start = self.end = 0
+        self.incarnation += 1
 
     def place_of(self, offset: int) -> int:
         """Give the index of the first record at or above `offset`."""

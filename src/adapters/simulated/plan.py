@@ -109,6 +109,7 @@ class Kind(Enum):
     PARTITION_STALL = "partition_stall"
     RETENTION = "retention"
     COMPACTION = "compaction"
+    TOPIC_RECREATED = "topic_recreated"
     STREAM_MISSING = "stream_missing"
     STREAM_UPDATING = "stream_updating"
     STREAM_AUTO = "stream_auto"

@@ -22,6 +22,7 @@ class Producer:
         self._left = plan.work.records
         self._poisoned: dict[TopicPartition, bytes] = {}
         self._refused: set[TopicPartition] = set()
+        world.write = self._write
         self._keys = [f"k{i}".encode() for i in range(plan.work.keys)]
         self._padding = b"." * plan.work.value_bytes
 
@@ -29,7 +30,9 @@ class Producer:
         """Write the first burst now, the others in their time."""
         chance, work = self._chance, self._work
         for _ in range(min(self._left, 1 + int(chance.random() * work.burst))):
+            self._left -= 1
             self._write(self._partitions[int(chance.random() * len(self._partitions))])
+        self._world.unwritten = self._left
         if self._left:
             self._world.timeline.after(draw_span(chance, work.every), self.start)
         else:
@@ -37,11 +40,11 @@ class Producer:
 
     def _write(self, tp: TopicPartition) -> None:
         chance, work, log, witness = self._chance, self._work, self._world.logs[tp], self._world.witness
-        self._left -= 1
         if work.markers and chance.random() < work.markers:
             log.skip(1 + int(chance.random() * 3))
         key: bytes | None = self._keys[int(chance.random() * len(self._keys))]
-        value: bytes | None = b"%s/%d/%d%s" % (tp.topic.encode(), tp.partition, log.end, self._padding)
+        again = b"~%d" % log.incarnation if log.incarnation else b""  # another record than the one of this offset before
+        value: bytes | None = b"%s/%d/%d%s%s" % (tp.topic.encode(), tp.partition, log.end, again, self._padding)
         poison = bool(work.poison) and tp not in self._poisoned and chance.random() < work.poison
         if poison:
             key = self._poisoned[tp] = UNUSABLE_KEYS[int(chance.random() * len(UNUSABLE_KEYS))]

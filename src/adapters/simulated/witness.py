@@ -32,6 +32,9 @@ class Witness:
     def removed(self, partition: TopicPartition, offsets: Sequence[int], *, retention: bool) -> None:
         """Records left the log, by retention or by compaction."""
 
+    def recreated(self, partition: TopicPartition) -> None:
+        """A log began anew, as that of another topic of the same name."""
+
     def assigned(self, positions: Mapping[TopicPartition, int]) -> None:
         """Our process took partitions over."""
 

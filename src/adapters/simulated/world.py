@@ -8,6 +8,7 @@ One seed decides everything; two runs of a seed are equal to the last event.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import NoReturn
 
 from adapters.simulated.chance import Chance
@@ -47,6 +48,8 @@ class World:
         self.clock.skew_seconds = plan.wall_skew_seconds
         self.rates: Rates = plan.rates
         self.delays = plan.delays
+        self.write: Callable[[TopicPartition], object] = lambda _: None  # the producer's, of one more record
+        self.unwritten = plan.work.records
         self.letters: list[tuple[TopicPartition, int]] = []
         self.letters_down_until = 0
         self.refused_values: set[bytes] = set()

@@ -42,6 +42,8 @@ class Committing(Liveness):
     def commit_stored(self, offsets: Mapping[TopicPartition, int], *, ours: bool) -> None:
         for tp, to in offsets.items():
             truth = self.truths[tp]
+            if tp in self.former and to > self.world.logs[tp].end:
+                truth = self.former[tp]  # it was sent before the topic was another one
             self.require(
                 to >= truth.committed, "I3", f"{tp}: the group's offset went back from {truth.committed} to {to}"
             )

@@ -40,5 +40,11 @@ class Delivery(Evidence):
     def sought(self, partition: TopicPartition, offset: int) -> None:
         ownership = self.owned[partition]
         self.require(partition not in self._gaps_untold, "I15", f"a gap of {partition} was stepped over in silence")
+        if ownership.truth is not self.truths[partition] or offset < ownership.start:
+            # Another topic of the same name, from its start: what was held of the former one is told as the gap.
+            self.reached["a recreated topic was read from its start"] += 1
+            self._end(self.owned.pop(partition))
+            self.assigned({partition: offset})
+            return
         self._no_hole(ownership, offset)
         ownership.expected = max(ownership.expected, offset)

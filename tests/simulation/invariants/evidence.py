@@ -27,6 +27,7 @@ class Evidence(Witness):
         self.plan = plan
         self.reached: Counter[str] = Counter()
         self.truths: dict[TopicPartition, PartitionTruth] = {}
+        self.former: dict[TopicPartition, PartitionTruth] = {}  # of a topic that was deleted and created again
         self.owned: dict[TopicPartition, Ownership] = {}
         self.gapped: set[TopicPartition] = set()
         self.duplicates_allowed = 0
@@ -80,6 +81,14 @@ class Evidence(Witness):
 
     def removed(self, partition: TopicPartition, offsets: Sequence[int], *, retention: bool) -> None:
         self.truths[partition].remove(offsets, retention=retention)
+
+    def recreated(self, partition: TopicPartition) -> None:
+        self.former[partition] = self.truths[partition]
+        self.truths[partition] = PartitionTruth(partition)
+        self.reached["a topic was recreated"] += 1
+        ownership = self.owned.get(partition)
+        if ownership is not None and ownership.unsettled:
+            self.reached["a topic was recreated with records in hand"] += 1
 
     def record_of(self, key: str, value: bytes) -> tuple[PartitionTruth, int]:
         """Find which record an entry is; every value names its record, and a tombstone's key does."""

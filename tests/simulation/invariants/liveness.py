@@ -83,11 +83,12 @@ class Liveness(Evidence):
 
     def at_the_end(self) -> None:
         """Judge the whole run: I2, I8."""
-        extra = sum(truth.extra_landings() for truth in self.truths.values())
+        everything = [*self.truths.items(), *self.former.items()]
+        extra = sum(truth.extra_landings() for _, truth in everything)
         self.require(
             extra <= self.duplicates_allowed, "I8", f"{extra} duplicates, explained are {self.duplicates_allowed}"
         )
-        for tp, truth in self.truths.items():
+        for tp, truth in everything:
             undone = truth.undone(0, truth.committed)
             self.require(undone is None, "I2", f"{tp}: {undone} is lost")
         if self.plan.calm:

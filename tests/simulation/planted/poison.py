@@ -42,6 +42,7 @@ def call_a_whole_topic_poison(patch: Patch) -> None:
     """Take what is refused for poison although nothing else has landed to compare it with."""
 
     def planted(self: Isolation) -> list[Part]:
+        self._control = True
         return self.suspects
 
     patch.replace(Isolation, "culprits", planted)
@@ -69,7 +70,7 @@ def forget_the_rest_of_a_search(patch: Patch) -> None:
 
 BUGS = (
     bug(drop_when_the_dead_letters_fail, "I1", "I4", "I14", plan=dead_letters_that_fail),
-    bug(drop_poison_that_should_block, "I1", "I4", "I13"),
+    bug(drop_poison_that_should_block, "I1", "I4", "I13", "I14"),
     bug(call_a_whole_topic_poison, "I11"),
     bug(judge_by_a_later_control, "I11"),
     bug(forget_the_rest_of_a_search, "I9"),

@@ -49,6 +49,13 @@ def test_retention_moves_the_start_and_names_what_went(log: PartitionLog) -> Non
     assert ([3, 4, 7], 8) == (log.trim(99), log.start)
 
 
+def test_a_recreated_log_begins_anew(log: PartitionLog) -> None:
+    """Nothing of the former topic is left, and the next record has offset 0."""
+    log.recreate()
+    assert (0, 0, 1, None) == (log.start, log.end, log.incarnation, log.read(0, 9))
+    assert (0, 1) == (log.append(b"k", b"v", 1), log.end)
+
+
 def test_originals_are_given_only_where_they_are_asked_for(log: PartitionLog) -> None:
     """Whole records come beside the columns on demand."""
     plain, whole = log.read(3, 2), log.read(3, 2, whole=True)

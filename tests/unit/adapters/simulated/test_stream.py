@@ -69,3 +69,14 @@ def test_only_a_live_stream_takes_records(status: str | None, *, usable: bool) -
     stream = Stream("s", 1)
     stream.status = status
     assert usable is stream.usable
+
+
+def test_merged_shards_close_and_one_takes_their_range() -> None:
+    """Two neighbours make one new shard of both ranges, which is hot only where both were."""
+    stream = Stream("s", 3)
+    stream.shards[0].hot = True
+    stream.merge(0, NS_PER_SECOND)
+    assert [(0, stream.shards[1].first - 1), (stream.shards[1].first, HASH_SPACE - 1)] == [
+        (shard.first, shard.last) for shard in stream.shards
+    ]
+    assert (3, False, 2) == (stream.shards[0].number, stream.shards[0].hot, stream.shards[1].number)
