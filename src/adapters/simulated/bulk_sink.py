@@ -6,7 +6,11 @@ from adapters.simulated.bulk_landings import Landings
 from adapters.simulated.bulk_stream import BulkStream
 from adapters.simulated.kinesis import Put, SimulatedSink
 from adapters.simulated.life import Life
+from adapters.simulated.stream import THROTTLED
 from adapters.simulated.world import World
+from domain.commands import SendPut
+
+EVEN_CHANCE = 0.5  # that an entry reported as failed inside the service has landed
 
 
 class BulkSink(SimulatedSink):
@@ -24,8 +28,39 @@ class BulkSink(SimulatedSink):
         stream = world.streams[command.route]
         assert isinstance(stream, BulkStream)
         now = world.timeline.now
+        unlucky = self._unlucky(len(command.keys))
+        if unlucky:
+            return self._land_some(stream, command, unlucky, now)
         failed = stream.offer_all(command.keys, command.values, command.hash_keys, now)
         if len(failed) < len(command.keys):
             self._landings.land(command.keys, command.values, failed, now, own_keys=self._own_keys)
             world.progress()
         return failed
+
+    def _unlucky(self, entries: int) -> dict[int, tuple[str, bool]]:
+        """Draw which entries are refused out of the blue: their code, and whether they land all the same."""
+        rates, random = self._world.rates, self._chance.random
+        throttled, both = rates.entry_throttled, rates.entry_throttled + rates.entry_failed
+        if not both:
+            return {}
+        drawn = [random() for _ in range(entries)]
+        return {
+            i: (THROTTLED, False) if draw < throttled else ("InternalFailure", random() < EVEN_CHANCE)
+            for i, draw in enumerate(drawn)
+            if draw < both
+        }
+
+    def _land_some(
+        self, stream: BulkStream, command: SendPut, unlucky: dict[int, tuple[str, bool]], now: int
+    ) -> dict[int, str]:
+        """Land the others, and those that land although they are reported as failed."""
+        offered = [i for i in range(len(command.keys)) if i not in unlucky or unlucky[i][1]]
+        keys, values = [command.keys[i] for i in offered], [command.values[i] for i in offered]
+        hash_keys = None if command.hash_keys is None else [command.hash_keys[i] for i in offered]
+        refused = stream.offer_all(keys, values, hash_keys, now)
+        if len(refused) < len(keys):
+            self._landings.land(keys, values, refused, now, own_keys=self._own_keys)
+            self._world.progress()
+        failed = {i: code for i, (code, _) in unlucky.items()}
+        failed.update((offered[place], code) for place, code in refused.items())
+        return dict(sorted(failed.items()))

@@ -93,3 +93,50 @@ def simulate_schema() -> int:
     from app.simulate.commands import print_schema
 
     return print_schema()
+
+
+@simulate_cli.command("compare", epilog=EXIT_CODES)
+def simulate_compare(
+    *,
+    world: Annotated[
+        list[str] | None, typer.Option("--world", metavar="NAME", help="Only this world; may be given again.")
+    ] = None,
+    tokens: Annotated[
+        list[str] | None,
+        typer.Option("--tokens", metavar="LIFE", help="Only this life: 15m, 1h or 12h; again for more."),
+    ] = None,
+    as_json: AsJson = False,
+    jobs: Jobs = 2,
+) -> int:
+    """Run every rotation policy under every token life on every kind of bad day.
+
+    Each cell is run with doka's forwarder, and with one that renews in the same way and swallows errors, so that it can
+    be seen which part saves the records.
+
+    [bold]Example[/bold]  doka simulate compare
+
+    [bold]Example[/bold]  doka simulate compare --world "STS down 40 min" --tokens 1h
+    """
+    from app.simulate.commands import compare
+
+    return compare(worlds=world or [], lives=tokens or [], as_json=as_json, jobs=jobs)
+
+
+@simulate_cli.command("fuzz", epilog=EXIT_CODES)
+def simulate_fuzz(
+    *,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, max=10_000_000, help="How many worlds.")] = 200,
+    first: Annotated[int, typer.Option("--first", min=0, help="The first seed; with --seeds 1 it repeats one.")] = 0,
+    as_json: AsJson = False,
+    jobs: Jobs = 2,
+) -> int:
+    """Run many small worlds, each with its own bad network, bad days and tight limits.
+
+    Whatever a seed draws heals; then everything must be delivered, in order, with nothing lost and no duplicate that is
+    not explained.
+
+    [bold]Example[/bold]  doka simulate fuzz --seeds 1000 --jobs 4
+    """
+    from app.simulate.commands import fuzz
+
+    return fuzz(seeds=seeds, first=first, as_json=as_json, jobs=jobs)

@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from adapters.system.clock import SystemClock
 from app.simulate.engine import history_of, run_side
+from app.simulate.fuzz import draw_scene, run_seeds, shares
+from app.simulate.grid import LIVES, WORLDS, cells, compared, jobs_of, run_job, summary_of
+from app.simulate.grid_screen import grid_data, show_grid, show_summary
 from app.simulate.history import CLEAN, History, Side
 from app.simulate.incident import WEEKEND_HOURS, incident_scene, moral, told
 from app.simulate.judge import span
@@ -16,6 +20,7 @@ from app.simulate.scene import DOKA, ORIGINAL, Scene
 from app.simulate.screen import screen, show_story, show_totals, show_verdict
 from app.simulate.workers import Tell, bar, run_jobs
 from domain.errors import UsageError
+from domain.limits import NS_PER_SECOND
 
 _SideJob = tuple[Scene, str]
 
@@ -91,6 +96,67 @@ def run(
     for side in history.sides:
         show_verdict(console, side)
     return _code(history)
+
+
+def compare(*, worlds: list[str], lives: list[str], as_json: bool, jobs: int) -> int:
+    """Run the grid, or a part of it; give 1 when doka failed in any cell.
+
+    Raises:
+        UsageError: there is no such world, or no such life of a token.
+    """
+    _known("world", worlds, [world.name for world in WORLDS])
+    _known("tokens", lives, list(LIVES))
+    grid = cells(worlds, lives)
+    work = jobs_of(grid)
+    with bar(f"{len(work)} runs") as tell:
+        results = compared(grid, run_jobs(run_job, work, jobs, tell))
+    summary = summary_of(results)
+    if as_json:
+        print(json.dumps(grid_data(results, summary)))  # noqa: T201 - the command's result
+    else:
+        console = screen()
+        console.print("One record a second for two token lives a cell, in virtual time.")
+        show_grid(console, results)
+        show_summary(console, summary)
+    return 1 if summary.doka_failed else 0
+
+
+def _known(option: str, given: list[str], names: list[str]) -> None:
+    for name in given:
+        if name not in names:
+            raise UsageError(f"--{option}: there is no {name!r}; there are {', '.join(names)}")
+
+
+def fuzz(*, seeds: int, first: int, as_json: bool, jobs: int) -> int:
+    """Run many drawn worlds; give 1 when any of them failed."""
+    clock = SystemClock()
+    began = clock.now()
+    with bar(f"{seeds} seeds") as tell:
+        found = run_jobs(run_seeds, shares(first, seeds), jobs, tell)
+    took = (clock.now() - began) / NS_PER_SECOND
+    ran = sum(share.seeds for share in found)
+    failed = next((share.failed for share in found if share.failed is not None), None)
+    if as_json:
+        data = {"version": 1, "seeds": ran, "first": first, "records": sum(share.records for share in found)}
+        seed_data = (
+            None if failed is None else {"seed": failed[0], "verdict": failed[1].verdict, "reasons": failed[1].reasons}
+        )
+        print(json.dumps(data | {"failed": seed_data}))  # noqa: T201 - the command's result
+        return 0 if failed is None else 1
+    console = screen()
+    console.print(
+        f"{ran:,} seeds, {ran / took:.1f} a second; {sum(share.records for share in found):,} records, "
+        f"{sum(share.puts for share in found):,} puts"
+    )
+    if failed is None:
+        console.print("nothing lost, nothing out of order, nothing late, no duplicate unexplained", style="bold green")
+        return 0
+    seed, side = failed
+    console.print(f"seed {seed} fails first", style="bold red")
+    show_story(console, history_of(draw_scene(seed), [side]))
+    show_verdict(console, side)
+    console.print(f"Repeat it: doka simulate fuzz --first {seed} --seeds 1")
+    return 1
 
 
 def print_schema() -> int:

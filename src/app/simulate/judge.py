@@ -39,8 +39,8 @@ def totals_of(observer: Observer, scene: Scene) -> Totals:
         most_lag=landings.most_lag,
         leases=len(leases),
         leases_refused=len(observer.leases) - len(leases),
-        sts_calls=observer.sts_calls,
-        sts_calls_per_hour=round(observer.sts_calls / (scene.duration_seconds / 3_600), 2),
+        sts_calls=observer.sts_calls * scene.hops,
+        sts_calls_per_hour=round(observer.sts_calls * scene.hops / (scene.duration_seconds / 3_600), 2),
         lives=world.lives,
     )
 

@@ -133,6 +133,10 @@ class Observer(Witness):
         """Note a request."""
         self.puts += 1
         self._flying[command.put] = len(command.keys)
+        member = self.world.member
+        number = None if member is None else member.number
+        if any(self.world.group.owner[tp] != number for tp in self._handed):  # it was thrown out and does not know yet
+            self.explained += len(command.keys)
 
     def put_answered(self, put: Put, event: Event) -> None:
         """Note what our process was told of a request."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from adapters.simulated.plan import Incident, Kind, Plan, Work
+from adapters.simulated.plan import CALM, Delays, Incident, Kind, Plan, Span, Work
 from adapters.simulated.tokens import REVOKED_CODES
 from domain.limits import NS_PER_SECOND
 from domain.rules import LimitRules, RoleRules, RotationPolicy, RouteRules, Rules
@@ -48,11 +48,9 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         Kind.CONSUMER_DEAD.value: "the Kafka client fails for good",
     }
 )
-"""What can go wrong, in words."""
+"""What can go wrong, in words. Left out is what strikes single records, or makes a topic anew: bulk logs have neither."""
 
-_LEFT_OUT = {Kind.COMPACTION, Kind.LETTERS_DOWN, Kind.WALL_JUMP}
-FAULTS = (CLOCK_WRONG, *(kind.value for kind in Kind if kind not in _LEFT_OUT))
-"""Every fault that a scene may have; left out are those of single records, and of the clock, which has its own."""
+FAULTS = tuple(SENTENCES)
 
 AT_ONCE = frozenset(
     {Kind.TOKENS_REVOKED.value, Kind.CRASH.value, Kind.STOP.value, Kind.CONSUMER_DEAD.value, Kind.EXPELLED.value}
@@ -96,7 +94,7 @@ class Trouble:
     @property
     def told(self) -> str:
         """What happens, in words."""
-        words = SENTENCES.get(self.kind, self.kind.replace("_", " "))
+        words = SENTENCES[self.kind]
         if self.kind == CLOCK_WRONG:
             minutes, way = abs(self.clock_seconds) / 60, "ahead" if self.clock_seconds > 0 else "behind"
             return f"{words}: {minutes:g} min {way}"
@@ -117,7 +115,11 @@ class Scene:
     traffic: Traffic = field(default_factory=Traffic)
     rules: Rules = field(default_factory=lambda: simple_rules(RotationPolicy.BEFORE_EXPIRY))
     shards: int = 2
+    hops: int = 1
+    """Roles in the chain: each renewal asks STS once for each."""
     troubles: tuple[Trouble, ...] = ()
+    weather: Plan | None = None
+    """Where the network's fates and delays and the group's patience come from; None: calm, and as they usually are."""
     delay_seconds: float | None = None
     """The stated bound: no record may land later than this; None states none."""
     must_deliver: bool = True
@@ -164,9 +166,10 @@ def policy_words(role: RoleRules) -> str:
 
 
 def plan_of(scene: Scene) -> ScenePlan:
-    """Give the plan of the world; nothing in it is drawn but delays."""
-    rules = scene.rules
+    """Give the plan of the world; in calm weather nothing in it is drawn but delays."""
+    rules, weather = scene.rules, scene.weather
     routes = tuple(replace(r, name=f"s{i}", topics=frozenset({f"t{i}"})) for i, r in enumerate(rules.routes))
+    never = int((scene.duration_seconds + scene.settle_seconds + 3_600) * NS_PER_SECOND)
     return ScenePlan(
         seed=scene.seed,
         work=Work(
@@ -176,16 +179,25 @@ def plan_of(scene: Scene) -> ScenePlan:
             records=0,
             fetch_run=_FETCH_ALL,
         ),
+        delays=_delays(scene.hops) if weather is None else weather.delays,
+        rates=CALM if weather is None else weather.rates,
         incidents=tuple(_incident(t) for t in scene.troubles if t.kind != CLOCK_WRONG),
         limits=rules.limits,
         role=rules.roles[0],
         on_gap=rules.on_gap,
         lease_life=int(scene.token_seconds * NS_PER_SECOND),
-        session_timeout=45 * NS_PER_SECOND,  # the Kafka client's own default
-        restart=5 * NS_PER_SECOND,
-        heal_at=int((scene.duration_seconds + scene.settle_seconds + 3_600) * NS_PER_SECOND),  # never
+        session_timeout=45 * NS_PER_SECOND if weather is None else weather.session_timeout,  # the Kafka client's own
+        restart=5 * NS_PER_SECOND if weather is None else weather.restart,
+        static_member=False if weather is None else weather.static_member,
+        heal_at=never if weather is None else int(scene.duration_seconds * NS_PER_SECOND),
         given=replace(rules, routes=routes),
     )
+
+
+def _delays(hops: int) -> Delays:
+    """Give the usual delays; a chain's hops are asked one after the other."""
+    usual = Delays()
+    return replace(usual, sts=Span(usual.sts.least * hops, usual.sts.most * hops))
 
 
 def _incident(trouble: Trouble) -> Incident:

@@ -20,8 +20,9 @@ _STYLES = {GOOD: "green", BAD: "red"}
 
 def screen() -> Console:
     """Give the console of a command: at most 100 columns wide."""
-    console = Console(highlight=False, soft_wrap=False)
-    return console if console.width <= WIDTH else Console(highlight=False, width=WIDTH)
+    console = Console(highlight=False)
+    narrow = console.is_terminal and console.width < WIDTH  # a pipe has no width
+    return console if narrow else Console(highlight=False, width=WIDTH)
 
 
 def show_story(console: Console, history: History) -> None:

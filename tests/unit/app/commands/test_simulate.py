@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from app.cli import main
+from app.simulate.fuzz import run_seeds
+from tests.unit.app.simulate.test_engine import LosesOne
 
 INCIDENT = ["simulate", "incident", "--hours", "2", "--rate", "1", "--jobs", "1"]
 
@@ -110,3 +112,36 @@ def test_the_schema_is_json(capsys: pytest.CaptureFixture[str]) -> None:
     """It goes into an editor as it is."""
     assert 0 == main(["simulate", "schema"])
     assert "doka scenario" == json.loads(capsys.readouterr().out)["title"]
+
+
+def test_a_part_of_the_grid_is_compared(capsys: pytest.CaptureFixture[str]) -> None:
+    """One world and one life; a name that is not there is told with those that are."""
+    part = ["simulate", "compare", "--world", "quiet", "--tokens", "15m", "--jobs", "1"]
+    assert 0 == main(part)
+    out = capsys.readouterr().out
+    assert "doka: 0 records lost in 5 cells; clean in 4, waiting in Kafka in 1 (nobody renews)." in out
+    assert 0 == main([*part, "--json"])
+    assert 5 == len(json.loads(capsys.readouterr().out)["cells"])
+    assert 2 == main(["simulate", "compare", "--world", "storm"])
+    assert "--world: there is no 'storm'; there are quiet, STS down 5 min" in capsys.readouterr().err
+
+
+def test_fuzz_tells_its_speed(capsys: pytest.CaptureFixture[str]) -> None:
+    """Seeds a second, records and puts; and what held."""
+    assert 0 == main(["simulate", "fuzz", "--seeds", "3", "--jobs", "1"])
+    out = capsys.readouterr().out
+    assert out.startswith("3 seeds, ")
+    assert "nothing lost, nothing out of order" in out
+    assert 0 == main(["simulate", "fuzz", "--seeds", "3", "--json"])
+    assert None is json.loads(capsys.readouterr().out)["failed"]
+
+
+def test_fuzz_says_how_to_repeat_a_failure(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first seed that fails, what it was, and the command that runs it alone."""
+    monkeypatch.setattr(
+        "app.simulate.commands.run_seeds", lambda seeds, tell: run_seeds(seeds, tell, forwarder=LosesOne)
+    )
+    assert 1 == main(["simulate", "fuzz", "--seeds", "20", "--jobs", "1"])
+    out = capsys.readouterr().out
+    assert "doka: lost" in out
+    assert "Repeat it: doka simulate fuzz --first " in out

@@ -51,9 +51,9 @@ def test_a_verdict_is_told_with_its_reasons(verdict: str) -> None:
     assert [f"doka: {verdict}", "  this", "  and that"] == text_of(console).splitlines()
 
 
-def test_a_wide_terminal_is_not_filled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lines longer than 100 columns are hard to read."""
-    monkeypatch.setenv("COLUMNS", "300")
-    assert 100 == screen().width
-    monkeypatch.setenv("COLUMNS", "80")
-    assert 80 == screen().width
+@pytest.mark.parametrize(("forced", "columns", "width"), [("1", "300", 100), ("1", "80", 80), ("", "80", 100)])
+def test_a_line_is_100_columns_at_most(monkeypatch: pytest.MonkeyPatch, forced: str, columns: str, width: int) -> None:
+    """Longer lines are hard to read; a narrow terminal is respected, and a pipe has no width."""
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setenv("FORCE_COLOR", forced)
+    assert width == screen().width
