@@ -43,7 +43,9 @@ class Producer:
         if work.markers and chance.random() < work.markers:
             log.skip(1 + int(chance.random() * 3))
         key: bytes | None = self._keys[int(chance.random() * len(self._keys))]
-        again = b"~%d" % log.incarnation if log.incarnation else b""  # another record than the one of this offset before
+        again = (
+            b"~%d" % log.incarnation if log.incarnation else b""
+        )  # another record than the one of this offset before
         value: bytes | None = b"%s/%d/%d%s%s" % (tp.topic.encode(), tp.partition, log.end, again, self._padding)
         poison = bool(work.poison) and tp not in self._poisoned and chance.random() < work.poison
         if poison:
