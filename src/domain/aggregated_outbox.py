@@ -30,6 +30,7 @@ OUTER_KEY = "a"
 """Partition key of the outer record, as the Kinesis Producer Library has it: the explicit hash key places it."""
 
 _FULL_LANES = 8  # a request is worth sending while others are in flight: its own cost is shared by so many aggregates
+_FEW = 20  # aggregates that a shard takes in a second: one refused of two within a moment is not half of them
 _ATTEMPTS = itemgetter(2)
 
 
@@ -71,7 +72,7 @@ class AggregatedOutbox:
 
     def __init__(self, rules: AggregationRules, limits: LimitRules, budget: Budget) -> None:
         self.flights: dict[int, Flight] = {}
-        self.pacer = Pacer()
+        self.pacer = Pacer(_FEW)
         self.lanes = WideLanes(rules)
         self.parking = Parking()
         self._rules = rules
@@ -109,7 +110,7 @@ class AggregatedOutbox:
 
     def put_back(self, parts: Iterable[Part], now: int) -> None:
         """Make parts ready again, before everything else in their lanes; whatever else may go on is looked at too."""
-        self.lanes.send_again(self.parking.sift_parts(parts), now, now)
+        self.lanes.send_again(self.parking.sift_parts(parts), 0, now)
         for lane in self.lanes:
             self.lanes.look(lane, now)
 

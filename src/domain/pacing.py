@@ -55,7 +55,9 @@ class _Pace:
 class Pacer:
     """The paces of one stream's shards; empty, and of no cost, while nothing is throttled."""
 
-    def __init__(self) -> None:
+    def __init__(self, few: int = 0) -> None:
+        """Begin without a pace; the share refused of less than `few` records is taken over a second at least."""
+        self._few = few
         self._starts: list[int] = []
         self._paces: dict[int, _Pace] = {}
         self._shard_of: dict[str, int] = {}
@@ -83,7 +85,8 @@ class Pacer:
             self._paces[shard] = _Pace(now)
             return
         pace.refused += 1
-        if now - pace.slowed_at >= SLOWER_AT_MOST_EVERY_NS:
+        waited = now - pace.slowed_at
+        if waited >= SLOWER_AT_MOST_EVERY_NS and (pace.left >= self._few or waited >= NS_PER_SECOND):
             self._recover(pace, now)
             refused = min(SLOWER_AT_MOST, pace.refused / max(pace.left, pace.refused))
             pace.share = max(PACE_MIN, pace.share * (1 - refused))

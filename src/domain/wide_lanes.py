@@ -58,7 +58,7 @@ class Lane:
         self.out = False
         self.ready = False
         self.urgent = False  # a drain waits for it
-        self.not_before = 0  # backoff or pace
+        self.not_before = 0  # backoff or pace; 0 where there is none
         self.due_at: int | None = None  # when it asked to be looked at
 
     @property
@@ -69,7 +69,7 @@ class Lane:
     @property
     def may_be_asked(self) -> bool:
         """Whether it has something that may leave before its time: it waits for more, not for a backoff or a pace."""
-        return not self.out and (self.ready or (bool(self.queue) and not self.again and not self.not_before))
+        return not self.out and not self.not_before and bool(self.again or self.queue)
 
     def __repr__(self) -> str:
         return f"Lane({self.number}, {count(self.queue)} wait, {count(self.again)} again)"
@@ -142,12 +142,13 @@ class WideLanes:
 
     def look(self, lane: Lane, now: int) -> None:
         """Make a lane ready, or note when it will be."""
-        if lane.out or lane.ready:
-            return
-        at = self.due(lane)
+        at = None if lane.out else self.due(lane)
         if at is None:
             return
         if at <= now:
+            lane.not_before = 0
+            if lane.ready:
+                return
             lane.ready = True
             self._ready.append(lane)
             if self.ready_since is None:
@@ -184,10 +185,8 @@ class WideLanes:
     @property
     def next_wake(self) -> int | None:
         """When the next lane has to be looked at."""
-        while self._times and (self._times[0][2].due_at != self._times[0][0] or self._times[0][2].ready):
-            stale = heapq.heappop(self._times)
-            if stale[2].due_at == stale[0]:
-                stale[2].due_at = None
+        while self._times and self._times[0][2].due_at != self._times[0][0]:
+            heapq.heappop(self._times)
         return self._times[0][0] if self._times else None
 
     # --- out -----------------------------------------------------------------------------------------------------

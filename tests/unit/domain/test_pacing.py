@@ -162,3 +162,25 @@ def test_without_known_shards_nothing_is_paced() -> None:
     pacer = Pacer()
     pacer.throttled(LOW, NOW)
     assert (False, NOW) == (pacer.active, pacer.leaves_at(LOW, 1, NOW))
+
+
+def test_an_explicit_hash_key_names_its_shard_by_itself(pacer: Pacer) -> None:
+    """An aggregate has one: no MD5 is taken of it."""
+    pacer.throttled(HALF, NOW)
+    left = leave(pacer, HIGH, 2)
+    assert 1.9 * SHARD_RECORDS_PER_SECOND <= left <= 2.2 * SHARD_RECORDS_PER_SECOND
+    assert (HALF - 1, NOW) == (HALF - 1, pacer.leaves_at(HALF - 1, 10**9, NOW))
+
+
+def test_few_large_records_are_judged_over_a_second() -> None:
+    """One of two aggregates refused within a moment is one of twenty within the second, and costs as little."""
+    pacer = Pacer(few=20)
+    pacer.learn(SHARDS)
+    pacer.throttled(LOW, NOW)
+    for tenth in range(1, 11):
+        at = NOW + tenth * 100 * MS
+        for _ in range(2):
+            pacer.leaves_at(LOW, 50_000, at)
+    pacer.throttled(LOW, NOW + SECOND)
+    left = leave(pacer, LOW, 2, NOW + 2 * SECOND, size=50_000)
+    assert left * 50_000 > 2 * SHARD_BYTES_PER_SECOND * 0.9

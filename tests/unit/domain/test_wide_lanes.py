@@ -129,3 +129,19 @@ def test_a_lane_says_what_waits() -> None:
     (lane,) = made
     assert "Lane(0, 2 wait, 0 again)" == repr(lane)
     assert isinstance(lane, Lane)
+
+
+def test_what_waits_for_its_backoff_is_not_asked_before() -> None:
+    """Not even as a control: whatever else waits in its lane is behind it."""
+    made, owner = lanes(), partition()
+    admit(made, owner, [A, B])
+    made.wake(NOW + LINGER, all_of_them=False)
+    lane = made.next_ready(NOW + LINGER)
+    assert lane is not None
+    assert lane.may_be_asked
+    failed = made.take(lane, 10_000, 1)
+    made.look(lane, NOW + LINGER)  # as after an answer: it is ready for what is behind
+    made.send_again(failed, NOW + SECOND, NOW + LINGER)
+    assert not lane.may_be_asked
+    made.wake(NOW + SECOND, all_of_them=False)
+    assert lane.may_be_asked
