@@ -69,8 +69,8 @@ def _simulation(result: Part) -> list[str]:
         ),
         *([f"Not reached: {'; '.join(missed)}."] if missed else []),
         "Incidents, by kind (refusals, losses and delays of single requests are drawn besides, and not counted here):",
-        _counts(result["befell"], "incident"),
-        "Situations, and in how many seeds each was met:",
+        _counts({kind.replace("_", " "): count for kind, count in result["befell"].items()}, "incident"),
+        "Situations, and how often each was met:",
         _counts(result["reached"], "situation"),
     ]
 
@@ -135,7 +135,7 @@ def _tests(result: Part) -> list[str]:
 
 def _counts(counts: Mapping[str, int], what: str) -> str:
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    return _table({name.replace("_", " "): f"{count:,}" for name, count in ordered}, (what, "count"))
+    return _table({name: f"{count:,}" for name, count in ordered}, (what, "count"))
 
 
 def _table(rows: Mapping[str, Any], header: tuple[str, str]) -> str:
