@@ -20,9 +20,7 @@ _NOT = "not applicable: a chained role's token lives an hour at most"
 def show_grid(console: Console, results: Sequence[Compared]) -> None:
     """Show every cell, a table for each world."""
     for world, of_world in groupby(results, lambda result: result.cell.world.name):
-        table = Table(
-            title=world, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False
-        )
+        table = Table(title=world, title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0))
         for name, right in (
             ("tokens", False),
             ("policy", False),
