@@ -42,6 +42,21 @@ def test_a_probe_whose_records_are_all_refused_waits_for_the_next() -> None:
     assert outcome.reached["every entry of a put was refused"]
 
 
+def test_a_drain_sends_again_what_was_never_signed() -> None:
+    """A put in hand whose lease ends while the process stands still goes again, also in the drain of a stop."""
+    plan = Plan(
+        seed=8,
+        work=Work(records=40, keys=1_000, partitions=1, burst=5),
+        incidents=(
+            Incident(Kind.SUSPENDED, at=100 * MS, until=NS_PER_SECOND, draw=1),
+            Incident(Kind.STOP, at=500 * MS, until=500 * MS),
+        ),
+        lease_life=500 * MS,
+        heal_at=1_200 * MS,
+    )
+    assert passes(plan).reached["a lease ended between a decision and its signature"]
+
+
 def test_a_control_is_no_larger_than_a_request() -> None:
     """A search for poison asks for other records within the limit of a request."""
     plan = Plan(

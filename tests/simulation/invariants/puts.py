@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from adapters.simulated.kinesis import Put
 from adapters.simulated.producer import UNUSABLE_KEYS
 from adapters.simulated.tokens import triple
+from adapters.simulated.unfold import unfold
 from domain.commands import SendPut
 from domain.events import Event, PutAmbiguous, PutAnswered, PutRefused, PutUnsent
 from domain.limits import NS_PER_SECOND
@@ -121,6 +122,12 @@ class Puts(Evidence):
             raise ViolationError("I10", f"{truth.tp} offset {offset} was sent {ATTEMPTS_MAX} times within a second")
 
     def never_signed(self, command: SendPut) -> None:
+        for key, value in zip(command.keys, command.values, strict=True):
+            for inner in unfold(key, value):
+                truth, offset = self.record_of(inner.key, inner.value)
+                ownership = self.owned.get(truth.tp)
+                if ownership is not None:  # it was on its way, as far as the machine can know: a drain fills this hole
+                    ownership.sent_to = max(ownership.sent_to, offset + 1)
         self.reached["a lease ended between a decision and its signature"] += 1
 
     def landed(self, put: Put | None, entry: int, key: str, value: bytes) -> None:
