@@ -211,8 +211,8 @@ class Route:
                 self.outbox.put_back(behind, now)
             else:
                 self.outbox.delay((*group, *behind), now + self._wait(group[0].attempts, verdict))
-        if isolation is not None:
-            self._go_on_isolating(now)
+        if self._isolation is not None and self._isolation.put is None and not self._group:
+            self._go_on_isolating(now)  # only now: a control must not overtake what came back just before
         return facts, moved
 
     def refused(self, event: PutRefused, now: int) -> list[Fact]:
@@ -344,13 +344,13 @@ class Route:
         """
         if isolation is not None:
             isolation.refused(parts, entries=entries)
-            if entries is not None:
-                self._go_on_isolating(now)
         elif self._isolation is not None:
             self.outbox.put_back(parts, now)
+            return
         elif parts:
             several = self.outbox.several_of_a_key
             self._isolation = Isolation(parts, code, entries=entries, control=control, in_order=several)
+        if entries is not None:
             self._go_on_isolating(now)
 
     def _poisoned(self, parts: Iterable[Part], code: str) -> None:
