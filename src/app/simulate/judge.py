@@ -93,7 +93,9 @@ def _records(count: int) -> str:
 
 
 def span(of: float) -> str:
-    """Write a duration as people do: `0.4 s`, `12 min`, `3 h 05 min`."""
+    """Write a duration as people do: `6 ms`, `2.5 s`, `12 min`, `3 h 05 min`."""
+    if of < 1:
+        return f"{of * 1_000:.0f} ms"
     if of < 120:  # noqa: PLR2004 - from here on minutes are easier to read
         return f"{of:.1f} s" if of < 10 else f"{of:.0f} s"  # noqa: PLR2004 - and tenths before
     minutes = round(of / 60)

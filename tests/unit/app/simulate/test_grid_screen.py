@@ -22,7 +22,7 @@ def test_the_grid_fits_and_says_what_does_not_apply() -> None:
     assert 100 >= max(map(len, out.splitlines()))
     assert "…" not in out
     lines = [" ".join(line.split()) for line in out.splitlines()]
-    assert "1h interval 30 min 0 0 0 0.5 s 1.0 clean 0 0 clean" in lines
+    assert "1h interval 30 min 0 0 0 500 ms 1.0 clean 0 0 clean" in lines
     assert 5 == sum("n/a" in line for line in lines if line.startswith("12h"))
     assert "n/a: not applicable: a chained role's token lives an hour at most." in lines
     assert "doka: 0 records lost in 15 cells; clean in 15." in lines

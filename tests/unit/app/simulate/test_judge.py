@@ -61,7 +61,7 @@ def test_waiting_is_no_failure_where_the_scene_says_so() -> None:
 
 
 def test_a_duration_is_told_as_people_do() -> None:
-    """Tenths below ten seconds, minutes from two on, hours from two on."""
-    assert ["0.4 s", "60 s", "12 min", "3 h 05 min", "61 h 59 min"] == [
-        span(of) for of in (0.4, 60, 720, 3 * 3_600 + 300, 62 * 3_600 - 60)
+    """Milliseconds below one second, tenths below ten, minutes from two on, hours from two on."""
+    assert ["400 ms", "2.5 s", "60 s", "12 min", "3 h 05 min", "61 h 59 min"] == [
+        span(of) for of in (0.4, 2.5, 60, 720, 3 * 3_600 + 300, 62 * 3_600 - 60)
     ]
