@@ -373,10 +373,13 @@ def split(parts: Sequence[Part], records: int) -> tuple[list[Part], list[Part]]:
     head: list[Part] = []
     tail: list[Part] = []
     for part in parts:
-        keep = min(len(part.places), records)
-        records -= keep
-        if keep:
-            head.append(part._replace(places=part.places[:keep]))
-        if keep < len(part.places):
-            tail.append(part._replace(places=part.places[keep:]))
+        if len(part.places) <= records:  # all but one of them
+            records -= len(part.places)
+            head.append(part)
+            continue
+        if records:
+            head.append(part._replace(places=part.places[:records]))
+            part = part._replace(places=part.places[records:])  # noqa: PLW2901 - narrowed
+            records = 0
+        tail.append(part)
     return head, tail

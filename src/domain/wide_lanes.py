@@ -104,13 +104,16 @@ class WideLanes:
                 of[number] = [place]
             else:
                 waiting.append(place)
-        urgent = chunk.owner.draining
+        urgent, enough = chunk.owner.draining, self._rules.target_bytes
+        sizes = list(map(len, chunk.values))
+        each = sum(sizes) // chunk.count + FRAME_BYTES_MAX
+        uneven = max(sizes) * 4 > each * 5
         for number, found in of.items():
             lane = self._lanes.get(number) or self._open(number)
             lane.queue.append(_part((chunk, found, 0)))
-            lane.bytes += _size(chunk, found)
+            lane.bytes += _size(chunk, found) if uneven else each * len(found)
             lane.urgent |= urgent
-            if not lane.ready:
+            if not (lane.ready or lane.out) and (urgent or lane.due_at is None or lane.bytes >= enough):
                 self.look(lane, now)
         self.waiting += len(places)
 
@@ -225,6 +228,11 @@ class WideLanes:
             used += 1
             if chunk.owner.gone:
                 self.waiting -= len(places)
+                continue
+            if len(places) <= _STRIDE and records + len(places) <= records_max:  # most parts
+                size += _size(chunk, places)
+                records += len(places)
+                taken.append(part)
                 continue
             while places and size < bytes_max and records < records_max:
                 some = places[: min(_STRIDE, records_max - records)]
