@@ -48,6 +48,10 @@ def run_jobs(work: Work[Job, Result], jobs: Sequence[Job], workers: int, tell: T
             for future in done:
                 future.result()
         return [future.result() for future in futures]
+    except BaseException:  # an interrupt too: nobody waits for results that nobody reads
+        for process in multiprocessing.active_children():
+            process.terminate()
+        raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import multiprocessing
 import os
 
 import pytest
@@ -30,6 +31,21 @@ def test_what_a_job_raises_is_raised_here(workers: int) -> None:
     """And the pool is gone afterwards."""
     with pytest.raises(ValueError, match="below zero"):
         run_jobs(square, [1, -1, 2], workers, lambda _: None)
+
+
+def wait_for_ever(number: int, tell: Tell) -> int:
+    """Fail at once, or never end."""
+    if number < 0:
+        raise ValueError("below zero")
+    while True:
+        tell(0.5)
+
+
+def test_nobody_waits_for_results_that_nobody_reads() -> None:
+    """When one job fails, the processes of the others are ended, even of one that never would."""
+    with pytest.raises(ValueError, match="below zero"):
+        run_jobs(wait_for_ever, [1, -1], 2, lambda _: None)
+    assert [] == multiprocessing.active_children()
 
 
 def test_no_bar_is_drawn_where_nobody_looks(capsys: pytest.CaptureFixture[str]) -> None:
