@@ -207,8 +207,8 @@ class Route:
                 continue
             behind = () if isolation is None else isolation.let_go(group)
             if verdict is Verdict.ISOLATE:
+                self.outbox.put_back(behind, now)  # first: what waits in lanes is behind it
                 self._poisoned(group, code)
-                self.outbox.put_back(behind, now)
             else:
                 self.outbox.delay((*group, *behind), now + self._wait(group[0].attempts, verdict))
         if self._isolation is not None and self._isolation.put is None and not self._group:

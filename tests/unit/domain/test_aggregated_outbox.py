@@ -299,6 +299,19 @@ class TestPoison:
             puts += made.answer(put, refused)
         raise AssertionError("no end")
 
+    def test_what_is_behind_poison_of_a_search_stays_in_order(self) -> None:
+        """What the search still held goes before what waits in the lane, when the poison has settled."""
+        made = machine(on_poison=OnPoison.DROP)
+        (whole,) = made.fetch([A, OTHER, OTHER, OTHER])
+        made.fetch([OTHER], start=4)
+        (half,) = [
+            c for c in made.step(PutRefused(whole.put, "ValidationException"), after=MS) if isinstance(c, SendPut)
+        ]
+        assert [[(A, 0)], [(OTHER, 1)]] == inner(half)
+        puts = made.answer(half, {1: "InvalidArgumentException"})
+        landed = self.play(made, puts, {1}, by_entry=True)
+        assert [2, 3, 4] == landed
+
     def test_a_refused_aggregate_beside_one_that_landed_is_searched(self) -> None:
         """The other one is the control, and no more is needed for it."""
         made = machine(on_poison=OnPoison.DROP)
