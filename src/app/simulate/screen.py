@@ -31,15 +31,12 @@ def show_story(console: Console, history: History) -> None:
     table.add_column("", style="dim", no_wrap=True)
     for side in history.sides:
         table.add_column(f"{_NAMES.get(side.name, side.name)} ({side.policy})", ratio=1)
-    moments = sorted({moment.at_seconds for side in history.sides for moment in side.moments})
-    last = ""
-    for at in moments:
-        columns = [[moment for moment in side.moments if moment.at_seconds == at] for side in history.sides]
+    minutes = sorted({_minute(moment) for side in history.sides for moment in side.moments})
+    for minute in minutes:
+        columns = [[moment for moment in side.moments if _minute(moment) == minute] for side in history.sides]
         for row in range(max(map(len, columns))):
-            when = history.wall(at)
             cells = [_told(column[row]) if row < len(column) else Text() for column in columns]
-            table.add_row("" if when == last else when, *cells)
-            last = when
+            table.add_row("" if row else history.wall(minute * 60), *cells)
     console.print(table)
 
 
@@ -60,6 +57,10 @@ def show_verdict(console: Console, side: Side) -> None:
     console.print(Text(f"{_NAMES.get(side.name, side.name)}: {side.verdict}", style=style))
     for reason in side.reasons:
         console.print(f"  {reason}")
+
+
+def _minute(moment: Moment) -> int:
+    return int(moment.at_seconds // 60)
 
 
 def _told(moment: Moment) -> Text:
