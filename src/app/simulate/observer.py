@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from adapters.simulated.bulk_landings import Landings
+from adapters.simulated.bulk_log import names_in
 from adapters.simulated.kinesis import Put
 from adapters.simulated.plan import Incident, Kind
 from adapters.simulated.timeline import START_NS
@@ -49,7 +50,7 @@ class Observer(Witness):
         self._refused_now: Counter[str] = Counter()
         self._samples = 0
         self._handed: dict[TopicPartition, int] = {}
-        self._flying: dict[int, int] = {}
+        self._flying: dict[int, int] = {}  # put -> its records
         self._revoked_at: dict[int, tuple[float, str]] = {}
         self._world: World | None = None
         self._landings: Landings | None = None
@@ -132,24 +133,26 @@ class Observer(Witness):
     def put_began(self, command: SendPut) -> None:
         """Note a request."""
         self.puts += 1
-        self._flying[command.put] = len(command.keys)
+        records = self._flying[command.put] = _records_in(command.values, aggregated=command.hash_keys is not None)
         member = self.world.member
         number = None if member is None else member.number
         if any(self.world.group.owner[tp] != number for tp in self._handed):  # it was thrown out and does not know yet
-            self.explained += len(command.keys)
+            self.explained += records
 
     def put_answered(self, put: Put, event: Event) -> None:
         """Note what our process was told of a request."""
-        entries = self._flying.pop(put.command.put, 0)
+        command = put.command
+        records = self._flying.pop(command.put, 0)
         if isinstance(event, PutRefused):
             self.puts_refused += 1
             self._refused_now[event.code] += 1
             self.first_refused.setdefault(event.code, self.now)
         elif isinstance(event, PutAmbiguous):
-            self.explained += entries
+            self.explained += records
         elif isinstance(event, PutAnswered) and event.failed:
             self.entries_refused += len(event.failed)
-            self.explained += sum(code == _AMBIGUOUS_ENTRY for code in event.failed.values())
+            unknown = [command.values[i] for i, code in event.failed.items() if code == _AMBIGUOUS_ENTRY]
+            self.explained += _records_in(unknown, aggregated=command.hash_keys is not None)
 
     def landed(self, put: Put | None, entry: int, key: str, value: bytes) -> None:  # noqa: ARG002 - the witness's
         """Note a record that the other member brought."""
@@ -237,6 +240,11 @@ class Observer(Witness):
     def refusals(self) -> tuple[Refusals, ...]:
         """Give the refused puts by their code."""
         return tuple(Refusals(code, tuple(counts)) for code, counts in sorted(self._refused.items()))
+
+
+def _records_in(values: Sequence[bytes], *, aggregated: bool) -> int:
+    """Count the records that these entries carry: one each, unless they are aggregates."""
+    return sum(len(names_in(value)) for value in values) if aggregated else len(values)
 
 
 def seconds(moment: int) -> float:

@@ -73,6 +73,17 @@ def test_a_record_under_a_key_of_another_shows() -> None:
     assert 2 == landings.strange_keys
 
 
+def test_every_record_of_an_aggregate_lands() -> None:
+    """In the order in which it stands there, whatever the entry's own key is."""
+    landings = world_of(10, keys=2)
+    first, second = (partition.log for partition in landings.partitions.values())
+    aggregate = b"|".join([*first.columns(0, 4)[1], *second.columns(3, 5)[1]])
+    landings.land(["a lane"], [aggregate], (), MS, own_keys=True)
+    assert (6, 0, 0) == (landings.landed, landings.out_of_order, landings.strange_keys)
+    landings.land(["a lane"], [b"|".join(second.columns(0, 3)[1])], (), MS, own_keys=True)
+    assert 3 == landings.out_of_order
+
+
 def test_the_longest_delay_is_that_of_the_latest_record() -> None:
     """A record's delay runs from its writing to its first landing, or to the end of the run."""
     landings = world_of(2, partitions=1)

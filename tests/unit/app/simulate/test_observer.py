@@ -99,6 +99,19 @@ def test_what_may_have_landed_twice_is_explained() -> None:
     assert 11 == observer.explained
 
 
+def test_an_aggregate_counts_by_the_records_in_it() -> None:
+    """Three records in two entries are three that may land twice; one refused entry of two records is two."""
+    _, observer, log = watch()
+    _, values, _ = log.columns(0, 3)
+    command = SendPut(1, "s0", LEASE, ["a", "b"], [values[0] + values[1], values[2]], NS_PER_SECOND, None, ["1", "2"])
+    put = Put(command, Life(1), "", 0)
+    observer.put_began(command)
+    observer.put_answered(put, PutAmbiguous(1, "timeout"))
+    assert 3 == observer.explained
+    observer.put_answered(put, PutAnswered(1, {0: "InternalFailure"}))
+    assert 5 == observer.explained
+
+
 def test_every_answer_of_sts_is_a_window() -> None:
     """The first lease is issued, the next renewed, a refusal has no length; a revoked one ends when it is revoked."""
     world, observer, _ = watch()
