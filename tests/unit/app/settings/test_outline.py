@@ -33,7 +33,7 @@ def test_a_field_is_found_with_its_words() -> None:
     """Only names have fields, entries of lists have none."""
     field = field_at(Settings, ("limits", "held_mib"))
     assert field is not None
-    assert field.description == "Memory for records, in MiB."
+    assert field.description == "Memory for records wherever they are: held, in Kafka's queue, in bodies; MiB."
     assert field_at(Settings, ("routes", 0)) is None
     assert field_at(Settings, ()) is None
 
