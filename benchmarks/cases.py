@@ -11,6 +11,8 @@ from benchmarks.feeding import Load
 Kind = Literal["throughput", "latency", "idle", "memory"]
 REFERENCE = "plain-100b"
 """The case that the cost of others is compared with."""
+AGGREGATED_REFERENCE = "aggregated-100b"
+"""The same for those that aggregate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +52,17 @@ class Case:
     aims: Sequence[Aim] = ()
 
     @property
+    def aggregates_of(self) -> int:
+        """The size of the records that doka's route aggregates; 0 where it does not."""
+        return self.size if "aggregation" in self.route else 0
+
+    @property
     def load(self) -> Load:
         """What its records are like."""
         return Load(self.size, self.keys)
 
+
+AGGREGATED: Mapping[str, Any] = {"aggregation": {"enabled": True}}
 
 # fmt: off
 CASES: Sequence[Case] = (
@@ -71,6 +80,21 @@ CASES: Sequence[Case] = (
     Case("hot-keys", "100 keys, 15 ms of latency", keys=100, delay=0.015, records=30_000, quick=True, aims=(
         Aim("records_per_second", ">=", 4_000),
     )),
+    Case("aggregated-100b", "100 B, aggregated", route=AGGREGATED, records=1_500_000, quick=True, aims=(
+        Aim("cpu_us", "<=", 4.0), Aim("records_per_entry", ">=", 300.0), Aim("records_per_second", ">=", 280_000),
+        Aim("rss_mib", "<=", 150.0),
+    )),
+    Case("aggregated-1kb", "1 KB, aggregated", size=1_024, records=300_000, route=AGGREGATED, aims=(
+        Aim("cpu_us", "<=", 9.0),
+    )),
+    Case("aggregated-10-keys", "10 keys, aggregated", keys=10, route=AGGREGATED, aims=(
+        Aim("cpu_to_aggregated", "<=", 1.5),
+    )),
+    Case("aggregated-1m-keys", "1,000,000 keys, aggregated", keys=1_000_000, route=AGGREGATED, aims=(
+        Aim("cpu_to_aggregated", "<=", 1.5),
+    )),
+    Case("aggregated-hot-keys", "100 keys, 15 ms of latency, aggregated", keys=100, delay=0.015, route=AGGREGATED,
+        aims=(Aim("records_per_second", ">=", 150_000),)),
     Case("partitions-1", "1 partition", partitions=1, aims=(Aim("cpu_to_plain", "<=", 1.5),)),
     Case("partitions-256", "256 partitions", partitions=256, aims=(Aim("cpu_to_plain", "<=", 1.5),)),
     Case("latency-1k", "steady 1,000 records/s", kind="latency", rate=1_000, quick=True, aims=(

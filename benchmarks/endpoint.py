@@ -21,6 +21,8 @@ class Landings:
     """What has landed since the endpoint last forgot; moments are ns of CLOCK_MONOTONIC, 0 before the first."""
 
     records: int
+    entries: int
+    """Kinesis records: fewer than the records where many travel as one."""
     requests: int
     body_bytes: int
     first: int
@@ -39,9 +41,12 @@ class Endpoint:
     url: str
     ca_file: Path | None
 
-    def forget(self, *, delay: float = 0.0, stamped: bool = False) -> None:
-        """Begin anew: answers come after `delay` seconds; the latency of `stamped` records is kept."""
-        self._ask("forget", delay=delay, stamped=stamped)
+    def forget(self, *, delay: float = 0.0, stamped: bool = False, aggregates_of: int = 0) -> None:
+        """Begin anew: answers come after `delay` seconds; the latency of `stamped` records is kept.
+
+        With `aggregates_of`, records of that size are counted inside aggregates.
+        """
+        self._ask("forget", delay=delay, stamped=stamped, aggregates_of=aggregates_of)
 
     def landings(self) -> Landings:
         """Give what has landed so far."""

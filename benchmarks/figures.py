@@ -10,7 +10,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from benchmarks.cases import REFERENCE
+from benchmarks.cases import AGGREGATED_REFERENCE, REFERENCE
 from benchmarks.rounds import Round
 
 DOKA, FLOOR, BASELINE = "doka", "floor", "baseline"
@@ -35,6 +35,7 @@ FIGURES: Mapping[str, Figure] = {
     "cpu_to_floor": Figure("CPU, times the floor's", "{:.1f}x"),
     "baseline_to_cpu": Figure("CPU, times less than the baseline's", "{:.1f}x", more_is_better=True),
     "cpu_to_plain": Figure(f"CPU, times that of {REFERENCE}", "{:.2f}x"),
+    "cpu_to_aggregated": Figure(f"CPU, times that of {AGGREGATED_REFERENCE}", "{:.2f}x"),
     "rss_mib": Figure("peak RSS", "{:.0f} MiB"),
     "base_mib": Figure("RSS with nothing to do", "{:.0f} MiB"),
     "rss_above_base_mib": Figure("peak RSS, above that with nothing to do", "{:.0f} MiB"),
@@ -42,6 +43,7 @@ FIGURES: Mapping[str, Figure] = {
     "puts_in_flight": Figure("requests in flight", "{:.0f}"),
     "assigned_to_first_seconds": Figure("assignment to first record", "{:.2f} s"),
     "records_per_request": Figure("records a request", "{:.0f}", more_is_better=True),
+    "records_per_entry": Figure("records in a Kinesis record", "{:.0f}", more_is_better=True),
     "p50_ms": Figure("latency p50", "{:.1f} ms"),
     "p99_ms": Figure("latency p99", "{:.1f} ms"),
     "p99_above_ms": Figure("latency p99, above the floor's", "{:.1f} ms"),
@@ -64,11 +66,12 @@ def medians(rounds: Sequence[Round], contender: str) -> dict[str, float]:
 def figures_of_doka(cases: Mapping[str, Sequence[Round]]) -> dict[str, dict[str, float]]:
     """Give doka's figures for each case, with what needs another case to compare with."""
     found = {name: medians(rounds, DOKA) for name, rounds in cases.items()}
-    plain = found.get(REFERENCE, {}).get("cpu_us")
-    if plain:
-        for figures in found.values():
-            if "cpu_us" in figures:
-                figures["cpu_to_plain"] = figures["cpu_us"] / plain
+    for figure, reference in (("cpu_to_plain", REFERENCE), ("cpu_to_aggregated", AGGREGATED_REFERENCE)):
+        cost = found.get(reference, {}).get("cpu_us")
+        if cost:
+            for figures in found.values():
+                if "cpu_us" in figures:
+                    figures[figure] = figures["cpu_us"] / cost
     return found
 
 

@@ -3,7 +3,8 @@
 It is the tests' stand-in for AWS with its PutRecords replaced: STS, DescribeStreamSummary and the HTTP server are that
 one's. An accepted request is looked at once, by one C loop over its body; what is wrong with it is answered 400 and
 told at the end, so a benchmark over broken requests fails. A record's text can hold no quote (base64), so counting a
-member's name counts the entries.
+member's name counts the entries. What stands inside an aggregate is counted by the head of its data, which can stand
+nowhere else: the keys and values of a benchmark are printable.
 
     python -m benchmarks.null_kinesis [--ca-folder DIR]        prints its URL, ends with its standard input
 """
@@ -38,8 +39,10 @@ STREAM = "benchmark"
 SHARDS = 4
 ENTRIES_MAX = 500
 CONTROL = "/null"
+MAGIC = b"\xf3\x89\x9a\xc2"  # of an aggregate of the Kinesis Producer Library
 HEAD_BYTES = 160  # of a body, where the stream stands
 _ENTRY = b'"PartitionKey": '
+_DATA = re.compile(rb'"Data": "([^"]*)"')
 _STAMP = re.compile(rb'"Data": "([^"]{%d})' % (STAMP_BYTES * 4 // 3))
 
 
@@ -123,10 +126,14 @@ class NullKinesis:
         port = self.loop.address[1]
         return f"https://localhost:{port}" if isinstance(self.loop, TlsLoop) else f"http://127.0.0.1:{port}"
 
-    def forget(self, *, delay: float = 0.0, stamped: bool = False) -> None:
-        """Begin anew: answer after `delay` seconds; `stamped` records begin with when they were produced."""
+    def forget(self, *, delay: float = 0.0, stamped: bool = False, aggregates_of: int = 0) -> None:
+        """Begin anew: answer after `delay` seconds; `stamped` records begin with when they were produced.
+
+        `aggregates_of` is the size of the records inside aggregates; with 0 nothing is looked into.
+        """
         self._delay, self._stamped = delay, stamped
-        self._records = self._requests = self._body_bytes = 0
+        self._inner = head_of_data(aggregates_of) if aggregates_of else b""
+        self._records = self._entries = self._requests = self._body_bytes = 0
         self._first = self._last = 0
         self._latencies = array("q")
         self._faults: list[str] = []
@@ -153,7 +160,8 @@ class NullKinesis:
         exchange.answer(Reply(answer_of(entries)))
         self._last = time.monotonic_ns()
         self._first = self._first or self._last
-        self._records += entries
+        self._records += self._inside(request.body) if self._inner else entries
+        self._entries += entries
         self._requests += 1
         self._body_bytes += request.length
         if self._stamped:
@@ -162,6 +170,11 @@ class NullKinesis:
         if self._awaited is not None and self._records >= self._awaited[0]:
             self._report(self._awaited[1])
             self._awaited = None
+
+    def _inside(self, body: bytes | bytearray) -> int:
+        """Count the records of a body, those inside aggregates too."""
+        found = map(b64decode, _DATA.findall(body))
+        return sum(data.count(self._inner) if data.startswith(MAGIC) else 1 for data in found)
 
     def _fault(self, request: Request, entries: int) -> str:
         """Say what is wrong with a put; nothing is nearly always right."""
@@ -200,6 +213,7 @@ class NullKinesis:
                 orjson.dumps(
                     {
                         "records": self._records,
+                        "entries": self._entries,
                         "requests": self._requests,
                         "body_bytes": self._body_bytes,
                         "first": self._first,
@@ -212,6 +226,16 @@ class NullKinesis:
                 )
             )
         )
+
+
+def head_of_data(size: int) -> bytes:
+    """Give what stands before the data of each record of `size` bytes in an aggregate: protobuf's tag, and the length."""
+    head = bytearray(b"\x1a")
+    while size > 0x7F:  # noqa: PLR2004 - seven bits a byte
+        head.append(size & 0x7F | 0x80)
+        size >>= 7
+    head.append(size)
+    return bytes(head)
 
 
 @cache

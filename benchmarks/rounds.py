@@ -56,7 +56,7 @@ class BrokenRunError(Exception):
 def throughput_round(place: Place, case: Case, records: int, extent: Extent) -> Round:
     """Forward a filled topic by each of the three."""
     floor = run_floor(place, records)
-    place.endpoint.forget(delay=case.delay)
+    place.endpoint.forget(delay=case.delay, aggregates_of=case.aggregates_of)
     with running_doka(place, case) as doka:
         first = first_landing(place, doka.child)
         to_first = first.first / NS + _epoch_of_monotonic() - assigned_at(doka)
@@ -129,6 +129,7 @@ def _window(place: Place, process: int, first: Landings, records: int, within: f
         "cpu_us": cpu / landed / 1e3,
         "records_per_second": landed / took * NS,
         "records_per_request": landed / requests,
+        "records_per_entry": landed / (last.entries - first.entries),
         "cores_busy": cpu / took,
         "endpoint_busy": (last.cpu_ns - first.cpu_ns) / took,
         "rss_mib": peak_rss_mib(process),

@@ -23,6 +23,7 @@ _THROUGHPUT = (
     (DOKA, "baseline_to_cpu", "times less\nthan it"),
     (BASELINE, "records_per_second", "baseline\nrecords/s"),
     (DOKA, "records_per_request", "records\na request"),
+    (DOKA, "records_per_entry", "in an\nentry"),
     (DOKA, "rss_mib", "doka\npeak RSS"),
     (DOKA, "cores_busy", "cores\nbusy"),
     (DOKA, "endpoint_busy", "endpoint\nbusy"),

@@ -13,6 +13,7 @@ from adapters.kinesis.body import BodyBuilder
 from benchmarks.endpoint import Endpoint, Landings
 from benchmarks.feeding import STAMP_BYTES
 from benchmarks.null_kinesis import ENTRIES_MAX, STREAM, NullKinesis, answer_of
+from domain.aggregate import encode
 from domain.events import PutAnswered
 from tests.fake_aws import SOURCE_KEYS, WRITER_ROLE, sts_client
 
@@ -91,12 +92,23 @@ def test_a_wrong_request_is_refused_and_remembered(
     assert why in landed.faults[0]
 
 
+@pytest.mark.parametrize("size", [1, 26, 100, 127, 128, 1_024, 20_000])
+def test_records_are_counted_inside_aggregates(null: NullKinesis, endpoint: Endpoint, size: int) -> None:
+    """Whatever the lengths and places of keys look like, each record counts once, and one beside an aggregate too."""
+    keys = [f"key-{number:07d}" for number in range(300)]
+    aggregate = encode(keys, [b"9" * size] * 300, "7")
+    endpoint.forget(aggregates_of=size)
+    put(null, body_of([aggregate, b"9" * size, aggregate]))
+    landed = endpoint.landings()
+    assert (601, 3, 1) == (landed.records, landed.entries, landed.requests)
+
+
 def test_it_forgets(null: NullKinesis, endpoint: Endpoint) -> None:
     """A new run begins with nothing."""
     put(null, body_of([b"x"]))
     put(null, b"{}")
     endpoint.forget()
-    assert Landings(0, 0, 0, 0, 0, [], [], 0, 0) == _without_clocks(endpoint.landings())
+    assert Landings(0, 0, 0, 0, 0, 0, [], [], 0, 0) == _without_clocks(endpoint.landings())
 
 
 def test_waiting_ends_with_the_record_that_was_waited_for(null: NullKinesis, endpoint: Endpoint) -> None:
