@@ -25,7 +25,7 @@ POLICIES: Sequence[Rules] = (
     simple_rules(RotationPolicy.ON_DEMAND),
 )
 LIVES: Mapping[str, float] = MappingProxyType({"15m": 900.0, "1h": 3_600.0, "12h": 43_200.0})
-_BURSTS: Mapping[str, float] = MappingProxyType({"15m": 10.0, "1h": 20.0, "12h": 60.0})  # a whole day in few of them
+_BURSTS: Mapping[str, float] = MappingProxyType({"15m": 10.0, "1h": 30.0, "12h": 120.0})  # a day in few of them
 _LIVES_A_CELL = 2
 _CHAIN = "role chain"
 
