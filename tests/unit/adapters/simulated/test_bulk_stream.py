@@ -28,7 +28,9 @@ def test_it_takes_what_the_stream_takes(seed: int) -> None:
         value = b"." * chance.choice([10, 1_000, 9_000])
         values = [value] * len(keys)
         codes = [plain.offer(key, value, None, now) for key in keys]
-        assert {i: code for i, code in enumerate(codes) if code} == bulk.offer_all(keys, values, chance.choice([None, [None] * len(keys)]), now)
+        assert {i: code for i, code in enumerate(codes) if code} == bulk.offer_all(
+            keys, values, chance.choice([None, [None] * len(keys)]), now
+        )
 
 
 def test_what_a_neighbour_brings_is_judged_and_not_kept() -> None:
