@@ -56,6 +56,19 @@ def test_a_configuration_runs(tmp_path: Path) -> None:
     assert "interval 7 min, before_expiry" == side.policy
 
 
+def test_aggregates_are_judged_by_the_records_in_them(tmp_path: Path) -> None:
+    """A route that aggregates, killed in the middle, delivers every record in order."""
+    text = CONFIG.replace('partition_key: "field:/id"', "aggregation: {enabled: true}")
+    configured, _ = configured_rules(written(tmp_path, text))
+    scenario = parse_scenario(
+        "title: a\nduration_hours: 0.1\ntraffic: {records_per_second: 20}\nfaults: [{kind: crash, at_minutes: 3}]\n",
+        configured=True,
+    )
+    side = run_side(scene_of(scenario, configured=configured), DOKA)
+    assert (CLEAN, 7_200) == (side.verdict, side.totals.delivered)
+    assert 2 == side.totals.lives
+
+
 @pytest.mark.parametrize("name", ["doka.yaml", "minimal.yaml"])
 def test_the_examples_can_be_simulated(name: str) -> None:
     """The configurations that are shown are taken."""
