@@ -74,7 +74,7 @@ class Intake:
                 continue
             if partition.uncommitted * 2 >= self._ahead_records:
                 self._commits.hurry()
-            room = self._ahead_records - ledger.above_watermark - partition.uncommitted
+            room = self._way_left(partition)
             if room <= 0:
                 break
             backlog.popleft()
@@ -84,6 +84,10 @@ class Intake:
             route.admit(partition, item, now)
         if ledger.watermark != watermark:  # an end of the log was reached, or poison was dropped
             self._commits.moved((partition,))
+
+    def _way_left(self, partition: Partition) -> int:
+        """Give how many more records of a partition may be in lanes."""
+        return self._ahead_records - partition.ledger.above_watermark - partition.uncommitted
 
     # --- who waits -----------------------------------------------------------------------------------------------
 
@@ -141,19 +145,24 @@ class Intake:
     def _stuck(self, partition: Partition, now: int) -> bool:
         """Say whether nothing settles or is committed below the backlog, and tell it once.
 
-        It is over when half the way is free again.
+        It is over when the backlog is taken in and half the way is free; or less of it, where nothing moves any more:
+        what has settled behind a sick key may never become free, and the other keys go on to the end of the way.
         """
         ledger = partition.ledger
         if partition.route.blocked is not None:  # which is told already, once for all its partitions
             partition.stuck_since = None
             return False
-        if partition.backlog:
-            at = (ledger.watermark, partition.committed, ledger.open)
-            if partition.stuck_since is None or (at != partition.stuck_at and not partition.stuck_told):
-                partition.stuck_since, partition.stuck_at = now, at
-        elif ledger.above_watermark + partition.uncommitted <= self._ahead_records // 2:
+        at = (ledger.watermark, partition.committed, ledger.open)
+        waits, told = bool(partition.backlog), partition.stuck_told
+        if not waits and not told:
             partition.stuck_since = None
-        stuck = partition.stuck_since is not None and now - partition.stuck_since >= STALL_BEFORE_PAUSE_NS
+        elif partition.stuck_since is None or at != partition.stuck_at:
+            partition.stuck_since, partition.stuck_at = now, at
+        rests = partition.stuck_since is not None and now - partition.stuck_since >= STALL_BEFORE_PAUSE_NS
+        stuck = waits and (told or rests)
+        if told and not waits:
+            free = self._way_left(partition)
+            stuck = free * 2 < self._ahead_records and (free <= 0 or not rests)
         if stuck != partition.stuck_told:
             partition.stuck_told = stuck
             uncommitted = stuck and partition.waits_for_kafka

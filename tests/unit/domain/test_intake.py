@@ -241,6 +241,42 @@ class TestSteer:
         assert ["resume"] == scene.steer(NOW + 3 * SECOND)
         assert [PartitionStuck(ORDERS, 10, stuck=False)] == scene.intake.take_facts()
 
+    def test_resumes_with_less_where_nothing_moves(self) -> None:
+        """Behind a sick key half the way may never be free: once nothing moves for half a second, what is left is used."""
+        scene = Scene()
+        scene.fetch("abcd")
+        scene.settle(4)
+        scene.fetch("efghijkl", 4)
+        scene.steer()
+        assert ["pause"] == scene.steer(NOW + STALL_BEFORE_PAUSE_NS)
+        scene.commit()
+        assert [[], [], ["resume"]] == [
+            scene.steer(NOW + SECOND + wait) for wait in (0, STALL_BEFORE_PAUSE_NS - 1, STALL_BEFORE_PAUSE_NS + SECOND)
+        ]
+        assert [True, False] == [fact.stuck for fact in scene.intake.take_facts() if isinstance(fact, PartitionStuck)]
+
+    def test_stays_at_the_reach_where_nothing_moves(self) -> None:
+        """With the way used to its end and no backlog, a partition that was stuck waits on, however long."""
+        scene = Scene()
+        scene.fetch("abcd")
+        scene.settle(4)
+        scene.fetch("efghijklmn", 4)
+        scene.steer()
+        scene.steer(NOW + STALL_BEFORE_PAUSE_NS)
+        scene.commit()
+        assert [[], [], []] == [scene.steer(NOW + wait * SECOND) for wait in (1, 2, 60)]
+
+    def test_a_backlog_that_was_taken_in_in_time_is_forgotten(self) -> None:
+        """Half a second counts from the backlog that waits, not from one that was taken in meanwhile."""
+        scene = Scene()
+        scene.fetch("abcd")
+        scene.settle(4)
+        scene.fetch("efghijkl", 4)
+        scene.steer()
+        scene.commit()
+        assert [[], []] == [scene.steer(NOW + wait * SECOND) for wait in (1, 2)]
+        assert [] == scene.intake.take_facts()
+
     def test_a_commit_that_does_not_come_is_told_as_such(self) -> None:
         """With everything settled and Kafka silent, the partition waits and names Kafka, not a record."""
         scene = Scene()
