@@ -19,6 +19,8 @@ from domain.limits import SERVE_CALLBACKS_NS
 from domain.ports import RebalanceListener
 from domain.records import TopicPartition
 
+CLIENT_FAILED = "the Kafka client failed for good"
+
 _Telling = Callable[[RebalanceListener], None]
 
 
@@ -257,7 +259,7 @@ class SimulatedSource:
             self._world.timeline.step(self._world.timeline.now + SERVE_CALLBACKS_NS)
             return ()
         self._failure_told = True
-        return [SourceFailed("the Kafka client failed for good")]
+        return [SourceFailed(CLIENT_FAILED)]
 
     def _joined(self) -> Member:
         if self._listener is None or self._world.member is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from adapters.simulated.kafka import CLIENT_FAILED
 from adapters.simulated.plan import Sick
 from app.runtime import Ending
 from domain.limits import NS_PER_SECOND
@@ -115,7 +116,9 @@ class Owning(Evidence):
             and not (self.plan.work.poison or self.plan.work.refused)
         ):
             unanswered = self.plan.rates.commit_vanished + self.plan.rates.commit_unanswered
-            excused = unanswered and ending.reason.startswith("Kafka did not take")
+            excused = (unanswered and ending.reason.startswith("Kafka did not take")) or (
+                self.world.consumer_dead and ending.reason == CLIENT_FAILED  # I12: loud, also where a stop is under way
+            )
             self.require(
                 ending.code == 0 or excused, "I19", f"a stop in good weather ended with {ending.code}: {ending.reason}"
             )
