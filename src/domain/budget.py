@@ -10,6 +10,7 @@ that has eaten the common part never starves the others.
 
 A pause throws away what librdkafka has prefetched, so it comes late: everyday back-pressure is just not fetching.
 Bytes are payload plus what CPython adds to each record.
+A fetch is asked for in records and leaves only while less than all is held; so less than one fetch's bytes may lie above.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 
+from domain.limits import RECORD_OVERHEAD_BYTES
 from domain.records import Chunk, TopicPartition
 from domain.rules import OnGap
 from tests.simulation.invariants.evidence import Evidence
@@ -19,6 +20,9 @@ class Delivery(Evidence):
         ownership.expected = chunk.end
         ownership.unsettled.update(dict.fromkeys(chunk.offsets))
         self._delivered_since_death += len(chunk)
+        if self._fetch_step != self.world.steps:
+            self._fetch_step, self._fetched_bytes = self.world.steps, 0
+        self._fetched_bytes += chunk.payload_bytes + len(chunk) * RECORD_OVERHEAD_BYTES
 
     def ended(self, partition: TopicPartition, offset: int) -> None:
         ownership = self.owned[partition]

@@ -56,6 +56,8 @@ class Evidence(Witness):
         self._gaps_untold: set[TopicPartition] = set()
         self._waits_in_step = 0
         self._denials = 0
+        self._fetch_step = 0  # the world's step of the last fetch that brought records
+        self._fetched_bytes = 0  # what that fetch brought, as it is held
 
     def attach(self, world: World) -> None:
         """Judge this world."""

@@ -8,7 +8,7 @@ I7   requests in flight and entries of a request are bounded
 I8   nothing is sent again that has settled, or that is in flight
 I10  no record is sent again and again without waiting
 I11  what can never land, as everybody can see, is never sent
-I13  nothing is sent of a partition that is not owned; a drain sends nothing new
+I13  nothing is sent of a partition that is not owned; a drain sends nothing new (what was decided before it is not new)
 I16  what an answer calls landed has landed
 """
 
