@@ -7,6 +7,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+from adapters.system.collector import spare_the_collector
 from adapters.system.signals import StopSignals
 from app.container import Container
 from app.runtime import Ending
@@ -38,7 +39,9 @@ def run(
         allow_plaintext=allow_plaintext,
         allow_insecure_endpoints=allow_insecure_endpoints,
     )
-    return serve(build(settings, hostname)).code
+    container = build(settings, hostname)
+    spare_the_collector()
+    return serve(container).code
 
 
 def build(settings: Settings, hostname: str) -> Container:

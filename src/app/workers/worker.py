@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from types import FrameType
 
+from adapters.system.collector import spare_the_collector
 from adapters.system.signals import STOP_SIGNALS, StopSignals
 from app.cli import EXIT_USAGE
 from app.workers.frames import receive_frame
@@ -60,6 +61,7 @@ def serve(setup: Setup, sock: socket.socket, stdout: int) -> int:
         server=None,
     )
     telemetry, inbox = container.telemetry(), container.inbox()
+    spare_the_collector()
 
     def alone() -> None:
         write_to(stdout)
