@@ -24,7 +24,8 @@ def plots_of(history: History, side: Side) -> list[Plot]:
     drawn = [_records(history, side, times), _lag(history, side, times), _leases(history, side, times)]
     if any(each.refusals for each in history.sides):
         drawn.append(_refusals(history, side, times))
-    drawn.append(_held(history, side, times))
+    if any(any(each.series.held_bytes) for each in history.sides):
+        drawn.append(_held(history, side, times))
     return drawn
 
 

@@ -51,9 +51,9 @@ _ROWS: tuple[tuple[str, Callable[[Totals], str]], ...] = (
 
 
 def lasting(seconds: float) -> str:
-    """Write a duration as people say it: 0.3 s, 5 min, 61 h 59 min."""
-    if seconds < 1:
-        return f"{seconds:.2g} s"
+    """Write a duration as people say it: 310 ms, 1.5 s, 5 min, 61 h 59 min."""
+    if 0 < seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
     if seconds < 120:  # noqa: PLR2004 - two minutes
         return f"{seconds:.1f} s".replace(".0 ", " ")
     minutes = round(seconds / 60)
@@ -66,13 +66,14 @@ def card(history: History, side: Side) -> str:
     """Give the verdict of one side in large letters."""
     totals, tone = side.totals, TONES.get(side.verdict, "bad")
     since = "" if totals.first_lost_at is None else f", from {history.wall(totals.first_lost_at)} on"
+    delay = "some never landed" if totals.lost else f"longest delay {lasting(totals.longest_delay)}"
     leases = "1 lease" if totals.leases == 1 else f"{totals.leases:,} leases"
     reasons = "".join(f"<li>{escape(reason)}</li>" for reason in side.reasons)
     return (
         f'<section class="card {tone}"><h2>{escape(side.name)} <small>{escape(side.policy)}</small></h2>'
         f'<p class="big">{totals.lost:,} <small>of {totals.produced:,} lost{since}</small></p>'
         f"<p><b>{escape(HEADLINES.get(side.verdict, side.verdict))}</b> "
-        f"{leases}, longest delay {lasting(totals.longest_delay)}, {totals.duplicates:,} duplicates.</p>"
+        f"{leases}, {delay}, {totals.duplicates:,} duplicates.</p>"
         f"{f'<ul>{reasons}</ul>' if reasons else ''}</section>"
     )
 

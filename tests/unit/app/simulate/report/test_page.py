@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 from app.simulate.report import render
+from app.simulate.report.page import HERE
 from tests.unit.app.simulate.report.made_up import STEPS, incident
 
 
@@ -62,3 +64,11 @@ def test_it_says_how_to_make_it_again() -> None:
         incident(), "doka simulate run --scenario a&b.yaml"
     )
     assert "Made by" not in render(incident())
+
+
+def test_the_published_report_is_a_page_of_today() -> None:
+    """docs/incident.html has today's style and script, so whoever changes them makes it again by the command it names."""
+    published = Path("docs/incident.html").read_text(encoding="utf-8")
+    for name in ("page.css", "page.js"):
+        assert (HERE / name).read_text(encoding="utf-8") in published
+    assert "Made by <code>doka simulate incident" in published

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from app.simulate.report.sides import plots_of
-from tests.unit.app.simulate.report.made_up import incident
+from tests.unit.app.simulate.report.made_up import STEPS, incident
 
 
 def test_both_sides_have_the_same_plots_on_the_same_axes() -> None:
@@ -26,9 +26,12 @@ def test_only_what_is_lost_is_painted_as_lost() -> None:
     assert "lost" not in [mark.name for mark in doka.marks]
 
 
-def test_refusals_are_drawn_where_there_are_any() -> None:
-    """A run without a refusal has no empty plot of them."""
+def test_what_never_was_is_not_drawn() -> None:
+    """A run without a refusal has no empty plot of them; the same for held bytes, which may be 0 at every look."""
     history = incident()
+    idle = [replace(side, series=replace(side.series, held_bytes=(0,) * STEPS)) for side in history.sides]
+    idly = replace(history, sides=tuple(idle))
+    assert "Bytes held" not in [plot.title for plot in plots_of(idly, idly.sides[0])]
     quiet = replace(history, sides=history.sides[1:])
     assert "Puts refused" not in [plot.title for plot in plots_of(quiet, quiet.sides[0])]
 

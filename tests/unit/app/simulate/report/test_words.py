@@ -15,7 +15,8 @@ from tests.unit.app.simulate.report.made_up import incident
     ("seconds", "text"),
     [
         (0.0, "0 s"),
-        (0.312, "0.31 s"),
+        (0.312, "312 ms"),
+        (0.006, "6 ms"),
         (1, "1 s"),
         (90.25, "90.2 s"),
         (600, "10 min"),
