@@ -164,12 +164,17 @@ class RecordsWillRepeat:
 
 @dataclass(frozen=True, slots=True)
 class GapSeen:
-    """Records between two offsets left the log before they were read; `policy` says what follows."""
+    """Records between two offsets left the log before they were read; `policy` says what follows.
+
+    Where `log_start` is below `expected` the log is another one of the same name, or was cut.
+    """
 
     partition: TopicPartition
     expected: int
     log_start: int
     policy: str
+    forgotten: int = 0
+    """How many records of the former log were held and had not settled; they are not sent again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -243,7 +243,9 @@ class Forwarder:
         if partition is None or partition.gap is not None or partition.draining:
             return  # a drain looks no further ahead; whoever reads on finds the gap again
         policy = self._rules.on_gap
-        self._tell(GapSeen(event.partition, event.expected, event.log_start, policy.value))
+        anew = event.log_start < partition.expected  # another log under the same name: its offsets begin anew
+        forgotten = partition.unsettled if anew and policy is OnGap.CONTINUE else 0
+        self._tell(GapSeen(event.partition, event.expected, event.log_start, policy.value, forgotten))
         if policy is OnGap.BLOCK:
             partition.gap = (
                 f"offset {event.expected} should be read next and the log holds {event.log_start}..{event.log_end}; "
@@ -251,9 +253,9 @@ class Forwarder:
             )
             self._intake.look_soon()
             return
-        if event.log_start >= partition.expected:
+        if not anew:
             self._intake.ended(partition, event.log_start, now)
-        else:  # the topic is another one under the same name: its offsets begin anew, and so does the ledger
+        else:  # and so does the ledger; waiting for a sick key of the former log could hold the new one for ever
             self._forget([partition], "lost")
             self._assigned({event.partition: event.log_start})
             self._partitions[event.partition].paused = partition.paused  # the client's flag outlives the ledger

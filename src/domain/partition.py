@@ -70,6 +70,11 @@ class Partition:
         return self.ledger.passed - self.committed_passed
 
     @property
+    def unsettled(self) -> int:
+        """Records that were fetched and are not settled."""
+        return self.ledger.open + sum(len(item) for item in self.backlog if isinstance(item, Chunk))
+
+    @property
     def waits_for_kafka(self) -> bool:
         """Whether all that was taken in has settled, and only its commit is missing."""
         return self.uncommitted > 0 and not self.ledger.open
@@ -98,7 +103,7 @@ class Partition:
             route=self.route.rules.name,
             watermark=self.ledger.watermark,
             committed=self.committed,
-            unsettled=self.ledger.open + sum(len(item) for item in self.backlog if isinstance(item, Chunk)),
+            unsettled=self.unsettled,
             ahead=self.ledger.ahead + self.uncommitted,
             oldest_unsettled_age=None if oldest is None else now - oldest.arrived,
             oldest_timestamp_ms=None if oldest is None or oldest.timestamp_ms < 0 else oldest.timestamp_ms,

@@ -194,17 +194,18 @@ def line_of(fact: Fact) -> Line:
                 f"{partition}: {many(records, 'record')} landed above the committed offset and will land a second time",
                 {**_place(partition), "records": records},
             )
-        case GapSeen(partition, expected, log_start, policy):
-            fate = (
-                "going on behind it, as kafka.on_gap: continue asks"
-                if policy == "continue"
-                else "the partition waits; to step over the gap set kafka.on_gap: continue"
-            )
+        case GapSeen(partition, expected, log_start, policy, forgotten):
             return Line(
                 logging.ERROR,
                 "gap_seen",
-                f"{partition}: offsets {expected} to {log_start - 1} left the log before they were read; {fate}",
-                {**_place(partition), "expected": expected, "log_start": log_start, "policy": policy},
+                f"{partition}: {_gap(fact)}",
+                {
+                    **_place(partition),
+                    "expected": expected,
+                    "log_start": log_start,
+                    "policy": policy,
+                    "forgotten": forgotten,
+                },
             )
         case PartitionStuck(partition, watermark, stuck, uncommitted):
             why = (
@@ -269,6 +270,28 @@ def merged(earlier: Fact, later: Fact) -> Fact:
             return replace(later, records=earlier.records + later.records)
         case _:
             return later
+
+
+def _gap(gap: GapSeen) -> str:
+    """Say what is missing in a log, and what follows from it."""
+    goes_on = gap.policy == "continue"
+    if gap.log_start >= gap.expected:
+        fate = (
+            "going on behind it, as kafka.on_gap: continue asks"
+            if goes_on
+            else "the partition waits; to step over the gap set kafka.on_gap: continue"
+        )
+        return f"offsets {gap.expected} to {gap.log_start - 1} left the log before they were read; {fate}"
+    fate = (
+        "reading it from its start, as kafka.on_gap: continue asks"
+        if goes_on
+        else "the partition waits; to read it from its start set kafka.on_gap: continue"
+    )
+    lost = f"; {many(gap.forgotten, 'record')} of before had not settled and will not be sent again"
+    return (
+        f"offset {gap.expected} should be read next and the log ends below it, "
+        f"so it is another one or was cut; {fate}{lost if gap.forgotten else ''}"
+    )
 
 
 def many(count: int, noun: str) -> str:

@@ -15,6 +15,7 @@ from domain.facts import (
     RouteBlocked,
 )
 from domain.limits import BACKOFF_FIRST_NS, BACKOFF_LAST_NS
+from domain.rules import OnGap
 from domain.status import Status
 from tests.simulation.invariants.leases import Leases
 from tests.simulation.invariants.letters import Letters
@@ -45,6 +46,7 @@ class Telling(Leases, Letters, Liveness):
             self._ambiguous_told += fact.records if fact.ambiguous else 0
         elif isinstance(fact, GapSeen):
             self._gaps_untold.discard(fact.partition)
+            self._told_forgotten(fact)
         elif isinstance(fact, LeaseRejected):
             self.told_rejected(fact)
         elif isinstance(fact, LeaseRenewalFailed):
@@ -56,6 +58,15 @@ class Telling(Leases, Letters, Liveness):
         elif isinstance(fact, RouteBlocked):
             look_for_payload(fact.message)
             self.reached[f"a route was blocked: {fact.reason.partition(':')[0]}"] += 1
+
+    def _told_forgotten(self, gap: GapSeen) -> None:
+        """Judge the count of what is given up of a former log: I14. Answers of this turn may have settled some since."""
+        ownership = self.owned.get(gap.partition)
+        if ownership is None or gap.policy != OnGap.CONTINUE.value or gap.log_start >= ownership.expected:
+            self.require(not gap.forgotten, "I14", f"{gap.forgotten} records were told as given up, and were not")
+            return
+        have = len(ownership.unsettled)
+        self.require(gap.forgotten >= have, "I14", f"{have} records are given up, and {gap.forgotten} were told")
 
     def published(self, status: Status) -> None:
         """Judge a status that the service published: I7 (what it holds) and I14."""

@@ -218,6 +218,25 @@ class TestGap:
         made.decide(after=SECOND)
         assert {ORDERS: 3} == made.committed()
 
+    def test_of_a_topic_made_anew_tells_what_is_forgotten(self) -> None:
+        """What was held of the former log and had not settled is not sent again, and is counted with the gap."""
+        made = Machine(on_gap=OnGap.CONTINUE)
+        made.open({ORDERS: 500})
+        (put,) = made.fetch("abc", start=500)
+        made.fetch("aa", start=503)
+        found = made.step(GapFound(ORDERS, 505, 0, 3))
+        assert GapSeen(ORDERS, 505, 0, "continue", 5) in found
+        made.answer(put)
+        assert ([], 0) == (made.of(SendPut)[1:], made.forwarder.status(made.now).held_bytes)
+
+    def test_that_waits_forgets_nothing(self) -> None:
+        """With `on_gap: block` what is held of the former log goes on its way."""
+        made = Machine()
+        made.open({ORDERS: 500})
+        made.fetch("abc", start=500)
+        assert GapSeen(ORDERS, 503, 0, "block") in made.step(GapFound(ORDERS, 503, 0, 3))
+        assert 3 == made.forwarder.status(made.now).partitions[ORDERS].unsettled
+
     def test_of_a_paused_partition_keeps_the_pause(self) -> None:
         """The client's pause flag outlives the ledger: what was paused is resumed in words."""
         made = Machine(on_gap=OnGap.CONTINUE)

@@ -20,6 +20,7 @@ from adapters.telemetry.sentences import (
 )
 from domain.facts import (
     Fact,
+    GapSeen,
     LeaseRenewalFailed,
     LetterFailed,
     LetterStored,
@@ -94,6 +95,29 @@ def test_sentences_for_people() -> None:
         line_of(fact).message
         for fact in (FACTS[0], FACTS[1], RouteOpened("orders", 0), FACTS[4], FACTS[11])
     ]  # fmt: skip
+
+
+def test_a_gap_says_which_of_two_it_is() -> None:
+    """Records that left the log, and a log that is another one, are told apart; what is given up is counted."""
+    left = "orders[3]: offsets 40 to 89 left the log before they were read"
+    anew = "orders[3]: offset 90 should be read next and the log ends below it, so it is another one or was cut"
+    asks = "reading it from its start, as kafka.on_gap: continue asks"
+    assert [
+        f"{left}; the partition waits; to step over the gap set kafka.on_gap: continue",
+        f"{left}; going on behind it, as kafka.on_gap: continue asks",
+        f"{anew}; the partition waits; to read it from its start set kafka.on_gap: continue",
+        f"{anew}; {asks}",
+        f"{anew}; {asks}; 1 record of before had not settled and will not be sent again",
+    ] == [
+        line_of(GapSeen(ORDERS_3, *where)).message
+        for where in (
+            (40, 90, "block"),
+            (40, 90, "continue"),
+            (90, 0, "block"),
+            (90, 0, "continue"),
+            (90, 0, "continue", 1),
+        )
+    ]
 
 
 def test_long_texts_and_many_partitions_are_cut() -> None:
