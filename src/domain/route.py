@@ -189,8 +189,8 @@ class Route:
         if landed:
             facts.append(RecordsSettled(self.rules.name, landed, payload, now - flight.sent_at))
             self._succeeded(flight, now, facts)
-        elif (reason := self.blocked) is not None:
-            facts += self.standing.block(reason, "every record of the probe was refused", now)
+        elif self.blocked is not None:
+            facts += self.standing.refused(event.failed.values(), now)
         if (isolation := self._isolating(event.put)) is not None:
             isolation.answered(landed=landed > 0, now=now)
         for group, code in self.outbox.failed_groups(flight, event.failed) if event.failed else ():

@@ -7,11 +7,12 @@ Theory of operation.
     BLOCKED  fetches nothing; every now and then (backoff up to 60 s) one question or one request probes it
 
 A blocked route is loud (readiness, metric, one log line for each reason) and needs no restart:
-the first probe that succeeds opens it.
+the first probe that succeeds opens it, and so does one of which records were throttled.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import Enum
 
 from domain.backoff import Jitter, backoff
@@ -19,7 +20,7 @@ from domain.events import StreamDescribed, StreamRefused
 from domain.facts import Fact, LanesBelowShards, RouteBlocked, RouteOpened, StreamFactsAssumed
 from domain.limits import RECORD_BYTES_DEFAULT, RETRY_BACKOFF_LAST_NS
 from domain.rules import RouteRules
-from domain.verdicts import Verdict
+from domain.verdicts import Verdict, of_entry
 
 AUTO_DISTRIBUTION = "auto_distribution"
 _USABLE = frozenset({"ACTIVE", "UPDATING"})
@@ -135,6 +136,16 @@ class Standing:
             self._blocks += 1
             self.probe_at = now + backoff(self._blocks, self._jitter, first=_FIRST_PROBE_NS)
         return [RouteBlocked(self._rules.name, reason, message)] if news else []
+
+    def refused(self, codes: Iterable[str], now: int) -> list[Fact]:
+        """Act on an answer to a blocked route that refused every record of its request, with these codes.
+
+        One that was only throttled shows that the stream takes requests with this lease: its shard is hot, which is no
+        reason to hold the records of the others; and a probe of the same records would meet the same shard for ever.
+        """
+        if any(of_entry(code) is Verdict.THROTTLED for code in codes):
+            return [self.open(now)]
+        return self.block(self.blocked or "", "every record of the probe was refused", now)
 
     def lease_is_back(self, now: int) -> list[Fact]:
         """Go on where the want of a lease had stopped the route; a stream that is not described yet is, next."""

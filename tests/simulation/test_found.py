@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from adapters.simulated.kafka import CLIENT_FAILED
-from adapters.simulated.plan import Delays, Incident, Kind, Plan, Rates, Span, Work
+from adapters.simulated.plan import Delays, Incident, Kind, Plan, Rates, Sick, Span, Work
 from domain.limits import NS_PER_MS, NS_PER_SECOND
 from domain.rules import AggregationRules, LimitRules, OnGap, OnPoison, RoleRules, RotationPolicy
 from tests.simulation.report import describe
@@ -144,6 +144,22 @@ def test_behind_a_sick_key_the_way_is_used_to_its_end() -> None:
         heal_at=1_647 * MS,
     )
     assert passes(plan).reached["a poison record was met, policy block"]
+
+
+def test_a_probe_that_meets_a_hot_shard_opens_its_route() -> None:
+    """A route that was blocked opens though its probe is one record of a shard that is hot for ever.
+
+    Seed 42784: each probe sent the same record again, was throttled, and the healthy shard waited with it for good.
+    """
+    plan = Plan(
+        seed=3,
+        work=Work(records=60, partitions=1, keys=20),
+        rates=Rates(failed_before=0.5, garbled=0.4),
+        limits=LimitRules(request_records=1, requests_in_flight=1, ahead_records=20),
+        sick=Sick.HOT_SHARD,
+        heal_at=NS_PER_SECOND,
+    )
+    assert passes(plan).reached["a route was blocked: wrong_result_count"]
 
 
 def test_a_control_is_no_larger_than_a_request() -> None:

@@ -205,3 +205,21 @@ def test_lanes_that_cannot_reach_every_shard_are_told(shards: int | None, told: 
     made = Standing(route_rules(aggregation=AggregationRules(lanes=4)), no_jitter)
     assert [RouteOpened("orders", 0), *told] == made.described(described(open_shards=shards), 0)
     assert [] == made.described(described(open_shards=shards), 1)
+
+
+@pytest.mark.parametrize(
+    ("codes", "blocked"),
+    [
+        (["InternalFailure"], "gone"),
+        (["ProvisionedThroughputExceededException"], None),
+        (["InternalFailure", "ProvisionedThroughputExceededException"], None),
+    ],
+)
+def test_a_probe_that_is_throttled_opens_the_route(codes: list[str], blocked: str | None) -> None:
+    """A hot shard is no reason to stay blocked; a probe of which every record failed otherwise waits for the next."""
+    route = opened()
+    route.block("gone", "the stream is gone", NOW)
+    at = route.probe_at
+
+    assert (blocked is None) == (RouteOpened("orders", at - NOW) in route.refused(codes, at))
+    assert (blocked, blocked is not None) == (route.blocked, route.probe_at > at)
