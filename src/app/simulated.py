@@ -8,6 +8,8 @@ Nothing that needs settings, a socket or a thread is ever built here.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from adapters.simulated.background import SimulatedBackground
@@ -19,7 +21,13 @@ from adapters.simulated.watchdog import SimulatedWatchdog
 from adapters.simulated.world import World
 from app.container import Container
 from app.runtime import Runtime
-from domain.ports import Inbox, Sink, Telemetry
+from domain.backoff import Jitter
+from domain.forwarder import Forwarder
+from domain.ports import Inbox, Sink, Source, Telemetry
+from domain.rules import Rules
+
+ForwarderFactory = Callable[[Rules, Jitter], Forwarder]
+SourceFactory = Callable[[Callable[[int], int | None]], Source]
 
 
 class SimulatedService:
@@ -29,26 +37,56 @@ class SimulatedService:
         self._container = Container(hostname="simulated", version="0", log_style="json")
 
     def begin(
-        self, world: World, life: Life, telemetry: Telemetry, *, inbox: Inbox | None = None, sink: Sink | None = None
+        self,
+        world: World,
+        life: Life,
+        telemetry: Telemetry,
+        *,
+        inbox: Inbox | None = None,
+        sink: Sink | None = None,
+        source: SourceFactory | None = None,
+        forwarder: ForwarderFactory | None = None,
     ) -> Runtime:
-        """Put the parts of this life in, and give its loop; what is not given is the world's own part."""
+        """Put the parts of this life in, and give its loop; what is not given is the world's own part.
+
+        `source` is made for the forwarder's `next_wake`, which says until when nothing can be decided; `forwarder` is
+        what a test puts in the place of the machine.
+        """
         container = self._container
-        parts: dict[Any, object] = {  # Any: `Provider` declares its value, not that it can be overridden
-            container.rules: world.plan.rules(),
-            container.jitter: world.chance.of(f"jitter/{life.number}").random,
-            container.clock: world.clock,
-            container.inbox: life.inbox if inbox is None else inbox,
-            container.within: SimulatedWatchdog(world, life),
-            container.source: SimulatedSource(world, life),
-            container.letters: SimulatedLetters(world, life),
-            container.sink: SimulatedSink(world, life) if sink is None else sink,
-            container.background: SimulatedBackground(world, life),
-            container.telemetry: telemetry,
-        }
-        for provider, part in parts.items():
-            provider.reset_override()
-            provider.override(part)
-        anew: tuple[Any, ...] = (container.forwarder, container.runtime)
-        for singleton in anew:
-            singleton.reset()
-        return container.runtime()
+        rules, jitter = world.plan.rules(), world.chance.of(f"jitter/{life.number}").random
+        _put({container.rules: rules, container.jitter: jitter})
+        machine = _anew(container.forwarder) if forwarder is None else forwarder(rules, jitter)
+        _put(
+            {
+                container.forwarder: machine,
+                container.clock: world.clock,
+                container.inbox: life.inbox if inbox is None else inbox,
+                container.within: SimulatedWatchdog(world, life),
+                container.source: SimulatedSource(world, life) if source is None else source(machine.next_wake),
+                container.letters: SimulatedLetters(world, life),
+                container.sink: SimulatedSink(world, life) if sink is None else sink,
+                container.background: SimulatedBackground(world, life),
+                container.telemetry: telemetry,
+            }
+        )
+        runtime: Runtime = _anew(container.runtime)
+        return runtime
+
+
+def _put(parts: dict[Any, object]) -> None:  # Any: `Provider` declares its value, not that it can be overridden
+    for provider, part in parts.items():
+        provider.reset_override()
+        provider.override(part)
+
+
+def _anew(singleton: Any) -> Any:
+    """Give what the provider of production makes, made for this life."""
+    singleton.reset_override()
+    singleton.reset()
+    return singleton()
+
+
+@cache
+def service_of_this_process() -> SimulatedService:
+    """Give the one that all runs of this process share."""
+    return SimulatedService()

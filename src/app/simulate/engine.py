@@ -19,18 +19,16 @@ from adapters.simulated.bulk_sink import BulkSink
 from adapters.simulated.bulk_stream import BulkStream
 from adapters.simulated.dozing import DozingSource
 from adapters.simulated.incidents import plan_incidents
-from adapters.simulated.letters import SimulatedLetters
 from adapters.simulated.life import Life, ProcessDiedError
 from adapters.simulated.original import OriginalService, OriginalSink
 from adapters.simulated.timeline import START_NS
-from adapters.simulated.watchdog import SimulatedWatchdog
 from adapters.simulated.world import NoProgressError, World
-from app.runtime import Runtime
 from app.simulate.history import Fault, History, Side
 from app.simulate.judge import judge, totals_of
 from app.simulate.observer import Observer
 from app.simulate.scene import AT_ONCE, CLOCK_WRONG, DOKA, ORIGINAL, Scene, plan_of
 from app.simulate.story import moments_of
+from app.simulated import service_of_this_process
 from domain.events import StopRequested
 from domain.facts import Fact
 from domain.forwarder import Forwarder
@@ -232,19 +230,13 @@ class _Run:
 
     def _doka(self, life: Life) -> str | None:
         world = self._stage.world
-        rules = world.plan.rules()
-        forwarder = self._forwarder(rules, world.chance.of(f"jitter/{life.number}").random)
-        runtime = Runtime(
-            forwarder=forwarder,
-            source=DozingSource(world, life, forwarder.next_wake),
+        runtime = service_of_this_process().begin(
+            world,
+            life,
+            SilentTelemetry(),
+            source=lambda next_wake: DozingSource(world, life, next_wake),
             sink=BulkSink(world, life, self._stage.landings, own_keys=self._own_keys),
-            background=SimulatedBackground(world, life),
-            letters=SimulatedLetters(world, life),
-            inbox=life.inbox,
-            clock=world.clock,
-            telemetry=SilentTelemetry(),
-            drain=rules.limits.drain,
-            within=SimulatedWatchdog(world, life),
+            forwarder=self._forwarder,
         )
         ending = runtime.run()
         return ending.reason if "please report" in ending.reason else None
