@@ -1,0 +1,95 @@
+"""`python -m benchmarks.page FILE.json`: puts the figures of a run into docs/performance.md, between its two marks.
+
+The words of the page are written by hand; no figure between the marks is.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from benchmarks.cases import CASES, Case
+from benchmarks.figures import BASELINE, DOKA, FIGURES, FLOOR, figures_of_doka, medians
+from benchmarks.report import Report, read_report
+
+PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
+BEGIN, END = "<!-- figures: python -m benchmarks.page FILE.json -->\n", "<!-- end of figures -->\n"
+
+_COLUMNS = (
+    (DOKA, "records_per_second", "records/s"),
+    (DOKA, "cpu_us", "CPU a record"),
+    (FLOOR, "cpu_us", "the floor's"),
+    (DOKA, "cpu_to_floor", "times it"),
+    (BASELINE, "cpu_us", "boto3 loop's"),
+    (DOKA, "baseline_to_cpu", "times less"),
+    (DOKA, "records_per_entry", "in a Kinesis record"),
+    (DOKA, "rss_mib", "peak RSS"),
+)
+
+
+def figures_of(report: Report) -> str:
+    """Write the tables of a run in Markdown."""
+    return "\n".join([*_head(report), *_throughput(report), *_aims(report)]) + "\n"
+
+
+def put_into(page: str, figures: str) -> str:
+    """Give the page with these figures between its marks. Raises ValueError where it has none."""
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError("the page has no marks for its figures")
+    return before + begin + "\n" + figures + "\n" + end + after
+
+
+def _head(report: Report) -> list[str]:
+    machine = report.machine
+    line = (
+        f"`make bench{' QUICK=1' if report.quick else ''}`, {report.at}, commit {report.commit}; {report.kafka}; "
+        f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, {machine['system']}; "
+        f"Python {report.versions['python']}, confluent-kafka {report.versions['confluent-kafka']}; "
+        f"load average {report.load_before:.1f} before, {report.load_after:.1f} after."
+    )
+    return [line, ""]
+
+
+def _throughput(report: Report) -> list[str]:
+    doka = figures_of_doka(report.cases)
+    rows = []
+    for case in _shown(report, {"throughput"}):
+        found = {
+            DOKA: doka[case.name],
+            FLOOR: medians(report.cases[case.name], FLOOR),
+            BASELINE: medians(report.cases[case.name], BASELINE),
+        }
+        values = [found[who].get(figure) for who, figure, _ in _COLUMNS]
+        cells = ["" if v is None else FIGURES[c[1]].show(v) for c, v in zip(_COLUMNS, values, strict=True)]
+        rows.append(_row([case.name, case.what, *cells]))
+    return [_row(["case", "", *(c[2] for c in _COLUMNS)]), _row(["---"] * (2 + len(_COLUMNS))), *rows, ""]
+
+
+def _aims(report: Report) -> list[str]:
+    doka = figures_of_doka(report.cases)
+    rows = []
+    for case in _shown(report, {"throughput", "latency", "idle", "memory"}):
+        for aim in case.aims:
+            value = doka[case.name].get(aim.figure)
+            if value is not None:
+                figure, met = FIGURES[aim.figure], "met" if aim.met(value) else "**not met**"
+                wanted = f"{aim.relation} {figure.show(aim.bound)}"
+                rows.append(_row([case.name, figure.label, wanted, figure.show(value), met]))
+    return [_row(["case", "figure", "aim", "measured", ""]), _row(["---"] * 5), *rows]
+
+
+def _shown(report: Report, kinds: Iterable[str]) -> list[Case]:
+    return [case for case in CASES if case.kind in kinds and case.name in report.cases]
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(
+        put_into(PAGE.read_text(encoding="utf-8"), figures_of(read_report(Path(sys.argv[1])))), encoding="utf-8"
+    )
