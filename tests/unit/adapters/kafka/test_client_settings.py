@@ -108,7 +108,9 @@ def test_the_local_queue_fits_into_the_budget(held_mib: int) -> None:
     """Librdkafka's queue and one answer stay within 3/16 of what may be held, or within the smallest queue of 1 MiB."""
     keys = consumer_settings(replace(SETTINGS, held_bytes=held_mib * 1024 * 1024))
 
-    assert keys["queued.max.messages.kbytes"] * 1024 + keys["fetch.max.bytes"] <= max(1.5, held_mib * 3 / 16) * 1024 * 1024
+    assert (
+        keys["queued.max.messages.kbytes"] * 1024 + keys["fetch.max.bytes"] <= max(1.5, held_mib * 3 / 16) * 1024 * 1024
+    )
     assert keys["message.max.bytes"] <= keys["fetch.max.bytes"]
 
 
