@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-REQUIRED = "DOKA_BROWSER"
+REQUIRED = "BROWSER_TESTS"
 LOAD_SECONDS = 120.0
 _CONSOLE = re.compile(r"CONSOLE[:(].*")
 
@@ -27,7 +27,7 @@ class Shown:
 
 
 def find_browser() -> str:
-    """Give a browser's command; skip where there is none, unless DOKA_BROWSER=required."""
+    """Give a browser's command; skip where there is none, unless BROWSER_TESTS=required."""
     found = next(filter(None, map(shutil.which, NAMES)), None)
     if found is not None:
         return found
