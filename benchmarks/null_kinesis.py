@@ -28,6 +28,7 @@ import orjson
 from pybase64 import b64decode
 
 from benchmarks.feeding import STAMP_BYTES
+from domain.aggregate import DIGEST_BYTES, MAGIC, varint
 from tests.fake_aws import FakeAws
 from tests.fake_aws.clock import ServiceClock
 from tests.fake_aws.connection import Connection, Exchange
@@ -39,8 +40,6 @@ STREAM = "benchmark"
 SHARDS = 4
 ENTRIES_MAX = 500
 CONTROL = "/null"
-DIGEST_BYTES = 16  # at the end of an aggregate, where any bytes may stand
-MAGIC = b"\xf3\x89\x9a\xc2"  # of an aggregate of the Kinesis Producer Library
 HEAD_BYTES = 160  # of a body, where the stream stands
 _ENTRY = b'"PartitionKey": '
 _DATA = re.compile(rb'"Data": "([^"]*)"')
@@ -231,12 +230,7 @@ class NullKinesis:
 
 def head_of_data(size: int) -> bytes:
     """Give what stands before the data of each record of `size` bytes in an aggregate: protobuf's tag, and the length."""
-    head = bytearray(b"\x1a")
-    while size > 0x7F:  # noqa: PLR2004 - seven bits a byte
-        head.append(size & 0x7F | 0x80)
-        size >>= 7
-    head.append(size)
-    return bytes(head)
+    return b"\x1a" + varint(size)
 
 
 @cache

@@ -12,8 +12,8 @@ from adapters.kinesis.answers import read_answer
 from adapters.kinesis.body import BodyBuilder
 from benchmarks.endpoint import Endpoint, Landings
 from benchmarks.feeding import STAMP_BYTES
-from benchmarks.null_kinesis import DIGEST_BYTES, ENTRIES_MAX, STREAM, NullKinesis, answer_of, head_of_data
-from domain.aggregate import encode
+from benchmarks.null_kinesis import ENTRIES_MAX, STREAM, NullKinesis, answer_of, head_of_data
+from domain.aggregate import DIGEST_BYTES, encode
 from domain.events import PutAnswered
 from tests.fake_aws import SOURCE_KEYS, WRITER_ROLE, sts_client
 
