@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from importlib.metadata import version
 from pathlib import Path
 
 from adapters.system.collector import spare_the_collector
 from adapters.system.signals import StopSignals
+from app.commands.configuration import hostname, read_configuration
 from app.container import Container
 from app.runtime import Ending
-from app.settings.load import load_settings
 from app.settings.mapping import to_log_style
 from app.settings.model import Settings
 
@@ -30,16 +29,13 @@ def run(
     Raises:
         UsageError: the configuration cannot be used, or the HTTP port cannot be listened on.
     """
-    hostname = os.uname().nodename
-    settings = load_settings(
+    settings = read_configuration(
         config,
-        legacy_config=legacy_config,
-        environ=os.environ,
-        hostname=hostname,
+        legacy_config,
         allow_plaintext=allow_plaintext,
         allow_insecure_endpoints=allow_insecure_endpoints,
     )
-    container = build(settings, hostname)
+    container = build(settings, hostname())
     spare_the_collector()
     return serve(container).code
 

@@ -16,8 +16,8 @@ from adapters.telemetry.http_server import HealthServer
 from adapters.telemetry.line_writer import LineWriter
 from adapters.telemetry.logs import Log
 from adapters.telemetry.merged_page import SupervisorMetrics
+from app.commands.configuration import hostname, read_configuration
 from app.runtime import Ending
-from app.settings.load import load_settings
 from app.settings.mapping import to_log_style
 from app.settings.model import Settings
 from app.workers.chronicle import LogChronicle
@@ -44,18 +44,15 @@ def run(
     Raises:
         UsageError: the configuration cannot be used, or the HTTP port cannot be listened on.
     """
-    hostname = os.uname().nodename
-    settings = load_settings(
+    settings = read_configuration(
         config,
-        legacy_config=legacy_config,
-        environ=os.environ,
-        hostname=hostname,
+        legacy_config,
         allow_plaintext=allow_plaintext,
         allow_insecure_endpoints=allow_insecure_endpoints,
     )
     style = to_log_style(settings, terminal=sys.stdout.isatty())
     setups = [
-        Setup(settings_of(settings, number, workers), hostname, style, number, workers) for number in range(workers)
+        Setup(settings_of(settings, number, workers), hostname(), style, number, workers) for number in range(workers)
     ]
     return supervise(settings, setups).code
 
