@@ -7,10 +7,10 @@ what else the machine did falls out of them.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from benchmarks.cases import AGGREGATED_REFERENCE, REFERENCE
+from benchmarks.cases import AGGREGATED_REFERENCE, REFERENCE, Aim, Case
 from benchmarks.rounds import Round
 
 DOKA, FLOOR, BASELINE = "doka", "floor", "baseline"
@@ -73,6 +73,25 @@ def figures_of_doka(cases: Mapping[str, Sequence[Round]]) -> dict[str, dict[str,
                 if "cpu_us" in figures:
                     figures[figure] = figures["cpu_us"] / cost
     return found
+
+
+def by_contender(cases: Mapping[str, Sequence[Round]]) -> dict[str, dict[str, dict[str, float]]]:
+    """Give the figures of each case for each contender."""
+    doka = figures_of_doka(cases)
+    return {
+        name: {DOKA: doka[name], FLOOR: medians(rounds, FLOOR), BASELINE: medians(rounds, BASELINE)}
+        for name, rounds in cases.items()
+    }
+
+
+def judged(cases: Mapping[str, Sequence[Round]], of: Iterable[Case]) -> Iterator[tuple[Case, Aim, float]]:
+    """Give each aim of these cases with the value that was measured, where one was."""
+    measured = figures_of_doka(cases)
+    for case in of:
+        for aim in case.aims:
+            value = measured.get(case.name, {}).get(aim.figure)
+            if value is not None:
+                yield case, aim, value
 
 
 def _shown(each: Round, contender: str) -> Mapping[str, float]:

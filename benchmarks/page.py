@@ -6,11 +6,11 @@ The words of the page are written by hand; no figure between the marks is.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.cases import CASES, Case
-from benchmarks.figures import BASELINE, DOKA, FIGURES, FLOOR, figures_of_doka, medians
+from benchmarks.cases import CASES
+from benchmarks.figures import BASELINE, DOKA, FIGURES, FLOOR, by_contender, judged
 from benchmarks.report import Report, read_report
 
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
@@ -54,35 +54,25 @@ def _head(report: Report) -> list[str]:
 
 
 def _throughput(report: Report) -> list[str]:
-    doka = figures_of_doka(report.cases)
+    found = by_contender(report.cases)
     rows = []
-    for case in _shown(report, {"throughput"}):
-        found = {
-            DOKA: doka[case.name],
-            FLOOR: medians(report.cases[case.name], FLOOR),
-            BASELINE: medians(report.cases[case.name], BASELINE),
-        }
-        values = [found[who].get(figure) for who, figure, _ in _COLUMNS]
+    for case in CASES:
+        if case.kind != "throughput" or case.name not in found:
+            continue
+        values = [found[case.name][who].get(figure) for who, figure, _ in _COLUMNS]
         cells = ["" if v is None else FIGURES[c[1]].show(v) for c, v in zip(_COLUMNS, values, strict=True)]
         rows.append(_row([case.name, case.what, *cells]))
     return [_row(["case", "", *(c[2] for c in _COLUMNS)]), _row(["---"] * (2 + len(_COLUMNS))), *rows, ""]
 
 
 def _aims(report: Report) -> list[str]:
-    doka = figures_of_doka(report.cases)
     rows = []
-    for case in _shown(report, {"throughput", "latency", "idle", "memory"}):
-        for aim in case.aims:
-            value = doka[case.name].get(aim.figure)
-            if value is not None:
-                figure, met = FIGURES[aim.figure], "met" if aim.met(value) else "**not met**"
-                wanted = f"{aim.relation} {figure.show(aim.bound)}"
-                rows.append(_row([case.name, figure.label, wanted, figure.show(value), met]))
+    for case, aim, value in judged(report.cases, CASES):
+        figure, met = FIGURES[aim.figure], "met" if aim.met(value) else "**not met**"
+        rows.append(
+            _row([case.name, figure.label, f"{aim.relation} {figure.show(aim.bound)}", figure.show(value), met])
+        )
     return [_row(["case", "figure", "aim", "measured", ""]), _row(["---"] * 5), *rows]
-
-
-def _shown(report: Report, kinds: Iterable[str]) -> list[Case]:
-    return [case for case in CASES if case.kind in kinds and case.name in report.cases]
 
 
 def _row(cells: Sequence[str]) -> str:

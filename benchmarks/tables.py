@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from rich.table import Table
 from rich.text import Text
 
 from benchmarks.cases import Case
-from benchmarks.figures import BASELINE, DOKA, FIGURES, FLOOR, figures_of_doka, known, medians
+from benchmarks.figures import BASELINE, DOKA, FIGURES, FLOOR, by_contender, figures_of_doka, judged, known
 from benchmarks.report import Report
 
 SAME_WITHIN = 0.1
@@ -63,16 +63,11 @@ def table_of_aims(report: Report, cases: Iterable[Case]) -> Table:
     table = Table(title="aims", title_justify="left")
     for heading in ("case", "figure", "aim", "measured", ""):
         table.add_column(heading, justify="right" if heading in {"aim", "measured"} else "left")
-    measured = figures_of_doka(report.cases)
-    for case in cases:
-        for aim in case.aims:
-            value = measured.get(case.name, {}).get(aim.figure)
-            if value is None:
-                continue
-            figure, met = FIGURES[aim.figure], aim.met(value)
-            verdict = Text("met", "green") if met else Text("not met", "bold red")
-            wanted = f"{aim.relation} {figure.show(aim.bound)}"
-            table.add_row(case.name, figure.label, wanted, figure.show(value), verdict)
+    for case, aim, value in judged(report.cases, cases):
+        figure, met = FIGURES[aim.figure], aim.met(value)
+        verdict = Text("met", "green") if met else Text("not met", "bold red")
+        wanted = f"{aim.relation} {figure.show(aim.bound)}"
+        table.add_row(case.name, figure.label, wanted, figure.show(value), verdict)
     return table
 
 
@@ -106,15 +101,7 @@ def _table(title: str, report: Report, cases: Sequence[Case], columns: Sequence[
     table = Table(title=title, title_justify="left")
     table.add_column("case")
     shown = [case for case in cases if case.name in report.cases]
-    doka = figures_of_doka(report.cases)
-    found: Mapping[str, Mapping[str, Mapping[str, float]]] = {
-        case.name: {
-            DOKA: doka[case.name],
-            FLOOR: medians(report.cases[case.name], FLOOR),
-            BASELINE: medians(report.cases[case.name], BASELINE),
-        }
-        for case in shown
-    }
+    found = by_contender(report.cases)
     used = [c for c in columns if any(c[1] in found[case.name][c[0]] for case in shown)]
     for _, _, heading in used:
         table.add_column(heading, justify="right")
