@@ -80,12 +80,21 @@ def committed(bootstrap_servers: str, group_id: str, topics: Mapping[str, int]) 
     return {(each.topic, each.partition): each.offset for each in found}
 
 
+def log_starts(bootstrap_servers: str, topics: Mapping[str, int]) -> dict[tuple[str, int], int]:
+    """Give the start of the log of every partition."""
+    return {log: start for log, (start, _) in _watermarks(bootstrap_servers, topics).items()}
+
+
 def log_ends(bootstrap_servers: str, topics: Mapping[str, int]) -> dict[tuple[str, int], int]:
     """Give the end of the log of every partition."""
+    return {log: end for log, (_, end) in _watermarks(bootstrap_servers, topics).items()}
+
+
+def _watermarks(bootstrap_servers: str, topics: Mapping[str, int]) -> dict[tuple[str, int], tuple[int, int]]:
     asking = _client(bootstrap_servers, "nobody")
     try:
         return {
-            (each.topic, each.partition): asking.get_watermark_offsets(each, timeout=SECONDS)[1]
+            (each.topic, each.partition): asking.get_watermark_offsets(each, timeout=SECONDS)
             for each in _partitions(topics)
         }
     finally:

@@ -138,7 +138,10 @@ def _settings(port: int) -> dict[str, str]:
         "KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS": "0",
         "KAFKA_GROUP_MIN_SESSION_TIMEOUT_MS": "1000",
         "KAFKA_AUTO_CREATE_TOPICS_ENABLE": "false",
+        # Looks each second, so that what would be deleted after five minutes is missed by the test itself. Nothing is
+        # deleted for its age: tests write records of fixed times, which a week's retention takes for long gone.
         "KAFKA_LOG_RETENTION_CHECK_INTERVAL_MS": "1000",
+        "KAFKA_LOG_RETENTION_MS": "-1",
         "KAFKA_LOG_CLEANER_BACKOFF_MS": "500",
         "KAFKA_HEAP_OPTS": "-Xms256m -Xmx512m",
     }
