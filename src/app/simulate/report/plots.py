@@ -62,17 +62,24 @@ class Canvas:
         return f'<path class="area {kind}" d="M{self._points(upper)} {back}Z"/>'
 
     def bars(self, refusals: Sequence[Refusals]) -> str:
-        """Stack the counts of each step, one colour a code."""
+        """Stack the counts of each step, one colour a code.
+
+        All bars of a code are one path: two shapes that touch would show a seam wherever their edge is no whole pixel.
+        """
         drawn: list[str] = []
         below = [0.0] * len(self.moments)
+        ends = [self.times.x(at) for at in self.moments]
         for number, refused in enumerate(refusals):
+            path: list[str] = []
             for i, count in enumerate(refused.counts):
                 if count:
-                    x = self.times.x(self.moments[i - 1]) if i else 0.0
-                    wide = max(self.times.x(self.moments[i]) - x, LEAST_WIDTH)
+                    left = ends[i - 1] if i else 0.0
+                    right = max(ends[i], left + LEAST_WIDTH)
                     top, bottom = self.values.y(below[i] + count), self.values.y(below[i])
-                    drawn.append(_rect(x, top, wide, bottom - top, f"code-{number % CODES}"))
+                    path.append(f"M{left:.1f},{bottom:.2f}V{top:.2f}H{right:.1f}V{bottom:.2f}Z")
                     below[i] += count
+            if path:
+                drawn.append(f'<path class="code-{number % CODES}" d="{"".join(path)}"/>')
         return "".join(drawn)
 
     def _points(self, column: Sequence[float]) -> str:

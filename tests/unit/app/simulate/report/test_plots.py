@@ -36,11 +36,20 @@ def test_an_area_lies_between_two_lines() -> None:
 
 def test_bars_of_several_codes_stand_on_each_other() -> None:
     """Each step has one bar a code, as wide as the step, none where nothing was counted."""
-    drawn = rects(Canvas((0, 50), TIMES, VALUES).bars([Refusals("A", (0, 2)), Refusals("B", (0, 3))]))
-    assert [("code-0", "80.00", "20.00"), ("code-1", "50.00", "30.00")] == [
-        (each["class"], each["y"], each["height"]) for each in drawn
-    ]
-    assert {("0.0", "500.0")} == {(each["x"], each["width"]) for each in drawn}
+    canvas = Canvas((0, 50), TIMES, VALUES)
+    lower = '<path class="code-0" d="M0.0,100.00V80.00H500.0V100.00Z"/>'
+    upper = '<path class="code-1" d="M0.0,80.00V50.00H500.0V80.00Z"/>'
+    assert lower + upper == canvas.bars([Refusals("A", (0, 2)), Refusals("B", (0, 3))])
+    assert upper.replace("80.00", "100.00").replace("50.00", "70.00") == canvas.bars(
+        [Refusals("A", (0, 0)), Refusals("B", (0, 3))]
+    )
+
+
+def test_bars_of_one_code_touch_without_a_seam() -> None:
+    """They are one path, and each begins where the one before it ends, to the digit that is written."""
+    canvas = Canvas((0, 33.333, 66.667), TIMES, VALUES)
+    (path,) = re.findall('d="([^"]+)"', canvas.bars([Refusals("A", (0, 5, 5))]))
+    assert "M0.0,100.00V50.00H333.3V100.00ZM333.3,100.00V50.00H666.7V100.00Z" == path
 
 
 def test_overlapping_leases_have_rows_of_their_own() -> None:
