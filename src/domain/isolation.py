@@ -90,8 +90,9 @@ class Isolation:
             self.not_before = now
         elif not self._control:
             self._control = True
-            self._groups.extendleft([part] for part in reversed(self.suspects))  # first: later ones of their keys wait
-            self.suspects = []
+            again: list[Group] = [[part] for part in self.suspects]  # first: later ones of their keys wait
+            self._groups.extendleft(reversed([*again, self._behind]))  # and of those the ones that were met, already
+            self.suspects, self._behind = [], []
             self._suspected.clear()
 
     def refused(self, parts: Group, *, entries: int | None = None) -> None:

@@ -185,6 +185,14 @@ class TestInOrder:
             [place for part in parts for place in part.places] for parts in (found.culprits(), found.rest())
         )
 
+    def test_what_waited_behind_a_cured_suspect_goes_before_later_records_of_its_key(self, owner: Partition) -> None:
+        """A stream is cured in the middle of a search: each key lands in order, those kept behind their suspect too."""
+        found = Isolation([Part(held(owner, "aaabaaaa"), range(8), 1)], CODE, in_order=True)
+        refusals = iter((True, True, True))
+        landed, _ = search(found, lambda offset: offset == 0 and next(refusals, False))
+        assert [3, 0, 1, 2, 4, 5, 6, 7] == landed
+        assert ([], []) == (found.culprits(), found.rest())
+
     def test_what_leaves_takes_along_what_is_behind_it(self, owner: Partition) -> None:
         """A group that failed for a reason of its own, and the later records of its keys, in order."""
         chunk = held(owner, "abcab")
