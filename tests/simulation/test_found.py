@@ -162,6 +162,27 @@ def test_a_probe_that_meets_a_hot_shard_opens_its_route() -> None:
     assert passes(plan).reached["a route was blocked: wrong_result_count"]
 
 
+def test_a_dropped_record_that_was_compacted_takes_its_room_of_the_way() -> None:
+    """What was dropped above the watermark counts for `ahead_records`, also when the log has lost it since.
+
+    Seed 200823, where a change of the machine's timing brought it up: the judge forgot the record, and so took a
+    partition that had reached `ahead_records` behind a hot shard for one that could go on.
+    """
+    plan = Plan(
+        seed=82,
+        work=Work(records=40, keys=1_000, partitions=1, burst=40, every=Span(0, 5 * MS), poison=0.3),
+        incidents=(
+            Incident(Kind.SHARD_HOT, at=0, until=590 * MS),
+            Incident(Kind.COMPACTION, at=500 * MS, until=500 * MS, draw=1),
+        ),
+        limits=LimitRules(ahead_records=5),
+        on_poison=OnPoison.DROP,
+        sick=Sick.HOT_SHARD,
+        heal_at=600 * MS,
+    )
+    assert passes(plan).reached["a poison record was met, policy drop"]
+
+
 def test_a_control_is_no_larger_than_a_request() -> None:
     """A search for poison asks for other records within the limit of a request."""
     plan = Plan(

@@ -36,6 +36,7 @@ class Letters(Evidence):
             truth.dropped.add(fact.offset)
             if ownership is not None:
                 ownership.unsettled.pop(fact.offset, None)
+                ownership.settled.add(fact.offset)  # it takes room of `ahead_records`, also when compaction removes it
         if (
             ownership is not None and fact.policy != OnPoison.BLOCK.value
         ):  # its letter leaves: a drain fills holes below
