@@ -62,11 +62,6 @@ class Budget:
         return 0
 
     @property
-    def tight(self) -> bool:
-        """Whether the common part is gone, or somebody is still paused because it was."""
-        return self.squeezed or self.held >= self.max * _COMMON
-
-    @property
     def squeezes_at(self) -> int | None:
         """When those who hold most are paused, if nothing becomes free until then."""
         return None if self.squeezed or self._stalled_since is None else self._stalled_since + STALL_BEFORE_PAUSE_NS

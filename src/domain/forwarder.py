@@ -146,7 +146,6 @@ class Forwarder:
                 self.halt(reason)
             case StopRequested():
                 self._stopping = True
-                self._intake.look_soon()
                 self._begin_drain(list(self._partitions.values()))
             case _:
                 assert_never(event)
@@ -189,6 +188,7 @@ class Forwarder:
             self._tell(PartitionsOwned("assigned", frozenset(positions), dict(positions)))
 
     def _begin_drain(self, partitions: list[Partition]) -> None:
+        self._intake.look_soon()
         for partition in partitions:
             if not partition.draining:
                 partition.route.forget_unsent(partition)
@@ -273,21 +273,27 @@ class Forwarder:
         self._rest.begin(now)
         self._tell(*self._intake.take_facts())  # what was dropped is told before it is committed
         if self._halted is None:
-            for role in self._roles.values():
-                commands = role.tend(now)
-                if commands:
-                    self._do(commands)
-            self._commands += self._intake.steer(self._partitions.values(), now)  # first: it may let records in
-            self._tend_poison(now)
+            self._steer(now)  # first: it may let records in
+            self._tend_poison(now)  # which may let in more
+            self._tend_roles(now)  # and only now it shows whether a lease is needed
             self._send(now)
             commit = self._commits.due(now, hurry=self._stopping)
             if commit is not None:
                 self._commands.append(commit)
+            if self._intake.looks_soon:  # a route was blocked just now
+                self._steer(now)
             self._tell(*self._intake.take_facts())
-            if self._intake.looks_soon:
-                self._rest.end()
         commands, self._commands = self._commands, []
         return commands
+
+    def _steer(self, now: int) -> None:
+        self._commands += self._intake.steer(self._partitions.values(), now)
+
+    def _tend_roles(self, now: int) -> None:
+        for role in self._roles.values():
+            commands = role.tend(now)
+            if commands:
+                self._do(commands)
 
     def _send(self, now: int) -> None:
         for route in self._routes.values():

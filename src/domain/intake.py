@@ -8,6 +8,10 @@ Where half of that is used up by what is settled and not committed, the next com
 A partition is paused while its route is blocked, while a gap waits for a person, while nothing below its backlog has
 settled for half a second, while it drains, and while it holds much and the budget is exhausted.
 One that is only slow is not paused for that: a pause throws away what was prefetched.
+
+Who must wait shows in a look at every partition. Each change that may pause or resume one asks for it (`look_soon`):
+partitions that come, drain or go, a gap, a route that blocks or opens, a commit that Kafka has taken. Ten times a second
+it is taken only while time alone may decide, or while the budget squeezes; a blocked route wakes nobody.
 """
 
 from __future__ import annotations
@@ -105,13 +109,20 @@ class Intake:
         return not self._look_at
 
     def next_look(self, partitions: Collection[Partition]) -> int | None:
-        """Give the moment of the next look, while somebody waits or may have to; None when all flows freely."""
-        if self._budget.tight:
-            return self._look_at
-        for p in partitions:
-            if p.backlog or p.paused or p.stuck_told or p.stuck_since is not None:
-                return self._look_at
-        return None
+        """Give the moment of the next look, while one is needed now and then; None while only an event can change anything.
+
+        It is needed while the budget squeezes, for who holds much changes with each record, and while time may decide.
+        """
+        waits = (self._waits_for_time(p) for p in partitions if p.backlog or p.stuck_told)
+        return self._look_at if self._budget.squeezed or any(waits) else None
+
+    def _waits_for_time(self, partition: Partition) -> bool:
+        """Say whether a partition may become stuck, or go on with less than half its way, because nothing moves."""
+        if partition.route.blocked is not None:
+            return False
+        if partition.backlog:
+            return not partition.stuck_told
+        return partition.stuck_told and self._way_left(partition) > 0
 
     def steer(self, partitions: Collection[Partition], now: int) -> list[Command]:
         """Give the pauses and resumptions that are due; looks at every partition ten times a second at most."""

@@ -55,14 +55,14 @@ class Role:
         return []
 
     def tend(self, now: int) -> list[Command]:
-        """Ask for a lease when it is time; block the routes while none is to be had."""
+        """Block the routes while no lease is to be had; ask for one when it is time."""
         commands: list[Command] = []
-        needed = any(route.needs_lease for route in self._routes)
-        if self.keeper.wants_lease(now, needed=needed):
-            commands.append(RequestLease(self.name))
         trouble = self.keeper.trouble(now)
         if trouble is not None:
             for route in self._routes:
                 if route.standing.reason != trouble[0]:
                     commands += route.standing.block(*trouble, now)
+        needed = any(route.needs_lease for route in self._routes)  # only now: one that was just blocked needs one
+        if self.keeper.wants_lease(now, needed=needed):
+            commands.append(RequestLease(self.name))
         return commands

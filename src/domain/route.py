@@ -374,8 +374,7 @@ class Route:
         self._poisoned(culprits, isolation.code)
         if isolation.suspects and not culprits:
             message = "a record is refused, and no other landed to show that it is the record that is wrong"
-            self._facts += self.standing.block(isolation.code, message, now)
-            self.standing.seeks_control = True
+            self._facts += self.standing.block(isolation.code, message, now, seeks_control=True)
 
     # --- the stream ----------------------------------------------------------------------------------------------
 

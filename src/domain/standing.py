@@ -118,19 +118,19 @@ class Standing:
 
     # --- the state -----------------------------------------------------------------------------------------------
 
-    def block(self, reason: str, message: str, now: int) -> list[Fact]:
-        """Stop sending; probe again after a backoff. Gives a fact when the reason is news.
+    def block(self, reason: str, message: str, now: int, *, seeks_control: bool = False) -> list[Fact]:
+        """Stop sending; probe again after a backoff. Gives a fact when the reason is news, or that it seeks a control.
 
         What was in flight when the route was blocked is answered in the same way, and does not lengthen the backoff:
         only probes do, and they leave when the backoff has ended.
         """
         was_blocked = self.state is RouteState.BLOCKED
-        news = not was_blocked or self.reason != reason
+        news = not was_blocked or self.reason != reason or (seeks_control and not self.seeks_control)
         if not was_blocked:
             self._blocked_since = now
             self._blocks = 0
         probed = not was_blocked or now >= self.probe_at
-        self.seeks_control &= reason == self.reason
+        self.seeks_control = seeks_control or (self.seeks_control and reason == self.reason)
         self._enter(RouteState.BLOCKED, reason)
         if probed:
             self._blocks += 1

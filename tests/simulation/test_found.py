@@ -104,23 +104,23 @@ def test_the_last_fetch_may_reach_above_the_limit_of_held_bytes() -> None:
     known when they come.
     """
     plan = Plan(
-        seed=21_004,
+        seed=21_024,
         work=Work(
             routes=3,
             partitions=6,
             shards=1,
-            records=82,
+            records=120,
             keys=1,
             burst=20,
             value_bytes=200,
             null_keys=0.277,
             tombstones=0.18,
             refused=0.0171,
-            fetch_run=3,
+            fetch_run=20,
         ),
         delays=Delays(put=Span(MS, 5 * MS), join=Span(MS, 30 * MS)),
         rates=Rates(throttled=0.392, failed_before=0.0858, failed_after=0.195),
-        limits=LimitRules(held_bytes=20_000),
+        limits=LimitRules(held_bytes=10_000),
         heal_at=1_037 * MS,
     )
     assert passes(plan).reached["the last fetch reached above the limit of held bytes"]
@@ -207,7 +207,7 @@ def test_a_route_without_a_control_fetches_on() -> None:
 
 def test_good_records_are_no_poison_when_a_stream_is_cured_in_the_middle_of_a_search() -> None:
     """Records that were refused while everything was are asked about again once something landed."""
-    for until in range(160 * MS, 660 * MS, 20 * MS):
+    for until in range(220 * MS, 720 * MS, 20 * MS):
         plan = Plan(
             seed=8,
             work=Work(records=40, keys=1_000, partitions=1, burst=40),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 
-from adapters.simulated.faults import draw_plan
+from adapters.simulated.faults import swarm_plan
 from domain.commands import Command, PausePartitions
 from domain.forwarder import Forwarder
 from tests.simulation.report import describe
@@ -14,6 +15,14 @@ from tests.simulation.runner import run_plan
 
 SEEDS = range(60)
 RESTS_MIN = 2_000
+
+
+def judge_each_decision(monkeypatch: pytest.MonkeyPatch, judged: Callable[[Forwarder, int], list[Command]]) -> None:
+    """Run the seeds with this in the place of `Forwarder.decide`."""
+    monkeypatch.setattr(Forwarder, "decide", judged)
+    for seed in SEEDS:
+        outcome = run_plan(swarm_plan(seed))
+        assert outcome.violation is None, describe(outcome)
 
 
 def test_a_turn_passed_over_would_have_decided_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,8 +39,28 @@ def test_a_turn_passed_over_would_have_decided_nothing(monkeypatch: pytest.Monke
             assert missed == [], f"{missed} had to wait"
         return commands
 
-    monkeypatch.setattr(Forwarder, "decide", judged)
-    for seed in SEEDS:
-        outcome = run_plan(draw_plan(seed))
-        assert outcome.violation is None, describe(outcome)
+    judge_each_decision(monkeypatch, judged)
     assert turns["passed over"] >= RESTS_MIN
+
+
+def test_nothing_waits_for_a_look_that_is_not_foreseen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the machine rests and foresees no look at the partitions, one would pause, resume or let in nothing.
+
+    A look now and then finds by accident what nobody asked for; so each change that matters must ask for one itself.
+    """
+    decide = Forwarder.decide
+    looks: Counter[str] = Counter()
+
+    def judged(self: Forwarder, now: int) -> list[Command]:
+        commands = decide(self, now)
+        rests = self._rest.lasts(now, self._moments)
+        if self._halted is None and rests and self._intake.next_look(self._partitions.values()) is None:
+            looks["not foreseen"] += 1
+            self._intake.look_soon()
+            self._rest.end()
+            missed = decide(self, now)
+            assert missed == [], f"{missed} had to wait"
+        return commands
+
+    judge_each_decision(monkeypatch, judged)
+    assert looks["not foreseen"] >= RESTS_MIN

@@ -5,7 +5,7 @@ from __future__ import annotations
 from domain.commands import SendPut
 from domain.events import StopRequested
 from domain.records import TopicPartition
-from domain.rules import LimitRules, RoleRules
+from domain.rules import LimitRules, RoleRules, RotationPolicy
 from tests.unit.domain.builders import ORDERS, Machine, route_rules
 
 ONLY = frozenset({ORDERS})
@@ -18,6 +18,14 @@ def machine(**changes: object) -> Machine:
     """Make a machine that is open, owns orders[0] from 0 on, and commits at once."""
     limits = LimitRules(**{"request_records": 4, "commit_every": 1} | changes)  # type: ignore[arg-type]  # named by the caller
     made = Machine(limits=limits)
+    made.open()
+    return made
+
+
+def on_demand(**changes: object) -> Machine:
+    """Make a machine like `machine` whose role renews only where something waits to be signed."""
+    limits = LimitRules(**{"request_records": 4, "commit_every": 1} | changes)  # type: ignore[arg-type]  # named by the caller
+    made = Machine(limits=limits, roles=(RoleRules("writer", policy=RotationPolicy.ON_DEMAND),))
     made.open()
     return made
 

@@ -135,18 +135,14 @@ class TestSqueeze:
         squeeze(budget)
         assert set(owned) == budget.hogs(owned, 4)
 
-    @pytest.mark.parametrize(("held", "tight"), [(0, False), (749_999, False), (750_000, True)])
-    def test_is_foreseen(self, budget: Budget, owned: list[Partition], held: int, tight: bool) -> None:  # noqa: FBT001 - a case
-        """From the moment the common part is gone, time matters."""
-        budget.take(owned[0], held, 1)
-        assert tight is budget.tight
-
-    def test_keeps_time_until_all_may_go_on(self, budget: Budget, owned: list[Partition]) -> None:
-        """Squeezed, time matters although there is room again."""
-        budget.take(owned[0], 800_000, 10)
-        squeeze(budget)
-        budget.release(owned[0], 200_000)
-        assert budget.tight is True
+    def test_is_foreseen(self, budget: Budget, owned: list[Partition]) -> None:
+        """From the moment the common part is gone until somebody is paused for it, that moment is known."""
+        known = []
+        for held, now in ((749_999, 10 * SECOND), (1, 11 * SECOND), (0, 11 * SECOND + STALL_BEFORE_PAUSE_NS)):
+            budget.take(owned[0], held, 1)
+            budget.tick(now)
+            known.append(budget.squeezes_at)
+        assert [None, 11 * SECOND + STALL_BEFORE_PAUSE_NS, None] == known
 
 
 def test_shares_out_the_last_quarter(budget: Budget) -> None:

@@ -15,13 +15,14 @@ from domain.events import (
     PutRefused,
     PutUnsent,
     RecordsFetched,
+    RevokeStarted,
     StreamRefused,
     TopicsMissing,
 )
 from domain.facts import CommitFailed, LeaseRejected, RecordsPoisoned, RouteBlocked, RouteOpened
 from domain.rules import OnPoison
 from tests.unit.domain.builders import MS, ORDERS, SECOND, Machine, chunk, described, lease, route_rules
-from tests.unit.domain.forwarding import ONLY, OTHER, PAYMENTS, STOP, machine, sent, two_routes
+from tests.unit.domain.forwarding import ONLY, OTHER, PAYMENTS, STOP, machine, on_demand, sent, two_routes
 
 
 class TestStart:
@@ -337,6 +338,38 @@ class TestTime:
         wake = made.forwarder.next_wake(made.now)
         assert wake is not None
         assert wake - made.now <= 60 * SECOND
+
+    def test_a_blocked_route_wakes_nobody_before_its_probe(self) -> None:
+        """Ten looks a second at paused partitions would find nothing: the route opens by an event."""
+        made = machine(ahead_records=2)
+        (probe,) = made.fetch("abcd")
+        for _ in range(8):  # until the backoff is long
+            made.step(PutRefused(probe.put, "ResourceNotFoundException"))
+            (probe,) = [c for c in made.decide(after=60 * SECOND) if isinstance(c, SendPut)]
+        made.step(PutRefused(probe.put, "ResourceNotFoundException"))
+        wake = made.forwarder.next_wake(made.now)
+        assert wake is not None
+        assert wake - made.now > SECOND
+
+
+class TestOneDecision:
+    """Whatever follows from an event is decided at once, without waiting for a second decision."""
+
+    def test_what_a_commit_lets_in_asks_for_its_lease(self) -> None:
+        """With rotation on demand: the records that waited for a commit come in, and only then a lease is needed."""
+        made = on_demand(ahead_records=1)
+        made.decide(after=3580 * SECOND)
+        made.land(made.fetch("ab"))
+        (commit,) = made.commits
+        assert [] == made.decide(after=20 * SECOND)  # the lease is past its end, and nothing needs another one
+        commands = made.step(CommitAnswered(commit))
+        assert [RequestLease("writer")] == [c for c in commands if isinstance(c, RequestLease)]
+
+    def test_a_drain_pauses(self) -> None:
+        """Partitions that drain, for a revoke or for a stop, are not read from the moment on."""
+        for event in (RevokeStarted(ONLY), STOP):
+            made = machine()
+            assert PausePartitions(ONLY) in made.step(event)
 
 
 def test_missing_topics_show_in_the_status() -> None:

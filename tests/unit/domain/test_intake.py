@@ -57,6 +57,14 @@ class Scene:
         names = {PausePartitions: "pause", ResumePartitions: "resume"}
         return [names[type(c)] for c in self.intake.steer([self.partition], now)]
 
+    def looks(self, *moments: int) -> list[int | None]:
+        """Look at these moments; give when the next look is foreseen after each."""
+        found = []
+        for now in moments:
+            self.steer(now)
+            found.append(self.intake.next_look([self.partition]))
+        return found
+
 
 def ahead(owner: Partition) -> list[int]:
     """Name the chunks that wait by their first offset, ends of the log by their offset."""
@@ -302,10 +310,51 @@ class TestSteer:
         assert 1 == scene.intake.unpaused
         assert scene.intake.room(2) > 0
 
-    def test_wakes_only_while_somebody_waits(self) -> None:
-        """Time matters while a backlog, a pause or the budget does."""
+
+class TestNextLook:
+    """A look is foreseen while time may decide, and only then: whatever else changes asks for one itself."""
+
+    def test_while_a_backlog_may_become_stuck(self) -> None:
+        """Half a second without a move is to be noticed; once it is told, only a commit lets the backlog in."""
         scene = Scene()
-        scene.steer()
-        assert scene.intake.next_look([scene.partition]) is None
+        scene.fetch("abcdefghij")
+        assert [None] == scene.looks(NOW)
+        scene.fetch("kl", 10)
+        at = NOW + SECOND
+        assert [at + 100 * MS, None] == scene.looks(at, at + STALL_BEFORE_PAUSE_NS)
+
+    def test_while_less_than_half_the_way_may_be_used(self) -> None:
+        """Behind a sick key what is left is used when nothing moves; with nothing left there is nothing to wait for."""
+        at = NOW + SECOND
+        for keys, looks in (("efghijkl", [at + 100 * MS, None]), ("efghijklmn", [None, None])):
+            scene = Scene()
+            scene.fetch("abcd")
+            scene.settle(4)
+            scene.fetch(keys, 4)
+            scene.looks(NOW, NOW + STALL_BEFORE_PAUSE_NS)
+            scene.commit()
+            assert looks == scene.looks(at, at + STALL_BEFORE_PAUSE_NS), keys
+
+    def test_not_while_the_route_is_blocked(self) -> None:
+        """A route opens by an event; until then nobody of it is looked at, whatever waits there."""
+        scene = Scene()
         scene.fetch("abcdefghijkl")
-        assert NOW + 100 * MS == scene.intake.next_look([scene.partition])
+        scene.route.standing.block("AccessDeniedException", "", NOW)
+        assert [None] == scene.looks(NOW)
+        assert scene.partition.paused
+
+    def test_not_for_a_gap_nor_for_a_drain(self) -> None:
+        """Neither ends by time alone."""
+        for name, value in (("gap", "a gap"), ("draining", True)):
+            scene = Scene()
+            setattr(scene.partition, name, value)
+            assert [None] == scene.looks(NOW)
+
+    def test_while_the_budget_squeezes(self) -> None:
+        """Who holds much changes with each record, so it is looked at now and then."""
+        scene = Scene(held=4_000)
+        scene.fetch("abcdefghij")
+        scene.intake.fetched(scene.partition, chunk("kl", start=10), NOW)
+        scene.looks(NOW)
+        at = NOW + STALL_BEFORE_PAUSE_NS
+        assert [at + 100 * MS] == scene.looks(at)

@@ -6,7 +6,7 @@ from domain.events import LeaseIssued, LeaseRefused
 from domain.facts import LeaseRejected, RouteBlocked, RouteOpened
 from domain.role import Role
 from domain.route import Route
-from domain.rules import LimitRules, RoleRules
+from domain.rules import LimitRules, RoleRules, RotationPolicy
 from tests.unit.domain.builders import SECOND, described, lease, no_jitter, route_rules
 
 NOW = 100 * SECOND
@@ -66,3 +66,13 @@ def test_many_answers_that_name_a_dead_lease_reject_it_once() -> None:
         told += made.heard(route, NOW + SECOND)
     assert [LeaseRejected("writer", 1, "ExpiredTokenException", SECOND)] == told
     assert ([RequestLease("writer")], []) == (made.tend(NOW + SECOND), made.tend(NOW + SECOND))
+
+
+def test_a_route_that_is_blocked_for_its_lease_asks_for_one_at_once() -> None:
+    """With rotation on demand a blocked route needs a lease to probe with, from the moment at which it is blocked."""
+    made = Role(RoleRules("writer", policy=RotationPolicy.ON_DEMAND), routes("orders"), 10 * SECOND, no_jitter)
+    made.tend(NOW)
+    for serial in (1, 2, 3):
+        made.issued(LeaseIssued(lease(serial, at=NOW, life=0)), NOW)
+    message = "3 leases in a row were rejected before anything landed"
+    assert [RouteBlocked("orders", "lease_rejected", message), RequestLease("writer")] == made.tend(NOW + 10 * SECOND)

@@ -177,13 +177,21 @@ def test_opening_tells_how_long_it_was_blocked_and_forgets_the_backoff() -> None
 def test_another_reason_ends_the_search_for_poison() -> None:
     """A route goes on fetching for a control only while the reason is still the one that wants it."""
     route = opened()
-    route.block("poison", "", NOW)
-    route.seeks_control = True
+    route.block("poison", "", NOW, seeks_control=True)
     route.block("poison", "", NOW)
     kept = route.seeks_control
     route.block("gone", "", NOW)
 
     assert (True, False) == (kept, route.seeks_control)
+
+
+def test_a_search_for_a_control_is_news_though_the_reason_is_not() -> None:
+    """A route that was blocked already goes on fetching from then on, and so it is told; once."""
+    route = opened()
+    route.block("poison", "", NOW)
+    told = [route.block("poison", "seeks", NOW, seeks_control=True) for _ in range(2)]
+
+    assert [[RouteBlocked("orders", "poison", "seeks")], []] == told
 
 
 def test_a_lease_that_is_back_opens_what_only_it_had_stopped() -> None:
