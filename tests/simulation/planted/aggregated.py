@@ -159,8 +159,8 @@ def let_poison_block_its_partition(patch: Patch) -> None:
     honest = Parking.sift
 
     def planted(self: Parking, chunk: HeldChunk, places: Sequence[int]) -> tuple[Sequence[int], list[Poison]]:
-        for waiting in self._behind.get(chunk.owner, {}).values():
-            waiting.append(Part(chunk, places))
+        for key in self._keys.get(chunk.owner, {}).values():
+            key.waiting.append(Part(chunk, places))
             return [], []
         return honest(self, chunk, places)
 

@@ -20,7 +20,7 @@ from domain.records import TopicPartition
 from domain.rules import AggregationRules, LimitRules, OnPoison, Ordering
 from domain.slices import Slices
 from tests.unit.domain.aggregating import inner, keys_of_lane
-from tests.unit.domain.builders import MS, ORDERS, SECOND, Machine, chunk, described, route_rules
+from tests.unit.domain.builders import MS, ORDERS, SECOND, Extras, Machine, chunk, described, route_rules
 
 LANES = 4
 A, B, C = keys_of_lane(0, 3)
@@ -268,6 +268,17 @@ class TestPoison:
         made.land(puts[1:])
         made.decide(after=2 * SECOND)
         assert {ORDERS: 4} == made.committed()
+
+    @pytest.mark.parametrize("policy", list(OnPoison))
+    def test_a_record_on_its_way_does_not_wait_for_later_poison_of_its_key(self, policy: OnPoison) -> None:
+        """Refused and due again, it goes again before all that is behind the poison, whatever becomes of that."""
+        made = machine(on_poison=policy)
+        whole = [Extras()] * 2
+        (put,) = made.fetch([A], originals=whole[:1])
+        made.fetch([A, A], start=1, values=[bytes(RECORD_BYTES_DEFAULT), b"2"], originals=whole)
+        made.answer(put, {0: THROTTLED})
+        again = [command for command in made.decide(after=SECOND) if isinstance(command, SendPut)]
+        assert [(A, 0)] == [record for put in again for record in inner(put)[0]][:1]
 
     @pytest.mark.parametrize("bad", range(6))
     @pytest.mark.parametrize("by_entry", [False, True])
