@@ -97,7 +97,8 @@ class WideLanes:
         """Let records of a chunk wait in their lanes."""
         of: dict[int, list[int]] = {}
         waiting_in = of.get
-        keys = chunk.keys if len(places) == chunk.count else [chunk.keys[place] for place in places]
+        whole = len(places) == len(chunk.keys)  # not its `count`: a drain may have cut the chunk, and not its columns
+        keys = chunk.keys if whole else [chunk.keys[place] for place in places]
         for place, number in zip(places, map(self.slices.__getitem__, keys), strict=True):
             waiting = waiting_in(number)
             if waiting is None:
@@ -106,7 +107,7 @@ class WideLanes:
                 waiting.append(place)
         urgent, enough = chunk.owner.draining, self._rules.target_bytes
         sizes = list(map(len, chunk.values))
-        each = sum(sizes) // chunk.count + FRAME_BYTES_MAX
+        each = sum(sizes) // len(sizes) + FRAME_BYTES_MAX
         uneven = max(sizes) * 4 > each * 5
         for number, found in of.items():
             lane = self._lanes.get(number) or self._open(number)

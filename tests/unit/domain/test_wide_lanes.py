@@ -47,6 +47,17 @@ def test_a_lane_lingers_from_its_oldest_record_on() -> None:
     assert (1, [0, 1]) == (made.ready, take(made, NOW + LINGER))
 
 
+def test_what_a_drain_left_of_a_chunk_comes_back() -> None:
+    """What waited behind poison and had been sent is taken in again, though its chunk was cut behind it."""
+    made, owner = lanes(target_bytes=30), partition()
+    chunk = held(owner, [A, B, A])
+    owner.ledger.append(chunk)
+    owner.ledger.truncate(1)
+    made.admit(chunk, [0], NOW)
+    made.wake(NOW + LINGER, all_of_them=False)
+    assert [0] == take(made, NOW + LINGER)
+
+
 def test_a_full_lane_is_ready_at_once() -> None:
     """By the bytes that wait in it."""
     made, owner = lanes(target_bytes=30), partition()
