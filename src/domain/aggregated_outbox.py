@@ -284,10 +284,18 @@ class AggregatedOutbox:
         return list(of)
 
     def failed_groups(self, flight: Flight, failed: Mapping[int, str]) -> list[tuple[Sequence[Part], str]]:
-        """Give the records of each refused entry, as far as they are owned, with one more attempt, and its code."""
+        """Give the records of each refused entry, with one more attempt, and its code; those that are owned first.
+
+        What went with its partition is named beside what is left of its entry, and goes no further: a search must not take the
+        one that is left of many for the one that was refused.
+        """
         assert isinstance(flight, AggregatedFlight)
-        found = ((_tried(flight.groups[i]), code) for i, code in failed.items())
-        return [(parts, code) for parts, code in found if parts]
+        found: list[tuple[Sequence[Part], str]] = []
+        for i, code in failed.items():
+            owned = _tried(flight.groups[i])
+            if owned:
+                found.append(([*owned, *(part for part in flight.groups[i] if part.chunk.owner.gone)], code))
+        return found
 
     def unsettled_parts(self, flight: Flight) -> Sequence[Part]:
         """Give all records of a request that failed as a whole, with one more attempt, as far as they are owned."""

@@ -106,7 +106,10 @@ class Outgoing(Protocol):
         ...
 
     def failed_groups(self, flight: Flight, failed: Mapping[int, str]) -> list[tuple[Sequence[Part], str]]:
-        """Give the refused records of an answer, as far as they are owned: those that must be tried together, and why."""
+        """Give the refused records of an answer: those that must be tried together, who is owned first, and why.
+
+        Nothing is given of an entry of which nothing is owned; of another, also what went with its partition.
+        """
         ...
 
     def unsettled_parts(self, flight: Flight) -> Sequence[Part]:

@@ -60,10 +60,12 @@ class Parking:
         insort(key.poison, poison.offset)
 
     def sift_parts(self, parts: Iterable[Part]) -> list[Part]:
-        """Give what may go on of records that were let go before."""
+        """Give what may go on of records that were let go before; those of partitions that are gone do not."""
         passing: list[Part] = []
         for part in parts:
             chunk, places, attempts = part
+            if chunk.owner.gone:
+                continue
             if chunk.owner not in self._keys:
                 passing.append(part)
                 continue

@@ -237,6 +237,23 @@ class TestOwnership:
         (second,) = made.answer(first, {0: THROTTLED})
         assert [[(B, 0)]] == inner(second)
 
+    @pytest.mark.parametrize("others_landed", [False, True])
+    def test_what_is_left_of_a_refused_aggregate_is_not_judged_by_its_refusal(self, *, others_landed: bool) -> None:
+        """The record that made the service refuse may have gone with its partition; who stays is asked about alone."""
+        made = machine(on_poison=OnPoison.DROP)
+        (first,) = made.fetch([B, OTHER])
+        made.fetch([A], start=2)
+        made.fetch([A, OTHER][: 1 + others_landed], partition=SECOND_PARTITION)
+        (put,) = made.answer(first)
+        assert [(A, 2), (A, 0)] == inner(put)[0]
+        made.step(PartitionsLost(frozenset({SECOND_PARTITION})))
+        (again,) = made.answer(put, {0: "InvalidArgumentException"})
+        assert ([[(A, 2)]], []) == (inner(again), made.of(RecordsPoisoned))
+        made.answer(again)
+        made.store()
+        made.decide(after=2 * SECOND)
+        assert {ORDERS: 3} == made.committed()
+
     def test_a_stop_forgets_what_was_not_sent(self) -> None:
         """What waits behind an aggregate of another partition and was never sent is read again by the next owner."""
         made = machine()
