@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from domain.limits import NS_PER_SECOND
+from domain.limits import NS_PER_MS, NS_PER_SECOND
 from domain.rules import OnPoison
 from tests.property.truth import New, Ownership
 from tests.property.world import World
 
 PATIENCE_NS = 130 * NS_PER_SECOND  # two minutes of poison, two probes of a blocked route
+TURN_NS = 100 * NS_PER_MS  # of the loop, with nothing to fetch
 HOUR_NS = 3_600 * NS_PER_SECOND
 
 
@@ -57,7 +58,7 @@ def _answer_all(world: World) -> object:
         world.describe(route)
     for put in sorted(world.flights):
         flight = world.flights[put]
-        if flight.bad and len(flight.records) > 1:
+        if flight.bad and len(flight.sent) > 1:
             world.refuse(put, "ValidationException")
         elif flight.bad:
             world.refuse(put, "InvalidArgumentException")
@@ -70,6 +71,8 @@ def _answer_all(world: World) -> object:
     asked = world.flights or world.commits or world.letters or world.lease_wanted or world.describing
     if not asked and not _done(world):
         wake = world.forwarder.next_wake(world.now)
+        if world.forwarder._rest._since is None:  # the last decision asks for another, which the next turn takes
+            wake = world.now + TURN_NS
         assert wake is not None, f"I9: there is work, and the machine sleeps for ever: {_left(world)}"
         world.wait(wake - world.now)
     return [(len(own.settled), own.committed, own.log.stored) for own in world.owned.values()]

@@ -11,7 +11,7 @@ NIGHT: Final = os.environ.get("DOKA_PROPERTY") == "night"
 """A night draws anew each time; by default a run repeats the last one, so that a commit cannot fail by chance."""
 
 MACHINE: Final = settings(
-    max_examples=20_000 if NIGHT else 150,
+    max_examples=20_000 if NIGHT else 400,
     stateful_step_count=80 if NIGHT else 50,
     derandomize=not NIGHT,
     database=None,
@@ -19,5 +19,5 @@ MACHINE: Final = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
     phases=(Phase.explicit, Phase.generate, Phase.shrink),
 )
-STORM_SEEDS: Final = 100_000 if NIGHT else 400
+STORM_SEEDS: Final = 100_000 if NIGHT else 600
 """Seeds of 100 steps each, and a tenth as many of 400."""

@@ -8,10 +8,10 @@ from typing import TypeVar
 
 from domain.forwarder import Forwarder
 from domain.limits import NS_PER_MS, NS_PER_SECOND
-from domain.rules import OnGap, OnPoison, RotationPolicy
 from tests.property.calm import heal
+from tests.property.setup import KEYS, TPS, setup_of
 from tests.property.truth import Flight, New
-from tests.property.world import KEYS, TPS, Setup, World
+from tests.property.world import World
 
 T = TypeVar("T")
 
@@ -29,22 +29,6 @@ WAITS = (NS_PER_MS, 6 * NS_PER_MS, 100 * NS_PER_MS, NS_PER_SECOND, 11 * NS_PER_S
 LIVES = (None, NS_PER_SECOND, 5 * NS_PER_SECOND, 60 * NS_PER_SECOND, 3_600 * NS_PER_SECOND)
 
 
-def setup_of(random: Random) -> Setup:
-    """Draw a setup; a quarter of the limits lie at their edge."""
-    return Setup(
-        ahead_records=random.choice((1, 4, 8, 50)),
-        request_records=random.choice((1, 2, 3, 5)),
-        requests_in_flight=random.choice((1, 2, 4)),
-        held_bytes=random.choice((3_000, 16_000, 10**6)),
-        on_poison=random.choice(list(OnPoison)),
-        on_gap=random.choice(list(OnGap)),
-        policy=random.choice((RotationPolicy.BEFORE_EXPIRY, RotationPolicy.INTERVAL, RotationPolicy.ON_DEMAND)),
-        poison_per_minute=random.choice((4, 100, 100)),
-        ordered_payments=random.random() < 0.7,
-        shared_role=random.random() < 0.5,
-    )
-
-
 class Storm:
     """Draws one step after the other; the weather says how often what goes wrong."""
 
@@ -55,6 +39,7 @@ class Storm:
         self.moving = random.choice((0.0, 0.05, 0.3))
         self.poison = random.choice((0.0, 0.1, 0.4))
         self.holes = random.choice((0.0, 0.3))
+        self.long = random.choice((0.0, 0.0, 0.2))
         self.slow_shards = random.choice((0.0, 0.0, 0.5))
         if random.random() < 0.2:  # rebalances and poison together: a search whose records go away
             self.failing, self.moving, self.poison = 0.2, 0.3, 0.4
@@ -116,7 +101,8 @@ class Storm:
         hole = random.randrange(1, 4) if random.random() < self.holes else 0
         sick = random.random() < self.poison
         large = sick and random.random() < 0.4
-        return New(random.choice(self.keys), hole, large=large, bad=sick and not large)
+        long = not sick and random.random() < self.long
+        return New(random.choice(self.keys), hole, large=large, bad=sick and not large, long=long)
 
     def _end(self) -> None:
         self.world.end(self.random.choice(self.world.readable()), self.random.randrange(3))
@@ -124,7 +110,7 @@ class Storm:
     def _answer(self, put: int) -> None:
         world, random = self.world, self.random
         flight = world.flights[put]
-        places = range(len(flight.records))
+        places = range(len(flight.entries))
         some = [place for place in places if random.random() < 0.5]
         if random.random() >= self.failing:
             self._judge(put, flight)

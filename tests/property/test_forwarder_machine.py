@@ -2,38 +2,40 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from typing import ClassVar
+
 import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from domain.limits import NS_PER_SECOND
-from domain.rules import OnGap, OnPoison, RotationPolicy
 from tests.property import profiles
 from tests.property.calm import heal
+from tests.property.setup import CHOICES, KEYS, TPS, Setup
+from tests.property.situations import missing, missing_of_the_core
 from tests.property.storm import ENTRY_CODES, LIVES, REQUEST_CODES, WAITS, run
 from tests.property.truth import New
-from tests.property.world import KEYS, TPS, Setup, World
+from tests.property.world import World
 
-SETUPS = st.builds(
-    Setup,
-    ahead_records=st.sampled_from((1, 4, 8, 50)),
-    request_records=st.sampled_from((1, 2, 3, 5)),
-    requests_in_flight=st.sampled_from((1, 2, 4)),
-    held_bytes=st.sampled_from((3_000, 16_000, 10**6)),
-    on_poison=st.sampled_from(OnPoison),
-    on_gap=st.sampled_from(OnGap),
-    policy=st.sampled_from((RotationPolicy.BEFORE_EXPIRY, RotationPolicy.INTERVAL, RotationPolicy.ON_DEMAND)),
-    poison_per_minute=st.sampled_from((4, 100)),
-    ordered_payments=st.booleans(),
-    shared_role=st.booleans(),
-)
+SETUPS = st.builds(Setup, **{name: st.sampled_from(values) for name, values in CHOICES.items()})
+TROUBLES = st.sampled_from(("rebalances", "gaps and ends", "a stop", "decisions held back", "slow shards"))
 WHICH = st.integers(0, 7)
 PLACES = st.sets(st.integers(0, 4), max_size=5)
 RECORDS = st.builds(
     New,
     key=st.sampled_from(KEYS),
     hole=st.sampled_from((0, 0, 1, 3)),
-    large=st.sampled_from((False, False, False, True)),
+    large=st.sampled_from((*[False] * 9, True)),
+    long=st.sampled_from((*[False] * 9, True)),
+    bad=st.sampled_from((*[False] * 19, True)),
 )
 
 
@@ -41,13 +43,25 @@ class ForwarderMachine(RuleBasedStateMachine):
     """Every rule is one thing that may happen outside; the world judges every command that follows."""
 
     world: World
+    met: ClassVar[Counter[str]] = Counter()
+    """Which situations all examples together were in."""
 
-    @initialize(setup=SETUPS, owned=st.integers(1, 3))
-    def begin(self, setup: Setup, owned: int) -> None:
-        """Own some partitions."""
+    troubles: frozenset[str]
+    """Which kinds of trouble this example has: all of them all the time would leave nothing in flight."""
+
+    @initialize(
+        setup=SETUPS, owned=st.integers(1, 3), opened=st.sampled_from((True, True, False)), troubles=st.sets(TROUBLES)
+    )
+    def begin(self, setup: Setup, owned: int, opened: bool, troubles: set[str]) -> None:  # noqa: FBT001 - drawn
+        """Own some partitions, with everything there that sending needs, or not yet."""
         self.world = World(setup)
+        self.troubles = frozenset(troubles)
         for tp in TPS[:owned]:
             self.world.assign(tp)
+        for role in sorted(self.world.lease_wanted) if opened else ():
+            self.world.issue(role, None)
+        for route in sorted(self.world.describing) if opened else ():
+            self.world.describe(route)
 
     @invariant()
     def holds(self) -> None:
@@ -55,6 +69,7 @@ class ForwarderMachine(RuleBasedStateMachine):
         if hasattr(self, "world") and not self.world.undecided:
             self.world.decide()
 
+    @precondition(lambda self: "decisions held back" in self.troubles)
     @rule(events=st.integers(1, 4))
     def hold_decisions_back(self, events: int) -> None:
         """Several things happen before the next decision."""
@@ -68,11 +83,17 @@ class ForwarderMachine(RuleBasedStateMachine):
     # --- Kafka ---------------------------------------------------------------------------------------------------
 
     @precondition(lambda self: self.world.readable())
-    @rule(which=WHICH, count=st.integers(1, 8), new=st.lists(RECORDS, max_size=6))
-    def fetch(self, which: int, count: int, new: list[New]) -> None:
-        """Records come, with holes, null keys and poison among them."""
+    @rule(
+        which=WHICH,
+        count=st.integers(1, 8),
+        new=st.lists(RECORDS, min_size=1, max_size=6),
+        wait=st.sampled_from((0, 0, *WAITS[:3])),
+    )
+    def fetch(self, which: int, count: int, new: list[New], wait: int) -> None:
+        """Records come, with holes, null keys and poison among them, and some time passes."""
         tps = self.world.readable()
         self.world.fetch(tps[which % len(tps)], count, new)
+        self.world.wait(wait)
 
     @precondition(lambda self: self.world.readable())
     @rule(which=WHICH, bad=st.booleans())
@@ -81,7 +102,7 @@ class ForwarderMachine(RuleBasedStateMachine):
         tps = self.world.readable()
         self.world.fetch(tps[which % len(tps)], 8, [New(b"a", bad=bad)])
 
-    @precondition(lambda self: self.world.readable())
+    @precondition(lambda self: "gaps and ends" in self.troubles and self.world.readable())
     @rule(which=WHICH, markers=st.integers(0, 2))
     def reach_the_end(self, which: int, markers: int) -> None:
         """The log was read up to its end."""
@@ -95,14 +116,16 @@ class ForwarderMachine(RuleBasedStateMachine):
         free = [tp for tp in TPS if tp not in self.world.owned]
         self.world.assign(free[which % len(free)])
 
-    @precondition(lambda self: self.world.owned)
+    @precondition(lambda self: self.world.owned and "rebalances" in self.troubles)
     @rule(which=WHICH, how=st.sampled_from(("start", "end", "lose")))
     def take_away(self, which: int, how: str) -> None:
         """A partition is asked for, taken back, or lost."""
         tp = list(self.world.owned)[which % len(self.world.owned)]
         {"start": self.world.revoke_start, "end": self.world.revoke, "lose": self.world.lose}[how](tp)
 
-    @precondition(lambda self: any(not own.gap for own in self.world.owned.values()))
+    @precondition(
+        lambda self: "gaps and ends" in self.troubles and any(not own.gap for own in self.world.owned.values())
+    )
     @rule(which=WHICH, further=st.integers(0, 4))
     def gap(self, which: int, further: int) -> None:
         """Retention overtakes the reader, or the topic is made anew."""
@@ -120,7 +143,7 @@ class ForwarderMachine(RuleBasedStateMachine):
         commits = sorted(self.world.commits)
         self.world.store(commits[which % len(commits)], applied=applied, error=error)
 
-    @precondition(lambda self: not self.world.stopped and self.world.now > 1_100 * NS_PER_SECOND)
+    @precondition(lambda self: "a stop" in self.troubles and not self.world.stopped)
     @rule()
     def stop(self) -> None:
         """Somebody asks the process to end."""
@@ -165,6 +188,7 @@ class ForwarderMachine(RuleBasedStateMachine):
         """A request never left."""
         self.world.unsend(self._put(which))
 
+    @precondition(lambda self: "slow shards" in self.troubles)
     @rule(route=st.sampled_from(("orders", "payments")), key=st.sampled_from("abc"))
     def slow_a_shard_down(self, route: str, key: str) -> None:
         """A shard has been throttled for long."""
@@ -210,10 +234,15 @@ class ForwarderMachine(RuleBasedStateMachine):
         """Heal everything: what was fetched settles, and is committed, by itself (I9)."""
         if hasattr(self, "world") and not self.world.broken:
             heal(self.world)
+            self.met.update(self.world.met)
 
 
-TestForwarderMachine = ForwarderMachine.TestCase
-TestForwarderMachine.settings = profiles.MACHINE
+@pytest.mark.slow
+def test_whatever_may_happen_in_any_order() -> None:
+    """Nothing that the world judges is broken, and what the rules are for has been seen."""
+    ForwarderMachine.met.clear()
+    run_state_machine_as_test(ForwarderMachine, settings=profiles.MACHINE)
+    assert [] == missing_of_the_core(ForwarderMachine.met)
 
 
 @pytest.mark.slow
@@ -230,3 +259,14 @@ def test_storms_of_four_hundred_steps(part: int) -> None:
     """Longer storms, in which faults meet that lie far apart."""
     for seed in range(part, profiles.STORM_SEEDS // 10, 4):
         run(1_000_000 + seed, 400)
+
+
+@pytest.mark.slow
+def test_storms_reach_what_they_are_for() -> None:
+    """Each situation comes within half of the seeds that are run."""
+    met = Counter[str]()
+    for seed in range(profiles.STORM_SEEDS // 2):
+        met.update(run(seed, 100).met)
+        if not missing(met):
+            break
+    assert [] == missing(met)

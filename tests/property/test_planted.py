@@ -39,9 +39,10 @@ from domain.quarantine import Poison, Quarantine
 from domain.route import Route
 from domain.rules import OnPoison
 from tests.property.calm import heal
+from tests.property.setup import TPS, Setup
 from tests.property.storm import run
 from tests.property.truth import New
-from tests.property.world import TPS, Setup, World
+from tests.property.world import World
 
 SEEDS = 400
 Patch = pytest.MonkeyPatch

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from domain.commands import SendPut
 from domain.records import TopicPartition
 
-TOO_LARGE_BYTES = 1_101  # of a value; the model's streams take 1,100 bytes of data and key
+STREAM_LIMIT = 1_100
+"""What the model's streams take of a record, data and key, in bytes."""
+TOO_LARGE_BYTES = STREAM_LIMIT + 1  # of a value
+LONG_BYTES = 900  # of a value that fits a stream, but not every aggregate
 
 
 @dataclass(eq=False)
@@ -23,6 +27,8 @@ class Record:
     """More than the stream takes: poison that is found before sending, like an empty key."""
     bad: bool = False
     """The service refuses any request that holds it: poison that only isolation finds."""
+    long: bool = False
+    """More than most aggregates take: there it travels as it is."""
     landings: int = 0
     dropped: bool = False
     lettered: bool = False
@@ -35,9 +41,9 @@ class Record:
 
     @property
     def value(self) -> bytes:
-        """Name the record; poison by size is padded."""
+        """Name the record; what is long, or too large, is padded."""
         name = b"%s|%d|%d|%d#" % (self.tp.topic.encode(), self.tp.partition, self.life, self.offset)
-        return name.ljust(TOO_LARGE_BYTES, b"#") if self.large else name
+        return name.ljust(TOO_LARGE_BYTES if self.large else LONG_BYTES if self.long else 0, b"#")
 
     @property
     def safe(self) -> bool:
@@ -52,6 +58,7 @@ class New(NamedTuple):
     hole: int = 0
     large: bool = False
     bad: bool = False
+    long: bool = False
 
 
 @dataclass(eq=False)
@@ -70,7 +77,7 @@ class Log:
     def write(self, new: New) -> None:
         """Append a record after as many offsets that are none as it says."""
         offset = self.end + new.hole
-        record = Record(self.tp, self.life, offset, new.key, new.large, new.bad)
+        record = Record(self.tp, self.life, offset, new.key, new.large, new.bad, new.long)
         self.records[offset] = self.ever[self.life, offset] = record
         self.end = offset + 1
 
@@ -153,25 +160,37 @@ class Ownership:
             landed.append(record.offset)
 
 
+class Sent(NamedTuple):
+    """A record on its way, and whose it was when it left."""
+
+    record: Record
+    own: Ownership
+
+
 @dataclass(eq=False)
 class Flight:
-    """A request that left, with the records that it carries and whose they were."""
+    """A request that left, with the records that each of its entries carries: one, or those of an aggregate in order."""
 
     command: SendPut
-    records: list[Record]
-    owners: list[Ownership]
+    entries: Sequence[Sequence[Sent]]
+
+    @property
+    def sent(self) -> list[Sent]:
+        """Give all its records, in order."""
+        return [sent for entry in self.entries for sent in entry]
 
     @property
     def bad(self) -> list[int]:
         """Name the entries that the service refuses."""
-        return [place for place, record in enumerate(self.records) if record.poison]
+        return [place for place, entry in enumerate(self.entries) if any(sent.record.poison for sent in entry)]
 
     @property
     def good(self) -> list[int]:
         """Name the entries that may land; none while a bad one makes the service refuse the whole."""
-        return [] if self.bad else list(range(len(self.records)))
+        return [] if self.bad else list(range(len(self.entries)))
 
     def land(self, places: list[int]) -> None:
-        """Let entries land, in order."""
+        """Let entries land, in order, each as a whole."""
         for place in sorted(places):
-            self.owners[place].land(self.records[place])
+            for record, own in self.entries[place]:
+                own.land(record)

@@ -13,7 +13,7 @@ from adapters.simulated.witness import Witness
 from adapters.simulated.world import World
 from domain.records import TopicPartition
 from domain.status import Status
-from tests.simulation.aggregates import Aggregates
+from tests.aggregates import Aggregates
 from tests.simulation.invariants.violation import ViolationError
 from tests.simulation.truth import Ownership, PartitionTruth
 
