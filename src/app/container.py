@@ -34,6 +34,7 @@ from adapters.telemetry.telemetry import ServiceTelemetry
 from app.aws_sessions import AwsSessions
 from app.runtime import Runtime, Within
 from app.settings.mapping import to_kafka_settings, to_oauth, to_role_chains, to_rules, to_stream_targets
+from app.settings.memory import key_cache_bytes
 from app.settings.model import Settings
 from domain.forwarder import Forwarder
 from domain.ports import Authority, Background, Clock, DeadLetters, Describer, Inbox, Sink, Source
@@ -68,7 +69,9 @@ class Container(containers.DeclarativeContainer):
     letters: Provider[DeadLetters] = Singleton(_letters, settings.provided.dead_letters.topic, member, clock, oauth)
     sessions: Provider[AwsSessions] = Singleton(AwsSessions)
     targets = Singleton(to_stream_targets, settings)
-    sink: Provider[Sink] = Singleton(KinesisSink, targets, clock, sessions)
+    sink: Provider[Sink] = Singleton(
+        KinesisSink, targets, clock, sessions, Singleton(lambda s: key_cache_bytes(s.limits.held_mib), settings)
+    )
     describer: Provider[Describer] = Singleton(KinesisDescriber, targets, clock, sessions)
     authority: Provider[Authority] = Singleton(
         StsAuthority, Singleton(to_role_chains, settings, hostname), clock, new_session=sessions

@@ -73,7 +73,7 @@ class AggregatedOutbox:
     def __init__(self, rules: AggregationRules, limits: LimitRules, budget: Budget) -> None:
         self.flights: dict[int, Flight] = {}
         self.pacer = Pacer(_FEW)
-        self.lanes = WideLanes(rules)
+        self.lanes = WideLanes(rules, limits.key_cache_bytes)
         self.parking = Parking()
         self._rules = rules
         self._limits = limits

@@ -28,6 +28,7 @@ SESSION_NAME_PATTERN = r"[A-Za-z0-9_+=,.@-]{2,64}"
 
 # Our own.
 FETCH_RECORDS_MAX = 5_000  # one event; beyond it the columns outgrow the CPU's cache and nothing is won
+KEY_CACHE_BYTES = 4 * 1024 * 1024  # of each cache of keys: one route, and the default of limits.held_mib
 RECORD_OVERHEAD_BYTES = 250  # what CPython adds to a held record: two bytes objects, an int, five list slots
 BACKOFF_FIRST_NS = 100 * NS_PER_MS
 BACKOFF_LAST_NS = 60 * NS_PER_SECOND

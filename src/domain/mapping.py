@@ -14,12 +14,10 @@ from base64 import b64encode
 from collections.abc import Callable, Sequence
 
 from domain.errors import invariant
-from domain.limits import PARTITION_KEY_BYTES_MAX, PARTITION_KEY_CHARACTERS_MAX
+from domain.limits import KEY_CACHE_BYTES, PARTITION_KEY_BYTES_MAX, PARTITION_KEY_CHARACTERS_MAX
 from domain.records import Chunk, Original, TopicPartition
 from domain.rules import KeyEncoding, NullKey, NullValue, RouteRules
 
-KEY_CACHE_BYTES_MAX = 16 * 1024 * 1024
-"""Of one route: about 83,000 keys of 36 bytes, or 26,000 of 248."""
 KEY_OVERHEAD_BYTES = 130
 """What CPython adds to a cached key: the slot of the dict, the heads of a bytes and a str object."""
 _RANDOM_KEYS = 1 << 64
@@ -43,8 +41,9 @@ Mapped = tuple[Sequence[str], Sequence[bytes], dict[int, str]]
 class KeyCache(dict[bytes, str]):
     """Kafka key -> partition key, filled as keys are met and emptied when it outgrows its bound in bytes."""
 
-    def __init__(self, encoding: KeyEncoding) -> None:
+    def __init__(self, encoding: KeyEncoding, bytes_max: int = KEY_CACHE_BYTES) -> None:
         super().__init__()
+        self._bytes_max = bytes_max
         self._encode = _ENCODERS[encoding]
         self.size = 0
         self.emptied = 0
@@ -61,7 +60,7 @@ class KeyCache(dict[bytes, str]):
         if len(text) > PARTITION_KEY_CHARACTERS_MAX:
             text = UNUSABLE
         self.size += len(key) + len(text) + KEY_OVERHEAD_BYTES
-        if self.size > KEY_CACHE_BYTES_MAX:
+        if self.size > self._bytes_max:
             self.clear()
             self.size = len(key) + len(text) + KEY_OVERHEAD_BYTES
             self.emptied += 1
@@ -83,8 +82,8 @@ _ENCODERS: dict[KeyEncoding, Callable[[bytes], str]] = {
 class RecordMapping:
     """The way of one route from Kafka's columns to Kinesis' columns; `jitter` draws what must be random."""
 
-    def __init__(self, rules: RouteRules, jitter: Callable[[], float]) -> None:
-        self.cache = KeyCache(rules.key_encoding)
+    def __init__(self, rules: RouteRules, jitter: Callable[[], float], key_cache_bytes: int = KEY_CACHE_BYTES) -> None:
+        self.cache = KeyCache(rules.key_encoding, key_cache_bytes)
         self._rules = rules
         self._next_random = int(jitter() * _RANDOM_KEYS)
         kind, _, argument = rules.partition_key.partition(":")

@@ -76,7 +76,7 @@ class Route:
         self._facts: list[Fact] = []  # what came up between two answers
         self._budget = budget
         self._jitter = jitter
-        self._mapping = RecordMapping(rules, jitter)
+        self._mapping = RecordMapping(rules, jitter, limits.key_cache_bytes)
         self._failures = 0  # whole requests that failed in a row
         self._unknowns = 0  # of these, those of which nobody knows, or that never left
         self._denied_lease: int | None = None  # rejected for a denial; nothing has landed since

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from domain.limits import NS_PER_MS, NS_PER_SECOND, PUT_RECORDS_MAX
+from domain.limits import KEY_CACHE_BYTES, NS_PER_MS, NS_PER_SECOND, PUT_RECORDS_MAX
 
 
 class Ordering(Enum):
@@ -119,14 +119,16 @@ class RouteRules:
 class LimitRules:
     """The limits of one process. Durations in ns."""
 
-    held_bytes: int = 28 * 1024 * 1024
+    held_bytes: int = 20 * 1024 * 1024
     ahead_records: int = 50_000
     requests_in_flight: int = 16
-    body_bytes: int = 16 * 1024 * 1024
+    body_bytes: int = 12 * 1024 * 1024
     """Of the bodies of all requests in flight together."""
     request_timeout: int = 10 * NS_PER_SECOND
     request_records: int = PUT_RECORDS_MAX
-    request_bytes: int = 6 * 1024 * 1024
+    request_bytes: int = 4_608 * 1024
+    key_cache_bytes: int = KEY_CACHE_BYTES
+    """Of each cache of keys of each route."""
     commit_every: int = NS_PER_SECOND
     poison_per_minute: int = 100
     """More poison than this blocks the route: then it is not the records that are wrong."""

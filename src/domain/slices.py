@@ -11,29 +11,34 @@ from __future__ import annotations
 from hashlib import md5
 
 from domain.errors import invariant
+from domain.limits import KEY_CACHE_BYTES
 
 HASH_BITS = 128
 _TOP_BITS = 16  # of the MD5 are looked at
-KEYS_REMEMBERED_MAX = 200_000
-"""Of one route; with keys of 36 characters about 25 MiB beyond what the translated keys take anyway."""
+KEY_OVERHEAD_BYTES = 90
+"""What CPython adds to a remembered key: the slot of the dict, and the head of a str that nothing else may hold any more."""
 
 
 class Slices(dict[str, int]):
-    """Partition key -> the number of its slice; filled as keys are met, and emptied when it outgrows its bound."""
+    """Partition key -> the number of its slice; filled as keys are met, and emptied when it outgrows its bound in bytes."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, bytes_max: int = KEY_CACHE_BYTES) -> None:
         """Divide the hash space into `count` slices, a power of two up to 65,536."""
         super().__init__()
         bits = count.bit_length() - 1
         power = count > 0 and not count & (count - 1)
         invariant(power and bits <= _TOP_BITS, f"{count} slices are no power of two up to 65,536")
         self.count = count
+        self.size = 0
         self.emptied = 0
+        self._bytes_max = bytes_max
         self._shift = _TOP_BITS - bits
 
     def __missing__(self, key: str) -> int:
-        if len(self) >= KEYS_REMEMBERED_MAX:
+        self.size += len(key) + KEY_OVERHEAD_BYTES
+        if self.size > self._bytes_max:
             self.clear()
+            self.size = len(key) + KEY_OVERHEAD_BYTES
             self.emptied += 1
         found = self[key] = int.from_bytes(md5(key.encode(), usedforsecurity=False).digest()[:2]) >> self._shift
         return found

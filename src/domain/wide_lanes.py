@@ -20,6 +20,7 @@ from functools import partial
 from operator import itemgetter
 
 from domain.aggregate import FRAME_BYTES_MAX
+from domain.limits import KEY_CACHE_BYTES
 from domain.offset_ledger import HeldChunk
 from domain.outbox import Part, without_unsent
 from domain.partition import Partition
@@ -78,8 +79,8 @@ class Lane:
 class WideLanes:
     """A lane is ready, or has a time at which it is looked at, whenever something waits in it and nothing is out."""
 
-    def __init__(self, rules: AggregationRules) -> None:
-        self.slices = Slices(rules.lanes)
+    def __init__(self, rules: AggregationRules, key_cache_bytes: int = KEY_CACHE_BYTES) -> None:
+        self.slices = Slices(rules.lanes, key_cache_bytes)
         self.waiting = 0  # records
         self.ready_since: int | None = None
         self._rules = rules

@@ -19,6 +19,9 @@ Oauth = Callable[[str], tuple[str, float]]
 POLL_INTERVAL_MS_MIN: Final = 300_000
 SESSION_TIMEOUT_MS: Final = 45_000
 QUEUE_SHARE: Final = 8  # an eighth of the held bytes may wait in librdkafka's queue
+ANSWER_SHARE: Final = 6
+"""One answer of a broker may have a sixth of the queue's bytes. It is unpacked whole, whatever the queue holds, and
+librdkafka adds some 500 bytes to each record: 4 MiB of small, compressed ones came to 34 MiB. Smaller ones cost no CPU."""
 RECORD_IN_QUEUE_BYTES: Final = 512  # what librdkafka's own structures take for a queued record, rounded up
 QUEUE_BYTES_MAX: Final = 2_097_151 * 1024  # librdkafka's own bound of queued.max.messages.kbytes
 FETCH_BYTES_MAX: Final = 50 * 1024 * 1024  # librdkafka's and the broker's usual bound of one answer
@@ -71,7 +74,7 @@ ALLOWED_CLIENT_KEYS: Final = frozenset(
 def consumer_settings(settings: KafkaSettings, oauth: Oauth | None = None) -> dict[str, Any]:
     """Give all keys of the group member; raises UsageError for what cannot be."""
     queue_bytes = min(QUEUE_BYTES_MAX, max(1024 * 1024, settings.held_bytes // QUEUE_SHARE))
-    fetch_bytes = min(FETCH_BYTES_MAX, max(512 * 1024, queue_bytes // 2))
+    fetch_bytes = min(FETCH_BYTES_MAX, max(512 * 1024, queue_bytes // ANSWER_SHARE))
     keys: dict[str, Any] = {
         **connection_settings(settings, oauth),
         "group.id": settings.group_id,

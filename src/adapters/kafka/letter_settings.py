@@ -8,7 +8,7 @@ from adapters.kafka.client_settings import Oauth, checked_client_keys, connectio
 from adapters.kafka.settings import KafkaSettings
 
 LETTERS_MAX: Final = 1_000  # under way at a time; ten minutes of poison at the usual bound
-HELD_SHARE: Final = 8  # an eighth of the held bytes may be copied into letters under way
+HELD_SHARE: Final = 16  # a sixteenth of the held bytes may be copied into letters under way
 DELIVERY_MS: Final = 30_000  # a restarted broker is back by then; after it the domain is told, and sends again
 REQUEST_MS: Final = 15_000  # the brokers' time to gather the in-sync replicas' acknowledgements; two fit into the above
 MESSAGE_BYTES_MAX: Final = 1_000_000_000  # librdkafka's own bound: what is too large, the broker shall say

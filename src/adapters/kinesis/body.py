@@ -10,19 +10,20 @@ from __future__ import annotations
 import json
 from collections.abc import Hashable, Sequence
 from itertools import chain
+from json.encoder import encode_basestring_ascii  # json.dumps of a str, without what goes around it
 from typing import TypeVar
 
 from pybase64 import b64encode
 
 from domain.errors import invariant
+from domain.limits import KEY_CACHE_BYTES
 
-KEY_CACHE_BYTES_MAX = 8 * 1024 * 1024
-"""For both caches of one builder together twice this; about 40,000 short keys each."""
+ENTRY_OVERHEAD_BYTES = 180
+"""What CPython adds to a cached key: the slot of the dict, and the heads of a str and a bytes object."""
 
-ENTRY_OVERHEAD_BYTES = 200
-"""What CPython adds to a cached key: the dict's slot, the headers of a str and a bytes object."""
-
+_KEY = b'", "PartitionKey": '
 _BETWEEN = b'}, {"Data": "'
+_AROUND_BYTES = len(_KEY) + len(_BETWEEN)
 
 K = TypeVar("K", bound=Hashable)
 
@@ -33,7 +34,7 @@ class FragmentCache(dict[K, bytes]):
     `misses` and `clears` count what the cache could not help with, for whoever tunes it.
     """
 
-    def __init__(self, bytes_max: int = KEY_CACHE_BYTES_MAX) -> None:
+    def __init__(self, bytes_max: int = KEY_CACHE_BYTES) -> None:
         super().__init__()
         self._bytes_max = bytes_max
         self._bytes = 0
@@ -42,7 +43,7 @@ class FragmentCache(dict[K, bytes]):
 
     def __missing__(self, key: K) -> bytes:
         fragment = self.render(key)
-        size = 2 * len(fragment) + ENTRY_OVERHEAD_BYTES
+        size = 2 * len(fragment) - _AROUND_BYTES + ENTRY_OVERHEAD_BYTES  # the key itself is the rest of a fragment
         if self._bytes + size > self._bytes_max and self:
             self.clear()
             self._bytes = 0
@@ -62,7 +63,7 @@ class KeyFragments(FragmentCache[str]):
 
     def render(self, key: str) -> bytes:
         """Close the value, name the key, open the next value."""
-        return b'", "PartitionKey": ' + json.dumps(key).encode() + _BETWEEN
+        return _KEY + encode_basestring_ascii(key).encode() + _BETWEEN
 
 
 class HashedKeyFragments(FragmentCache[tuple[str, str | None]]):
@@ -71,16 +72,17 @@ class HashedKeyFragments(FragmentCache[tuple[str, str | None]]):
     def render(self, key: tuple[str, str | None]) -> bytes:
         """Close the value, name the key and, where there is one, its hash key, open the next value."""
         partition_key, hash_key = key
-        explicit = b"" if hash_key is None else b', "ExplicitHashKey": ' + json.dumps(hash_key).encode()
-        return b'", "PartitionKey": ' + json.dumps(partition_key).encode() + explicit + _BETWEEN
+        explicit = b"" if hash_key is None else b', "ExplicitHashKey": ' + encode_basestring_ascii(hash_key).encode()
+        return _KEY + encode_basestring_ascii(partition_key).encode() + explicit + _BETWEEN
 
 
 class BodyBuilder:
     """Builds bodies one after the other; holds nothing of a record but cached fragments of keys."""
 
-    def __init__(self, key_cache_bytes_max: int = KEY_CACHE_BYTES_MAX) -> None:
-        self.keys = KeyFragments(key_cache_bytes_max)
-        self.hashed_keys = HashedKeyFragments(key_cache_bytes_max)
+    def __init__(self, key_cache_bytes: int = KEY_CACHE_BYTES) -> None:
+        few = key_cache_bytes // 8  # most entries with a hash key are aggregates: as many keys as a route has lanes
+        self.keys = KeyFragments(key_cache_bytes - few)
+        self.hashed_keys = HashedKeyFragments(few)
 
     def build(
         self,

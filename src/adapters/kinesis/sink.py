@@ -26,6 +26,7 @@ from adapters.kinesis.wire import Wire
 from domain.commands import SendPut
 from domain.errors import InvariantError, invariant
 from domain.events import Event, PutAmbiguous, PutAnswered, PutUnsent
+from domain.limits import KEY_CACHE_BYTES
 from domain.ports import Clock
 
 logger = logging.getLogger("doka.kinesis")
@@ -37,12 +38,18 @@ class KinesisSink:
     `targets` maps each route to its stream. Raises UsageError for a region, endpoint URL or CA file that cannot be.
     """
 
-    def __init__(self, targets: Mapping[str, StreamTarget], clock: Clock, new_session: NewSession = Session) -> None:
+    def __init__(
+        self,
+        targets: Mapping[str, StreamTarget],
+        clock: Clock,
+        new_session: NewSession = Session,
+        key_cache_bytes: int = KEY_CACHE_BYTES,
+    ) -> None:
         self._targets = dict(targets)
         self._clock = clock
         self._endpoints = Endpoints(self._targets.values(), new_session)
         self._ca_path = find_ca()
-        self._bodies = BodyBuilder()
+        self._bodies = BodyBuilder(key_cache_bytes)
         self._skews: dict[str, SkewedClock] = {}
         self._wire = Wire(clock)
         self._idle: list[Transfer] = []

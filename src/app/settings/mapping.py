@@ -21,7 +21,7 @@ from adapters.sts.settings import Hop as ChainHop
 from app.settings.arn import parse_stream_arn
 from app.settings.aws import RoleSettings
 from app.settings.kafka import Security
-from app.settings.memory import body_bytes, record_bytes, request_bytes
+from app.settings.memory import body_bytes, key_cache_bytes, record_bytes, request_bytes
 from app.settings.model import MIB, Settings
 from app.settings.problems import Problem, SettingsError
 from app.settings.routes import Aggregation, RouteSettings
@@ -69,6 +69,7 @@ def to_rules(settings: Settings) -> Rules:
             request_records=limits.request_records,
             request_bytes=request_bytes(limits.held_mib, limits.request_mib),
             body_bytes=body_bytes(limits.held_mib),
+            key_cache_bytes=key_cache_bytes(limits.held_mib) // len(settings.routes),
             poison_per_minute=limits.max_poison_per_minute,
             commit_every=round(limits.commit_seconds * NS_PER_SECOND),
             drain=round(limits.drain_seconds * NS_PER_SECOND),

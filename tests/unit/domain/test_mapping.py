@@ -7,10 +7,10 @@ from typing import ClassVar
 
 import pytest
 
-from domain import mapping as module
 from domain.errors import InvariantError
 from domain.mapping import (
     EMPTY_KEY,
+    KEY_OVERHEAD_BYTES,
     KEY_TOO_LONG,
     NO_KEY,
     NO_VALUE,
@@ -310,10 +310,9 @@ class TestKeyCache:
         cache = KeyCache(KeyEncoding.UTF8)
         assert cache[b"abc"] is cache[b"abc"]
 
-    def test_is_emptied_when_it_is_full(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_is_emptied_when_it_is_full(self) -> None:
         """At its bound it begins anew, counts that, and translates as before."""
-        monkeypatch.setattr(module, "KEY_CACHE_BYTES_MAX", 10 * (4 + module.KEY_OVERHEAD_BYTES))
-        cache = KeyCache(KeyEncoding.UTF8)
+        cache = KeyCache(KeyEncoding.UTF8, 10 * (4 + KEY_OVERHEAD_BYTES))
         assert [str(i) for i in range(10, 35)] == [cache[b"%d" % i] for i in range(10, 35)]
         assert (2, 5) == (cache.emptied, len(cache))
 

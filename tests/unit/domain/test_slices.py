@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from hashlib import md5
 
 import pytest
 
-from domain import slices as module
 from domain.errors import InvariantError
-from domain.slices import HASH_BITS, Slices
+from domain.slices import HASH_BITS, KEY_OVERHEAD_BYTES, Slices
 
 
 @pytest.mark.parametrize("count", [1, 2, 64, 1_024, 65_536])
@@ -36,10 +36,21 @@ def test_only_powers_of_two(count: int) -> None:
         Slices(count)
 
 
-def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond its bound the memory starts anew, and counts that."""
-    monkeypatch.setattr(module, "KEYS_REMEMBERED_MAX", 10)
-    slices = Slices(64)
+def test_what_is_remembered_is_bounded() -> None:
+    """Beyond its bound in bytes the memory starts anew, and counts that."""
+    slices = Slices(64, 10 * (2 + KEY_OVERHEAD_BYTES))
     found = [slices[str(i)] for i in range(25)]
     assert found == [Slices(64)[str(i)] for i in range(25)]
     assert (5, 2) == (len(slices), slices.emptied)
+
+
+def test_what_is_remembered_is_as_large_as_it_says() -> None:
+    """What the bound counts is what CPython takes, within a quarter, where nothing else holds the keys."""
+    for length in (36, 248):
+        slices = Slices(64)
+        tracemalloc.start()
+        for i in range(16_000):
+            slices[str(i).zfill(length)]
+        taken = tracemalloc.get_traced_memory()[0]
+        tracemalloc.stop()
+        assert slices.size == pytest.approx(taken, rel=0.25)

@@ -7,17 +7,18 @@ import pytest
 from adapters.kafka.client_settings import consumer_settings
 from adapters.kafka.letter_settings import HELD_SHARE
 from adapters.kafka.settings import KafkaSettings
-from app.settings.memory import BASE64, body_bytes, record_bytes, request_bytes
+from app.settings.memory import BASE64, body_bytes, key_cache_bytes, record_bytes, request_bytes
 from app.settings.model import MIB
 
 
 @pytest.mark.parametrize("held_mib", [8, 64, 1_024])
 def test_the_shares_are_the_whole(held_mib: int) -> None:
-    """Records, Kafka's queue with an answer beside it, bodies and letters together are not more than the budget."""
+    """Records, Kafka's queue with an answer beside it, bodies, caches and letters together are not more than the budget."""
     budget = held_mib * MIB
     keys = consumer_settings(KafkaSettings(("b:9092",), "g", frozenset({"t"}), held_bytes=budget))
     kafka = keys["queued.max.messages.kbytes"] * 1024 + keys["fetch.max.bytes"]
-    assert record_bytes(held_mib) + kafka + body_bytes(held_mib) + budget // HELD_SHARE <= budget
+    caches = 3 * key_cache_bytes(held_mib)
+    assert record_bytes(held_mib) + kafka + body_bytes(held_mib) + caches + budget // HELD_SHARE <= budget
 
 
 @pytest.mark.parametrize("held_mib", [8, 64, 1_024])
