@@ -50,7 +50,7 @@ STAGES = (
     ("domain.forwarder:Forwarder.handle", "forwarder: events, the rest"),
     ("domain.forwarder:Forwarder.decide", "forwarder: decide, the rest"),
     ("adapters.kinesis.body:BodyBuilder.build", "sink: body"),
-    ("adapters.kinesis.sink:sign", "sink: signature"),
+    ("adapters.kinesis.signing:Signer.sign", "sink: signature"),
     ("adapters.kinesis.wire:Wire.start", "sink: libcurl, send"),
     ("adapters.kinesis.wire:Wire.step", "sink: libcurl, receive"),
     ("adapters.kinesis.sink:read_answer", "sink: read the answer"),

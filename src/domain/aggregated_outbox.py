@@ -241,6 +241,7 @@ class AggregatedOutbox:
             lease,
             now,
             max(map(_ATTEMPTS, parts)) + 1,
+            sum(len(entry.value) for entry in entries),
             [entry.lane.hash_text for entry in entries],
             [entry.lane for entry in entries],
             [entry.parts for entry in entries],

@@ -100,12 +100,13 @@ class RecordMapping:
         """Give the columns of a chunk for a stream that takes records (data + key) of `record_bytes_max` bytes."""
         poison: dict[int, str] = {}
         keys = self._keys_of(chunk, poison)
-        if UNUSABLE in keys:
+        if not all(keys):
             self._find_unusable(keys, chunk, poison)
         if self._rules.null_value is NullValue.REJECT:
             poison.update((i, NO_VALUE) for i, value in enumerate(chunk.values) if value is None)
         values = self._envelopes(chunk, poison) if self._rules.envelope else self._values(chunk)
-        if max(map(len, values)) > record_bytes_max - PARTITION_KEY_BYTES_MAX:
+        fits = record_bytes_max - PARTITION_KEY_BYTES_MAX
+        if (self._rules.envelope or chunk.payload_bytes > fits) and max(map(len, values)) > fits:
             for i, (key, value) in enumerate(zip(keys, values, strict=True)):
                 if len(value) + len(key.encode()) > record_bytes_max:
                     poison.setdefault(i, TOO_LARGE)
@@ -116,7 +117,7 @@ class RecordMapping:
     def _kafka_keys(self, chunk: Chunk, poison: dict[int, str]) -> Sequence[str]:
         translate = self.cache.__getitem__
         keys = chunk.keys
-        if None not in keys:
+        if all(keys) or None not in keys:  # the first is quicker, and nearly always enough
             return list(map(translate, keys))  # type: ignore[arg-type]  # no None in it
         return [
             self._null_key(chunk.partition, i, poison) if key is None else translate(key) for i, key in enumerate(keys)
@@ -188,7 +189,7 @@ class RecordMapping:
 
     def _values(self, chunk: Chunk) -> Sequence[bytes]:
         values = chunk.values
-        if None not in values:
+        if all(values) or None not in values:
             return values  # type: ignore[return-value]  # no None in it
         return [b"" if value is None else value for value in values]
 

@@ -52,6 +52,8 @@ class Flight:
     lease: int
     sent_at: int
     attempts: int
+    entry_bytes: int
+    """Of the data of all entries."""
     hash_keys: Sequence[str] | None = None
     """The explicit hash key of each entry; None: each is placed by its key."""
 
@@ -62,8 +64,7 @@ class Flight:
 
     def landed(self, failed: Mapping[int, str]) -> tuple[int, int]:
         """Give how many records landed, and the bytes of their data, where these entries `failed`."""
-        payload = sum(map(len, self.values)) - sum(len(self.values[i]) for i in failed)
-        return len(self.keys) - len(failed), payload
+        return len(self.keys) - len(failed), self.entry_bytes - sum(len(self.values[i]) for i in failed)
 
 
 class Outbox:
@@ -165,15 +166,17 @@ class Outbox:
             else:
                 keys += map(chunk.keys.__getitem__, places)
                 values += map(chunk.values.__getitem__, places)
-        fits = self._how_many_fit(keys, values)
+        size = sum(map(len, values))
         rest: Sequence[Part] = ()
-        if fits < len(keys):
+        if size + len(keys) * PARTITION_KEY_BYTES_MAX > self._limits.request_bytes:
+            fits = self._how_many_fit(keys, values)
             parts, rest = split(parts, fits)
             del keys[fits:], values[fits:]
+            size = sum(map(len, values))
         for chunk, places, _ in parts:
             owner, above = chunk.owner, chunk.offsets[places[-1]] + 1
             owner.sent_to = max(owner.sent_to, above)
-        flight = Flight(put, parts, keys, values, lease, now, max(map(_ATTEMPTS, parts)) + 1)
+        flight = Flight(put, parts, keys, values, lease, now, max(map(_ATTEMPTS, parts)) + 1, size)
         self.flights[put] = flight
         return flight, rest
 
@@ -219,8 +222,6 @@ class Outbox:
 
     def _how_many_fit(self, keys: Sequence[str], values: Sequence[bytes]) -> int:
         """Count the leading entries that fit the request's bytes; one always does."""
-        if sum(map(len, values)) + len(keys) * PARTITION_KEY_BYTES_MAX <= self._limits.request_bytes:
-            return len(keys)
         sizes = accumulate(len(value) + len(key.encode()) for key, value in zip(keys, values, strict=True))
         return max(1, bisect_right(list(sizes), self._limits.request_bytes))
 

@@ -69,7 +69,9 @@ class Chunk:
     """Bytes of all keys and values."""
 
     def __post_init__(self) -> None:
-        payload = sum(map(len, filter(None, self.keys))) + sum(map(len, filter(None, self.values)))
+        keys, values = self.keys, self.values
+        payload = sum(map(len, keys if all(keys) else filter(None, keys)))  # type: ignore[arg-type]  # no None in it
+        payload += sum(map(len, values if all(values) else filter(None, values)))  # type: ignore[arg-type]
         object.__setattr__(self, "payload_bytes", payload)
 
     @property

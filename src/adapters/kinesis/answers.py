@@ -41,6 +41,16 @@ QUOTES_NOTHING = re.compile(
 A validation message quotes the partition key; one about the signature can quote the session token.
 """
 
+_RESULT = b'"SequenceNumber":"'
+_LANDED = rb'\{"SequenceNumber":"[0-9]++","ShardId":"shardId-[0-9]++"\}'
+ALL_LANDED = re.compile(
+    rb'\{(?:"EncryptionType":"[A-Z]++",)?+"FailedRecordCount":0,"Records":\[%b(?:,%b)*+\]\}' % (_LANDED, _LANDED)
+)
+"""An answer to records that all landed, written without a space: matching it costs half of what reading it does.
+
+The whole body is matched, so what fits can be read in one way only, and each result in it has its number and no error.
+"""
+
 SKEW_WORDS = re.compile(r"Signature (?:expired|not yet current): [0-9TZ]{8,20}")
 MESSAGE_CHARACTERS_MAX = 400
 
@@ -65,10 +75,12 @@ def read_answer(
 
 
 def _read_results(put: int, entries: int, body: bytes) -> PutAnswered | PutAmbiguous:
+    if ALL_LANDED.fullmatch(body) and body.count(_RESULT) == entries:
+        return PutAnswered(put)
     try:
         answer = orjson.loads(body)
         results = answer["Records"]
-        # Nothing failed: C loops prove that each entry has its number, and none an error.
+        # Nothing failed, told in another form: C loops prove that each entry has its number, and none an error.
         if (
             answer["FailedRecordCount"] == 0
             and len(results) == entries

@@ -2,6 +2,10 @@
 
 botocore's `add_auth` is not called: it takes the host's wall clock, and its debug lines print the session token.
 Its header objects are left out too: they are e-mail messages and cost as much as all the hashing.
+
+Of a signature only the hash of the body changes from one request to the next, as long as endpoint, lease and second stay.
+So all else is made by botocore once a second and kept: that was three fifths of what a signature cost.
+It must never be taken for another endpoint, another lease or another second than it was made for.
 """
 
 from __future__ import annotations
@@ -9,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from hashlib import sha256
+from hmac import digest as hmac_digest
 from typing import Any, cast
 
 from botocore.auth import SIGNED_HEADERS_BLACKLIST, SIGV4_TIMESTAMP, SigV4Auth
@@ -17,6 +23,10 @@ from botocore.credentials import ReadOnlyCredentials
 
 from adapters.kinesis.endpoint import Endpoint
 from domain.lease import Lease
+
+UNSIGNED = frozenset(SIGNED_HEADERS_BLACKLIST)
+SIGNATURES_KEPT_MAX = 64
+"""Of as many (endpoint, role) pairs; beyond it the memory starts anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,23 +58,73 @@ class LeaseSigner(SigV4Auth):
         return SignedHeaders({low: value for name, value in headers if (low := name.lower()) not in UNSIGNED})
 
 
-UNSIGNED = frozenset(SIGNED_HEADERS_BLACKLIST)
+class Signature:
+    """All of a signature but the body: for one endpoint, one lease and one second (`timestamp`, as AWS writes it)."""
+
+    __slots__ = ("_before_hash", "_before_request", "_credential", "_headers", "_key", "lease", "timestamp")
+
+    def __init__(self, endpoint: Endpoint, lease: Lease, timestamp: str) -> None:
+        self.lease = lease
+        self.timestamp = timestamp
+        secrets = lease.secrets
+        self._headers = dict(endpoint.headers)
+        self._headers["X-Amz-Date"] = timestamp
+        if secrets.token:
+            self._headers["X-Amz-Security-Token"] = secrets.token
+        context = {"timestamp": timestamp}
+        request = cast("AWSRequest", SignableRequest(endpoint.url, self._headers, b"", context))
+        credentials = ReadOnlyCredentials(secrets.access_key, secrets.secret_key, secrets.token)
+        signer = LeaseSigner(credentials, endpoint.service, endpoint.region)
+        canonical = signer.canonical_request(request)  # its last line is the hash of the body
+        self._before_hash = canonical.rpartition("\n")[0] + "\n"
+        self._before_request = signer.string_to_sign(request, canonical).rpartition("\n")[0] + "\n"
+        signed = signer.signed_headers(signer.headers_to_sign(request))
+        self._credential = f"AWS4-HMAC-SHA256 Credential={signer.scope(request)}, SignedHeaders={signed}, Signature="
+        key = f"AWS4{secrets.secret_key}".encode()
+        for part in (timestamp[:8], endpoint.region, endpoint.service, "aws4_request"):
+            key = hmac_digest(key, part.encode(), "sha256")
+        self._key = key
+
+    def of(self, body: bytes) -> dict[str, str]:
+        """Give all headers of a POST of `body`."""
+        canonical = self._before_hash + sha256(body).hexdigest()
+        to_sign = self._before_request + sha256(canonical.encode()).hexdigest()
+        headers = dict(self._headers)
+        headers["Authorization"] = self._credential + hmac_digest(self._key, to_sign.encode(), "sha256").hex()
+        return headers
 
 
 def sign(endpoint: Endpoint, body: bytes, lease: Lease, at: float) -> dict[str, str]:
     """Give all headers of a POST of `body`, signed with `lease` at `at` (seconds since the epoch)."""
-    secrets = lease.secrets
-    timestamp = datetime.fromtimestamp(at, UTC).strftime(SIGV4_TIMESTAMP)
-    headers = dict(endpoint.headers)
-    headers["X-Amz-Date"] = timestamp
-    if secrets.token:
-        headers["X-Amz-Security-Token"] = secrets.token
-    request = cast("AWSRequest", SignableRequest(endpoint.url, headers, body, {"timestamp": timestamp}))
-    credentials = ReadOnlyCredentials(secrets.access_key, secrets.secret_key, secrets.token)
-    signer = LeaseSigner(credentials, endpoint.service, endpoint.region)
-    signature = signer.signature(signer.string_to_sign(request, signer.canonical_request(request)), request)
-    signed = signer.signed_headers(signer.headers_to_sign(request))
-    headers["Authorization"] = (
-        f"AWS4-HMAC-SHA256 Credential={signer.scope(request)}, SignedHeaders={signed}, Signature={signature}"
-    )
-    return headers
+    return Signature(endpoint, lease, _timestamp(at)).of(body)
+
+
+def _timestamp(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime(SIGV4_TIMESTAMP)
+
+
+class Signer:
+    """Signs one request after the other, and keeps what the next one of the same second can use."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, str], tuple[Endpoint, Signature]] = {}
+
+    def sign(self, endpoint: Endpoint, body: bytes, lease: Lease, at: float) -> dict[str, str]:
+        """Give what `sign` gives."""
+        timestamp = _timestamp(at)
+        place = (endpoint.url, lease.role)
+        for_endpoint, signature = self._kept.get(place, (None, None))
+        if (
+            signature is None
+            or for_endpoint is not endpoint
+            or signature.lease is not lease
+            or signature.timestamp != timestamp
+        ):
+            if len(self._kept) >= SIGNATURES_KEPT_MAX:
+                self._kept.clear()
+            signature = Signature(endpoint, lease, timestamp)
+            self._kept[place] = (endpoint, signature)
+        return signature.of(body)
+
+    def __repr__(self) -> str:
+        return f"Signer({len(self._kept)} kept)"

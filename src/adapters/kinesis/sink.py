@@ -18,7 +18,7 @@ from adapters.kinesis.body import BodyBuilder
 from adapters.kinesis.clients import NewSession
 from adapters.kinesis.endpoint import Endpoints
 from adapters.kinesis.failures import name_failure
-from adapters.kinesis.signing import sign
+from adapters.kinesis.signing import Signer
 from adapters.kinesis.skew import SkewedClock
 from adapters.kinesis.target import StreamTarget
 from adapters.kinesis.transfer import Outcome, Transfer
@@ -50,6 +50,7 @@ class KinesisSink:
         self._endpoints = Endpoints(self._targets.values(), new_session)
         self._ca_path = find_ca()
         self._bodies = BodyBuilder(key_cache_bytes)
+        self._signer = Signer()
         self._skews: dict[str, SkewedClock] = {}
         self._wire = Wire(clock)
         self._idle: list[Transfer] = []
@@ -77,7 +78,7 @@ class KinesisSink:
         skew = self._skews.get(endpoint.url)
         if skew is None:
             skew = self._skews[endpoint.url] = SkewedClock(self._clock)
-        headers = sign(endpoint, body, command.lease, skew.wall())
+        headers = self._signer.sign(endpoint, body, command.lease, skew.wall())
         transfer = self._idle.pop() if self._idle else Transfer(self._ca_path)
         transfer.load(command, endpoint.url, headers, body, self._clock.now())
         self._wire.start(transfer)

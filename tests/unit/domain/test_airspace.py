@@ -22,7 +22,7 @@ def route() -> Route:
 
 def send(airspace: Airspace, of: Route, put: int, payload: int = 3) -> Flight:
     """Let a request of one record take off."""
-    flight = Flight(put, (), ["k"], [b"x" * payload], 1, 0, 1)
+    flight = Flight(put, (), ["k"], [b"x" * payload], 1, 0, 1, payload)
     of.outbox.flights[put] = flight  # type: ignore[index]  # in place of packing one
     airspace.took_off(flight, of)
     return flight
@@ -59,7 +59,7 @@ def test_large_bodies_are_fewer() -> None:
 
 def test_a_body_is_base64_with_names_around_it() -> None:
     """Payload counts four thirds, and each record what its entry adds."""
-    assert 4_000 + 2 * ENTRY_BYTES == body_size(Flight(1, (), ["a", "b"], [b"x" * 1_000, b"y" * 2_000], 1, 0, 1))
+    assert 4_000 + 2 * ENTRY_BYTES == body_size(Flight(1, (), ["a", "b"], [b"x" * 1_000, b"y" * 2_000], 1, 0, 1, 3_000))
 
 
 def test_a_second_answer_halts() -> None:

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.kinesis.endpoint import Endpoint, Endpoints
-from adapters.kinesis.signing import sign
+from adapters.kinesis.signing import SIGNATURES_KEPT_MAX, Signer, sign
 from adapters.kinesis.target import StreamTarget
+from domain.lease import Lease
 from tests.unit.adapters.kinesis.leases import ACCESS_KEY, SECRET_KEY, TOKEN, make_lease
 from tests.unit.adapters.kinesis.reference import ARN
 
@@ -58,6 +59,44 @@ def test_the_signature_is_botocores_own_for_the_same_instant(
     with pytest.MonkeyPatch.context() as patch:
         wanted = signed_by_botocore(endpoint, body, token, at, patch)
     assert {"Host": url[1]} | wanted == sign(endpoint, body, make_lease(token=token), at)
+
+
+PLACES = [
+    Endpoint(f"https://{host}/", (("Host", host), *HEADERS), region, "kinesis")
+    for host, region in (("a.example", "eu-west-1"), ("b.example", "eu-west-1"), ("a.example", "eu-north-1"))
+]
+LEASES = [make_lease(1), make_lease(2, token="another"), make_lease(3, token=None)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    requests=st.lists(
+        st.tuples(
+            st.sampled_from(PLACES),
+            st.binary(max_size=20),
+            st.sampled_from(LEASES),
+            st.sampled_from([0.0, 0.4, 1.0, 9e4]),
+        ),
+        max_size=20,
+    )
+)
+def test_what_is_kept_of_a_signature_is_never_taken_for_another(
+    requests: list[tuple[Endpoint, bytes, Lease, float]],
+) -> None:
+    """Whatever was signed before: the same headers as of a signer that has kept nothing."""
+    signer = Signer()
+    assert [sign(*request) for request in requests] == [signer.sign(*request) for request in requests]
+
+
+def test_what_is_kept_of_signatures_is_bounded_and_shown_to_nobody() -> None:
+    """No more endpoints and roles than the bound says, and no secret in any text of it."""
+    signer = Signer()
+    for number in range(SIGNATURES_KEPT_MAX + 1):
+        place = Endpoint(
+            f"https://{number}.example/", (("Host", f"{number}.example"), *HEADERS), "eu-west-1", "kinesis"
+        )
+        signer.sign(place, b"{}", make_lease(), 1.7e9)
+    assert "Signer(1 kept)" == repr(signer)
 
 
 def test_a_request_is_signed_with_the_endpoint_that_the_rules_gave(monkeypatch: pytest.MonkeyPatch) -> None:
