@@ -59,10 +59,11 @@ class KeyCache(dict[bytes, str]):
             text = _base64(key)
         if len(text) > PARTITION_KEY_CHARACTERS_MAX:
             text = UNUSABLE
-        self.size += len(key) + len(text) + KEY_OVERHEAD_BYTES
-        if self.size > self._bytes_max:
+        more = len(key) + len(text) + KEY_OVERHEAD_BYTES
+        self.size = size = self.size + more
+        if size > self._bytes_max:
             self.clear()
-            self.size = len(key) + len(text) + KEY_OVERHEAD_BYTES
+            self.size = more
             self.emptied += 1
         self[key] = text
         return text

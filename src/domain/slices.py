@@ -35,12 +35,13 @@ class Slices(dict[str, int]):
         self._shift = _TOP_BITS - bits
 
     def __missing__(self, key: str) -> int:
-        self.size += len(key) + KEY_OVERHEAD_BYTES
-        if self.size > self._bytes_max:
+        self.size = size = self.size + len(key) + KEY_OVERHEAD_BYTES
+        if size > self._bytes_max:
             self.clear()
             self.size = len(key) + KEY_OVERHEAD_BYTES
             self.emptied += 1
-        found = self[key] = int.from_bytes(md5(key.encode(), usedforsecurity=False).digest()[:2]) >> self._shift
+        digest = md5(key.encode(), usedforsecurity=False).digest()
+        found = self[key] = (digest[0] << 8 | digest[1]) >> self._shift
         return found
 
     def middle(self, number: int) -> int:
