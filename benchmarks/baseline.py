@@ -1,6 +1,6 @@
 """The baseline: the loop that one writes in an afternoon, `consume` and boto3's `put_records`, with its defaults.
 
-    python -m benchmarks.baseline BOOTSTRAP_SERVERS TOPIC ENDPOINT_URL      runs until it is killed
+    python -m benchmarks.baseline BOOTSTRAP_SERVERS TOPICS ENDPOINT_URL     runs until it is killed
 
 It commits after each answer and sends refused entries again. It keeps no order when entries are refused, and one
 expired token ends it: it is here for its cost alone.
@@ -22,7 +22,7 @@ from tests.fake_aws import DESTINATION_ACCOUNT, REGION, SOURCE_KEYS, WRITER_ROLE
 BATCH = 500
 
 
-def main(bootstrap_servers: str, topic: str, url: str) -> None:
+def main(bootstrap_servers: str, topics: str, url: str) -> None:
     """Forward for ever."""
     sts = boto3.client(
         "sts",
@@ -50,7 +50,7 @@ def main(bootstrap_servers: str, topic: str, url: str) -> None:
             "log_level": 0,
         }
     )
-    consumer.subscribe([topic])
+    consumer.subscribe(topics.split(","))
     while True:
         messages = consumer.consume(BATCH, 0.1)
         entries: Sequence[Any] = [

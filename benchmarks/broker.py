@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -85,6 +85,13 @@ class EmbeddedBroker:
             yield name
         finally:
             self.cluster.delete_topic(name)
+
+
+@contextlib.contextmanager
+def topics_of(broker: Broker, count: int, partitions: int) -> Iterator[Sequence[str]]:
+    """Have so many empty topics until the block ends."""
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(broker.topic(partitions)) for _ in range(count)]
 
 
 @contextlib.contextmanager

@@ -22,6 +22,8 @@ class Aim:
     figure: str
     relation: Literal["<=", ">="]
     bound: float
+    cores: int = 1
+    """It wants so many; on a machine with fewer it is not judged."""
 
     def met(self, value: float) -> bool:
         """Whether a measured value keeps the bound."""
@@ -45,6 +47,9 @@ class Case:
     tls: bool = False
     delay: float = 0.0
     rate: int = 0
+    routes: int = 1
+    """Each with a topic of its own, of so many `partitions`; all to one stream."""
+    workers: int = 1
     route: Mapping[str, Any] = field(default_factory=dict)
     """Further settings of doka's route."""
     quick: bool = False
@@ -97,10 +102,19 @@ CASES: Sequence[Case] = (
         aims=(Aim("records_per_second", ">=", 150_000),)),
     Case("partitions-1", "1 partition", partitions=1, aims=(Aim("cpu_to_plain", "<=", 1.5),)),
     Case("partitions-256", "256 partitions", partitions=256, aims=(Aim("cpu_to_plain", "<=", 1.5),)),
+    Case("partitions-1000", "1,000 partitions", partitions=1_000, aims=(Aim("cpu_to_plain", "<=", 1.5),)),
+    Case("routes-50", "50 routes, a topic of one partition each", routes=50, partitions=1, aims=(
+        Aim("cpu_to_plain", "<=", 1.5),
+    )),
+    Case("workers-2", "two workers: processes", workers=2, records=2_000_000, aims=(
+        Aim("cpu_to_plain", "<=", 1.15), Aim("speed_to_plain", ">=", 1.6, cores=4),
+    )),
     Case("latency-1k", "steady 1,000 records/s", kind="latency", rate=1_000, quick=True, aims=(
         Aim("p99_ms", "<=", 50.0), Aim("p99_above_ms", "<=", 50.0),
     )),
     Case("latency-20k", "steady 20,000 records/s", kind="latency", rate=20_000),
+    Case("aggregated-latency-1k", "steady 1,000 records/s, aggregated", kind="latency", rate=1_000, route=AGGREGATED),
+    Case("aggregated-latency-20k", "steady 20,000 records/s, aggregated", kind="latency", rate=20_000, route=AGGREGATED),
     Case("memory", "2 GB wait, nothing is answered", size=1_024, records=2_000_000, kind="memory", aims=(
         Aim("rss_above_base_mib", "<=", 64.0), Aim("rss_mib", "<=", 150.0),
     )),

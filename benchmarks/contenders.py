@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -23,14 +23,15 @@ from tests.waiting import eventually
 
 FLOOR_SECONDS = 120.0
 ASSIGNED_SECONDS = 60.0
+DEFAULT_IN_FLIGHT = 16  # of limits.requests_in_flight, which must be one for each route at least
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a contender works: a broker, a filled topic, an endpoint, a folder for its files."""
+    """Where a contender works: a broker, filled topics, an endpoint, a folder for its files."""
 
     bootstrap_servers: str
-    topic: str
+    topics: Sequence[str]
     endpoint: Endpoint
     folder: Path
 
@@ -39,21 +40,28 @@ class Place:
 def running_doka(place: Place, case: Case) -> Iterator[DokaProcess]:
     """Run the real service, as a member of a group of its own, until the block ends."""
     group = f"doka-{uuid.uuid4().hex[:8]}"
-    given = settings(place.bootstrap_servers, place.endpoint.url, {place.topic: STREAM}, group_id=group)
-    given["routes"][0] |= dict(case.route)
-    with _trusting(place.endpoint), DokaProcess(given, place.folder, group) as doka:
+    given = settings(place.bootstrap_servers, place.endpoint.url, dict.fromkeys(place.topics, STREAM), group_id=group)
+    for route in given["routes"]:
+        route |= {"name": route["topics"][0], **case.route}
+    given["limits"] = {"requests_in_flight": max(DEFAULT_IN_FLIGHT, case.routes)}
+    workers = []
+    if case.workers > 1:
+        workers = ["--workers", str(case.workers)]
+        given["kafka"]["client"] = {"heartbeat.interval.ms": 200}  # by which the first learns that it is to share
+    with _trusting(place.endpoint), DokaProcess(given, place.folder, group, workers) as doka:
         yield doka
 
 
-def assigned_at(doka: DokaProcess) -> float:
-    """Wait until the group has given it partitions; when that was, in seconds since the epoch."""
+def assigned_at(doka: DokaProcess, workers: int = 1) -> float:
+    """Wait until the group has given each worker partitions; when the first had some, in seconds since the epoch."""
 
     def told() -> list[dict[str, Any]]:
         if not doka.runs:
             raise AssertionError(f"doka ended with {doka.exit_code}: {doka.said()[-2000:]}")
-        return doka.lines("partitions_assigned")
+        lines = doka.lines("partitions_assigned")
+        return lines if len({line.get("worker") for line in lines}) >= workers else []
 
-    line = eventually(told, within=ASSIGNED_SECONDS, what="partitions for doka")[0]
+    line = eventually(told, within=ASSIGNED_SECONDS, what="partitions for doka", every=0.02)[0]
     return datetime.fromisoformat(line["time"]).timestamp()
 
 
@@ -61,7 +69,7 @@ def assigned_at(doka: DokaProcess) -> float:
 def running_baseline(place: Place) -> Iterator[subprocess.Popen[bytes]]:
     """Run the usual loop until the block ends."""
     with _trusting(place.endpoint):
-        words = ["benchmarks.baseline", place.bootstrap_servers, place.topic, place.endpoint.url]
+        words = ["benchmarks.baseline", place.bootstrap_servers, ",".join(place.topics), place.endpoint.url]
         child = subprocess.Popen([sys.executable, "-m", *words], stdin=subprocess.DEVNULL)
     try:
         yield child
@@ -72,16 +80,16 @@ def running_baseline(place: Place) -> Iterator[subprocess.Popen[bytes]]:
 
 def run_floor(place: Place, records: int) -> dict[str, float]:
     """Consume so many records and do nothing with them; gives `cpu_us`, `records_per_second` and `rss_mib`."""
-    words = ["benchmarks.floor", place.bootstrap_servers, place.topic, str(records)]
+    words = ["benchmarks.floor", place.bootstrap_servers, ",".join(place.topics), str(records)]
     done = subprocess.run([sys.executable, "-m", *words], stdout=subprocess.PIPE, check=True, timeout=FLOOR_SECONDS)
     figures: dict[str, float] = json.loads(done.stdout)
     return figures
 
 
 @contextlib.contextmanager
-def watching_floor(place: Place, records: int, last: int) -> Iterator[subprocess.Popen[bytes]]:
-    """Consume a trickle beside another contender; the output is the ages of the last so many records in us, as JSON."""
-    words = ["benchmarks.floor", place.bootstrap_servers, place.topic, str(records), str(last)]
+def watching_floor(place: Place, records: int) -> Iterator[subprocess.Popen[bytes]]:
+    """Consume a trickle beside another contender; the output is, as JSON, when each record was produced and its age, in us."""
+    words = ["benchmarks.floor", place.bootstrap_servers, ",".join(place.topics), str(records), "ages"]
     child = subprocess.Popen([sys.executable, "-m", *words], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
     try:
         yield child
@@ -91,12 +99,20 @@ def watching_floor(place: Place, records: int, last: int) -> Iterator[subprocess
 
 
 def cpu_ns(process: int) -> int:
-    """Give the user and system time of a living process with all its threads, in ns (the kernel's CPU-time clock)."""
-    return time.clock_gettime_ns((~process << 3) | 2)
+    """Give the user and system time of a living process, its threads and its children, in ns (the kernel's CPU-time clock)."""
+    return sum(time.clock_gettime_ns((~each << 3) | 2) for each in (process, *_children(process)))
+
+
+def _children(process: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text("ascii").split()]
 
 
 def peak_rss_mib(process: int) -> float:
-    """Give the most memory that a living process has had resident, in MiB."""
+    """Give the most memory that a living process, or the largest of its children, has had resident, in MiB."""
+    return max(map(_peak_rss_mib, (process, *_children(process))))
+
+
+def _peak_rss_mib(process: int) -> float:
     for line in Path(f"/proc/{process}/status").read_text(encoding="ascii").splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) / 1024

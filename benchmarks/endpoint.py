@@ -28,7 +28,10 @@ class Landings:
     first: int
     last: int
     faults: list[str]
+    produced_us: list[int]
+    """When each stamped record was produced, in us of CLOCK_MONOTONIC, in the order of landing."""
     latencies_us: list[int]
+    """How old each was when it landed."""
     cpu_ns: int
     """CPU time of the endpoint's own process, since it started."""
     at: int

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from threading import Event
 
 from confluent_kafka import Producer
@@ -35,10 +37,10 @@ class Load:
 
 
 class Feed:
-    """A producer of one topic; the same load and seed give the same records."""
+    """A producer of some topics in turn; the same load and seed give the same records."""
 
-    def __init__(self, bootstrap_servers: str, topic: str, load: Load, *, linger_ms: int = 5) -> None:
-        self._topic, self._size = topic, load.size
+    def __init__(self, bootstrap_servers: str, topics: Sequence[str], load: Load, *, linger_ms: int = 5) -> None:
+        self._topics, self._size = cycle(topics), load.size
         self._chance = random.Random(load.size)
         self._pool = self._chance.randbytes(_POOL_BYTES // 2).hex().encode() * (load.size // _POOL_BYTES + 2)
         self._keys = [f"key-{number:07d}".encode() for number in range(load.keys)]
@@ -56,12 +58,12 @@ class Feed:
 
     def fill(self, records: int) -> None:
         """Produce so many and wait until Kafka has them all. Raises OSError where it does not take them."""
-        produce, topic, pool, size = self._producer.produce, self._topic, self._pool, self._size
+        produce, pool, size = self._producer.produce, self._pool, self._size
         for first in range(0, records, 1_000):
             count = min(1_000, records - first)
             begins = self._chance.choices(range(_POOL_BYTES), k=count)
             for begin, key in zip(begins, self._chance.choices(self._keys, k=count), strict=True):
-                produce(topic, pool[begin : begin + size], key)
+                produce(next(self._topics), pool[begin : begin + size], key)
             self._producer.poll(0)
             while len(self._producer) > _QUEUE_RECORDS:
                 self._producer.poll(0.05)
@@ -80,7 +82,7 @@ class Feed:
             due = min(total, int((time.monotonic() - begin) * rate))
             for key in self._chance.choices(self._keys, k=due - produced):
                 stamp = b"%0*d" % (STAMP_BYTES, time.monotonic_ns() // 1_000)
-                self._producer.produce(self._topic, stamp + tail, key)
+                self._producer.produce(next(self._topics), stamp + tail, key)
             produced = max(produced, due)
             self._producer.poll(0)
             pause.wait(TICK_SECONDS)

@@ -36,6 +36,7 @@ FIGURES: Mapping[str, Figure] = {
     "baseline_to_cpu": Figure("CPU, times less than the baseline's", "{:.1f}x", more_is_better=True),
     "cpu_to_plain": Figure(f"CPU, times that of {REFERENCE}", "{:.2f}x"),
     "cpu_to_aggregated": Figure(f"CPU, times that of {AGGREGATED_REFERENCE}", "{:.2f}x"),
+    "speed_to_plain": Figure(f"records/s, times those of {REFERENCE}", "{:.2f}x", more_is_better=True),
     "rss_mib": Figure("peak RSS", "{:.0f} MiB"),
     "base_mib": Figure("RSS with nothing to do", "{:.0f} MiB"),
     "rss_above_base_mib": Figure("peak RSS, above that with nothing to do", "{:.0f} MiB"),
@@ -46,7 +47,8 @@ FIGURES: Mapping[str, Figure] = {
     "records_per_entry": Figure("records in a Kinesis record", "{:.0f}", more_is_better=True),
     "p50_ms": Figure("latency p50", "{:.1f} ms"),
     "p99_ms": Figure("latency p99", "{:.1f} ms"),
-    "p99_above_ms": Figure("latency p99, above the floor's", "{:.1f} ms"),
+    "p50_above_ms": Figure("latency p50, doka's own", "{:.1f} ms"),
+    "p99_above_ms": Figure("latency p99, doka's own", "{:.1f} ms"),
     "most_ms": Figure("latency, longest", "{:.1f} ms"),
     "cores_busy": Figure("cores busy", "{:.2f}"),
     "endpoint_busy": Figure("null Kinesis busy", "{:.0%}"),
@@ -66,12 +68,16 @@ def medians(rounds: Sequence[Round], contender: str) -> dict[str, float]:
 def figures_of_doka(cases: Mapping[str, Sequence[Round]]) -> dict[str, dict[str, float]]:
     """Give doka's figures for each case, with what needs another case to compare with."""
     found = {name: medians(rounds, DOKA) for name, rounds in cases.items()}
-    for figure, reference in (("cpu_to_plain", REFERENCE), ("cpu_to_aggregated", AGGREGATED_REFERENCE)):
-        cost = found.get(reference, {}).get("cpu_us")
-        if cost:
+    for figure, reference, of in (
+        ("cpu_to_plain", REFERENCE, "cpu_us"),
+        ("cpu_to_aggregated", AGGREGATED_REFERENCE, "cpu_us"),
+        ("speed_to_plain", REFERENCE, "records_per_second"),
+    ):
+        value = found.get(reference, {}).get(of)
+        if value:
             for figures in found.values():
-                if "cpu_us" in figures:
-                    figures[figure] = figures["cpu_us"] / cost
+                if of in figures:
+                    figures[figure] = figures[of] / value
     return found
 
 
@@ -84,13 +90,13 @@ def by_contender(cases: Mapping[str, Sequence[Round]]) -> dict[str, dict[str, di
     }
 
 
-def judged(cases: Mapping[str, Sequence[Round]], of: Iterable[Case]) -> Iterator[tuple[Case, Aim, float]]:
-    """Give each aim of these cases with the value that was measured, where one was."""
+def judged(cases: Mapping[str, Sequence[Round]], of: Iterable[Case], cores: int) -> Iterator[tuple[Case, Aim, float]]:
+    """Give each aim of these cases with the value that was measured, where one was and `cores` are enough for it."""
     measured = figures_of_doka(cases)
     for case in of:
         for aim in case.aims:
             value = measured.get(case.name, {}).get(aim.figure)
-            if value is not None:
+            if value is not None and cores >= aim.cores:
                 yield case, aim, value
 
 
@@ -103,8 +109,6 @@ def _shown(each: Round, contender: str) -> Mapping[str, float]:
         figures["cpu_to_floor"] = figures["cpu_us"] / floor["cpu_us"]
     if "cpu_us" in figures and "cpu_us" in baseline:
         figures["baseline_to_cpu"] = baseline["cpu_us"] / figures["cpu_us"]
-    if "p99_ms" in figures and "p99_ms" in floor:
-        figures["p99_above_ms"] = figures["p99_ms"] - floor["p99_ms"]
     return figures
 
 

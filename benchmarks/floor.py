@@ -1,7 +1,7 @@
 """The floor: doka's own consumer settings, and a loop that reads the fields of each record and does nothing else.
 
-    python -m benchmarks.floor BOOTSTRAP_SERVERS TOPIC RECORDS               what consuming so many costs
-    python -m benchmarks.floor BOOTSTRAP_SERVERS TOPIC RECORDS LAST          how late the last so many of them are
+    python -m benchmarks.floor BOOTSTRAP_SERVERS TOPICS RECORDS              what consuming so many costs
+    python -m benchmarks.floor BOOTSTRAP_SERVERS TOPICS RECORDS ages         how late each of them is
 
 It prints its figures as JSON. What it costs, and how late a record is here, is Kafka's, the client's and the
 language's: no forwarder in Python by this client can do better.
@@ -41,14 +41,15 @@ def consume(consumer: Consumer, records: int) -> dict[str, float]:
     return {"cpu_us": cpu / taken * 1e6, "records_per_second": taken / took, "rss_mib": peak}
 
 
-def watch(consumer: Consumer, records: int, last: int) -> list[int]:
-    """Give how old the last so many stamped records were when they were consumed, in us."""
-    ages: list[int] = []
+def watch(consumer: Consumer, records: int) -> list[tuple[int, int]]:
+    """Give when each stamped record was produced, and how old it was when it was consumed, in us."""
+    ages: list[tuple[int, int]] = []
     while len(ages) < records:
         messages = consumer.consume(BATCH, 0) or consumer.consume(1, 0.1)
         now = time.monotonic_ns() // 1_000
-        ages += [now - int(cast("bytes", message.value())[:STAMP_BYTES]) for message in _read(messages)]
-    return ages[-last:]
+        produced = [int(cast("bytes", message.value())[:STAMP_BYTES]) for message in _read(messages)]
+        ages += [(at, now - at) for at in produced]
+    return ages
 
 
 def _read(messages: Messages) -> Messages:
@@ -57,14 +58,16 @@ def _read(messages: Messages) -> Messages:
     return messages
 
 
-def main(bootstrap_servers: str, topic: str, records: str, last: str = "") -> None:
+def main(bootstrap_servers: str, topics: str, records: str, what: str = "cost") -> None:
     """Join a group of its own, and print what was found."""
     group = f"floor-{uuid.uuid4().hex[:8]}"
-    settings = consumer_settings(KafkaSettings(tuple(bootstrap_servers.split(",")), group, frozenset([topic])))
+    settings = consumer_settings(
+        KafkaSettings(tuple(bootstrap_servers.split(",")), group, frozenset(topics.split(",")))
+    )
     others = {"auto.offset.reset": "earliest", "enable.partition.eof": False, "log_level": 0}
     consumer = Consumer(settings | others)
-    consumer.subscribe([topic])
-    found = watch(consumer, int(records), int(last)) if last else consume(consumer, int(records))
+    consumer.subscribe(topics.split(","))
+    found = watch(consumer, int(records)) if what == "ages" else consume(consumer, int(records))
     consumer.close()
     sys.stdout.write(json.dumps(found))
 

@@ -135,7 +135,7 @@ class NullKinesis:
         self._inner = head_of_data(aggregates_of) if aggregates_of else b""
         self._records = self._entries = self._requests = self._body_bytes = 0
         self._first = self._last = 0
-        self._latencies = array("q")
+        self._produced, self._latencies = array("q"), array("q")
         self._faults: list[str] = []
 
     def handle(self, request: Request, exchange: Exchange) -> None:
@@ -165,7 +165,8 @@ class NullKinesis:
         self._requests += 1
         self._body_bytes += request.length
         if self._stamped:
-            produced = map(int, map(b64decode, _STAMP.findall(request.body)))
+            produced = self._stamps(request.body)
+            self._produced.extend(produced)
             self._latencies.extend(self._last // 1000 - each for each in produced)
         if self._awaited is not None and self._records >= self._awaited[0]:
             self._report(self._awaited[1])
@@ -175,6 +176,17 @@ class NullKinesis:
         """Count the records of a body, those inside aggregates too."""
         found = map(b64decode, _DATA.findall(body))
         return sum(data.count(self._inner, 0, -DIGEST_BYTES) if data.startswith(MAGIC) else 1 for data in found)
+
+    def _stamps(self, body: bytes | bytearray) -> list[int]:
+        """Give when each record of a body was produced, those inside aggregates too."""
+        if not self._inner:
+            return list(map(int, map(b64decode, _STAMP.findall(body))))
+        stamp = re.compile(re.escape(self._inner) + rb"([0-9]{%d})" % STAMP_BYTES)
+        return [
+            int(found)
+            for data in map(b64decode, _DATA.findall(body))
+            for found in (stamp.findall(data) if data.startswith(MAGIC) else (data[:STAMP_BYTES],))
+        ]
 
     def _fault(self, request: Request, entries: int) -> str:
         """Say what is wrong with a put; nothing is nearly always right."""
@@ -219,6 +231,7 @@ class NullKinesis:
                         "first": self._first,
                         "last": self._last,
                         "faults": self._faults[:5],
+                        "produced_us": self._produced.tolist() if self._stamped else [],
                         "latencies_us": self._latencies.tolist() if self._stamped else [],
                         "cpu_ns": time.process_time_ns(),
                         "at": time.monotonic_ns(),

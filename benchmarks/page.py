@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
-from benchmarks.cases import CASES
+from benchmarks.cases import CASES, Kind
 from benchmarks.figures import BASELINE, DOKA, FIGURES, FLOOR, by_contender, judged
 from benchmarks.report import Report, read_report
 
@@ -26,11 +27,23 @@ _COLUMNS = (
     (DOKA, "records_per_entry", "in a Kinesis record"),
     (DOKA, "rss_mib", "peak RSS"),
 )
+_LATENCY = (
+    (DOKA, "p50_ms", "p50"),
+    (DOKA, "p99_ms", "p99"),
+    (DOKA, "p50_above_ms", "doka's own p50"),
+    (DOKA, "p99_above_ms", "doka's own p99"),
+    (FLOOR, "p50_ms", "the floor's p50"),
+    (FLOOR, "p99_ms", "its p99"),
+    (BASELINE, "p50_ms", "boto3 loop's p50"),
+    (BASELINE, "p99_ms", "its p99"),
+    (DOKA, "cpu_us", "CPU a record"),
+)
 
 
 def figures_of(report: Report) -> str:
     """Write the tables of a run in Markdown."""
-    return "\n".join([*_head(report), *_throughput(report), *_aims(report)]) + "\n"
+    tables = [_table(report, "throughput", _COLUMNS), _table(report, "latency", _LATENCY)]
+    return "\n".join([*_head(report), *chain.from_iterable(tables), *_aims(report)]) + "\n"
 
 
 def put_into(page: str, figures: str) -> str:
@@ -53,21 +66,21 @@ def _head(report: Report) -> list[str]:
     return [line, ""]
 
 
-def _throughput(report: Report) -> list[str]:
+def _table(report: Report, kind: Kind, columns: Sequence[tuple[str, str, str]]) -> list[str]:
     found = by_contender(report.cases)
     rows = []
     for case in CASES:
-        if case.kind != "throughput" or case.name not in found:
+        if case.kind != kind or case.name not in found:
             continue
-        values = [found[case.name][who].get(figure) for who, figure, _ in _COLUMNS]
-        cells = ["" if v is None else FIGURES[c[1]].show(v) for c, v in zip(_COLUMNS, values, strict=True)]
+        values = [found[case.name][who].get(figure) for who, figure, _ in columns]
+        cells = ["" if v is None else FIGURES[c[1]].show(v) for c, v in zip(columns, values, strict=True)]
         rows.append(_row([case.name, case.what, *cells]))
-    return [_row(["case", "", *(c[2] for c in _COLUMNS)]), _row(["---"] * (2 + len(_COLUMNS))), *rows, ""]
+    return [_row(["case", "", *(c[2] for c in columns)]), _row(["---"] * (2 + len(columns))), *rows, ""] if rows else []
 
 
 def _aims(report: Report) -> list[str]:
     rows = []
-    for case, aim, value in judged(report.cases, CASES):
+    for case, aim, value in judged(report.cases, CASES, report.machine["cores"]):
         figure, met = FIGURES[aim.figure], "met" if aim.met(value) else "**not met**"
         rows.append(
             _row([case.name, figure.label, f"{aim.relation} {figure.show(aim.bound)}", figure.show(value), met])

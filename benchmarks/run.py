@@ -7,11 +7,12 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from benchmarks.broker import EMBEDDED, Broker
+from benchmarks.broker import EMBEDDED, Broker, topics_of
 from benchmarks.cases import Case
 from benchmarks.contenders import Place
 from benchmarks.endpoint import Endpoint, running_endpoint
 from benchmarks.feeding import Feed
+from benchmarks.latency import latency_of_baseline, latency_of_doka
 from benchmarks.memory import base_of_doka, memory_of_doka
 from benchmarks.rounds import (
     FULL,
@@ -19,8 +20,6 @@ from benchmarks.rounds import (
     Extent,
     Round,
     idle_round,
-    latency_of_baseline,
-    latency_of_doka,
     throughput_round,
 )
 
@@ -31,8 +30,9 @@ EMBEDDED_BYTES = 4 * 1024 * 1024  # a partition; beyond 5 MiB the mock cluster d
 def run_case(broker: Broker, case: Case, *, quick: bool, say: Callable[[str], None]) -> Sequence[Round]:
     """Run every round of a case. Raises BrokenRunError for a run that was not what was to be measured."""
     extent = QUICK if quick else FULL
+    numbers = range(1, (1 if quick else ROUNDS) + 1)
     if case.kind == "latency":
-        return [_latency_round(broker, case, extent)]
+        return [_latency_round(broker, case, extent, say, number) for number in numbers]
     if case.kind == "memory":
         return [_memory_round(broker, case, extent, say)]
     with _place(broker, case) as place:
@@ -40,17 +40,20 @@ def run_case(broker: Broker, case: Case, *, quick: bool, say: Callable[[str], No
             return [idle_round(place, case, extent)]
         records = how_many(case, extent, embedded=broker.kind == EMBEDDED)
         say(f"{case.name}: producing {records:,} records of {case.size:,} bytes")
-        Feed(place.bootstrap_servers, place.topic, case.load).fill(records)
+        Feed(place.bootstrap_servers, place.topics, case.load).fill(records)
         rounds: list[Round] = []
-        for number in range(1, (1 if quick else ROUNDS) + 1):
+        for number in numbers:
             say(f"{case.name}: round {number}: floor, doka, baseline")
             rounds.append(throughput_round(place, case, records, extent))
         return rounds
 
 
-def _latency_round(broker: Broker, case: Case, extent: Extent) -> Round:
+def _latency_round(broker: Broker, case: Case, extent: Extent, say: Callable[[str], None], number: int) -> Round:
+    say(f"{case.name}: round {number}: doka beside the floor, baseline")
     with _place(broker, case) as place:
         doka = latency_of_doka(place, case, extent)
+    if case.aggregates_of:
+        return doka  # the usual loop is the same as without
     with _place(broker, case) as place:
         return {**doka, **latency_of_baseline(place, case, extent)}
 
@@ -61,7 +64,7 @@ def _memory_round(broker: Broker, case: Case, extent: Extent, say: Callable[[str
     with _place(broker, case) as place:
         records = how_many(case, extent, embedded=broker.kind == EMBEDDED)
         say(f"{case.name}: producing {records:,} records of {case.size:,} bytes")
-        Feed(place.bootstrap_servers, place.topic, case.load).fill(records)
+        Feed(place.bootstrap_servers, place.topics, case.load).fill(records)
         figures = memory_of_doka(place, case, extent)
     return {"doka": {**base, **figures, "rss_above_base_mib": figures["rss_mib"] - base["base_mib"]}}
 
@@ -69,7 +72,7 @@ def _memory_round(broker: Broker, case: Case, extent: Extent, say: Callable[[str
 def how_many(case: Case, extent: Extent, *, embedded: bool) -> int:
     """Give how many records a case forwards; the mock cluster holds only so much."""
     wanted = int(case.records * extent.share)
-    return min(wanted, EMBEDDED_BYTES * case.partitions // case.size) if embedded else wanted
+    return min(wanted, EMBEDDED_BYTES * case.partitions * case.routes // case.size) if embedded else wanted
 
 
 @contextlib.contextmanager
@@ -77,7 +80,7 @@ def _place(broker: Broker, case: Case) -> Iterator[Place]:
     endpoint: Endpoint
     with (
         tempfile.TemporaryDirectory(prefix="doka-bench-") as folder,
-        broker.topic(case.partitions) as topic,
+        topics_of(broker, case.routes, case.partitions) as topics,
         running_endpoint(tls=case.tls) as endpoint,
     ):
-        yield Place(broker.bootstrap_servers, topic, endpoint, Path(folder))
+        yield Place(broker.bootstrap_servers, topics, endpoint, Path(folder))

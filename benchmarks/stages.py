@@ -26,7 +26,7 @@ from unittest.mock import patch
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.broker import running_kafka
+from benchmarks.broker import running_kafka, topics_of
 from benchmarks.cases import REFERENCE, chosen
 from benchmarks.contenders import Place, running_doka
 from benchmarks.endpoint import running_endpoint
@@ -128,11 +128,11 @@ def profile(name: str = REFERENCE, records: str = str(RECORDS)) -> Table:
     with (
         tempfile.TemporaryDirectory() as folder,
         running_kafka() as broker,
-        broker.topic(case.partitions) as topic,
+        topics_of(broker, case.routes, case.partitions) as topics,
         running_endpoint(tls=case.tls) as endpoint,
     ):
-        place = Place(broker.bootstrap_servers, topic, endpoint, Path(folder))
-        Feed(place.bootstrap_servers, topic, case.load).fill(count)
+        place = Place(broker.bootstrap_servers, topics, endpoint, Path(folder))
+        Feed(place.bootstrap_servers, topics, case.load).fill(count)
         script, out = place.folder / "doka", place.folder / "stages.json"
         script.write_text(f"#!{sys.executable}\nfrom benchmarks.stages import inside\ninside()\n", encoding="utf-8")
         script.chmod(0o700)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from benchmarks.cases import REFERENCE
-from benchmarks.figures import FIGURES, figures_of_doka, known, medians
+from benchmarks.cases import REFERENCE, Aim, Case
+from benchmarks.figures import FIGURES, figures_of_doka, judged, known, medians
 from tests.unit.benchmarks.given import a_round
 
 
@@ -19,12 +19,6 @@ def test_ratios_are_taken_within_a_round() -> None:
     assert (4.0, 5.0) == (figures["cpu_to_floor"], figures["baseline_to_cpu"])
 
 
-def test_latency_above_the_floor_is_a_difference() -> None:
-    """What Kafka's own delay adds is taken off the p99."""
-    each = {"doka": {"p99_ms": 12.0}, "floor": {"p99_ms": 10.0}}
-    assert 2.0 == medians([each], "doka")["p99_above_ms"]
-
-
 def test_what_was_not_measured_is_left_out() -> None:
     """Without a floor and a baseline there are no ratios, and no figure of a contender that did not run."""
     assert {"idle_cpu_percent": 0.4} == medians([{"doka": {"idle_cpu_percent": 0.4}}], "doka")
@@ -36,6 +30,21 @@ def test_costs_are_compared_with_the_reference() -> None:
     both = figures_of_doka({REFERENCE: [a_round(4.0)], "keys-1m": [a_round(6.0)]})
     assert 1.5 == both["keys-1m"]["cpu_to_plain"]
     assert "cpu_to_plain" not in figures_of_doka({"keys-1m": [a_round(6.0)]})["keys-1m"]
+
+
+def test_speed_is_compared_with_the_reference() -> None:
+    """Two workers are told as a multiple of one."""
+    rounds = {name: [{"doka": {"records_per_second": speed}}] for name, speed in ((REFERENCE, 100.0), ("two", 170.0))}
+    assert 1.7 == figures_of_doka(rounds)["two"]["speed_to_plain"]
+
+
+def test_an_aim_that_wants_more_cores_is_not_judged() -> None:
+    """A machine with fewer can neither meet it nor fail it."""
+    wants = Aim("cpu_us", "<=", 4.5, cores=4)
+    case = Case(REFERENCE, "100 B", aims=(wants,))
+    rounds = {REFERENCE: [a_round(4.0)]}
+    assert [] == list(judged(rounds, [case], cores=2))
+    assert [(case, wants, 4.0)] == list(judged(rounds, [case], cores=4))
 
 
 def test_figures_are_shown_in_one_order_and_with_their_units() -> None:

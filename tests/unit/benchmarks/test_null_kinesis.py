@@ -116,7 +116,7 @@ def test_it_forgets(null: NullKinesis, endpoint: Endpoint) -> None:
     put(null, body_of([b"x"]))
     put(null, b"{}")
     endpoint.forget()
-    assert Landings(0, 0, 0, 0, 0, 0, [], [], 0, 0) == _without_clocks(endpoint.landings())
+    assert Landings(0, 0, 0, 0, 0, 0, [], [], [], 0, 0) == _without_clocks(endpoint.landings())
 
 
 def test_waiting_ends_with_the_record_that_was_waited_for(null: NullKinesis, endpoint: Endpoint) -> None:
@@ -145,9 +145,20 @@ def test_stamped_records_tell_their_age(null: NullKinesis, endpoint: Endpoint) -
     now = time.monotonic_ns() // 1_000
     stamps = [b"%0*d" % (STAMP_BYTES, now - age) + b"the rest" for age in (5_000_000, 9_000_000)]
     put(null, body_of(stamps))
-    first, second = endpoint.landings().latencies_us
+    landings = endpoint.landings()
+    first, second = landings.latencies_us
+    assert [now - 5_000_000, now - 9_000_000] == landings.produced_us
     assert 5_000_000 <= first < 9_000_000 <= second < 20_000_000
     assert 4_000_000 == second - first
+
+
+def test_stamps_are_found_inside_aggregates(null: NullKinesis, endpoint: Endpoint) -> None:
+    """Each record of an aggregate has its own, and so has one that travels as it is."""
+    size = STAMP_BYTES + 2
+    stamped = [b"%0*d" % (STAMP_BYTES, number) + b"ab" for number in range(1, 6)]
+    endpoint.forget(stamped=True, aggregates_of=size)
+    put(null, body_of([encode(["k", "l", "k", "k"], stamped[:4], "7"), stamped[4]]))
+    assert [1, 2, 3, 4, 5] == endpoint.landings().produced_us
 
 
 def test_an_answer_can_be_late(null: NullKinesis, endpoint: Endpoint) -> None:

@@ -4,7 +4,8 @@ import pytest
 
 from benchmarks.broker import EMBEDDED
 from benchmarks.cases import Case
-from benchmarks.rounds import FULL, QUICK, percentile, spread
+from benchmarks.latency import met, percentile, spread
+from benchmarks.rounds import FULL, QUICK, BrokenRunError
 from benchmarks.run import EMBEDDED_BYTES, how_many
 
 
@@ -22,6 +23,14 @@ def test_one_value_is_every_percentile() -> None:
 def test_latencies_come_in_any_order() -> None:
     """The spread is in ms, of values in us that nobody sorted."""
     assert {"p50_ms": 2.0, "p99_ms": 3.0, "most_ms": 3.0} == spread([3_000, 1_000, 2_000])
+
+
+def test_what_is_dokas_own_is_taken_record_by_record() -> None:
+    """Each record that landed meets the same one of the floor, told by when it was produced; a stranger is an error."""
+    landed, consumed = [(7, 40), (5, 90), (7, 45)], [(5, 10), (7, 20), (7, 20), (9, 99)]
+    assert [(40, 20), (90, 10), (45, 20)] == met(landed, consumed)
+    with pytest.raises(BrokenRunError):
+        met([(8, 1)], consumed)
 
 
 def test_a_short_round_and_the_mock_cluster_take_fewer_records() -> None:
