@@ -34,6 +34,7 @@ from benchmarks.feeding import Feed
 from benchmarks.rounds import backlog_of_doka, first_landing
 from tests.containers import service
 
+CHECKOUT = Path(__file__).parent.parent
 OUT = "BENCHMARK_STAGES_FILE"
 RECORDS = 600_000
 WITHIN_SECONDS = 120.0
@@ -47,6 +48,12 @@ STAGES = (
     ("domain.lanes:KeyLanes.release", "lanes: release"),
     ("domain.outbox:Outbox.pack", "outbox: pack a request"),
     ("domain.outbox:Outbox.settle", "outbox: settle an answer"),
+    ("domain.wide_lanes:WideLanes.admit", "lanes of aggregates: admit"),
+    ("domain.wide_lanes:WideLanes.take", "lanes of aggregates: take"),
+    ("domain.aggregated_outbox:how_many_fit", "aggregates: how many fit"),
+    ("domain.aggregated_outbox:encode", "aggregates: encode"),
+    ("domain.aggregated_outbox:AggregatedOutbox.pack", "aggregates: pack a request"),
+    ("domain.aggregated_outbox:AggregatedOutbox.settle", "aggregates: settle an answer"),
     ("domain.forwarder:Forwarder.handle", "forwarder: events, the rest"),
     ("domain.forwarder:Forwarder.decide", "forwarder: decide, the rest"),
     ("adapters.kinesis.body:BodyBuilder.build", "sink: body"),
@@ -134,9 +141,12 @@ def profile(name: str = REFERENCE, records: str = str(RECORDS)) -> Table:
         place = Place(broker.bootstrap_servers, topics, endpoint, Path(folder))
         Feed(place.bootstrap_servers, topics, case.load).fill(count)
         script, out = place.folder / "doka", place.folder / "stages.json"
-        script.write_text(f"#!{sys.executable}\nfrom benchmarks.stages import inside\ninside()\n", encoding="utf-8")
+        script.write_text(
+            f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(CHECKOUT)!r})\nfrom benchmarks.stages import inside\ninside()\n",
+            encoding="utf-8",
+        )
         script.chmod(0o700)
-        endpoint.forget(delay=case.delay)
+        endpoint.forget(delay=case.delay, aggregates_of=case.aggregates_of)
         timed = patch.object(service, "DOKA", script), patch.dict(os.environ, {OUT: str(out)})
         with timed[0], timed[1], running_doka(place, case) as doka:
             first = first_landing(place, doka.child)
