@@ -81,8 +81,8 @@ class HeldChunk:
 
     def places_of(self, offsets: Iterable[int]) -> list[int]:
         """Give the places of records by their offsets."""
-        if self._first is not None:
-            return list(map(self._first.__rsub__, offsets))
+        if (first := self._first) is not None:
+            return [offset - first for offset in offsets]
         return [bisect_left(self.offsets, offset) for offset in offsets]
 
     def __repr__(self) -> str:
