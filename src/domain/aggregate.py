@@ -35,6 +35,7 @@ FRAME_BYTES_MAX = 16
 
 _SHORT = 1 << 14  # frames of shorter data are kept; longer ones are so rare and so many that they are made anew
 _ONE_BYTE = 1 << 7
+_A_LITTLE = 8  # what reaches beyond the bound by less than an eighth is cut from the end, which costs by what is cut
 
 
 def varint(number: int) -> bytes:
@@ -139,8 +140,14 @@ def how_many_fit(keys: Sequence[str], values: Sequence[bytes], bytes_max: int) -
     table = dict.fromkeys(keys)
     room = bytes_max - FIXED_BYTES
     texts = list(map(len, map(str.encode, table)))
-    if sum(map(len, values)) + count * FRAME_BYTES_MAX + sum(texts) + len(table) * 3 <= room:
+    over = sum(map(len, values)) + count * FRAME_BYTES_MAX + sum(texts) + len(table) * 3 - room
+    if over <= 0:
         return count
+    if over * _A_LITTLE < room:  # nearly always: who takes records for an aggregate cannot know their keys before
+        from_the_end = enumerate(accumulate(map(FRAME_BYTES_MAX.__add__, map(len, reversed(values)))), 1)
+        dropped = next((records for records, size in from_the_end if size >= over), count)
+        if dropped < count:
+            return count - dropped  # their keys would make room, too, for a few more
     first = dict(zip(reversed(keys), range(count - 1, -1, -1), strict=True))
     sizes = [FRAME_BYTES_MAX] * count
     for key, length in zip(table, texts, strict=True):

@@ -151,11 +151,21 @@ def test_what_fits_fits(records: list[tuple[str, bytes]], bytes_max: int) -> Non
     assert not fits or len(encode(keys[:fits], values[:fits], HASH_KEY)) <= bytes_max
 
 
-def test_what_fits_is_not_far_below_the_bound() -> None:
-    """A full aggregate of small records uses nine tenths of its target at least."""
-    keys, values = [f"key-{i % 100}" for i in range(1_000)], [bytes(100)] * 1_000
+@pytest.mark.parametrize("records", [440, 460, 1_000])
+def test_what_fits_is_not_far_below_the_bound(records: int) -> None:
+    """A full aggregate of small records uses nine tenths of its target at least, whether a little or much is left over."""
+    keys, values = [f"key-{i % 100}" for i in range(records)], [bytes(100)] * records
     fits = how_many_fit(keys, values, 51_200)
+    assert fits < records
     assert 51_200 * 0.9 < len(encode(keys[:fits], values[:fits], HASH_KEY)) <= 51_200
+
+
+def test_one_record_that_fits_is_never_left_out_for_the_keys_of_others() -> None:
+    """Where keys are most of the bytes, cutting from the end must not cut all."""
+    keys = [f"{i:0256d}" for i in range(40)]
+    one = len(encode(keys[:1], [b""], HASH_KEY))
+    for bytes_max in range(one + 20, 40 * one, 50):
+        assert how_many_fit(keys, [b""] * 40, bytes_max) >= 1
 
 
 @pytest.mark.parametrize(
