@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from domain.errors import invariant
+from domain.errors import InvariantError
 from domain.rules import LimitRules
 
 if TYPE_CHECKING:
@@ -25,13 +25,11 @@ class Airspace:
     """Each request is in here from the decision to send it until its one answer."""
 
     def __init__(self, limits: LimitRules) -> None:
+        self.in_flight = 0
         self.body_bytes = 0
         self._limits = limits
         self._route_of: dict[int, Route] = {}
         self._bytes_of: dict[int, int] = {}
-
-    def __len__(self) -> int:
-        return len(self._route_of)
 
     def may_fly(self, route: Route, routes: Collection[Route]) -> bool:
         """Say whether `route`, one of `routes`, may send another request."""
@@ -40,20 +38,22 @@ class Airspace:
         if self.body_bytes >= self._limits.body_bytes:
             return False
         idle = sum(not other.outbox.flights for other in routes)
-        return len(self._route_of) + idle < self._limits.requests_in_flight
+        return self.in_flight + idle < self._limits.requests_in_flight
 
     def took_off(self, flight: Flight, route: Route) -> None:
         """Count a request that is about to be sent."""
         size = body_size(flight)
         self._route_of[flight.put] = route
         self._bytes_of[flight.put] = size
+        self.in_flight += 1
         self.body_bytes += size
 
     def landed(self, put: int) -> Route:
         """Give the route of a request that was answered. Raises InvariantError for a second answer."""
         route = self._route_of.pop(put, None)
-        invariant(route is not None, f"put {put} was answered twice, or never sent")
-        assert route is not None
+        if route is None:
+            raise InvariantError(f"put {put} was answered twice, or never sent")
+        self.in_flight -= 1
         self.body_bytes -= self._bytes_of.pop(put)
         return route
 

@@ -18,7 +18,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from domain.limits import FETCH_RECORDS_MAX, STALL_BEFORE_PAUSE_NS
+from domain.limits import FETCH_RECORDS_MAX, RECORD_OVERHEAD_BYTES, STALL_BEFORE_PAUSE_NS
+from domain.records import Chunk
 
 if TYPE_CHECKING:
     from domain.partition import Partition
@@ -26,6 +27,11 @@ if TYPE_CHECKING:
 _FIRST_GUESS_BYTES = 4096  # of a record, before any was seen
 _COMMON = 3 / 4
 _RESUME_BELOW = 1 / 2
+
+
+def held_size(chunk: Chunk) -> int:
+    """Give the bytes that a chunk occupies while it is held."""
+    return chunk.payload_bytes + len(chunk) * RECORD_OVERHEAD_BYTES
 
 
 class Budget:

@@ -23,7 +23,7 @@ from domain.backoff import Jitter
 from domain.budget import Budget
 from domain.commands import Command, CommitOffsets, DescribeStream, Halt, SeekPartition, SendPut
 from domain.commits import Commits
-from domain.errors import invariant
+from domain.errors import InvariantError, invariant
 from domain.events import (
     CommitAnswered,
     Event,
@@ -57,6 +57,8 @@ from domain.role import Role
 from domain.route import Route
 from domain.rules import OnGap, Rules
 from domain.status import Status
+
+_MOVES_A_ROUTE = (RouteBlocked, RouteOpened)  # and with it who may be fetched
 
 
 class Forwarder:
@@ -152,8 +154,8 @@ class Forwarder:
 
     def _fetched(self, chunk: Chunk, now: int) -> None:
         partition = self._partitions.get(chunk.partition)
-        invariant(partition is not None, f"records of {chunk.partition} came, which is not owned")
-        assert partition is not None
+        if partition is None:
+            raise InvariantError(f"records of {chunk.partition} came, which is not owned")
         if not partition.draining:  # else never sent, never committed: it is read again by whoever owns it next
             self._intake.fetched(partition, chunk, now)
 
@@ -271,7 +273,6 @@ class Forwarder:
         if self._rest.lasts(now, self._moments):
             return []
         self._rest.begin(now)
-        self._tell(*self._intake.take_facts())  # what was dropped is told before it is committed
         if self._halted is None:
             self._steer(now)  # first: it may let records in
             self._tend_poison(now)  # which may let in more
@@ -329,7 +330,7 @@ class Forwarder:
     @property
     def in_flight(self) -> int:
         """How many requests are in flight."""
-        return len(self._airspace)
+        return self._airspace.in_flight
 
     def room(self) -> int:
         """Give how many records may be fetched now; 0 while nothing may be."""
@@ -388,5 +389,5 @@ class Forwarder:
     def _do(self, commands: Iterable[Command]) -> None:
         for command in commands:
             self._commands.append(command)
-            if isinstance(command, RouteBlocked | RouteOpened):
+            if isinstance(command, _MOVES_A_ROUTE):
                 self._intake.look_soon()

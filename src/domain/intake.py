@@ -18,15 +18,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from domain.budget import Budget
+from domain.budget import Budget, held_size
 from domain.commands import Command, PausePartitions, ResumePartitions
 from domain.commits import Commits
-from domain.errors import invariant
+from domain.errors import InvariantError
 from domain.facts import Fact, PartitionStuck
 from domain.limits import STALL_BEFORE_PAUSE_NS
 from domain.partition import Partition
 from domain.records import Chunk, TopicPartition
-from domain.route import held_size
 
 
 class Intake:
@@ -49,10 +48,8 @@ class Intake:
 
     def fetched(self, partition: Partition, chunk: Chunk, now: int) -> None:
         """Take a chunk; one that begins below what is expected next cannot be."""
-        invariant(
-            chunk.offsets[0] >= partition.expected,
-            f"{chunk!r} begins below {partition.expected}, the next offset that is expected",
-        )
+        if chunk.offsets[0] < partition.expected:
+            raise InvariantError(f"{chunk!r} begins below {partition.expected}, the next offset that is expected")
         partition.expected = chunk.end
         self._budget.take(partition, held_size(chunk), len(chunk))
         partition.backlog.append(chunk)
@@ -148,10 +145,9 @@ class Intake:
     def _must_wait(self, partition: Partition, now: int) -> bool:
         self.admit(partition, now)
         route = partition.route
-        blocked = partition.draining or partition.gap is not None
-        return (
-            self._stuck(partition, now) or blocked or (route.blocked is not None and not route.standing.seeks_control)
-        )
+        if self._stuck(partition, now) or partition.draining or partition.gap is not None:
+            return True
+        return route.blocked is not None and not route.standing.seeks_control
 
     def _stuck(self, partition: Partition, now: int) -> bool:
         """Say whether nothing settles or is committed below the backlog, and tell it once.
@@ -163,13 +159,14 @@ class Intake:
         if partition.route.blocked is not None:  # which is told already, once for all its partitions
             partition.stuck_since = None
             return False
-        at = (ledger.watermark, partition.committed, ledger.open)
         waits, told = bool(partition.backlog), partition.stuck_told
         if not waits and not told:
             partition.stuck_since = None
-        elif partition.stuck_since is None or at != partition.stuck_at:
+            return False
+        at = (ledger.watermark, partition.committed, ledger.open)
+        if partition.stuck_since is None or at != partition.stuck_at:
             partition.stuck_since, partition.stuck_at = now, at
-        rests = partition.stuck_since is not None and now - partition.stuck_since >= STALL_BEFORE_PAUSE_NS
+        rests = now - partition.stuck_since >= STALL_BEFORE_PAUSE_NS
         stuck = waits and (told or rests)
         if told and not waits:
             free = self._way_left(partition)

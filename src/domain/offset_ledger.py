@@ -128,7 +128,8 @@ class OffsetLedger:
     def append(self, chunk: HeldChunk) -> None:
         """Take the next chunk of the partition; its first offset is at or above the end of the one before."""
         last = self._chunks[-1].end if self._chunks else self.watermark
-        invariant(chunk.offsets[0] >= last, f"{chunk!r} begins below {last}, the end of what is held")
+        if chunk.offsets[0] < last:
+            raise InvariantError(f"{chunk!r} begins below {last}, the end of what is held")
         self._chunks.append(chunk)
         self._open += chunk.count
         self._tail = None

@@ -112,7 +112,8 @@ class Outbox:
         due: list[Part] = []
         while self._delayed and (all_of_them or self._delayed[0][0] <= now):
             due.append(heapq.heappop(self._delayed)[2])
-        self.put_back((part for part in due if not part.chunk.owner.gone), now)
+        if due:
+            self.put_back((part for part in due if not part.chunk.owner.gone), now)
 
     def learn(self, event: StreamDescribed) -> None:
         """Take the stream's shards."""

@@ -69,6 +69,11 @@ class Quarantine:
         self._unstored: dict[Poison, str] = {}  # whose letter was refused the last time, and with which code
         self._unknown: dict[Partition, tuple[int, str, int]] = {}  # refused, nobody knows why: offset, code, until when
 
+    @property
+    def busy(self) -> bool:
+        """Whether anything waits for a decision: poison that was met, or a letter that goes again."""
+        return bool(self._waiting or self._again)
+
     # --- in ------------------------------------------------------------------------------------------------------
 
     def take(self, met: Iterable[Poison]) -> None:
@@ -186,6 +191,8 @@ class Quarantine:
 
     def next_wake(self, now: int) -> int | None:
         """Give the next moment at which a letter goes again, or the minute has room."""
+        if not self.busy:
+            return None
         moments: Sequence[int] = [at for at, _, _ in self._again]
         if self.overrun(now):
             moments = [*moments, self._met[0] + MINUTE_NS]

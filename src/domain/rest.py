@@ -52,4 +52,4 @@ class Rest:
 
 
 def _foresee(moments: Moments, after: int) -> int:
-    return min((moment for moment in moments(after) if moment is not None and moment > after), default=_NEVER)
+    return min([moment for moment in moments(after) if moment is not None and moment > after], default=_NEVER)

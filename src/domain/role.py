@@ -15,7 +15,7 @@ from domain.events import LeaseIssued, LeaseRefused
 from domain.facts import Fact
 from domain.lease_keeper import LeaseKeeper
 from domain.route import Route
-from domain.rules import RoleRules
+from domain.rules import RoleRules, RotationPolicy
 
 _LEASE_REASONS = frozenset({"clock_skew", "lease_refused", "lease_ended", "lease_rejected"})
 
@@ -28,6 +28,7 @@ class Role:
         self.name = rules.name
         self.keeper = LeaseKeeper(rules, request_timeout, jitter)
         self._routes = routes
+        self._on_demand = rules.policy is RotationPolicy.ON_DEMAND
 
     def issued(self, event: LeaseIssued, now: int) -> list[Fact]:
         """Take a lease; routes that waited for one go on."""
@@ -54,6 +55,11 @@ class Role:
             self.keeper.landed(route.landed_with)
         return []
 
+    @property
+    def _needs_lease(self) -> bool:
+        """Whether a lease must be there; only one that is renewed on demand may be missing."""
+        return not self._on_demand or any(route.needs_lease for route in self._routes)
+
     def tend(self, now: int) -> list[Command]:
         """Block the routes while no lease is to be had; ask for one when it is time."""
         commands: list[Command] = []
@@ -62,7 +68,6 @@ class Role:
             for route in self._routes:
                 if route.standing.reason != trouble[0]:
                     commands += route.standing.block(*trouble, now)
-        needed = any(route.needs_lease for route in self._routes)  # only now: one that was just blocked needs one
-        if self.keeper.wants_lease(now, needed=needed):
+        if self.keeper.wants_lease(now, needed=self._needs_lease):  # only now: a route that was just blocked needs one
             commands.append(RequestLease(self.name))
         return commands

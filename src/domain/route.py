@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from domain.backoff import Jitter, backoff
-from domain.budget import Budget
+from domain.budget import Budget, held_size
 from domain.commands import SendLetter
 from domain.events import (
     LetterAcknowledged,
@@ -27,7 +27,6 @@ from domain.limits import (
     BACKOFF_LAST_NS,
     PACED_BACKOFF_LAST_NS,
     PARTIAL_PUT_WAIT_NS,
-    RECORD_OVERHEAD_BYTES,
     RETRY_BACKOFF_LAST_NS,
     THROTTLE_BACKOFF_LAST_NS,
 )
@@ -44,11 +43,6 @@ from domain.status import RouteStatus
 from domain.verdicts import Verdict, of_entry, of_request
 
 TOO_MUCH_POISON = "too_much_poison"
-
-
-def held_size(chunk: Chunk) -> int:
-    """Give the bytes that a chunk occupies while it is held."""
-    return chunk.payload_bytes + len(chunk) * RECORD_OVERHEAD_BYTES
 
 
 _FAILURES_BEFORE_BLOCK = 5  # requests in a row of which nobody knows, or that never left
@@ -176,7 +170,7 @@ class Route:
             moments.append(self.standing.probe_at)
         elif self.outbox.ready and self.outbox.ready_since is not None:
             moments.append(self.outbox.ready_since + PARTIAL_PUT_WAIT_NS)
-        return min((m for m in moments if m is not None and m > now), default=None)
+        return min([m for m in moments if m is not None and m > now], default=None)
 
     # --- answers -------------------------------------------------------------------------------------------------
 
@@ -297,6 +291,9 @@ class Route:
         self, now: int, number: Callable[[], int]
     ) -> tuple[list[SendLetter], list[Fact], Sequence[Partition]]:
         """Do with poison what the policy says; give letters, facts, and the partitions that moved on."""
+        met = self.outbox.take_poison()
+        if not (met or self._facts or self.quarantine.busy):
+            return [], [], ()  # as nearly always
         facts, self._facts = self._facts, []
         moved: dict[Partition, None] = {}
 
@@ -305,7 +302,7 @@ class Route:
             self.outbox.settle_poison(poison, now)
             self.quarantine.take(self.outbox.take_poison())
 
-        self.quarantine.take(self.outbox.take_poison())
+        self.quarantine.take(met)
         letters, told = self.quarantine.decide(now, settle, number)
         facts += told
         if self.quarantine.overrun(now):

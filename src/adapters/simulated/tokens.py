@@ -6,6 +6,7 @@ It must never accept what it did not issue: a triple of which one field comes fr
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from random import Random  # noqa: TID251 - the type of a seeded source that is given
 
 from adapters.simulated.clock import SimulatedClock
@@ -34,6 +35,7 @@ class Token:
     refused_with: str | None = None
 
 
+@lru_cache(maxsize=4_096)
 def triple(serial: int) -> Secrets:
     """Give the three secrets of one issue; each names its serial, so that a mixture shows."""
     return Secrets(f"AKIA{serial}", f"secret-{serial}", f"token-{serial}")

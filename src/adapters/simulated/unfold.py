@@ -6,6 +6,7 @@ It must never guess: what is no aggregate is a record as it stands, what is a br
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from hashlib import md5
 from typing import NamedTuple
 
@@ -26,8 +27,13 @@ class Inner(NamedTuple):
 
 def unfold(key: str, value: bytes) -> Sequence[Inner]:
     """Give the records of an entry, in order. Raises ValueError for an aggregate that cannot be read."""
+    return _unfolded(key, value) if value.startswith(_MAGIC) else (Inner(key, value, None),)
+
+
+@lru_cache(maxsize=64)  # each aggregate is read as it leaves, as it lands, and as it is sent again
+def _unfolded(key: str, value: bytes) -> Sequence[Inner]:
     message = value[len(_MAGIC) : -_DIGEST_BYTES]
-    if not value.startswith(_MAGIC) or md5(message, usedforsecurity=False).digest() != value[-_DIGEST_BYTES:]:
+    if md5(message, usedforsecurity=False).digest() != value[-_DIGEST_BYTES:]:
         return (Inner(key, value, None),)
     keys: list[str] = []
     hash_keys: list[str] = []
@@ -45,7 +51,7 @@ def unfold(key: str, value: bytes) -> Sequence[Inner]:
             found.append(Inner(keys[key_index], _data(data), hash_keys[hash_index]))
         else:
             raise ValueError(f"an aggregate has no field {field}")
-    return found
+    return tuple(found)
 
 
 def _data(content: bytes | memoryview | int) -> bytes:

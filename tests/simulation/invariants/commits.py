@@ -44,9 +44,8 @@ class Committing(Liveness):
             truth = self.truths[tp]
             if tp in self.former and to > self.world.logs[tp].end:
                 truth = self.former[tp]  # it was sent before the topic was another one
-            self.require(
-                to >= truth.committed, "I3", f"{tp}: the group's offset went back from {truth.committed} to {to}"
-            )
+            if to < truth.committed:
+                raise ViolationError("I3", f"{tp}: the group's offset went back from {truth.committed} to {to}")
             if not ours and self.plan.on_poison is OnPoison.DROP:
                 truth.dropped.update(offset for offset in truth.poison if truth.committed <= offset < to)
             undone = truth.undone(truth.committed, to)

@@ -53,7 +53,8 @@ class Puts(Evidence):
                 ownership = owned.get(truth.tp)
                 if ownership is None:
                     raise ViolationError("I13", f"{truth.tp} offset {offset} was sent, and is not owned")
-                self.require(ownership.truth is truth, "I13", f"{truth.tp} offset {offset} of a former topic was sent")
+                if ownership.truth is not truth:
+                    raise ViolationError("I13", f"{truth.tp} offset {offset} of a former topic was sent")
                 self._may_send(ownership, offset, together, now)
                 together.add((truth.tp, offset))
                 if owner_of[truth.tp] != member:

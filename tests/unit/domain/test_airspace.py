@@ -42,7 +42,7 @@ def test_one_request_is_kept_in_reserve_for_each_route() -> None:
     send(airspace, busy, 2)
     assert (False, True) == (airspace.may_fly(busy, [busy, idle]), airspace.may_fly(idle, [busy, idle]))
     send(airspace, idle, 3)
-    assert 3 == len(airspace)
+    assert 3 == airspace.in_flight
     assert not airspace.may_fly(idle, [busy, idle])
     land(airspace, busy, 1)
     assert airspace.may_fly(busy, [busy, idle])

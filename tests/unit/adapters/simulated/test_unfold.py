@@ -19,7 +19,7 @@ RECORDS = st.lists(st.tuples(st.text(st.characters(codec="utf-8"), min_size=1), 
 def test_reads_every_record_in_order(records: list[tuple[str, bytes]]) -> None:
     """With its own key and the hash key of all; the fake service's reader sees the same."""
     aggregate = encode([key for key, _ in records], [value for _, value in records], "42")
-    assert [Inner(key, value, "42") for key, value in records] == unfold("a", aggregate)
+    assert tuple(Inner(key, value, "42") for key, value in records) == unfold("a", aggregate)
     assert [(key, "42", value) for key, value in records] == unfold_as_the_fake(aggregate)
 
 
