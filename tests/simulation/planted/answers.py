@@ -165,7 +165,7 @@ BUGS = (
     bug(take_a_timeout_for_failed, "I8", "I14"),
     bug(drop_on_expired_token, "I1", "I4", "I14"),
     bug(count_the_neighbours_of_a_bad_record, "I1", "I4", "I11", "I14"),
-    bug(resend_the_whole_batch, "I4", "I8", "I12"),
+    bug(resend_the_whole_batch, "I4", "I8", "I11", "I12"),
     bug(give_up_after_a_few_tries, "I1", "I4", "I14"),
     bug(settle_on_the_wrong_chunk, "I1", "I8", "I12"),
     bug(let_the_client_repeat, "I8"),
