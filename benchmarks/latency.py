@@ -27,6 +27,9 @@ from benchmarks.rounds import START_SECONDS, BrokenRunError, Extent, Round, chec
 WARM_SECONDS = 5.0
 """A broker just started compiles its own code for as long as that."""
 
+AT_ONCE_MAX, LINGER_MS = 1_000, 5
+"""A producer of more records a second than that batches them, or the broker has a request for each."""
+
 Times = Sequence[tuple[int, int]]
 """When each record was produced, in us of CLOCK_MONOTONIC, and how old it was then, in us."""
 
@@ -55,7 +58,7 @@ def latency_of_baseline(place: Place, case: Case, extent: Extent) -> Round:
 
 def _trickle(place: Place, case: Case, process: int, seconds: float) -> tuple[Times, dict[str, float]]:
     """Warm up, then give when the records of a steady rate landed, their spread, and what it cost."""
-    feed = Feed(place.bootstrap_servers, place.topics, case.load, linger_ms=0)
+    feed = Feed(place.bootstrap_servers, place.topics, case.load, linger_ms=LINGER_MS if case.rate > AT_ONCE_MAX else 0)
     place.endpoint.forget(aggregates_of=case.aggregates_of)
     _all_landed(place, feed.trickle(case.rate, WARM_SECONDS))
     place.endpoint.forget(stamped=True, aggregates_of=case.aggregates_of)

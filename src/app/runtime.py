@@ -191,8 +191,12 @@ class Runtime:
         if fetched:
             return 0
         if not self._forwarder.in_flight:
-            return 0 if fetched is not None else min(FULL_WAIT_NS, self._idle_time(self._clock.now()))
-        return BUSY_WAIT_NS if self._forwarder.room() else FULL_WAIT_NS
+            return 0 if fetched is not None else self._full_wait()
+        return BUSY_WAIT_NS if self._forwarder.room() else self._full_wait()
+
+    def _full_wait(self) -> int:
+        """How long to wait for answers while nothing may be fetched: what waits for its time must not wait for them too."""
+        return min(FULL_WAIT_NS, self._idle_time(self._clock.now()))
 
     def _step(self, wait: int) -> int:
         """Feed what has arrived besides records, take one decision, carry it out; give the time of the decision."""
@@ -269,7 +273,7 @@ class Runtime:
             self._forwarder.handle(RevokeStarted(partitions), now)
             self._step(0)
             while not self._forwarder.drained(partitions) and self._clock.now() < deadline and self._halted is None:
-                self._step(min(FULL_WAIT_NS, self._idle_time(self._clock.now())))
+                self._step(self._full_wait())
         self._forwarder.handle(PartitionsRevoked(partitions), self._clock.now())
         self._step(0)
 

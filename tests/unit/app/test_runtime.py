@@ -8,6 +8,7 @@ from adapters.kafka.no_letters import NoLetters
 from adapters.simulated.telemetry import RecordingTelemetry
 from adapters.system.inbox import ThreadInbox
 from app.runtime import Ending, Runtime
+from domain.backoff import backoff
 from domain.commands import CommitOffsets, DescribeStream, SendPut
 from domain.errors import InvariantError
 from domain.events import (
@@ -24,7 +25,7 @@ from domain.events import (
 from domain.facts import RecordsWillRepeat
 from domain.forwarder import Forwarder
 from domain.lease import Lease, Secrets
-from domain.limits import NS_PER_MS, NS_PER_SECOND
+from domain.limits import NS_PER_MS, NS_PER_SECOND, RETRY_BACKOFF_LAST_NS
 from domain.ports import RebalanceListener
 from domain.records import Chunk, TopicPartition
 from domain.rules import LimitRules, RoleRules, RouteRules, Rules
@@ -143,7 +144,7 @@ class HandBackground:
 class Stand:
     """A runtime with its hand-driven ports."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: LimitRules | None = None, jitter: float = 0.5) -> None:
         self.clock = HandClock()
         self.inbox = ThreadInbox()
         self.source = HandSource(self.clock)
@@ -151,10 +152,12 @@ class Stand:
         self.telemetry = RecordingTelemetry()
         self.left_late: list[str] = []
         rules = Rules(
-            (RouteRules("orders", frozenset({"orders"}), "writer"),), (RoleRules("writer"),), LimitRules(drain=DRAIN)
+            (RouteRules("orders", frozenset({"orders"}), "writer"),),
+            (RoleRules("writer"),),
+            limits or LimitRules(drain=DRAIN),
         )
         self.runtime = Runtime(
-            forwarder=Forwarder(rules, lambda: 0.5),
+            forwarder=Forwarder(rules, lambda: jitter),
             source=self.source,
             sink=self.sink,
             letters=NoLetters(),
@@ -232,6 +235,24 @@ def test_records_that_pour_in_are_not_kept_waiting_for_answers() -> None:
     stand.run(stand.idle, stand.records(0, 500), stand.records(500, 500), *[stand.idle] * 10, stand.stop)
 
     assert stand.sink.waits[0] == 0
+
+
+def test_what_waits_for_its_time_does_not_wait_for_answers() -> None:
+    """While nothing may be fetched, a record whose backoff is over goes at once, not when another put is answered."""
+    stand = Stand(LimitRules(drain=DRAIN, held_bytes=1, request_records=1), jitter=0.1)
+    tried_at: list[int] = []
+
+    def answer(put: SendPut) -> Event | None:
+        if put.keys == ["key-1"]:
+            return None if stand.clock.now() < NS_PER_SECOND else PutAnswered(put.put)
+        tried_at.append(stand.clock.now())
+        return PutAnswered(put.put, {0: "InternalFailure"} if len(tried_at) == 1 else {})
+
+    stand.sink.answer = answer
+    stand.run(stand.idle, stand.records(0, 2), *[stand.idle] * 40, stand.stop)
+
+    first, second = tried_at
+    assert backoff(1, lambda: 0.1, last=RETRY_BACKOFF_LAST_NS) == second - first
 
 
 def test_a_revoke_waits_for_the_answers_and_commits_them() -> None:
