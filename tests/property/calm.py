@@ -8,6 +8,10 @@ from tests.property.truth import New, Ownership
 from tests.property.world import World
 
 PATIENCE_NS = 130 * NS_PER_SECOND  # two minutes of poison, two probes of a blocked route
+HELPS_MAX = 10
+"""One good record is a control for each search; what goes on only as records come does not go on by itself."""
+TURNS_MAX = 5_000
+"""Far more than the shortest backoff needs for such a time."""
 TURN_NS = 100 * NS_PER_MS  # of the loop, with nothing to fetch
 HOUR_NS = 3_600 * NS_PER_SECOND
 
@@ -20,14 +24,16 @@ def heal(world: World) -> None:
     world.undecided = 0
     world.decide()
     before: object = None
-    since, helped = world.now, False
+    since, helped, helps, turns = world.now, False, 0, 0
     while not _done(world):
         after = _answer_all(world)
+        turns += 1
+        assert turns < TURNS_MAX, f"I10: {turns} turns without progress in {world.now - since} ns: {_left(world)}"
         if after != before:
-            before, since, helped = after, world.now, False
-        elif world.now - since > PATIENCE_NS and not helped:
+            before, since, helped, turns = after, world.now, False, 0
+        elif world.now - since > PATIENCE_NS and not helped and helps < HELPS_MAX:
             _bring_a_good_record(world)
-            since, helped = world.now, True
+            since, helped, helps = world.now, True, helps + 1
         elif world.now - since > PATIENCE_NS:
             raise AssertionError(f"I9: no progress any more: {_left(world)}")
     for own in world.owned.values():
@@ -135,4 +141,4 @@ def _judge(world: World, own: Ownership) -> None:
     ledger = world.forwarder._partitions[own.tp].ledger
     if not unsettled and own.drain_below is None:
         assert own.committed == own.reach, f"I9: {own.tp} is settled up to {own.reach} and committed to {own.committed}"
-    assert ledger.watermark == max(own.committed, own.start)
+    assert ledger.watermark == max(own.committed, own.start), f"I9: {own.tp} is committed to {own.committed} only"

@@ -19,7 +19,7 @@ def look(state: State) -> None:
     forwarder = state.forwarder
     partitions = forwarder._partitions
     assert set(state.owned) == set(partitions), "I13: the machine owns something else"
-    assert len(state.flights) == forwarder.in_flight
+    assert len(state.flights) == forwarder.in_flight, "I14: requests in flight are miscounted"
     assert len(state.flights) <= max(state.limits.requests_in_flight, len(state.rules.routes)), "I7: requests"
     budget = forwarder._budget
     assert sum(p.held_bytes for p in partitions.values()) == budget.held >= 0, "I7: held bytes are miscounted"
@@ -30,7 +30,7 @@ def look(state: State) -> None:
         assert ledger.above_watermark <= state.limits.ahead_records, "I7: further ahead than allowed"
         places, wanted = _places(partition, own), own.accounted()
         assert places == wanted, f"I14: of {tp} the machine has {places}, fetched and not settled are {wanted}"
-        assert status.partitions[tp].unsettled == len(own.unsettled())
+        assert status.partitions[tp].unsettled == len(own.unsettled()), f"I14: the un-settled of {tp} are miscounted"
         if not own.unsettled():
             assert partition.held_bytes == 0, f"I7: {tp} holds bytes of nothing"
     for route in forwarder._routes.values():
@@ -44,7 +44,7 @@ def _is_drained(state: State) -> None:
     for route in state.forwarder._routes.values():
         for flight in route.outbox.flights.values():
             for part in flight.parts:
-                assert part.chunk.owner.gone, "I19: drained with a request in flight"
+                assert part.chunk.owner.gone, "I13: drained with a request in flight"
 
 
 def _places(partition: Partition, own: Ownership) -> list[int]:

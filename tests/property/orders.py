@@ -54,7 +54,7 @@ def obey(state: State, command: Command) -> None:
             own = state.owned[tp]
             own.position, own.gap = offset, False
         case Halt(reason):
-            raise AssertionError(reason)
+            raise AssertionError(f"I12: {reason}")
         case _:
             pass
 
@@ -69,7 +69,7 @@ def hear(state: State, fact: object) -> None:
 
 def _flag(state: State, partitions: Iterable[TopicPartition], *, paused: bool) -> None:
     for tp in partitions:
-        assert state.owned[tp].paused is not paused, f"{tp} is told twice whether it is paused"
+        assert state.owned[tp].paused is not paused, f"I14: {tp} is told twice whether it is paused"
         state.owned[tp].paused = paused
 
 
@@ -78,7 +78,7 @@ def _committed(state: State, command: CommitOffsets) -> None:
     owners = {tp: state.farewell[tp] if final else state.owned.get(tp) for tp in command.offsets}
     if not final:
         young = [at for _, at, _, last in state.commits.values() if not last and state.now - at < COMMIT_GIVEN_UP_NS]
-        assert not young, "two commits are in flight"
+        assert not young, "I3: two commits are in flight"
     known: dict[TopicPartition, Ownership] = {}
     for tp, offset in command.offsets.items():
         own = owners[tp]

@@ -11,7 +11,7 @@ from tests.property.truth import STREAM_LIMIT, Flight, Ownership, Record, Sent
 
 def may_sign(state: State, lease: Lease) -> None:
     """Judge that a lease may sign now."""
-    assert lease.serial == state.leases[lease.role].serial, f"lease {lease.serial} is not the last one"
+    assert lease.serial == state.leases[lease.role].serial, f"I6: lease {lease.serial} is not the last one"
     assert lease.serial not in state.rejected, f"I5: lease {lease.serial} was rejected and signs"
     if lease.ends_at is not None:
         life = max(lease.ends_at - lease.issued_at, 0)
@@ -21,7 +21,7 @@ def may_sign(state: State, lease: Lease) -> None:
 
 def judge_put(state: State, command: SendPut) -> None:
     """Judge a request, and note it as in flight."""
-    assert command.put not in state.flights
+    assert command.put not in state.flights, f"I8: a request in flight is called {command.put} already"
     assert 0 < len(command.keys) == len(command.values) <= state.limits.request_records, "I7: request too large"
     may_sign(state, command.lease)
     ends_at = command.lease.ends_at

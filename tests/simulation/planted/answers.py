@@ -14,7 +14,7 @@ from domain.partition import Partition
 from domain.quarantine import Poison
 from domain.route import Route
 from domain.verdicts import Verdict, of_request
-from tests.simulation.planted.bug import Patch, bug
+from tests.simulation.planted.bug import IN_BOTH, Patch, bug
 
 TRIES_MAX = 2
 Answered = tuple[list[Fact], Iterable[Partition]]
@@ -157,16 +157,16 @@ def let_the_client_repeat(patch: Patch) -> None:
 
 
 BUGS = (
-    bug(ignore_entry_zero, "I1", "I4", "I14"),
-    bug(take_200_as_success, "I1", "I4", "I14"),
-    bug(swap_the_results, "I1", "I4", "I8", "I11", "I14"),
+    bug(ignore_entry_zero, "I1", "I4", "I14", found_by=IN_BOTH),
+    bug(take_200_as_success, "I1", "I4", "I14", found_by=IN_BOTH),
+    bug(swap_the_results, "I1", "I4", "I8", "I11", "I14", found_by=IN_BOTH),
     bug(trust_a_wrong_number_of_results, "I1", "I4", "I14", "I16"),
-    bug(take_unknown_for_landed, "I1", "I4", "I14"),
+    bug(take_unknown_for_landed, "I1", "I4", "I14", found_by=IN_BOTH),
     bug(take_a_timeout_for_failed, "I8", "I14"),
-    bug(drop_on_expired_token, "I1", "I4", "I14"),
-    bug(count_the_neighbours_of_a_bad_record, "I1", "I4", "I11", "I14"),
-    bug(resend_the_whole_batch, "I4", "I8", "I11", "I12"),
-    bug(give_up_after_a_few_tries, "I1", "I4", "I14"),
-    bug(settle_on_the_wrong_chunk, "I1", "I8", "I12"),
+    bug(drop_on_expired_token, "I1", "I4", "I5", "I14", found_by=IN_BOTH),
+    bug(count_the_neighbours_of_a_bad_record, "I1", "I4", "I11", "I14", found_by=IN_BOTH),
+    bug(resend_the_whole_batch, "I4", "I8", "I11", "I12", found_by=IN_BOTH),
+    bug(give_up_after_a_few_tries, "I1", "I4", "I14", found_by=IN_BOTH),
+    bug(settle_on_the_wrong_chunk, "I1", "I8", "I12", found_by=IN_BOTH),
     bug(let_the_client_repeat, "I8"),
 )

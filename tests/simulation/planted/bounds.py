@@ -13,7 +13,7 @@ from domain.facts import Fact, RecordsSettled
 from domain.forwarder import Forwarder
 from domain.partition import Partition
 from domain.route import Route
-from tests.simulation.planted.bug import Patch, bug, overwrite
+from tests.simulation.planted.bug import IN_BOTH, Patch, bug, overwrite
 
 
 def fly_without_limit(patch: Patch) -> None:
@@ -66,8 +66,8 @@ def decide_by_a_set(patch: Patch) -> None:
 
 
 BUGS = (
-    bug(fly_without_limit, "I7"),
-    bug(never_give_bytes_back, "I9"),
+    bug(fly_without_limit, "I7", found_by=IN_BOTH),
+    bug(never_give_bytes_back, "I7", "I9", found_by=IN_BOTH),
     bug(count_refused_as_settled, "I14"),
     bug(put_a_payload_into_a_message, "I17"),
     bug(decide_by_a_set, "I18", by_hash_seed=True),

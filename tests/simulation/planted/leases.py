@@ -14,7 +14,7 @@ from domain.lease import Lease, Secrets
 from domain.lease_keeper import LeaseKeeper
 from domain.limits import BACKOFF_FIRST_NS, BACKOFF_LAST_NS, NS_PER_SECOND
 from domain.route import Route
-from tests.simulation.planted.bug import Patch, bug
+from tests.simulation.planted.bug import IN_BOTH, IN_THE_MODEL_ONLY, Patch, bug
 from tests.simulation.planted.plans import one_stream_denied, renewed_before_the_end, sts_down_for_long
 
 WITH_BACKOFF = (route, lease_keeper, standing)
@@ -88,6 +88,17 @@ def keep_a_rejected_lease(patch: Patch) -> None:
     patch.replace(LeaseKeeper, "rejected", planted)
 
 
+def forget_that_a_lease_was_asked_for(patch: Patch) -> None:
+    """Ask STS again before it has answered."""
+    honest = LeaseKeeper.wants_lease
+
+    def planted(self: LeaseKeeper, now: int, *, needed: bool) -> bool:
+        self._asking = False
+        return honest(self, now, needed=needed)
+
+    patch.replace(LeaseKeeper, "wants_lease", planted)
+
+
 def ask_at_once_when_sts_refuses(patch: Patch) -> None:
     """Ask for a lease again as soon as STS has refused one."""
     honest = LeaseKeeper.refused
@@ -130,13 +141,14 @@ def forget_the_jitter(patch: Patch) -> None:
 
 
 BUGS = (
-    bug(sign_to_the_last_moment, "I5"),
-    bug(sign_with_the_old_lease, "I5", plan=renewed_before_the_end),
+    bug(sign_to_the_last_moment, "I5", found_by=IN_BOTH),
+    bug(sign_with_the_old_lease, "I5", "I6", plan=renewed_before_the_end, found_by=IN_BOTH),
     bug(mix_two_leases, "I6"),
     bug(take_the_end_from_the_wall_clock, "I5"),
-    bug(keep_a_rejected_lease, "I9", "I10"),
+    bug(keep_a_rejected_lease, "I5", "I9", "I10", found_by=IN_BOTH),
+    bug(forget_that_a_lease_was_asked_for, "I10", found_by=IN_THE_MODEL_ONLY),
     bug(ask_at_once_when_sts_refuses, "I10", plan=sts_down_for_long),
     bug(reject_a_shared_lease_for_one_stream, "I10", plan=one_stream_denied),
-    bug(never_wait, "I10"),
+    bug(never_wait, "I10", found_by=IN_BOTH),
     bug(forget_the_jitter, "I10"),
 )

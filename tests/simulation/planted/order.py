@@ -10,7 +10,7 @@ from domain.lanes import KeyLanes
 from domain.offset_ledger import HeldChunk
 from domain.outbox import Flight, Outbox
 from domain.partition import Partition
-from tests.simulation.planted.bug import Patch, bug
+from tests.simulation.planted.bug import IN_BOTH, Patch, bug
 
 ONE_LANE = "all"
 
@@ -94,10 +94,10 @@ def sleep_through_a_retry(patch: Patch) -> None:
 
 
 BUGS = (
-    bug(release_a_lane_too_early, "I4"),
-    bug(free_the_lane_of_a_refused_record, "I4", "I12"),
-    bug(hand_a_lane_to_the_last, "I4"),
-    bug(forget_who_waits, "I1", "I9", "I12", "I14"),
-    bug(let_one_key_block_the_rest, "I9"),
-    bug(sleep_through_a_retry, "I9", "I19"),
+    bug(release_a_lane_too_early, "I4", found_by=IN_BOTH),
+    bug(free_the_lane_of_a_refused_record, "I4", "I12", found_by=IN_BOTH),
+    bug(hand_a_lane_to_the_last, "I4", found_by=IN_BOTH),
+    bug(forget_who_waits, "I1", "I9", "I12", "I14", found_by=IN_BOTH),
+    bug(let_one_key_block_the_rest, "I9", found_by=IN_BOTH),
+    bug(sleep_through_a_retry, "I9", "I19", found_by=IN_BOTH),
 )

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from domain.events import LetterAcknowledged, LetterRefused
 from domain.facts import Fact
-from domain.isolation import Isolation
+from domain.isolation import Group, Isolation
 from domain.offset_ledger import HeldChunk
 from domain.outbox import Outbox, Part
 from domain.quarantine import Quarantine
-from tests.simulation.planted.bug import Patch, bug
+from tests.simulation.planted.bug import IN_BOTH, IN_THE_MODEL_ONLY, Patch, bug
 from tests.simulation.planted.plans import dead_letters_that_fail
 
 
@@ -59,6 +59,16 @@ def judge_by_a_later_control(patch: Patch) -> None:
     patch.replace(Isolation, "answered", planted)
 
 
+def call_the_rest_of_many_poison(patch: Patch) -> None:
+    """Suspect the one record that is left of a refused request, the culprit having gone with its partition."""
+    honest = Isolation.refused
+
+    def planted(self: Isolation, parts: Group, *, entries: int | None = None) -> None:
+        honest(self, parts)
+
+    patch.replace(Isolation, "refused", planted)
+
+
 def forget_the_rest_of_a_search(patch: Patch) -> None:
     """Put nothing back when a search for poison has ended without an answer."""
 
@@ -69,9 +79,10 @@ def forget_the_rest_of_a_search(patch: Patch) -> None:
 
 
 BUGS = (
-    bug(drop_when_the_dead_letters_fail, "I1", "I4", "I14", plan=dead_letters_that_fail),
-    bug(drop_poison_that_should_block, "I1", "I4", "I13", "I14"),
+    bug(drop_when_the_dead_letters_fail, "I1", "I4", "I14", plan=dead_letters_that_fail, found_by=IN_BOTH),
+    bug(drop_poison_that_should_block, "I1", "I4", "I13", "I14", found_by=IN_BOTH),
     bug(call_a_whole_topic_poison, "I11"),
     bug(judge_by_a_later_control, "I11"),
-    bug(forget_the_rest_of_a_search, "I9"),
+    bug(call_the_rest_of_many_poison, "I11", found_by=IN_THE_MODEL_ONLY),
+    bug(forget_the_rest_of_a_search, "I9", found_by=IN_BOTH),
 )
