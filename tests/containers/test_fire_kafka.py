@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.containers.fire import AHEAD_RECORDS, KEYS, PARTITIONS, line
 from tests.containers.kafka_broker import KafkaBroker, running_broker
+from tests.containers.line import AHEAD_RECORDS, KEYS, PARTITIONS, line
 from tests.fake_aws import FakeAwsProcess
 from tests.waiting import eventually
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.containers.fire import KEYS, line
 from tests.containers.kafka_broker import KafkaBroker
+from tests.containers.line import KEYS, SOON_DEAD, line
 from tests.fake_aws import FailEntries, FakeAwsProcess, Reset
 from tests.fake_aws.history import STALE_SIGNATURE
 from tests.waiting import eventually
@@ -66,7 +66,7 @@ def test_a_process_that_slept_past_its_lease_signs_with_the_next(
 ) -> None:
     """Stopped by SIGSTOP until its lease has ended, it goes on with a new one: none lost, none swapped, repeats counted."""
     life = 3.0
-    fire = line(kafka_broker, fake_aws_process, RECORDS, client={"session.timeout.ms": 45_000})
+    fire = line(kafka_broker, fake_aws_process, RECORDS, client={**SOON_DEAD, "session.timeout.ms": 45_000})
     fire.aws.shape_leases(told_seconds=life, true_seconds=life)
     with fire.doka(tmp_path) as doka:
         fire.wait_for(RECORDS // 10)

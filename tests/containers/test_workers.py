@@ -15,17 +15,16 @@ import pytest
 import yaml
 from testcontainers.core.container import DockerContainer
 
-from tests.checking import judge
-from tests.containers.feeding import Feeder, Keys, committed, log_ends
+from tests.containers.feeding import Keys
 from tests.containers.kafka_broker import KafkaBroker
-from tests.containers.service import DokaProcess, settings
+from tests.containers.line import Line, line
+from tests.containers.service import DokaProcess
 from tests.fake_aws import SOURCE_KEYS, Delay, FakeAwsProcess
 from tests.integration.app.workers.processes import ended
 from tests.waiting import eventually
 
 pytest_plugins = ["tests.fake_aws.fixtures"]
 
-STREAM = "orders"
 PARTITIONS = 12
 WORKERS = 3
 SHARE = PARTITIONS // WORKERS
@@ -37,17 +36,10 @@ BUILD_SECONDS = 240.0  # as long as compose has for it
 
 
 class World(NamedTuple):
-    """A topic with records in it, a stream, and a doka of three workers that has begun."""
+    """A line with records in it, and a doka of three workers that has begun."""
 
-    broker: KafkaBroker
-    aws: FakeAwsProcess
-    topic: str
-    feeder: Feeder
+    line: Line
     doka: DokaProcess
-
-    def landed(self) -> int:
-        """Count the landings."""
-        return self.aws.landed_count(STREAM)
 
     def wait_for_shares(self) -> None:
         """Wait until each worker has its third of the partitions."""
@@ -73,38 +65,24 @@ class World(NamedTuple):
 
     def process_of(self, worker: int) -> int:
         """Give the id of a worker's process, the last one where there were several."""
-        pids: list[int] = [line["pid"] for line in self.doka.lines("worker_started") if line["worker"] == worker]
+        pids: list[int] = [told["pid"] for told in self.doka.lines("worker_started") if told["worker"] == worker]
         return pids[-1]
-
-    def wait_for_all(self) -> None:
-        """Wait until the group has committed the ends of all partitions."""
-        topics = {self.topic: PARTITIONS}
-        ends = log_ends(self.broker.bootstrap_servers, topics)
-        assert len(self.feeder.production) == sum(ends.values())
-        servers = self.broker.bootstrap_servers
-        eventually(
-            lambda: ends == committed(servers, self.topic, topics), within=90, what="commits up to the end", every=0.5
-        )
 
 
 @pytest.fixture
 def world(kafka_broker: KafkaBroker, fake_aws_process: FakeAwsProcess, tmp_path: Path) -> Iterator[World]:
     """Give a world in which three workers have begun, slowly enough to be disturbed."""
-    topic = kafka_broker.create_topic(PARTITIONS)
-    fake_aws_process.create_stream(STREAM, shards=4)
-    fake_aws_process.inject(Delay(0.03, jitter=0.02), times=None)
-    feeder = Feeder(kafka_broker.bootstrap_servers, topic, PARTITIONS)
-    feeder.feed(RECORDS, Keys(100))
-    given = settings(
-        kafka_broker.bootstrap_servers,
-        fake_aws_process.url,
-        {topic: STREAM},
-        group_id=topic,
-        kafka={"client": {"session.timeout.ms": 6000, "heartbeat.interval.ms": 500}},
+    slow = line(
+        kafka_broker,
+        fake_aws_process,
+        RECORDS,
+        partitions=PARTITIONS,
+        keys=Keys(100),
+        answers=Delay(0.03, jitter=0.02),
         limits={"ahead_records": AHEAD_RECORDS, "requests_in_flight": 1, "request_records": 50},
     )
-    with DokaProcess(given, tmp_path, options=["--workers", str(WORKERS)]) as doka:
-        yield World(kafka_broker, fake_aws_process, topic, feeder, doka)
+    with slow.doka(tmp_path, options=["--workers", str(WORKERS)]) as doka:
+        yield World(slow, doka)
 
 
 def test_a_killed_worker_comes_back_and_nothing_is_lost(world: World) -> None:
@@ -112,7 +90,7 @@ def test_a_killed_worker_comes_back_and_nothing_is_lost(world: World) -> None:
     doka = world.doka
     world.wait_for_work()
     victim = world.process_of(1)
-    before = world.landed()
+    before = world.line.landed()
     os.kill(victim, signal.SIGKILL)
     assert 0 < before < 0.9 * RECORDS, "it was killed before or after the work: this proves nothing"
     eventually(lambda: world.process_of(1) != victim, within=30, what="a new worker")
@@ -121,8 +99,8 @@ def test_a_killed_worker_comes_back_and_nothing_is_lost(world: World) -> None:
     assert [0.0, 1.0, 0.0] == [
         doka.metric("doka_worker_restarts_total", worker=str(number)) for number in range(WORKERS)
     ]
-    world.feeder.feed(RECORDS // 10, Keys(100))
-    world.wait_for_all()
+    world.line.feeder.feed(RECORDS // 10, Keys(100))
+    world.line.wait_until_all_is_committed()
     eventually(lambda: doka.readiness()[0], within=30, what="all workers to be ready")
 
     memory = {
@@ -130,31 +108,30 @@ def test_a_killed_worker_comes_back_and_nothing_is_lost(world: World) -> None:
     }
     assert all(memory.values())
     assert 0 == doka.stop()
-    world.wait_for_all()
-    pids = [line["pid"] for line in doka.lines("worker_started")]
+    world.line.wait_until_all_is_committed()
+    pids = [told["pid"] for told in doka.lines("worker_started")]
     assert WORKERS + 1 == len(pids)
     assert [] == [pid for pid in pids if not ended(pid)]
-    assert {None, 0, 1, 2} == {line.get("worker") for line in doka.lines()}
-    verdict, bound = judge(world.feeder.production, world.aws.payloads(STREAM)), AHEAD_RECORDS * SHARE
+    assert {None, 0, 1, 2} == {told.get("worker") for told in doka.lines()}
+    verdict, bound = world.line.verdict(), AHEAD_RECORDS * SHARE
     sizes = [round(size / 1e6) for size in memory.values()]
     print(f"{verdict}; bound of duplicates {bound}; killed at {before}; resident MB {sizes}")  # noqa: T201
     verdict.assert_kept(at_least=RECORDS * 11 // 10, duplicates_max=bound)
-    assert [] == world.aws.violations()
+    assert [] == world.line.aws.violations()
 
 
 def test_one_stop_amid_the_work_repeats_nothing(world: World) -> None:
     """Three members that leave at once, with puts under way: exit 0, and what landed is what is committed."""
     world.wait_for_work()
     assert 0 == world.doka.stop()
-    landed = world.landed()
+    landed = world.line.landed()
     assert 0 < landed < RECORDS, "it was stopped before or after the work: this proves nothing"
-    offsets = committed(world.broker.bootstrap_servers, world.topic, {world.topic: PARTITIONS})
-    assert landed == sum(max(offset, 0) for offset in offsets.values())
-    world.aws.withdraw()
+    assert landed == sum(max(offset, 0) for offset in world.line.committed().values())
+    world.line.aws.withdraw()
     world.doka.start()
-    world.wait_for_all()
+    world.line.wait_until_all_is_committed()
     assert 0 == world.doka.stop()
-    judge(world.feeder.production, world.aws.payloads(STREAM)).assert_kept(at_least=RECORDS)
+    world.line.verdict().assert_kept(at_least=RECORDS)
 
 
 @pytest.fixture
@@ -171,15 +148,9 @@ def test_the_supervisor_is_process_1_of_a_container_without_a_writable_path(
     image: str, kafka_broker: KafkaBroker, fake_aws_process: FakeAwsProcess, tmp_path: Path
 ) -> None:
     """Read-only root, no capability, nobody's user: workers share, one is killed and replaced, `stop` ends with 0."""
-    topic = kafka_broker.create_topic(PARTITIONS)
-    fake_aws_process.create_stream(STREAM, shards=4)
-    feeder = Feeder(kafka_broker.bootstrap_servers, topic, PARTITIONS)
-    client = {"session.timeout.ms": 6000, "heartbeat.interval.ms": 500}
-    routes = {topic: STREAM}
-    servers = kafka_broker.bootstrap_servers
-    given = settings(servers, fake_aws_process.url, routes, group_id=topic, kafka={"client": client})
+    quiet = line(kafka_broker, fake_aws_process, 0, partitions=PARTITIONS, answers=None, limits={})
     config = tmp_path / "doka.yaml"
-    config.write_text(yaml.safe_dump(given), encoding="utf-8")
+    config.write_text(yaml.safe_dump(dict(quiet.given)), encoding="utf-8")
     config.chmod(0o644)  # read by the image's own user
     doka = (
         DockerContainer(image)
@@ -195,7 +166,7 @@ def test_the_supervisor_is_process_1_of_a_container_without_a_writable_path(
 
         def lines(event: str) -> list[dict[str, Any]]:
             told = container.logs(stdout=True, stderr=False).rpartition(b"\n")[0]
-            return [line for line in map(orjson.loads, told.splitlines()) if line["event"] == event]
+            return [said for said in map(orjson.loads, told.splitlines()) if said["event"] == event]
 
         port = eventually(lambda: lines("started"), within=60, what="its port", every=0.2)[0]["port"]
         shares = [f'doka_partitions_owned{{worker="{number}"}} {SHARE}.0' for number in range(WORKERS)]
@@ -204,7 +175,7 @@ def test_the_supervisor_is_process_1_of_a_container_without_a_writable_path(
             return set(shares) <= set(_page(port, "/metrics").splitlines())
 
         eventually(shared, within=90, what="a third of the partitions for each worker", every=0.2)
-        feeder.feed(6_000, Keys(100))
+        quiet.feeder.feed(6_000, Keys(100))
         victim = lines("worker_started")[1]["pid"]
         program = f"import os; os.kill({victim}, 9); print(open('/proc/1/cmdline').read())"
         code, said = container.exec_run(["python3", "-c", program])
@@ -212,15 +183,12 @@ def test_the_supervisor_is_process_1_of_a_container_without_a_writable_path(
         eventually(lambda: WORKERS + 1 == len(lines("worker_started")), within=30, what="a new worker", every=0.2)
         eventually(shared, within=90, what="a third of the partitions for each worker again", every=0.2)
         eventually(lambda: b'"ready":true' in _page(port, "/readyz").encode(), within=30, what="all to be ready")
-        topics = {topic: PARTITIONS}
-        ends = log_ends(servers, topics)
-        eventually(lambda: ends == committed(servers, topic, topics), within=60, what="all commits", every=0.5)
+        quiet.wait_until_all_is_committed()
         container.stop(timeout=40)
         assert 0 == container.wait()["StatusCode"]
         assert "stopped by SIGTERM" == lines("ended")[-1]["reason"]
         assert b"" == container.logs(stdout=False, stderr=True)
-    verdict = judge(feeder.production, fake_aws_process.payloads(STREAM))
-    verdict.assert_kept(at_least=6_000, duplicates_max=6_000 // WORKERS)
+    quiet.verdict().assert_kept(at_least=6_000, duplicates_max=6_000 // WORKERS)
 
 
 def _page(port: int, path: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 
 from adapters.simulated.inbox import SimulatedInbox
 from adapters.simulated.incidents import plan_incidents
@@ -15,7 +14,7 @@ from adapters.simulated.producer import Producer
 from adapters.simulated.timeline import START_NS
 from adapters.simulated.world import NoProgressError, World
 from app.runtime import Ending
-from app.simulated import SimulatedService
+from app.simulated import service_of_this_process
 from domain.events import Event, StopRequested
 from domain.facts import Fact
 from domain.limits import NS_PER_SECOND
@@ -139,17 +138,11 @@ def _live(outcome: Outcome) -> None:
 def _one_life(world: World, checker: Checker, life: Life) -> Ending | None:
     """Run the service until it ends (give how) or dies (give None)."""
     inbox = WatchedInbox(life.inbox, checker)
-    runtime = _service().begin(world, life, CheckedTelemetry(checker), inbox=inbox)
+    runtime = service_of_this_process().begin(world, life, CheckedTelemetry(checker), inbox=inbox)
     try:
         return runtime.run()
     except ProcessDiedError:
         return None
-
-
-@cache
-def _service() -> SimulatedService:
-    """Give the one service of this process; every seed and every life runs in it."""
-    return SimulatedService()
 
 
 def befell(outcome: Outcome) -> Counter[Kind]:
