@@ -69,7 +69,7 @@ class Found:
         return {name: (value or b"").decode() for name, value in self.headers if name.startswith("doka-")}
 
 
-def read_topic(servers: str, topic: str, count: int, *, partitions: int = 1, within: float = 20) -> list[Found]:
+def read_topic(servers: str, topic: str, count: int, *, partitions: int = 1, within: float = 60) -> list[Found]:
     """Read a topic from its beginning until there are `count` records in it."""
     found: list[Found] = []
     reader: Consumer = Consumer(

@@ -8,8 +8,13 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+PATIENCE_SECONDS = 30.0
+"""Only a test that fails waits for so long: it is for a machine of two cores on which others start a JVM."""
 
-def eventually(condition: Callable[[], T], *, within: float = 10.0, what: str = "", every: float = 0.01) -> T:
+
+def eventually(
+    condition: Callable[[], T], *, within: float = PATIENCE_SECONDS, what: str = "", every: float = 0.01
+) -> T:
     """Call `condition` until it gives something true, and give that; asks again after `every` seconds.
 
     Raises AssertionError, naming `what`, when it was not true within so many seconds; the last answer is told.

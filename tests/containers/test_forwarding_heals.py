@@ -109,7 +109,7 @@ def test_two_early_revocations_within_a_minute_are_survived(
             eventually(lambda: len(feeder.production) <= fake.landed_count(topic), within=30, what="all so far")
             assert [revocation] == fake.revoke(serial=revocation)
         feeder.feed(RECORDS, Keys(20))
-        eventually(lambda: len(feeder.production) <= fake.landed_count(topic), within=10, what="all records")
+        eventually(lambda: len(feeder.production) <= fake.landed_count(topic), within=30, what="all records")
         assert 2 == doka.metric("doka_lease_rejections_total", code="ExpiredTokenException")
         assert 0 == doka.stop()
     assert 3 == len(fake.issues())

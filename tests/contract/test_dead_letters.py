@@ -132,7 +132,7 @@ def answers_of(post: Post, count: int) -> list[Event]:
         answers.extend(post.port.answers())
         return len(answers) >= count
 
-    eventually(enough, within=20, what=f"{count} answers")
+    eventually(enough, within=60, what=f"{count} answers")
     return answers
 
 

@@ -15,7 +15,7 @@ from adapters.kafka.source import KafkaSource
 from adapters.system.clock import SystemClock
 from domain.events import Event, PartitionEnded, RecordsFetched
 from domain.records import Chunk, TopicPartition
-from tests.waiting import eventually
+from tests.waiting import PATIENCE_SECONDS, eventually
 
 WAIT_NS = 50_000_000
 
@@ -70,7 +70,7 @@ class Member:
                 assert event.chunk.partition in self.listener.owned
         return events
 
-    def until(self, condition: Callable[[], object], *, within: float = 20.0, what: str = "") -> None:
+    def until(self, condition: Callable[[], object], *, within: float = 2 * PATIENCE_SECONDS, what: str = "") -> None:
         """Fetch until the condition holds."""
 
         def turned() -> bool:

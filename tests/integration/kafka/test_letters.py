@@ -35,7 +35,7 @@ def letters(cluster: KafkaCluster) -> Iterator[KafkaLetters]:
     letters.close()
 
 
-def answers_of(letters: KafkaLetters, count: int, within: float = 20) -> list[Event]:
+def answers_of(letters: KafkaLetters, count: int, within: float = 60) -> list[Event]:
     """Turn until so many answers came."""
     answers: list[Event] = []
 
