@@ -137,7 +137,7 @@ BUGS = (
     bug(send_on_in_a_drain, "I13", found_by=IN_BOTH),
     bug(keep_what_waits_for_its_pace_in_a_drain, "I12", "I13", plan=paced_and_moving, found_by=IN_BOTH),
     bug(resend_for_the_next_owner, "I3", "I8", "I12", "I13", plan=much_moving, found_by=IN_BOTH),
-    bug(settle_for_somebody_else, "I3", "I8", "I12", "I13", plan=much_moving, found_by=IN_BOTH),
+    bug(settle_for_somebody_else, "I3", "I4", "I8", "I12", "I13", plan=much_moving, found_by=IN_BOTH),
     bug(skip_a_gap_in_silence, "I15", found_by=IN_BOTH),
     bug(lose_a_batch_in_a_callback, "I1", "I4", "I9", "I14", "I15"),
     bug(take_an_assignment_for_unpaused, "I9"),
