@@ -103,7 +103,7 @@ def running_broker(
 
 def _started(overrides: Mapping[str, str], files: Mapping[str, bytes]) -> tuple[DockerContainer, int]:
     for attempt in range(1, TRIES + 1):
-        port = _free_port()
+        port = free_port()
         container = DockerContainer(IMAGE, env=_settings(port) | dict(overrides)).with_bind_ports(9092, port)
         for path, content in files.items():
             container.with_copy_into_container(content, path)
@@ -147,7 +147,8 @@ def _settings(port: int) -> dict[str, str]:
     }
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Give a port of this host that nobody has at this moment: use it soon, and expect that somebody was sooner."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import os
 import shutil
-import socket
 import subprocess
 import uuid
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ import pytest
 from adapters.embedded.streams import read_stream
 from tests.checking import judge
 from tests.containers.feeding import Feeder, Keys, committed, log_ends
+from tests.containers.kafka_broker import free_port
 from tests.fake_aws import WRITER_ROLE
 from tests.waiting import eventually
 
@@ -30,10 +30,17 @@ class Compose:
 
     def __init__(self, command: list[str]) -> None:
         self.project = f"doka-{uuid.uuid4().hex[:8]}"
-        self.kafka = f"127.0.0.1:{_free_port()}"  # the broker advertises it, so it must be known before
+        self.kafka = ""  # not known before it is up
         self._command = [*command, "-p", self.project, "-f", str(FILE)]
-        ports = {"KAFKA": self.kafka.rpartition(":")[2], "AWS": "0", "HTTP": "0"}
-        self._environ = os.environ | {f"DOKA_TEST_{which}_PORT": port for which, port in ports.items()}
+        self._environ = os.environ | {"DOKA_TEST_AWS_PORT": "0", "DOKA_TEST_HTTP_PORT": "0"}
+
+    def up(self) -> None:
+        """Build what is to be built, then start; the broker's port is taken between: a build takes minutes."""
+        self.run("build", within=UP_SECONDS)
+        port = free_port()  # the broker advertises it, so it must be known before
+        self.kafka = f"127.0.0.1:{port}"
+        self._environ["DOKA_TEST_KAFKA_PORT"] = str(port)
+        self.run("up", "--detach", within=UP_SECONDS)
 
     def run(self, *words: str, within: float = 60.0) -> str:
         """Run one command of compose and give what it said on stdout; fails with what it said on stderr."""
@@ -68,7 +75,7 @@ def compose(container_engine: None) -> Iterator[Compose]:
     """Give the project, up; whatever happens it is taken down with its volumes and networks."""
     made = Compose(_compose_command())
     try:
-        made.run("up", "--build", "--detach", within=UP_SECONDS)
+        made.up()
         yield made
     finally:
         made.run("down", "--volumes", "--remove-orphans", "--timeout", "5", within=120)
@@ -119,9 +126,3 @@ def _ready(address: str) -> bool:
         return False
     finally:
         connection.close()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
