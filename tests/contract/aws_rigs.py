@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from typing import Protocol
+
+import pytest
 
 from adapters.kinesis.describer import KinesisDescriber
 from adapters.kinesis.sink import KinesisSink
@@ -26,7 +29,10 @@ from tests.fake_aws import WRITER_ROLE, Delay, FailEntries, FakeAws, Garble, Ref
 
 ROUTE = "s0"
 ROLE = "r0"
-TIMEOUT_NS = 500 * NS_PER_MS
+TIMEOUT_NS = 10 * NS_PER_SECOND
+"""Of a put that is to be answered, on a machine that may be busy: half of it is for the connect."""
+SHORT_NS = NS_PER_SECOND
+"""Of a put that is not."""
 
 
 class AwsRig(Protocol):
@@ -110,7 +116,7 @@ class FakeAwsRig:
             case "garbled":
                 self._fake.inject(Garble("one_entry_less"))
             case "no answer":
-                self._fake.inject(Delay(1.5))
+                self._fake.inject(Delay(4 * SHORT_NS / NS_PER_SECOND))
             case "unreachable":
                 self._fake.drop_connections(idle_only=False)
                 self._fake.refuse_connections(wanted=True)
@@ -201,8 +207,26 @@ class SimulatedRig:
         self.world.tokens.life = seconds * NS_PER_SECOND
 
 
-def put_of(rig: AwsRig, number: int, *entries: tuple[str, bytes], lease: Lease | None = None) -> SendPut:
+def each_account(request: pytest.FixtureRequest) -> Iterator[AwsRig]:
+    """Give the account that a fixture's parameter names: `simulated`, else the fake one behind the real adapters."""
+    made: AwsRig
+    if request.param == "simulated":
+        made = SimulatedRig()
+    else:
+        fake: FakeAws = request.getfixturevalue("fake_aws")
+        made = FakeAwsRig(fake)
+    yield made
+    made.sink.close()
+
+
+def put_of(
+    rig: AwsRig,
+    number: int,
+    *entries: tuple[str, bytes],
+    lease: Lease | None = None,
+    timeout: int = TIMEOUT_NS,
+) -> SendPut:
     """Make the command of one put."""
     keys, values = [key for key, _ in entries], [value for _, value in entries]
     arn = rig.arn if isinstance(rig, FakeAwsRig) else None
-    return SendPut(number, ROUTE, lease or rig.lease(), keys, values, TIMEOUT_NS, arn)
+    return SendPut(number, ROUTE, lease or rig.lease(), keys, values, timeout, arn)

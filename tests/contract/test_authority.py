@@ -10,9 +10,8 @@ import pytest
 from domain.events import LeaseIssued, LeaseRefused
 from domain.lease import Lease
 from domain.limits import NS_PER_SECOND
-from tests.contract.aws_rigs import ROLE, AwsRig, FakeAwsRig, SimulatedRig, put_of
+from tests.contract.aws_rigs import ROLE, AwsRig, each_account, put_of
 from tests.contract.test_sink import answers
-from tests.fake_aws import FakeAws
 from tests.fake_aws.world import SOURCE_KEYS
 
 pytest_plugins = ["tests.fake_aws.fixtures"]
@@ -21,19 +20,13 @@ pytest_plugins = ["tests.fake_aws.fixtures"]
 @pytest.fixture(params=["sts", "simulated"])
 def rig(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[AwsRig]:
     """Give each account in turn; the real adapter finds the source account's keys in the environment."""
-    made: AwsRig
     if request.param == "sts":
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", SOURCE_KEYS.access_key)
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SOURCE_KEYS.secret_key)
         monkeypatch.delenv("AWS_SESSION_TOKEN", raising=False)
         monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
         monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
-        fake: FakeAws = request.getfixturevalue("fake_aws")
-        made = FakeAwsRig(fake)
-    else:
-        made = SimulatedRig()
-    yield made
-    made.sink.close()
+    yield from each_account(request)
 
 
 def issued(rig: AwsRig) -> Lease:

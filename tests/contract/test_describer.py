@@ -9,8 +9,7 @@ import pytest
 from domain.commands import DescribeStream
 from domain.events import StreamDescribed, StreamRefused
 from domain.limits import RECORD_BYTES_DEFAULT
-from tests.contract.aws_rigs import ROUTE, AwsRig, FakeAwsRig, SimulatedRig
-from tests.fake_aws import FakeAws
+from tests.contract.aws_rigs import ROUTE, AwsRig, each_account
 
 pytest_plugins = ["tests.fake_aws.fixtures"]
 
@@ -18,14 +17,7 @@ pytest_plugins = ["tests.fake_aws.fixtures"]
 @pytest.fixture(params=["kinesis", "simulated"])
 def rig(request: pytest.FixtureRequest) -> Iterator[AwsRig]:
     """Give each account in turn."""
-    made: AwsRig
-    if request.param == "kinesis":
-        fake: FakeAws = request.getfixturevalue("fake_aws")
-        made = FakeAwsRig(fake)
-    else:
-        made = SimulatedRig()
-    yield made
-    made.sink.close()
+    yield from each_account(request)
 
 
 def described(rig: AwsRig) -> StreamDescribed:

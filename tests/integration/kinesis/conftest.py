@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
@@ -15,19 +13,9 @@ from adapters.kinesis.target import StreamTarget
 from adapters.system.clock import SystemClock
 from domain.ports import Clock
 from tests.integration.kinesis.scripted_kinesis import ScriptedKinesis, scripted_kinesis
+from tests.no_aws import no_aws_around  # noqa: F401 - a fixture for all of them
 
 MakeSink = Callable[..., KinesisSink]
-
-
-@pytest.fixture(autouse=True)
-def no_aws_around(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Keep whatever AWS configuration, CA and proxy this machine has out of the tests."""
-    for name in list(os.environ):
-        if name.startswith("AWS_") or name.upper().endswith("_PROXY") or name == "REQUESTS_CA_BUNDLE":
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "no-config"))
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "no-credentials"))
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
 
 
 @pytest.fixture

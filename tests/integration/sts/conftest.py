@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import boto3
@@ -11,19 +10,10 @@ import pytest
 from adapters.embedded.moto_server import EmbeddedMoto
 from adapters.sts.settings import Hop, RoleChain
 from tests.integration.sts.scripted_sts import ScriptedSts, scripted_sts
+from tests.no_aws import no_aws_around  # noqa: F401 - a fixture for all of them
 
 MIDDLE = "arn:aws:iam::111122223333:role/middle"
 WRITER = "arn:aws:iam::210987654321:role/writer"
-
-
-@pytest.fixture(autouse=True)
-def no_aws_around(monkeypatch: pytest.MonkeyPatch, tmp_path: os.PathLike[str]) -> None:
-    """Keep whatever AWS configuration this machine has out of the tests."""
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_CONFIG_FILE", os.path.join(tmp_path, "no-config"))  # noqa: PTH118 - a variable is a string
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.path.join(tmp_path, "no-credentials"))  # noqa: PTH118
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
 
 
 @pytest.fixture
