@@ -15,16 +15,16 @@ from typing import ClassVar, NamedTuple
 from domain.aggregate import FIXED_BYTES, encode, how_many_fit
 from domain.budget import Budget
 from domain.errors import invariant
-from domain.events import StreamDescribed
+from domain.events import PutAnswered, StreamDescribed
 from domain.limits import FETCH_RECORDS_MAX, RECORD_BYTES_DEFAULT
 from domain.offset_ledger import HeldChunk
-from domain.outbox import Flight, Part, split
+from domain.outbox import Flight, Part, Refused, count, split
 from domain.pacing import Pacer
 from domain.parking import Parking
 from domain.partition import Partition
 from domain.quarantine import Poison
 from domain.rules import AggregationRules, LimitRules
-from domain.wide_lanes import Lane, WideLanes, count
+from domain.wide_lanes import Lane, WideLanes
 
 OUTER_KEY = "a"
 """Partition key of the outer record, as the Kinesis Producer Library has it: the explicit hash key places it."""
@@ -284,19 +284,24 @@ class AggregatedOutbox:
             self._budget.release(owner, owner.ledger.settle_each(chunks))
         return list(of)
 
-    def failed_groups(self, flight: Flight, failed: Mapping[int, str]) -> list[tuple[Sequence[Part], str]]:
+    def failed_groups(self, flight: Flight, failed: Mapping[int, str]) -> list[Refused]:
         """Give the records of each refused entry, with one more attempt, and its code; those that are owned first.
 
         What went with its partition is named beside what is left of its entry, and goes no further: a search must not take the
         one that is left of many for the one that was refused.
         """
         assert isinstance(flight, AggregatedFlight)
-        found: list[tuple[Sequence[Part], str]] = []
+        found: list[Refused] = []
         for i, code in failed.items():
             owned = _tried(flight.groups[i])
             if owned:
-                found.append(([*owned, *(part for part in flight.groups[i] if part.chunk.owner.gone)], code))
+                parts = [*owned, *(part for part in flight.groups[i] if part.chunk.owner.gone)]
+                found.append((parts, [code] * len(parts)))
         return found
+
+    def order_breaks(self, flight: Flight, answer: PutAnswered | None) -> Mapping[str, int]:  # noqa: ARG002 - the port's signature
+        """Count nothing: a lane has one aggregate in flight, which lands as a whole."""
+        return {}
 
     def unsettled_parts(self, flight: Flight) -> Sequence[Part]:
         """Give all records of a request that failed as a whole, with one more attempt, as far as they are owned."""

@@ -19,6 +19,7 @@ class SendPut:
 
     The request is signed now, with this lease, and given up after `timeout` (ns), which never reaches past its end.
     `hash_keys`, where given, is the explicit hash key of each entry (None: by the key).
+    `wants_landings`: the answer shall tell where each entry came to lie, in `PutAnswered.landings`.
     """
 
     put: int
@@ -29,6 +30,7 @@ class SendPut:
     timeout: int
     stream_arn: str | None = None
     hash_keys: Sequence[str | None] | None = None
+    wants_landings: bool = False
 
     def __repr__(self) -> str:
         return f"SendPut({self.put}, {self.route}, {len(self.keys)} entries, lease {self.lease.serial})"

@@ -6,8 +6,9 @@ An adapter that does not know what became of a request says so (`PutAmbiguous`);
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from domain.lease import Lease
 from domain.pacing import ShardRange
@@ -97,6 +98,13 @@ class SourceFailed:
 # --- from the sink (Kinesis) -------------------------------------------------------------------------------------
 
 
+class Landings(NamedTuple):
+    """Where the entries of a put came to lie, each in its shard at its sequence number (digits); "" for a refused one."""
+
+    shards: Sequence[str]
+    numbers: Sequence[str]
+
+
 @dataclass(frozen=True, slots=True)
 class PutAnswered:
     """PutRecords answered 200 with one result for each entry.
@@ -106,6 +114,8 @@ class PutAnswered:
 
     put: int
     failed: Mapping[int, str] = field(default_factory=dict)
+    landings: Landings | None = None
+    """Told where the command `wants_landings`."""
 
 
 @dataclass(frozen=True, slots=True)

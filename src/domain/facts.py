@@ -34,6 +34,18 @@ class RecordsFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class OrderBroken:
+    """Records came into the stream behind a later one of their key, or may have; see `order_breaks.py`.
+
+    `cause` is refused, reordered, or unknown: nobody can tell whether it has happened.
+    """
+
+    route: str
+    cause: str
+    records: int
+
+
+@dataclass(frozen=True, slots=True)
 class RecordsPoisoned:
     """A record that can never land was met; `policy` says what becomes of it."""
 
@@ -193,6 +205,7 @@ class PartitionStuck:
 Fact = (
     RecordsSettled
     | RecordsFailed
+    | OrderBroken
     | RecordsPoisoned
     | LetterStored
     | LetterFailed

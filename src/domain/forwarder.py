@@ -312,7 +312,15 @@ class Forwarder:
                 self._airspace.took_off(flight, route)
                 self._commands.append(
                     SendPut(
-                        flight.put, route.rules.name, lease, flight.keys, flight.values, timeout, arn, flight.hash_keys
+                        flight.put,
+                        route.rules.name,
+                        lease,
+                        flight.keys,
+                        flight.values,
+                        timeout,
+                        arn,
+                        flight.hash_keys,
+                        wants_landings=bool(flight.runs),
                     )
                 )
 

@@ -11,7 +11,7 @@ import heapq
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import accumulate
 from operator import itemgetter
@@ -19,7 +19,7 @@ from typing import ClassVar, NamedTuple
 
 from domain.budget import Budget
 from domain.errors import invariant
-from domain.events import StreamDescribed
+from domain.events import PutAnswered, StreamDescribed
 from domain.limits import PARTITION_KEY_BYTES_MAX
 from domain.offset_ledger import HeldChunk
 from domain.pacing import Pacer
@@ -37,8 +37,17 @@ class Part(NamedTuple):
     """How often they were sent before; it goes with the records, so that a request's old ones never slow its new ones."""
 
 
+Refused = tuple[Sequence[Part], Sequence[str]]
+"""Refused records that must be tried together, and the code of each part of them."""
+
 _part = partial(tuple.__new__, Part)  # twice as quick as calling it: on a busy topic there is a part for every record
 _ATTEMPTS = itemgetter(2)
+_PLACES = itemgetter(1)
+
+
+def count(parts: Iterable[Part]) -> int:
+    """Count the records of parts."""
+    return sum(map(len, map(_PLACES, parts)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,6 +65,8 @@ class Flight:
     """Of the data of all entries."""
     hash_keys: Sequence[str] | None = None
     """The explicit hash key of each entry; None: each is placed by its key."""
+    runs: Sequence[tuple[int, int]] = field(default=(), kw_only=True)
+    """The entries, from and up to, that hold several records of one lane."""
 
     @property
     def records(self) -> int:
@@ -273,9 +284,13 @@ class Outbox:
             first += len(indices)
         return [(part, code) for part, code in found if not part.chunk.owner.gone]
 
-    def failed_groups(self, flight: Flight, failed: Mapping[int, str]) -> list[tuple[Sequence[Part], str]]:
+    def failed_groups(self, flight: Flight, failed: Mapping[int, str]) -> list[Refused]:
         """Give what was refused, each record by itself, so that records of the same part and code are tried together."""
-        return [((part,), code) for part, code in self.failed_parts(flight, failed)]
+        return [((part,), (code,)) for part, code in self.failed_parts(flight, failed)]
+
+    def order_breaks(self, flight: Flight, answer: PutAnswered | None) -> Mapping[str, int]:  # noqa: ARG002 - the port's signature
+        """Count nothing: a key has one record in flight, or no order at all."""
+        return {}
 
     def throttled(self, group: Iterable[Part], now: int) -> None:
         """Note that these records were throttled: their shards are slowed down."""

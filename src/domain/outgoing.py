@@ -1,6 +1,7 @@
 """What a route has let go, as the route sees it: one interface, whatever a request is made of.
 
-`Outbox` sends each record by itself, `AggregatedOutbox` all waiting records of a slice of the hash space as one.
+`Outbox` sends each record by itself, `SharedOutbox` the waiting records of a key in one request, `AggregatedOutbox`
+all waiting records of a slice of the hash space as one.
 A route chooses once, when it is made.
 """
 
@@ -11,13 +12,14 @@ from typing import Protocol
 
 from domain.aggregated_outbox import AggregatedOutbox
 from domain.budget import Budget
-from domain.events import StreamDescribed
+from domain.events import PutAnswered, StreamDescribed
 from domain.offset_ledger import HeldChunk
-from domain.outbox import Flight, Outbox, Part
+from domain.outbox import Flight, Outbox, Part, Refused
 from domain.pacing import Pacer
 from domain.partition import Partition
 from domain.quarantine import Poison
 from domain.rules import LimitRules, RouteRules
+from domain.shared_outbox import SharedOutbox
 
 
 class Outgoing(Protocol):
@@ -105,10 +107,17 @@ class Outgoing(Protocol):
         """Settle what an answer accepted; `failed` is left to the caller. Gives the partitions that moved on."""
         ...
 
-    def failed_groups(self, flight: Flight, failed: Mapping[int, str]) -> list[tuple[Sequence[Part], str]]:
+    def failed_groups(self, flight: Flight, failed: Mapping[int, str]) -> list[Refused]:
         """Give the refused records of an answer: those that must be tried together, who is owned first, and why.
 
         Nothing is given of an entry of which nothing is owned; of another, also what went with its partition.
+        """
+        ...
+
+    def order_breaks(self, flight: Flight, answer: PutAnswered | None) -> Mapping[str, int]:
+        """Count the records that came behind a later one of their key, by cause; None: nobody knows what landed.
+
+        To be asked before `settle`.
         """
         ...
 
@@ -151,6 +160,6 @@ class Outgoing(Protocol):
 
 def choose_outgoing(rules: RouteRules, limits: LimitRules, budget: Budget) -> Outgoing:
     """Make what fits a route's rules."""
-    if rules.aggregation is None:
-        return Outbox(limits, budget)
-    return AggregatedOutbox(rules.aggregation, limits, budget)
+    if rules.aggregation is not None:
+        return AggregatedOutbox(rules.aggregation, limits, budget)
+    return SharedOutbox(limits, budget) if rules.has_shared_lanes else Outbox(limits, budget)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from domain.lanes import KeyLanes, Lanes, NoLanes
 from domain.offset_ledger import OffsetLedger
 from domain.records import Chunk, TopicPartition
+from domain.rules import RouteRules
+from domain.shared_lanes import SharedLanes
 from domain.status import PartitionStatus, Stuck
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ class Partition:
         self.tp = tp
         self.route = route
         self.ledger = OffsetLedger(start)
-        self.lanes: Lanes = KeyLanes() if route.rules.has_lanes_of_keys else NoLanes()
+        self.lanes = _lanes(route.rules)
         self.backlog: deque[Chunk | int] = deque()
         self.expected = start  # the lowest offset that the next chunk may begin with
         self.committed = start
@@ -126,3 +128,10 @@ class Partition:
             sentence = f"Kafka does not take its offset {watermark}, and limits.ahead_records is reached"
             return Stuck("not_committed", sentence)
         return Stuck("not_settled", f"the record at or above offset {watermark} does not settle")
+
+
+def _lanes(rules: RouteRules) -> Lanes:
+    """Make the lanes of one partition."""
+    if rules.has_shared_lanes:
+        return SharedLanes()
+    return KeyLanes() if rules.has_lanes_of_keys else NoLanes()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from domain.backoff import Jitter, backoff
+from domain.backoff import Jitter
 from domain.budget import Budget, held_size
 from domain.commands import SendLetter
 from domain.events import (
@@ -21,37 +21,23 @@ from domain.events import (
     StreamDescribed,
     StreamRefused,
 )
-from domain.facts import Fact, RecordsFailed, RecordsSettled
+from domain.facts import Fact, OrderBroken, RecordsFailed, RecordsSettled
 from domain.isolation import Group, Isolation
-from domain.limits import (
-    BACKOFF_LAST_NS,
-    PACED_BACKOFF_LAST_NS,
-    PARTIAL_PUT_WAIT_NS,
-    RETRY_BACKOFF_LAST_NS,
-    THROTTLE_BACKOFF_LAST_NS,
-)
+from domain.limits import PARTIAL_PUT_WAIT_NS
 from domain.mapping import RecordMapping
 from domain.offset_ledger import HeldChunk
-from domain.outbox import Flight, Part, without_unsent
+from domain.outbox import Flight, Part, count, without_unsent
 from domain.outgoing import choose_outgoing
 from domain.partition import Partition
 from domain.quarantine import Poison, Quarantine
 from domain.records import Chunk
 from domain.rules import LimitRules, RouteRules
+from domain.setbacks import Setbacks
 from domain.standing import RouteState, Standing
 from domain.status import RouteStatus
 from domain.verdicts import Verdict, of_entry, of_request
 
 TOO_MUCH_POISON = "too_much_poison"
-
-
-_FAILURES_BEFORE_BLOCK = 5  # requests in a row of which nobody knows, or that never left
-_LAST_BACKOFF = {
-    Verdict.THROTTLED: THROTTLE_BACKOFF_LAST_NS,
-    Verdict.RETRY: RETRY_BACKOFF_LAST_NS,
-    Verdict.AMBIGUOUS: RETRY_BACKOFF_LAST_NS,
-    Verdict.LANE: BACKOFF_LAST_NS,
-}
 
 
 class Route:
@@ -64,21 +50,22 @@ class Route:
         self.standing = Standing(rules, jitter)
         self.lease_to_reject: tuple[int, str] | None = None  # taken by the forwarder after each answer
         self.lease_to_renew: int | None = None  # likewise
-        self.landed_with: int | None = None  # serial of the lease that landed the last request
         self._isolation: Isolation | None = None
         self._group: Group = ()  # what the isolation sends next
         self._facts: list[Fact] = []  # what came up between two answers
         self._budget = budget
-        self._jitter = jitter
         self._mapping = RecordMapping(rules, jitter, limits.key_cache_bytes)
-        self._failures = 0  # whole requests that failed in a row
-        self._unknowns = 0  # of these, those of which nobody knows, or that never left
-        self._denied_lease: int | None = None  # rejected for a denial; nothing has landed since
+        self._setbacks = Setbacks(jitter)
 
     @property
     def blocked(self) -> str | None:
         """Why nothing may be sent; None when it may."""
         return self.standing.blocked
+
+    @property
+    def landed_with(self) -> int | None:
+        """The serial of the lease that landed the last request."""
+        return self._setbacks.landed_with
 
     # --- in ------------------------------------------------------------------------------------------------------
 
@@ -123,7 +110,7 @@ class Route:
             return not flights and now >= max(self._isolation.not_before, standing.probe_at)
         if standing.state is RouteState.BLOCKED:
             return not flights and standing.probes(now)
-        if self._failures:
+        if self._setbacks:
             return not flights
         return not flights or outbox.full or now - (outbox.ready_since or 0) >= PARTIAL_PUT_WAIT_NS
 
@@ -177,7 +164,7 @@ class Route:
     def answered(self, event: PutAnswered, now: int) -> tuple[list[Fact], Iterable[Partition]]:
         """Settle what landed, keep what was refused; give the facts and the partitions that moved on."""
         flight = self.outbox.answered(event.put, now)
-        facts: list[Fact] = []
+        facts = self._breaks(flight, event)
         moved = self.outbox.settle(flight, event.failed, now)
         landed, payload = flight.landed(event.failed)
         if landed:
@@ -187,27 +174,43 @@ class Route:
             facts += self.standing.refused(event.failed.values(), now)
         if (isolation := self._isolating(event.put)) is not None:
             isolation.answered(landed=landed > 0, now=now)
-        for group, code in self.outbox.failed_groups(flight, event.failed) if event.failed else ():
-            verdict = of_entry(code)
-            records, ambiguous = sum(len(part.places) for part in group), verdict is Verdict.AMBIGUOUS
-            facts.append(RecordsFailed(self.rules.name, code, records, ambiguous=ambiguous))
-            if verdict is Verdict.THROTTLED:
-                self.outbox.throttled(group, now)
-            if verdict is Verdict.LANE:
-                self.quarantine.note_unknown(group[0].chunk, group[0].places[0], code, now)
-            known = landed and (records == 1 or self.outbox.tells_records_apart)  # the others are the control
+        for group, codes in self.outbox.failed_groups(flight, event.failed) if event.failed else ():
+            verdict = of_entry(codes[0])
+            facts += self._note_refused(group, codes, now)
+            known = landed and (self.outbox.tells_records_apart or count(group) == 1)  # the others are the control
             if verdict is Verdict.ISOLATE and not known:
-                self._isolate(group, code, now, isolation=isolation, control=landed > 0)
+                self._isolate(group, codes[0], now, isolation=isolation, control=landed > 0)
                 continue
             behind = () if isolation is None else isolation.let_go(group)
             if verdict is Verdict.ISOLATE:
                 self.outbox.put_back(behind, now)  # first: what waits in lanes is behind it
-                self._poisoned(group, code)
+                self._poisoned(group, codes[0])
             else:
-                self.outbox.delay((*group, *behind), now + self._wait(group[0].attempts, verdict))
+                attempts, verdicts = group[0].attempts, dict.fromkeys(map(of_entry, codes))
+                wait = max(self._wait(attempts, each) for each in verdicts)
+                self.outbox.delay((*group, *behind), now + wait)
         if self._isolation is not None and self._isolation.put is None and not self._group:
             self._go_on_isolating(now)  # only now: a control must not overtake what came back just before
         return facts, moved
+
+    def _note_refused(self, group: Sequence[Part], codes: Sequence[str], now: int) -> list[Fact]:
+        """Take note of refused entries that are tried together, by their codes."""
+        facts: list[Fact] = []
+        for code in dict.fromkeys(codes):
+            parts = [part for part, its in zip(group, codes, strict=True) if its == code]
+            verdict = of_entry(code)
+            ambiguous = verdict is Verdict.AMBIGUOUS
+            facts.append(RecordsFailed(self.rules.name, code, count(parts), ambiguous=ambiguous))
+            if verdict is Verdict.THROTTLED:
+                self.outbox.throttled(parts, now)
+            if verdict is Verdict.LANE:
+                self.quarantine.note_unknown(parts[0].chunk, parts[0].places[0], code, now)
+        return facts
+
+    def _breaks(self, flight: Flight, answer: PutAnswered | None) -> list[Fact]:
+        """Tell of records that came behind a later one of their key; `answer` is None where nobody knows what landed."""
+        breaks = self.outbox.order_breaks(flight, answer)
+        return [OrderBroken(self.rules.name, cause, records) for cause, records in breaks.items()]
 
     def refused(self, event: PutRefused, now: int) -> list[Fact]:
         """Act on a request that the service refused as a whole."""
@@ -216,8 +219,9 @@ class Route:
         parts = self.outbox.unsettled_parts(flight)
         ambiguous = verdict is Verdict.AMBIGUOUS
         facts: list[Fact] = [RecordsFailed(self.rules.name, event.code, flight.records, ambiguous=ambiguous)]
-        if verdict is Verdict.DENIED and self._may_be_revoked(flight.lease):
-            self._denied_lease = flight.lease
+        facts += self._breaks(flight, None) if ambiguous else ()
+        if verdict is Verdict.DENIED and self._setbacks.may_be_revoked(flight.lease):
+            self._setbacks.denied(flight.lease)
             verdict = Verdict.LEASE
         if verdict is Verdict.LEASE:
             self.lease_to_reject = (flight.lease, event.code)
@@ -240,20 +244,12 @@ class Route:
         verdict = Verdict.AMBIGUOUS if ambiguous else Verdict.RETRY
         parts = self.outbox.unsettled_parts(flight)
         facts: list[Fact] = [RecordsFailed(self.rules.name, event.reason, flight.records, ambiguous=ambiguous)]
+        facts += self._breaks(flight, None) if ambiguous else ()
         return facts + self._failed(parts, flight, verdict, event.reason, now)
 
-    def _may_be_revoked(self, lease: int) -> bool:
-        """Say whether a denial may be the lease's fault: a revoked session answers like a missing permission.
-
-        Only a lease that landed something here is suspected, and once until something lands again; the other requests
-        that it signed are answered alike. A denial of the next lease is the policy's.
-        """
-        return lease == self._denied_lease or (lease == self.landed_with and self._denied_lease is None)
-
     def _failed(self, parts: Sequence[Part], flight: Flight, verdict: Verdict, code: str, now: int) -> list[Fact]:
-        self._failures += 1
-        self._unknowns += verdict is not Verdict.THROTTLED
-        if self.blocked is not None or self._unknowns >= _FAILURES_BEFORE_BLOCK:
+        too_many = self._setbacks.failed(verdict)
+        if self.blocked is not None or too_many:
             self._take_back(parts, flight, now)
             return self.standing.block(code, "no request succeeds", now)
         at = now + self._wait(flight.attempts, verdict)
@@ -264,10 +260,7 @@ class Route:
         return []
 
     def _wait(self, attempts: int, verdict: Verdict) -> int:
-        last = _LAST_BACKOFF.get(verdict, BACKOFF_LAST_NS)
-        if verdict is Verdict.THROTTLED and self.outbox.pacer.active:
-            last = PACED_BACKOFF_LAST_NS
-        return backoff(attempts, self._jitter, last=last)
+        return self._setbacks.wait(attempts, verdict, paced=self.outbox.pacer.active)
 
     def _take_back(self, parts: Sequence[Part], flight: Flight, retry_at: int) -> None:
         """Keep the records of a request that failed for a reason that is not theirs."""
@@ -279,9 +272,7 @@ class Route:
             self.outbox.put_back(parts, retry_at)
 
     def _succeeded(self, flight: Flight, now: int, facts: list[Fact]) -> None:
-        self._failures = self._unknowns = 0
-        self._denied_lease = None
-        self.landed_with = flight.lease
+        self._setbacks.succeeded(flight.lease)
         if self.blocked is not None:
             facts.append(self.standing.open(now))
 
@@ -378,7 +369,7 @@ class Route:
     def described(self, event: StreamDescribed, now: int) -> list[Fact]:
         """Take the stream's facts; open the route unless they forbid it."""
         self.outbox.learn(event)
-        self._failures = self._unknowns = 0
+        self._setbacks.forget()
         return self.standing.described(event, now)
 
     def undescribed(self, event: StreamRefused, now: int) -> list[Fact]:

@@ -13,6 +13,7 @@ class Ordering(Enum):
     """What order a route keeps."""
 
     KEY = "key"
+    KEY_IN_REQUEST = "key_in_request"
     NONE = "none"
 
 
@@ -106,8 +107,13 @@ class RouteRules:
 
     @property
     def has_lanes_of_keys(self) -> bool:
-        """Whether each key of each partition is a lane; else the partition keeps no order itself."""
+        """Whether each key of each partition is a lane of one record; else the partition keeps no order itself."""
         return self.ordering is Ordering.KEY and self.aggregation is None
+
+    @property
+    def has_shared_lanes(self) -> bool:
+        """Whether each key of each partition is a lane whose records may share a request."""
+        return self.ordering is Ordering.KEY_IN_REQUEST and self.aggregation is None
 
     @property
     def needs_originals(self) -> bool:

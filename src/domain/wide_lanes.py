@@ -17,24 +17,17 @@ import heapq
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from operator import itemgetter
 
 from domain.aggregate import FRAME_BYTES_MAX
 from domain.limits import KEY_CACHE_BYTES
 from domain.offset_ledger import HeldChunk
-from domain.outbox import Part, without_unsent
+from domain.outbox import Part, count, without_unsent
 from domain.partition import Partition
 from domain.rules import AggregationRules
 from domain.slices import Slices
 
 _part = partial(tuple.__new__, Part)
 _STRIDE = 256  # records of one part that are looked at together: a hot key's part may hold thousands
-_PLACES = itemgetter(1)
-
-
-def count(parts: Iterable[Part]) -> int:
-    """Count the records of parts."""
-    return sum(map(len, map(_PLACES, parts)))
 
 
 def _size(chunk: HeldChunk, places: Sequence[int]) -> int:

@@ -6,7 +6,7 @@ The judges read it; only the world's witness writes it.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from domain.records import TopicPartition
 
@@ -24,6 +24,7 @@ class PartitionTruth:
         self.dropped: set[int] = set()
         self.poison: set[int] = set()
         self.committed = 0
+        self.landed_in: dict[int, Ownership | None] = {}  # in which time of ownership of ours; None: by another member
         self.before: dict[int, int] = {}  # of each record, the one of the same key that precedes it in the log
         self._after: dict[int, int] = {}
         self._last_of_key: dict[bytes, int] = {}
@@ -58,6 +59,13 @@ class PartitionTruth:
                     del self._last_of_key[key]
                 else:
                     self._last_of_key[key] = before
+
+    def earlier(self, offset: int) -> Iterator[int]:
+        """Walk back over the records of the same key."""
+        before = self.before.get(offset)
+        while before is not None:
+            yield before
+            before = self.before.get(before)
 
     def done(self, offset: int) -> bool:
         """Say whether a record needs nothing more."""
@@ -95,3 +103,4 @@ class Ownership:
         self.unsettled: dict[int, None] = {}  # delivered and not settled, ascending
         self.in_flight: dict[int, int] = {}  # offset -> put
         self.attempts: dict[int, list[int]] = {}  # offset -> when it was sent
+        self.doubts: dict[int, bool] = {}  # may be in the stream already; True: it was, or may have been, overtaken

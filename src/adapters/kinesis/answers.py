@@ -24,7 +24,7 @@ from typing import Any
 
 import orjson
 
-from domain.events import PutAmbiguous, PutAnswered, PutRefused
+from domain.events import Landings, PutAmbiguous, PutAnswered, PutRefused
 
 CODE_PATTERN = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,127}")
 """What an error code looks like; it ends up in metrics, so nothing else may pass for one."""
@@ -54,15 +54,21 @@ The whole body is matched, so what fits can be read in one way only, and each re
 SKEW_WORDS = re.compile(r"Signature (?:expired|not yet current): [0-9TZ]{8,20}")
 MESSAGE_CHARACTERS_MAX = 400
 
-_sequence_number = itemgetter("SequenceNumber")
+SEQUENCE_DIGITS_MAX = 129
+"""Of a sequence number: 0|([1-9]\\d{0,128}), https://docs.aws.amazon.com/kinesis/latest/APIReference/API_Record.html."""
+
+_sequence_number, _shard = itemgetter("SequenceNumber"), itemgetter("ShardId")
 
 
 def read_answer(
-    put: int, entries: int, status: int, head: bytes, body: bytes
+    put: int, entries: int, status: int, head: bytes, body: bytes, *, wants_landings: bool = False
 ) -> PutAnswered | PutRefused | PutAmbiguous:
-    """Give the meaning of a whole answer to a put of `entries` entries; `head` is its header block as received."""
+    """Give the meaning of a whole answer to a put of `entries` entries; `head` is its header block as received.
+
+    `wants_landings`: tell where each entry came to lie; an answer that does not say it is not believed.
+    """
     if status == HTTPStatus.OK:
-        return _read_results(put, entries, body)
+        return _read_results(put, entries, body, wants_landings=wants_landings)
     code, message = read_error(head, body)
     if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
         if code is not None:
@@ -74,8 +80,8 @@ def read_answer(
     return PutAmbiguous(put, code)
 
 
-def _read_results(put: int, entries: int, body: bytes) -> PutAnswered | PutAmbiguous:
-    if ALL_LANDED.fullmatch(body) and body.count(_RESULT) == entries:
+def _read_results(put: int, entries: int, body: bytes, *, wants_landings: bool) -> PutAnswered | PutAmbiguous:
+    if not wants_landings and ALL_LANDED.fullmatch(body) and body.count(_RESULT) == entries:
         return PutAnswered(put)
     try:
         answer = orjson.loads(body)
@@ -87,13 +93,15 @@ def _read_results(put: int, entries: int, body: bytes) -> PutAnswered | PutAmbig
             and set(map(type, map(_sequence_number, results))) == {str}
             and b"ErrorCode" not in body
         ):
-            return PutAnswered(put)
+            if not wants_landings:
+                return PutAnswered(put)
+            return _landed(put, {}, list(map(_shard, results)), list(map(_sequence_number, results)))
     except (ValueError, TypeError, KeyError, IndexError):
         pass
-    return _read_each_result(put, entries, body)
+    return _read_each_result(put, entries, body, wants_landings=wants_landings)
 
 
-def _read_each_result(put: int, entries: int, body: bytes) -> PutAnswered | PutAmbiguous:
+def _read_each_result(put: int, entries: int, body: bytes, *, wants_landings: bool) -> PutAnswered | PutAmbiguous:
     try:
         answer = json.loads(body.decode())
     except (ValueError, RecursionError):
@@ -117,7 +125,27 @@ def _read_each_result(put: int, entries: int, body: bytes) -> PutAnswered | PutA
     told = answer.get("FailedRecordCount")
     if told is not None and told != len(failed):
         return PutAmbiguous(put, "contradictory_answer")
-    return PutAnswered(put, failed)
+    if not wants_landings:
+        return PutAnswered(put, failed)
+    shards, numbers = ([result.get(name) for result in results] for name in ("ShardId", "SequenceNumber"))
+    return _landed(put, failed, shards, numbers)
+
+
+def _landed(put: int, failed: Mapping[int, str], shards: list[Any], numbers: list[Any]) -> PutAnswered | PutAmbiguous:
+    """Give an answer with the places of its entries; order cannot be judged by what is no number."""
+    for index in failed:
+        shards[index], numbers[index] = "", "0"
+    try:
+        digits = "".join(numbers)
+        readable = digits.isascii() and digits.isdigit() and set(map(type, shards)) == {str}
+        sizes = set(map(len, numbers))
+    except TypeError:
+        return PutAmbiguous(put, "unreadable_answer")
+    if not readable or 0 in sizes or max(sizes) > SEQUENCE_DIGITS_MAX:
+        return PutAmbiguous(put, "unreadable_answer")
+    for index in failed:
+        numbers[index] = ""
+    return PutAnswered(put, failed, Landings(shards, numbers))
 
 
 def read_header(head: bytes, name: bytes) -> str | None:

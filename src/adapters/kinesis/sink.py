@@ -123,7 +123,14 @@ class KinesisSink:
             failure = name_failure(command.put, error, started=outcome.started)
             self._tell(command.route, failure.reason, words)
             return failure
-        event = read_answer(command.put, len(command.keys), outcome.status, outcome.head, outcome.body)
+        event = read_answer(
+            command.put,
+            len(command.keys),
+            outcome.status,
+            outcome.head,
+            outcome.body,
+            wants_landings=command.wants_landings,
+        )
         if isinstance(event, PutAnswered) and not outcome.sent_whole:
             event = PutAmbiguous(command.put, "answered_early")
         if isinstance(event, PutAmbiguous):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+
 from adapters.simulated.bulk_landings import Landings
 from adapters.simulated.bulk_stream import BulkStream
 from adapters.simulated.kinesis import Put, SimulatedSink
 from adapters.simulated.life import Life
 from adapters.simulated.stream import THROTTLED
 from adapters.simulated.world import World
-from domain.commands import SendPut
 
 EVEN_CHANCE = 0.5  # that an entry reported as failed inside the service has landed
 
@@ -30,8 +31,9 @@ class BulkSink(SimulatedSink):
         now = world.timeline.now
         unlucky = self._unlucky(len(command.keys))
         if unlucky:
-            return self._land_some(stream, command, unlucky, now)
+            return self._land_some(stream, put, unlucky, now)
         failed = stream.offer_all(command.keys, command.values, command.hash_keys, now)
+        self._number(stream, put, range(len(command.keys)), failed)
         if len(failed) < len(command.keys):
             self._landings.land(command.keys, command.values, failed, now, own_keys=self._own_keys)
             world.progress()
@@ -51,16 +53,28 @@ class BulkSink(SimulatedSink):
         }
 
     def _land_some(
-        self, stream: BulkStream, command: SendPut, unlucky: dict[int, tuple[str, bool]], now: int
+        self, stream: BulkStream, put: Put, unlucky: dict[int, tuple[str, bool]], now: int
     ) -> dict[int, str]:
         """Land the others, and those that land although they are reported as failed."""
+        command = put.command
         offered = [i for i in range(len(command.keys)) if i not in unlucky or unlucky[i][1]]
         keys, values = [command.keys[i] for i in offered], [command.values[i] for i in offered]
         hash_keys = None if command.hash_keys is None else [command.hash_keys[i] for i in offered]
         refused = stream.offer_all(keys, values, hash_keys, now)
+        self._number(stream, put, offered, refused)
         if len(refused) < len(keys):
             self._landings.land(keys, values, refused, now, own_keys=self._own_keys)
             self._world.progress()
         failed = {i: code for i, (code, _) in unlucky.items()}
         failed.update((offered[place], code) for place, code in refused.items())
         return dict(sorted(failed.items()))
+
+    @staticmethod
+    def _number(stream: BulkStream, put: Put, offered: Sequence[int], refused: Collection[int]) -> None:
+        """Note where the entries that were not refused came to lie, in order, where the answer shall say it."""
+        if put.command.wants_landings:
+            landed = [entry for place, entry in enumerate(offered) if place not in refused]
+            first, keys = stream.taken - len(landed) + 1, put.command.keys
+            put.places.update(
+                (entry, (stream.shard_of(keys[entry]).number, first + n)) for n, entry in enumerate(landed)
+            )

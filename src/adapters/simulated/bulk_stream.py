@@ -34,8 +34,10 @@ class BulkStream(Stream):
 
     def offer(self, key: str, value: bytes, hash_key: str | None, now: int) -> str | None:
         """Try to land one record, as `Stream.offer` does, and keep nothing of it."""
-        shard = self.shard_of(key, hash_key)
-        return None if shard.accepts(len(key) + len(value), now) else THROTTLED
+        if not self.shard_of(key, hash_key).accepts(len(key) + len(value), now):
+            return THROTTLED
+        self.taken += 1
+        return None
 
     def merge(self, place: int, now: int) -> None:
         """Merge two shards; what was known of keys is no longer true."""
@@ -61,12 +63,15 @@ class BulkStream(Stream):
             for place, shard in zip(counts, shards, strict=True):
                 shard.records_left -= counts[place]
                 shard.bytes_left -= total * counts[place] / len(keys)  # bulk records are of one size
+            self.taken += len(keys)
             return {}
-        return {
+        refused = {
             i: THROTTLED
             for i, (key, value) in enumerate(zip(keys, values, strict=True))
             if not self.shards[self._places[key]].accepts(len(key) + len(value), now)
         }
+        self.taken += len(keys) - len(refused)
+        return refused
 
 
 def _has_room(shard: Shard, records: int, size: int, now: int) -> bool:

@@ -13,7 +13,7 @@ from random import Random  # noqa: TID251 - the type of a seeded source that is 
 from adapters.simulated.chance import Chance
 from adapters.simulated.plan import CALM, Delays, Incident, Kind, Plan, Rates, Sick, Span, Work
 from domain.limits import NS_PER_MS, NS_PER_SECOND
-from domain.rules import AggregationRules, LimitRules, OnGap, OnPoison, RoleRules, RotationPolicy
+from domain.rules import AggregationRules, LimitRules, OnGap, OnPoison, Ordering, RoleRules, RotationPolicy
 
 MS = NS_PER_MS
 SECOND = NS_PER_SECOND
@@ -109,10 +109,25 @@ def aggregated(plan: Plan) -> Plan:
     return replace(plan, aggregation=rules)
 
 
+def sharing(plan: Plan) -> Plan:
+    """Give the same run with `ordering: key_in_request`: few keys, entries refused among theirs, requests reordered."""
+    chance = Chance(plan.seed).of("sharing")
+    rates = replace(
+        plan.rates,
+        entry_throttled=max(plan.rates.entry_throttled, _rarely(chance, 0.5, 0.5)),
+        entry_failed=max(plan.rates.entry_failed, _rarely(chance, 0.3, 0.3)),
+        reordered=chance.choice((0.0, 0.0, 0.2, 1.0)),
+    )
+    keys = chance.choice((1, 2, 5, plan.work.keys))
+    return replace(plan, ordering=Ordering.KEY_IN_REQUEST, rates=rates, work=replace(plan.work, keys=keys))
+
+
 def swarm_plan(seed: int, records: int = RECORDS_DEFAULT) -> Plan:
-    """Give the plan of a seed, every third of them with aggregation."""
+    """Give the plan of a seed: of six, two with aggregation, and one in which the records of a key share requests."""
     plan = draw_plan(seed, records)
-    return aggregated(plan) if seed % 3 == 2 else plan  # noqa: PLR2004
+    if seed % 3 == 2:  # noqa: PLR2004
+        return aggregated(plan)
+    return sharing(plan) if seed % 6 == 1 else plan
 
 
 def _rarely(chance: Random, likely: float, most: float) -> float:

@@ -7,8 +7,8 @@ is answered (or not, or too late). Each put has exactly one answer, at the lates
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from adapters.simulated.life import Life
 from adapters.simulated.plan import CALM
@@ -18,7 +18,7 @@ from adapters.simulated.weather import draw_fate, draw_span
 from adapters.simulated.world import World
 from domain.commands import SendPut
 from domain.errors import invariant
-from domain.events import Event, PutAmbiguous, PutAnswered, PutRefused, PutUnsent
+from domain.events import Event, Landings, PutAmbiguous, PutAnswered, PutRefused, PutUnsent
 from domain.limits import NS_PER_MS
 
 NEVER_ARRIVES = frozenset({"unsent", "reset_before", "vanished"})
@@ -38,6 +38,8 @@ class Put:
     fate: str
     deadline: int
     answered: bool = False
+    places: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """Shard and sequence number of each entry that landed, where the command wants them."""
 
 
 class SimulatedSink:
@@ -144,7 +146,7 @@ class SimulatedSink:
             return PutAmbiguous(number, "receive_failed")
         if fate == "garbled":
             return PutAmbiguous(number, "wrong_result_count")
-        return PutAnswered(number, failed)
+        return PutAnswered(number, failed, _landings(put, failed) if command.wants_landings else None)
 
     def _land(self, put: Put) -> dict[int, str]:
         """Offer each entry to its shard; give the codes of those that were refused."""
@@ -154,7 +156,8 @@ class SimulatedSink:
         throttled, unlucky = rates.entry_throttled, rates.entry_throttled + rates.entry_failed
         failed: dict[int, str] = {}
         hash_keys = command.hash_keys
-        for i, (key, value) in enumerate(zip(command.keys, command.values, strict=True)):
+        for i in self._order(len(command.keys)):
+            key, value = command.keys[i], command.values[i]
             draw = random() if unlucky else 1.0
             if draw < throttled:
                 failed[i] = THROTTLED
@@ -168,11 +171,20 @@ class SimulatedSink:
                 continue
             code = stream.offer(key, value, None if hash_keys is None else hash_keys[i], now)
             if code is None:
+                if command.wants_landings:
+                    put.places[i] = stream.landed[-1].shard, stream.taken
                 for inner in unfold(key, value):
                     witness.landed(put, i, inner.key, inner.value)
             if code is not None or internal:
                 failed[i] = code or "InternalFailure"
         return failed
+
+    def _order(self, entries: int) -> Iterable[int]:
+        """Draw in which order entries land."""
+        reordered, random = self._world.rates.reordered, self._chance.random
+        if not reordered or random() >= reordered:
+            return range(entries)
+        return sorted(range(entries), key=[random() for _ in range(entries)].__getitem__)
 
     def _refuses(self, key: str, value: bytes) -> bool:
         """Say whether there is something in an entry that can never land."""
@@ -183,6 +195,15 @@ class SimulatedSink:
             put.answered = True
             if put.life.alive:
                 self._answers.append((put, event))
+
+
+def _landings(put: Put, failed: Mapping[int, str]) -> Landings:
+    """Say where each entry came to lie, as far as the answer says that it landed."""
+    told = [put.places[i] if i not in failed else None for i in range(len(put.command.keys))]
+    return Landings(
+        ["" if place is None else f"shard-{place[0]}" for place in told],
+        ["" if place is None else str(place[1]) for place in told],
+    )
 
 
 def _fates(world: World) -> Sequence[tuple[str, float]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from domain.limits import NS_PER_MS, NS_PER_SECOND
-from domain.rules import AggregationRules, LimitRules, OnGap, OnPoison, RoleRules, RouteRules, Rules
+from domain.rules import AggregationRules, LimitRules, OnGap, OnPoison, Ordering, RoleRules, RouteRules, Rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,8 @@ class Rates:
     # One entry of it.
     entry_throttled: float = 0.0
     entry_failed: float = 0.0
+    # The entries of a put land in another order than that of the request.
+    reordered: float = 0.0
     # Commits.
     commit_refused: float = 0.0
     commit_vanished: float = 0.0
@@ -170,6 +172,7 @@ class Plan:
     heal_within: int = 240 * NS_PER_SECOND
     crash_steps: frozenset[int] = frozenset()
     aggregation: AggregationRules | None = None
+    ordering: Ordering = Ordering.KEY
 
     @property
     def calm(self) -> bool:
@@ -195,6 +198,7 @@ class Plan:
                 f"s{i}",
                 frozenset({self.topic(i)}),
                 self.role.name,
+                ordering=self.ordering,
                 on_poison=self.on_poison,
                 aggregation=self.aggregation,
             )

@@ -80,6 +80,7 @@ class Stream:
         self.refuses_with: str | None = None
         """Every request is refused with this code, whatever is in it."""
         self.landed: list[Landed] = []
+        self.taken = 0  # records that it accepted; the last one's sequence number
         bounds = [HASH_SPACE * i // shards for i in range(shards + 1)]
         self.shards = [Shard(i, first, end - 1) for i, (first, end) in enumerate(pairwise(bounds))]
         self._shards_made = shards
@@ -100,6 +101,7 @@ class Stream:
         if not shard.accepts(len(key) + len(value), now):
             return THROTTLED
         self.landed.append(Landed(key, value, shard.number, now))
+        self.taken += 1
         return None
 
     def merge(self, place: int, now: int) -> None:

@@ -28,6 +28,7 @@ from domain.facts import (
     LetterFailed,
     LetterStored,
     OffsetsCommitted,
+    OrderBroken,
     PartitionsOwned,
     PartitionStuck,
     RecordsFailed,
@@ -39,6 +40,7 @@ from domain.facts import (
     StreamFactsAssumed,
 )
 from domain.limits import NS_PER_SECOND
+from domain.order_breaks import REFUSED, REORDERED, UNKNOWN
 from domain.ports import Clock
 from domain.records import TopicPartition
 from domain.status import Status
@@ -46,6 +48,7 @@ from domain.status import Status
 PUT_SECONDS_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """From a near endpoint's answer to the default `limits.request_timeout_seconds`."""
 
+ORDER_BREAK_CAUSES = (REFUSED, REORDERED, UNKNOWN)
 LINES_DROPPED = "Log lines that stdout did not take in time."
 
 
@@ -79,8 +82,18 @@ class _Fetched(Collector):
 class Metrics:
     """Every fact is counted once, and the page always shows the status that was published last."""
 
-    def __init__(self, clock: Clock, version: str, routes: Iterable[str] = (), roles: Iterable[str] = ()) -> None:
-        """Take the names of all routes and roles, so that their counters stand at 0 before anything has happened."""
+    def __init__(
+        self,
+        clock: Clock,
+        version: str,
+        routes: Iterable[str] = (),
+        roles: Iterable[str] = (),
+        sharing: Iterable[str] = (),
+    ) -> None:
+        """Take the names of all routes and roles, so that their counters stand at 0 before anything has happened.
+
+        `sharing` are the routes in which records of a key share requests, so that their order can break.
+        """
         disable_created_metrics()  # type: ignore[no-untyped-call]  # one more series a counter, and nothing reads it
         self._registry = CollectorRegistry()
         self._codes = BoundedLabels()
@@ -92,6 +105,9 @@ class Metrics:
         for route in routes:
             self._settled_of(route)
             self._duplicates.labels(route)
+        for route in sharing:
+            for cause in ORDER_BREAK_CAUSES:
+                self._order_breaks.labels(route, cause)
         for role in roles:
             self._renewals.labels(role, "renewed", "none")
         build = Gauge("doka_build_info", "The running version; always 1.", ["version"], registry=self._registry)
@@ -126,6 +142,13 @@ class Metrics:
             "doka_possible_duplicates",
             "Records sent again although an earlier put of them, of unknown outcome, may have landed.",
             "route",
+        )
+        self._order_breaks = self._counter(
+            "doka_order_breaks",
+            "Records that landed behind a later one of their key (ordering: key_in_request), by cause; "
+            "unknown: nobody can tell whether they did.",
+            "route",
+            "cause",
         )
         self._poisoned = self._counter(
             "doka_records_poisoned", "Records that can never land, by what became of them.", "route", "code", "policy"
@@ -199,6 +222,8 @@ class Metrics:
                 self._records_failed.labels(fact.route, code(fact.code)).inc(fact.records)
                 if fact.ambiguous:
                     self._duplicates.labels(fact.route).inc(fact.records)
+            case OrderBroken():
+                self._order_breaks.labels(fact.route, fact.cause).inc(fact.records)
             case RecordsPoisoned():
                 self._poisoned.labels(fact.route, code(fact.code), fact.policy).inc()
             case LetterStored():

@@ -22,6 +22,7 @@ from domain.facts import (
     LetterFailed,
     LetterStored,
     OffsetsCommitted,
+    OrderBroken,
     PartitionsOwned,
     PartitionStuck,
     RecordsFailed,
@@ -33,6 +34,7 @@ from domain.facts import (
     StreamFactsAssumed,
 )
 from domain.limits import NS_PER_MS, NS_PER_SECOND
+from domain.order_breaks import REFUSED, REORDERED
 from domain.records import TopicPartition
 
 PARTITIONS_SHOWN_MAX = 20  # in one line; the count beside them is always whole
@@ -68,6 +70,13 @@ def line_of(fact: Fact) -> Line:
                 "records_failed",
                 f"route {route}: {many(records, 'record')} to send again after {code} ({fate})",
                 {"route": route, "code": code, "records": records, "ambiguous": ambiguous},
+            )
+        case OrderBroken(route, cause, records):
+            return Line(
+                logging.WARNING,
+                "order_broken",
+                f"route {route}: {many(records, 'record')} {_broken(cause)}; ordering: key keeps the order, more slowly",
+                {"route": route, "cause": cause, "records": records},
             )
         case RecordsPoisoned(route, partition, offset, code, policy):
             fate = {
@@ -230,6 +239,8 @@ def key_of(fact: Fact) -> tuple[object, ...] | None:
             return (RecordsSettled, fact.route)
         case RecordsFailed():
             return (RecordsFailed, fact.route, fact.code, fact.ambiguous)
+        case OrderBroken():
+            return (OrderBroken, fact.route, fact.cause)
         case RecordsPoisoned():
             return (RecordsPoisoned, fact.route, fact.partition, fact.code, fact.policy)
         case LetterStored() | LetterFailed():
@@ -266,10 +277,21 @@ def merged(earlier: Fact, later: Fact) -> Fact:
             )
         case RecordsFailed(), RecordsFailed():
             return replace(later, records=earlier.records + later.records)
+        case OrderBroken(), OrderBroken():
+            return replace(later, records=earlier.records + later.records)
         case RecordsWillRepeat(), RecordsWillRepeat():
             return replace(later, records=earlier.records + later.records)
         case _:
             return later
+
+
+def _broken(cause: str) -> str:
+    """Say how records came to lie behind a later one of their key."""
+    if cause == REFUSED:
+        return "land behind a later one of their key: it landed when they were refused"
+    if cause == REORDERED:
+        return "landed behind a later one of their key: the service reordered their request"
+    return "may have landed behind a later one of their key: nobody knows what landed of their request"
 
 
 def _gap(gap: GapSeen) -> str:

@@ -128,6 +128,11 @@ def _keys(settings: Settings) -> Iterator[Problem]:
         if kind == "random" and route.ordering != "none":
             told = f"is {route.ordering}, but random keys have no order to keep; set ordering: none"
             yield Problem(told, (*path, "ordering"))
+        if route.ordering == "key_in_request" and route.aggregation.enabled:
+            told = (
+                "is key_in_request, which has no use with aggregation: records of a key share one aggregate, in order"
+            )
+            yield Problem(f"{told}; take key, or switch aggregation off", (*path, "ordering"))
         if kind in {"random", "constant"} and "null_key" in route.model_fields_set:
             yield Problem(f"has no use with partition_key {kind}; leave it out", (*path, "null_key"))
         if kind not in {"kafka_key", "header"} and "key_encoding" in route.model_fields_set:

@@ -17,7 +17,6 @@ from app.settings.crosschecks import contradictions
 from app.settings.environment import overlay, put
 from app.settings.model import Settings
 from app.settings.problems import Path, Problem, SettingsError, origin_of
-from app.settings.unbuilt import unbuilt
 from app.settings.words import problems_of
 from app.settings.yamlfile import read_yaml
 
@@ -88,7 +87,6 @@ def settings_from(
     for check in (
         contradictions(settings, hostname, simulated=simulated),
         refused_client_keys(settings),
-        unbuilt(settings),
     ):
         problems += [Problem(p.told, p.path, p.origin or origin_of(p.path, origins)) for p in check]
     if problems:

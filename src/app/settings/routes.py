@@ -83,7 +83,14 @@ class RouteSettings(Section):
         default="utf8",
         description="How the bytes of a key become text; what is not UTF-8 falls back to base64, counted.",
     )
-    ordering: Literal["key", "key_in_request", "none"] = Field(default="key", description="The order that is kept.")
+    ordering: Literal["key", "key_in_request", "none"] = Field(
+        default="key",
+        description=(
+            "The order that is kept. key: of each key, whatever fails; one record of a key is on its way at a time. "
+            "key_in_request: of each key, but for what is refused or reordered inside one request, which is counted; "
+            "for few hot keys. none."
+        ),
+    )
     aggregation: Aggregation = Field(default=Aggregation(), description="KPL aggregation.")
     envelope: Literal["none", "json"] = Field(
         default="none",

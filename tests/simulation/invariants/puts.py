@@ -1,7 +1,7 @@
 """What leaves, and what became of it: each request is judged entry by entry, each landing and each answer when it comes.
 
 I3   nothing is sent before it was delivered
-I4   first landings of a key ascend; nothing is sent while an earlier record of its key is un-settled
+I4   the order of keys, see order.py
 I5   no request is signed with a lease that is past its end, or decided under one that it could outlive
 I6   the three secrets of a signature come from one issue
 I7   requests in flight and entries of a request are bounded
@@ -24,8 +24,7 @@ from domain.commands import SendPut
 from domain.events import Event, PutAmbiguous, PutAnswered, PutRefused, PutUnsent
 from domain.limits import NS_PER_SECOND
 from domain.records import TopicPartition
-from domain.rules import OnPoison
-from tests.simulation.invariants.evidence import Evidence
+from tests.simulation.invariants.order import Order
 from tests.simulation.invariants.violation import ViolationError
 from tests.simulation.truth import Ownership
 
@@ -34,7 +33,7 @@ THIRD_TIME = 3
 ATTEMPTS_MAX = 60  # of one record in a second
 
 
-class Puts(Evidence):
+class Puts(Order):
     """A put is begun, landed and answered, and each of these breaks no rule."""
 
     def put_began(self, command: SendPut) -> None:
@@ -46,8 +45,10 @@ class Puts(Evidence):
         member = None if world.member is None else world.member.number
         owner_of = world.group.owner
         entries, entry_of = self._entries[put], self._entry_of[put] = [], []
+        together: set[tuple[TopicPartition, int]] = set()  # what goes in this entry, or in this request, in order
         for entry, records in enumerate(self._aggregates.began(command)):
-            together: set[tuple[TopicPartition, int]] = set()  # what goes in this entry, in order
+            if not self.shares:
+                together = set()
             for key, value in records:
                 truth, offset = self._records.get(value or key) or self.record_of(key, value)
                 ownership = owned.get(truth.tp)
@@ -64,6 +65,7 @@ class Puts(Evidence):
                     ownership.sent_to = offset + 1
                 entries.append((ownership, offset))
                 entry_of.append(entry)
+        self.carried(command, entries)
         if len(entries) > len(command.keys):
             self.reached["a put of aggregates"] += 1
 
@@ -107,14 +109,7 @@ class Puts(Evidence):
             raise ViolationError("I11", f"{truth.tp} offset {offset} can never land, and was sent")
         if offset >= ownership.sent_to and (ownership.draining or self.draining):
             raise ViolationError("I13", f"{truth.tp} offset {offset} was sent first in a drain")
-        before = truth.before.get(offset)
-        if (
-            before is not None
-            and before >= ownership.start
-            and not (before in ownership.settled or before in truth.dropped or (truth.tp, before) in together)
-        ):
-            why = f"{truth.tp} offset {offset} was sent while {before} of the same key had not settled"
-            raise ViolationError("I4", why)
+        self.may_follow(ownership, offset, together)
         sent = ownership.attempts.setdefault(offset, [])
         sent.append(now)
         if len(sent) == THIRD_TIME:
@@ -134,16 +129,13 @@ class Puts(Evidence):
     def landed(self, put: Put | None, entry: int, key: str, value: bytes) -> None:
         truth, offset = self._records.get(value or key) or self.record_of(key, value)
         landed = truth.landed
+        self.landed_entry(put, entry)
         if offset in landed:
             landed[offset] += 1
             return
         landed[offset] = 1
         self.world.progress()
-        before = truth.before.get(offset)
-        if before is not None and not (
-            truth.done(before) or (before in truth.poison and self.plan.on_poison is OnPoison.DROP)
-        ):
-            raise ViolationError("I4", f"{truth.tp} offset {offset} landed before {before} of the same key")
+        self.lands(put, entry, truth, offset)
         if put is not None and not put.life.alive:
             self.reached["a record first landed after its sender's death"] += 1
         elif put is not None and put.answered:
@@ -152,6 +144,7 @@ class Puts(Evidence):
     def put_answered(self, put: Put, event: Event) -> None:
         self._in_flight -= 1
         self._aggregates.answered(put.command.put)
+        self.answer_of(put.command, event)
         entries, entry_of = self._entries.pop(put.command.put), self._entry_of.pop(put.command.put)
         if isinstance(event, PutAnswered):
             self._answered(entries, {i: event.failed[at] for i, at in enumerate(entry_of) if at in event.failed})

@@ -9,6 +9,7 @@ from domain.facts import (
     GapSeen,
     LeaseRejected,
     LeaseRenewalFailed,
+    OrderBroken,
     RecordsFailed,
     RecordsPoisoned,
     RecordsSettled,
@@ -20,6 +21,7 @@ from domain.status import Status
 from tests.simulation.invariants.leases import Leases
 from tests.simulation.invariants.letters import Letters
 from tests.simulation.invariants.liveness import Liveness
+from tests.simulation.invariants.order import Order
 from tests.simulation.invariants.violation import ViolationError
 
 CEILINGS = frozenset(min(BACKOFF_FIRST_NS << i, BACKOFF_LAST_NS) for i in range(16))
@@ -35,7 +37,7 @@ def look_for_payload(text: str) -> None:
         raise ViolationError("I17", f"a text for people shows {shown[0]!r}")
 
 
-class Telling(Leases, Letters, Liveness):
+class Telling(Leases, Letters, Liveness, Order):
     """Facts and figures are those of the world (I14), and name no secret and no payload (I17)."""
 
     def told(self, fact: Fact) -> None:
@@ -44,6 +46,8 @@ class Telling(Leases, Letters, Liveness):
             self._settled_told += fact.records
         elif isinstance(fact, RecordsFailed):
             self._ambiguous_told += fact.records if fact.ambiguous else 0
+        elif isinstance(fact, OrderBroken):
+            self.told_break(fact)
         elif isinstance(fact, GapSeen):
             self._gaps_untold.discard(fact.partition)
             self._told_forgotten(fact)
@@ -86,6 +90,7 @@ class Telling(Leases, Letters, Liveness):
         self.require(
             self._ambiguous_told >= self._ambiguous_here, "I14", "ambiguous records were told as if nothing had landed"
         )
+        self.judge_breaks_told()
         for tp, shown in status.partitions.items():
             ownership = self.owned.get(tp)
             if ownership is None or ownership.draining or status.draining:

@@ -13,7 +13,7 @@ from domain.facts import LeaseRejected, LeaseRenewalFailed, LeaseRenewed
 from domain.lease import Lease, Secrets
 from domain.lease_keeper import LeaseKeeper
 from domain.limits import BACKOFF_FIRST_NS, BACKOFF_LAST_NS, NS_PER_SECOND
-from domain.route import Route
+from domain.setbacks import Setbacks
 from tests.simulation.planted.bug import IN_BOTH, IN_THE_MODEL_ONLY, Patch, bug
 from tests.simulation.planted.plans import one_stream_denied, renewed_before_the_end, sts_down_for_long
 
@@ -114,10 +114,10 @@ def ask_at_once_when_sts_refuses(patch: Patch) -> None:
 def reject_a_shared_lease_for_one_stream(patch: Patch) -> None:
     """Throw the role's lease away whenever one of its streams denies access."""
 
-    def planted(self: Route, lease: int) -> bool:
+    def planted(self: Setbacks, lease: int) -> bool:
         return True
 
-    patch.replace(Route, "_may_be_revoked", planted)
+    patch.replace(Setbacks, "may_be_revoked", planted)
 
 
 def never_wait(patch: Patch) -> None:
