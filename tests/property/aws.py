@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from domain.events import (
+    Landings,
     LeaseIssued,
     LeaseRefused,
     LetterAcknowledged,
@@ -26,19 +27,35 @@ from tests.property.turns import Turns
 class Aws(Turns):
     """Kinesis and STS, and who stores dead letters."""
 
-    def answer(self, put: int, failed: dict[int, str] | None = None, *, landed: Iterable[int] = ()) -> None:
-        """Answer 200; of the refused entries those in `landed` landed all the same."""
+    def answer(
+        self,
+        put: int,
+        failed: dict[int, str] | None = None,
+        *,
+        landed: Iterable[int] = (),
+        order: Callable[[list[int]], None] = list.sort,
+    ) -> None:
+        """Answer 200; of the refused entries those in `landed` landed all the same. `order` puts those that land in order."""
         flight = self._returned(put)
         failed = {place: code for place, code in (failed or {}).items() if place < len(flight.entries)}
         failed |= dict.fromkeys(flight.bad, "InvalidArgumentException")
         good = [place for place in range(len(flight.entries)) if place not in failed]
-        flight.land(good + [p for p in landed if failed.get(p) == "InternalFailure"])
+        lands = good + [p for p in landed if failed.get(p) == "InternalFailure"]
+        order(lands)
+        flight.land(lands)
         for place in good:
             for record, own in flight.entries[place]:
                 own.settled.add(record.offset)
         for place, code in failed.items():
             self._refused_entry(flight, place, code, alone=not good)
-        self.feed(PutAnswered(put, failed))
+        self.feed(PutAnswered(put, failed, self._landings(flight, lands, failed)))
+
+    def _landings(self, flight: Flight, lands: Sequence[int], failed: Mapping[int, str]) -> Landings:
+        """Say where the entries that are told as landed came to lie."""
+        numbers = {place: str(self.landings + i) for i, place in enumerate(lands) if place not in failed}
+        self.landings += len(lands)
+        told = [numbers.get(place, "") for place in range(len(flight.entries))]
+        return Landings(["shard-0" if number else "" for number in told], told)
 
     def refuse(self, put: int, code: str) -> None:
         """Refuse a request as a whole."""
@@ -73,9 +90,9 @@ class Aws(Turns):
     def lose_answer(self, put: int, landed: Iterable[int], later: Iterable[int] = ()) -> None:
         """Lose an answer: some entries had landed, some will land later, and nobody knows which."""
         flight = self._returned(put)
-        now = [p for p in landed if p in flight.good]
+        now = sorted(p for p in landed if p in flight.good)
         flight.land(now)
-        self.late.append((flight, [p for p in later if p in flight.good and p not in now]))
+        self.late.append((flight, sorted(p for p in later if p in flight.good and p not in now)))
         self.met["nobody knows what became of an aggregate"] += self._several(flight)
         self.feed(PutAmbiguous(put, "timeout"))
 

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 
 from domain.aggregated_outbox import AggregatedOutbox
 from domain.lanes import KeyLanes
+from domain.order_breaks import REFUSED, REORDERED
 from domain.outbox import Outbox, Part
 from domain.partition import Partition
 from domain.records import Chunk
 from domain.route import Route
+from domain.shared_lanes import SharedLanes
 from tests.property.state import State
 from tests.property.truth import Ownership
 
@@ -33,11 +35,21 @@ def look(state: State) -> None:
         assert status.partitions[tp].unsettled == len(own.unsettled()), f"I14: the un-settled of {tp} are miscounted"
         if not own.unsettled():
             assert partition.held_bytes == 0, f"I7: {tp} holds bytes of nothing"
+    _look_at_breaks(state)
     for route in forwarder._routes.values():
         waiting = sum(len(part.places) for part in _ready(route))
         assert waiting == route.outbox.waiting, f"I14: {route.rules.name} counts {route.outbox.waiting} of {waiting}"
     if forwarder.drained():
         _is_drained(state)
+
+
+def _look_at_breaks(state: State) -> None:
+    """Judge what was told of the order: all that was overtaken, and for certain only what was."""
+    passed = sum(len(own.passed) for own in state.ownerships)
+    certain = state.breaks[REFUSED] + state.breaks[REORDERED]
+    assert certain <= passed, f"I4: {state.breaks} breaks of order were told, and {passed} may be"
+    overtaken = sum(len(own.overtaken) for own in state.ownerships)
+    assert overtaken <= state.breaks.total(), f"I4: {overtaken} records were overtaken, and {state.breaks} told"
 
 
 def _is_drained(state: State) -> None:
@@ -51,7 +63,7 @@ def _places(partition: Partition, own: Ownership) -> list[int]:
     """Give the offsets of all records that the machine still has to do with, wherever they are."""
     parts = [*_parts(partition.route)]
     found = [part.chunk.offsets[i] for part in parts if part.chunk.owner is partition for i in part.places]
-    if isinstance(partition.lanes, KeyLanes):
+    if isinstance(partition.lanes, KeyLanes | SharedLanes):
         found += partition.lanes.waiting()
     found += [o for item in partition.backlog if isinstance(item, Chunk) for o in item.offsets]
     outbox = partition.route.outbox

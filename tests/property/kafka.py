@@ -111,14 +111,17 @@ class Kafka(Turns):
 
     def _ownership(self, log: Log, start: int) -> Ownership:
         topic = log.tp.topic
-        return Ownership(
+        own = Ownership(
             log,
             start,
             lanes=self.setup.keeps_order(topic),
             null_key=None if topic == "orders" else f"{log.tp.topic}-{log.tp.partition}",
             life=log.life,
             drain_below=start if self.stopped else None,
+            shares=self.setup.shares(topic),
         )
+        self.ownerships.append(own)
+        return own
 
     def assign(self, tp: TopicPartition) -> None:
         """Give a partition to the member, from the stored offset."""

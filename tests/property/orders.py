@@ -21,7 +21,7 @@ from domain.commands import (
     SendLetter,
     SendPut,
 )
-from domain.facts import RecordsPoisoned, StreamFactsAssumed
+from domain.facts import OrderBroken, RecordsPoisoned, StreamFactsAssumed
 from domain.limits import COMMIT_GIVEN_UP_NS
 from domain.records import TopicPartition
 from domain.rules import OnPoison
@@ -63,6 +63,9 @@ def hear(state: State, fact: object) -> None:
     """Judge what the machine tells, and note it; facts are heard before the commands of the same decision."""
     if isinstance(fact, RecordsPoisoned):
         _poisoned(state, fact)
+    elif isinstance(fact, OrderBroken):
+        state.breaks[fact.cause] += fact.records
+        state.met[f"a break of order is told: {fact.cause}"] += 1
     elif isinstance(fact, StreamFactsAssumed):
         state.assumed.add(fact.route)
 

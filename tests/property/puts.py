@@ -30,8 +30,9 @@ def judge_put(state: State, command: SendPut) -> None:
     entries: list[list[Sent]] = []
     for inside in state.aggregates[command.route].began(command):
         entry: list[Sent] = []
+        before = [sent for each in entries for sent in each if sent.own.shares]
         for key, value in inside:
-            entry.append(_judge_record(state, command.route, key, value, entry))
+            entry.append(_judge_record(state, command.route, key, value, [*before, *entry]))
         entries.append(entry)
     _judge_sizes(state, command, entries)
     flight = state.flights[command.put] = Flight(command, entries)
@@ -39,7 +40,7 @@ def judge_put(state: State, command: SendPut) -> None:
 
 
 def _judge_record(state: State, route: str, key: str, value: bytes, before_it: list[Sent]) -> Sent:
-    """Judge that a record may leave now, behind those of the same entry that come before it."""
+    """Judge that a record may leave now, behind those before it in its entry, or in its request where keys share one."""
     record = _record(state, value)
     own = state.owned.get(record.tp)
     assert own is not None, f"I13: {record.tp} is sent, which is not owned"
@@ -86,6 +87,8 @@ def _note(state: State, flight: Flight) -> None:
         _note_aggregates(state, flight)
     if half is not None and half == {sent.record for sent in flight.sent}:
         state.met["a search halves an aggregate"] += 1
+    shared = [(record.tp, own.lane(record)) for record, own in flight.sent if own.shares and record.key is not None]
+    state.met["records of a key share a request"] += len(set(shared)) < len(shared)
     if any(own.drain_below is not None for _, own in flight.sent):
         state.met[f"{kind} leaves in a drain"] += 1
 

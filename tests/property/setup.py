@@ -49,6 +49,8 @@ class Setup:
     shared_role: bool = True
     orders_aggregated: AggregationRules | None = None
     payments_aggregated: AggregationRules | None = None
+    orders_share: bool = False
+    """Whether records of a key of `orders` may share a request, where they are not aggregated."""
 
     def rules(self) -> Rules:
         """Give the forwarder's rules."""
@@ -59,6 +61,7 @@ class Setup:
                 "orders",
                 frozenset({"orders"}),
                 "writer",
+                ordering=Ordering.KEY_IN_REQUEST if self.shares("orders") else Ordering.KEY,
                 on_poison=self.on_poison,
                 aggregation=self.orders_aggregated,
             ),
@@ -85,6 +88,10 @@ class Setup:
     def aggregation(self, topic: str) -> AggregationRules | None:
         """Say how the records of a topic travel together; None: each by itself."""
         return self.orders_aggregated if topic == "orders" else self.payments_aggregated
+
+    def shares(self, topic: str) -> bool:
+        """Say whether records of a key of a topic may share a request, and be overtaken inside it."""
+        return topic == "orders" and self.orders_share and self.orders_aggregated is None
 
     def keeps_order(self, topic: str) -> bool:
         """Say whether the records of a key are in order: where it is asked for, and in aggregates anyway."""

@@ -50,7 +50,13 @@ OF_AGGREGATES = (
     "a lane goes on past poison of another key",
     "an older record goes again that later poison of its key does not hold up",
 )
-SITUATIONS = (*OF_RECORDS, *OF_AGGREGATES)
+OF_KEYS_THAT_SHARE = (
+    "records of a key share a request",
+    "a break of order is told: refused",
+    "a break of order is told: reordered",
+    "a break of order is told: unknown",
+)
+SITUATIONS = (*OF_RECORDS, *OF_AGGREGATES, *OF_KEYS_THAT_SHARE)
 CORE = (
     "an aggregate of several records of a key leaves",
     "an aggregate of several partitions leaves",

@@ -45,6 +45,12 @@ class State:
         self.describing: dict[str, DescribeStream] = {}
         self.assumed: set[str] = set()
         """Routes of which the machine does not know how large a record may be."""
+        self.ownerships: list[Ownership] = []
+        """All that there ever were."""
+        self.breaks: Counter[str] = Counter()
+        """Records that were told as overtaken, by cause."""
+        self.landings = 1
+        """The next sequence number."""
         self.stopped = False
         self.met: Counter[str] = Counter()
         """Which situations there were, and how often."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from random import Random
 from typing import TypeVar
 
@@ -25,6 +26,8 @@ REQUEST_CODES = (
     "RequestExpired",
     "Unheard",
 )
+SHARING = 5
+"""In one of so many seeds records of a key share requests."""
 WAITS = (NS_PER_MS, 6 * NS_PER_MS, 100 * NS_PER_MS, NS_PER_SECOND, 11 * NS_PER_SECOND, 61 * NS_PER_SECOND)
 LIVES = (None, NS_PER_SECOND, 5 * NS_PER_SECOND, 60 * NS_PER_SECOND, 3_600 * NS_PER_SECOND)
 
@@ -44,6 +47,9 @@ class Storm:
         if random.random() < 0.2:  # rebalances and poison together: a search whose records go away
             self.failing, self.moving, self.poison = 0.2, 0.3, 0.4
         self.keys = KEYS[: random.choice((1, 2, 4, 5))]
+        self.partly = 0  # how much more often some entries are refused, beside 2 of 5 troubles
+        if world.setup.shares("orders"):  # runs of a key, refused in their middle, and landed in any order
+            self.failing, self.partly = max(self.failing, 0.5), 10
 
     def step(self) -> None:
         """Let one thing happen."""
@@ -115,16 +121,17 @@ class Storm:
         if random.random() >= self.failing:
             self._judge(put, flight)
             return
-        match random.randrange(5):
-            case 0 | 1:
-                failed = {place: random.choice(ENTRY_CODES) for place in some}
-                world.answer(put, failed, landed=[place for place in some if random.random() < 0.5])
+        match random.randrange(5 + self.partly):
             case 2:
                 world.refuse(put, random.choice(REQUEST_CODES))
             case 3:
                 world.lose_answer(put, some, later=[place for place in places if random.random() < 0.3])
-            case _:
+            case 4:
                 world.unsend(put)
+            case _:
+                failed = {place: random.choice(ENTRY_CODES) for place in some}
+                order = list.sort if not self.partly or random.random() < 0.5 else random.shuffle
+                world.answer(put, failed, landed=[place for place in some if random.random() < 0.5], order=order)
 
     def _judge(self, put: int, flight: Flight) -> None:
         if flight.bad and self.random.random() < 0.7:
@@ -161,7 +168,10 @@ class Storm:
 def run(seed: int, steps: int, make: type[Forwarder] = Forwarder) -> World:
     """Run one seed to its end, liveness included; raises what was found."""
     random = Random(seed)
-    world = World(setup_of(random), make)
+    setup = setup_of(random)
+    if seed % SHARING == SHARING - 1:
+        setup = replace(setup, orders_share=True, orders_aggregated=None)
+    world = World(setup, make)
     storm = Storm(world, random)
     try:
         for tp in TPS[: random.randrange(1, 4)]:

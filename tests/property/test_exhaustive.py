@@ -31,9 +31,12 @@ TWO_EACH = AggregationRules(target_bytes=120, linger=0, lanes=2)
 """Aggregates of two records at most, in two lanes."""
 
 
-def opened(request_records: int, aggregation: AggregationRules | None) -> World:
+def opened(request_records: int, aggregation: AggregationRules | None, *, shares: bool) -> World:
     """Give a world in which both partitions are read and everything may be sent."""
-    world = World(Setup(request_records=request_records, requests_in_flight=8, orders_aggregated=aggregation))
+    setup = Setup(
+        request_records=request_records, requests_in_flight=8, orders_aggregated=aggregation, orders_share=shares
+    )
+    world = World(setup)
     world.assign(ONE)
     world.assign(OTHER)
     world.issue("writer", 3_600 * NS_PER_SECOND)
@@ -49,14 +52,25 @@ def subsets(places: int) -> Iterator[tuple[int, ...]]:
 
 
 @pytest.mark.parametrize(
-    ("request_records", "aggregation"), [(1, None), (2, None), (4, None), (1, TWO_EACH), (2, TWO_EACH)]
+    ("request_records", "aggregation", "shares"),
+    [
+        (1, None, False),
+        (2, None, False),
+        (4, None, False),
+        (1, TWO_EACH, False),
+        (2, TWO_EACH, False),
+        (2, None, True),
+        (4, None, True),
+    ],
 )
 @pytest.mark.parametrize("layout", range(len(LAYOUTS)))
-def test_every_refusal_in_every_order(layout: int, request_records: int, aggregation: AggregationRules | None) -> None:
-    """Nothing is committed too early, no key is overtaken, and all ends settled and committed."""
+def test_every_refusal_in_every_order(
+    layout: int, request_records: int, aggregation: AggregationRules | None, *, shares: bool
+) -> None:
+    """Nothing is committed too early, no key is overtaken but inside a request, and all ends settled and committed."""
     choices = Choices()
     for _ in choices:
-        world = opened(request_records, aggregation)
+        world = opened(request_records, aggregation, shares=shares)
         for tp, key in LAYOUTS[layout]:
             world.undecided = 1
             world.fetch(tp, 1, [New(key.encode())])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from typing import ClassVar
 
 import pytest
@@ -25,7 +26,9 @@ from tests.property.storm import ENTRY_CODES, LIVES, REQUEST_CODES, WAITS, run
 from tests.property.truth import New
 from tests.property.world import World
 
-SETUPS = st.builds(Setup, **{name: st.sampled_from(values) for name, values in CHOICES.items()})
+SETUPS = st.builds(
+    Setup, orders_share=st.booleans(), **{name: st.sampled_from(values) for name, values in CHOICES.items()}
+)
 TROUBLES = st.sampled_from(("rebalances", "gaps and ends", "a stop", "decisions held back", "slow shards"))
 WHICH = st.integers(0, 7)
 PLACES = st.sets(st.integers(0, 4), max_size=5)
@@ -158,10 +161,11 @@ class ForwarderMachine(RuleBasedStateMachine):
         self.world.answer(self._put(which))
 
     @precondition(lambda self: self.world.flights)
-    @rule(which=WHICH, places=PLACES, code=st.sampled_from(ENTRY_CODES), landed=PLACES)
-    def accept_in_part(self, which: int, places: set[int], code: str, landed: set[int]) -> None:
-        """Some entries are refused; of those that failed inside the service, some landed."""
-        self.world.answer(self._put(which), dict.fromkeys(places, code), landed=landed & places)
+    @rule(which=WHICH, places=PLACES, code=st.sampled_from(ENTRY_CODES), landed=PLACES, backwards=st.booleans())
+    def accept_in_part(self, which: int, places: set[int], code: str, landed: set[int], *, backwards: bool) -> None:
+        """Some entries are refused; of those that failed inside the service, some landed, and all in any order."""
+        order = partial(list[int].sort, reverse=backwards)
+        self.world.answer(self._put(which), dict.fromkeys(places, code), landed=landed & places, order=order)
 
     @precondition(lambda self: self.world.flights)
     @rule(which=WHICH, code=st.sampled_from(REQUEST_CODES))

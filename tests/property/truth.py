@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -113,6 +113,12 @@ class Ownership:
     paused: bool = False
     gap: bool = False
     landed: dict[str, list[int]] = field(default_factory=dict)
+    shares: bool = False
+    """Whether records of a lane may share a request, and be overtaken inside it."""
+    passed: set[int] = field(default_factory=set)
+    """Records of which a later one landed first, from the same request."""
+    overtaken: set[int] = field(default_factory=set)
+    """Those of them that landed then."""
 
     def __post_init__(self) -> None:
         self.position = self.reach = self.sent_to = self.committed = self.start
@@ -155,9 +161,20 @@ class Ownership:
         if lane is None:
             return
         landed = self.landed.setdefault(lane, [])
-        if record.offset not in landed:
-            assert not landed or landed[-1] < record.offset, f"I4: {record.tp} {record.offset} landed after {landed}"
-            landed.append(record.offset)
+        if record.offset in landed:
+            return
+        if landed and max(landed) > record.offset:
+            assert record.offset in self.passed, f"I4: {record.tp} {record.offset} landed after {landed}"
+            self.overtaken.add(record.offset)
+        landed.append(record.offset)
+
+    def let_pass(self, records: Iterable[Record], later: Record) -> None:
+        """Note that a record lands: those before it in its request, of its lane, that have not landed are overtaken."""
+        lane = self.lane(later)
+        if not self.shares or lane is None or later.offset in self.landed.get(lane, ()):
+            return
+        landed = self.landed.get(lane, ())
+        self.passed.update(r.offset for r in records if self.lane(r) == lane and r.offset not in landed)
 
 
 class Sent(NamedTuple):
@@ -189,8 +206,10 @@ class Flight:
         """Name the entries that may land; none while a bad one makes the service refuse the whole."""
         return [] if self.bad else list(range(len(self.entries)))
 
-    def land(self, places: list[int]) -> None:
-        """Let entries land, in order, each as a whole."""
-        for place in sorted(places):
+    def land(self, places: Sequence[int]) -> None:
+        """Let entries land, in this order, each as a whole."""
+        for place in places:
+            before = [sent for entry in self.entries[:place] for sent in entry]
             for record, own in self.entries[place]:
+                own.let_pass([sent.record for sent in before if sent.own is own], record)
                 own.land(record)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from adapters.simulated.faults import RECORDS_DEFAULT, aggregated, draw_plan
+from adapters.simulated.faults import RECORDS_DEFAULT, aggregated, draw_plan, sharing
 from adapters.simulated.plan import CALM, Delays, Incident, Plan, Rates, Sick, Work
 from domain.limits import NS_PER_MS, NS_PER_SECOND
 from domain.rules import LimitRules, OnGap, OnPoison
@@ -209,6 +209,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("seed", type=int)
     parser.add_argument("--records", type=int, default=RECORDS_DEFAULT)
     parser.add_argument("--aggregated", action="store_true", help="the same run with aggregation")
+    parser.add_argument("--sharing", action="store_true", help="the same run with ordering: key_in_request")
     parser.add_argument("--planted", choices=sorted(BY_NAME), help="have this bug in the machine", metavar="BUG")
     parser.add_argument("--runs", type=int, default=RUNS_MAX, help="how many runs it may take at most")
     parser.add_argument("--out", type=Path, help="where to write the smaller plan")
@@ -216,6 +217,7 @@ def main(arguments: list[str]) -> int:
     bug = BY_NAME.get(chosen.planted or "")
     plan = draw_plan(chosen.seed, chosen.records) if bug is None else bug.plan(chosen.seed)
     plan = aggregated(plan) if chosen.aggregated else plan
+    plan = sharing(plan) if chosen.sharing else plan
     with planted(bug):
         rule = broken_by(plan)
         if rule is None:

@@ -7,6 +7,7 @@ from dataclasses import fields
 
 from adapters.simulated.faults import RECORDS_DEFAULT
 from adapters.simulated.plan import Rates
+from domain.rules import Ordering
 from tests.simulation.checkers import ViolationError
 from tests.simulation.runner import Outcome
 
@@ -31,7 +32,7 @@ def describe(outcome: Outcome, events: int = 200) -> str:
         f"{world.lives} lives, {world.steps} steps, {outcome.virtual_seconds:.1f} virtual seconds",
         f"work {plan.work}",
         f"limits {plan.limits}",
-        f"aggregation {plan.aggregation}",
+        f"ordering {plan.ordering.value}, aggregation {plan.aggregation}",
         f"role {plan.role} life {plan.lease_life / 1e9:g} s, session {plan.session_timeout / 1e9:g} s",
         f"sick {plan.sick.value}, poison {plan.on_poison.value}, gap {plan.on_gap.value}, heals at {plan.heal_at / 1e9:.3f} s",
         "rates "
@@ -62,4 +63,5 @@ def command_for(outcome: Outcome) -> str:
     more = "" if plan.work.records == RECORDS_DEFAULT else f" --records {plan.work.records}"
     calm = " --calm" if plan.calm else ""
     calm += " --aggregated" if plan.aggregation is not None else ""
+    calm += " --sharing" if plan.ordering is Ordering.KEY_IN_REQUEST else ""
     return f".venv/bin/python -m tests.simulation.replay {plan.seed}{calm}{more}"

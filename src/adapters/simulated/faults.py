@@ -110,13 +110,20 @@ def aggregated(plan: Plan) -> Plan:
 
 
 def sharing(plan: Plan) -> Plan:
-    """Give the same run with `ordering: key_in_request`: few keys, entries refused among theirs, requests reordered."""
+    """Give the same run with `ordering: key_in_request`: few keys, entries refused among theirs, requests reordered.
+
+    A calm plan stays calm.
+    """
     chance = Chance(plan.seed).of("sharing")
-    rates = replace(
-        plan.rates,
-        entry_throttled=max(plan.rates.entry_throttled, _rarely(chance, 0.5, 0.5)),
-        entry_failed=max(plan.rates.entry_failed, _rarely(chance, 0.3, 0.3)),
-        reordered=chance.choice((0.0, 0.0, 0.2, 1.0)),
+    rates = (
+        plan.rates
+        if plan.calm
+        else replace(
+            plan.rates,
+            entry_throttled=max(plan.rates.entry_throttled, _rarely(chance, 0.5, 0.5)),
+            entry_failed=max(plan.rates.entry_failed, _rarely(chance, 0.3, 0.3)),
+            reordered=chance.choice((0.0, 0.0, 0.2, 1.0)),
+        )
     )
     keys = chance.choice((1, 2, 5, plan.work.keys))
     return replace(plan, ordering=Ordering.KEY_IN_REQUEST, rates=rates, work=replace(plan.work, keys=keys))

@@ -288,10 +288,10 @@ def merged(earlier: Fact, later: Fact) -> Fact:
 def _broken(cause: str) -> str:
     """Say how records came to lie behind a later one of their key."""
     if cause == REFUSED:
-        return "land behind a later one of their key: it landed when they were refused"
+        return "refused while a later one of the same key landed, and so behind it in the stream"
     if cause == REORDERED:
-        return "landed behind a later one of their key: the service reordered their request"
-    return "may have landed behind a later one of their key: nobody knows what landed of their request"
+        return "behind a later one of the same key in the stream: the service reordered their request"
+    return "possibly behind a later one of the same key in the stream: nobody knows what landed of their request"
 
 
 def _gap(gap: GapSeen) -> str:

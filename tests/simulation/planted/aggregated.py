@@ -11,7 +11,7 @@ from domain import aggregated_outbox
 from domain.aggregate import encode
 from domain.aggregated_outbox import AggregatedFlight, AggregatedOutbox
 from domain.offset_ledger import HeldChunk
-from domain.outbox import Flight, Part
+from domain.outbox import Flight, Part, Refused
 from domain.parking import Parking
 from domain.partition import Partition
 from domain.quarantine import Poison
@@ -128,8 +128,8 @@ def settle_only_the_first_record(patch: Patch) -> None:
     """Take a refused aggregate for one refused record: settle the others."""
     honest = AggregatedOutbox.failed_groups
 
-    def planted(self: AggregatedOutbox, flight: Flight, failed: Mapping[int, str]) -> list[tuple[Sequence[Part], str]]:
-        return [(parts[:1], code) for parts, code in honest(self, flight, failed)]
+    def planted(self: AggregatedOutbox, flight: Flight, failed: Mapping[int, str]) -> list[Refused]:
+        return [(parts[:1], codes[:1]) for parts, codes in honest(self, flight, failed)]
 
     patch.replace(AggregatedOutbox, "failed_groups", planted)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.simulation.planted import aggregated, answers, bounds, commits, leases, order, ownership, poison
+from tests.simulation.planted import aggregated, answers, bounds, commits, leases, order, ownership, poison, sharing
 from tests.simulation.planted.bug import Bug, Harness
 
 ALL: tuple[Bug, ...] = (
@@ -14,6 +14,7 @@ ALL: tuple[Bug, ...] = (
     *poison.BUGS,
     *bounds.BUGS,
     *aggregated.BUGS,
+    *sharing.BUGS,
 )
 
 PLANTED = tuple(bug for bug in ALL if Harness.SIMULATION in bug.found_by)

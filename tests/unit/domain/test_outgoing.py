@@ -6,12 +6,18 @@ from domain.aggregated_outbox import AggregatedOutbox
 from domain.budget import Budget
 from domain.outbox import Outbox
 from domain.outgoing import choose_outgoing
-from domain.rules import AggregationRules, LimitRules
+from domain.rules import AggregationRules, LimitRules, Ordering
+from domain.shared_outbox import SharedOutbox
 from tests.unit.domain.builders import route_rules
 
 
-def test_a_route_with_aggregation_aggregates() -> None:
-    """And any other sends each record by itself."""
-    rules = route_rules(), route_rules(aggregation=AggregationRules())
+def test_a_route_sends_by_its_ordering_and_aggregation() -> None:
+    """One with aggregation aggregates, with key_in_request records of a key share requests, else each goes by itself."""
+    rules = (
+        route_rules(),
+        route_rules(aggregation=AggregationRules()),
+        route_rules(ordering=Ordering.KEY_IN_REQUEST),
+        route_rules(ordering=Ordering.NONE),
+    )
     made = [choose_outgoing(each, LimitRules(), Budget(1_000)) for each in rules]
-    assert [Outbox, AggregatedOutbox] == list(map(type, made))
+    assert [Outbox, AggregatedOutbox, SharedOutbox, Outbox] == list(map(type, made))

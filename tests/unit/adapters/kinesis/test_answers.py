@@ -11,14 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.kinesis.answers import CODE_PATTERN, last_block, read_answer, read_header, safe_message
-from domain.events import PutAmbiguous, PutAnswered, PutRefused
+from domain.events import Landings, PutAmbiguous, PutAnswered, PutRefused
 from tests.unit.adapters.kinesis.leases import TOKEN
 from tests.unit.adapters.kinesis.reference import ARN, reference
 
 PUT = 7
 ENTRIES = 3
 LANDED = {"SequenceNumber": "49", "ShardId": "shardId-000000000000"}
-THROTTLED = {"ErrorCode": "ProvisionedThroughputExceededException", "ErrorMessage": "Rate exceeded"}
+SLOW = "ProvisionedThroughputExceededException"
+THROTTLED: dict[str, object] = {"ErrorCode": SLOW, "ErrorMessage": "Rate exceeded"}
 RECORDS: list[dict[str, object]] = [{"Data": b"", "PartitionKey": "0"}] * ENTRIES
 
 
@@ -214,6 +215,45 @@ def test_an_answer_of_200_is_known_only_when_it_is_whole(answer: object, event: 
 def test_an_error_is_known_only_in_the_services_own_words(status: int, answer: object, event: object) -> None:
     """A 4xx needs a code, or a status that by itself excludes processing; a 5xx is never known."""
     assert event == read(status, answer)
+
+
+def landing(number: object, shard: object = "s-1") -> dict[str, object]:
+    """Give the result of an entry that landed there."""
+    return {"SequenceNumber": number, "ShardId": shard}
+
+
+@pytest.mark.parametrize(
+    ("results", "event"),
+    [
+        (
+            [landing("7"), landing("49", "s-2"), landing("50")],
+            PutAnswered(PUT, {}, Landings(["s-1", "s-2", "s-1"], ["7", "49", "50"])),
+        ),
+        (
+            [landing("7"), THROTTLED, landing("50")],
+            PutAnswered(PUT, {1: SLOW}, Landings(["s-1", "", "s-1"], ["7", "", "50"])),
+        ),
+        ([landing("7"), landing("-8"), landing("9")], PutAmbiguous(PUT, "unreadable_answer")),
+        ([landing("7"), landing(""), landing("9")], PutAmbiguous(PUT, "unreadable_answer")),
+        ([landing("7"), landing("\N{SUPERSCRIPT TWO}"), landing("9")], PutAmbiguous(PUT, "unreadable_answer")),
+        ([landing("7"), landing("1" * 130), landing("9")], PutAmbiguous(PUT, "unreadable_answer")),
+        ([landing("7"), landing("8", None), landing("9")], PutAmbiguous(PUT, "unreadable_answer")),
+        ([landing("7"), {"SequenceNumber": "8"}, landing("9")], PutAmbiguous(PUT, "unreadable_answer")),
+        ([landing("7"), {"SequenceNumber": "8"}, THROTTLED], PutAmbiguous(PUT, "unreadable_answer")),
+    ],
+)
+def test_where_entries_came_to_lie_is_read_when_asked_for(
+    results: list[dict[str, object]], event: PutAnswered | PutAmbiguous
+) -> None:
+    """Shard and number of each entry that landed are told; by what is no number nobody can judge, so it is not believed."""
+    body = json.dumps({"FailedRecordCount": results.count(THROTTLED), "Records": results}).encode()
+    assert event == read_answer(PUT, ENTRIES, 200, b"", body, wants_landings=True)
+
+
+def test_where_entries_came_to_lie_is_not_read_when_nobody_asks() -> None:
+    """Other routes pay nothing for it, and do not depend on it."""
+    body = json.dumps({"FailedRecordCount": 0, "Records": [{"SequenceNumber": "x"}] * ENTRIES}).encode()
+    assert PutAnswered(PUT) == read_answer(PUT, ENTRIES, 200, b"", body)
 
 
 def test_a_code_may_stand_in_the_header_alone() -> None:

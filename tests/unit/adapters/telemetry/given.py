@@ -21,6 +21,7 @@ from domain.facts import (
     LetterFailed,
     LetterStored,
     OffsetsCommitted,
+    OrderBroken,
     PartitionsOwned,
     PartitionStuck,
     RecordsFailed,
@@ -79,6 +80,7 @@ FACTS: tuple[Fact, ...] = (
     LetterStored("orders", ORDERS_3, 41, "RecordTooLarge"),
     LetterFailed("orders", ORDERS_3, 41, "_MSG_TIMED_OUT", NS_PER_SECOND),
     LanesBelowShards("orders", 4, 16),
+    OrderBroken("orders", "refused", 3),
 )
 """One of each kind."""
 

@@ -14,6 +14,7 @@ from tests.unit.adapters.telemetry.given import FACTS, ORDERS_3, HandClock, stat
 
 LABEL_NAMES = {
     *("route", "role", "code", "topic", "partition", "reason", "state", "outcome", "policy", "change", "le", "version"),
+    "cause",
 }
 
 
@@ -59,6 +60,7 @@ def series(page: bytes) -> dict[str, float]:
         (FACTS[15], {"doka_dead_letters_total{code=RecordTooLarge,outcome=stored,route=orders}": 1}),
         (FACTS[16], {"doka_dead_letters_total{code=_MSG_TIMED_OUT,outcome=failed,route=orders}": 1}),
         (FACTS[17], {}),
+        (FACTS[18], {"doka_order_breaks_total{cause=refused,route=orders}": 3}),
     ],
 )  # fmt: skip
 def test_each_fact_is_counted_exactly(fact: Fact, grown: dict[str, float]) -> None:
@@ -106,6 +108,16 @@ def test_counters_stand_at_zero_from_the_start() -> None:
         "doka_rebalances_total{change=lost}",
     ):
         assert 0 == page[name]
+
+
+def test_breaks_of_order_stand_at_zero_where_order_can_break() -> None:
+    """Only a route in which records of a key share requests has the counter, of each cause, from the start."""
+    page = series(Metrics(HandClock(), "1.2.3", ["orders", "clicks"], sharing=["orders"]).page()[0])
+    assert {
+        "doka_order_breaks_total{cause=refused,route=orders}": 0,
+        "doka_order_breaks_total{cause=reordered,route=orders}": 0,
+        "doka_order_breaks_total{cause=unknown,route=orders}": 0,
+    } == {name: value for name, value in page.items() if "order_breaks" in name}
 
 
 def test_names_labels_and_help() -> None:

@@ -24,6 +24,7 @@ from domain.facts import (
     LeaseRenewalFailed,
     LetterFailed,
     LetterStored,
+    OrderBroken,
     PartitionsOwned,
     PartitionStuck,
     RecordsFailed,
@@ -97,6 +98,16 @@ def test_sentences_for_people() -> None:
     ]  # fmt: skip
 
 
+def test_a_broken_order_says_how_it_broke() -> None:
+    """What has happened and what may have are told apart, and what keeps the order is named."""
+    behind, cure = "behind a later one of the same key in the stream", "; ordering: key keeps the order, more slowly"
+    assert [
+        f"route o: 1 record refused while a later one of the same key landed, and so behind it in the stream{cure}",
+        f"route o: 2 records {behind}: the service reordered their request{cure}",
+        f"route o: 2 records possibly {behind}: nobody knows what landed of their request{cure}",
+    ] == [line_of(OrderBroken("o", *what)).message for what in (("refused", 1), ("reordered", 2), ("unknown", 2))]
+
+
 def test_a_gap_says_which_of_two_it_is() -> None:
     """Records that left the log, and a log that is another one, are told apart; what is given up is counted."""
     left = "orders[3]: offsets 40 to 89 left the log before they were read"
@@ -137,6 +148,7 @@ def test_merging_adds_counts_and_keeps_the_longest() -> None:
     assert RecordsFailed("o", "c", 5, ambiguous=True) == merged(
         RecordsFailed("o", "c", 2, ambiguous=True), RecordsFailed("o", "c", 3, ambiguous=True)
     )
+    assert OrderBroken("o", "refused", 5) == merged(OrderBroken("o", "refused", 2), OrderBroken("o", "refused", 3))
     assert RouteBlocked("o", "r", "b") == merged(RouteBlocked("o", "r", "a"), RouteBlocked("o", "r", "b"))
 
 

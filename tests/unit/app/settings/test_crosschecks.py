@@ -165,12 +165,19 @@ def test_each_route_has_a_request_of_its_own() -> None:
     ]
 
 
+SHARED_ALREADY = "which has no use with aggregation: records of a key share one aggregate, in order"
+
+
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
         (
             {"partition_key": "random"},
             "routes[0].ordering is key, but random keys have no order to keep; set ordering: none",
+        ),
+        (
+            {"ordering": "key_in_request", "aggregation": {"enabled": True}},
+            f"routes[0].ordering is key_in_request, {SHARED_ALREADY}; take key, or switch aggregation off",
         ),
         (
             {"partition_key": "constant:all", "null_key": "reject"},

@@ -1,0 +1,171 @@
+"""Bugs of requests that hold several records of a key, and of what is told of their order."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+
+from adapters.simulated.faults import draw_plan, sharing
+from adapters.simulated.plan import Plan
+from domain import order_breaks, shared_outbox
+from domain.events import Landings, PutAnswered
+from domain.order_breaks import count_breaks, in_order
+from domain.outbox import Flight, Outbox, Part, Refused
+from domain.partition import Partition
+from domain.quarantine import Poison
+from domain.shared_lanes import Lane, SharedLanes
+from domain.shared_outbox import SharedOutbox, side_by_side
+from domain.verdicts import Verdict, of_entry
+from tests.simulation.planted.bug import Patch
+from tests.simulation.planted.bug import bug as any_bug
+
+
+def shared_requests(seed: int) -> Plan:
+    """Give a drawn run in which records of a key share requests."""
+    return sharing(draw_plan(seed))
+
+
+def poison_in_shared_requests(seed: int) -> Plan:
+    """Give one in which some records can never land, as only the service knows."""
+    plan = shared_requests(seed)
+    return replace(plan, work=replace(plan.work, refused=0.3), limits=replace(plan.limits, request_records=20))
+
+
+bug = partial(any_bug, plan=shared_requests)
+
+
+def let_a_key_into_two_requests(patch: Patch) -> None:
+    """Leave what the end of a request cut off where it is: it leaves with the next one."""
+
+    def planted(self: SharedOutbox, last: Part) -> None:
+        """Cut nothing."""
+
+    patch.replace(SharedOutbox, "_cut_behind", planted)
+
+
+def send_refused_records_again_out_of_order(patch: Patch) -> None:
+    """Send what was refused of a key again in the opposite order."""
+
+    def planted(parts: Iterable[Part]) -> list[Part]:
+        return side_by_side(parts)[::-1]
+
+    patch.replace(shared_outbox, "side_by_side", planted)
+
+
+def try_refused_records_of_a_key_apart(patch: Patch) -> None:
+    """Let each refused record of a key wait by itself, so that a later one may leave first."""
+
+    def planted(self: SharedOutbox, flight: Flight, failed: Mapping[int, str]) -> list[Refused]:
+        return Outbox.failed_groups(self, flight, failed)
+
+    patch.replace(SharedOutbox, "failed_groups", planted)
+
+
+def free_a_lane_at_its_first_settled_record(patch: Patch) -> None:
+    """Let what waits in a lane go when some of its records have landed, whatever became of the others."""
+    honest = SharedLanes.release
+
+    def planted(self: SharedLanes, keys: Sequence[str]) -> list[int]:
+        for key, settled in Counter(keys).items():
+            lane = self._busy[key]
+            if lane is not None and lane.waiting and lane.out > settled:
+                out = lane.out
+                self._let_go(key, lane)
+                lane.out += out
+        return honest(self, keys)
+
+    patch.replace(SharedLanes, "release", planted)
+
+
+def forget_what_found_no_room(patch: Patch) -> None:
+    """Lose what the end of a request cut off."""
+
+    def planted(self: SharedLanes, key: str, offsets: list[int]) -> None:
+        lane = self._busy[key]
+        assert lane is not None
+        lane.out -= len(offsets)
+
+    patch.replace(SharedLanes, "take_back", planted)
+
+
+def let_a_key_go_past_its_poison(patch: Patch) -> None:
+    """Send what went with a record that can never land without waiting for what becomes of that."""
+
+    def planted(self: SharedOutbox, poison: Poison) -> None:
+        """Hold nothing back."""
+
+    patch.replace(SharedOutbox, "keep_lane", planted)
+
+
+def tell_of_one_break_too_few(patch: Patch) -> None:
+    """Count one record less than was overtaken where it is more than one."""
+
+    def planted(flight: Flight, answer: PutAnswered | None) -> Mapping[str, int]:
+        return {cause: max(1, records - 1) for cause, records in count_breaks(flight, answer).items()}
+
+    patch.replace(shared_outbox, "count_breaks", planted)
+
+
+def look_at_no_sequence_number(patch: Patch) -> None:
+    """Take what landed for landed in order."""
+
+    def planted(landings: Landings, first: int, last: int) -> bool:
+        return True
+
+    patch.replace(order_breaks, "in_order", planted)
+
+
+def compare_the_ends_of_a_key_only(patch: Patch) -> None:
+    """See only whether the first and the last record of a key are in order."""
+
+    def planted(landings: Landings, first: int, last: int) -> bool:
+        ends = Landings(landings.shards, [landings.numbers[first], landings.numbers[last - 1]])
+        return in_order(ends, 0, 2)
+
+    patch.replace(order_breaks, "in_order", planted)
+
+
+def take_what_nobody_knows_for_refused(patch: Patch) -> None:
+    """Tell of a record that may have landed as if it had not."""
+
+    def planted(code: str) -> Verdict:
+        verdict = of_entry(code)
+        return Verdict.RETRY if verdict is Verdict.AMBIGUOUS else verdict
+
+    patch.replace(order_breaks, "of_entry", planted)
+
+
+def forget_what_was_told(patch: Patch) -> None:
+    """Tell of a record again when it is overtaken once more."""
+    honest = SharedOutbox.order_breaks
+
+    def planted(self: SharedOutbox, flight: Flight, answer: PutAnswered | None) -> Mapping[str, int]:
+        for key, owner in {(key, part.chunk.owner) for part in flight.parts for key in flight.keys}:
+            lane = _lane(owner, key)
+            if lane is not None:
+                lane.doubts = None
+        return honest(self, flight, answer)
+
+    patch.replace(SharedOutbox, "order_breaks", planted)
+
+
+def _lane(owner: Partition, key: str) -> Lane | None:
+    assert isinstance(owner.lanes, SharedLanes)
+    return owner.lanes._busy.get(key)
+
+
+BUGS = (
+    bug(let_a_key_into_two_requests, "I4"),
+    bug(send_refused_records_again_out_of_order, "I4"),
+    bug(try_refused_records_of_a_key_apart, "I4"),
+    bug(free_a_lane_at_its_first_settled_record, "I4"),
+    bug(forget_what_found_no_room, "I1", "I4", "I9", "I12", "I14"),
+    bug(let_a_key_go_past_its_poison, "I4", plan=poison_in_shared_requests),
+    bug(tell_of_one_break_too_few, "I4"),
+    bug(look_at_no_sequence_number, "I4"),
+    bug(compare_the_ends_of_a_key_only, "I4"),
+    bug(take_what_nobody_knows_for_refused, "I4"),
+    bug(forget_what_was_told, "I4"),
+)
