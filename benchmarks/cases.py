@@ -68,6 +68,7 @@ class Case:
 
 
 AGGREGATED: Mapping[str, Any] = {"aggregation": {"enabled": True}}
+IN_REQUEST: Mapping[str, Any] = {"ordering": "key_in_request"}
 
 # fmt: off
 CASES: Sequence[Case] = (
@@ -85,6 +86,11 @@ CASES: Sequence[Case] = (
     Case("hot-keys", "100 keys, 15 ms of latency", keys=100, delay=0.015, records=30_000, quick=True, aims=(
         Aim("records_per_second", ">=", 4_000),
     )),
+    Case("in-request-100b", "100 B, ordering key_in_request", route=IN_REQUEST, aims=(
+        Aim("cpu_to_plain", "<=", 1.25),
+    )),
+    Case("hot-keys-in-request", "100 keys, 15 ms of latency, ordering key_in_request", keys=100, delay=0.015,
+        route=IN_REQUEST, aims=(Aim("records_per_second", ">=", 80_000),)),
     Case("aggregated-100b", "100 B, aggregated", route=AGGREGATED, records=1_500_000, quick=True, aims=(
         Aim("cpu_us", "<=", 4.0), Aim("records_per_entry", ">=", 300.0), Aim("records_per_second", ">=", 280_000),
         Aim("rss_mib", "<=", 150.0),

@@ -25,7 +25,7 @@ from domain.commands import SendPut
 from domain.lease import Lease, Secrets
 from domain.limits import NS_PER_MS, NS_PER_SECOND
 from domain.ports import Authority, Clock, Describer, Sink
-from tests.fake_aws import WRITER_ROLE, Delay, FailEntries, FakeAws, Garble, Refuse, Reset
+from tests.fake_aws import WRITER_ROLE, Delay, FailEntries, FakeAws, Garble, Refuse, Reset, Shuffle
 
 ROUTE = "s0"
 ROLE = "r0"
@@ -57,6 +57,9 @@ class AwsRig(Protocol):
 
     def next_put(self, weather: str) -> None:
         """Decide what befalls the next put."""
+
+    def turn_entries_over(self) -> None:
+        """Land the entries of puts in another order than theirs from now on."""
 
     def delete_stream(self) -> None:
         """Take the stream away."""
@@ -123,6 +126,9 @@ class FakeAwsRig:
             case _:
                 raise AssertionError(weather)
 
+    def turn_entries_over(self) -> None:
+        self._fake.inject(Shuffle(), times=None)
+
     def delete_stream(self) -> None:
         self._fake.delete_stream(ROUTE)
 
@@ -188,6 +194,9 @@ class SimulatedRig:
         }
         self.world.rates = Rates(**{names[weather]: 1.0})
 
+    def turn_entries_over(self) -> None:
+        self.world.rates = Rates(reordered=1.0)
+
     def delete_stream(self) -> None:
         self._stream.status = None
 
@@ -225,8 +234,9 @@ def put_of(
     *entries: tuple[str, bytes],
     lease: Lease | None = None,
     timeout: int = TIMEOUT_NS,
+    wants_landings: bool = False,
 ) -> SendPut:
     """Make the command of one put."""
     keys, values = [key for key, _ in entries], [value for _, value in entries]
     arn = rig.arn if isinstance(rig, FakeAwsRig) else None
-    return SendPut(number, ROUTE, lease or rig.lease(), keys, values, timeout, arn)
+    return SendPut(number, ROUTE, lease or rig.lease(), keys, values, timeout, arn, wants_landings=wants_landings)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from domain.events import Event, PutAmbiguous, PutAnswered, PutRefused, PutUnsent
+from domain.events import Event, Landings, PutAmbiguous, PutAnswered, PutRefused, PutUnsent
 from domain.limits import NS_PER_MS, NS_PER_SECOND
 from tests.contract.aws_rigs import SHORT_NS, AwsRig, each_account, put_of
 
@@ -44,6 +44,43 @@ def test_a_refused_entry_is_named_and_its_neighbours_landed(rig: AwsRig) -> None
     rig.sink.submit(put_of(rig, 1, *THREE))
     assert [PutAnswered(1, {1: THROTTLED})] == answers(rig)
     assert [THREE[0], THREE[2]] == rig.landed()
+
+
+def landings_of(rig: AwsRig, *entries: tuple[str, bytes]) -> Landings:
+    """Put these entries, and give where they came to lie."""
+    rig.sink.submit(put_of(rig, 1, *entries, wants_landings=True))
+    (answer,) = answers(rig)
+    assert isinstance(answer, PutAnswered)
+    assert answer.landings is not None
+    return answer.landings
+
+
+SIX = tuple(("one", b"%d" % number) for number in range(6))
+
+
+def test_where_entries_came_to_lie_is_told_when_it_is_asked_for(rig: AwsRig) -> None:
+    """Each entry that landed has its shard and its sequence number, which ascends within a shard; a refused one has none."""
+    rig.refuse_key("two")
+    shards, numbers = landings_of(rig, *SIX, THREE[1], SIX[0])
+    assert ("", "") == (shards[6], numbers[6])
+    assert 1 == len({*shards[:6], shards[7]})
+    read = [int(number) for number in (*numbers[:6], numbers[7])]
+    assert sorted(set(read)) == read
+
+
+def test_numbers_tell_in_which_order_entries_landed(rig: AwsRig) -> None:
+    """Where the service lands the entries of a request in another order, their sequence numbers show it."""
+    rig.turn_entries_over()
+    _, numbers = landings_of(rig, *SIX)
+    in_order = sorted(SIX, key=lambda entry: int(numbers[SIX.index(entry)]))
+    assert list(SIX) != in_order
+    assert in_order == rig.landed()
+
+
+def test_nobody_who_did_not_ask_is_told_where_entries_lie(rig: AwsRig) -> None:
+    """It costs something for each entry."""
+    rig.sink.submit(put_of(rig, 1, *THREE))
+    assert [None] == [event.landings for event in answers(rig) if isinstance(event, PutAnswered)]
 
 
 @pytest.mark.parametrize(

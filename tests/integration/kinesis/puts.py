@@ -27,9 +27,11 @@ def make_put(
     route: str = "orders",
     stream_arn: str | None = None,
     hash_keys: Sequence[str | None] | None = None,
+    wants_landings: bool = False,
 ) -> SendPut:
     """Give a put of three entries, one of them empty."""
-    return SendPut(put, route, lease or make_lease(), keys, values, timeout, stream_arn, hash_keys)
+    of = lease or make_lease()
+    return SendPut(put, route, of, keys, values, timeout, stream_arn, hash_keys, wants_landings=wants_landings)
 
 
 def answers_of(sink: KinesisSink, count: int) -> list[Event]:

@@ -69,6 +69,21 @@ def test_an_explicit_hash_key_places_the_record(
     assert [("k", b"low"), ("k", b"high")] == read_back(client, stream)
 
 
+def test_where_entries_came_to_lie(moto: EmbeddedMoto, client: Any, stream: str, sink_to: MakeSink) -> None:
+    """Shard and sequence number of each entry are those by which the stream gives it back, and ascend within a shard."""
+    put = make_put(1, ["a", "b", "a", "a"], [b"0", b"1", b"2", b"3"], wants_landings=True)
+    answer = answer_to(sink_to(moto.url, stream=stream), put)
+    assert isinstance(answer, PutAnswered)
+    assert answer.landings is not None
+    shards, numbers = answer.landings
+    assert [int(numbers[i]) for i in (0, 2, 3)] == sorted(int(numbers[i]) for i in (0, 2, 3))
+    for shard, number, value in zip(shards, numbers, put.values, strict=True):
+        iterator = client.get_shard_iterator(
+            StreamName=stream, ShardId=shard, ShardIteratorType="AT_SEQUENCE_NUMBER", StartingSequenceNumber=number
+        )["ShardIterator"]
+        assert value == client.get_records(ShardIterator=iterator)["Records"][0]["Data"]
+
+
 def test_a_stream_that_is_not_there_refuses_and_describes_alike(moto: EmbeddedMoto, sink_to: MakeSink) -> None:
     """Put and describe both name the code by which the route is blocked."""
     event = answer_to(sink_to(moto.url, stream="nowhere"), make_put())

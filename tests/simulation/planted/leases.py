@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from adapters.simulated.tokens import TokenService
-from domain import lease_keeper, route, standing
+from domain import lease_keeper, setbacks, standing
 from domain.backoff import Jitter, backoff
 from domain.events import LeaseIssued, LeaseRefused
 from domain.facts import LeaseRejected, LeaseRenewalFailed, LeaseRenewed
@@ -17,7 +17,7 @@ from domain.setbacks import Setbacks
 from tests.simulation.planted.bug import IN_BOTH, IN_THE_MODEL_ONLY, Patch, bug
 from tests.simulation.planted.plans import one_stream_denied, renewed_before_the_end, sts_down_for_long
 
-WITH_BACKOFF = (route, lease_keeper, standing)
+WITH_BACKOFF = (setbacks, lease_keeper, standing)
 
 
 def sign_to_the_last_moment(patch: Patch) -> None:
