@@ -320,7 +320,7 @@ class Forwarder:
                         timeout,
                         arn,
                         flight.hash_keys,
-                        wants_landings=bool(flight.runs),
+                        wants_landings=flight.shares,
                     )
                 )
 

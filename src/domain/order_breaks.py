@@ -19,11 +19,13 @@ Sequence numbers: "a unique identifier per shard", which ascend in the order in 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
+from operator import lt, ne, or_
 
 from domain.errors import invariant
 from domain.events import Landings, PutAnswered
-from domain.outbox import Flight, Part
+from domain.outbox import Flight
 from domain.partition import Partition
 from domain.shared_lanes import SharedLanes
 from domain.verdicts import Verdict, of_entry
@@ -32,33 +34,6 @@ REFUSED, REORDERED, UNKNOWN = "refused", "reordered", "unknown"
 
 LaneOf = tuple[Partition, str]
 """A lane by its partition and its key."""
-
-
-def lane_of(part: Part) -> LaneOf | None:
-    """Give the lane of all records of a part; None where each of them has its own.
-
-    A lane of which several records are out has them in parts that are all its own, so the ends of a part tell.
-    """
-    chunk, places, _ = part
-    key = chunk.keys[places[0]]
-    return (chunk.owner, key) if len(places) == 1 or chunk.keys[places[-1]] == key else None
-
-
-def runs_of(parts: Iterable[Part]) -> list[tuple[int, int]]:
-    """Give the entries, from and up to, that hold several records of one lane; they stand side by side."""
-    runs: list[tuple[int, int]] = []
-    began = at = 0
-    last: LaneOf | None = None
-    for part in parts:
-        lane = lane_of(part)
-        if lane is None or lane != last:
-            if at - began > 1 and last is not None:
-                runs.append((began, at))
-            began, last = at, lane
-        at += len(part.places)
-    if at - began > 1 and last is not None:
-        runs.append((began, at))
-    return runs
 
 
 def count_breaks(flight: Flight, answer: PutAnswered | None) -> Mapping[str, int]:
@@ -72,10 +47,10 @@ def count_breaks(flight: Flight, answer: PutAnswered | None) -> Mapping[str, int
             _count(told, lane, entries, lambda _: Verdict.AMBIGUOUS, None)
         return told
     failed, landings = answer.failed, answer.landings
-    if not flight.runs and not failed:
+    if not flight.shares:
         return told
-    invariant(not flight.runs or landings is not None, f"the answer to put {flight.put} tells no sequence numbers")
-    if not failed and landings is not None and all(in_order(landings, first, last) for first, last in flight.runs):
+    invariant(landings is not None, f"the answer to put {flight.put} tells no sequence numbers")
+    if not failed and landings is not None and in_order(flight.keys, landings):
         return told
 
     def verdict(entry: int) -> Verdict | None:
@@ -87,10 +62,12 @@ def count_breaks(flight: Flight, answer: PutAnswered | None) -> Mapping[str, int
     return told
 
 
-def in_order(landings: Landings, first: int, last: int) -> bool:
-    """Say whether these entries landed one behind the other, whatever their shard, as far as C loops can say it."""
-    numbers = list(landings.numbers[first:last])
-    return len(set(map(len, numbers))) == 1 and sorted(numbers) == numbers  # digits of one length ascend as texts do
+def in_order(keys: Sequence[str], landings: Landings) -> bool:
+    """Say whether neighbours of one key landed one behind the other, as far as C loops can say it; nothing failed."""
+    numbers = landings.numbers
+    if len(set(map(len, numbers))) > 1:  # digits of one length ascend as texts do
+        return False
+    return all(map(or_, map(ne, keys, islice(keys, 1, None)), map(lt, numbers, islice(numbers, 1, None))))
 
 
 def _by_lane(flight: Flight) -> dict[LaneOf, list[tuple[int, int]]]:

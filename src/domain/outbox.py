@@ -65,8 +65,8 @@ class Flight:
     """Of the data of all entries."""
     hash_keys: Sequence[str] | None = None
     """The explicit hash key of each entry; None: each is placed by its key."""
-    runs: Sequence[tuple[int, int]] = field(default=(), kw_only=True)
-    """The entries, from and up to, that hold several records of one lane."""
+    shares: bool = field(default=False, kw_only=True)
+    """Whether it holds several records of one key."""
 
     @property
     def records(self) -> int:

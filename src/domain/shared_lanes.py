@@ -13,7 +13,7 @@ The common case (one record of a key) is that of `KeyLanes`, in C loops.
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 
 from domain.limits import PUT_RECORDS_MAX
@@ -61,24 +61,25 @@ class SharedLanes:
         if len(fresh) == chunk.count and busy.keys().isdisjoint(fresh):
             busy.update(fresh)
             return range(chunk.count)
-        of_key: defaultdict[str, list[int]] = defaultdict(list)
-        for key, offset in zip(keys, chunk.offsets, strict=True):
-            of_key[key].append(offset)
-        alone: list[int] = []
+        alone: dict[str, int] = {}  # key -> offset of the first of a lane that was free
+        new: list[tuple[str, Lane]] = []
         lane_of = busy.get
-        for key, offsets in of_key.items():
+        for key, offset in zip(keys, chunk.offsets, strict=True):
             lane = lane_of(key, _FREE)
             if lane is None:
-                busy[key] = Lane(1, offsets)
+                lane = busy[key] = Lane(1, [offset])
+                new.append((key, lane))
             elif lane is not _FREE:
-                lane.waiting += offsets
-            elif len(offsets) == 1:
-                busy[key] = None
-                alone += offsets
+                lane.waiting.append(offset)
             else:
-                lane = busy[key] = Lane(0, offsets)
+                busy[key] = None
+                alone[key] = offset
+        for key, lane in new:
+            first = alone.pop(key, None)
+            if first is not None:  # it was free, so all of it leaves
+                lane.waiting.insert(0, first)
                 self._let_go(key, lane)
-        return chunk.places_of(alone)
+        return chunk.places_of(alone.values())
 
     def release(self, keys: Sequence[str]) -> list[int]:
         """Note that records in these lanes are settled; give the offsets of those that may leave now, alone.
@@ -86,16 +87,16 @@ class SharedLanes:
         Those that leave together are in `take_runs`.
         """
         busy = self._busy
-        lanes = list(map(busy.__getitem__, keys))
-        if not any(lanes):
+        if not any(map(busy.__getitem__, keys)):
             deque(map(busy.__delitem__, keys), 0)
             return []
         freed: list[int] = []
-        for key, lane in zip(keys, lanes, strict=True):
+        for key, settled in Counter(keys).items():
+            lane = busy[key]
             if lane is None:
                 del busy[key]
                 continue
-            lane.out -= 1
+            lane.out -= settled
             if lane.out:
                 continue
             waiting = lane.waiting

@@ -20,7 +20,7 @@ from typing import ClassVar
 
 from domain.events import PutAnswered
 from domain.offset_ledger import HeldChunk
-from domain.order_breaks import LaneOf, count_breaks, lane_of, runs_of
+from domain.order_breaks import LaneOf, count_breaks
 from domain.outbox import Flight, Outbox, Part, Refused
 from domain.partition import Partition
 from domain.quarantine import Poison
@@ -45,18 +45,37 @@ class SharedOutbox(Outbox):
         self._let_runs_go(owner, now)
 
     def _let_runs_go(self, owner: Partition, now: int) -> None:
-        """Make ready what its lanes let go together, up to what can never land."""
-        lanes = _lanes(owner)
-        for key, offsets in lanes.take_runs():
-            for chunk, places in owner.ledger.find(offsets):
-                sound = places if chunk.poison is None else _before(chunk.poison, places)
-                self._append(chunk, sound, now)
-                if len(sound) < len(places):
-                    first, end = offsets[0], chunk.offsets[places[len(sound)]]
-                    if end == first:  # its turn has come: it keeps the lane alone
-                        self._let_go(chunk, places[:1], now)
-                    lanes.take_back(key, [offset for offset in offsets if offset >= max(end, first + 1)])
+        """Make ready what its lanes let go together, up to what can never land; side by side, a part for each chunk."""
+        chunk: HeldChunk | None = None
+        together: list[int] = []  # places of that chunk
+        for key, offsets in _lanes(owner).take_runs():
+            if chunk is not None and chunk.offsets[0] <= offsets[0] and offsets[-1] < chunk.end:
+                together += chunk.places_of(offsets)  # most of them
+                continue
+            for found, places in owner.ledger.find(offsets):
+                if chunk is not None:
+                    self._append(chunk, together, now)
+                if found.poison is None:
+                    chunk, together = found, list(places)
+                    continue
+                chunk = None
+                if self._cut_at_poison(key, offsets, found, places, now):
                     break
+        if chunk is not None:
+            self._append(chunk, together, now)
+
+    def _cut_at_poison(self, key: str, offsets: list[int], chunk: HeldChunk, places: list[int], now: int) -> bool:
+        """Make ready what comes of a run before what can never land, and take the rest back; False: there is no such."""
+        poison = chunk.poison or {}
+        sound = next((i for i, place in enumerate(places) if place in poison), len(places))
+        self._append(chunk, places[:sound], now)
+        if sound == len(places):
+            return False
+        first, end = offsets[0], chunk.offsets[places[sound]]
+        if end == first:  # its turn has come: it keeps the lane alone
+            self._let_go(chunk, places[:1], now)
+        _lanes(chunk.owner).take_back(key, [offset for offset in offsets if offset >= max(end, first + 1)])
+        return True
 
     def put_back(self, parts: Iterable[Part], now: int) -> None:
         """Make parts ready again, before everything else, those of a lane side by side."""
@@ -80,8 +99,11 @@ class SharedOutbox(Outbox):
     def pack_parts(self, parts: Sequence[Part], put: int, lease: int, now: int) -> tuple[Flight, Sequence[Part]]:
         """Make one request of just these parts, and note it as in flight; gives also what does not fit its bytes."""
         flight, rest = super().pack_parts(parts, put, lease, now)
+        for chunk, places, _ in flight.parts:
+            owner, above = chunk.owner, chunk.offsets[max(places)] + 1  # runs side by side do not ascend
+            owner.sent_to = max(owner.sent_to, above)
         if len(set(flight.keys)) < len(flight.keys):
-            flight = self.flights[put] = replace(flight, runs=runs_of(flight.parts))
+            flight = self.flights[put] = replace(flight, shares=True)
         return flight, rest
 
     def take(self, room: int) -> list[Part]:
@@ -93,37 +115,52 @@ class SharedOutbox(Outbox):
 
     def _cut_behind(self, last: Part) -> None:
         """Take back what is ready behind these records of the same lane."""
-        ready, lane = self._ready, lane_of(last)
-        behind: list[Part] = []
-        while lane is not None and ready and lane_of(ready[0]) == lane:
-            behind.append(ready.popleft())
-        if behind and lane is not None:
-            self.waiting -= _take_back(lane, behind)
+        ready, owner, key = self._ready, last.chunk.owner, last.chunk.keys[last.places[-1]]
+        behind: list[int] = []
+        while ready and ready[0].chunk.owner is owner:
+            chunk, places, attempts = ready[0]
+            of_key = next((i for i, place in enumerate(places) if chunk.keys[place] != key), len(places))
+            behind += map(chunk.offsets.__getitem__, places[:of_key])
+            if of_key < len(places):
+                if of_key:
+                    ready[0] = Part(chunk, places[of_key:], attempts)
+                break
+            ready.popleft()
+        if behind:
+            self.waiting -= len(behind)
+            _lanes(owner).take_back(key, behind)
 
     def _at_their_pace(self, parts: Sequence[Part], now: int) -> list[Part]:
         """Keep back the records of slowed shards whose time has not come; in a lane, all behind the first of them."""
-        leaving: list[Part] = []
-        for lane, of_lane in _grouped(parts):
-            if lane is None:
-                leaving += super()._at_their_pace(of_lane, now)
-                continue
-            at = now
-            first: list[Part] = []
-            behind: list[Part] = []
-            for part in of_lane:
-                fit = 0
-                while at <= now and fit < len(part.places):
-                    size = len(part.chunk.values[part.places[fit]]) + len(lane[1])
-                    at = self.pacer.leaves_at(lane[1], size, now)
-                    fit += at <= now
-                first += [part._replace(places=part.places[:fit])] if fit else []
-                behind += [part._replace(places=part.places[fit:])] if fit < len(part.places) else []
-            leaving += first
-            if not first:
-                self.delay(behind, at)
-            elif behind:
-                _take_back(lane, behind)
-        return leaving
+        leaving: list[tuple[HeldChunk, int, int]] = []
+        later: list[tuple[int, HeldChunk, int, int]] = []
+        begun: LaneOf | None = None  # the lane of which something leaves
+        kept: LaneOf | None = None  # the lane of which something was kept back
+        until, behind = now, list[int]()
+        for chunk, places, attempts in parts:
+            for place in places:
+                key = chunk.keys[place]
+                lane = (chunk.owner, key)
+                if lane != kept:
+                    self._take_back(kept, behind)
+                    until = self.pacer.leaves_at(key, len(chunk.values[place]) + len(key), now)
+                    kept, behind = (None if until <= now else lane), []
+                if until <= now:
+                    begun = lane
+                    leaving.append((chunk, place, attempts))
+                elif lane == begun:
+                    behind.append(chunk.offsets[place])
+                else:
+                    later.append((until, chunk, place, attempts))
+        self._take_back(kept, behind)
+        for moment in dict.fromkeys(each[0] for each in later):
+            self.delay([Part(chunk, (place,), tries) for at, chunk, place, tries in later if at == moment], moment)
+        return joined(leaving)
+
+    @staticmethod
+    def _take_back(lane: LaneOf | None, offsets: list[int]) -> None:
+        if lane is not None and offsets:
+            _lanes(lane[0]).take_back(lane[1], offsets)
 
     # --- answered ------------------------------------------------------------------------------------------------
 
@@ -146,11 +183,21 @@ class SharedOutbox(Outbox):
 
     def keep_lane(self, poison: Poison) -> None:
         """Let the later records of its key, which went with a record that can never land, wait behind it."""
-        lane = (poison.chunk.owner, poison.chunk.keys[poison.place])
-        behind = [part for part in self._ready if lane_of(part) == lane and _first(part) > poison.offset]
+        owner, key = poison.chunk.owner, poison.chunk.keys[poison.place]
+        behind: list[int] = []
+        kept: list[Part] = []
+        for part in self._ready:
+            chunk, places, _ = part
+            staying = places
+            if chunk.owner is owner:
+                staying = [i for i in places if chunk.keys[i] != key or chunk.offsets[i] < poison.offset]
+                behind += [chunk.offsets[i] for i in places if i not in staying]
+            if staying:
+                kept.append(part if len(staying) == len(places) else part._replace(places=staying))
         if behind:
-            self._ready = deque(part for part in self._ready if part not in behind)
-            self.waiting -= _take_back(lane, behind)
+            self._ready = deque(kept)
+            self.waiting -= len(behind)
+            _lanes(owner).take_back(key, behind)
 
 
 def _lanes(owner: Partition) -> SharedLanes:
@@ -159,40 +206,30 @@ def _lanes(owner: Partition) -> SharedLanes:
     return lanes
 
 
-def _before(poison: Mapping[int, str], places: Sequence[int]) -> Sequence[int]:
-    """Give the places before the first of a record that can never land."""
-    return next((places[:i] for i, place in enumerate(places) if place in poison), places)
-
-
-def _first(part: Part) -> int:
-    """Give the lowest offset of a part."""
-    return part.chunk.offsets[part.places[0]]
-
-
-def _take_back(lane: LaneOf, parts: Iterable[Part]) -> int:
-    """Give records of a lane back to it; says how many."""
-    owner, key = lane
-    offsets = [chunk.offsets[place] for chunk, places, _ in parts for place in places]
-    _lanes(owner).take_back(key, offsets)
-    return len(offsets)
-
-
-def _grouped(parts: Iterable[Part]) -> list[tuple[LaneOf | None, list[Part]]]:
-    """Put together the neighbours of one lane; a part of many lanes stands by itself, without one."""
-    groups: list[tuple[LaneOf | None, list[Part]]] = []
-    for part in parts:
-        lane = lane_of(part)
-        if lane is not None and groups and groups[-1][0] == lane:
-            groups[-1][1].append(part)
-        else:
-            groups.append((lane, [part]))
-    return groups
-
-
 def side_by_side(parts: Iterable[Part]) -> list[Part]:
-    """Order parts so that those of one lane are neighbours and ascend; lanes stay in the order of their first."""
-    groups = _grouped(parts)
-    of_lane: dict[object, list[Part]] = {}
-    for at, (lane, some) in enumerate(groups):
-        of_lane.setdefault(at if lane is None else lane, []).extend(some)
-    return [part for some in of_lane.values() for part in sorted(some, key=_first)]
+    """Order records so that those of one lane are neighbours and ascend; lanes stay in the order of their first."""
+    of_lane: dict[LaneOf, list[tuple[HeldChunk, int, int]]] = {}
+    for chunk, places, attempts in parts:
+        for place in places:
+            of_lane.setdefault((chunk.owner, chunk.keys[place]), []).append((chunk, place, attempts))
+    for some in of_lane.values():
+        some.sort(key=_offset)
+    return joined(record for some in of_lane.values() for record in some)
+
+
+def _offset(record: tuple[HeldChunk, int, int]) -> int:
+    chunk, place, _ = record
+    return chunk.offsets[place]
+
+
+def joined(records: Iterable[tuple[HeldChunk, int, int]]) -> list[Part]:
+    """Make parts of records, each with its chunk and its attempts, in their order: neighbours of one chunk together."""
+    parts: list[Part] = []
+    for chunk, place, attempts in records:
+        if parts and parts[-1].chunk is chunk and parts[-1].attempts == attempts:
+            places = parts[-1].places
+            assert isinstance(places, list)
+            places.append(place)
+        else:
+            parts.append(Part(chunk, [place], attempts))
+    return parts

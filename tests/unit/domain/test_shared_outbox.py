@@ -72,7 +72,7 @@ class TestPack:
         admit(made, owner, "abacb")
         flight = pack(made)
         assert [3, 0, 2, 1, 4] == sent(flight)
-        assert [(1, 3), (3, 5)] == flight.runs
+        assert flight.shares
 
     def test_what_comes_meanwhile_waits_and_leaves_together(self, owner: Partition) -> None:
         """While a request of a key is in flight its later records wait, over chunks; then all of them go."""
@@ -118,7 +118,13 @@ class TestPack:
         admit(made, one, "aa")
         admit(made, other, "aa")
         flight = pack(made)
-        assert ([0, 1, 0, 1], [(0, 2), (2, 4)]) == (sent(flight), flight.runs)
+        assert [0, 1, 0, 1] == sent(flight)
+
+    def test_tells_whether_records_of_a_key_share_it(self, owner: Partition) -> None:
+        """Only then their order has to be looked at."""
+        made = outbox()
+        admit(made, owner, "abc")
+        assert not pack(made).shares
 
     def test_a_key_in_thousands_is_sent_request_by_request(self, owner: Partition) -> None:
         """A key that waits in thousands fills one request after the other."""
@@ -176,12 +182,10 @@ class TestRefused:
 
 
 def test_parts_of_a_lane_stand_side_by_side(owner: Partition) -> None:
-    """Whatever comes back in pieces is put together, lane by lane, in order; parts of many lanes stay whole."""
+    """Whatever comes back in pieces is put together, lane by lane, each in order; neighbours of a chunk are one part."""
     one, other = held(owner, "aba"), held(owner, "cdea", 3)
-    pieces = [Part(one, [2]), Part(one, [1]), Part(other, [3]), Part(other, [0, 1, 2]), Part(one, [0])]
-    assert [(one, [0]), (one, [2]), (other, [3]), (one, [1]), (other, [0, 1, 2])] == [
-        (chunk, places) for chunk, places, _ in side_by_side(pieces)
-    ]
+    pieces = [Part(one, [2]), Part(one, [1], 1), Part(other, [3]), Part(other, [0, 1, 2]), Part(one, [0])]
+    assert [(one, [0, 2], 0), (other, [3], 0), (one, [1], 1), (other, [0, 1, 2], 0)] == side_by_side(pieces)
 
 
 class TestPoison:
