@@ -174,10 +174,9 @@ class Landings:
         """Count the landings beyond the first of each record."""
         return sum(partition.duplicates for partition in self.partitions.values())
 
-    @property
-    def out_of_order(self) -> int:
-        """Count the records that landed first after a later one of their key."""
-        return sum(partition.out_of_order for partition in self.partitions.values())
+    def out_of_order(self, topics: Collection[str]) -> int:
+        """Count the records of these topics that landed first after a later one of their key."""
+        return sum(landed.out_of_order for tp, landed in self.partitions.items() if tp.topic in topics)
 
     @property
     def longest_delay(self) -> int:

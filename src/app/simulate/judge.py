@@ -29,7 +29,7 @@ def totals_of(observer: Observer, scene: Scene) -> Totals:
         settled_otherwise=sum(len(p.otherwise) for p in partitions),
         duplicates=landings.duplicates,
         duplicates_explained=observer.explained,
-        out_of_order=landings.out_of_order if _keeps_order(scene) else 0,
+        out_of_order=_out_of_order(observer, scene),
         puts=observer.puts,
         puts_refused=observer.puts_refused,
         entries_refused=observer.entries_refused,
@@ -83,9 +83,10 @@ def _first_lost(observer: Observer) -> float | None:
     return None
 
 
-def _keeps_order(scene: Scene) -> bool:
-    """Whether any route promises the order of keys; where none does, there is nothing to break."""
-    return any(route.ordering is Ordering.KEY for route in scene.rules.routes)
+def _out_of_order(observer: Observer, scene: Scene) -> int:
+    """Count what was overtaken on routes that promise that nothing is; a simulated topic has its route's number."""
+    strict = {f"t{i}" for i, route in enumerate(scene.rules.routes) if route.ordering is Ordering.KEY}
+    return observer.landings.out_of_order(strict)
 
 
 def _records(count: int) -> str:

@@ -38,6 +38,8 @@ def of_settings(settings: Settings) -> tuple[tuple[Rules, float], tuple[str, ...
             kept = replace(kept, partition_key="kafka_key")
         if len(route.topics) > 1:
             notes.append(f"route {route.name}: its {len(route.topics)} topics are simulated as one")
+        if route.has_shared_lanes:
+            notes.append(f"route {route.name}: {route.ordering.value} may break its order, so order is not judged")
         routes.append(kept)
     used = {route.role for route in rules.routes}
     lives = {name: float(role.hops[-1].duration_seconds) for name, role in settings.roles.items() if name in used}

@@ -6,8 +6,9 @@ from collections import Counter
 from dataclasses import asdict, replace
 
 from adapters.simulated.chance import Chance
-from adapters.simulated.faults import aggregated, calm_plan, draw_plan, swarm_plan
+from adapters.simulated.faults import aggregated, calm_plan, draw_plan, sharing, swarm_plan
 from adapters.simulated.plan import CALM, Kind, Sick
+from domain.rules import Ordering
 
 SEEDS = range(400)
 
@@ -35,14 +36,30 @@ def test_aggregation_is_drawn_apart() -> None:
     assert {1, 2, 4, 64} == {rules.lanes for rules in drawn}
 
 
+def test_sharing_is_drawn_apart() -> None:
+    """A run whose keys share requests is the same run but for its keys and what befalls entries; in a swarm there are some."""
+    plan = draw_plan(17)
+    shared = sharing(plan)
+    assert sharing(plan) == shared
+    assert plan == replace(shared, ordering=Ordering.KEY, rates=plan.rates, work=plan.work)
+    assert plan.work == replace(shared.work, keys=plan.work.keys)
+    touched = {"entry_throttled", "entry_failed", "reordered"}
+    assert {name for name, _ in asdict(plan.rates).items() ^ asdict(shared.rates).items()} <= touched
+    drawn = [plan for plan in map(swarm_plan, SEEDS) if plan.ordering is Ordering.KEY_IN_REQUEST]
+    assert len(SEEDS) // 8 < len(drawn) < len(SEEDS) // 5
+    assert {None} == {plan.aggregation for plan in drawn}
+    assert {0.0, 0.2, 1.0} == {plan.rates.reordered for plan in drawn}
+
+
 def test_a_calm_plan_is_calm() -> None:
     """A calm plan has no fault in it, whatever its seed."""
     assert {True} == {calm_plan(seed).calm for seed in SEEDS}
+    assert {True} == {sharing(calm_plan(seed)).calm for seed in SEEDS}
 
 
 def test_every_kind_of_incident_and_every_rate_is_drawn() -> None:
     """Four hundred seeds have met each kind of incident, each rate, and each thing that never heals."""
-    plans = [draw_plan(seed) for seed in SEEDS]
+    plans = [swarm_plan(seed) for seed in SEEDS]
     assert set(Kind) == {incident.kind for plan in plans for incident in plan.incidents}
     drawn: Counter[str] = Counter()
     for plan in plans:

@@ -69,6 +69,20 @@ def test_aggregates_are_judged_by_the_records_in_them(tmp_path: Path) -> None:
     assert 2 == side.totals.lives
 
 
+def test_keys_that_share_requests_are_simulated_and_their_order_is_not_judged(tmp_path: Path) -> None:
+    """Three keys on a shard that is throttled for a while: all is delivered, and nobody calls the route broken."""
+    text = CONFIG.replace('partition_key: "field:/id"', "ordering: key_in_request")
+    configured, notes = configured_rules(written(tmp_path, text))
+    assert "route orders: key_in_request may break its order, so order is not judged" in notes
+    scenario = parse_scenario(
+        "title: a\nduration_hours: 0.1\ntraffic: {records_per_second: 20, keys: 3}\n"
+        "faults: [{kind: shard_hot, at_minutes: 2, for_minutes: 1}, {kind: crash, at_minutes: 4}]\n",
+        configured=True,
+    )
+    side = run_side(scene_of(scenario, configured=configured), DOKA)
+    assert (CLEAN, 7_200, 0) == (side.verdict, side.totals.delivered, side.totals.out_of_order)
+
+
 @pytest.mark.parametrize("name", ["doka.yaml", "minimal.yaml"])
 def test_the_examples_can_be_simulated(name: str) -> None:
     """The configurations that are shown are taken."""
