@@ -18,10 +18,11 @@ from domain.errors import invariant
 from domain.events import PutAnswered, StreamDescribed
 from domain.limits import FETCH_RECORDS_MAX, RECORD_BYTES_DEFAULT
 from domain.offset_ledger import HeldChunk
-from domain.outbox import Flight, Part, Refused, count, split
+from domain.outbox import Flight
 from domain.pacing import Pacer
 from domain.parking import Parking
 from domain.partition import Partition
+from domain.parts import Part, Refused, count, split
 from domain.quarantine import Poison
 from domain.rules import AggregationRules, LimitRules
 from domain.wide_lanes import Lane, WideLanes

@@ -310,18 +310,9 @@ class Forwarder:
                     self._rest.end()  # what was to leave is gone, or turned into something else
                     break
                 self._airspace.took_off(flight, route)
+                name, columns = route.rules.name, (flight.keys, flight.values)
                 self._commands.append(
-                    SendPut(
-                        flight.put,
-                        route.rules.name,
-                        lease,
-                        flight.keys,
-                        flight.values,
-                        timeout,
-                        arn,
-                        flight.hash_keys,
-                        wants_landings=flight.shares,
-                    )
+                    SendPut(flight.put, name, lease, *columns, timeout, arn, flight.hash_keys, flight.shares)
                 )
 
     def _tend_poison(self, now: int) -> None:

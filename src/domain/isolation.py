@@ -19,8 +19,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from domain.outbox import Part, split, without_unsent
 from domain.partition import Partition
+from domain.parts import Part, split, without_unsent
 
 _REFUSALS_WITHOUT_CONTROL_MAX = 32
 _CONTROLS = 10  # records that are asked for as a control: some of them may be poison too

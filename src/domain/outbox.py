@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import accumulate
 from operator import itemgetter
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 from domain.budget import Budget
 from domain.errors import invariant
@@ -24,30 +24,12 @@ from domain.limits import PARTITION_KEY_BYTES_MAX
 from domain.offset_ledger import HeldChunk
 from domain.pacing import Pacer
 from domain.partition import Partition
+from domain.parts import Part, Refused, split, without_unsent
 from domain.quarantine import Poison
 from domain.rules import LimitRules
 
-
-class Part(NamedTuple):
-    """Some records of one held chunk that leave together; `places` ascend."""
-
-    chunk: HeldChunk
-    places: Sequence[int]
-    attempts: int = 0
-    """How often they were sent before; it goes with the records, so that a request's old ones never slow its new ones."""
-
-
-Refused = tuple[Sequence[Part], Sequence[str]]
-"""Refused records that must be tried together, and the code of each part of them."""
-
 _part = partial(tuple.__new__, Part)  # twice as quick as calling it: on a busy topic there is a part for every record
 _ATTEMPTS = itemgetter(2)
-_PLACES = itemgetter(1)
-
-
-def count(parts: Iterable[Part]) -> int:
-    """Count the records of parts."""
-    return sum(map(len, map(_PLACES, parts)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -368,35 +350,3 @@ class Outbox:
         ]
         heapq.heapify(self._delayed)
         self._met_poison = [poison for poison in self._met_poison if not poison.unsent_of(partition)]
-
-
-def without_unsent(parts: Iterable[Part], partition: Partition) -> list[Part]:
-    """Leave out what lies above everything that was sent of a partition, and all of partitions that are gone.
-
-    A drain cuts the ledger there: a record above it that left all the same would settle one that nobody sent.
-    """
-    kept: list[Part] = []
-    for part in parts:
-        if part.chunk.owner is partition:
-            offsets, end = part.chunk.offsets, partition.sent_to
-            part = part._replace(places=[i for i in part.places if offsets[i] < end])  # noqa: PLW2901 - narrowed
-        if part.places and not part.chunk.owner.gone:
-            kept.append(part)
-    return kept
-
-
-def split(parts: Sequence[Part], records: int) -> tuple[list[Part], list[Part]]:
-    """Cut a list of parts after so many records."""
-    head: list[Part] = []
-    tail: list[Part] = []
-    for part in parts:
-        if len(part.places) <= records:  # all but one of them
-            records -= len(part.places)
-            head.append(part)
-            continue
-        if records:
-            head.append(part._replace(places=part.places[:records]))
-            part = part._replace(places=part.places[records:])  # noqa: PLW2901 - narrowed
-            records = 0
-        tail.append(part)
-    return head, tail

@@ -14,9 +14,10 @@ from domain.aggregated_outbox import AggregatedOutbox
 from domain.budget import Budget
 from domain.events import PutAnswered, StreamDescribed
 from domain.offset_ledger import HeldChunk
-from domain.outbox import Flight, Outbox, Part, Refused
+from domain.outbox import Flight, Outbox
 from domain.pacing import Pacer
 from domain.partition import Partition
+from domain.parts import Part, Refused
 from domain.quarantine import Poison
 from domain.rules import LimitRules, RouteRules
 from domain.shared_outbox import SharedOutbox

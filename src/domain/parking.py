@@ -11,8 +11,8 @@ from bisect import bisect_right, insort
 from collections.abc import Iterable, Sequence
 
 from domain.offset_ledger import HeldChunk
-from domain.outbox import Part, without_unsent
 from domain.partition import Partition
+from domain.parts import Part, without_unsent
 from domain.quarantine import Poison
 
 

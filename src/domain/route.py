@@ -26,9 +26,10 @@ from domain.isolation import Group, Isolation
 from domain.limits import PARTIAL_PUT_WAIT_NS
 from domain.mapping import RecordMapping
 from domain.offset_ledger import HeldChunk
-from domain.outbox import Flight, Part, count, without_unsent
+from domain.outbox import Flight
 from domain.outgoing import choose_outgoing
 from domain.partition import Partition
+from domain.parts import Part, count, without_unsent
 from domain.quarantine import Poison, Quarantine
 from domain.records import Chunk
 from domain.rules import LimitRules, RouteRules

@@ -21,8 +21,9 @@ from typing import ClassVar
 from domain.events import PutAnswered
 from domain.offset_ledger import HeldChunk
 from domain.order_breaks import LaneOf, count_breaks
-from domain.outbox import Flight, Outbox, Part, Refused
+from domain.outbox import Flight, Outbox
 from domain.partition import Partition
+from domain.parts import Part, Refused
 from domain.quarantine import Poison
 from domain.shared_lanes import SharedLanes
 

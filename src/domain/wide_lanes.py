@@ -21,8 +21,8 @@ from functools import partial
 from domain.aggregate import FRAME_BYTES_MAX
 from domain.limits import KEY_CACHE_BYTES
 from domain.offset_ledger import HeldChunk
-from domain.outbox import Part, count, without_unsent
 from domain.partition import Partition
+from domain.parts import Part, count, without_unsent
 from domain.rules import AggregationRules
 from domain.slices import Slices
 

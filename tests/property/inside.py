@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from domain.aggregated_outbox import AggregatedOutbox
 from domain.lanes import KeyLanes
 from domain.order_breaks import REFUSED, REORDERED
-from domain.outbox import Outbox, Part
+from domain.outbox import Outbox
 from domain.partition import Partition
+from domain.parts import Part
 from domain.records import Chunk
 from domain.route import Route
 from domain.shared_lanes import SharedLanes

@@ -11,9 +11,10 @@ from domain import aggregated_outbox
 from domain.aggregate import encode
 from domain.aggregated_outbox import AggregatedFlight, AggregatedOutbox
 from domain.offset_ledger import HeldChunk
-from domain.outbox import Flight, Part, Refused
+from domain.outbox import Flight
 from domain.parking import Parking
 from domain.partition import Partition
+from domain.parts import Part, Refused
 from domain.quarantine import Poison
 from domain.rules import OnPoison
 from domain.slices import Slices

@@ -9,8 +9,9 @@ from adapters.simulated.kinesis import Put, SimulatedSink
 from domain.events import Event, PutAmbiguous, PutAnswered, PutRefused, PutUnsent
 from domain.facts import Fact
 from domain.offset_ledger import HeldChunk, OffsetLedger
-from domain.outbox import Flight, Outbox, Part
+from domain.outbox import Flight, Outbox
 from domain.partition import Partition
+from domain.parts import Part
 from domain.quarantine import Poison
 from domain.route import Route
 from domain.verdicts import Verdict, of_request

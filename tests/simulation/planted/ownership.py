@@ -10,8 +10,9 @@ from app.runtime import Runtime
 from domain.commands import SeekPartition
 from domain.events import Event, GapFound, PartitionEnded, RecordsFetched, StopRequested
 from domain.forwarder import Forwarder
-from domain.outbox import Flight, Outbox, Part
+from domain.outbox import Flight, Outbox
 from domain.partition import Partition
+from domain.parts import Part
 from tests.simulation.planted.bug import IN_BOTH, Patch, bug, overwrite
 from tests.simulation.planted.plans import much_moving, paced_and_moving
 

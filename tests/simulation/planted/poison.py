@@ -8,7 +8,8 @@ from domain.events import LetterAcknowledged, LetterRefused
 from domain.facts import Fact
 from domain.isolation import Group, Isolation
 from domain.offset_ledger import HeldChunk
-from domain.outbox import Outbox, Part
+from domain.outbox import Outbox
+from domain.parts import Part
 from domain.quarantine import Quarantine
 from tests.simulation.planted.bug import IN_BOTH, IN_THE_MODEL_ONLY, Patch, bug
 from tests.simulation.planted.plans import dead_letters_that_fail

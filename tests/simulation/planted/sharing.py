@@ -12,8 +12,9 @@ from adapters.simulated.plan import Plan
 from domain import order_breaks, shared_outbox
 from domain.events import Landings, PutAnswered
 from domain.order_breaks import count_breaks, in_order
-from domain.outbox import Flight, Outbox, Part, Refused
+from domain.outbox import Flight, Outbox
 from domain.partition import Partition
+from domain.parts import Part, Refused
 from domain.quarantine import Poison
 from domain.shared_lanes import Lane, SharedLanes
 from domain.shared_outbox import SharedOutbox, side_by_side

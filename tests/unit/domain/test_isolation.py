@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from domain.isolation import Group, Isolation
-from domain.outbox import Part
 from domain.partition import Partition
+from domain.parts import Part
 from tests.unit.domain.builders import held, partition
 
 CODE = "ValidationException"

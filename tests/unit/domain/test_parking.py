@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from domain.outbox import Part
 from domain.parking import Parking
 from domain.partition import Partition
+from domain.parts import Part
 from domain.quarantine import Poison
 from tests.unit.domain.builders import held, partition
 

@@ -6,9 +6,10 @@ import pytest
 
 from domain.budget import Budget
 from domain.limits import PUT_RECORDS_MAX
-from domain.outbox import Flight, Part
+from domain.outbox import Flight
 from domain.pacing import SLOWER_AT_MOST_EVERY_NS, ShardRange
 from domain.partition import Partition
+from domain.parts import Part
 from domain.quarantine import Poison
 from domain.records import TopicPartition
 from domain.rules import LimitRules, Ordering

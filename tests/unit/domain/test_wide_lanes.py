@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from domain.outbox import Part
 from domain.partition import Partition
+from domain.parts import Part
 from domain.rules import AggregationRules
 from domain.wide_lanes import Lane, WideLanes
 from tests.unit.domain.aggregating import keys_of_lane
