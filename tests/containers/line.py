@@ -47,10 +47,6 @@ class Line:
         """Wait until so many have landed."""
         eventually(lambda: records <= self.landed(), within=SECONDS, what=f"{records} landings")
 
-    def wait_for_more(self, records: int = 200) -> None:
-        """Wait until so many more have landed."""
-        self.wait_for(self.landed() + records)
-
     def committed(self) -> dict[tuple[str, int], int]:
         """Give the group's offsets."""
         return committed(self.broker.bootstrap_servers, self.topic, {self.topic: self.partitions})

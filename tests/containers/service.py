@@ -202,8 +202,14 @@ class DokaProcess:
         self.child.send_signal(number)
 
     def wait(self, within: float = STOP_SECONDS) -> int:
-        """Wait until it has ended; gives the exit code (negative: the signal that killed it)."""
-        return self.child.wait(timeout=within)
+        """Wait until it has ended; gives the exit code (negative: the signal that killed it).
+
+        One that halted is shown with what it said: whoever awaited another code wants to know why.
+        """
+        code = self.child.wait(timeout=within)
+        if code > 0:
+            sys.stderr.write(f"--- {self.name} ended with {code} and said:\n{self.said()[-6000:]}\n")
+        return code
 
     def stop(self, within: float = STOP_SECONDS) -> int:
         """Ask it to end as an orchestrator does; gives the exit code."""

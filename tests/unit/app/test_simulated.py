@@ -72,4 +72,4 @@ def test_the_simulation_wires_no_loop_of_its_own() -> None:
     """A second place that builds a Runtime would judge a service that is not the one of production."""
     texts = {path.name: path.read_text() for path in Path("tests/simulation").rglob("*.py")}
     assert [] == [name for name, text in texts.items() if "Runtime(" in text]
-    assert "SimulatedService()" in texts["runner.py"]
+    assert "service_of_this_process()" in texts["runner.py"]
