@@ -14,6 +14,7 @@ from tests.containers.kafka_broker import KafkaBroker, running_broker
 HERE = Path(__file__).parent
 
 
+@pytest.hookimpl(tryfirst=True)  # before the marks are read, which a worker of pytest-xdist does in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark every test of this folder: `-m "not containers"` leaves them out, and one worker runs them all.
 
