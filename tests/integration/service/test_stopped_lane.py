@@ -12,12 +12,14 @@ from tests.waiting import eventually
 
 RECORDS = 400
 LETTERS = "orders-dead"
+NO_TOPIC = ("UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC")
+"""A broker's word, and the client's own where it remembers that word: which of them a try meets is chance."""
 
 
-def _stopped_for(world: World, reason: str, sentence: str) -> None:
-    """Wait until partition 0, and nothing else, is told to wait for this."""
-    expected = [f"partition {TOPIC}[0] waits: {sentence}"]
-    eventually(lambda: expected == world.doka.readiness()[1], within=30, what=f"only {expected}", every=0.1)
+def _stopped_for(world: World, reason: str, *sentences: str) -> None:
+    """Wait until partition 0, and nothing else, is told to wait for one of these."""
+    expected = [[f"partition {TOPIC}[0] waits: {sentence}"] for sentence in sentences]
+    eventually(lambda: world.doka.readiness()[1] in expected, within=30, what=f"one of {expected}", every=0.1)
     assert 1 == world.doka.metric("doka_partition_stuck", topic=TOPIC, partition="0", reason=reason)
     assert 1 == world.doka.metric("doka_partition_stuck")
 
@@ -28,13 +30,10 @@ def test_a_letter_that_is_not_stored_is_told_until_it_is(make_world: MakeWorld) 
     with world.doka as doka:
         produce_raw_headers(world.servers, [(b"\xff", b"1")], key=b"k" * 257)
         world.feeder.feed(RECORDS, Keys(10))
-        code = "UNKNOWN_TOPIC_OR_PART"
-        sentence = (
-            f"the dead letter of the record at offset 0 is not stored ({code}) and its key waits; it is tried again "
-        )
-        _stopped_for(world, "letter_failed", f"{sentence}until it is")
+        sentence = "the dead letter of the record at offset 0 is not stored ({}) and its key waits; it is tried again until it is"
+        _stopped_for(world, "letter_failed", *map(sentence.format, NO_TOPIC))
         eventually(lambda: RECORDS <= world.aws.landed_count(STREAM), within=30, what="the good records")
-        tries = doka.metric("doka_dead_letters_total", outcome="failed", code=code)
+        tries = sum(doka.metric("doka_dead_letters_total", outcome="failed", code=code) for code in NO_TOPIC)
         world.cluster.create_topic(LETTERS, 1)
         doka.wait_until_ready(within=60)
         assert tries >= 1
