@@ -16,7 +16,7 @@ RUN python3 -m venv --without-pip /build/backend \
 COPY LICENSE README.md pyproject.toml ./
 COPY src src
 RUN /build/backend/bin/python3 -m hatchling build -t wheel -d dist \
- && python3 -m pip --python /opt/doka/bin/python3 install --no-index --no-deps dist/doka-*.whl
+ && python3 -m pip --python /opt/doka/bin/python3 install --no-index --no-deps dist/doka_connector-*.whl
 
 FROM python:3.11-slim-bookworm
 LABEL org.opencontainers.image.title="doka" \
@@ -31,7 +31,7 @@ USER 65532:65532
 WORKDIR /
 # The smoke test: a missing library fails the build, not the first start.
 RUN ["doka", "--version"]
-RUN ["python3", "-c", "import app.container"]
+RUN ["python3", "-c", "import doka.app.container"]
 STOPSIGNAL SIGTERM
 # Alive means that the loop turns. A port set in the file only must be repeated in DOKA_HTTP__PORT.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \

@@ -16,7 +16,7 @@ import docker
 from confluent_kafka.admin import AdminClient
 from docker.errors import DockerException
 
-from adapters.embedded.kafka_cluster import KafkaCluster
+from doka.adapters.embedded.kafka_cluster import KafkaCluster
 from tests.containers.kafka_broker import IMAGE, KafkaBroker, running_broker
 
 EMBEDDED = "librdkafka's mock cluster"

@@ -19,9 +19,9 @@ from typing import Any, TypeAlias, cast
 
 from confluent_kafka import Consumer, Message
 
-from adapters.kafka.client_settings import consumer_settings
-from adapters.kafka.settings import KafkaSettings
 from benchmarks.feeding import STAMP_BYTES
+from doka.adapters.kafka.client_settings import consumer_settings
+from doka.adapters.kafka.settings import KafkaSettings
 
 BATCH = 1_000
 FIELDS = (Message.error, Message.partition, Message.offset, Message.key, Message.value)

@@ -28,13 +28,13 @@ import orjson
 from pybase64 import b64decode
 
 from benchmarks.feeding import STAMP_BYTES
-from domain.aggregate import DIGEST_BYTES, MAGIC, varint
+from doka.domain.sending.aggregate import DIGEST_BYTES, MAGIC, varint
 from tests.fake_aws import FakeAws
 from tests.fake_aws.clock import ServiceClock
 from tests.fake_aws.connection import Connection, Exchange
 from tests.fake_aws.http import HttpLoop
 from tests.fake_aws.wire import Reply, Request
-from tests.integration.kinesis.certificates import make_authority
+from tests.integration.aws.kinesis.certificates import make_authority
 
 STREAM = "benchmark"
 SHARDS = 4

@@ -41,32 +41,32 @@ WITHIN_SECONDS = 120.0
 COLLECTOR = "(of all these: garbage collector)"
 
 STAGES = (
-    ("adapters.kafka.source:_consume", "consume: messages out of librdkafka"),
-    ("adapters.kafka.source:KafkaSource.fetch", "fetch: columns and chunks"),
-    ("domain.mapping:RecordMapping.map", "map: keys and sizes"),
-    ("domain.lanes:KeyLanes.admit", "lanes: admit"),
-    ("domain.lanes:KeyLanes.release", "lanes: release"),
-    ("domain.outbox:Outbox.pack", "outbox: pack a request"),
-    ("domain.outbox:Outbox.settle", "outbox: settle an answer"),
-    ("domain.wide_lanes:WideLanes.admit", "lanes of aggregates: admit"),
-    ("domain.wide_lanes:WideLanes.take", "lanes of aggregates: take"),
-    ("domain.aggregated_outbox:how_many_fit", "aggregates: how many fit"),
-    ("domain.aggregated_outbox:encode", "aggregates: encode"),
-    ("domain.aggregated_outbox:AggregatedOutbox.pack", "aggregates: pack a request"),
-    ("domain.aggregated_outbox:AggregatedOutbox.settle", "aggregates: settle an answer"),
-    ("domain.forwarder:Forwarder.handle", "forwarder: events, the rest"),
-    ("domain.forwarder:Forwarder.decide", "forwarder: decide, the rest"),
-    ("adapters.kinesis.body:BodyBuilder.build", "sink: body"),
-    ("adapters.kinesis.signing:Signer.sign", "sink: signature"),
-    ("adapters.kinesis.wire:Wire.start", "sink: libcurl, send"),
-    ("adapters.kinesis.wire:Wire.step", "sink: libcurl, receive"),
-    ("adapters.kinesis.sink:read_answer", "sink: read the answer"),
-    ("adapters.kinesis.sink:KinesisSink.submit", "sink: the rest"),
-    ("adapters.kinesis.sink:KinesisSink.answers", "sink: the rest"),
-    ("adapters.telemetry.telemetry:ServiceTelemetry.tell", "telemetry"),
-    ("adapters.telemetry.telemetry:ServiceTelemetry.fetched", "telemetry"),
-    ("adapters.telemetry.telemetry:ServiceTelemetry.publish", "telemetry"),
-    ("app.runtime:Runtime.turn", "loop, the rest"),
+    ("doka.adapters.kafka.source:_consume", "consume: messages out of librdkafka"),
+    ("doka.adapters.kafka.source:KafkaSource.fetch", "fetch: columns and chunks"),
+    ("doka.domain.routes.mapping:RecordMapping.map", "map: keys and sizes"),
+    ("doka.domain.held.lanes:KeyLanes.admit", "lanes: admit"),
+    ("doka.domain.held.lanes:KeyLanes.release", "lanes: release"),
+    ("doka.domain.sending.outbox:Outbox.pack", "outbox: pack a request"),
+    ("doka.domain.sending.outbox:Outbox.settle", "outbox: settle an answer"),
+    ("doka.domain.sending.wide_lanes:WideLanes.admit", "lanes of aggregates: admit"),
+    ("doka.domain.sending.wide_lanes:WideLanes.take", "lanes of aggregates: take"),
+    ("doka.domain.sending.aggregated_outbox:how_many_fit", "aggregates: how many fit"),
+    ("doka.domain.sending.aggregated_outbox:encode", "aggregates: encode"),
+    ("doka.domain.sending.aggregated_outbox:AggregatedOutbox.pack", "aggregates: pack a request"),
+    ("doka.domain.sending.aggregated_outbox:AggregatedOutbox.settle", "aggregates: settle an answer"),
+    ("doka.domain.forwarder:Forwarder.handle", "forwarder: events, the rest"),
+    ("doka.domain.forwarder:Forwarder.decide", "forwarder: decide, the rest"),
+    ("doka.adapters.aws.kinesis.body:BodyBuilder.build", "sink: body"),
+    ("doka.adapters.aws.kinesis.signing:Signer.sign", "sink: signature"),
+    ("doka.adapters.aws.kinesis.wire:Wire.start", "sink: libcurl, send"),
+    ("doka.adapters.aws.kinesis.wire:Wire.step", "sink: libcurl, receive"),
+    ("doka.adapters.aws.kinesis.sink:read_answer", "sink: read the answer"),
+    ("doka.adapters.aws.kinesis.sink:KinesisSink.submit", "sink: the rest"),
+    ("doka.adapters.aws.kinesis.sink:KinesisSink.answers", "sink: the rest"),
+    ("doka.adapters.telemetry.telemetry:ServiceTelemetry.tell", "telemetry"),
+    ("doka.adapters.telemetry.telemetry:ServiceTelemetry.fetched", "telemetry"),
+    ("doka.adapters.telemetry.telemetry:ServiceTelemetry.publish", "telemetry"),
+    ("doka.app.runtime:Runtime.turn", "loop, the rest"),
 )
 
 
@@ -119,7 +119,7 @@ class StageClock:
 
 def inside() -> None:
     """Be the console command `doka`, timed; what was spent is left where the environment says."""
-    from app.__main__ import main
+    from doka.app.__main__ import main
 
     clock = StageClock()
     clock.install()

@@ -13,14 +13,15 @@ from types import ModuleType
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from adapters.system.clock import SystemClock
-from adapters.telemetry.merged_page import SupervisorMetrics
-from adapters.telemetry.metrics import Metrics
-from domain import lease_keeper, verdicts
-from domain.lease_keeper import SIGNING, TRANSITIONS, LeaseState
-from domain.records import TopicPartition
-from domain.status import LeaseStatus, PartitionStatus, RouteStatus, Status
-from domain.verdicts import ENTRY, REQUEST
+from doka.adapters.system.clock import SystemClock
+from doka.adapters.telemetry.merged_page import SupervisorMetrics
+from doka.adapters.telemetry.metrics import Metrics
+from doka.domain import verdicts
+from doka.domain.leases import keeper as lease_keeper
+from doka.domain.leases.keeper import SIGNING, TRANSITIONS, LeaseState
+from doka.domain.records import TopicPartition
+from doka.domain.status import LeaseStatus, PartitionStatus, RouteStatus, Status
+from doka.domain.verdicts import ENTRY, REQUEST
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 WRITTEN = "<!-- Written by `make docs` from {source}. Edit that instead. -->"
@@ -109,7 +110,7 @@ def _lease_page() -> str:
     diagram = "\n".join(["```mermaid", "stateDiagram-v2", "    [*] --> ABSENT", *moves, "```"])
     signing = " and ".join(sorted(state.name for state in SIGNING))
     return _page(
-        "src/domain/lease_keeper.py",
+        "src/domain/leases/keeper.py",
         "Leases",
         _theory(lease_keeper),
         f"Only in {signing} does anything leave signed.",

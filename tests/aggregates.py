@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from adapters.simulated.stream import HASH_SPACE, hash_of
-from adapters.simulated.unfold import unfold
-from domain.commands import SendPut
-from domain.rules import AggregationRules
+from doka.adapters.simulated.stream import HASH_SPACE, hash_of
+from doka.adapters.simulated.unfold import unfold
+from doka.domain.commands import SendPut
+from doka.domain.rules import AggregationRules
 
 Require = Callable[[object, str, str], None]
 Entry = Sequence[tuple[str, bytes]]

@@ -9,8 +9,8 @@ from typing import Any, TypeAlias, cast
 from confluent_kafka import Consumer, Message
 from confluent_kafka import TopicPartition as KafkaPartition
 
-from domain.commands import SendLetter
-from domain.records import TopicPartition
+from doka.domain.commands import SendLetter
+from doka.domain.records import TopicPartition
 from tests.waiting import eventually
 
 Headers: TypeAlias = "Sequence[tuple[str, bytes | None]] | None"

@@ -17,9 +17,9 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import typer
 
-from app.commands.simulate import EXIT_CODES as SIMULATE_EXIT_CODES
-from app.commands.simulate import simulate_cli
-from domain.errors import UsageError
+from doka.app.commands.simulate import EXIT_CODES as SIMULATE_EXIT_CODES
+from doka.app.commands.simulate import simulate_cli
+from doka.domain.errors import UsageError
 
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130  # as shells say it: 128 + SIGINT
@@ -91,7 +91,7 @@ def _taught(command: _Command) -> _Command:
 
 def _print_version(*, wanted: bool) -> None:
     if wanted:
-        typer.echo(f"doka {version_of('doka')}")
+        typer.echo(f"doka {version_of('doka-connector')}")
         raise typer.Exit
 
 
@@ -144,7 +144,7 @@ def run(
     [bold]Example[/bold]  doka run --config doka.yaml --workers 2
     """
     if workers > 1:
-        from app.workers.command import run as start_workers
+        from doka.app.workers.command import run as start_workers
 
         return start_workers(
             config,
@@ -153,7 +153,7 @@ def run(
             allow_plaintext=allow_plaintext,
             allow_insecure_endpoints=allow_insecure_endpoints,
         )
-    from app.commands.run import run as start
+    from doka.app.commands.run import run as start
 
     return start(
         config=config,
@@ -180,7 +180,7 @@ def check(
 
     [bold]Example[/bold]  doka check --config doka.yaml
     """
-    from app.commands.check import check as try_out
+    from doka.app.commands.check import check as try_out
 
     return try_out(
         config=config,
@@ -220,7 +220,7 @@ def demo(
 
     [bold]Example[/bold]  doka demo --policy never --original   [dim]the incident itself[/dim]
     """
-    from app.commands.demo import demo as show
+    from doka.app.commands.demo import demo as show
 
     return show(policy=policy, original=original, records=records, token_seconds=token_seconds)
 
@@ -232,7 +232,7 @@ def config_schema() -> int:
 
     [bold]Example[/bold]  doka config schema > doka.schema.json
     """
-    from app.commands.config import print_schema
+    from doka.app.commands.config import print_schema
 
     return print_schema()
 
@@ -253,7 +253,7 @@ def config_show(
 
     [bold]Example[/bold]  DOKA_LIMITS__HELD_MIB=128 doka config show --config doka.yaml
     """
-    from app.commands.config import print_effective
+    from doka.app.commands.config import print_effective
 
     return print_effective(
         config,
@@ -277,7 +277,7 @@ def config_convert(
 
     [bold]Example[/bold]  doka config convert configs/dev.yaml > doka.yaml
     """
-    from app.commands.config import print_converted
+    from doka.app.commands.config import print_converted
 
     return print_converted(file, allow_plaintext=allow_plaintext)
 

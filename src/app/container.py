@@ -13,32 +13,32 @@ import random
 from dependency_injector import containers
 from dependency_injector.providers import Dependency, Object, Provider, Singleton
 
-from adapters.kafka.client_settings import Oauth
-from adapters.kafka.letters import KafkaLetters
-from adapters.kafka.no_letters import NoLetters
-from adapters.kafka.settings import KafkaSettings
-from adapters.kafka.source import KafkaSource
-from adapters.kinesis.describer import KinesisDescriber
-from adapters.kinesis.sink import KinesisSink
-from adapters.sts.authority import StsAuthority
-from adapters.system.background import BackgroundExecutor
-from adapters.system.clock import SystemClock
-from adapters.system.inbox import ThreadInbox
-from adapters.system.watchdog import run_within
-from adapters.telemetry.health import Health
-from adapters.telemetry.http_server import HealthServer
-from adapters.telemetry.line_writer import LineWriter
-from adapters.telemetry.logs import Log
-from adapters.telemetry.metrics import Metrics
-from adapters.telemetry.telemetry import ServiceTelemetry
-from app.aws_sessions import AwsSessions
-from app.runtime import Runtime, Within
-from app.settings.mapping import to_kafka_settings, to_oauth, to_role_chains, to_rules, to_stream_targets
-from app.settings.memory import key_cache_bytes
-from app.settings.model import Settings
-from domain.forwarder import Forwarder
-from domain.ports import Authority, Background, Clock, DeadLetters, Describer, Inbox, Sink, Source
-from domain.rules import Rules
+from doka.adapters.aws.kinesis.describer import KinesisDescriber
+from doka.adapters.aws.kinesis.sink import KinesisSink
+from doka.adapters.aws.sts.authority import StsAuthority
+from doka.adapters.kafka.client_settings import Oauth
+from doka.adapters.kafka.letters import KafkaLetters
+from doka.adapters.kafka.no_letters import NoLetters
+from doka.adapters.kafka.settings import KafkaSettings
+from doka.adapters.kafka.source import KafkaSource
+from doka.adapters.system.background import BackgroundExecutor
+from doka.adapters.system.clock import SystemClock
+from doka.adapters.system.inbox import ThreadInbox
+from doka.adapters.system.watchdog import run_within
+from doka.adapters.telemetry.health import Health
+from doka.adapters.telemetry.http_server import HealthServer
+from doka.adapters.telemetry.line_writer import LineWriter
+from doka.adapters.telemetry.logs import Log
+from doka.adapters.telemetry.metrics import Metrics
+from doka.adapters.telemetry.telemetry import ServiceTelemetry
+from doka.app.aws_sessions import AwsSessions
+from doka.app.runtime import Runtime, Within
+from doka.app.settings.mapping import to_kafka_settings, to_oauth, to_role_chains, to_rules, to_stream_targets
+from doka.app.settings.memory import key_cache_bytes
+from doka.app.settings.model import Settings
+from doka.domain.forwarder import Forwarder
+from doka.domain.ports import Authority, Background, Clock, DeadLetters, Describer, Inbox, Sink, Source
+from doka.domain.rules import Rules
 
 
 def _letters(topic: str | None, member: KafkaSettings, clock: Clock, oauth: Oauth | None) -> DeadLetters:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from app.legacy import ROLE, LegacySettings, crosses_accounts, new_form, read_legacy
+from doka.app.legacy import ROLE, LegacySettings, crosses_accounts, new_form, read_legacy
 
 _HEAD = """\
 # doka's configuration, written from {file}.

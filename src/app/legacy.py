@@ -23,10 +23,10 @@ from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
-from app.settings.fields import FROZEN, Text
-from app.settings.problems import Origins, Path, Problem, SettingsError, origin_of
-from app.settings.words import problems_of
-from app.settings.yamlfile import read_yaml
+from doka.app.settings.fields import FROZEN, Text
+from doka.app.settings.problems import Origins, Path, Problem, SettingsError, origin_of
+from doka.app.settings.words import problems_of
+from doka.app.settings.yamlfile import read_yaml
 
 ROLE = "cross_account"
 

@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from traceback import extract_tb
 
-from domain.commands import (
+from doka.domain.commands import (
     Command,
     CommitOffsets,
     DescribeStream,
@@ -32,8 +32,8 @@ from domain.commands import (
     SendLetter,
     SendPut,
 )
-from domain.errors import InvariantError, UsageError
-from domain.events import (
+from doka.domain.errors import InvariantError, UsageError
+from doka.domain.events import (
     Event,
     PartitionsAssigned,
     PartitionsLost,
@@ -42,11 +42,11 @@ from domain.events import (
     RevokeStarted,
     StopRequested,
 )
-from domain.facts import Fact
-from domain.forwarder import Forwarder
-from domain.limits import NS_PER_MS, NS_PER_SECOND, SERVE_CALLBACKS_NS
-from domain.ports import Background, Clock, DeadLetters, Inbox, Sink, Source, Telemetry
-from domain.records import TopicPartition
+from doka.domain.facts import Fact
+from doka.domain.forwarder import Forwarder
+from doka.domain.limits import NS_PER_MS, NS_PER_SECOND, SERVE_CALLBACKS_NS
+from doka.domain.ports import Background, Clock, DeadLetters, Inbox, Sink, Source, Telemetry
+from doka.domain.records import TopicPartition
 
 PUBLISH_EVERY_NS = NS_PER_SECOND
 BUSY_WAIT_NS = 5 * NS_PER_MS  # for answers while Kafka has nothing: the most that a record then waits to be fetched

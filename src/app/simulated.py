@@ -12,19 +12,19 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from adapters.simulated.background import SimulatedBackground
-from adapters.simulated.kafka import SimulatedSource
-from adapters.simulated.kinesis import SimulatedSink
-from adapters.simulated.letters import SimulatedLetters
-from adapters.simulated.life import Life
-from adapters.simulated.watchdog import SimulatedWatchdog
-from adapters.simulated.world import World
-from app.container import Container
-from app.runtime import Runtime
-from domain.backoff import Jitter
-from domain.forwarder import Forwarder
-from domain.ports import Inbox, Sink, Source, Telemetry
-from domain.rules import Rules
+from doka.adapters.simulated.background import SimulatedBackground
+from doka.adapters.simulated.kafka import SimulatedSource
+from doka.adapters.simulated.kinesis import SimulatedSink
+from doka.adapters.simulated.letters import SimulatedLetters
+from doka.adapters.simulated.life import Life
+from doka.adapters.simulated.watchdog import SimulatedWatchdog
+from doka.adapters.simulated.world import World
+from doka.app.container import Container
+from doka.app.runtime import Runtime
+from doka.domain.backoff import Jitter
+from doka.domain.forwarder import Forwarder
+from doka.domain.ports import Inbox, Sink, Source, Telemetry
+from doka.domain.rules import Rules
 
 ForwarderFactory = Callable[[Rules, Jitter], Forwarder]
 SourceFactory = Callable[[Callable[[int], int | None]], Source]

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from domain.errors import InvariantError
-from domain.rules import LimitRules
+from doka.domain.errors import InvariantError
+from doka.domain.rules import LimitRules
 
 if TYPE_CHECKING:
-    from domain.outbox import Flight
-    from domain.route import Route
+    from doka.domain.routes.route import Route
+    from doka.domain.sending.outbox import Flight
 
 ENTRY_BYTES = 100
 """Of a body, around each record's payload: the names of the members, and a partition key of common length."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from domain.limits import BACKOFF_FIRST_NS, BACKOFF_LAST_NS
+from doka.domain.limits import BACKOFF_FIRST_NS, BACKOFF_LAST_NS
 
 Jitter = Callable[[], float]
 """Gives a number in [0, 1)."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from domain.facts import Fact
-from domain.lease import Lease
-from domain.records import Original, TopicPartition
+from doka.domain.facts import Fact
+from doka.domain.lease import Lease
+from doka.domain.records import Original, TopicPartition
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,9 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from domain.lease import Lease
-from domain.pacing import ShardRange
-from domain.records import Chunk, TopicPartition
+from doka.domain.lease import Lease
+from doka.domain.records import Chunk, TopicPartition
 
 # --- from the source (Kafka) -------------------------------------------------------------------------------------
 
@@ -160,6 +159,13 @@ class LetterRefused:
 
     letter: int
     code: str
+
+
+class ShardRange(NamedTuple):
+    """One open shard and the first hash key of its range; it reaches to the next shard's first."""
+
+    shard: str
+    first_hash_key: int
 
 
 # --- from the background -----------------------------------------------------------------------------------------

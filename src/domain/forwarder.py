@@ -18,13 +18,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import count
 from typing import assert_never
 
-from domain.airspace import Airspace
-from domain.backoff import Jitter
-from domain.budget import Budget
-from domain.commands import Command, CommitOffsets, DescribeStream, Halt, SeekPartition, SendPut
-from domain.commits import Commits
-from domain.errors import InvariantError, invariant
-from domain.events import (
+from doka.domain.airspace import Airspace
+from doka.domain.backoff import Jitter
+from doka.domain.commands import Command, CommitOffsets, DescribeStream, Halt, SeekPartition, SendPut
+from doka.domain.errors import InvariantError, invariant
+from doka.domain.events import (
     CommitAnswered,
     Event,
     GapFound,
@@ -48,15 +46,17 @@ from domain.events import (
     StreamRefused,
     TopicsMissing,
 )
-from domain.facts import Fact, GapSeen, PartitionsOwned, RecordsWillRepeat, RouteBlocked, RouteOpened
-from domain.intake import Intake
-from domain.partition import Partition
-from domain.records import Chunk, TopicPartition
-from domain.rest import Rest
-from domain.role import Role
-from domain.route import Route
-from domain.rules import OnGap, Rules
-from domain.status import Status
+from doka.domain.facts import Fact, GapSeen, PartitionsOwned, RecordsWillRepeat, RouteBlocked, RouteOpened
+from doka.domain.held.budget import Budget
+from doka.domain.leases.role import Role
+from doka.domain.partitions.commits import Commits
+from doka.domain.partitions.intake import Intake
+from doka.domain.partitions.partition import Partition
+from doka.domain.records import Chunk, TopicPartition
+from doka.domain.rest import Rest
+from doka.domain.routes.route import Route
+from doka.domain.rules import OnGap, Rules
+from doka.domain.status import Status
 
 _MOVES_A_ROUTE = (RouteBlocked, RouteOpened)  # and with it who may be fetched
 

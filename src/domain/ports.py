@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from domain.commands import CommitOffsets, DescribeStream, SendLetter, SendPut
-from domain.events import Event
-from domain.facts import Fact
-from domain.records import TopicPartition
-from domain.status import Status
+from doka.domain.commands import CommitOffsets, DescribeStream, SendLetter, SendPut
+from doka.domain.events import Event
+from doka.domain.facts import Fact
+from doka.domain.records import TopicPartition
+from doka.domain.status import Status
 
 
 class Clock(Protocol):

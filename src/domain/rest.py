@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from domain.limits import NS_PER_SECOND
+from doka.domain.limits import NS_PER_SECOND
 
 LOOK_AGAIN_NS = NS_PER_SECOND  # a rest never outlasts it, whatever was foreseen
 _NEVER = 1 << 63

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from domain.limits import KEY_CACHE_BYTES, NS_PER_MS, NS_PER_SECOND, PUT_RECORDS_MAX
+from doka.domain.limits import KEY_CACHE_BYTES, NS_PER_MS, NS_PER_SECOND, PUT_RECORDS_MAX
 
 
 class Ordering(Enum):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from domain.records import TopicPartition
+from doka.domain.records import TopicPartition
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,12 @@ import pytest
 import typer
 import yaml
 
-from app.cli import cli
-from app.settings import Settings
-from app.settings.environment import overlay
-from app.settings.load import settings_from
-from app.settings.outline import child
-from domain.verdicts import REQUEST, Verdict
+from doka.app.cli import cli
+from doka.app.settings import Settings
+from doka.app.settings.environment import overlay
+from doka.app.settings.load import settings_from
+from doka.app.settings.outline import child
+from doka.domain.verdicts import REQUEST, Verdict
 from scripts.generated_pages import DOCS, metric_names, pages
 from tests.architecture.source_tree import ROOT, project_files, shown
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.source_tree import SRC, imports, modules, shown
+from tests.architecture.source_tree import ROOT, SRC, imports, modules, shown
 
 DOMAIN_MAY_IMPORT = {
     "__future__", "base64", "binascii", "bisect", "collections", "collections.abc", "dataclasses", "enum", "functools",
@@ -25,14 +25,16 @@ NOT_LOADED_BY_THE_DOMAIN = {
 
 def domain_names() -> list[str]:
     """Give the names of all modules of the domain."""
-    names = [path.relative_to(SRC).with_suffix("").as_posix().replace("/", ".") for path in modules(SRC / "domain")]
+    names = [
+        "doka." + path.relative_to(SRC).with_suffix("").as_posix().replace("/", ".") for path in modules(SRC / "domain")
+    ]
     return [name.removesuffix(".__init__") for name in names]
 
 
 @pytest.mark.parametrize("path", modules(SRC / "domain"), ids=shown)
 def test_the_domain_imports_only_what_is_pure(path: Path) -> None:
     """A module of the domain imports itself and the pure parts of the standard library, and nothing else."""
-    found = {name for name in imports(path) if name.split(".")[0] != "domain"}
+    found = {name for name in imports(path) if not name.startswith("doka.domain.")}
     assert set() == found - DOMAIN_MAY_IMPORT
 
 
@@ -42,7 +44,7 @@ def test_the_domain_loads_nothing_that_touches_the_world() -> None:
     assert len(names) > 10
     program = f"""
 import json, sys
-sys.path.insert(0, {str(SRC)!r})
+sys.path.insert(0, {str(ROOT)!r})
 before = set(sys.modules)
 for name in {names!r}:
     __import__(name)
@@ -63,7 +65,7 @@ def test_only_the_container_knows_the_injector() -> None:
 def test_each_outside_thing_is_known_in_one_place() -> None:
     """A client library is imported only by the adapters of its own outside thing; the app knows none of them."""
     homes = {
-        "pycurl": {"adapters/kinesis"},
+        "pycurl": {"adapters/aws/kinesis"},
         "prometheus_client": {"adapters/telemetry"},
         "structlog": {"adapters/telemetry"},
         "confluent_kafka": {"adapters/kafka", "adapters/embedded", "app/commands", "app/demo"},

@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 
 from tests.architecture.source_tree import ROOT, SRC, TESTS, modules, shown
 
-PACKAGES = {"adapters", "app", "domain"}
+PACKAGE = "doka"
 APPROVED = {
     "aws-msk-iam-sasl-signer-python", "boto3", "confluent-kafka", "dependency-injector", "orjson", "prometheus-client",
     "pybase64", "pycurl", "pydantic-settings", "rich", "structlog", "typer",
@@ -31,7 +31,7 @@ def build(folder: Path) -> Path:
     """Build the wheel into a folder with the locked backend, and give its path."""
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
-    (wheel,) = folder.glob("doka-*.whl")
+    (wheel,) = folder.glob("doka_connector-*.whl")
     return wheel
 
 
@@ -65,10 +65,9 @@ def test_the_wheel_holds_all_sources_and_nothing_else(wheel: Path) -> None:
     """Every module and every py.typed of src is in the wheel, beside its metadata only."""
     names = set(zipfile.ZipFile(wheel).namelist())
     inside = {name for name in names if ".dist-info/" not in name}
-    typed = {f"{package}/py.typed" for package in PACKAGES}
-    assert typed <= inside
-    assert {path.relative_to(SRC).as_posix() for path in modules(SRC)} <= inside
-    assert {name.split("/")[0] for name in inside} == PACKAGES
+    assert f"{PACKAGE}/py.typed" in inside
+    assert {f"{PACKAGE}/{path.relative_to(SRC).as_posix()}" for path in modules(SRC)} <= inside
+    assert {name.split("/")[0] for name in inside} == {PACKAGE}
     assert 1 == len([name for name in names if name.endswith(".dist-info/licenses/LICENSE")])
 
 
@@ -97,21 +96,21 @@ def test_a_build_is_reproducible(wheel: Path, tmp_path: Path) -> None:
     ]
 
 
-def test_our_packages_are_ours_alone(installed: Path) -> None:
-    """Nobody else installs a package named domain, adapters or app: it would shadow ours, or ours it."""
+def test_our_package_is_ours_alone(installed: Path) -> None:
+    """The wheel brings one name into site-packages, and nobody else brings that: it would shadow ours, or ours it."""
     others = importlib.metadata.packages_distributions()
-    assert set() == {owner for package in PACKAGES for owner in others.get(package, ())} - {"doka"}
+    assert {"doka-connector"} >= set(others.get(PACKAGE, ()))
     (doka,) = importlib.metadata.distributions(path=[str(installed)])
     tops = {Path(str(file)).parts[0] for file in doka.files or () if file.suffix == ".py"}
-    assert "doka" == doka.metadata["Name"]
-    assert PACKAGES == tops
+    assert "doka-connector" == doka.metadata["Name"]
+    assert {PACKAGE} == tops
 
 
 def test_the_installed_wheel_runs(installed: Path, tmp_path: Path) -> None:
-    """The command works from the wheel alone, started in a folder that has an `app` of its own."""
-    (tmp_path / "app.py").write_text("raise SystemExit('the wrong app')\n", encoding="utf-8")
+    """The command works from the wheel alone, started in a folder that has a `doka` of its own."""
+    (tmp_path / "doka.py").write_text("raise SystemExit('the wrong doka')\n", encoding="utf-8")
     program = (
-        "import sys, app.__main__; print(app.__main__.__file__); sys.argv = ['doka', '--version']; app.__main__.main()"
+        "import sys, doka.app.__main__ as ours; print(ours.__file__); sys.argv = ['doka', '--version']; ours.main()"
     )
     ran = subprocess.run(
         [sys.executable, "-P", "-c", program],
@@ -122,7 +121,7 @@ def test_the_installed_wheel_runs(installed: Path, tmp_path: Path) -> None:
         check=False,
     )
     where, version = ran.stdout.split("\n", 1)
-    assert (0, str(installed / "app" / "__main__.py")) == (ran.returncode, where)
+    assert (0, str(installed / "doka" / "app" / "__main__.py")) == (ran.returncode, where)
     assert version.startswith("doka ")
 
 

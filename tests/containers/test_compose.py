@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.embedded.streams import read_stream
+from doka.adapters.embedded.streams import read_stream
 from tests.checking import judge
 from tests.containers.feeding import Feeder, Keys, committed, log_ends
 from tests.containers.kafka_broker import free_port

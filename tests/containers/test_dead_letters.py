@@ -7,10 +7,10 @@ from random import Random
 
 import pytest
 
-from adapters.kafka.letter_preflight import look_at_letters
-from adapters.kafka.letters import KafkaLetters
-from adapters.system.clock import SystemClock
-from domain.events import Event, LetterAcknowledged, LetterRefused
+from doka.adapters.kafka.letter_preflight import look_at_letters
+from doka.adapters.kafka.letters import KafkaLetters
+from doka.adapters.system.clock import SystemClock
+from doka.domain.events import Event, LetterAcknowledged, LetterRefused
 from tests.containers.kafka_broker import KafkaBroker
 from tests.dead_letters import Original, letter, read_topic
 from tests.integration.kafka.group import settings_for

@@ -12,10 +12,10 @@ import pytest
 from confluent_kafka import Consumer
 from confluent_kafka import TopicPartition as KafkaPartition
 
-from adapters.kafka.settings import GroupProtocol, KafkaSettings
-from domain.commands import CommitOffsets
-from domain.events import CommitAnswered
-from domain.records import TopicPartition
+from doka.adapters.kafka.settings import GroupProtocol, KafkaSettings
+from doka.domain.commands import CommitOffsets
+from doka.domain.events import CommitAnswered
+from doka.domain.records import TopicPartition
 from tests.containers.kafka_broker import KafkaBroker
 from tests.integration.kafka.group import Listener, Member, member, numbered, produce, settings_for
 from tests.timing import seconds_of

@@ -9,11 +9,11 @@ from confluent_kafka import Consumer, Producer
 from confluent_kafka import TopicPartition as KafkaPartition
 from confluent_kafka.admin import AdminClient
 
-from adapters.kafka.settings import GroupProtocol
-from domain.commands import CommitOffsets
-from domain.events import CommitAnswered, GapFound, PartitionEnded, TopicsMissing
-from domain.records import TopicPartition
-from domain.start_positions import Birth
+from doka.adapters.kafka.settings import GroupProtocol
+from doka.domain.commands import CommitOffsets
+from doka.domain.events import CommitAnswered, GapFound, PartitionEnded, TopicsMissing
+from doka.domain.partitions.start_positions import Birth
+from doka.domain.records import TopicPartition
 from tests.containers.kafka_broker import KafkaBroker
 from tests.integration.kafka.group import member, numbered, produce, settings_for
 from tests.waiting import eventually

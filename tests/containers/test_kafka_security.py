@@ -13,12 +13,12 @@ from confluent_kafka.admin import _acl as acl
 from confluent_kafka.admin import _resource as resource
 from confluent_kafka.admin import _scram as scram
 
-from adapters.kafka.letter_preflight import look_at_letters
-from adapters.kafka.letters import KafkaLetters
-from adapters.kafka.preflight import Preflight, look
-from adapters.kafka.settings import KafkaSecurity, KafkaSettings, Mechanism
-from adapters.system.clock import SystemClock
-from domain.events import Event, LetterAcknowledged, LetterRefused, TopicsMissing
+from doka.adapters.kafka.letter_preflight import look_at_letters
+from doka.adapters.kafka.letters import KafkaLetters
+from doka.adapters.kafka.preflight import Preflight, look
+from doka.adapters.kafka.settings import KafkaSecurity, KafkaSettings, Mechanism
+from doka.adapters.system.clock import SystemClock
+from doka.domain.events import Event, LetterAcknowledged, LetterRefused, TopicsMissing
 from tests.containers.certificates import certificates_for
 from tests.containers.kafka_broker import KafkaBroker, running_broker
 from tests.dead_letters import letter

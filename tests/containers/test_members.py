@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from testcontainers.core.container import DockerContainer
 
-from adapters.embedded.gate import ExpiringGate
-from adapters.embedded.streams import create_stream, read_stream
-from adapters.system.clock import SystemClock
+from doka.adapters.embedded.gate import ExpiringGate
+from doka.adapters.embedded.streams import create_stream, read_stream
+from doka.adapters.system.clock import SystemClock
 from tests.checking import judge
 from tests.containers.feeding import Feeder, Keys, committed, log_ends
 from tests.containers.kafka_broker import KafkaBroker

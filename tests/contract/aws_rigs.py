@@ -8,23 +8,23 @@ from typing import Protocol
 
 import pytest
 
-from adapters.kinesis.describer import KinesisDescriber
-from adapters.kinesis.sink import KinesisSink
-from adapters.kinesis.target import StreamTarget
-from adapters.simulated.describer import SimulatedDescriber
-from adapters.simulated.kinesis import SimulatedSink
-from adapters.simulated.plan import CALM, Delays, Plan, Rates, Span
-from adapters.simulated.stream import Stream
-from adapters.simulated.sts import SimulatedAuthority
-from adapters.simulated.tokens import triple
-from adapters.simulated.world import World
-from adapters.sts.authority import StsAuthority
-from adapters.sts.settings import Hop, RoleChain
-from adapters.system.clock import SystemClock
-from domain.commands import SendPut
-from domain.lease import Lease, Secrets
-from domain.limits import NS_PER_MS, NS_PER_SECOND
-from domain.ports import Authority, Clock, Describer, Sink
+from doka.adapters.aws.kinesis.describer import KinesisDescriber
+from doka.adapters.aws.kinesis.sink import KinesisSink
+from doka.adapters.aws.kinesis.target import StreamTarget
+from doka.adapters.aws.sts.authority import StsAuthority
+from doka.adapters.aws.sts.settings import Hop, RoleChain
+from doka.adapters.simulated.describer import SimulatedDescriber
+from doka.adapters.simulated.kinesis import SimulatedSink
+from doka.adapters.simulated.plan import CALM, Delays, Plan, Rates, Span
+from doka.adapters.simulated.stream import Stream
+from doka.adapters.simulated.sts import SimulatedAuthority
+from doka.adapters.simulated.tokens import triple
+from doka.adapters.simulated.world import World
+from doka.adapters.system.clock import SystemClock
+from doka.domain.commands import SendPut
+from doka.domain.lease import Lease, Secrets
+from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
+from doka.domain.ports import Authority, Clock, Describer, Sink
 from tests.fake_aws import WRITER_ROLE, Delay, FailEntries, FakeAws, Garble, Refuse, Reset, Shuffle
 
 ROUTE = "s0"

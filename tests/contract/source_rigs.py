@@ -6,16 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from adapters.embedded.kafka_cluster import KafkaCluster
-from adapters.kafka.source import KafkaSource
-from adapters.simulated.kafka import SimulatedSource
-from adapters.simulated.plan import Plan, Rates, Work
-from adapters.simulated.world import World
-from adapters.system.clock import SystemClock
-from domain.events import Event, RecordsFetched
-from domain.limits import NS_PER_MS, NS_PER_SECOND
-from domain.ports import Clock, Source
-from domain.records import Chunk, TopicPartition
+from doka.adapters.embedded.kafka_cluster import KafkaCluster
+from doka.adapters.kafka.source import KafkaSource
+from doka.adapters.simulated.kafka import SimulatedSource
+from doka.adapters.simulated.plan import Plan, Rates, Work
+from doka.adapters.simulated.world import World
+from doka.adapters.system.clock import SystemClock
+from doka.domain.events import Event, RecordsFetched
+from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
+from doka.domain.ports import Clock, Source
+from doka.domain.records import Chunk, TopicPartition
 from tests.integration.kafka.group import produce, settings_for
 
 TOPIC = "t0"

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from domain.events import LeaseIssued, LeaseRefused
-from domain.lease import Lease
-from domain.limits import NS_PER_SECOND
+from doka.domain.events import LeaseIssued, LeaseRefused
+from doka.domain.lease import Lease
+from doka.domain.limits import NS_PER_SECOND
 from tests.contract.aws_rigs import ROLE, AwsRig, each_account, put_of
 from tests.contract.test_sink import answers
 from tests.fake_aws.world import SOURCE_KEYS

@@ -11,18 +11,18 @@ from typing import Protocol
 
 import pytest
 
-from adapters.simulated.background import SimulatedBackground
-from adapters.simulated.describer import SimulatedDescriber
-from adapters.simulated.plan import Plan
-from adapters.simulated.sts import SimulatedAuthority
-from adapters.simulated.world import World
-from adapters.system.background import BackgroundExecutor
-from adapters.system.inbox import ThreadInbox
-from domain.commands import DescribeStream
-from domain.events import Event, LeaseIssued, LeaseRefused, StreamDescribed, StreamRefused
-from domain.lease import Lease
-from domain.limits import NS_PER_SECOND
-from domain.ports import Background
+from doka.adapters.simulated.background import SimulatedBackground
+from doka.adapters.simulated.describer import SimulatedDescriber
+from doka.adapters.simulated.plan import Plan
+from doka.adapters.simulated.sts import SimulatedAuthority
+from doka.adapters.simulated.world import World
+from doka.adapters.system.background import BackgroundExecutor
+from doka.adapters.system.inbox import ThreadInbox
+from doka.domain.commands import DescribeStream
+from doka.domain.events import Event, LeaseIssued, LeaseRefused, StreamDescribed, StreamRefused
+from doka.domain.lease import Lease
+from doka.domain.limits import NS_PER_SECOND
+from doka.domain.ports import Background
 from tests.waiting import eventually
 
 SECOND_ROLE = "r1"

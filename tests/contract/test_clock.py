@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.simulated.clock import SimulatedClock
-from adapters.simulated.timeline import Timeline
-from adapters.system.clock import SystemClock
-from domain.limits import NS_PER_SECOND
-from domain.ports import Clock
+from doka.adapters.simulated.clock import SimulatedClock
+from doka.adapters.simulated.timeline import Timeline
+from doka.adapters.system.clock import SystemClock
+from doka.domain.limits import NS_PER_SECOND
+from doka.domain.ports import Clock
 
 YEAR_2020, YEAR_2100 = 1_577_836_800.0, 4_102_444_800.0
 

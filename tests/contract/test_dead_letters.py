@@ -9,19 +9,19 @@ from typing import Protocol
 import pytest
 from confluent_kafka import KafkaError
 
-from adapters.embedded.kafka_cluster import KafkaCluster
-from adapters.kafka.letters import KafkaLetters
-from adapters.kafka.settings import KafkaSettings
-from adapters.simulated.letters import SimulatedLetters
-from adapters.simulated.plan import CALM, Plan
-from adapters.simulated.world import World
-from adapters.system.clock import SystemClock
-from domain.commands import SendLetter
-from domain.errors import InvariantError
-from domain.events import Event, LetterAcknowledged, LetterRefused
-from domain.limits import NS_PER_MS, NS_PER_SECOND
-from domain.ports import DeadLetters
-from domain.records import TopicPartition
+from doka.adapters.embedded.kafka_cluster import KafkaCluster
+from doka.adapters.kafka.letters import KafkaLetters
+from doka.adapters.kafka.settings import KafkaSettings
+from doka.adapters.simulated.letters import SimulatedLetters
+from doka.adapters.simulated.plan import CALM, Plan
+from doka.adapters.simulated.world import World
+from doka.adapters.system.clock import SystemClock
+from doka.domain.commands import SendLetter
+from doka.domain.errors import InvariantError
+from doka.domain.events import Event, LetterAcknowledged, LetterRefused
+from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
+from doka.domain.ports import DeadLetters
+from doka.domain.records import TopicPartition
 from tests.dead_letters import Original, letter, read_topic
 from tests.waiting import eventually
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from domain.commands import DescribeStream
-from domain.events import StreamDescribed, StreamRefused
-from domain.limits import RECORD_BYTES_DEFAULT
+from doka.domain.commands import DescribeStream
+from doka.domain.events import StreamDescribed, StreamRefused
+from doka.domain.limits import RECORD_BYTES_DEFAULT
 from tests.contract.aws_rigs import ROUTE, AwsRig, each_account
 
 pytest_plugins = ["tests.fake_aws.fixtures"]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.simulated.inbox import SimulatedInbox
-from adapters.system.inbox import ThreadInbox
-from domain.events import StopRequested
-from domain.ports import Inbox
+from doka.adapters.simulated.inbox import SimulatedInbox
+from doka.adapters.system.inbox import ThreadInbox
+from doka.domain.events import StopRequested
+from doka.domain.ports import Inbox
 
 FIRST, SECOND, THIRD = StopRequested("1"), StopRequested("2"), StopRequested("3")
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from domain.events import Event, Landings, PutAmbiguous, PutAnswered, PutRefused, PutUnsent
-from domain.limits import NS_PER_MS, NS_PER_SECOND
+from doka.domain.events import Event, Landings, PutAmbiguous, PutAnswered, PutRefused, PutUnsent
+from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
 from tests.contract.aws_rigs import SHORT_NS, AwsRig, each_account, put_of
 
 pytest_plugins = ["tests.fake_aws.fixtures"]

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from adapters.embedded.kafka_cluster import KafkaCluster
-from domain.commands import CommitOffsets
-from domain.errors import InvariantError
-from domain.events import CommitAnswered, GapFound, PartitionEnded, RecordsFetched
-from domain.limits import NS_PER_MS
-from domain.ports import Source
-from domain.records import TopicPartition
+from doka.adapters.embedded.kafka_cluster import KafkaCluster
+from doka.domain.commands import CommitOffsets
+from doka.domain.errors import InvariantError
+from doka.domain.events import CommitAnswered, GapFound, PartitionEnded, RecordsFetched
+from doka.domain.limits import NS_PER_MS
+from doka.domain.ports import Source
+from doka.domain.records import TopicPartition
 from tests.contract.source_rigs import TOPIC, KafkaRig, Reader, SimulatedTopic, SourceRig
 
 ZERO, ONE = TopicPartition(TOPIC, 0), TopicPartition(TOPIC, 1)

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from adapters.simulated.telemetry import RecordingTelemetry
-from adapters.telemetry.health import Health
-from adapters.telemetry.line_writer import LineWriter
-from adapters.telemetry.logs import Log
-from adapters.telemetry.metrics import Metrics
-from adapters.telemetry.telemetry import ServiceTelemetry
-from domain.ports import Telemetry
+from doka.adapters.simulated.telemetry import RecordingTelemetry
+from doka.adapters.telemetry.health import Health
+from doka.adapters.telemetry.line_writer import LineWriter
+from doka.adapters.telemetry.logs import Log
+from doka.adapters.telemetry.metrics import Metrics
+from doka.adapters.telemetry.telemetry import ServiceTelemetry
+from doka.domain.ports import Telemetry
 from tests.unit.adapters.telemetry.given import FACTS, ORDERS_3, HandClock, pipe, status
 
 

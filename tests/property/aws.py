@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from domain.events import (
+from doka.domain.events import (
     Landings,
     LeaseIssued,
     LeaseRefused,
@@ -14,12 +14,13 @@ from domain.events import (
     PutAnswered,
     PutRefused,
     PutUnsent,
+    ShardRange,
     StreamDescribed,
     StreamRefused,
 )
-from domain.lease import Lease, Secrets
-from domain.pacing import SLOWER_AT_MOST_EVERY_NS, ShardRange
-from domain.verdicts import Verdict, of_entry, of_request
+from doka.domain.lease import Lease, Secrets
+from doka.domain.sending.pacing import SLOWER_AT_MOST_EVERY_NS
+from doka.domain.verdicts import Verdict, of_entry, of_request
 from tests.property.truth import STREAM_LIMIT, Flight
 from tests.property.turns import Turns
 

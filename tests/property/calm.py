@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from domain.limits import NS_PER_MS, NS_PER_SECOND
-from domain.rules import OnPoison
+from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
+from doka.domain.rules import OnPoison
 from tests.property.truth import New, Ownership
 from tests.property.world import World
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from domain.aggregated_outbox import AggregatedOutbox
-from domain.lanes import KeyLanes
-from domain.order_breaks import REFUSED, REORDERED
-from domain.outbox import Outbox
-from domain.partition import Partition
-from domain.parts import Part
-from domain.records import Chunk
-from domain.route import Route
-from domain.shared_lanes import SharedLanes
+from doka.domain.held.lanes import KeyLanes
+from doka.domain.held.parts import Part
+from doka.domain.held.shared_lanes import SharedLanes
+from doka.domain.partitions.partition import Partition
+from doka.domain.records import Chunk
+from doka.domain.routes.route import Route
+from doka.domain.sending.aggregated_outbox import AggregatedOutbox
+from doka.domain.sending.order_breaks import REFUSED, REORDERED
+from doka.domain.sending.outbox import Outbox
 from tests.property.state import State
 from tests.property.truth import Ownership
 

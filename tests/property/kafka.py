@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from domain.events import (
+from doka.domain.events import (
     CommitAnswered,
     GapFound,
     PartitionEnded,
@@ -16,8 +16,8 @@ from domain.events import (
     RevokeStarted,
     StopRequested,
 )
-from domain.records import Chunk, TopicPartition
-from domain.rules import OnGap, OnPoison
+from doka.domain.records import Chunk, TopicPartition
+from doka.domain.rules import OnGap, OnPoison
 from tests.property.truth import Log, New, Ownership, Record
 from tests.property.turns import Turns
 

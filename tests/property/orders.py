@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from domain.commands import (
+from doka.domain.commands import (
     Command,
     CommitOffsets,
     DescribeStream,
@@ -21,10 +21,10 @@ from domain.commands import (
     SendLetter,
     SendPut,
 )
-from domain.facts import OrderBroken, RecordsPoisoned, StreamFactsAssumed
-from domain.limits import COMMIT_GIVEN_UP_NS
-from domain.records import TopicPartition
-from domain.rules import OnPoison
+from doka.domain.facts import OrderBroken, RecordsPoisoned, StreamFactsAssumed
+from doka.domain.limits import COMMIT_GIVEN_UP_NS
+from doka.domain.records import TopicPartition
+from doka.domain.rules import OnPoison
 from tests.property.puts import judge_put, may_sign
 from tests.property.state import State
 from tests.property.truth import Ownership

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from domain.commands import SendPut
-from domain.lease import Lease
-from domain.records import TopicPartition
+from doka.domain.commands import SendPut
+from doka.domain.lease import Lease
+from doka.domain.records import TopicPartition
 from tests.property.state import State
 from tests.property.truth import STREAM_LIMIT, Flight, Ownership, Record, Sent
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from domain.limits import NS_PER_MS
-from domain.records import TopicPartition
-from domain.rules import (
+from doka.domain.limits import NS_PER_MS
+from doka.domain.records import TopicPartition
+from doka.domain.rules import (
     AggregationRules,
     LimitRules,
     NullKey,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 
-from domain.commands import CommitOffsets, DescribeStream
-from domain.forwarder import Forwarder
-from domain.lease import Lease
-from domain.limits import NS_PER_SECOND
-from domain.records import TopicPartition
+from doka.domain.commands import CommitOffsets, DescribeStream
+from doka.domain.forwarder import Forwarder
+from doka.domain.lease import Lease
+from doka.domain.limits import NS_PER_SECOND
+from doka.domain.records import TopicPartition
 from tests.aggregates import Aggregates
 from tests.property.setup import TPS, Setup
 from tests.property.truth import Flight, Log, Ownership, Record

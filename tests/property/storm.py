@@ -7,8 +7,8 @@ from dataclasses import replace
 from random import Random
 from typing import TypeVar
 
-from domain.forwarder import Forwarder
-from domain.limits import NS_PER_MS, NS_PER_SECOND
+from doka.domain.forwarder import Forwarder
+from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
 from tests.property.calm import heal
 from tests.property.setup import KEYS, TPS, setup_of
 from tests.property.truth import Flight, New

@@ -10,9 +10,9 @@ from itertools import chain, combinations
 
 import pytest
 
-from domain.limits import NS_PER_SECOND
-from domain.records import TopicPartition
-from domain.rules import AggregationRules
+from doka.domain.limits import NS_PER_SECOND
+from doka.domain.records import TopicPartition
+from doka.domain.rules import AggregationRules
 from tests.choices import Choices
 from tests.property.calm import heal
 from tests.property.setup import TPS, Setup

@@ -17,7 +17,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from domain.limits import NS_PER_SECOND
+from doka.domain.limits import NS_PER_SECOND
 from tests.property import profiles
 from tests.property.calm import heal
 from tests.property.setup import CHOICES, KEYS, TPS, Setup

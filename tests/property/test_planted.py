@@ -11,9 +11,9 @@ from collections.abc import Callable
 
 import pytest
 
-from domain.errors import DokaError
-from domain.limits import NS_PER_SECOND
-from domain.rules import OnPoison
+from doka.domain.errors import DokaError
+from doka.domain.limits import NS_PER_SECOND
+from doka.domain.rules import OnPoison
 from tests.property.calm import heal
 from tests.property.setup import TPS, Setup
 from tests.property.storm import run

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from domain.commands import SendPut
-from domain.records import TopicPartition
+from doka.domain.commands import SendPut
+from doka.domain.records import TopicPartition
 
 STREAM_LIMIT = 1_100
 """What the model's streams take of a record, data and key, in bytes."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from domain.events import Event
-from domain.forwarder import Forwarder
+from doka.domain.events import Event
+from doka.domain.forwarder import Forwarder
 from tests.property.inside import look
 from tests.property.orders import hear, obey
 from tests.property.setup import Setup

@@ -25,11 +25,11 @@ from random import Random
 
 import pytest
 
-from adapters.simulated import kinesis, world
-from adapters.simulated.chance import Chance
-from adapters.simulated.plan import Delays, Plan, Rates, Span, Work
-from domain.limits import NS_PER_MS, NS_PER_SECOND
-from domain.rules import LimitRules
+from doka.adapters.simulated import kinesis, world
+from doka.adapters.simulated.chance import Chance
+from doka.adapters.simulated.plan import Delays, Plan, Rates, Span, Work
+from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
+from doka.domain.rules import LimitRules
 from tests.choices import Choices
 from tests.simulation.report import describe
 from tests.simulation.runner import Outcome, run_plan

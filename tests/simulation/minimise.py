@@ -14,10 +14,10 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from adapters.simulated.faults import RECORDS_DEFAULT, aggregated, draw_plan, sharing
-from adapters.simulated.plan import CALM, Delays, Incident, Plan, Rates, Sick, Work
-from domain.limits import NS_PER_MS, NS_PER_SECOND
-from domain.rules import LimitRules, OnGap, OnPoison
+from doka.adapters.simulated.faults import RECORDS_DEFAULT, aggregated, draw_plan, sharing
+from doka.adapters.simulated.plan import CALM, Delays, Incident, Plan, Rates, Sick, Work
+from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
+from doka.domain.rules import LimitRules, OnGap, OnPoison
 from tests.simulation.checkers import ViolationError
 from tests.simulation.plan_file import write_plan
 from tests.simulation.planted.bug import planted

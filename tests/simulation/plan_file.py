@@ -12,7 +12,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from adapters.simulated.plan import Plan
+from doka.adapters.simulated.plan import Plan
 
 
 class PlanFileError(ValueError):

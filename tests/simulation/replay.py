@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from adapters.simulated.faults import RECORDS_DEFAULT, aggregated, calm_plan, draw_plan, sharing
+from doka.adapters.simulated.faults import RECORDS_DEFAULT, aggregated, calm_plan, draw_plan, sharing
 from tests.simulation.plan_file import PlanFileError, read_plan
 from tests.simulation.planted.bug import planted
 from tests.simulation.planted.catalogue import BY_NAME

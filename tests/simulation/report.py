@@ -5,9 +5,9 @@ from __future__ import annotations
 import traceback
 from dataclasses import fields
 
-from adapters.simulated.faults import RECORDS_DEFAULT
-from adapters.simulated.plan import Rates
-from domain.rules import Ordering
+from doka.adapters.simulated.faults import RECORDS_DEFAULT
+from doka.adapters.simulated.plan import Rates
+from doka.domain.rules import Ordering
 from tests.simulation.checkers import ViolationError
 from tests.simulation.runner import Outcome
 

@@ -6,20 +6,20 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from adapters.simulated.inbox import SimulatedInbox
-from adapters.simulated.incidents import plan_incidents
-from adapters.simulated.life import Life, ProcessDiedError
-from adapters.simulated.plan import Kind, Plan
-from adapters.simulated.producer import Producer
-from adapters.simulated.timeline import START_NS
-from adapters.simulated.world import NoProgressError, World
-from app.runtime import Ending
-from app.simulated import service_of_this_process
-from domain.events import Event, StopRequested
-from domain.facts import Fact
-from domain.limits import NS_PER_SECOND
-from domain.records import TopicPartition
-from domain.status import Status
+from doka.adapters.simulated.inbox import SimulatedInbox
+from doka.adapters.simulated.incidents import plan_incidents
+from doka.adapters.simulated.life import Life, ProcessDiedError
+from doka.adapters.simulated.plan import Kind, Plan
+from doka.adapters.simulated.producer import Producer
+from doka.adapters.simulated.timeline import START_NS
+from doka.adapters.simulated.world import NoProgressError, World
+from doka.app.runtime import Ending
+from doka.app.simulated import service_of_this_process
+from doka.domain.events import Event, StopRequested
+from doka.domain.facts import Fact
+from doka.domain.limits import NS_PER_SECOND
+from doka.domain.records import TopicPartition
+from doka.domain.status import Status
 from tests.simulation.checkers import Checker, ViolationError
 
 LIVES_MAX = 300

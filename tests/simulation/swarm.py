@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from itertools import repeat
 from typing import Self
 
-from adapters.simulated.faults import RECORDS_DEFAULT, swarm_plan
-from adapters.simulated.plan import Kind
+from doka.adapters.simulated.faults import RECORDS_DEFAULT, swarm_plan
+from doka.adapters.simulated.plan import Kind
 from tests.simulation.report import describe
 from tests.simulation.runner import run_plan
 from tests.simulation.situations import SEEDS_FOR_ALL_SITUATIONS, SITUATIONS

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from adapters.simulated.faults import aggregated, calm_plan, sharing
-from adapters.simulated.plan import Plan
+from doka.adapters.simulated.faults import aggregated, calm_plan, sharing
+from doka.adapters.simulated.plan import Plan
 from tests.simulation.report import describe
 from tests.simulation.runner import run_plan
 

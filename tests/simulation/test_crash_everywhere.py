@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from adapters.simulated.faults import draw_plan
-from adapters.simulated.plan import Incident, Kind, Plan, Rates, Span, Work
-from domain.limits import NS_PER_MS, NS_PER_SECOND
-from domain.rules import LimitRules
+from doka.adapters.simulated.faults import draw_plan
+from doka.adapters.simulated.plan import Incident, Kind, Plan, Rates, Span, Work
+from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
+from doka.domain.rules import LimitRules
 from tests.simulation.report import describe
 from tests.simulation.runner import Outcome, run_plan
 

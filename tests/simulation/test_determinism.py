@@ -9,15 +9,15 @@ from dataclasses import replace
 
 import pytest
 
-from adapters.simulated.faults import draw_plan, swarm_plan
-from adapters.simulated.plan import Incident, Kind
-from domain.limits import NS_PER_MS
+from doka.adapters.simulated.faults import draw_plan, swarm_plan
+from doka.adapters.simulated.plan import Incident, Kind
+from doka.domain.limits import NS_PER_MS
 from tests.simulation.runner import run_plan
 
 SEEDS = range(12)
 
 PRINT_DIGESTS = """
-from adapters.simulated.faults import swarm_plan
+from doka.adapters.simulated.faults import swarm_plan
 from tests.simulation.runner import run_plan
 print(*(run_plan(swarm_plan(seed)).world.trace.digest() for seed in range(12)))
 """

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.simulated.kafka import CLIENT_FAILED
-from adapters.simulated.plan import Delays, Incident, Kind, Plan, Rates, Sick, Span, Work
-from domain.limits import NS_PER_MS, NS_PER_SECOND
-from domain.rules import AggregationRules, LimitRules, OnGap, OnPoison, RoleRules, RotationPolicy
+from doka.adapters.simulated.kafka import CLIENT_FAILED
+from doka.adapters.simulated.plan import Delays, Incident, Kind, Plan, Rates, Sick, Span, Work
+from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
+from doka.domain.rules import AggregationRules, LimitRules, OnGap, OnPoison, RoleRules, RotationPolicy
 from tests.simulation.report import describe
 from tests.simulation.runner import Outcome, run_plan
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from adapters.simulated.faults import aggregated, draw_plan
-from adapters.simulated.plan import Incident, Kind, Plan
-from domain.limits import NS_PER_MS
+from doka.adapters.simulated.faults import aggregated, draw_plan
+from doka.adapters.simulated.plan import Incident, Kind, Plan
+from doka.domain.limits import NS_PER_MS
 from tests.simulation import __main__ as command
 from tests.simulation.minimise import broken_by, minimise, readable, towards, without
 from tests.simulation.plan_file import PlanFileError, read_plan, write_plan

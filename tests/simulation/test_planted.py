@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from domain.commits import Commits
+from doka.domain.partitions.commits import Commits
 from tests.simulation.planted import command
 from tests.simulation.planted.bug import Bug, Patch, PatchError, bug, planted
 from tests.simulation.planted.catalogue import BY_NAME, PLANTED

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from domain.commands import CommitOffsets
-from domain.commits import Commits
-from domain.partition import Partition
+from doka.domain.commands import CommitOffsets
+from doka.domain.partitions.commits import Commits
+from doka.domain.partitions.partition import Partition
 from tests.simulation import replay, swarm
 from tests.simulation.invariants.violation import RULES
 

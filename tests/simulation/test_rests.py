@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from adapters.simulated.faults import swarm_plan
-from domain.commands import Command, PausePartitions
-from domain.forwarder import Forwarder
+from doka.adapters.simulated.faults import swarm_plan
+from doka.domain.commands import Command, PausePartitions
+from doka.domain.forwarder import Forwarder
 from tests.simulation.report import describe
 from tests.simulation.runner import run_plan
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
-from domain.records import TopicPartition
+from doka.domain.records import TopicPartition
 
 
 class PartitionTruth:

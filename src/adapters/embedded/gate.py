@@ -17,12 +17,12 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
-from adapters.embedded.aws_answer import Answer, error_code, refusal
-from adapters.embedded.aws_call import AwsCall, read_call
-from adapters.embedded.http_front import HttpFront
-from adapters.embedded.issued_tokens import IssuedTokens
-from domain.limits import NS_PER_SECOND
-from domain.ports import Clock
+from doka.adapters.embedded.aws_answer import Answer, error_code, refusal
+from doka.adapters.embedded.aws_call import AwsCall, read_call
+from doka.adapters.embedded.http_front import HttpFront
+from doka.adapters.embedded.issued_tokens import IssuedTokens
+from doka.domain.limits import NS_PER_SECOND
+from doka.domain.ports import Clock
 
 UPSTREAM_SECONDS = 60.0
 _OK = 200

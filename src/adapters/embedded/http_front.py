@@ -16,9 +16,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
 from typing import Any
 
-from adapters.embedded.aws_answer import Answer, refusal
-from domain.limits import PUT_BYTES_MAX
-from domain.ports import Clock
+from doka.adapters.embedded.aws_answer import Answer, refusal
+from doka.domain.limits import PUT_BYTES_MAX
+from doka.domain.ports import Clock
 
 JOIN_SECONDS = 5.0
 BODY_BYTES_MAX = 4 * PUT_BYTES_MAX // 3 + 1024 * 1024  # the largest put in base64, and room for its keys in JSON

@@ -12,10 +12,10 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from adapters.embedded.aws_answer import Answer, refusal
-from adapters.embedded.aws_call import AwsCall, amz_date
-from domain.limits import NS_PER_SECOND
-from domain.ports import Clock
+from doka.adapters.embedded.aws_answer import Answer, refusal
+from doka.adapters.embedded.aws_call import AwsCall, amz_date
+from doka.domain.limits import NS_PER_SECOND
+from doka.domain.ports import Clock
 
 REMEMBERED_MAX = 10_000
 """Issues that are remembered; the oldest go first, and then count as unknown."""

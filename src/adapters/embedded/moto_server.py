@@ -13,8 +13,8 @@ import tempfile
 from types import TracebackType
 from typing import Self
 
-from adapters.embedded import moto_child
-from domain.errors import DokaError, UsageError
+from doka.adapters.embedded import moto_child
+from doka.domain.errors import DokaError, UsageError
 
 STOP_SECONDS = 5.0
 
@@ -49,7 +49,7 @@ class EmbeddedMoto:
             DokaError: it did not start; the text holds the end of what it said.
         """
         if importlib.util.find_spec("moto") is None:
-            raise UsageError("the embedded AWS needs moto; install doka with its demo extra: pip install 'doka[demo]'")
+            raise UsageError("the embedded AWS needs moto; install doka with its demo extra: pip install 'doka-connector[demo]'")
         with tempfile.TemporaryFile() as said:
             self._child = subprocess.Popen(
                 [sys.executable, "-m", moto_child.__name__],

@@ -11,13 +11,13 @@ from typing import Final
 
 from confluent_kafka import Consumer
 
-from adapters.kafka.commits import Commits
-from adapters.kafka.inquirer import Answer, Inquirer
-from adapters.kafka.membership import Membership
-from domain.events import Event, TopicsMissing
-from domain.limits import NS_PER_SECOND
-from domain.records import TopicPartition
-from domain.start_positions import gap_at
+from doka.adapters.kafka.commits import Commits
+from doka.adapters.kafka.inquirer import Answer, Inquirer
+from doka.adapters.kafka.membership import Membership
+from doka.domain.events import Event, TopicsMissing
+from doka.domain.limits import NS_PER_SECOND
+from doka.domain.partitions.start_positions import gap_at
+from doka.domain.records import TopicPartition
 
 EVERY_NS: Final = NS_PER_SECOND
 LOOK_AT_TOPICS_NS: Final = 60 * NS_PER_SECOND  # while all are there; the newer group protocol tells of no missing one

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaException
 
-from domain.limits import NS_PER_SECOND
-from domain.ports import Clock
+from doka.domain.limits import NS_PER_SECOND
+from doka.domain.ports import Clock
 
 SAY_AGAIN_NS: Final = 60 * NS_PER_SECOND
 KINDS_MAX: Final = 1000  # texts hold addresses; whatever they hold, the memory of them is bounded

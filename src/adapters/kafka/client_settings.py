@@ -10,8 +10,8 @@ import difflib
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from adapters.kafka.settings import KafkaSecurity, KafkaSettings
-from domain.errors import UsageError
+from doka.adapters.kafka.settings import KafkaSecurity, KafkaSettings
+from doka.domain.errors import UsageError
 
 Oauth = Callable[[str], tuple[str, float]]
 """Gives (token, its end in seconds since the epoch); called on librdkafka's background thread."""

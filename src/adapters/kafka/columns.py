@@ -13,7 +13,7 @@ from typing import Any, TypeAlias, cast
 
 from confluent_kafka import Message
 
-from domain.records import Chunk, TopicPartition
+from doka.domain.records import Chunk, TopicPartition
 
 AnyMessage: TypeAlias = "Message[Any, Any]"  # generic for type checkers only
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
-from domain.commands import CommitOffsets
-from domain.events import CommitAnswered
-from domain.records import TopicPartition
-from domain.start_positions import Birth
+from doka.domain.commands import CommitOffsets
+from doka.domain.events import CommitAnswered
+from doka.domain.partitions.start_positions import Birth
+from doka.domain.records import TopicPartition
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,10 +20,10 @@ from typing import Any, Final
 from confluent_kafka import Consumer, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
-from adapters.kafka.client import ClientLog, ClientUnusableError, new_consumer
-from adapters.kafka.troubles import MISSING_TOPIC
-from domain.ports import Clock
-from domain.records import TopicPartition
+from doka.adapters.kafka.client import ClientLog, ClientUnusableError, new_consumer
+from doka.adapters.kafka.troubles import MISSING_TOPIC
+from doka.domain.ports import Clock
+from doka.domain.records import TopicPartition
 
 ANSWER_SECONDS: Final = 5.0
 NO_GROUP: Final = "doka-questions"  # the client library wants a name; nobody joins it and nothing is stored for it

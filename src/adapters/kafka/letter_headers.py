@@ -15,8 +15,8 @@ import ctypes
 from datetime import UTC, datetime
 from typing import Final
 
-from domain.commands import SendLetter
-from domain.records import Original
+from doka.domain.commands import SendLetter
+from doka.domain.records import Original
 
 Headers = list[tuple[str, bytes | None]]
 

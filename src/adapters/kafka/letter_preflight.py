@@ -14,11 +14,11 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AclOperation, AdminClient, ConfigResource, ResourceType  # type: ignore[attr-defined] # public by its documentation
 
-from adapters.kafka.client import ClientLog
-from adapters.kafka.client_settings import Oauth, connection_settings
-from adapters.kafka.settings import KafkaSettings
-from domain.limits import NS_PER_SECOND
-from domain.ports import Clock
+from doka.adapters.kafka.client import ClientLog
+from doka.adapters.kafka.client_settings import Oauth, connection_settings
+from doka.adapters.kafka.settings import KafkaSettings
+from doka.domain.limits import NS_PER_SECOND
+from doka.domain.ports import Clock
 
 MS_PER_DAY: Final = 86_400_000
 _MISSING: Final = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC})  # noqa: SLF001 - public names

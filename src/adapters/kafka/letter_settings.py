@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from adapters.kafka.client_settings import Oauth, checked_client_keys, connection_settings
-from adapters.kafka.settings import KafkaSettings
+from doka.adapters.kafka.client_settings import Oauth, checked_client_keys, connection_settings
+from doka.adapters.kafka.settings import KafkaSettings
 
 LETTERS_MAX: Final = 1_000  # under way at a time; ten minutes of poison at the usual bound
 HELD_SHARE: Final = 16  # a sixteenth of the held bytes may be copied into letters under way

@@ -23,17 +23,17 @@ from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from adapters.kafka.client import ClientLog
-from adapters.kafka.client_settings import Oauth
-from adapters.kafka.columns import AnyMessage
-from adapters.kafka.letter_headers import Headers, UnreadableHeadersError, letter_headers
-from adapters.kafka.letter_settings import HELD_SHARE, LETTERS_MAX, letter_settings
-from adapters.kafka.settings import KafkaSettings
-from domain.commands import SendLetter
-from domain.errors import invariant
-from domain.events import Event, LetterAcknowledged, LetterRefused
-from domain.limits import NS_PER_SECOND
-from domain.ports import Clock
+from doka.adapters.kafka.client import ClientLog
+from doka.adapters.kafka.client_settings import Oauth
+from doka.adapters.kafka.columns import AnyMessage
+from doka.adapters.kafka.letter_headers import Headers, UnreadableHeadersError, letter_headers
+from doka.adapters.kafka.letter_settings import HELD_SHARE, LETTERS_MAX, letter_settings
+from doka.adapters.kafka.settings import KafkaSettings
+from doka.domain.commands import SendLetter
+from doka.domain.errors import invariant
+from doka.domain.events import Event, LetterAcknowledged, LetterRefused
+from doka.domain.limits import NS_PER_SECOND
+from doka.domain.ports import Clock
 
 FULL: Final = "_QUEUE_FULL"  # librdkafka's own name
 UNREADABLE: Final = "HEADERS_UNREADABLE"  # ours

@@ -21,10 +21,10 @@ from collections.abc import Callable, Iterable, Sequence
 from confluent_kafka import Consumer, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
-from adapters.kafka.commits import Commits
-from adapters.kafka.starting import Starting
-from domain.ports import RebalanceListener
-from domain.records import TopicPartition
+from doka.adapters.kafka.commits import Commits
+from doka.adapters.kafka.starting import Starting
+from doka.domain.ports import RebalanceListener
+from doka.domain.records import TopicPartition
 
 
 class Membership:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from domain.commands import SendLetter
-from domain.errors import InvariantError
-from domain.events import Event
+from doka.domain.commands import SendLetter
+from doka.domain.errors import InvariantError
+from doka.domain.events import Event
 
 
 class NoLetters:

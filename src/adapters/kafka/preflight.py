@@ -13,11 +13,11 @@ from typing import Final, cast
 from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
-from adapters.kafka.client import ClientLog, ClientUnusableError, new_consumer
-from adapters.kafka.client_settings import Oauth, connection_settings
-from adapters.kafka.settings import KafkaSettings
-from domain.limits import NS_PER_SECOND
-from domain.ports import Clock
+from doka.adapters.kafka.client import ClientLog, ClientUnusableError, new_consumer
+from doka.adapters.kafka.client_settings import Oauth, connection_settings
+from doka.adapters.kafka.settings import KafkaSettings
+from doka.domain.limits import NS_PER_SECOND
+from doka.domain.ports import Clock
 
 STEP_SECONDS: Final = 1.0  # between two looks at why nobody answers
 

@@ -19,23 +19,23 @@ from typing import cast
 from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
-from adapters.kafka.chores import Chores
-from adapters.kafka.client import ClientLog, ClientUnusableError, new_consumer
-from adapters.kafka.client_settings import Oauth, connection_settings, consumer_settings
-from adapters.kafka.columns import AnyMessage, chunks, split_errors
-from adapters.kafka.commits import Commits
-from adapters.kafka.inquirer import Inquirer
-from adapters.kafka.membership import Membership
-from adapters.kafka.settings import KafkaSettings
-from adapters.kafka.starting import Starting, StartUnknownError
-from adapters.kafka.troubles import MISSING_TOPIC, UNREADABLE, Troubles
-from domain.commands import CommitOffsets
-from domain.errors import InvariantError, invariant
-from domain.events import Event, PartitionEnded, RecordsFetched, SourceFailed
-from domain.limits import FETCH_RECORDS_MAX, NS_PER_SECOND, SERVE_CALLBACKS_NS
-from domain.ports import Clock, RebalanceListener
-from domain.records import Chunk, TopicPartition
-from domain.start_positions import LogEdge
+from doka.adapters.kafka.chores import Chores
+from doka.adapters.kafka.client import ClientLog, ClientUnusableError, new_consumer
+from doka.adapters.kafka.client_settings import Oauth, connection_settings, consumer_settings
+from doka.adapters.kafka.columns import AnyMessage, chunks, split_errors
+from doka.adapters.kafka.commits import Commits
+from doka.adapters.kafka.inquirer import Inquirer
+from doka.adapters.kafka.membership import Membership
+from doka.adapters.kafka.settings import KafkaSettings
+from doka.adapters.kafka.starting import Starting, StartUnknownError
+from doka.adapters.kafka.troubles import MISSING_TOPIC, UNREADABLE, Troubles
+from doka.domain.commands import CommitOffsets
+from doka.domain.errors import InvariantError, invariant
+from doka.domain.events import Event, PartitionEnded, RecordsFetched, SourceFailed
+from doka.domain.limits import FETCH_RECORDS_MAX, NS_PER_SECOND, SERVE_CALLBACKS_NS
+from doka.domain.partitions.start_positions import LogEdge
+from doka.domain.ports import Clock, RebalanceListener
+from doka.domain.records import Chunk, TopicPartition
 
 
 class KafkaSource:

@@ -20,11 +20,19 @@ from typing import Any, Final, TypeVar
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
-from adapters.kafka.inquirer import beside, size_of
-from domain.limits import NS_PER_SECOND
-from domain.ports import Clock
-from domain.records import TopicPartition
-from domain.start_positions import Birth, Committed, LogEdge, StartFrom, birth_of, start_of, topics_to_ask
+from doka.adapters.kafka.inquirer import beside, size_of
+from doka.domain.limits import NS_PER_SECOND
+from doka.domain.partitions.start_positions import (
+    Birth,
+    Committed,
+    LogEdge,
+    StartFrom,
+    birth_of,
+    start_of,
+    topics_to_ask,
+)
+from doka.domain.ports import Clock
+from doka.domain.records import TopicPartition
 
 ANSWER_SECONDS: Final = 5.0  # one question; signal handlers wait for it
 DEADLINE_NS: Final = 30 * NS_PER_SECOND  # all of them; a tenth of the shortest poll interval

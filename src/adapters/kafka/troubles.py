@@ -13,7 +13,7 @@ from typing import Final
 
 from confluent_kafka import KafkaError
 
-from domain.limits import NS_PER_SECOND
+from doka.domain.limits import NS_PER_SECOND
 
 REFUSED_FOR_NS: Final = 60 * NS_PER_SECOND
 REFUSED_AGAIN_NS: Final = 50 * NS_PER_SECOND  # a broker that refuses is tried again much sooner

@@ -5,12 +5,12 @@ At most one question for each role and each route is on its way; a second is ans
 
 from __future__ import annotations
 
-from adapters.simulated.describer import SimulatedDescriber
-from adapters.simulated.life import Life
-from adapters.simulated.sts import SimulatedAuthority
-from adapters.simulated.world import World
-from domain.commands import DescribeStream
-from domain.events import Event, LeaseRefused
+from doka.adapters.simulated.describer import SimulatedDescriber
+from doka.adapters.simulated.life import Life
+from doka.adapters.simulated.sts import SimulatedAuthority
+from doka.adapters.simulated.world import World
+from doka.domain.commands import DescribeStream
+from doka.domain.events import Event, LeaseRefused
 
 
 class SimulatedBackground:

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from operator import ne
 
-from adapters.simulated.bulk_log import BulkLog, names_in
-from domain.limits import NS_PER_SECOND
+from doka.adapters.simulated.bulk_log import BulkLog, names_in
+from doka.domain.limits import NS_PER_SECOND
 
 STALL_NS = 60 * NS_PER_SECOND  # without a landing while something waited: worth telling
 _MANY = 255  # landings of one record; beyond it only the sum goes on

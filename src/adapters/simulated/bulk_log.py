@@ -13,9 +13,9 @@ from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from adapters.simulated.partition_log import SimulatedOriginal
-from domain.errors import invariant
-from domain.records import Chunk, TopicPartition
+from doka.adapters.simulated.partition_log import SimulatedOriginal
+from doka.domain.errors import invariant
+from doka.domain.records import Chunk, TopicPartition
 
 BLOCK = 1_000  # offsets whose columns are made at once
 BLOCKS_KEPT = 80  # columns that are read again soon: by the fetch, and by whoever looks what landed

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from adapters.simulated.bulk_landings import Landings
-from adapters.simulated.bulk_log import BulkLog
-from adapters.simulated.world import World
-from domain.limits import NS_PER_SECOND
+from doka.adapters.simulated.bulk_landings import Landings
+from doka.adapters.simulated.bulk_log import BulkLog
+from doka.adapters.simulated.world import World
+from doka.domain.limits import NS_PER_SECOND
 
 
 class BulkProducer:

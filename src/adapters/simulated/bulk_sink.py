@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from adapters.simulated.bulk_landings import Landings
-from adapters.simulated.bulk_stream import BulkStream
-from adapters.simulated.kinesis import Put, SimulatedSink
-from adapters.simulated.life import Life
-from adapters.simulated.stream import THROTTLED
-from adapters.simulated.world import World
+from doka.adapters.simulated.bulk_landings import Landings
+from doka.adapters.simulated.bulk_stream import BulkStream
+from doka.adapters.simulated.kinesis import Put, SimulatedSink
+from doka.adapters.simulated.life import Life
+from doka.adapters.simulated.stream import THROTTLED
+from doka.adapters.simulated.world import World
 
 EVEN_CHANCE = 0.5  # that an entry reported as failed inside the service has landed
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from adapters.simulated.stream import THROTTLED, Shard, Stream
-from domain.limits import NS_PER_SECOND
+from doka.adapters.simulated.stream import THROTTLED, Shard, Stream
+from doka.domain.limits import NS_PER_SECOND
 
 KEYS_REMEMBERED_MAX = 1_000_000
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from adapters.simulated.timeline import Timeline
-from domain.errors import InvariantError
-from domain.limits import NS_PER_SECOND
+from doka.adapters.simulated.timeline import Timeline
+from doka.domain.errors import InvariantError
+from doka.domain.limits import NS_PER_SECOND
 
 EPOCH_SECONDS = 1_700_000_000.0
 """What an honest wall clock shows at virtual time zero."""

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from adapters.simulated.weather import draw_span
-from adapters.simulated.world import World
-from domain.commands import DescribeStream
-from domain.errors import InvariantError
-from domain.events import Event, StreamDescribed, StreamRefused
-from domain.pacing import ShardRange
+from doka.adapters.simulated.weather import draw_span
+from doka.adapters.simulated.world import World
+from doka.domain.commands import DescribeStream
+from doka.domain.errors import InvariantError
+from doka.domain.events import Event, ShardRange, StreamDescribed, StreamRefused
 
 
 class SimulatedDescriber:

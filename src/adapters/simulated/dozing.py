@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from adapters.simulated.kafka import SimulatedSource
-from adapters.simulated.life import Life
-from adapters.simulated.world import World
-from domain.events import Event
-from domain.limits import NS_PER_SECOND, SERVE_CALLBACKS_NS
+from doka.adapters.simulated.kafka import SimulatedSource
+from doka.adapters.simulated.life import Life
+from doka.adapters.simulated.world import World
+from doka.domain.events import Event
+from doka.domain.limits import NS_PER_SECOND, SERVE_CALLBACKS_NS
 
 DOZE_AT_MOST_NS = 3_600 * NS_PER_SECOND
 

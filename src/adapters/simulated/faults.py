@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import replace
 from random import Random  # noqa: TID251 - the type of a seeded source that is given
 
-from adapters.simulated.chance import Chance
-from adapters.simulated.plan import CALM, Delays, Incident, Kind, Plan, Rates, Sick, Span, Work
-from domain.limits import NS_PER_MS, NS_PER_SECOND
-from domain.rules import AggregationRules, LimitRules, OnGap, OnPoison, Ordering, RoleRules, RotationPolicy
+from doka.adapters.simulated.chance import Chance
+from doka.adapters.simulated.plan import CALM, Delays, Incident, Kind, Plan, Rates, Sick, Span, Work
+from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
+from doka.domain.rules import AggregationRules, LimitRules, OnGap, OnPoison, Ordering, RoleRules, RotationPolicy
 
 MS = NS_PER_MS
 SECOND = NS_PER_SECOND

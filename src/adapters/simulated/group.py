@@ -16,14 +16,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from random import Random  # noqa: TID251 - the type of a seeded source that is given
 
-from adapters.simulated.partition_log import PartitionLog
-from adapters.simulated.plan import Delays, Rates
-from adapters.simulated.timeline import Timeline
-from adapters.simulated.trace import Trace
-from adapters.simulated.weather import draw_span
-from adapters.simulated.witness import Witness
-from domain.commands import CommitOffsets
-from domain.records import TopicPartition
+from doka.adapters.simulated.partition_log import PartitionLog
+from doka.adapters.simulated.plan import Delays, Rates
+from doka.adapters.simulated.timeline import Timeline
+from doka.adapters.simulated.trace import Trace
+from doka.adapters.simulated.weather import draw_span
+from doka.adapters.simulated.witness import Witness
+from doka.domain.commands import CommitOffsets
+from doka.domain.records import TopicPartition
 
 Partitions = tuple[TopicPartition, ...]
 Answer = Callable[[str | None], object]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-from domain.events import Event
+from doka.domain.events import Event
 
 
 class SimulatedInbox:

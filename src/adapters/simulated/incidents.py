@@ -9,14 +9,14 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
 
-from adapters.simulated.plan import Incident, Kind
-from adapters.simulated.stream import Stream
-from adapters.simulated.timeline import START_NS
-from adapters.simulated.tokens import REVOKED_CODES
-from adapters.simulated.world import World
-from domain.events import StopRequested
-from domain.limits import NS_PER_MS
-from domain.records import TopicPartition
+from doka.adapters.simulated.plan import Incident, Kind
+from doka.adapters.simulated.stream import Stream
+from doka.adapters.simulated.timeline import START_NS
+from doka.adapters.simulated.tokens import REVOKED_CODES
+from doka.adapters.simulated.world import World
+from doka.domain.events import StopRequested
+from doka.domain.limits import NS_PER_MS
+from doka.domain.records import TopicPartition
 
 WALL_JUMP_SECONDS = 1_200.0  # twenty minutes, either way
 RELOST_AFTER_NS = 15 * NS_PER_MS  # a second rebalance on the heels of the first

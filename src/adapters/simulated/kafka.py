@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
-from adapters.simulated.group import Member, Partitions
-from adapters.simulated.life import Life
-from adapters.simulated.world import World
-from domain.commands import CommitOffsets
-from domain.errors import InvariantError, invariant
-from domain.events import CommitAnswered, Event, GapFound, PartitionEnded, RecordsFetched, SourceFailed
-from domain.limits import SERVE_CALLBACKS_NS
-from domain.ports import RebalanceListener
-from domain.records import TopicPartition
+from doka.adapters.simulated.group import Member, Partitions
+from doka.adapters.simulated.life import Life
+from doka.adapters.simulated.world import World
+from doka.domain.commands import CommitOffsets
+from doka.domain.errors import InvariantError, invariant
+from doka.domain.events import CommitAnswered, Event, GapFound, PartitionEnded, RecordsFetched, SourceFailed
+from doka.domain.limits import SERVE_CALLBACKS_NS
+from doka.domain.ports import RebalanceListener
+from doka.domain.records import TopicPartition
 
 CLIENT_FAILED = "the Kafka client failed for good"
 

@@ -10,16 +10,16 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from adapters.simulated.life import Life
-from adapters.simulated.plan import CALM
-from adapters.simulated.stream import THROTTLED
-from adapters.simulated.unfold import unfold
-from adapters.simulated.weather import draw_fate, draw_span
-from adapters.simulated.world import World
-from domain.commands import SendPut
-from domain.errors import invariant
-from domain.events import Event, Landings, PutAmbiguous, PutAnswered, PutRefused, PutUnsent
-from domain.limits import NS_PER_MS
+from doka.adapters.simulated.life import Life
+from doka.adapters.simulated.plan import CALM
+from doka.adapters.simulated.stream import THROTTLED
+from doka.adapters.simulated.unfold import unfold
+from doka.adapters.simulated.weather import draw_fate, draw_span
+from doka.adapters.simulated.world import World
+from doka.domain.commands import SendPut
+from doka.domain.errors import invariant
+from doka.domain.events import Event, Landings, PutAmbiguous, PutAnswered, PutRefused, PutUnsent
+from doka.domain.limits import NS_PER_MS
 
 NEVER_ARRIVES = frozenset({"unsent", "reset_before", "vanished"})
 UNSEEN = frozenset({"vanished", "answer_lost"})  # nothing comes back: the process waits for the timeout

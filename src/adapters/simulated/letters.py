@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-from adapters.simulated.life import Life
-from adapters.simulated.weather import draw_fate, draw_span
-from adapters.simulated.world import World
-from domain.commands import SendLetter
-from domain.errors import invariant
-from domain.events import Event, LetterAcknowledged, LetterRefused
-from domain.limits import NS_PER_MS
+from doka.adapters.simulated.life import Life
+from doka.adapters.simulated.weather import draw_fate, draw_span
+from doka.adapters.simulated.world import World
+from doka.domain.commands import SendLetter
+from doka.domain.errors import invariant
+from doka.domain.events import Event, LetterAcknowledged, LetterRefused
+from doka.domain.limits import NS_PER_MS
 
 GIVEN_UP_AFTER_NS = 200 * NS_PER_MS
 

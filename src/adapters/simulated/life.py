@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adapters.simulated.inbox import SimulatedInbox
+from doka.adapters.simulated.inbox import SimulatedInbox
 
 
 class ProcessDiedError(BaseException):

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from adapters.simulated.group import NEIGHBOUR, ConsumerGroup
-from adapters.simulated.partition_log import PartitionLog
-from adapters.simulated.timeline import Timeline
-from adapters.simulated.witness import Witness
-from domain.limits import NS_PER_MS
-from domain.records import TopicPartition
+from doka.adapters.simulated.group import NEIGHBOUR, ConsumerGroup
+from doka.adapters.simulated.partition_log import PartitionLog
+from doka.adapters.simulated.timeline import Timeline
+from doka.adapters.simulated.witness import Witness
+from doka.domain.limits import NS_PER_MS
+from doka.domain.records import TopicPartition
 
 Deliver = Callable[[TopicPartition, int, bytes | None, bytes | None], bool]
 """Settle one record; False when it cannot be settled now."""

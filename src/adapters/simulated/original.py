@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from adapters.simulated.bulk_sink import BulkSink
-from adapters.simulated.kinesis import Put
-from adapters.simulated.tokens import SKEW_SECONDS_MAX
-from domain.backoff import Jitter
-from domain.commands import CommitOffsets, SendPut
-from domain.events import (
+from doka.adapters.simulated.bulk_sink import BulkSink
+from doka.adapters.simulated.kinesis import Put
+from doka.adapters.simulated.tokens import SKEW_SECONDS_MAX
+from doka.domain.backoff import Jitter
+from doka.domain.commands import CommitOffsets, SendPut
+from doka.domain.events import (
     Event,
     GapFound,
     LeaseIssued,
@@ -26,12 +26,12 @@ from domain.events import (
     SourceFailed,
     StopRequested,
 )
-from domain.lease import Lease
-from domain.lease_keeper import LeaseKeeper
-from domain.limits import NS_PER_SECOND, PUT_BYTES_MAX, PUT_RECORDS_MAX, SERVE_CALLBACKS_NS
-from domain.ports import Background, Clock, Inbox, Sink, Source
-from domain.records import Chunk, TopicPartition
-from domain.rules import LimitRules, RoleRules, RotationPolicy
+from doka.domain.lease import Lease
+from doka.domain.leases.keeper import LeaseKeeper
+from doka.domain.limits import NS_PER_SECOND, PUT_BYTES_MAX, PUT_RECORDS_MAX, SERVE_CALLBACKS_NS
+from doka.domain.ports import Background, Clock, Inbox, Sink, Source
+from doka.domain.records import Chunk, TopicPartition
+from doka.domain.rules import LimitRules, RoleRules, RotationPolicy
 
 AUTO_COMMIT_NS = 5 * NS_PER_SECOND  # the Kafka client's own default
 TIMEOUT_NS = 60 * NS_PER_SECOND  # boto3's read timeout

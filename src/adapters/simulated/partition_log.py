@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from dataclasses import dataclass
 
-from domain.records import Chunk, TopicPartition
+from doka.domain.records import Chunk, TopicPartition
 
 
 @dataclass(frozen=True, slots=True)

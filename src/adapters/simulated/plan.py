@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
-from domain.limits import NS_PER_MS, NS_PER_SECOND
-from domain.rules import AggregationRules, LimitRules, OnGap, OnPoison, Ordering, RoleRules, RouteRules, Rules
+from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
+from doka.domain.rules import AggregationRules, LimitRules, OnGap, OnPoison, Ordering, RoleRules, RouteRules, Rules
 
 
 @dataclass(frozen=True, slots=True)

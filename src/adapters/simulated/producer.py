@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from adapters.simulated.plan import Plan
-from adapters.simulated.weather import draw_span
-from adapters.simulated.world import World
-from domain.records import TopicPartition
+from doka.adapters.simulated.plan import Plan
+from doka.adapters.simulated.weather import draw_span
+from doka.adapters.simulated.world import World
+from doka.domain.records import TopicPartition
 
 UNUSABLE_KEYS = (b"", b"k" * 257)
 """Keys that Kinesis refuses: empty, and longer than 256 characters."""

@@ -11,7 +11,7 @@ from hashlib import md5
 from itertools import pairwise
 from typing import NamedTuple
 
-from domain.limits import NS_PER_SECOND, RECORD_BYTES_DEFAULT
+from doka.domain.limits import NS_PER_SECOND, RECORD_BYTES_DEFAULT
 
 HASH_SPACE = 1 << 128
 SHARD_RECORDS_PER_SECOND = 1_000  # as the service's own, burst of one second

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from adapters.simulated.weather import draw_span
-from adapters.simulated.world import World
-from domain.errors import InvariantError
-from domain.events import Event
+from doka.adapters.simulated.weather import draw_span
+from doka.adapters.simulated.world import World
+from doka.domain.errors import InvariantError
+from doka.domain.events import Event
 
 SLOW_FACTOR = 50
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TypeVar
 
-from domain.facts import Fact
-from domain.records import TopicPartition
-from domain.status import Status
+from doka.domain.facts import Fact
+from doka.domain.records import TopicPartition
+from doka.domain.status import Status
 
 F = TypeVar("F")
 

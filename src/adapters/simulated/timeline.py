@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from heapq import heappop, heappush
 
-from domain.limits import NS_PER_SECOND
+from doka.domain.limits import NS_PER_SECOND
 
 Effect = Callable[[], object]
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from random import Random  # noqa: TID251 - the type of a seeded source that is given
 
-from adapters.simulated.clock import SimulatedClock
-from adapters.simulated.plan import Rates
-from adapters.simulated.timeline import Timeline
-from domain.events import LeaseIssued, LeaseRefused
-from domain.lease import Lease, Secrets
-from domain.limits import NS_PER_SECOND
+from doka.adapters.simulated.clock import SimulatedClock
+from doka.adapters.simulated.plan import Rates
+from doka.adapters.simulated.timeline import Timeline
+from doka.domain.events import LeaseIssued, LeaseRefused
+from doka.domain.lease import Lease, Secrets
+from doka.domain.limits import NS_PER_SECOND
 
 SKEW_SECONDS_MAX = 300.0  # beyond it AWS refuses a signature's date
 REVOKED_CODES = (

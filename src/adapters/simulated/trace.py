@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
-from adapters.simulated.timeline import START_NS, Timeline
-from domain.limits import NS_PER_SECOND
+from doka.adapters.simulated.timeline import START_NS, Timeline
+from doka.domain.limits import NS_PER_SECOND
 
 
 class Trace:

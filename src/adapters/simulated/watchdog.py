@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from adapters.simulated.life import Life
-from adapters.simulated.world import World
+from doka.adapters.simulated.life import Life
+from doka.adapters.simulated.world import World
 
 
 class SimulatedWatchdog:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from random import Random  # noqa: TID251 - the type of a seeded source that is given
 
-from adapters.simulated.plan import Span
+from doka.adapters.simulated.plan import Span
 
 TAIL_FACTOR = 10
 

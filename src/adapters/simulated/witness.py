@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from domain.commands import CommitOffsets, SendLetter, SendPut
-from domain.events import Event
-from domain.records import Chunk, TopicPartition
+from doka.domain.commands import CommitOffsets, SendLetter, SendPut
+from doka.domain.events import Event
+from doka.domain.records import Chunk, TopicPartition
 
 if TYPE_CHECKING:
-    from adapters.simulated.kinesis import Put
-    from adapters.simulated.plan import Incident
+    from doka.adapters.simulated.kinesis import Put
+    from doka.adapters.simulated.plan import Incident
 
 
 class Witness:

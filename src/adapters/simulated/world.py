@@ -11,21 +11,21 @@ from collections import Counter
 from collections.abc import Callable
 from typing import NoReturn
 
-from adapters.simulated.chance import Chance
-from adapters.simulated.clock import SimulatedClock
-from adapters.simulated.group import ConsumerGroup, Member
-from adapters.simulated.life import Life, ProcessDiedError
-from adapters.simulated.neighbour import Neighbour
-from adapters.simulated.partition_log import PartitionLog
-from adapters.simulated.plan import CALM, Delays, Kind, Plan, Rates, Sick
-from adapters.simulated.stream import Stream
-from adapters.simulated.timeline import START_NS, Timeline
-from adapters.simulated.tokens import TokenService
-from adapters.simulated.trace import Trace
-from adapters.simulated.witness import Witness
-from domain.limits import NS_PER_SECOND
-from domain.records import TopicPartition
-from domain.rules import OnPoison
+from doka.adapters.simulated.chance import Chance
+from doka.adapters.simulated.clock import SimulatedClock
+from doka.adapters.simulated.group import ConsumerGroup, Member
+from doka.adapters.simulated.life import Life, ProcessDiedError
+from doka.adapters.simulated.neighbour import Neighbour
+from doka.adapters.simulated.partition_log import PartitionLog
+from doka.adapters.simulated.plan import CALM, Delays, Kind, Plan, Rates, Sick
+from doka.adapters.simulated.stream import Stream
+from doka.adapters.simulated.timeline import START_NS, Timeline
+from doka.adapters.simulated.tokens import TokenService
+from doka.adapters.simulated.trace import Trace
+from doka.adapters.simulated.witness import Witness
+from doka.domain.limits import NS_PER_SECOND
+from doka.domain.records import TopicPartition
+from doka.domain.rules import OnPoison
 
 CALL_NS = 20_000  # what a call of a port costs, so that a loop that spins still moves on
 STEPS_WITHOUT_PROGRESS_MAX = 60_000

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from functools import partial
 from queue import Empty, SimpleQueue
 
-from domain.commands import DescribeStream
-from domain.events import Event, LeaseRefused, StreamRefused
-from domain.ports import Authority, Describer, Inbox
+from doka.domain.commands import DescribeStream
+from doka.domain.events import Event, LeaseRefused, StreamRefused
+from doka.domain.ports import Authority, Describer, Inbox
 
 LEASE_THREADS_MAX = 8
 """Renewals that may wait for an authority at the same time: more roles than this queue up behind each other."""

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-from domain.events import StopRequested
-from domain.ports import Inbox
+from doka.domain.events import StopRequested
+from doka.domain.ports import Inbox
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 

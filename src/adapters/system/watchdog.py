@@ -11,7 +11,7 @@ import os
 import threading
 from collections.abc import Callable
 
-from domain.limits import NS_PER_SECOND
+from doka.domain.limits import NS_PER_SECOND
 
 EXIT_LATE = 1
 LAST_WORDS_SECONDS = 1.0

@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 
 import orjson
 
-from adapters.telemetry.http_server import Answer
-from adapters.telemetry.redaction import redact
-from domain.limits import NS_PER_SECOND
-from domain.ports import Clock
-from domain.status import Status
+from doka.adapters.telemetry.http_server import Answer
+from doka.adapters.telemetry.redaction import redact
+from doka.domain.limits import NS_PER_SECOND
+from doka.domain.ports import Clock
+from doka.domain.status import Status
 
 STALLED_AFTER_NS = 60 * NS_PER_SECOND
 """Longer than anything the loop may wait for: a drain ends within `limits.drain_seconds`."""

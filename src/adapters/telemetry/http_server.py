@@ -17,9 +17,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
-from domain.errors import UsageError
-from domain.limits import NS_PER_SECOND
-from domain.ports import Clock
+from doka.domain.errors import UsageError
+from doka.domain.limits import NS_PER_SECOND
+from doka.domain.ports import Clock
 
 CONNECTIONS_MAX = 64
 CONNECTION_NS = 5 * NS_PER_SECOND

@@ -16,12 +16,12 @@ import orjson
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
-from adapters.telemetry.line_writer import LineWriter
-from adapters.telemetry.redaction import redacted
-from adapters.telemetry.repeats import Repeats
-from adapters.telemetry.sentences import Line
-from domain.facts import Fact
-from domain.ports import Clock
+from doka.adapters.telemetry.line_writer import LineWriter
+from doka.adapters.telemetry.redaction import redacted
+from doka.adapters.telemetry.repeats import Repeats
+from doka.adapters.telemetry.sentences import Line
+from doka.domain.facts import Fact
+from doka.domain.ports import Clock
 
 PINNED = {
     **dict.fromkeys(("boto3", "botocore", "urllib3", "s3transfer"), logging.INFO),

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector, disable_created_metrics
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
-from adapters.telemetry.metrics import LINES_DROPPED
+from doka.adapters.telemetry.metrics import LINES_DROPPED
 
 SUPERVISOR = "supervisor"
 """The label of the supervisor's own process metrics, so that a sum over all of them counts every process."""

@@ -15,9 +15,9 @@ from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector
 
-from adapters.telemetry.labels import BoundedLabels
-from adapters.telemetry.present import PresentState
-from domain.facts import (
+from doka.adapters.telemetry.labels import BoundedLabels
+from doka.adapters.telemetry.present import PresentState
+from doka.domain.facts import (
     CommitFailed,
     Fact,
     GapSeen,
@@ -39,11 +39,11 @@ from domain.facts import (
     RouteOpened,
     StreamFactsAssumed,
 )
-from domain.limits import NS_PER_SECOND
-from domain.order_breaks import REFUSED, REORDERED, UNKNOWN
-from domain.ports import Clock
-from domain.records import TopicPartition
-from domain.status import Status
+from doka.domain.limits import NS_PER_SECOND
+from doka.domain.ports import Clock
+from doka.domain.records import TopicPartition
+from doka.domain.sending.order_breaks import REFUSED, REORDERED, UNKNOWN
+from doka.domain.status import Status
 
 PUT_SECONDS_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """From a near endpoint's answer to the default `limits.request_timeout_seconds`."""

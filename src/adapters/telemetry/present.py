@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from adapters.telemetry.labels import BoundedLabels
-from domain.limits import NS_PER_SECOND
-from domain.ports import Clock
-from domain.status import LeaseStatus, PartitionStatus, Status
+from doka.adapters.telemetry.labels import BoundedLabels
+from doka.domain.limits import NS_PER_SECOND
+from doka.domain.ports import Clock
+from doka.domain.status import LeaseStatus, PartitionStatus, Status
 
 LEASE_STATES = ("absent", "fresh", "due", "expiring", "refused")
 

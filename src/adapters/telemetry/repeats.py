@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from adapters.telemetry.sentences import Line, key_of, line_of, many, merged
-from domain.facts import Fact
-from domain.limits import NS_PER_SECOND
+from doka.adapters.telemetry.sentences import Line, key_of, line_of, many, merged
+from doka.domain.facts import Fact
+from doka.domain.limits import NS_PER_SECOND
 
 WINDOW_NS = 10 * NS_PER_SECOND
 WINDOWS_MAX = 500  # kinds of facts that are followed at once; what is beyond shares one line

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from domain.facts import (
+from doka.domain.facts import (
     CommitFailed,
     Fact,
     GapSeen,
@@ -33,9 +33,9 @@ from domain.facts import (
     RouteOpened,
     StreamFactsAssumed,
 )
-from domain.limits import NS_PER_MS, NS_PER_SECOND
-from domain.order_breaks import REFUSED, REORDERED
-from domain.records import TopicPartition
+from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
+from doka.domain.records import TopicPartition
+from doka.domain.sending.order_breaks import REFUSED, REORDERED
 
 PARTITIONS_SHOWN_MAX = 20  # in one line; the count beside them is always whole
 MESSAGE_CHARACTERS_MAX = 500  # of what a service said

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import logging
 
-from adapters.telemetry.health import Health
-from adapters.telemetry.http_server import HealthServer
-from adapters.telemetry.logs import Log
-from adapters.telemetry.metrics import Metrics
-from domain.facts import Fact
-from domain.records import TopicPartition
-from domain.status import Status
+from doka.adapters.telemetry.health import Health
+from doka.adapters.telemetry.http_server import HealthServer
+from doka.adapters.telemetry.logs import Log
+from doka.adapters.telemetry.metrics import Metrics
+from doka.domain.facts import Fact
+from doka.domain.records import TopicPartition
+from doka.domain.status import Status
 
 LAST_WORDS_SECONDS = 0.5
 """How long the last line may take: shorter than what a watchdog grants before it ends the process."""

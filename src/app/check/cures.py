@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from app.settings.aws import RoleSettings
-from app.settings.model import Settings
-from app.settings.routes import RouteSettings
-from domain.events import LeaseRefused, StreamRefused
-from domain.limits import CHAINED_ROLE_SECONDS_MAX
+from doka.app.settings.aws import RoleSettings
+from doka.app.settings.model import Settings
+from doka.app.settings.routes import RouteSettings
+from doka.domain.events import LeaseRefused, StreamRefused
+from doka.domain.limits import CHAINED_ROLE_SECONDS_MAX
 
 _NO_ANSWER = frozenset(
     {

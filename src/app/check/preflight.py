@@ -9,20 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from adapters.kafka.letter_preflight import LetterTopic
-from adapters.kafka.preflight import Preflight
-from adapters.sts.settings import AMBIENT_ROLE
-from app.check.cures import cure_for_lease, cure_for_stream
-from app.check.findings import Finding, Verdict
-from app.check.surroundings import look_around
-from app.settings.mapping import stream_region
-from app.settings.model import MIB, Settings
-from app.settings.routes import RouteSettings
-from domain.commands import DescribeStream
-from domain.events import LeaseIssued, LeaseRefused, StreamDescribed, StreamRefused
-from domain.lease import Lease
-from domain.limits import NS_PER_SECOND
-from domain.ports import Authority, Describer
+from doka.adapters.aws.sts.settings import AMBIENT_ROLE
+from doka.adapters.kafka.letter_preflight import LetterTopic
+from doka.adapters.kafka.preflight import Preflight
+from doka.app.check.cures import cure_for_lease, cure_for_stream
+from doka.app.check.findings import Finding, Verdict
+from doka.app.check.surroundings import look_around
+from doka.app.settings.mapping import stream_region
+from doka.app.settings.model import MIB, Settings
+from doka.app.settings.routes import RouteSettings
+from doka.domain.commands import DescribeStream
+from doka.domain.events import LeaseIssued, LeaseRefused, StreamDescribed, StreamRefused
+from doka.domain.lease import Lease
+from doka.domain.limits import NS_PER_SECOND
+from doka.domain.ports import Authority, Describer
 
 WRITABLE = frozenset({"ACTIVE", "UPDATING"})  # a stream takes puts in these states (API reference, StreamStatus)
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import urlsplit, urlunsplit
 
-from app.check.findings import Finding, Verdict
-from domain.errors import UsageError
+from doka.app.check.findings import Finding, Verdict
+from doka.domain.errors import UsageError
 
 # Obeyed in lower case too, except HTTP_PROXY, which libcurl reads in lower case only.
 PROXIES = ("HTTPS_PROXY", "https_proxy", "http_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy")

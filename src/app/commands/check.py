@@ -12,14 +12,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from adapters.kafka.letter_preflight import look_at_letters
-from adapters.kafka.preflight import look
-from adapters.kinesis.authorities import find_ca
-from app.check.findings import Finding, Verdict, all_fine
-from app.check.preflight import Parts, preflight
-from app.commands.configuration import hostname, read_configuration
-from app.commands.run import build
-from app.container import Container
+from doka.adapters.aws.kinesis.authorities import find_ca
+from doka.adapters.kafka.letter_preflight import look_at_letters
+from doka.adapters.kafka.preflight import look
+from doka.app.check.findings import Finding, Verdict, all_fine
+from doka.app.check.preflight import Parts, preflight
+from doka.app.commands.configuration import hostname, read_configuration
+from doka.app.commands.run import build
+from doka.app.container import Container
 
 _MARKS = {
     Verdict.FINE: ("✓", "green"),

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import yaml
 
-from app.commands.configuration import read_configuration
-from app.convert import convert
-from app.settings.show import as_data, schema
+from doka.app.commands.configuration import read_configuration
+from doka.app.convert import convert
+from doka.app.settings.show import as_data, schema
 
 
 def print_schema() -> int:

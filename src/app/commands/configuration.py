@@ -6,7 +6,7 @@ import os
 import socket
 from pathlib import Path
 
-from app.settings import Settings, load_settings
+from doka.app.settings import Settings, load_settings
 
 
 def hostname() -> str:

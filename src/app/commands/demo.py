@@ -5,13 +5,13 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from adapters.system.clock import SystemClock
-from app.demo.actors import Actor, Doka, Original
-from app.demo.orders import Verdict, judge
-from app.demo.play import Play, perform
-from app.demo.screen import Scene, Screen
-from app.demo.stage import set_stage
-from domain.errors import UsageError
+from doka.adapters.system.clock import SystemClock
+from doka.app.demo.actors import Actor, Doka, Original
+from doka.app.demo.orders import Verdict, judge
+from doka.app.demo.play import Play, perform
+from doka.app.demo.screen import Scene, Screen
+from doka.app.demo.stage import set_stage
+from doka.domain.errors import UsageError
 
 
 def demo(*, policy: str, original: bool, records: int, token_seconds: float) -> int:

@@ -6,13 +6,13 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from adapters.system.collector import spare_the_collector
-from adapters.system.signals import StopSignals
-from app.commands.configuration import hostname, read_configuration
-from app.container import Container
-from app.runtime import Ending
-from app.settings.mapping import to_log_style
-from app.settings.model import Settings
+from doka.adapters.system.collector import spare_the_collector
+from doka.adapters.system.signals import StopSignals
+from doka.app.commands.configuration import hostname, read_configuration
+from doka.app.container import Container
+from doka.app.runtime import Ending
+from doka.app.settings.mapping import to_log_style
+from doka.app.settings.model import Settings
 
 LAST_LINES_SECONDS = 2.0
 
@@ -45,7 +45,7 @@ def build(settings: Settings, hostname: str) -> Container:
     return Container(
         settings=settings,
         hostname=hostname,
-        version=version("doka"),
+        version=version("doka-connector"),
         log_style=to_log_style(settings, terminal=sys.stdout.isatty()),
     )
 

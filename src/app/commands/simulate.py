@@ -51,7 +51,7 @@ def simulate_incident(
 
     [bold]Example[/bold]  doka simulate incident --report incident.html
     """
-    from app.simulate.commands import incident
+    from doka.app.simulate.commands import incident
 
     return incident(hours=hours, rate=rate, seed=seed, as_json=as_json, report=report, jobs=jobs)
 
@@ -77,7 +77,7 @@ def simulate_run(
 
     [bold]Example[/bold]  doka simulate run --scenario sts.yaml --config doka.yaml --json
     """
-    from app.simulate.commands import run
+    from doka.app.simulate.commands import run
 
     return run(
         scenario=scenario, config=config, original=original, seed=seed, as_json=as_json, report=report, jobs=jobs
@@ -90,7 +90,7 @@ def simulate_schema() -> int:
 
     [bold]Example[/bold]  doka simulate schema > scenario.schema.json
     """
-    from app.simulate.commands import print_schema
+    from doka.app.simulate.commands import print_schema
 
     return print_schema()
 
@@ -117,7 +117,7 @@ def simulate_compare(
 
     [bold]Example[/bold]  doka simulate compare --world "STS down 40 min" --tokens 1h
     """
-    from app.simulate.commands import compare
+    from doka.app.simulate.commands import compare
 
     return compare(worlds=world or [], lives=tokens or [], as_json=as_json, jobs=jobs)
 
@@ -137,6 +137,6 @@ def simulate_fuzz(
 
     [bold]Example[/bold]  doka simulate fuzz --seeds 1000 --jobs 4
     """
-    from app.simulate.commands import fuzz
+    from doka.app.simulate.commands import fuzz
 
     return fuzz(seeds=seeds, first=first, as_json=as_json, jobs=jobs)

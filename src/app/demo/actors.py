@@ -7,15 +7,15 @@ from typing import Any, Protocol
 
 import boto3
 
-from adapters.system.signals import StopSignals
-from app.commands.run import serve
-from app.demo.figures import Figures
-from app.demo.original import OriginalService
-from app.demo.stage import GROUP, REGION, ROLE, STREAM, TOPIC, Stage, service_for, settings_for
-from domain.errors import UsageError
-from domain.events import Event, LeaseIssued, StopRequested
-from domain.lease import Lease
-from domain.limits import NS_PER_SECOND
+from doka.adapters.system.signals import StopSignals
+from doka.app.commands.run import serve
+from doka.app.demo.figures import Figures
+from doka.app.demo.original import OriginalService
+from doka.app.demo.stage import GROUP, REGION, ROLE, STREAM, TOPIC, Stage, service_for, settings_for
+from doka.domain.errors import UsageError
+from doka.domain.events import Event, LeaseIssued, StopRequested
+from doka.domain.lease import Lease
+from doka.domain.limits import NS_PER_SECOND
 
 
 class Actor(Protocol):

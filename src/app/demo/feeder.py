@@ -6,9 +6,9 @@ import threading
 
 from confluent_kafka import KafkaError, Message, Producer
 
-from app.demo.orders import orders
-from domain.limits import NS_PER_SECOND
-from domain.ports import Clock
+from doka.app.demo.orders import orders
+from doka.domain.limits import NS_PER_SECOND
+from doka.domain.ports import Clock
 
 TURN_SECONDS = 0.02
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from collections import deque
 
-from adapters.telemetry.sentences import line_of
-from domain.facts import (
+from doka.adapters.telemetry.sentences import line_of
+from doka.domain.facts import (
     Fact,
     LeaseRejected,
     LeaseRenewalFailed,
@@ -16,8 +16,8 @@ from domain.facts import (
     RouteBlocked,
     RouteOpened,
 )
-from domain.records import TopicPartition
-from domain.status import Status
+from doka.domain.records import TopicPartition
+from doka.domain.status import Status
 
 LINES_KEPT = 6
 _TOLD = (LeaseRenewed, LeaseRenewalFailed, LeaseRejected, RecordsFailed, RouteBlocked, RouteOpened)

@@ -11,7 +11,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 from confluent_kafka import Consumer
 
-from domain.lease import Lease
+from doka.domain.lease import Lease
 
 BATCH = 250
 WAIT_SECONDS = 0.1

@@ -6,12 +6,12 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from app.demo.actors import Actor
-from app.demo.feeder import Feeder
-from app.demo.screen import Scene, Screen
-from app.demo.stage import TOPIC, Stage
-from domain.limits import NS_PER_SECOND
-from domain.ports import Clock
+from doka.app.demo.actors import Actor
+from doka.app.demo.feeder import Feeder
+from doka.app.demo.screen import Scene, Screen
+from doka.app.demo.stage import TOPIC, Stage
+from doka.domain.limits import NS_PER_SECOND
+from doka.domain.ports import Clock
 
 FEED_RATE = 1_250  # records a second: moto stores about 1,750
 FRAME_SECONDS = 0.1

@@ -12,18 +12,18 @@ from dataclasses import dataclass
 
 import boto3
 
-from adapters.embedded.gate import ExpiringGate
-from adapters.embedded.kafka_cluster import KafkaCluster
-from adapters.embedded.moto_server import EmbeddedMoto
-from adapters.embedded.streams import create_stream, read_stream
-from adapters.sts.authority import StsAuthority
-from adapters.system.clock import SystemClock
-from app.commands.run import build
-from app.container import Container
-from app.demo.figures import Figures
-from app.settings.load import settings_from
-from app.settings.mapping import to_role_chains
-from app.settings.model import Settings
+from doka.adapters.aws.sts.authority import StsAuthority
+from doka.adapters.embedded.gate import ExpiringGate
+from doka.adapters.embedded.kafka_cluster import KafkaCluster
+from doka.adapters.embedded.moto_server import EmbeddedMoto
+from doka.adapters.embedded.streams import create_stream, read_stream
+from doka.adapters.system.clock import SystemClock
+from doka.app.commands.run import build
+from doka.app.container import Container
+from doka.app.demo.figures import Figures
+from doka.app.settings.load import settings_from
+from doka.app.settings.mapping import to_role_chains
+from doka.app.settings.model import Settings
 
 HOSTNAME = "demo"
 TOPIC = STREAM = "orders"

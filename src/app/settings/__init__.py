@@ -3,8 +3,8 @@
 Importing this costs pydantic (0.3 s of CPU), so commands import it inside their bodies.
 """
 
-from app.settings.load import load_settings, settings_from
-from app.settings.model import Settings
-from app.settings.problems import Problem, SettingsError
+from doka.app.settings.load import load_settings, settings_from
+from doka.app.settings.model import Settings
+from doka.app.settings.problems import Problem, SettingsError
 
 __all__ = ["Problem", "Settings", "SettingsError", "load_settings", "settings_from"]

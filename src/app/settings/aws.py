@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from app.settings.fields import (
+from doka.app.settings.fields import (
     EndpointUrl,
     ExternalId,
     Flag,
@@ -19,7 +19,7 @@ from app.settings.fields import (
     TagValue,
     Text,
 )
-from app.settings.session import check_session_policy
+from doka.app.settings.session import check_session_policy
 
 # Inline session policy: 2,048 characters of plain text (STS AssumeRole API reference, Policy).
 SessionPolicy = Annotated[str, Field(min_length=1, max_length=2_048), AfterValidator(check_session_policy)]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator
 
-from adapters.kafka.client_settings import ALLOWED_CLIENT_KEYS
-from app.settings.model import Settings
-from app.settings.problems import Problem
+from doka.adapters.kafka.client_settings import ALLOWED_CLIENT_KEYS
+from doka.app.settings.model import Settings
+from doka.app.settings.problems import Problem
 
 # With KIP-848 these are the broker's to decide, and librdkafka refuses to start with them.
 BROKERS_OWN = frozenset({"session.timeout.ms", "heartbeat.interval.ms"})

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from adapters.sts.settings import AMBIENT_ROLE
-from app.settings.arn import parse_role_arn, parse_stream_arn, partition_of
-from app.settings.endpoints import objection
-from app.settings.model import Settings
-from app.settings.problems import Problem
-from app.settings.session import fill_session_name
-from domain.limits import CHAINED_ROLE_SECONDS_MAX
+from doka.adapters.aws.sts.settings import AMBIENT_ROLE
+from doka.app.settings.arn import parse_role_arn, parse_stream_arn, partition_of
+from doka.app.settings.endpoints import objection
+from doka.app.settings.model import Settings
+from doka.app.settings.problems import Problem
+from doka.app.settings.session import fill_session_name
+from doka.domain.limits import CHAINED_ROLE_SECONDS_MAX
 
 PERMIT_PLAINTEXT = "kafka.security.allow_plaintext: true (or --allow-plaintext)"
 

@@ -13,9 +13,9 @@ from typing import Any
 
 from pydantic import BaseModel, SecretStr
 
-from app.settings.outline import bare, child, is_list, is_map, is_text, leaves, may_be_null, model_of
-from app.settings.problems import Path, Problem
-from app.settings.yamlfile import parse_scalar
+from doka.app.settings.outline import bare, child, is_list, is_map, is_text, leaves, may_be_null, model_of
+from doka.app.settings.problems import Path, Problem
+from doka.app.settings.yamlfile import parse_scalar
 
 PREFIX = "DOKA_"
 SEPARATOR = "__"

@@ -23,9 +23,9 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
 
-from app.settings.arn import REGION, STREAM_NAME, parse_role_arn, parse_stream_arn
-from app.settings.endpoints import parse_endpoint
-from domain.limits import PARTITION_KEY_CHARACTERS_MAX, ROLE_SECONDS_MAX, ROLE_SECONDS_MIN
+from doka.app.settings.arn import REGION, STREAM_NAME, parse_role_arn, parse_stream_arn
+from doka.app.settings.endpoints import parse_endpoint
+from doka.domain.limits import PARTITION_KEY_CHARACTERS_MAX, ROLE_SECONDS_MAX, ROLE_SECONDS_MIN
 
 FROZEN = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False, validate_default=True)
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, SecretStr
 
-from app.settings.fields import BootstrapServer, ClientValue, Flag, Section, StartFrom, Text
+from doka.app.settings.fields import BootstrapServer, ClientValue, Flag, Section, StartFrom, Text
 
 Protocol = Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"]
 Mechanism = Literal["aws_msk_iam", "scram_sha_256", "scram_sha_512", "plain"]

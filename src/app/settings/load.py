@@ -12,13 +12,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from app.settings.client_keys import refused_client_keys
-from app.settings.crosschecks import contradictions
-from app.settings.environment import overlay, put
-from app.settings.model import Settings
-from app.settings.problems import Path, Problem, SettingsError, origin_of
-from app.settings.words import problems_of
-from app.settings.yamlfile import read_yaml
+from doka.app.settings.client_keys import refused_client_keys
+from doka.app.settings.crosschecks import contradictions
+from doka.app.settings.environment import overlay, put
+from doka.app.settings.model import Settings
+from doka.app.settings.problems import Path, Problem, SettingsError, origin_of
+from doka.app.settings.words import problems_of
+from doka.app.settings.yamlfile import read_yaml
 
 NO_SOURCE = (
     "there is no configuration: name a file with --config FILE (or --legacy-config FILE), or set DOKA_* variables; "
@@ -40,7 +40,7 @@ def load_settings(
     Raises:
         SettingsError: with one line for each thing to mend.
     """
-    from app.legacy import translate
+    from doka.app.legacy import translate
 
     if config is not None and legacy_config is not None:
         raise SettingsError([Problem("--config and --legacy-config exclude each other; keep one")])

@@ -12,22 +12,22 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from adapters.kafka.client_settings import Oauth
-from adapters.kafka.settings import KafkaSecurity, Mechanism, StartFrom
-from adapters.kafka.settings import KafkaSettings as MemberSettings
-from adapters.kinesis.target import StreamTarget
-from adapters.sts.settings import AMBIENT_ROLE, RoleChain
-from adapters.sts.settings import Hop as ChainHop
-from app.settings.arn import parse_stream_arn
-from app.settings.aws import RoleSettings
-from app.settings.kafka import Security
-from app.settings.memory import body_bytes, key_cache_bytes, record_bytes, request_bytes
-from app.settings.model import MIB, Settings
-from app.settings.problems import Problem, SettingsError
-from app.settings.routes import Aggregation, RouteSettings
-from app.settings.session import fill_session_name
-from domain.limits import NS_PER_MS, NS_PER_SECOND
-from domain.rules import (
+from doka.adapters.aws.kinesis.target import StreamTarget
+from doka.adapters.aws.sts.settings import AMBIENT_ROLE, RoleChain
+from doka.adapters.aws.sts.settings import Hop as ChainHop
+from doka.adapters.kafka.client_settings import Oauth
+from doka.adapters.kafka.settings import KafkaSecurity, Mechanism, StartFrom
+from doka.adapters.kafka.settings import KafkaSettings as MemberSettings
+from doka.app.settings.arn import parse_stream_arn
+from doka.app.settings.aws import RoleSettings
+from doka.app.settings.kafka import Security
+from doka.app.settings.memory import body_bytes, key_cache_bytes, record_bytes, request_bytes
+from doka.app.settings.model import MIB, Settings
+from doka.app.settings.problems import Problem, SettingsError
+from doka.app.settings.routes import Aggregation, RouteSettings
+from doka.app.settings.session import fill_session_name
+from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
+from doka.domain.rules import (
     AggregationRules,
     KeyEncoding,
     LimitRules,
@@ -109,7 +109,7 @@ def to_oauth(settings: Settings) -> Oauth | None:
     """Give the maker of log-in tokens where the mechanism is aws_msk_iam; None elsewhere."""
     if settings.kafka.security.mechanism != "aws_msk_iam":
         return None
-    from adapters.kafka.iam import MskIamTokens
+    from doka.adapters.kafka.iam import MskIamTokens
 
     return MskIamTokens(settings.aws.region)
 

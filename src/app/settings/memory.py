@@ -11,7 +11,7 @@ The last sixteenth is the allocator's. `make bench CASE=memory` measures the sum
 
 from __future__ import annotations
 
-from app.settings.model import MIB
+from doka.app.settings.model import MIB
 
 BASE64 = 4 / 3
 

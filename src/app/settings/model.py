@@ -11,11 +11,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from app.settings.aws import AwsSettings, RoleSettings
-from app.settings.fields import Name, Section, Text, TopicName, Whole, without_empty
-from app.settings.kafka import KafkaSettings
-from app.settings.routes import RouteSettings
-from domain.limits import PUT_BYTES_MAX, PUT_RECORDS_MAX, ROLE_SECONDS_MIN
+from doka.app.settings.aws import AwsSettings, RoleSettings
+from doka.app.settings.fields import Name, Section, Text, TopicName, Whole, without_empty
+from doka.app.settings.kafka import KafkaSettings
+from doka.app.settings.routes import RouteSettings
+from doka.domain.limits import PUT_BYTES_MAX, PUT_RECORDS_MAX, ROLE_SECONDS_MIN
 
 MIB = 1024 * 1024
 REQUEST_SECONDS_MAX = 120

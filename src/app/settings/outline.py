@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from app.settings.problems import Path, alternatives, dotted
+from doka.app.settings.problems import Path, alternatives, dotted
 
 _NEAR, _ALIKE = 0.6, 0.8  # difflib's ratio: `role_arn` is near `role`, `topic` is `topics` misspelt
 

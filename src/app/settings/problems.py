@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from domain.errors import UsageError
+from doka.domain.errors import UsageError
 
 Path = tuple[str | int, ...]
 Origins = Mapping[Path, str]

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from app.settings.arn import parse_stream_arn
-from app.settings.fields import (
+from doka.app.settings.arn import parse_stream_arn
+from doka.app.settings.fields import (
     Flag,
     LaneCount,
     Name,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-from domain.limits import SESSION_NAME_PATTERN
+from doka.domain.limits import SESSION_NAME_PATTERN
 
 _SESSION_NAME = re.compile(SESSION_NAME_PATTERN)
 

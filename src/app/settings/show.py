@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.settings.model import Settings
+from doka.app.settings.model import Settings
 
 
 def as_data(settings: Settings) -> dict[str, Any]:

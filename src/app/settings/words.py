@@ -9,8 +9,8 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from app.settings.outline import at, bare, field_at, nearest, suggestion
-from app.settings.problems import Origins, Path, Problem, alternatives, origin_of
+from doka.app.settings.outline import at, bare, field_at, nearest, suggestion
+from doka.app.settings.problems import Origins, Path, Problem, alternatives, origin_of
 
 # What pydantic adds although the cause is told by another finding.
 _ECHOES = frozenset({"default_factory_not_called"})

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from app.settings.problems import Path, Problem, SettingsError
+from doka.app.settings.problems import Path, Problem, SettingsError
 
 FILE_BYTES_MAX = 1024 * 1024  # a configuration is a page of text; a wrong file (a log, a device) is refused early
 VALUES_MAX = 100_000  # after anchors are followed; ten thousand routes are fewer

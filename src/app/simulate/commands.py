@@ -5,22 +5,22 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from adapters.system.clock import SystemClock
-from app.simulate.engine import history_of, run_side
-from app.simulate.fuzz import draw_scene, run_seeds, shares
-from app.simulate.grid import LIVES, WORLDS, cells, compared, jobs_of, run_job, summary_of
-from app.simulate.grid_screen import grid_data, show_grid, show_summary
-from app.simulate.history import CLEAN, History, Side
-from app.simulate.incident import WEEKEND_HOURS, incident_scene, moral, told
-from app.simulate.judge import span
-from app.simulate.own_settings import configured_rules
-from app.simulate.report import render
-from app.simulate.scenario import read_scenario, scenario_schema, scene_of
-from app.simulate.scene import DOKA, ORIGINAL, Scene
-from app.simulate.screen import screen, show_story, show_totals, show_verdict
-from app.simulate.workers import Tell, bar, run_jobs
-from domain.errors import UsageError
-from domain.limits import NS_PER_SECOND
+from doka.adapters.system.clock import SystemClock
+from doka.app.simulate.engine import history_of, run_side
+from doka.app.simulate.fuzz import draw_scene, run_seeds, shares
+from doka.app.simulate.grid import LIVES, WORLDS, cells, compared, jobs_of, run_job, summary_of
+from doka.app.simulate.grid_screen import grid_data, show_grid, show_summary
+from doka.app.simulate.history import CLEAN, History, Side
+from doka.app.simulate.incident import WEEKEND_HOURS, incident_scene, moral, told
+from doka.app.simulate.judge import span
+from doka.app.simulate.own_settings import configured_rules
+from doka.app.simulate.report import render
+from doka.app.simulate.scenario import read_scenario, scenario_schema, scene_of
+from doka.app.simulate.scene import DOKA, ORIGINAL, Scene
+from doka.app.simulate.screen import screen, show_story, show_totals, show_verdict
+from doka.app.simulate.workers import Tell, bar, run_jobs
+from doka.domain.errors import UsageError
+from doka.domain.limits import NS_PER_SECOND
 
 _SideJob = tuple[Scene, str]
 

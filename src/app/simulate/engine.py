@@ -11,31 +11,31 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from adapters.simulated.background import SimulatedBackground
-from adapters.simulated.bulk_landings import Landings
-from adapters.simulated.bulk_log import BulkLog
-from adapters.simulated.bulk_producer import BulkProducer
-from adapters.simulated.bulk_sink import BulkSink
-from adapters.simulated.bulk_stream import BulkStream
-from adapters.simulated.dozing import DozingSource
-from adapters.simulated.incidents import plan_incidents
-from adapters.simulated.life import Life, ProcessDiedError
-from adapters.simulated.original import OriginalService, OriginalSink
-from adapters.simulated.timeline import START_NS
-from adapters.simulated.world import NoProgressError, World
-from app.simulate.history import Fault, History, Side
-from app.simulate.judge import judge, totals_of
-from app.simulate.observer import Observer
-from app.simulate.scene import AT_ONCE, CLOCK_WRONG, DOKA, ORIGINAL, Scene, plan_of
-from app.simulate.story import moments_of
-from app.simulated import service_of_this_process
-from domain.events import StopRequested
-from domain.facts import Fact
-from domain.forwarder import Forwarder
-from domain.limits import NS_PER_SECOND
-from domain.records import TopicPartition
-from domain.rules import KeyEncoding
-from domain.status import Status
+from doka.adapters.simulated.background import SimulatedBackground
+from doka.adapters.simulated.bulk_landings import Landings
+from doka.adapters.simulated.bulk_log import BulkLog
+from doka.adapters.simulated.bulk_producer import BulkProducer
+from doka.adapters.simulated.bulk_sink import BulkSink
+from doka.adapters.simulated.bulk_stream import BulkStream
+from doka.adapters.simulated.dozing import DozingSource
+from doka.adapters.simulated.incidents import plan_incidents
+from doka.adapters.simulated.life import Life, ProcessDiedError
+from doka.adapters.simulated.original import OriginalService, OriginalSink
+from doka.adapters.simulated.timeline import START_NS
+from doka.adapters.simulated.world import NoProgressError, World
+from doka.app.simulate.history import Fault, History, Side
+from doka.app.simulate.judge import judge, totals_of
+from doka.app.simulate.observer import Observer
+from doka.app.simulate.scene import AT_ONCE, CLOCK_WRONG, DOKA, ORIGINAL, Scene, plan_of
+from doka.app.simulate.story import moments_of
+from doka.app.simulated import service_of_this_process
+from doka.domain.events import StopRequested
+from doka.domain.facts import Fact
+from doka.domain.forwarder import Forwarder
+from doka.domain.limits import NS_PER_SECOND
+from doka.domain.records import TopicPartition
+from doka.domain.rules import KeyEncoding
+from doka.domain.status import Status
 
 LIVES_MAX = 300
 LOOK_EVERY_NS = NS_PER_SECOND  # whether all is done, once the last record was written

@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from adapters.simulated.chance import Chance
-from adapters.simulated.faults import draw_plan
-from adapters.simulated.plan import Incident, Kind
-from app.simulate.engine import run_side
-from app.simulate.history import Side
-from app.simulate.scene import DOKA, FAULTS, Scene, Traffic, Trouble, simple_rules
-from app.simulate.workers import Tell
-from domain.forwarder import Forwarder
-from domain.limits import NS_PER_SECOND
-from domain.rules import RouteRules, Rules
+from doka.adapters.simulated.chance import Chance
+from doka.adapters.simulated.faults import draw_plan
+from doka.adapters.simulated.plan import Incident, Kind
+from doka.app.simulate.engine import run_side
+from doka.app.simulate.history import Side
+from doka.app.simulate.scene import DOKA, FAULTS, Scene, Traffic, Trouble, simple_rules
+from doka.app.simulate.workers import Tell
+from doka.domain.forwarder import Forwarder
+from doka.domain.limits import NS_PER_SECOND
+from doka.domain.rules import RouteRules, Rules
 
 SEEDS_A_JOB = 20
 _SLOWER = 10  # than the plans of the drawn faults: time for bursts between them

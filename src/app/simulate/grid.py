@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from app.simulate.engine import run_side
-from app.simulate.history import CLEAN, LOST, WAITS, Side
-from app.simulate.scene import CLOCK_WRONG, DOKA, ORIGINAL, Scene, Traffic, Trouble, policy_words, simple_rules
-from app.simulate.workers import Tell
-from domain.limits import CHAINED_ROLE_SECONDS_MAX
-from domain.rules import RotationPolicy, Rules
+from doka.app.simulate.engine import run_side
+from doka.app.simulate.history import CLEAN, LOST, WAITS, Side
+from doka.app.simulate.scene import CLOCK_WRONG, DOKA, ORIGINAL, Scene, Traffic, Trouble, policy_words, simple_rules
+from doka.app.simulate.workers import Tell
+from doka.domain.limits import CHAINED_ROLE_SECONDS_MAX
+from doka.domain.rules import RotationPolicy, Rules
 
 POLICIES: Sequence[Rules] = (
     simple_rules(RotationPolicy.NEVER),

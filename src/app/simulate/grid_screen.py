@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from app.simulate.grid import Compared, Summary
-from app.simulate.history import CLEAN, WAITS, Side
-from app.simulate.judge import span
+from doka.app.simulate.grid import Compared, Summary
+from doka.app.simulate.history import CLEAN, WAITS, Side
+from doka.app.simulate.judge import span
 
 _NOT = "not applicable: a chained role's token lives an hour at most"
 

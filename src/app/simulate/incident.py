@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from app.simulate.history import BAD, GOOD, ISSUED, PLAIN, REFUSED, RENEWED, History, Moment, Side
-from app.simulate.judge import span
-from app.simulate.scene import DOKA, ORIGINAL, Scene, Traffic, simple_rules
-from domain.rules import RotationPolicy
+from doka.app.simulate.history import BAD, GOOD, ISSUED, PLAIN, REFUSED, RENEWED, History, Moment, Side
+from doka.app.simulate.judge import span
+from doka.app.simulate.scene import DOKA, ORIGINAL, Scene, Traffic, simple_rules
+from doka.domain.rules import RotationPolicy
 
 WEEKEND_HOURS = 63.0  # Friday 18:00 to Monday 09:00
 TOKEN_SECONDS = 3_600.0

@@ -5,11 +5,11 @@ The same rules judge doka and the original: a record below a committed offset th
 
 from __future__ import annotations
 
-from app.simulate.history import BROKEN, CLEAN, DISORDERED, DOUBLED, LATE, LOST, WAITS, Totals
-from app.simulate.observer import Observer, seconds
-from app.simulate.scene import Scene
-from domain.limits import NS_PER_SECOND
-from domain.rules import Ordering
+from doka.app.simulate.history import BROKEN, CLEAN, DISORDERED, DOUBLED, LATE, LOST, WAITS, Totals
+from doka.app.simulate.observer import Observer, seconds
+from doka.app.simulate.scene import Scene
+from doka.domain.limits import NS_PER_SECOND
+from doka.domain.rules import Ordering
 
 
 def totals_of(observer: Observer, scene: Scene) -> Totals:

@@ -9,19 +9,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from adapters.simulated.bulk_landings import Landings
-from adapters.simulated.bulk_log import names_in
-from adapters.simulated.kinesis import Put
-from adapters.simulated.plan import Incident, Kind
-from adapters.simulated.timeline import START_NS
-from adapters.simulated.tokens import REVOKED_CODES
-from adapters.simulated.witness import Witness
-from adapters.simulated.world import World
-from app.simulate.history import ISSUED, REFUSED, RENEWED, LeaseWindow, Refusals, Series
-from domain.commands import SendPut
-from domain.events import Event, LeaseIssued, LeaseRefused, PutAmbiguous, PutAnswered, PutRefused
-from domain.limits import NS_PER_SECOND
-from domain.records import Chunk, TopicPartition
+from doka.adapters.simulated.bulk_landings import Landings
+from doka.adapters.simulated.bulk_log import names_in
+from doka.adapters.simulated.kinesis import Put
+from doka.adapters.simulated.plan import Incident, Kind
+from doka.adapters.simulated.timeline import START_NS
+from doka.adapters.simulated.tokens import REVOKED_CODES
+from doka.adapters.simulated.witness import Witness
+from doka.adapters.simulated.world import World
+from doka.app.simulate.history import ISSUED, REFUSED, RENEWED, LeaseWindow, Refusals, Series
+from doka.domain.commands import SendPut
+from doka.domain.events import Event, LeaseIssued, LeaseRefused, PutAmbiguous, PutAnswered, PutRefused
+from doka.domain.limits import NS_PER_SECOND
+from doka.domain.records import Chunk, TopicPartition
 
 _AMBIGUOUS_ENTRY = "InternalFailure"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from app.commands.configuration import read_configuration
-from app.settings import Settings
-from app.settings.mapping import to_rules
-from domain.rules import RouteRules, Rules
+from doka.app.commands.configuration import read_configuration
+from doka.app.settings import Settings
+from doka.app.settings.mapping import to_rules
+from doka.domain.rules import RouteRules, Rules
 
 AMBIENT_SECONDS = 3_600.0  # of credentials that no role chain of the configuration makes
 _FROM_RECORDS = ("field:", "header:")

@@ -12,14 +12,14 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, ValidationError
 
-from app.settings.aws import Rotation
-from app.settings.fields import FROZEN, Flag, Section, Text, Whole
-from app.settings.problems import Path, Problem, SettingsError, origin_of
-from app.settings.words import problems_of
-from app.settings.yamlfile import parse_yaml, read_yaml
-from app.simulate.scene import AT_ONCE, CLOCK_WRONG, FAULTS, Scene, Traffic, Trouble, simple_rules
-from domain.limits import ROLE_SECONDS_MAX, ROLE_SECONDS_MIN, SHARD_RECORDS_PER_SECOND
-from domain.rules import RotationPolicy, Rules
+from doka.app.settings.aws import Rotation
+from doka.app.settings.fields import FROZEN, Flag, Section, Text, Whole
+from doka.app.settings.problems import Path, Problem, SettingsError, origin_of
+from doka.app.settings.words import problems_of
+from doka.app.settings.yamlfile import parse_yaml, read_yaml
+from doka.app.simulate.scene import AT_ONCE, CLOCK_WRONG, FAULTS, Scene, Traffic, Trouble, simple_rules
+from doka.domain.limits import ROLE_SECONDS_MAX, ROLE_SECONDS_MIN, SHARD_RECORDS_PER_SECOND
+from doka.domain.rules import RotationPolicy, Rules
 
 HOURS_MAX = 24.0 * 31
 MINUTES_MAX = HOURS_MAX * 60

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from adapters.simulated.plan import CALM, Delays, Incident, Kind, Plan, Span, Work
-from adapters.simulated.tokens import REVOKED_CODES
-from domain.limits import NS_PER_SECOND
-from domain.rules import LimitRules, RoleRules, RotationPolicy, RouteRules, Rules
+from doka.adapters.simulated.plan import CALM, Delays, Incident, Kind, Plan, Span, Work
+from doka.adapters.simulated.tokens import REVOKED_CODES
+from doka.domain.limits import NS_PER_SECOND
+from doka.domain.rules import LimitRules, RoleRules, RotationPolicy, RouteRules, Rules
 
 CLOCK_WRONG = "clock_wrong"
 DOKA = "doka"

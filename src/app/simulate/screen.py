@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from app.simulate.history import BAD, CLEAN, GOOD, WAITS, History, Moment, Side
-from app.simulate.judge import span
-from app.simulate.scene import DOKA, ORIGINAL
+from doka.app.simulate.history import BAD, CLEAN, GOOD, WAITS, History, Moment, Side
+from doka.app.simulate.judge import span
+from doka.app.simulate.scene import DOKA, ORIGINAL
 
 WIDTH = 100
 _NAMES = {ORIGINAL: "the original service", DOKA: "doka"}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from app.simulate.history import BAD, GOOD, PLAIN, REFUSED, LeaseWindow, Moment, Totals, wall_clock
-from app.simulate.judge import span
-from app.simulate.observer import Observer, seconds
-from app.simulate.scene import AT_ONCE, Scene
+from doka.app.simulate.history import BAD, GOOD, PLAIN, REFUSED, LeaseWindow, Moment, Totals, wall_clock
+from doka.app.simulate.judge import span
+from doka.app.simulate.observer import Observer, seconds
+from doka.app.simulate.scene import AT_ONCE, Scene
 
 
 def moments_of(observer: Observer, totals: Totals, scene: Scene) -> tuple[Moment, ...]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
-from adapters.telemetry.logs import Log
-from adapters.telemetry.merged_page import SupervisorMetrics
-from app.settings.model import Settings
-from app.workers.supervision import Outage
-from domain.limits import NS_PER_SECOND
+from doka.adapters.telemetry.logs import Log
+from doka.adapters.telemetry.merged_page import SupervisorMetrics
+from doka.app.settings.model import Settings
+from doka.app.workers.supervision import Outage
+from doka.domain.limits import NS_PER_SECOND
 
 LAST_WORDS_SECONDS = 2.0
 

@@ -10,23 +10,23 @@ import sys
 from pathlib import Path
 from secrets import SystemRandom
 
-from adapters.system.clock import SystemClock
-from adapters.system.signals import StopSignals
-from adapters.telemetry.http_server import HealthServer
-from adapters.telemetry.line_writer import LineWriter
-from adapters.telemetry.logs import Log
-from adapters.telemetry.merged_page import SupervisorMetrics
-from app.commands.configuration import hostname, read_configuration
-from app.runtime import Ending
-from app.settings.mapping import to_log_style
-from app.settings.model import Settings
-from app.workers.chronicle import LogChronicle
-from app.workers.process import WorkerProcess
-from app.workers.setup import Setup, settings_of
-from app.workers.standing import Report, Standing
-from app.workers.supervision import Supervision
-from app.workers.supervisor import StopInbox, Supervisor
-from domain.limits import NS_PER_SECOND
+from doka.adapters.system.clock import SystemClock
+from doka.adapters.system.signals import StopSignals
+from doka.adapters.telemetry.http_server import HealthServer
+from doka.adapters.telemetry.line_writer import LineWriter
+from doka.adapters.telemetry.logs import Log
+from doka.adapters.telemetry.merged_page import SupervisorMetrics
+from doka.app.commands.configuration import hostname, read_configuration
+from doka.app.runtime import Ending
+from doka.app.settings.mapping import to_log_style
+from doka.app.settings.model import Settings
+from doka.app.workers.chronicle import LogChronicle
+from doka.app.workers.process import WorkerProcess
+from doka.app.workers.setup import Setup, settings_of
+from doka.app.workers.standing import Report, Standing
+from doka.app.workers.supervision import Supervision
+from doka.app.workers.supervisor import StopInbox, Supervisor
+from doka.domain.limits import NS_PER_SECOND
 
 STDOUT = 1
 

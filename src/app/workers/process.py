@@ -23,12 +23,12 @@ from typing import IO
 
 import orjson
 
-from adapters.system.signals import STOP_SIGNALS
-from app.workers.frames import Kind, receive_frame, send_frame
-from app.workers.setup import Setup
-from app.workers.standing import Report
+from doka.adapters.system.signals import STOP_SIGNALS
+from doka.app.workers.frames import Kind, receive_frame, send_frame
+from doka.app.workers.setup import Setup
+from doka.app.workers.standing import Report
 
-MODULE = "app.workers.worker"
+MODULE = "doka.app.workers.worker"
 LAST_WORDS_SECONDS = 1.0
 """How long what a dead worker has left in its pipes may take to be read; it is there already."""
 LINE_BYTES_MAX = 1024 * 1024  # what comes without a line break is no line of ours

@@ -10,8 +10,8 @@ from __future__ import annotations
 import pickle
 from dataclasses import dataclass
 
-from app.settings.model import Settings
-from app.settings.problems import Problem, SettingsError
+from doka.app.settings.model import Settings
+from doka.app.settings.problems import Problem, SettingsError
 
 INSTANCE_ID_CHARACTERS_MAX = 249  # as for kafka.group_instance_id itself
 

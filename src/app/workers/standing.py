@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from adapters.telemetry.health import STALLED_AFTER_NS
-from domain.limits import NS_PER_SECOND
+from doka.adapters.telemetry.health import STALLED_AFTER_NS
+from doka.domain.limits import NS_PER_SECOND
 
 
 @dataclass(frozen=True, slots=True)

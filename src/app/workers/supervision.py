@@ -16,8 +16,8 @@ from __future__ import annotations
 import signal
 from dataclasses import dataclass
 
-from domain.backoff import Jitter, backoff
-from domain.limits import NS_PER_SECOND
+from doka.domain.backoff import Jitter, backoff
+from doka.domain.limits import NS_PER_SECOND
 
 RESTART_FIRST_NS = NS_PER_SECOND
 RESTART_LAST_NS = 60 * NS_PER_SECOND

@@ -11,14 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
-from adapters.telemetry.health import healthz, readyz
-from adapters.telemetry.http_server import Answer
-from app.runtime import Ending
-from app.workers.standing import Standing
-from app.workers.supervision import KillWorker, Order, Outage, StartWorker, StopWorker, Supervision
-from domain.events import Event, StopRequested
-from domain.limits import NS_PER_MS, NS_PER_SECOND
-from domain.ports import Clock
+from doka.adapters.telemetry.health import healthz, readyz
+from doka.adapters.telemetry.http_server import Answer
+from doka.app.runtime import Ending
+from doka.app.workers.standing import Standing
+from doka.app.workers.supervision import KillWorker, Order, Outage, StartWorker, StopWorker, Supervision
+from doka.domain.events import Event, StopRequested
+from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
+from doka.domain.ports import Clock
 
 LOOK_EVERY_NS = 200 * NS_PER_MS  # for workers that have ended; five wake-ups a second cost nothing that can be measured
 PAGES_WITHIN_NS = 2 * NS_PER_SECOND  # a scraper waits for ten, a connection of ours for five

@@ -16,10 +16,10 @@ from collections.abc import Callable
 
 import orjson
 
-from adapters.telemetry.health import Health
-from app.workers.frames import Kind, receive_frame, send_frame
-from domain.limits import NS_PER_SECOND
-from domain.ports import Clock
+from doka.adapters.telemetry.health import Health
+from doka.app.workers.frames import Kind, receive_frame, send_frame
+from doka.domain.limits import NS_PER_SECOND
+from doka.domain.ports import Clock
 
 REPORT_NS = NS_PER_SECOND
 STDOUT = 1

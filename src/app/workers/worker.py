@@ -15,14 +15,14 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from types import FrameType
 
-from adapters.system.collector import spare_the_collector
-from adapters.system.signals import STOP_SIGNALS, StopSignals
-from app.cli import EXIT_USAGE
-from app.workers.frames import receive_frame
-from app.workers.setup import Setup, unpacked
-from app.workers.tether import Tether, write_to
-from domain.errors import UsageError
-from domain.events import StopRequested
+from doka.adapters.system.collector import spare_the_collector
+from doka.adapters.system.signals import STOP_SIGNALS, StopSignals
+from doka.app.cli import EXIT_USAGE
+from doka.app.workers.frames import receive_frame
+from doka.app.workers.setup import Setup, unpacked
+from doka.app.workers.tether import Tether, write_to
+from doka.domain.errors import UsageError
+from doka.domain.events import StopRequested
 
 ALONE = "the end of its supervisor"
 
@@ -49,13 +49,13 @@ def serve(setup: Setup, sock: socket.socket, stdout: int) -> int:
     Raises:
         UsageError: the configuration cannot be used.
     """
-    from app.commands.run import LAST_LINES_SECONDS
-    from app.container import Container
+    from doka.app.commands.run import LAST_LINES_SECONDS
+    from doka.app.container import Container
 
     container = Container(
         settings=setup.settings,
         hostname=setup.hostname,
-        version=version("doka"),
+        version=version("doka-connector"),
         log_style=setup.log_style,
         worker=setup.worker,
         server=None,

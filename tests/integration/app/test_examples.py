@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from app.settings import Settings, load_settings
-from app.settings.outline import leaves
-from app.settings.yamlfile import read_yaml
+from doka.app.settings import Settings, load_settings
+from doka.app.settings.outline import leaves
+from doka.app.settings.yamlfile import read_yaml
 from tests.unit.app.settings.given import settings
 
 EXAMPLES = Path(__file__).parents[3] / "examples"

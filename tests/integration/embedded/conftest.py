@@ -7,10 +7,10 @@ from contextlib import ExitStack
 
 import pytest
 
-from adapters.embedded.gate import ExpiringGate
-from adapters.embedded.moto_server import EmbeddedMoto
-from adapters.system.clock import SystemClock
-from domain.ports import Clock
+from doka.adapters.embedded.gate import ExpiringGate
+from doka.adapters.embedded.moto_server import EmbeddedMoto
+from doka.adapters.system.clock import SystemClock
+from doka.domain.ports import Clock
 
 MakeGate = Callable[..., ExpiringGate]
 

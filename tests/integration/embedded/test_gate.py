@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from adapters.embedded.gate import GateCounts
-from adapters.embedded.http_front import BODY_BYTES_MAX
-from adapters.embedded.moto_server import EmbeddedMoto
-from adapters.embedded.streams import create_stream, read_stream
+from doka.adapters.embedded.gate import GateCounts
+from doka.adapters.embedded.http_front import BODY_BYTES_MAX
+from doka.adapters.embedded.moto_server import EmbeddedMoto
+from doka.adapters.embedded.streams import create_stream, read_stream
 from tests.integration.embedded.clients import WRITER, assume, kinesis_client, put, sts_client
 from tests.integration.embedded.conftest import MakeGate
 from tests.manual_clock import ManualClock

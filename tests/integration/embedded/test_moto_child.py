@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from adapters.embedded import moto_child
+from doka.adapters.embedded import moto_child
 from tests.integration.embedded.clients import WRITER, assume, kinesis_client
 
 START_SECONDS = 60

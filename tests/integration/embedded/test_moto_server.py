@@ -8,15 +8,15 @@ import sys
 
 import pytest
 
-from adapters.embedded import moto_child
-from adapters.embedded.moto_server import EmbeddedMoto
-from domain.errors import DokaError, UsageError
+from doka.adapters.embedded import moto_child
+from doka.adapters.embedded.moto_server import EmbeddedMoto
+from doka.domain.errors import DokaError, UsageError
 from tests.integration.embedded.clients import assume
 from tests.waiting import eventually
 
 PARENT = """
 import sys
-from adapters.embedded.moto_server import EmbeddedMoto
+from doka.adapters.embedded.moto_server import EmbeddedMoto
 moto = EmbeddedMoto()
 moto.start()
 print(moto.pid, flush=True)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from adapters.embedded.moto_server import EmbeddedMoto
-from adapters.embedded.streams import create_stream, read_stream
+from doka.adapters.embedded.moto_server import EmbeddedMoto
+from doka.adapters.embedded.streams import create_stream, read_stream
 from tests.integration.embedded.clients import WRITER, assume, kinesis_client, put
 from tests.integration.embedded.conftest import MakeGate
 from tests.manual_clock import ManualClock

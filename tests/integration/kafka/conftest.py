@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from adapters.embedded.kafka_cluster import KafkaCluster
+from doka.adapters.embedded.kafka_cluster import KafkaCluster
 
 
 @pytest.fixture

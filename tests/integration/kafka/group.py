@@ -9,12 +9,12 @@ from dataclasses import dataclass, field, replace
 
 from confluent_kafka import Producer
 
-from adapters.embedded.kafka_cluster import KafkaCluster
-from adapters.kafka.settings import KafkaSettings
-from adapters.kafka.source import KafkaSource
-from adapters.system.clock import SystemClock
-from domain.events import Event, PartitionEnded, RecordsFetched
-from domain.records import Chunk, TopicPartition
+from doka.adapters.embedded.kafka_cluster import KafkaCluster
+from doka.adapters.kafka.settings import KafkaSettings
+from doka.adapters.kafka.source import KafkaSource
+from doka.adapters.system.clock import SystemClock
+from doka.domain.events import Event, PartitionEnded, RecordsFetched
+from doka.domain.records import Chunk, TopicPartition
 from tests.waiting import PATIENCE_SECONDS, eventually
 
 WAIT_NS = 50_000_000

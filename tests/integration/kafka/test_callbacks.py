@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from adapters.embedded.kafka_cluster import KafkaCluster
-from domain.commands import CommitOffsets
-from domain.errors import InvariantError
-from domain.events import CommitAnswered
-from domain.records import TopicPartition
+from doka.adapters.embedded.kafka_cluster import KafkaCluster
+from doka.domain.commands import CommitOffsets
+from doka.domain.errors import InvariantError
+from doka.domain.events import CommitAnswered
+from doka.domain.records import TopicPartition
 from tests.integration.kafka.group import Listener, Member, member, numbered, produce, settings_for
 from tests.waiting import eventually
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.embedded.kafka_cluster import KafkaCluster
-from adapters.kafka.settings import GroupProtocol
-from domain.errors import InvariantError
-from domain.records import TopicPartition
+from doka.adapters.embedded.kafka_cluster import KafkaCluster
+from doka.adapters.kafka.settings import GroupProtocol
+from doka.domain.errors import InvariantError
+from doka.domain.records import TopicPartition
 from tests.integration.kafka.group import member, numbered, produce, settings_for
 from tests.timing import quickest, seconds_of
 

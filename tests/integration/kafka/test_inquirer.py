@@ -5,10 +5,10 @@ import threading
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException
 
-from adapters.embedded.kafka_cluster import KafkaCluster
-from adapters.kafka.inquirer import Answer, Inquirer, beside, size_of
-from adapters.system.clock import SystemClock
-from domain.records import TopicPartition
+from doka.adapters.embedded.kafka_cluster import KafkaCluster
+from doka.adapters.kafka.inquirer import Answer, Inquirer, beside, size_of
+from doka.adapters.system.clock import SystemClock
+from doka.domain.records import TopicPartition
 from tests.integration.kafka.group import numbered, produce
 from tests.waiting import eventually
 

@@ -6,7 +6,7 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka import TopicPartition as KafkaPartition
 
-from adapters.embedded.kafka_cluster import KafkaCluster
+from doka.adapters.embedded.kafka_cluster import KafkaCluster
 from tests.integration.kafka.group import member, numbered, produce, settings_for
 from tests.timing import quickest, seconds_of
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from confluent_kafka import KafkaError
 
-from adapters.embedded.kafka_cluster import KafkaCluster
-from adapters.kafka.letter_preflight import LetterTopic, look_at_letters
-from adapters.system.clock import SystemClock
+from doka.adapters.embedded.kafka_cluster import KafkaCluster
+from doka.adapters.kafka.letter_preflight import LetterTopic, look_at_letters
+from doka.adapters.system.clock import SystemClock
 from tests.integration.kafka.group import settings_for
 
 

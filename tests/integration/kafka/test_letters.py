@@ -8,15 +8,15 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, Producer
 from confluent_kafka import TopicPartition as KafkaPartition
 
-import adapters.kafka.letters as letters_module
-from adapters.embedded.kafka_cluster import KafkaCluster
-from adapters.kafka.columns import AnyMessage
-from adapters.kafka.letters import KafkaLetters
-from adapters.kafka.settings import KafkaSettings
-from adapters.kafka.source import KafkaSource
-from adapters.system.clock import SystemClock
-from domain.events import Event, LetterAcknowledged, LetterRefused
-from domain.records import TopicPartition
+import doka.adapters.kafka.letters as letters_module
+from doka.adapters.embedded.kafka_cluster import KafkaCluster
+from doka.adapters.kafka.columns import AnyMessage
+from doka.adapters.kafka.letters import KafkaLetters
+from doka.adapters.kafka.settings import KafkaSettings
+from doka.adapters.kafka.source import KafkaSource
+from doka.adapters.system.clock import SystemClock
+from doka.domain.events import Event, LetterAcknowledged, LetterRefused
+from doka.domain.records import TopicPartition
 from tests.dead_letters import Found, Original, letter, read_topic
 from tests.integration.kafka.group import Listener, Member, numbered, produce, settings_for
 from tests.integration.kafka.raw_headers import produce_raw_headers

@@ -8,11 +8,11 @@ import pytest
 from confluent_kafka import Consumer, KafkaError
 from confluent_kafka import TopicPartition as KafkaPartition
 
-from adapters.embedded.kafka_cluster import KafkaCluster
-from adapters.kafka.settings import StartFrom
-from domain.commands import CommitOffsets
-from domain.events import CommitAnswered, GapFound, TopicsMissing
-from domain.records import TopicPartition
+from doka.adapters.embedded.kafka_cluster import KafkaCluster
+from doka.adapters.kafka.settings import StartFrom
+from doka.domain.commands import CommitOffsets
+from doka.domain.events import CommitAnswered, GapFound, TopicsMissing
+from doka.domain.records import TopicPartition
 from tests.integration.kafka.group import Member, member, numbered, produce, settings_for
 from tests.waiting import eventually
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from adapters.embedded.kafka_cluster import KafkaCluster
-from adapters.kafka.preflight import Preflight, look
-from adapters.kafka.settings import KafkaSecurity
-from adapters.system.clock import SystemClock
+from doka.adapters.embedded.kafka_cluster import KafkaCluster
+from doka.adapters.kafka.preflight import Preflight, look
+from doka.adapters.kafka.settings import KafkaSecurity
+from doka.adapters.system.clock import SystemClock
 from tests.integration.kafka.group import settings_for
 
 

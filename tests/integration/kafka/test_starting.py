@@ -7,11 +7,11 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
-from adapters.embedded.kafka_cluster import KafkaCluster
-from adapters.kafka.starting import DEADLINE_NS, Starting, StartUnknownError
-from adapters.kafka.starting import _log as starting_log
-from domain.records import TopicPartition
-from domain.start_positions import Birth, LogEdge, StartFrom
+from doka.adapters.embedded.kafka_cluster import KafkaCluster
+from doka.adapters.kafka.starting import DEADLINE_NS, Starting, StartUnknownError
+from doka.adapters.kafka.starting import _log as starting_log
+from doka.domain.partitions.start_positions import Birth, LogEdge, StartFrom
+from doka.domain.records import TopicPartition
 from tests.integration.kafka.group import numbered, produce
 from tests.unit.adapters.kafka.scripted import ScriptedClock
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from adapters.embedded.kafka_cluster import KafkaCluster
+from doka.adapters.embedded.kafka_cluster import KafkaCluster
 from tests.containers.feeding import Feeder, committed, log_ends
 from tests.containers.service import DokaProcess, settings
 from tests.fake_aws import FakeAws

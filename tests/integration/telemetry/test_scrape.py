@@ -6,11 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from adapters.telemetry.health import Health
-from adapters.telemetry.http_server import HealthServer
-from adapters.telemetry.metrics import Metrics
-from domain.records import TopicPartition
-from domain.status import Status
+from doka.adapters.telemetry.health import Health
+from doka.adapters.telemetry.http_server import HealthServer
+from doka.adapters.telemetry.metrics import Metrics
+from doka.domain.records import TopicPartition
+from doka.domain.status import Status
 from tests.unit.adapters.telemetry.given import FACTS, HandClock, partition_status
 
 

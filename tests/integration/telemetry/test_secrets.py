@@ -12,14 +12,14 @@ import pytest
 from botocore.config import Config
 from moto.server import ThreadedMotoServer
 
-from adapters.telemetry.health import Health
-from adapters.telemetry.http_server import HealthServer
-from adapters.telemetry.line_writer import LineWriter
-from adapters.telemetry.logs import PINNED, Log
-from adapters.telemetry.metrics import Metrics
-from adapters.telemetry.telemetry import ServiceTelemetry
-from domain.facts import CommitFailed, LeaseRenewalFailed, RouteBlocked
-from domain.lease import Lease, Secrets
+from doka.adapters.telemetry.health import Health
+from doka.adapters.telemetry.http_server import HealthServer
+from doka.adapters.telemetry.line_writer import LineWriter
+from doka.adapters.telemetry.logs import PINNED, Log
+from doka.adapters.telemetry.metrics import Metrics
+from doka.adapters.telemetry.telemetry import ServiceTelemetry
+from doka.domain.facts import CommitFailed, LeaseRenewalFailed, RouteBlocked
+from doka.domain.lease import Lease, Secrets
 from tests.unit.adapters.telemetry.given import FACTS, ORDERS_3, HandClock, get, pipe, status
 
 ACCESS_KEY = "ASIA0SECRETACCESSKEY"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from domain.commands import CommitOffsets
-from domain.records import TopicPartition
-from domain.rules import OnPoison
+from doka.domain.commands import CommitOffsets
+from doka.domain.records import TopicPartition
+from doka.domain.rules import OnPoison
 from tests.simulation.invariants.liveness import Liveness
 from tests.simulation.invariants.violation import ViolationError
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_left
 
-from domain.limits import RECORD_OVERHEAD_BYTES
-from domain.records import Chunk, TopicPartition
-from domain.rules import OnGap
+from doka.domain.limits import RECORD_OVERHEAD_BYTES
+from doka.domain.records import Chunk, TopicPartition
+from doka.domain.rules import OnGap
 from tests.simulation.invariants.evidence import Evidence
 from tests.simulation.truth import Ownership
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Sequence
 
-from adapters.simulated.plan import Plan
-from adapters.simulated.witness import Witness
-from adapters.simulated.world import World
-from domain.records import TopicPartition
-from domain.status import Status
+from doka.adapters.simulated.plan import Plan
+from doka.adapters.simulated.witness import Witness
+from doka.adapters.simulated.world import World
+from doka.domain.records import TopicPartition
+from doka.domain.status import Status
 from tests.aggregates import Aggregates
 from tests.simulation.invariants.violation import ViolationError
 from tests.simulation.truth import Ownership, PartitionTruth

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from adapters.simulated.kinesis import Put
-from adapters.simulated.plan import Incident, Kind
-from adapters.simulated.tokens import triple
-from domain.events import Event, LeaseIssued, LeaseRefused
-from domain.facts import LeaseRejected
-from domain.limits import NS_PER_SECOND
+from doka.adapters.simulated.kinesis import Put
+from doka.adapters.simulated.plan import Incident, Kind
+from doka.adapters.simulated.tokens import triple
+from doka.domain.events import Event, LeaseIssued, LeaseRefused
+from doka.domain.facts import LeaseRejected
+from doka.domain.limits import NS_PER_SECOND
 from tests.simulation.invariants.evidence import Evidence
 from tests.simulation.invariants.violation import ViolationError
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from domain.commands import SendLetter
-from domain.events import Event, LetterRefused
-from domain.facts import RecordsPoisoned
-from domain.records import TopicPartition
-from domain.rules import OnPoison
+from doka.domain.commands import SendLetter
+from doka.domain.events import Event, LetterRefused
+from doka.domain.facts import RecordsPoisoned
+from doka.domain.records import TopicPartition
+from doka.domain.rules import OnPoison
 from tests.simulation.invariants.evidence import Evidence
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 
-from adapters.simulated.plan import Sick
-from domain.events import (
+from doka.adapters.simulated.plan import Sick
+from doka.domain.events import (
     StopRequested,
 )
-from domain.rules import OnPoison
+from doka.domain.rules import OnPoison
 from tests.simulation.invariants.evidence import Evidence
 from tests.simulation.truth import PartitionTruth
 

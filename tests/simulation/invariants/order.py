@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from adapters.simulated.kinesis import INVALID, Put
-from adapters.simulated.plan import Plan
-from domain.commands import SendPut
-from domain.events import Event, PutAmbiguous, PutAnswered
-from domain.facts import OrderBroken
-from domain.records import TopicPartition
-from domain.rules import OnPoison, Ordering
+from doka.adapters.simulated.kinesis import INVALID, Put
+from doka.adapters.simulated.plan import Plan
+from doka.domain.commands import SendPut
+from doka.domain.events import Event, PutAmbiguous, PutAnswered
+from doka.domain.facts import OrderBroken
+from doka.domain.records import TopicPartition
+from doka.domain.rules import OnPoison, Ordering
 from tests.simulation.invariants.evidence import Evidence
 from tests.simulation.invariants.violation import ViolationError
 from tests.simulation.truth import Ownership, PartitionTruth

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from adapters.simulated.kafka import CLIENT_FAILED
-from adapters.simulated.plan import Sick
-from app.runtime import Ending
-from domain.limits import NS_PER_SECOND
-from domain.records import TopicPartition
+from doka.adapters.simulated.kafka import CLIENT_FAILED
+from doka.adapters.simulated.plan import Sick
+from doka.app.runtime import Ending
+from doka.domain.limits import NS_PER_SECOND
+from doka.domain.records import TopicPartition
 from tests.simulation.invariants.evidence import Evidence
 from tests.simulation.invariants.telling import look_for_payload
 from tests.simulation.truth import Ownership, PartitionTruth

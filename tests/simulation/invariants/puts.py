@@ -16,14 +16,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from adapters.simulated.kinesis import Put
-from adapters.simulated.producer import UNUSABLE_KEYS
-from adapters.simulated.tokens import triple
-from adapters.simulated.unfold import unfold
-from domain.commands import SendPut
-from domain.events import Event, PutAmbiguous, PutAnswered, PutRefused, PutUnsent
-from domain.limits import NS_PER_SECOND
-from domain.records import TopicPartition
+from doka.adapters.simulated.kinesis import Put
+from doka.adapters.simulated.producer import UNUSABLE_KEYS
+from doka.adapters.simulated.tokens import triple
+from doka.adapters.simulated.unfold import unfold
+from doka.domain.commands import SendPut
+from doka.domain.events import Event, PutAmbiguous, PutAnswered, PutRefused, PutUnsent
+from doka.domain.limits import NS_PER_SECOND
+from doka.domain.records import TopicPartition
 from tests.simulation.invariants.order import Order
 from tests.simulation.invariants.violation import ViolationError
 from tests.simulation.truth import Ownership

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from domain.facts import (
+from doka.domain.facts import (
     Fact,
     GapSeen,
     LeaseRejected,
@@ -15,9 +15,9 @@ from domain.facts import (
     RecordsSettled,
     RouteBlocked,
 )
-from domain.limits import BACKOFF_FIRST_NS, BACKOFF_LAST_NS
-from domain.rules import OnGap
-from domain.status import Status
+from doka.domain.limits import BACKOFF_FIRST_NS, BACKOFF_LAST_NS
+from doka.domain.rules import OnGap
+from doka.domain.status import Status
 from tests.simulation.invariants.leases import Leases
 from tests.simulation.invariants.letters import Letters
 from tests.simulation.invariants.liveness import Liveness

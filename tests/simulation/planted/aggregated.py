@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from adapters.simulated.faults import aggregated, draw_plan
-from adapters.simulated.plan import Plan
-from domain import aggregated_outbox
-from domain.aggregate import encode
-from domain.aggregated_outbox import AggregatedFlight, AggregatedOutbox
-from domain.offset_ledger import HeldChunk
-from domain.outbox import Flight
-from domain.parking import Parking
-from domain.partition import Partition
-from domain.parts import Part, Refused
-from domain.quarantine import Poison
-from domain.rules import OnPoison
-from domain.slices import Slices
-from domain.wide_lanes import Lane, WideLanes
+from doka.adapters.simulated.faults import aggregated, draw_plan
+from doka.adapters.simulated.plan import Plan
+from doka.domain.held.ledger import HeldChunk
+from doka.domain.held.parts import Part, Refused
+from doka.domain.partitions.partition import Partition
+from doka.domain.poison.parking import Parking
+from doka.domain.poison.quarantine import Poison
+from doka.domain.rules import OnPoison
+from doka.domain.sending import aggregated_outbox
+from doka.domain.sending.aggregate import encode
+from doka.domain.sending.aggregated_outbox import AggregatedFlight, AggregatedOutbox
+from doka.domain.sending.outbox import Flight
+from doka.domain.sending.slices import Slices
+from doka.domain.sending.wide_lanes import Lane, WideLanes
 from tests.simulation.planted.bug import IN_BOTH, IN_THE_MODEL_ONLY, Patch, bug
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from adapters.simulated.kinesis import Put, SimulatedSink
-from domain.events import Event, PutAmbiguous, PutAnswered, PutRefused, PutUnsent
-from domain.facts import Fact
-from domain.offset_ledger import HeldChunk, OffsetLedger
-from domain.outbox import Flight, Outbox
-from domain.partition import Partition
-from domain.parts import Part
-from domain.quarantine import Poison
-from domain.route import Route
-from domain.verdicts import Verdict, of_request
+from doka.adapters.simulated.kinesis import Put, SimulatedSink
+from doka.domain.events import Event, PutAmbiguous, PutAnswered, PutRefused, PutUnsent
+from doka.domain.facts import Fact
+from doka.domain.held.ledger import HeldChunk, OffsetLedger
+from doka.domain.held.parts import Part
+from doka.domain.partitions.partition import Partition
+from doka.domain.poison.quarantine import Poison
+from doka.domain.routes.route import Route
+from doka.domain.sending.outbox import Flight, Outbox
+from doka.domain.verdicts import Verdict, of_request
 from tests.simulation.planted.bug import IN_BOTH, Patch, bug
 
 TRIES_MAX = 2

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
-from domain import route
-from domain.airspace import Airspace
-from domain.budget import Budget
-from domain.events import PutRefused
-from domain.facts import Fact, RecordsSettled
-from domain.forwarder import Forwarder
-from domain.partition import Partition
-from domain.route import Route
+from doka.domain.airspace import Airspace
+from doka.domain.events import PutRefused
+from doka.domain.facts import Fact, RecordsSettled
+from doka.domain.forwarder import Forwarder
+from doka.domain.held.budget import Budget
+from doka.domain.partitions.partition import Partition
+from doka.domain.routes import route
+from doka.domain.routes.route import Route
 from tests.simulation.planted.bug import IN_BOTH, Patch, bug, overwrite
 
 

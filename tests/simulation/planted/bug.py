@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from adapters.simulated.faults import draw_plan
-from adapters.simulated.plan import Plan
+from doka.adapters.simulated.faults import draw_plan
+from doka.adapters.simulated.plan import Plan
 
 BUDGET = 400
 """Seeds within which a bug must be found, unless it says otherwise."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from domain.commands import CommitOffsets
-from domain.commits import Commits
-from domain.events import CommitAnswered
-from domain.facts import CommitFailed, OffsetsCommitted
-from domain.forwarder import Forwarder
-from domain.intake import Intake
-from domain.offset_ledger import HeldChunk, OffsetLedger
-from domain.partition import Partition
+from doka.domain.commands import CommitOffsets
+from doka.domain.events import CommitAnswered
+from doka.domain.facts import CommitFailed, OffsetsCommitted
+from doka.domain.forwarder import Forwarder
+from doka.domain.held.ledger import HeldChunk, OffsetLedger
+from doka.domain.partitions.commits import Commits
+from doka.domain.partitions.intake import Intake
+from doka.domain.partitions.partition import Partition
 from tests.simulation.planted.bug import IN_BOTH, Patch, bug, overwrite
 from tests.simulation.planted.plans import a_dead_consumer, commits_that_vanish
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from adapters.simulated.tokens import TokenService
-from domain import lease_keeper, setbacks, standing
-from domain.backoff import Jitter, backoff
-from domain.events import LeaseIssued, LeaseRefused
-from domain.facts import LeaseRejected, LeaseRenewalFailed, LeaseRenewed
-from domain.lease import Lease, Secrets
-from domain.lease_keeper import LeaseKeeper
-from domain.limits import BACKOFF_FIRST_NS, BACKOFF_LAST_NS, NS_PER_SECOND
-from domain.setbacks import Setbacks
+from doka.adapters.simulated.tokens import TokenService
+from doka.domain.backoff import Jitter, backoff
+from doka.domain.events import LeaseIssued, LeaseRefused
+from doka.domain.facts import LeaseRejected, LeaseRenewalFailed, LeaseRenewed
+from doka.domain.lease import Lease, Secrets
+from doka.domain.leases import keeper as lease_keeper
+from doka.domain.leases.keeper import LeaseKeeper
+from doka.domain.limits import BACKOFF_FIRST_NS, BACKOFF_LAST_NS, NS_PER_SECOND
+from doka.domain.routes import setbacks, standing
+from doka.domain.routes.setbacks import Setbacks
 from tests.simulation.planted.bug import IN_BOTH, IN_THE_MODEL_ONLY, Patch, bug
 from tests.simulation.planted.plans import one_stream_denied, renewed_before_the_end, sts_down_for_long
 

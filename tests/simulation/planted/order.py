@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import cast
 
-from domain.lanes import KeyLanes
-from domain.offset_ledger import HeldChunk
-from domain.outbox import Flight, Outbox
-from domain.partition import Partition
+from doka.domain.held.lanes import KeyLanes
+from doka.domain.held.ledger import HeldChunk
+from doka.domain.partitions.partition import Partition
+from doka.domain.sending.outbox import Flight, Outbox
 from tests.simulation.planted.bug import IN_BOTH, Patch, bug
 
 ONE_LANE = "all"

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from adapters.simulated.group import Partitions
-from adapters.simulated.kafka import SimulatedSource
-from app.runtime import Runtime
-from domain.commands import SeekPartition
-from domain.events import Event, GapFound, PartitionEnded, RecordsFetched, StopRequested
-from domain.forwarder import Forwarder
-from domain.outbox import Flight, Outbox
-from domain.partition import Partition
-from domain.parts import Part
+from doka.adapters.simulated.group import Partitions
+from doka.adapters.simulated.kafka import SimulatedSource
+from doka.app.runtime import Runtime
+from doka.domain.commands import SeekPartition
+from doka.domain.events import Event, GapFound, PartitionEnded, RecordsFetched, StopRequested
+from doka.domain.forwarder import Forwarder
+from doka.domain.held.parts import Part
+from doka.domain.partitions.partition import Partition
+from doka.domain.sending.outbox import Flight, Outbox
 from tests.simulation.planted.bug import IN_BOTH, Patch, bug, overwrite
 from tests.simulation.planted.plans import much_moving, paced_and_moving
 

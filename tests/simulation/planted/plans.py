@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from adapters.simulated.chance import Chance
-from adapters.simulated.faults import draw_plan
-from adapters.simulated.plan import CALM, Delays, Incident, Kind, Plan, Rates, Sick, Span, Work
-from domain.limits import NS_PER_MS, NS_PER_SECOND
-from domain.rules import LimitRules, OnPoison, RoleRules
+from doka.adapters.simulated.chance import Chance
+from doka.adapters.simulated.faults import draw_plan
+from doka.adapters.simulated.plan import CALM, Delays, Incident, Kind, Plan, Rates, Sick, Span, Work
+from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
+from doka.domain.rules import LimitRules, OnPoison, RoleRules
 
 MS = NS_PER_MS
 MANY = range(100, 2_000, 150)  # moments in ms

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from domain.events import LetterAcknowledged, LetterRefused
-from domain.facts import Fact
-from domain.isolation import Group, Isolation
-from domain.offset_ledger import HeldChunk
-from domain.outbox import Outbox
-from domain.parts import Part
-from domain.quarantine import Quarantine
+from doka.domain.events import LetterAcknowledged, LetterRefused
+from doka.domain.facts import Fact
+from doka.domain.held.ledger import HeldChunk
+from doka.domain.held.parts import Part
+from doka.domain.poison.quarantine import Quarantine
+from doka.domain.poison.search import Group, Isolation
+from doka.domain.sending.outbox import Outbox
 from tests.simulation.planted.bug import IN_BOTH, IN_THE_MODEL_ONLY, Patch, bug
 from tests.simulation.planted.plans import dead_letters_that_fail
 

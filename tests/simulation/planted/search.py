@@ -12,7 +12,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
-from adapters.simulated.plan import Plan
+from doka.adapters.simulated.plan import Plan
 from tests.simulation.checkers import ViolationError
 from tests.simulation.planted.bug import Bug, PatchError, planted
 from tests.simulation.planted.catalogue import BY_NAME

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from app.simulate.scenario import parse_scenario
+from doka.app.simulate.scenario import parse_scenario
 from tests.architecture.source_tree import ROOT
 
 PAGE = (ROOT / "docs/simulate.md").read_text(encoding="utf-8")

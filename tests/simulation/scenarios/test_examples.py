@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from app.simulate.engine import run_side
-from app.simulate.history import CLEAN
-from app.simulate.scenario import read_scenario, scene_of
-from app.simulate.scene import DOKA
+from doka.app.simulate.engine import run_side
+from doka.app.simulate.history import CLEAN
+from doka.app.simulate.scenario import read_scenario, scene_of
+from doka.app.simulate.scene import DOKA
 from tests.architecture.source_tree import ROOT
 
 EXAMPLES = sorted((ROOT / "examples/scenarios").glob("*.yaml"))

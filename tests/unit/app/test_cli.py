@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cli import main
+from doka.app.cli import main
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
@@ -28,7 +28,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
 @pytest.mark.parametrize("arguments", [["--version"], ["version"]])
 def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
     """One line, for people and scripts."""
-    assert run(capsys, *arguments) == (0, f"doka {version('doka')}\n", "")
+    assert run(capsys, *arguments) == (0, f"doka {version('doka-connector')}\n", "")
 
 
 def test_help_says_what_doka_is_and_what_to_type_next(capsys: pytest.CaptureFixture[str]) -> None:
@@ -133,8 +133,8 @@ def test_workers_are_another_path_and_one_is_none(monkeypatch: pytest.MonkeyPatc
         ran.append(("more", config, legacy, workers, permits))
         return 4
 
-    monkeypatch.setattr("app.commands.run.run", one)
-    monkeypatch.setattr("app.workers.command.run", more)
+    monkeypatch.setattr("doka.app.commands.run.run", one)
+    monkeypatch.setattr("doka.app.workers.command.run", more)
     file = tmp_path / "doka.yaml"
     for words in ([], ["--workers", "1"]):
         assert 3 == main(["run", "--config", str(file), *words])

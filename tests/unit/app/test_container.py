@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from dependency_injector import providers
 
-from adapters.kafka.letters import KafkaLetters
-from adapters.kafka.no_letters import NoLetters
-from adapters.simulated.telemetry import RecordingTelemetry
-from adapters.system.clock import SystemClock
-from app.container import Container
-from app.settings.load import settings_from
-from app.settings.model import Settings
+from doka.adapters.kafka.letters import KafkaLetters
+from doka.adapters.kafka.no_letters import NoLetters
+from doka.adapters.simulated.telemetry import RecordingTelemetry
+from doka.adapters.system.clock import SystemClock
+from doka.app.container import Container
+from doka.app.settings.load import settings_from
+from doka.app.settings.model import Settings
 
 SETTINGS = {
     "kafka": {

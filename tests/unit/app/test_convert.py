@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from app.convert import convert, page
-from app.legacy import LegacySettings
-from app.settings import SettingsError, load_settings
+from doka.app.convert import convert, page
+from doka.app.legacy import LegacySettings
+from doka.app.settings import SettingsError, load_settings
 from tests.unit.app.test_legacy import OLD, load
 
 

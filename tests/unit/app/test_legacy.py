@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.settings import Settings, SettingsError, load_settings, settings_from
+from doka.app.settings import Settings, SettingsError, load_settings, settings_from
 
 OLD = """\
 aws:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from adapters.kafka.no_letters import NoLetters
-from adapters.simulated.telemetry import RecordingTelemetry
-from adapters.system.inbox import ThreadInbox
-from app.runtime import Ending, Runtime
-from domain.backoff import backoff
-from domain.commands import CommitOffsets, DescribeStream, SendPut
-from domain.errors import InvariantError
-from domain.events import (
+from doka.adapters.kafka.no_letters import NoLetters
+from doka.adapters.simulated.telemetry import RecordingTelemetry
+from doka.adapters.system.inbox import ThreadInbox
+from doka.app.runtime import Ending, Runtime
+from doka.domain.backoff import backoff
+from doka.domain.commands import CommitOffsets, DescribeStream, SendPut
+from doka.domain.errors import InvariantError
+from doka.domain.events import (
     CommitAnswered,
     Event,
     LeaseIssued,
@@ -22,13 +22,13 @@ from domain.events import (
     StopRequested,
     StreamDescribed,
 )
-from domain.facts import RecordsWillRepeat
-from domain.forwarder import Forwarder
-from domain.lease import Lease, Secrets
-from domain.limits import NS_PER_MS, NS_PER_SECOND, RETRY_BACKOFF_LAST_NS
-from domain.ports import RebalanceListener
-from domain.records import Chunk, TopicPartition
-from domain.rules import LimitRules, RoleRules, RouteRules, Rules
+from doka.domain.facts import RecordsWillRepeat
+from doka.domain.forwarder import Forwarder
+from doka.domain.lease import Lease, Secrets
+from doka.domain.limits import NS_PER_MS, NS_PER_SECOND, RETRY_BACKOFF_LAST_NS
+from doka.domain.ports import RebalanceListener
+from doka.domain.records import Chunk, TopicPartition
+from doka.domain.rules import LimitRules, RoleRules, RouteRules, Rules
 
 TP = TopicPartition("orders", 0)
 DRAIN = 20 * NS_PER_SECOND

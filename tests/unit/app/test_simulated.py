@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from adapters.simulated.kafka import SimulatedSource
-from adapters.simulated.kinesis import SimulatedSink
-from adapters.simulated.letters import SimulatedLetters
-from adapters.simulated.plan import Plan
-from adapters.simulated.telemetry import RecordingTelemetry
-from adapters.simulated.watchdog import SimulatedWatchdog
-from adapters.simulated.world import World
-from app.runtime import Runtime
-from app.simulated import SimulatedService
-from domain.events import StopRequested
-from domain.rules import LimitRules
+from doka.adapters.simulated.kafka import SimulatedSource
+from doka.adapters.simulated.kinesis import SimulatedSink
+from doka.adapters.simulated.letters import SimulatedLetters
+from doka.adapters.simulated.plan import Plan
+from doka.adapters.simulated.telemetry import RecordingTelemetry
+from doka.adapters.simulated.watchdog import SimulatedWatchdog
+from doka.adapters.simulated.world import World
+from doka.app.runtime import Runtime
+from doka.app.simulated import SimulatedService
+from doka.domain.events import StopRequested
+from doka.domain.rules import LimitRules
 
 PORTS = ("_source", "_sink", "_letters", "_background", "_inbox", "_clock", "_telemetry", "_within")
 

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from adapters.kinesis.answers import read_answer
-from adapters.kinesis.body import BodyBuilder
 from benchmarks.endpoint import Endpoint, Landings
 from benchmarks.feeding import STAMP_BYTES
 from benchmarks.null_kinesis import ENTRIES_MAX, STREAM, NullKinesis, answer_of, head_of_data
-from domain.aggregate import DIGEST_BYTES, encode
-from domain.events import PutAnswered
+from doka.adapters.aws.kinesis.answers import read_answer
+from doka.adapters.aws.kinesis.body import BodyBuilder
+from doka.domain.events import PutAnswered
+from doka.domain.sending.aggregate import DIGEST_BYTES, encode
 from tests.fake_aws import SOURCE_KEYS, WRITER_ROLE, sts_client
 
 SIGNED = {"X-Amz-Target": "Kinesis_20131202.PutRecords", "Authorization": "any", "X-Amz-Security-Token": "any"}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import count
 
-from domain.commands import SendPut
-from domain.slices import Slices
+from doka.domain.commands import SendPut
+from doka.domain.sending.slices import Slices
 from tests.fake_aws.aggregates import unfold
 
 

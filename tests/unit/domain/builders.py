@@ -6,9 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
-from domain.budget import Budget
-from domain.commands import Command, CommitOffsets, DescribeStream, RequestLease, SendPut
-from domain.events import (
+from doka.domain.commands import Command, CommitOffsets, DescribeStream, RequestLease, SendPut
+from doka.domain.events import (
     CommitAnswered,
     Event,
     LeaseIssued,
@@ -17,14 +16,15 @@ from domain.events import (
     RecordsFetched,
     StreamDescribed,
 )
-from domain.forwarder import Forwarder
-from domain.lease import Lease, Secrets
-from domain.limits import NS_PER_MS, NS_PER_SECOND, RECORD_BYTES_DEFAULT
-from domain.offset_ledger import HeldChunk
-from domain.partition import Partition
-from domain.records import Chunk, Original, TopicPartition
-from domain.route import Route
-from domain.rules import LimitRules, OnGap, RoleRules, RouteRules, Rules
+from doka.domain.forwarder import Forwarder
+from doka.domain.held.budget import Budget
+from doka.domain.held.ledger import HeldChunk
+from doka.domain.lease import Lease, Secrets
+from doka.domain.limits import NS_PER_MS, NS_PER_SECOND, RECORD_BYTES_DEFAULT
+from doka.domain.partitions.partition import Partition
+from doka.domain.records import Chunk, Original, TopicPartition
+from doka.domain.routes.route import Route
+from doka.domain.rules import LimitRules, OnGap, RoleRules, RouteRules, Rules
 
 MS = NS_PER_MS
 SECOND = NS_PER_SECOND

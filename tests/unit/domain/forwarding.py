@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from domain.commands import SendPut
-from domain.events import StopRequested
-from domain.records import TopicPartition
-from domain.rules import LimitRules, RoleRules, RotationPolicy
+from doka.domain.commands import SendPut
+from doka.domain.events import StopRequested
+from doka.domain.records import TopicPartition
+from doka.domain.rules import LimitRules, RoleRules, RotationPolicy
 from tests.unit.domain.builders import ORDERS, Machine, route_rules
 
 ONLY = frozenset({ORDERS})

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from domain.budget import Budget
-from domain.events import PutAnswered, PutRefused
-from domain.facts import Fact
-from domain.outbox import Flight
-from domain.partition import Partition
-from domain.route import Route
-from domain.rules import LimitRules
+from doka.domain.events import PutAnswered, PutRefused
+from doka.domain.facts import Fact
+from doka.domain.held.budget import Budget
+from doka.domain.partitions.partition import Partition
+from doka.domain.routes.route import Route
+from doka.domain.rules import LimitRules
+from doka.domain.sending.outbox import Flight
 from tests.unit.domain.builders import ORDERS, SECOND, chunk, described, no_jitter, route_rules
 
 DENIED = "AccessDeniedException"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from domain.airspace import ENTRY_BYTES, Airspace, body_size
-from domain.budget import Budget
-from domain.errors import InvariantError
-from domain.outbox import Flight
-from domain.route import Route
-from domain.rules import LimitRules
+from doka.domain.airspace import ENTRY_BYTES, Airspace, body_size
+from doka.domain.errors import InvariantError
+from doka.domain.held.budget import Budget
+from doka.domain.routes.route import Route
+from doka.domain.rules import LimitRules
+from doka.domain.sending.outbox import Flight
 from tests.unit.domain.builders import no_jitter, route_rules
 
 LIMITS = LimitRules(requests_in_flight=3, body_bytes=10_000)

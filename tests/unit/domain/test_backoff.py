@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from domain.backoff import backoff
-from domain.limits import BACKOFF_FIRST_NS, BACKOFF_LAST_NS
+from doka.domain.backoff import backoff
+from doka.domain.limits import BACKOFF_FIRST_NS, BACKOFF_LAST_NS
 from tests.unit.domain.builders import MS, SECOND, most_jitter, no_jitter
 
 

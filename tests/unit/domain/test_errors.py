@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from domain.errors import DokaError, InvariantError, invariant
+from doka.domain.errors import DokaError, InvariantError, invariant
 
 
 def test_a_broken_rule_is_an_error_of_ours() -> None:

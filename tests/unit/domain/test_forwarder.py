@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from domain.commands import DescribeStream, PausePartitions, RequestLease, ResumePartitions, SendPut
-from domain.errors import InvariantError
-from domain.events import (
+from doka.domain.commands import DescribeStream, PausePartitions, RequestLease, ResumePartitions, SendPut
+from doka.domain.errors import InvariantError
+from doka.domain.events import (
     CommitAnswered,
     LeaseIssued,
     LeaseRefused,
@@ -19,8 +19,8 @@ from domain.events import (
     StreamRefused,
     TopicsMissing,
 )
-from domain.facts import CommitFailed, LeaseRejected, RecordsPoisoned, RouteBlocked, RouteOpened
-from domain.rules import OnPoison
+from doka.domain.facts import CommitFailed, LeaseRejected, RecordsPoisoned, RouteBlocked, RouteOpened
+from doka.domain.rules import OnPoison
 from tests.unit.domain.builders import MS, ORDERS, SECOND, Machine, chunk, described, lease, route_rules
 from tests.unit.domain.forwarding import ONLY, OTHER, PAYMENTS, STOP, machine, on_demand, sent, two_routes
 

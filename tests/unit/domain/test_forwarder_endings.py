@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from domain.commands import CommitOffsets, Halt, PausePartitions, SendPut
-from domain.events import (
+from doka.domain.commands import CommitOffsets, Halt, PausePartitions, SendPut
+from doka.domain.events import (
     PartitionsAssigned,
     PartitionsLost,
     PartitionsRevoked,
@@ -14,9 +14,9 @@ from domain.events import (
     SourceFailed,
     StopRequested,
 )
-from domain.facts import RecordsWillRepeat
-from domain.limits import RECORD_BYTES_DEFAULT
-from domain.rules import LimitRules, OnPoison
+from doka.domain.facts import RecordsWillRepeat
+from doka.domain.limits import RECORD_BYTES_DEFAULT
+from doka.domain.rules import LimitRules, OnPoison
 from tests.unit.domain.builders import MS, ORDERS, SECOND, Extras, Machine, chunk, route_rules
 from tests.unit.domain.forwarding import ONLY, OTHER, STOP, machine
 

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from domain.commands import CommitOffsets, PausePartitions, ResumePartitions, SeekPartition, SendPut
-from domain.errors import InvariantError
-from domain.events import (
+from doka.domain.commands import CommitOffsets, PausePartitions, ResumePartitions, SeekPartition, SendPut
+from doka.domain.errors import InvariantError
+from doka.domain.events import (
     GapFound,
     PartitionEnded,
     PartitionsAssigned,
@@ -17,8 +17,8 @@ from domain.events import (
     RecordsFetched,
     RevokeStarted,
 )
-from domain.facts import GapSeen, PartitionsOwned, RecordsWillRepeat
-from domain.rules import OnGap
+from doka.domain.facts import GapSeen, PartitionsOwned, RecordsWillRepeat
+from doka.domain.rules import OnGap
 from tests.unit.domain.builders import ORDERS, SECOND, Machine, chunk, described
 from tests.unit.domain.forwarding import ONLY, OTHER, machine, sent
 

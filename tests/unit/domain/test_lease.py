@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from domain.commands import DescribeStream
-from domain.events import LeaseIssued
+from doka.domain.commands import DescribeStream
+from doka.domain.events import LeaseIssued
 from tests.unit.domain.builders import SECOND, lease
 
 

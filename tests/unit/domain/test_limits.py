@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from domain import limits
-from domain.limits import NS_PER_MS, NS_PER_SECOND, SESSION_NAME_PATTERN
+from doka.domain import limits
+from doka.domain.limits import NS_PER_MS, NS_PER_SECOND, SESSION_NAME_PATTERN
 
 
 def test_the_units_fit_each_other() -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from domain.records import TopicPartition
+from doka.domain.records import TopicPartition
 from tests.unit.domain.builders import Extras, chunk
 
 

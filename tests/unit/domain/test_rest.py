@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from domain.rest import LOOK_AGAIN_NS, Rest
+from doka.domain.rest import LOOK_AGAIN_NS, Rest
 
 NOW = 1_000
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from domain.rules import RoleRules, Rules
+from doka.domain.rules import RoleRules, Rules
 from tests.unit.domain.builders import route_rules
 
 

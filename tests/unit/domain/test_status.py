@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from domain.records import TopicPartition
-from domain.status import RouteStatus, Status
+from doka.domain.records import TopicPartition
+from doka.domain.status import RouteStatus, Status
 from tests.unit.domain.builders import partition
 
 READY = Status(

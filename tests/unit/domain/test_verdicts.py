@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from domain.verdicts import ENTRY, REQUEST, Verdict, of_entry, of_request
+from doka.domain.verdicts import ENTRY, REQUEST, Verdict, of_entry, of_request
 
 V = Verdict
 

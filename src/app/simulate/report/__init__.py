@@ -1,5 +1,5 @@
 """A simulated run as one page that needs nothing else: numbers and plots of a `History`, and of nothing but it."""
 
-from app.simulate.report.page import render
+from doka.app.simulate.report.page import render
 
 __all__ = ["render"]

@@ -8,13 +8,13 @@ from html import escape
 from importlib.resources import files
 from string import Template
 
-from app.simulate.history import History, Side
-from app.simulate.report import words
-from app.simulate.report.plots import Plot
-from app.simulate.report.plots import render as render_plot
-from app.simulate.report.sides import plots_of
+from doka.app.simulate.history import History, Side
+from doka.app.simulate.report import words
+from doka.app.simulate.report.plots import Plot
+from doka.app.simulate.report.plots import render as render_plot
+from doka.app.simulate.report.sides import plots_of
 
-HERE = files("app.simulate.report")
+HERE = files("doka.app.simulate.report")
 
 
 def render(history: History, repeat: str = "") -> str:

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from html import escape
 
-from app.simulate.history import REFUSED, Fault, LeaseWindow, Refusals
-from app.simulate.report.scales import HEIGHT, WIDTH, Tick, TimeAxis, ValueAxis
+from doka.app.simulate.history import REFUSED, Fault, LeaseWindow, Refusals
+from doka.app.simulate.report.scales import HEIGHT, WIDTH, Tick, TimeAxis, ValueAxis
 
 CODES = 4  # that have a colour of their own
 LEASE_HEIGHT = 0.82  # of its row, so that rows are seen to be rows

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from app.simulate.history import History, Side
-from app.simulate.report.plots import CODES, Canvas, Mark, Plot, lease_bars
-from app.simulate.report.scales import TimeAxis, ValueAxis, value_axis
+from doka.app.simulate.history import History, Side
+from doka.app.simulate.report.plots import CODES, Canvas, Mark, Plot, lease_bars
+from doka.app.simulate.report.scales import TimeAxis, ValueAxis, value_axis
 
 PRODUCED = Mark("produced", "written to Kafka")
 DELIVERED = Mark("delivered", "in the stream")

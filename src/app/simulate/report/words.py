@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from html import escape
 
-from app.simulate.history import (
+from doka.app.simulate.history import (
     BROKEN,
     CLEAN,
     DISORDERED,

@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.demo.stage import Stage, set_stage
+from doka.app.demo.stage import Stage, set_stage
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 import pytest
 
-from adapters.system.clock import SystemClock
-from app.demo.actors import Doka, Original
-from app.demo.stage import Stage
+from doka.adapters.system.clock import SystemClock
+from doka.app.demo.actors import Doka, Original
+from doka.app.demo.stage import Stage
 
 pytestmark = pytest.mark.xdist_group("demo")
 

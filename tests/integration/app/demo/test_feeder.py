@@ -1,9 +1,9 @@
 from confluent_kafka import Consumer
 
-from adapters.embedded.kafka_cluster import KafkaCluster
-from adapters.system.clock import SystemClock
-from app.demo.feeder import Feeder
-from app.demo.orders import orders
+from doka.adapters.embedded.kafka_cluster import KafkaCluster
+from doka.adapters.system.clock import SystemClock
+from doka.app.demo.feeder import Feeder
+from doka.app.demo.orders import orders
 from tests.waiting import eventually
 
 

@@ -3,11 +3,11 @@ import threading
 import pytest
 from botocore.exceptions import ClientError
 
-from adapters.system.clock import SystemClock
-from app.demo.feeder import Feeder
-from app.demo.original import OriginalService
-from app.demo.stage import GROUP, STREAM, TOPIC, Stage
-from domain.lease import Lease, Secrets
+from doka.adapters.system.clock import SystemClock
+from doka.app.demo.feeder import Feeder
+from doka.app.demo.original import OriginalService
+from doka.app.demo.stage import GROUP, STREAM, TOPIC, Stage
+from doka.domain.lease import Lease, Secrets
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.xdist_group("demo")

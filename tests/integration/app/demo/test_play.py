@@ -3,12 +3,12 @@ import io
 import pytest
 from rich.console import Console
 
-from adapters.system.clock import SystemClock
-from app.demo.actors import Doka
-from app.demo.orders import judge
-from app.demo.play import Play, perform
-from app.demo.screen import Screen
-from app.demo.stage import Stage
+from doka.adapters.system.clock import SystemClock
+from doka.app.demo.actors import Doka
+from doka.app.demo.orders import judge
+from doka.app.demo.play import Play, perform
+from doka.app.demo.screen import Screen
+from doka.app.demo.stage import Stage
 
 pytestmark = pytest.mark.xdist_group("demo")
 

@@ -1,9 +1,9 @@
 import pytest
 
-from app.demo.figures import Figures
-from app.demo.stage import ROLE, STREAM, TOPIC, Stage, service_for, settings_for, workload_session
-from domain.events import LeaseIssued
-from domain.limits import NS_PER_SECOND
+from doka.app.demo.figures import Figures
+from doka.app.demo.stage import ROLE, STREAM, TOPIC, Stage, service_for, settings_for, workload_session
+from doka.domain.events import LeaseIssued
+from doka.domain.limits import NS_PER_SECOND
 
 pytestmark = pytest.mark.xdist_group("demo")
 

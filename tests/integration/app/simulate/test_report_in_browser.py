@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.simulate.report import render
+from doka.app.simulate.report import render
 from tests.integration.app.simulate.browser import show
 from tests.unit.app.simulate.report.made_up import STEPS, incident
 

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple, Protocol
 
 import pytest
 
-from adapters.embedded.kafka_cluster import KafkaCluster
-from app.settings.load import settings_from
-from app.settings.model import Settings
-from app.workers.setup import Setup
+from doka.adapters.embedded.kafka_cluster import KafkaCluster
+from doka.app.settings.load import settings_from
+from doka.app.settings.model import Settings
+from doka.app.workers.setup import Setup
 from tests.containers.feeding import Feeder, committed, log_ends
 from tests.containers.service import DokaProcess, settings
 from tests.fake_aws import FakeAws

@@ -10,9 +10,9 @@ from pathlib import Path
 import orjson
 import pytest
 
-from app.workers.process import LINE_BYTES_MAX, WorkerProcess, _whole_lines
-from app.workers.setup import Setup
-from app.workers.standing import Report
+from doka.app.workers.process import LINE_BYTES_MAX, WorkerProcess, _whole_lines
+from doka.app.workers.setup import Setup
+from doka.app.workers.standing import Report
 from tests.integration.app.workers.conftest import lonely_settings
 from tests.integration.app.workers.processes import ended
 from tests.waiting import eventually

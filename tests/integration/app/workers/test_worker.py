@@ -9,15 +9,15 @@ import sys
 import orjson
 import pytest
 
-from app.workers.frames import Kind, receive_frame, send_frame
-from app.workers.process import _stops_held_back
-from app.workers.setup import Setup
-from app.workers.worker import ALONE
+from doka.app.workers.frames import Kind, receive_frame, send_frame
+from doka.app.workers.process import _stops_held_back
+from doka.app.workers.setup import Setup
+from doka.app.workers.worker import ALONE
 
 
 def started(theirs: socket.socket, stdout: int) -> subprocess.Popen[bytes]:
     """Start a worker by hand, as its supervisor does: with stops held back."""
-    command = [sys.executable, "-P", "-m", "app.workers.worker", str(theirs.fileno()), str(stdout), "1"]
+    command = [sys.executable, "-P", "-m", "doka.app.workers.worker", str(theirs.fileno()), str(stdout), "1"]
     with _stops_held_back():
         return subprocess.Popen(command, stdout=subprocess.PIPE, pass_fds=(theirs.fileno(), stdout))
 

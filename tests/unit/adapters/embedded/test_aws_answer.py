@@ -4,7 +4,7 @@ import pytest
 from botocore.parsers import create_parser
 from botocore.session import Session
 
-from adapters.embedded.aws_answer import error_code, refusal
+from doka.adapters.embedded.aws_answer import error_code, refusal
 
 SHAPES = {"kinesis": ("json", "kinesis", "PutRecords"), "sts": ("query", "sts", "AssumeRole")}
 

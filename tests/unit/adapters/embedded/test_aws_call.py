@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from botocore.credentials import Credentials
 
-from adapters.embedded.aws_call import read_call
+from doka.adapters.embedded.aws_call import read_call
 from tests.unit.adapters.embedded.signed_requests import PUT, WALL, signed
 
 ROLE = Credentials("ASIAKEY", "a secret", "a token")

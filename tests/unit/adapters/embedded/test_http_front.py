@@ -9,8 +9,8 @@ from email.utils import formatdate
 
 import pytest
 
-from adapters.embedded.aws_answer import Answer
-from adapters.embedded.http_front import BODY_BYTES_MAX, HttpFront
+from doka.adapters.embedded.aws_answer import Answer
+from doka.adapters.embedded.http_front import BODY_BYTES_MAX, HttpFront
 from tests.manual_clock import ManualClock
 from tests.waiting import eventually
 

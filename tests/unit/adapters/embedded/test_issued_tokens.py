@@ -6,9 +6,9 @@ from datetime import datetime
 import pytest
 from botocore.credentials import Credentials
 
-from adapters.embedded.aws_answer import Answer
-from adapters.embedded.aws_call import AwsCall, read_call
-from adapters.embedded.issued_tokens import REMEMBERED_MAX, IssuedTokens
+from doka.adapters.embedded.aws_answer import Answer
+from doka.adapters.embedded.aws_call import AwsCall, read_call
+from doka.adapters.embedded.issued_tokens import REMEMBERED_MAX, IssuedTokens
 from tests.manual_clock import ManualClock
 from tests.unit.adapters.embedded.signed_requests import PUT, signed
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from confluent_kafka import KafkaError, Message
 
-from adapters.kafka.columns import AnyMessage
+from doka.adapters.kafka.columns import AnyMessage
 
 
 def record(

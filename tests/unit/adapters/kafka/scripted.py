@@ -11,13 +11,13 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
-from adapters.kafka import source as source_module
-from adapters.kafka.columns import AnyMessage
-from adapters.kafka.inquirer import Answer
-from adapters.kafka.settings import KafkaSettings
-from adapters.kafka.source import KafkaSource
-from domain.limits import NS_PER_SECOND
-from domain.records import TopicPartition
+from doka.adapters.kafka import source as source_module
+from doka.adapters.kafka.columns import AnyMessage
+from doka.adapters.kafka.inquirer import Answer
+from doka.adapters.kafka.settings import KafkaSettings
+from doka.adapters.kafka.source import KafkaSource
+from doka.domain.limits import NS_PER_SECOND
+from doka.domain.records import TopicPartition
 
 Step = Callable[["ScriptedConsumer"], list[AnyMessage]]
 P0, P1 = TopicPartition("orders", 0), TopicPartition("orders", 1)

@@ -3,12 +3,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from adapters.kafka.chores import EVERY_NS, LOOK_AT_TOPICS_NS, Chores
-from adapters.kafka.commits import Commits
-from adapters.kafka.inquirer import Answer
-from adapters.kafka.membership import Membership
-from domain.events import Event, GapFound, TopicsMissing
-from domain.records import TopicPartition
+from doka.adapters.kafka.chores import EVERY_NS, LOOK_AT_TOPICS_NS, Chores
+from doka.adapters.kafka.commits import Commits
+from doka.adapters.kafka.inquirer import Answer
+from doka.adapters.kafka.membership import Membership
+from doka.domain.events import Event, GapFound, TopicsMissing
+from doka.domain.records import TopicPartition
 from tests.integration.kafka.group import Listener
 from tests.unit.adapters.kafka.scripted import P0, P1, ScriptedConsumer
 

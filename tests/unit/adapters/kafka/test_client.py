@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from adapters.kafka.client import KINDS_MAX, ClientLog, ClientUnusableError, new_consumer
+from doka.adapters.kafka.client import KINDS_MAX, ClientLog, ClientUnusableError, new_consumer
 from tests.unit.adapters.kafka.scripted import ScriptedClock
 
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 from confluent_kafka import Consumer, KafkaException
 
-from adapters.kafka.client_settings import ALLOWED_CLIENT_KEYS, consumer_settings
-from adapters.kafka.settings import GroupProtocol, KafkaSecurity, KafkaSettings, Mechanism
-from domain.errors import UsageError
+from doka.adapters.kafka.client_settings import ALLOWED_CLIENT_KEYS, consumer_settings
+from doka.adapters.kafka.settings import GroupProtocol, KafkaSecurity, KafkaSettings, Mechanism
+from doka.domain.errors import UsageError
 
 SETTINGS = KafkaSettings(("b-1:9092", "b-2:9092"), "doka", frozenset({"orders"}))
 

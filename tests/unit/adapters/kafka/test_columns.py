@@ -7,8 +7,8 @@ from confluent_kafka import KafkaError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.kafka.columns import chunks, split_errors
-from domain.records import TopicPartition
+from doka.adapters.kafka.columns import chunks, split_errors
+from doka.domain.records import TopicPartition
 from tests.unit.adapters.kafka.messages import failure, record
 
 NOWHERE: frozenset[str] = frozenset()

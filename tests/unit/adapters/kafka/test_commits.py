@@ -6,11 +6,11 @@ from typing import Any
 from confluent_kafka import KafkaError
 from confluent_kafka import TopicPartition as KafkaPartition
 
-from adapters.kafka.commits import Commits
-from domain.commands import CommitOffsets
-from domain.events import CommitAnswered
-from domain.records import TopicPartition
-from domain.start_positions import Birth
+from doka.adapters.kafka.commits import Commits
+from doka.domain.commands import CommitOffsets
+from doka.domain.events import CommitAnswered
+from doka.domain.partitions.start_positions import Birth
+from doka.domain.records import TopicPartition
 from tests.unit.adapters.kafka.scripted import P0, P1, ScriptedConsumer
 
 

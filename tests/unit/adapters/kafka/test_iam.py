@@ -11,10 +11,10 @@ import pytest
 from botocore.credentials import Credentials, RefreshableCredentials
 from botocore.session import Session
 
-from adapters.kafka.client import ClientUnusableError, new_consumer
-from adapters.kafka.client_settings import connection_settings
-from adapters.kafka.iam import MskIamTokens
-from adapters.kafka.settings import KafkaSecurity, KafkaSettings
+from doka.adapters.kafka.client import ClientUnusableError, new_consumer
+from doka.adapters.kafka.client_settings import connection_settings
+from doka.adapters.kafka.iam import MskIamTokens
+from doka.adapters.kafka.settings import KafkaSecurity, KafkaSettings
 
 SETTINGS = KafkaSettings(
     ("127.0.0.1:1",),

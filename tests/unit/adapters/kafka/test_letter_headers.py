@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.kafka.letter_headers import Headers, UnreadableHeadersError, letter_headers
-from domain.records import TopicPartition
+from doka.adapters.kafka.letter_headers import Headers, UnreadableHeadersError, letter_headers
+from doka.domain.records import TopicPartition
 from tests.dead_letters import Original, letter
 
 OURS: Headers = [

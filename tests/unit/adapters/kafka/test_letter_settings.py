@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from confluent_kafka import Producer
 
-from adapters.kafka.client_settings import ALLOWED_CLIENT_KEYS
-from adapters.kafka.letter_settings import letter_settings
-from adapters.kafka.settings import KafkaSecurity, KafkaSettings
-from domain.errors import UsageError
+from doka.adapters.kafka.client_settings import ALLOWED_CLIENT_KEYS
+from doka.adapters.kafka.letter_settings import letter_settings
+from doka.adapters.kafka.settings import KafkaSecurity, KafkaSettings
+from doka.domain.errors import UsageError
 
 BROKERS = ("b-1.example:9098", "b-2.example:9098")
 

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-import adapters.kafka.letters as letters_module
-from adapters.kafka.letter_settings import LETTERS_MAX
-from adapters.kafka.letters import LOG_IN_AGAIN_NS, OPEN_AGAIN_NS, KafkaLetters
-from adapters.kafka.settings import KafkaSettings
-from domain.errors import InvariantError, UsageError
-from domain.events import Event, LetterAcknowledged, LetterRefused
-from domain.limits import NS_PER_SECOND
+import doka.adapters.kafka.letters as letters_module
+from doka.adapters.kafka.letter_settings import LETTERS_MAX
+from doka.adapters.kafka.letters import LOG_IN_AGAIN_NS, OPEN_AGAIN_NS, KafkaLetters
+from doka.adapters.kafka.settings import KafkaSettings
+from doka.domain.errors import InvariantError, UsageError
+from doka.domain.events import Event, LetterAcknowledged, LetterRefused
+from doka.domain.limits import NS_PER_SECOND
 from tests.dead_letters import Original, letter
 from tests.manual_clock import ManualClock
 

@@ -6,11 +6,11 @@ from typing import Any
 from confluent_kafka import KafkaError
 from confluent_kafka import TopicPartition as KafkaPartition
 
-from adapters.kafka.commits import Commits
-from adapters.kafka.membership import Membership
-from adapters.kafka.starting import Starts, StartUnknownError
-from domain.records import TopicPartition
-from domain.start_positions import Birth
+from doka.adapters.kafka.commits import Commits
+from doka.adapters.kafka.membership import Membership
+from doka.adapters.kafka.starting import Starts, StartUnknownError
+from doka.domain.partitions.start_positions import Birth
+from doka.domain.records import TopicPartition
 from tests.integration.kafka.group import Listener
 from tests.unit.adapters.kafka.scripted import P0, P1, ScriptedConsumer
 

@@ -1,9 +1,9 @@
 import pytest
 
-from adapters.kafka.no_letters import NoLetters
-from domain.commands import SendLetter
-from domain.errors import InvariantError
-from domain.records import TopicPartition
+from doka.adapters.kafka.no_letters import NoLetters
+from doka.domain.commands import SendLetter
+from doka.domain.errors import InvariantError
+from doka.domain.records import TopicPartition
 
 
 class _Record:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from adapters.kafka.settings import KafkaSecurity, KafkaSettings
+from doka.adapters.kafka.settings import KafkaSecurity, KafkaSettings
 
 
 def test_no_secret_is_printed() -> None:

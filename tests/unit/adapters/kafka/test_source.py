@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from adapters.kafka.columns import AnyMessage
-from domain.commands import CommitOffsets
-from domain.events import (
+from doka.adapters.kafka.columns import AnyMessage
+from doka.domain.commands import CommitOffsets
+from doka.domain.events import (
     CommitAnswered,
     Event,
     GapFound,
@@ -14,7 +14,7 @@ from domain.events import (
     SourceFailed,
     TopicsMissing,
 )
-from domain.records import TopicPartition
+from doka.domain.records import TopicPartition
 from tests.integration.kafka.group import Listener
 from tests.unit.adapters.kafka.messages import failure, record
 from tests.unit.adapters.kafka.scripted import (

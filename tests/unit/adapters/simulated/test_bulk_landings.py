@@ -5,9 +5,9 @@ from random import Random
 
 import pytest
 
-from adapters.simulated.bulk_landings import STALL_NS, Landings
-from adapters.simulated.bulk_log import BulkLog
-from domain.records import TopicPartition
+from doka.adapters.simulated.bulk_landings import STALL_NS, Landings
+from doka.adapters.simulated.bulk_log import BulkLog
+from doka.domain.records import TopicPartition
 
 MS = 1_000_000
 

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.simulated.bulk_log import BLOCK, BLOCKS_KEPT, BulkLog, names_in
-from domain.errors import InvariantError
-from domain.records import TopicPartition
+from doka.adapters.simulated.bulk_log import BLOCK, BLOCKS_KEPT, BulkLog, names_in
+from doka.domain.errors import InvariantError
+from doka.domain.records import TopicPartition
 
 TP = TopicPartition("t0", 3)
 

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from adapters.simulated.bulk_landings import Landings
-from adapters.simulated.bulk_log import BulkLog
-from adapters.simulated.bulk_producer import BulkProducer
-from adapters.simulated.plan import Plan, Work
-from adapters.simulated.timeline import START_NS
-from adapters.simulated.witness import Witness
-from adapters.simulated.world import World
+from doka.adapters.simulated.bulk_landings import Landings
+from doka.adapters.simulated.bulk_log import BulkLog
+from doka.adapters.simulated.bulk_producer import BulkProducer
+from doka.adapters.simulated.plan import Plan, Work
+from doka.adapters.simulated.timeline import START_NS
+from doka.adapters.simulated.witness import Witness
+from doka.adapters.simulated.world import World
 
 SECOND = 1_000_000_000
 

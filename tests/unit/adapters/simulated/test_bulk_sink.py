@@ -1,15 +1,15 @@
 from __future__ import annotations
 
-from adapters.simulated.bulk_landings import Landings
-from adapters.simulated.bulk_log import BulkLog
-from adapters.simulated.bulk_sink import BulkSink
-from adapters.simulated.bulk_stream import BulkStream
-from adapters.simulated.plan import Plan
-from adapters.simulated.world import World
-from domain.commands import SendPut
-from domain.events import LeaseIssued, PutAnswered, PutRefused
-from domain.lease import Lease
-from domain.limits import NS_PER_SECOND
+from doka.adapters.simulated.bulk_landings import Landings
+from doka.adapters.simulated.bulk_log import BulkLog
+from doka.adapters.simulated.bulk_sink import BulkSink
+from doka.adapters.simulated.bulk_stream import BulkStream
+from doka.adapters.simulated.plan import Plan
+from doka.adapters.simulated.world import World
+from doka.domain.commands import SendPut
+from doka.domain.events import LeaseIssued, PutAnswered, PutRefused
+from doka.domain.lease import Lease
+from doka.domain.limits import NS_PER_SECOND
 
 
 def stage() -> tuple[World, BulkLog, Landings, BulkSink, Lease]:

@@ -4,8 +4,8 @@ from random import Random
 
 import pytest
 
-from adapters.simulated.bulk_stream import BulkStream
-from adapters.simulated.stream import Stream
+from doka.adapters.simulated.bulk_stream import BulkStream
+from doka.adapters.simulated.stream import Stream
 
 SECOND = 1_000_000_000
 

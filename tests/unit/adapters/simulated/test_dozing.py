@@ -6,17 +6,17 @@ from dataclasses import replace
 
 import pytest
 
-import adapters.simulated.world as world_module
-import app.simulate.engine as engine_module
-from adapters.simulated.dozing import DozingSource, NextWake
-from adapters.simulated.life import Life
-from adapters.simulated.world import World
-from app.simulate.engine import run_side
-from app.simulate.history import Side
-from app.simulate.scene import CLOCK_WRONG, DOKA, ORIGINAL, Scene, Traffic, Trouble, simple_rules
-from domain.commands import Command, PausePartitions, ResumePartitions
-from domain.forwarder import Forwarder
-from domain.rules import RotationPolicy
+import doka.adapters.simulated.world as world_module
+import doka.app.simulate.engine as engine_module
+from doka.adapters.simulated.dozing import DozingSource, NextWake
+from doka.adapters.simulated.life import Life
+from doka.adapters.simulated.world import World
+from doka.app.simulate.engine import run_side
+from doka.app.simulate.history import Side
+from doka.app.simulate.scene import CLOCK_WRONG, DOKA, ORIGINAL, Scene, Traffic, Trouble, simple_rules
+from doka.domain.commands import Command, PausePartitions, ResumePartitions
+from doka.domain.forwarder import Forwarder
+from doka.domain.rules import RotationPolicy
 
 SCENE = Scene(
     "test",

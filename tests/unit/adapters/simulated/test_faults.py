@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import asdict, replace
 
-from adapters.simulated.chance import Chance
-from adapters.simulated.faults import aggregated, calm_plan, draw_plan, sharing, swarm_plan
-from adapters.simulated.plan import CALM, Kind, Sick
-from domain.rules import Ordering
+from doka.adapters.simulated.chance import Chance
+from doka.adapters.simulated.faults import aggregated, calm_plan, draw_plan, sharing, swarm_plan
+from doka.adapters.simulated.plan import CALM, Kind, Sick
+from doka.domain.rules import Ordering
 
 SEEDS = range(400)
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from adapters.simulated.chance import Chance
-from adapters.simulated.group import NEIGHBOUR, ConsumerGroup, Member
-from adapters.simulated.partition_log import PartitionLog
-from adapters.simulated.plan import Delays, Rates, Span
-from adapters.simulated.timeline import Timeline
-from adapters.simulated.trace import Trace
-from adapters.simulated.witness import Witness
-from domain.commands import CommitOffsets
-from domain.limits import NS_PER_SECOND
-from domain.records import TopicPartition
+from doka.adapters.simulated.chance import Chance
+from doka.adapters.simulated.group import NEIGHBOUR, ConsumerGroup, Member
+from doka.adapters.simulated.partition_log import PartitionLog
+from doka.adapters.simulated.plan import Delays, Rates, Span
+from doka.adapters.simulated.timeline import Timeline
+from doka.adapters.simulated.trace import Trace
+from doka.adapters.simulated.witness import Witness
+from doka.domain.commands import CommitOffsets
+from doka.domain.limits import NS_PER_SECOND
+from doka.domain.records import TopicPartition
 
 ZERO, ONE = TopicPartition("t", 0), TopicPartition("t", 1)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.simulated.original import AUTO_COMMIT_NS
-from app.simulate.engine import run_side
-from app.simulate.history import CLEAN, LOST
-from app.simulate.scene import CLOCK_WRONG, ORIGINAL, Scene, Traffic, Trouble, simple_rules
-from domain.limits import NS_PER_SECOND
-from domain.rules import RotationPolicy
+from doka.adapters.simulated.original import AUTO_COMMIT_NS
+from doka.app.simulate.engine import run_side
+from doka.app.simulate.history import CLEAN, LOST
+from doka.app.simulate.scene import CLOCK_WRONG, ORIGINAL, Scene, Traffic, Trouble, simple_rules
+from doka.domain.limits import NS_PER_SECOND
+from doka.domain.rules import RotationPolicy
 
 SLOW = Traffic(rate=1.0, keys=100, burst_seconds=10.0)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.simulated.partition_log import PartitionLog
-from domain.records import TopicPartition
+from doka.adapters.simulated.partition_log import PartitionLog
+from doka.domain.records import TopicPartition
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from hashlib import md5
 
 import pytest
 
-from adapters.simulated.stream import HASH_SPACE, THROTTLED, Shard, Stream
-from domain.limits import NS_PER_SECOND
+from doka.adapters.simulated.stream import HASH_SPACE, THROTTLED, Shard, Stream
+from doka.domain.limits import NS_PER_SECOND
 
 
 @pytest.mark.parametrize("shards", [1, 2, 3, 7])

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from adapters.simulated.telemetry import RecordingTelemetry
-from domain.facts import Fact, OffsetsCommitted, RecordsSettled
-from domain.records import TopicPartition
-from domain.status import Status
+from doka.adapters.simulated.telemetry import RecordingTelemetry
+from doka.domain.facts import Fact, OffsetsCommitted, RecordsSettled
+from doka.domain.records import TopicPartition
+from doka.domain.status import Status
 
 
 def test_it_keeps_what_it_is_told() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adapters.simulated.timeline import START_NS, Timeline
+from doka.adapters.simulated.timeline import START_NS, Timeline
 
 
 def test_effects_happen_in_the_order_of_their_moments() -> None:

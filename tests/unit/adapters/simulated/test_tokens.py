@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from adapters.simulated.chance import Chance
-from adapters.simulated.clock import SimulatedClock
-from adapters.simulated.plan import Rates
-from adapters.simulated.timeline import START_NS, Timeline
-from adapters.simulated.tokens import TokenService, triple
-from domain.events import LeaseIssued, LeaseRefused
-from domain.lease import Lease
-from domain.limits import NS_PER_SECOND
+from doka.adapters.simulated.chance import Chance
+from doka.adapters.simulated.clock import SimulatedClock
+from doka.adapters.simulated.plan import Rates
+from doka.adapters.simulated.timeline import START_NS, Timeline
+from doka.adapters.simulated.tokens import TokenService, triple
+from doka.domain.events import LeaseIssued, LeaseRefused
+from doka.domain.lease import Lease
+from doka.domain.limits import NS_PER_SECOND
 
 LIFE = 100 * NS_PER_SECOND
 

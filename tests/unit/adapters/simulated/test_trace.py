@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from adapters.simulated.timeline import START_NS, Timeline
-from adapters.simulated.trace import Trace
+from doka.adapters.simulated.timeline import START_NS, Timeline
+from doka.adapters.simulated.trace import Trace
 
 
 def test_equal_runs_have_equal_hashes_and_one_detail_makes_another() -> None:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.simulated.unfold import Inner, unfold
-from domain.aggregate import MAGIC, encode
+from doka.adapters.simulated.unfold import Inner, unfold
+from doka.domain.sending.aggregate import MAGIC, encode
 from tests.fake_aws.aggregates import unfold as unfold_as_the_fake
 
 RECORDS = st.lists(st.tuples(st.text(st.characters(codec="utf-8"), min_size=1), st.binary(max_size=200)), min_size=1)

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from adapters.system.background import BackgroundExecutor
-from adapters.system.inbox import ThreadInbox
-from domain.commands import DescribeStream
-from domain.events import Event, LeaseIssued, LeaseRefused, StreamDescribed, StreamRefused
-from domain.lease import Lease, Secrets
-from domain.ports import Background
+from doka.adapters.system.background import BackgroundExecutor
+from doka.adapters.system.inbox import ThreadInbox
+from doka.domain.commands import DescribeStream
+from doka.domain.events import Event, LeaseIssued, LeaseRefused, StreamDescribed, StreamRefused
+from doka.domain.lease import Lease, Secrets
+from doka.domain.ports import Background
 from tests.waiting import eventually
 
 LEASE = Lease(serial=7, role="analytics", secrets=Secrets("key", "secret", "token"), issued_at=0, ends_at=None)

@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from adapters.system import clock as clock_module
-from adapters.system.clock import SystemClock
-from domain.ports import Clock
+from doka.adapters.system import clock as clock_module
+from doka.adapters.system.clock import SystemClock
+from doka.domain.ports import Clock
 
 
 def test_now_runs_on_the_clock_that_counts_suspended_time() -> None:

@@ -7,7 +7,7 @@ import sys
 
 SCRIPT = """
 import gc, weakref
-from adapters.system.collector import YOUNG_OBJECTS_MAX, spare_the_collector
+from doka.adapters.system.collector import YOUNG_OBJECTS_MAX, spare_the_collector
 
 class Node:
     pass

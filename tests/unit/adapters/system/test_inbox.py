@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import threading
 
-from adapters.system.inbox import ThreadInbox
-from domain.events import StopRequested
-from domain.ports import Inbox
+from doka.adapters.system.inbox import ThreadInbox
+from doka.domain.events import StopRequested
+from doka.domain.ports import Inbox
 
 
 def test_an_empty_inbox_gives_nothing() -> None:

@@ -5,9 +5,9 @@ import signal
 
 import pytest
 
-from adapters.system.inbox import ThreadInbox
-from adapters.system.signals import STOP_SIGNALS, StopSignals
-from domain.events import Event, StopRequested
+from doka.adapters.system.inbox import ThreadInbox
+from doka.adapters.system.signals import STOP_SIGNALS, StopSignals
+from doka.domain.events import Event, StopRequested
 from tests.waiting import eventually
 
 

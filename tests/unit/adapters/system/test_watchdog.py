@@ -7,12 +7,12 @@ import time
 
 import pytest
 
-from adapters.system.watchdog import run_within
-from domain.limits import NS_PER_MS, NS_PER_SECOND
+from doka.adapters.system.watchdog import run_within
+from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
 
 HANGS = """
 import sys, threading
-from adapters.system.watchdog import run_within
+from doka.adapters.system.watchdog import run_within
 
 def late():
     print("the coordinator is frozen", flush=True)

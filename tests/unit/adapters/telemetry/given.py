@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import get_args
 
-from domain.facts import (
+from doka.domain.facts import (
     CommitFailed,
     Fact,
     GapSeen,
@@ -32,9 +32,9 @@ from domain.facts import (
     RouteOpened,
     StreamFactsAssumed,
 )
-from domain.limits import NS_PER_MS, NS_PER_SECOND
-from domain.records import TopicPartition
-from domain.status import LeaseStatus, PartitionStatus, RouteStatus, Status
+from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
+from doka.domain.records import TopicPartition
+from doka.domain.status import LeaseStatus, PartitionStatus, RouteStatus, Status
 
 ORDERS_3 = TopicPartition("orders", 3)
 NEW_YEAR = 1_767_225_600.0  # 2026-01-01T00:00:00Z

@@ -3,9 +3,9 @@ from __future__ import annotations
 import orjson
 import pytest
 
-from adapters.telemetry.health import STALLED_AFTER_NS, Health
-from domain.limits import NS_PER_SECOND
-from domain.status import LeaseStatus
+from doka.adapters.telemetry.health import STALLED_AFTER_NS, Health
+from doka.domain.limits import NS_PER_SECOND
+from doka.domain.status import LeaseStatus
 from tests.unit.adapters.telemetry.given import HandClock, partition_status, status
 
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from adapters.telemetry.http_server import CONNECTIONS_MAX, REQUEST_BYTES_MAX, Answer, HealthServer
-from domain.errors import UsageError
-from domain.limits import NS_PER_MS, NS_PER_SECOND
+from doka.adapters.telemetry.http_server import CONNECTIONS_MAX, REQUEST_BYTES_MAX, Answer, HealthServer
+from doka.domain.errors import UsageError
+from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
 from tests.unit.adapters.telemetry.given import HandClock, ask, get
 from tests.waiting import eventually
 

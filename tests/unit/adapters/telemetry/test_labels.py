@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.telemetry.labels import LABELS_MAX, OTHER, BoundedLabels
+from doka.adapters.telemetry.labels import LABELS_MAX, OTHER, BoundedLabels
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import os
 import threading
 import time
 
-from adapters.telemetry.line_writer import LineWriter
+from doka.adapters.telemetry.line_writer import LineWriter
 from tests.unit.adapters.telemetry.given import pipe
 from tests.waiting import eventually
 

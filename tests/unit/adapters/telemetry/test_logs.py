@@ -8,9 +8,9 @@ from typing import Any
 import orjson
 import pytest
 
-from adapters.telemetry.line_writer import LineWriter
-from adapters.telemetry.logs import PINNED, Log, style_for
-from domain.facts import RouteBlocked
+from doka.adapters.telemetry.line_writer import LineWriter
+from doka.adapters.telemetry.logs import PINNED, Log, style_for
+from doka.domain.facts import RouteBlocked
 from tests.unit.adapters.telemetry.given import FACTS, HandClock, Pipe, pipe
 
 

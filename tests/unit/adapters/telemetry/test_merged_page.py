@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from adapters.telemetry.merged_page import SupervisorMetrics, merged
-from adapters.telemetry.metrics import Metrics
-from domain.records import TopicPartition
+from doka.adapters.telemetry.merged_page import SupervisorMetrics, merged
+from doka.adapters.telemetry.metrics import Metrics
+from doka.domain.records import TopicPartition
 from tests.unit.adapters.telemetry.given import FACTS, HandClock, status
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]

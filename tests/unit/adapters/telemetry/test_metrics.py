@@ -5,11 +5,11 @@ import threading
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from adapters.telemetry.labels import LABELS_MAX
-from adapters.telemetry.metrics import Metrics
-from domain.facts import Fact, OffsetsCommitted, PartitionsOwned, PartitionStuck, RecordsFailed, RecordsSettled
-from domain.limits import NS_PER_MS
-from domain.records import TopicPartition
+from doka.adapters.telemetry.labels import LABELS_MAX
+from doka.adapters.telemetry.metrics import Metrics
+from doka.domain.facts import Fact, OffsetsCommitted, PartitionsOwned, PartitionStuck, RecordsFailed, RecordsSettled
+from doka.domain.limits import NS_PER_MS
+from doka.domain.records import TopicPartition
 from tests.unit.adapters.telemetry.given import FACTS, ORDERS_3, HandClock, status
 
 LABEL_NAMES = {

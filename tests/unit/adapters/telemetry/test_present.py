@@ -4,10 +4,10 @@ import math
 
 import pytest
 
-from adapters.telemetry.present import PresentState
-from domain.lease_keeper import LeaseState
-from domain.limits import NS_PER_SECOND
-from domain.status import LeaseStatus, PartitionStatus
+from doka.adapters.telemetry.present import PresentState
+from doka.domain.leases.keeper import LeaseState
+from doka.domain.limits import NS_PER_SECOND
+from doka.domain.status import LeaseStatus, PartitionStatus
 from tests.unit.adapters.telemetry.given import NEW_YEAR, HandClock, partition_status, status
 
 PLACE = {"route": "orders", "topic": "orders", "partition": "3"}

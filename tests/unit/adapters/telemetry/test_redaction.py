@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.telemetry.redaction import HIDDEN, redact, redacted
+from doka.adapters.telemetry.redaction import HIDDEN, redact, redacted
 
 ACCESS_KEY = "ASIAIOSFODNN7EXAMPLE"
 SECRET_KEY = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from adapters.telemetry.repeats import WINDOW_NS, WINDOWS_MAX, Repeats
-from domain.facts import LeaseRenewed, RecordsFailed, RecordsSettled
-from domain.limits import NS_PER_SECOND
+from doka.adapters.telemetry.repeats import WINDOW_NS, WINDOWS_MAX, Repeats
+from doka.domain.facts import LeaseRenewed, RecordsFailed, RecordsSettled
+from doka.domain.limits import NS_PER_SECOND
 
 
 def settled(records: int = 500) -> RecordsSettled:

@@ -8,7 +8,7 @@ from typing import get_args, get_type_hints
 import orjson
 import pytest
 
-from adapters.telemetry.sentences import (
+from doka.adapters.telemetry.sentences import (
     MESSAGE_CHARACTERS_MAX,
     PARTITIONS_SHOWN_MAX,
     key_of,
@@ -18,7 +18,7 @@ from adapters.telemetry.sentences import (
     size,
     span,
 )
-from domain.facts import (
+from doka.domain.facts import (
     Fact,
     GapSeen,
     LeaseRenewalFailed,
@@ -33,8 +33,8 @@ from domain.facts import (
     RouteBlocked,
     RouteOpened,
 )
-from domain.limits import NS_PER_MS, NS_PER_SECOND
-from domain.records import TopicPartition
+from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
+from doka.domain.records import TopicPartition
 from tests.unit.adapters.telemetry.given import FACTS, ORDERS_3
 
 

@@ -7,15 +7,15 @@ from contextlib import contextmanager
 import orjson
 import pytest
 
-from adapters.telemetry.health import Health
-from adapters.telemetry.http_server import HealthServer
-from adapters.telemetry.line_writer import LineWriter
-from adapters.telemetry.logs import Log
-from adapters.telemetry.metrics import Metrics
-from adapters.telemetry.telemetry import ServiceTelemetry
-from domain.errors import UsageError
-from domain.facts import Fact
-from domain.ports import Telemetry
+from doka.adapters.telemetry.health import Health
+from doka.adapters.telemetry.http_server import HealthServer
+from doka.adapters.telemetry.line_writer import LineWriter
+from doka.adapters.telemetry.logs import Log
+from doka.adapters.telemetry.metrics import Metrics
+from doka.adapters.telemetry.telemetry import ServiceTelemetry
+from doka.domain.errors import UsageError
+from doka.domain.facts import Fact
+from doka.domain.ports import Telemetry
 from tests.unit.adapters.telemetry.given import FACTS, ORDERS_3, HandClock, Pipe, get, pipe, status
 
 

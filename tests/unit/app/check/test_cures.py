@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from app.check.cures import cure_for_lease
-from app.settings.problems import Path
-from domain.events import LeaseRefused
+from doka.app.check.cures import cure_for_lease
+from doka.app.settings.problems import Path
+from doka.domain.events import LeaseRefused
 from tests.unit.app.settings.given import WRITER, settings
 
 HUB = "arn:aws:iam::111122223333:role/hub"

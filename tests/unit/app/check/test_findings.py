@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from app.check.findings import Finding, Verdict, all_fine
+from doka.app.check.findings import Finding, Verdict, all_fine
 
 
 @pytest.mark.parametrize(

@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from adapters.kafka.letter_preflight import LetterTopic
-from adapters.kafka.preflight import Preflight
-from app.check.findings import Finding, Verdict, all_fine
-from app.check.preflight import Parts, preflight
-from app.settings import Settings
-from app.settings.problems import Path
-from domain.commands import DescribeStream
-from domain.events import Event, LeaseIssued, LeaseRefused, StreamDescribed, StreamRefused
-from domain.lease import Lease, Secrets
-from domain.limits import NS_PER_SECOND
+from doka.adapters.kafka.letter_preflight import LetterTopic
+from doka.adapters.kafka.preflight import Preflight
+from doka.app.check.findings import Finding, Verdict, all_fine
+from doka.app.check.preflight import Parts, preflight
+from doka.app.settings import Settings
+from doka.app.settings.problems import Path
+from doka.domain.commands import DescribeStream
+from doka.domain.events import Event, LeaseIssued, LeaseRefused, StreamDescribed, StreamRefused
+from doka.domain.lease import Lease, Secrets
+from doka.domain.limits import NS_PER_SECOND
 from tests.unit.app.settings.given import STREAM, Absent, settings
 
 MIB = 1024 * 1024

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from app.check.surroundings import look_around
-from domain.errors import UsageError
+from doka.app.check.surroundings import look_around
+from doka.domain.errors import UsageError
 
 
 def told(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from app.cli import main
+from doka.app.cli import main
 
 EXAMPLES = Path(__file__).parents[4] / "examples"
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from app.commands.configuration import hostname, read_configuration
-from app.settings import SettingsError
+from doka.app.commands.configuration import hostname, read_configuration
+from doka.app.settings import SettingsError
 
 EXAMPLES = Path(__file__).parents[4] / "examples"
 

@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from adapters.system.inbox import ThreadInbox
-from adapters.system.signals import STOP_SIGNALS
-from app.commands import run as run_module
-from app.commands.run import LAST_LINES_SECONDS, build, run, serve
-from app.container import Container
-from app.runtime import Ending
-from app.settings.load import settings_from
-from app.settings.model import Settings
-from domain.errors import UsageError
-from domain.events import StopRequested
+from doka.adapters.system.inbox import ThreadInbox
+from doka.adapters.system.signals import STOP_SIGNALS
+from doka.app.commands import run as run_module
+from doka.app.commands.run import LAST_LINES_SECONDS, build, run, serve
+from doka.app.container import Container
+from doka.app.runtime import Ending
+from doka.app.settings.load import settings_from
+from doka.app.settings.model import Settings
+from doka.domain.errors import UsageError
+from doka.domain.events import StopRequested
 from tests.waiting import eventually
 
 SETTINGS = {
@@ -80,7 +80,11 @@ def test_the_container_is_told_everything(monkeypatch: pytest.MonkeyPatch, termi
     container = build(settings, "host")
 
     assert settings is container.settings()
-    assert ("host", version("doka"), style) == (container.hostname(), container.version(), container.log_style())
+    assert ("host", version("doka-connector"), style) == (
+        container.hostname(),
+        container.version(),
+        container.log_style(),
+    )
 
 
 def test_each_service_has_parts_of_its_own() -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from app.cli import main
-from app.simulate.fuzz import run_seeds
+from doka.app.cli import main
+from doka.app.simulate.fuzz import run_seeds
 from tests.unit.app.simulate.test_engine import LosesOne
 
 INCIDENT = ["simulate", "incident", "--hours", "2", "--rate", "1", "--jobs", "1"]
@@ -139,7 +139,7 @@ def test_fuzz_tells_its_speed(capsys: pytest.CaptureFixture[str]) -> None:
 def test_fuzz_says_how_to_repeat_a_failure(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """The first seed that fails, what it was, and the command that runs it alone."""
     monkeypatch.setattr(
-        "app.simulate.commands.run_seeds", lambda seeds, tell: run_seeds(seeds, tell, forwarder=LosesOne)
+        "doka.app.simulate.commands.run_seeds", lambda seeds, tell: run_seeds(seeds, tell, forwarder=LosesOne)
     )
     assert 1 == main(["simulate", "fuzz", "--seeds", "20", "--jobs", "1"])
     out = capsys.readouterr().out

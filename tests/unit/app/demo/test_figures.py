@@ -2,11 +2,11 @@ import logging
 
 import pytest
 
-from app.demo.figures import Figures
-from domain.facts import LeaseRenewed, OffsetsCommitted, RecordsSettled, RouteBlocked, RouteOpened
-from domain.limits import NS_PER_SECOND
-from domain.records import TopicPartition
-from domain.status import LeaseStatus, PartitionStatus, Status
+from doka.app.demo.figures import Figures
+from doka.domain.facts import LeaseRenewed, OffsetsCommitted, RecordsSettled, RouteBlocked, RouteOpened
+from doka.domain.limits import NS_PER_SECOND
+from doka.domain.records import TopicPartition
+from doka.domain.status import LeaseStatus, PartitionStatus, Status
 
 
 def _status(at: int, committed: int, left: int | None) -> Status:

@@ -1,4 +1,4 @@
-from app.demo.orders import CUSTOMERS, Verdict, judge, orders
+from doka.app.demo.orders import CUSTOMERS, Verdict, judge, orders
 
 
 def _landed(count: int) -> list[tuple[str, bytes]]:

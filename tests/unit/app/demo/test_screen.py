@@ -3,7 +3,7 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from app.demo.screen import Scene, Screen
+from doka.app.demo.screen import Scene, Screen
 
 SCENE = Scene(
     records=100,

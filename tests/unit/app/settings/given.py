@@ -6,9 +6,9 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from app.settings import Settings, SettingsError, settings_from
-from app.settings.environment import put
-from app.settings.problems import Path
+from doka.app.settings import Settings, SettingsError, settings_from
+from doka.app.settings.environment import put
+from doka.app.settings.problems import Path
 
 WRITER = "arn:aws:iam::210987654321:role/doka-writer"
 STREAM = "arn:aws:kinesis:eu-west-1:210987654321:stream/orders"

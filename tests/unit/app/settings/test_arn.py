@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.settings.arn import RoleArn, StreamArn, parse_role_arn, parse_stream_arn, partition_of
+from doka.app.settings.arn import RoleArn, StreamArn, parse_role_arn, parse_stream_arn, partition_of
 
 LIKE_ROLE = "write it like arn:aws:iam::210987654321:role/doka-writer"
 LIKE_STREAM = "write it like arn:aws:kinesis:eu-west-1:210987654321:stream/orders"

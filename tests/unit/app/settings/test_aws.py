@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.settings.problems import Path
+from doka.app.settings.problems import Path
 from tests.unit.app.settings.given import WRITER, settings, told
 
 ROLE: Path = ("roles", "analytics")

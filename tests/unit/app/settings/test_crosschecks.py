@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from app.settings import settings_from
-from app.settings.problems import Path
+from doka.app.settings import settings_from
+from doka.app.settings.problems import Path
 from tests.unit.app.settings.given import STREAM, WRITER, Absent, data, told
 
 SECURITY: Path = ("kafka", "security")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.settings.endpoints import objection, parse_endpoint
+from doka.app.settings.endpoints import objection, parse_endpoint
 
 
 @pytest.mark.parametrize(

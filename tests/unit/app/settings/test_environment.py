@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from app.settings import Settings
-from app.settings.environment import overlay, put, variable_of
-from app.settings.outline import leaves
-from app.settings.problems import Path
+from doka.app.settings import Settings
+from doka.app.settings.environment import overlay, put, variable_of
+from doka.app.settings.outline import leaves
+from doka.app.settings.problems import Path
 from tests.unit.app.settings.given import data
 
 

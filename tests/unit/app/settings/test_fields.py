@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from app.settings.problems import Path
-from app.settings.show import schema
+from doka.app.settings.problems import Path
+from doka.app.settings.show import schema
 from tests.unit.app.settings.given import STREAM, settings, told
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.settings import SettingsError, load_settings, settings_from
+from doka.app.settings import SettingsError, load_settings, settings_from
 from tests.unit.app.settings.given import settings
 
 SMALLEST = """\

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from adapters.kafka.settings import KafkaSecurity
-from adapters.kinesis.target import StreamTarget
-from adapters.sts.settings import Hop, RoleChain
-from app.settings import SettingsError
-from app.settings.mapping import (
+from doka.adapters.aws.kinesis.target import StreamTarget
+from doka.adapters.aws.sts.settings import Hop, RoleChain
+from doka.adapters.kafka.settings import KafkaSecurity
+from doka.app.settings import SettingsError
+from doka.app.settings.mapping import (
     to_kafka_settings,
     to_log_style,
     to_oauth,
@@ -17,9 +17,9 @@ from app.settings.mapping import (
     to_rules,
     to_stream_targets,
 )
-from app.settings.problems import Path as SettingPath
-from domain.limits import NS_PER_SECOND
-from domain.rules import (
+from doka.app.settings.problems import Path as SettingPath
+from doka.domain.limits import NS_PER_SECOND
+from doka.domain.rules import (
     AggregationRules,
     KeyEncoding,
     LimitRules,

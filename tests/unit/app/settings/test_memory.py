@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.kafka.client_settings import consumer_settings
-from adapters.kafka.letter_settings import HELD_SHARE
-from adapters.kafka.settings import KafkaSettings
-from app.settings.memory import BASE64, body_bytes, key_cache_bytes, record_bytes, request_bytes
-from app.settings.model import MIB
+from doka.adapters.kafka.client_settings import consumer_settings
+from doka.adapters.kafka.letter_settings import HELD_SHARE
+from doka.adapters.kafka.settings import KafkaSettings
+from doka.app.settings.memory import BASE64, body_bytes, key_cache_bytes, record_bytes, request_bytes
+from doka.app.settings.model import MIB
 
 
 @pytest.mark.parametrize("held_mib", [8, 64, 1_024])

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from app.settings import Settings, SettingsError, settings_from
-from app.settings.problems import Path
+from doka.app.settings import Settings, SettingsError, settings_from
+from doka.app.settings.problems import Path
 from tests.unit.app.settings.given import data, settings
 
 

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from app.settings import Settings
-from app.settings.outline import at, field_at, is_list, is_map, is_text, leaves, may_be_null, model_of, suggestion
-from app.settings.problems import Path
-from app.settings.routes import StreamSettings
+from doka.app.settings import Settings
+from doka.app.settings.outline import at, field_at, is_list, is_map, is_text, leaves, may_be_null, model_of, suggestion
+from doka.app.settings.problems import Path
+from doka.app.settings.routes import StreamSettings
 
 
 def test_every_path_leads_to_its_type() -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from app.settings.problems import Problem, SettingsError, alternatives, dotted, origin_of
-from domain.errors import UsageError
+from doka.app.settings.problems import Problem, SettingsError, alternatives, dotted, origin_of
+from doka.domain.errors import UsageError
 
 
 def test_a_path_is_written_as_people_do() -> None:

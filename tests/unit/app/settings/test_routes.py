@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from app.settings.problems import Path
-from app.settings.routes import StreamSettings
+from doka.app.settings.problems import Path
+from doka.app.settings.routes import StreamSettings
 from tests.unit.app.settings.given import STREAM, settings
 
 

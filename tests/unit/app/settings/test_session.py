@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.settings.problems import Path
+from doka.app.settings.problems import Path
 from tests.unit.app.settings.given import settings, told
 
 ROLE: Path = ("roles", "analytics")

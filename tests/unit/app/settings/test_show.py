@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import json
 
-from app.settings import settings_from
-from app.settings.show import as_data, schema
+from doka.app.settings import settings_from
+from doka.app.settings.show import as_data, schema
 from tests.unit.app.settings.given import settings
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from app.settings import SettingsError
-from app.settings.yamlfile import FILE_BYTES_MAX, parse_scalar, parse_yaml, read_yaml
+from doka.app.settings import SettingsError
+from doka.app.settings.yamlfile import FILE_BYTES_MAX, parse_scalar, parse_yaml, read_yaml
 
 NOBODY = 65534
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from app.simulate.commands import incident
-from domain.errors import UsageError
+from doka.app.simulate.commands import incident
+from doka.domain.errors import UsageError
 
 
 def test_a_report_that_cannot_be_written_names_the_cure(tmp_path: Path) -> None:

@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from app.simulate.engine import run_scene, run_side
-from app.simulate.history import CLEAN, LATE, LOST, WAITS, uneven
-from app.simulate.scene import CLOCK_WRONG, DOKA, ORIGINAL, Scene, Traffic, Trouble, simple_rules
-from domain.commands import Command, SendPut
-from domain.errors import InvariantError
-from domain.events import Event, PutAnswered
-from domain.forwarder import Forwarder
-from domain.rules import RotationPolicy
+from doka.app.simulate.engine import run_scene, run_side
+from doka.app.simulate.history import CLEAN, LATE, LOST, WAITS, uneven
+from doka.app.simulate.scene import CLOCK_WRONG, DOKA, ORIGINAL, Scene, Traffic, Trouble, simple_rules
+from doka.domain.commands import Command, SendPut
+from doka.domain.errors import InvariantError
+from doka.domain.events import Event, PutAnswered
+from doka.domain.forwarder import Forwarder
+from doka.domain.rules import RotationPolicy
 
 SLOW = Traffic(rate=1.0, keys=100, burst_seconds=10.0)
 SCENE = Scene("test", 1_800.0, 900.0, traffic=SLOW, settle_seconds=120.0)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from app.simulate.fuzz import SEEDS_A_JOB, draw_scene, run_seeds, shares
+from doka.app.simulate.fuzz import SEEDS_A_JOB, draw_scene, run_seeds, shares
 from tests.unit.app.simulate.test_engine import LosesOne
 
 

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from app.simulate.grid import LIVES, POLICIES, WORLDS, cells, compared, jobs_of, run_job, summary_of
-from app.simulate.history import CLEAN, LOST, WAITS
-from app.simulate.scene import DOKA, ORIGINAL
+from doka.app.simulate.grid import LIVES, POLICIES, WORLDS, cells, compared, jobs_of, run_job, summary_of
+from doka.app.simulate.history import CLEAN, LOST, WAITS
+from doka.app.simulate.scene import DOKA, ORIGINAL
 
 
 def test_the_grid_is_whole() -> None:

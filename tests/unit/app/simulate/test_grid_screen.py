@@ -4,8 +4,8 @@ import io
 
 from rich.console import Console
 
-from app.simulate.grid import Compared, cells, summary_of
-from app.simulate.grid_screen import grid_data, show_grid, show_summary
+from doka.app.simulate.grid import Compared, cells, summary_of
+from doka.app.simulate.grid_screen import grid_data, show_grid, show_summary
 from tests.unit.app.simulate.test_history import SIDE
 
 GRID = cells(["quiet", "role chain"], ["1h", "12h"])

@@ -5,7 +5,19 @@ from dataclasses import replace
 
 import pytest
 
-from app.simulate.history import CLEAN, LOST, WAITS, Fault, History, LeaseWindow, Moment, Series, Side, Totals, uneven
+from doka.app.simulate.history import (
+    CLEAN,
+    LOST,
+    WAITS,
+    Fault,
+    History,
+    LeaseWindow,
+    Moment,
+    Series,
+    Side,
+    Totals,
+    uneven,
+)
 
 TOTALS = Totals(
     produced=20,

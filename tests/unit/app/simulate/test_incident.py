@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from app.simulate.engine import history_of, run_side
-from app.simulate.history import History
-from app.simulate.incident import incident_scene, moral, told
-from app.simulate.scene import DOKA, ORIGINAL
+from doka.app.simulate.engine import history_of, run_side
+from doka.app.simulate.history import History
+from doka.app.simulate.incident import incident_scene, moral, told
+from doka.app.simulate.scene import DOKA, ORIGINAL
 
 
 def weekend(hours: float) -> History:

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from app.simulate.history import BROKEN, CLEAN, DISORDERED, DOUBLED, LATE, LOST, WAITS, Totals
-from app.simulate.judge import judge, span
-from app.simulate.observer import Observer
-from app.simulate.scene import Scene
+from doka.app.simulate.history import BROKEN, CLEAN, DISORDERED, DOUBLED, LATE, LOST, WAITS, Totals
+from doka.app.simulate.judge import judge, span
+from doka.app.simulate.observer import Observer
+from doka.app.simulate.scene import Scene
 from tests.unit.app.simulate.test_history import TOTALS
 
 

@@ -1,19 +1,19 @@
 from __future__ import annotations
 
-from adapters.simulated.bulk_landings import Landings
-from adapters.simulated.bulk_log import BulkLog
-from adapters.simulated.kinesis import Put
-from adapters.simulated.life import Life
-from adapters.simulated.plan import Incident, Kind, Plan, Work
-from adapters.simulated.timeline import START_NS
-from adapters.simulated.world import World
-from app.simulate.history import LeaseWindow
-from app.simulate.observer import Observer, seconds
-from domain.commands import SendPut
-from domain.events import LeaseIssued, LeaseRefused, PutAmbiguous, PutAnswered, PutRefused
-from domain.lease import Lease, Secrets
-from domain.limits import NS_PER_SECOND
-from domain.records import TopicPartition
+from doka.adapters.simulated.bulk_landings import Landings
+from doka.adapters.simulated.bulk_log import BulkLog
+from doka.adapters.simulated.kinesis import Put
+from doka.adapters.simulated.life import Life
+from doka.adapters.simulated.plan import Incident, Kind, Plan, Work
+from doka.adapters.simulated.timeline import START_NS
+from doka.adapters.simulated.world import World
+from doka.app.simulate.history import LeaseWindow
+from doka.app.simulate.observer import Observer, seconds
+from doka.domain.commands import SendPut
+from doka.domain.events import LeaseIssued, LeaseRefused, PutAmbiguous, PutAnswered, PutRefused
+from doka.domain.lease import Lease, Secrets
+from doka.domain.limits import NS_PER_SECOND
+from doka.domain.records import TopicPartition
 
 TP = TopicPartition("t0", 0)
 LEASE = Lease(1, "writer", Secrets("a", "b", "c"), START_NS, START_NS + 3_600 * NS_PER_SECOND)

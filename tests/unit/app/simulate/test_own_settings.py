@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from app.settings.problems import SettingsError
-from app.simulate.engine import run_side
-from app.simulate.history import CLEAN
-from app.simulate.own_settings import configured_rules
-from app.simulate.scenario import parse_scenario, scene_of
-from app.simulate.scene import DOKA
+from doka.app.settings.problems import SettingsError
+from doka.app.simulate.engine import run_side
+from doka.app.simulate.history import CLEAN
+from doka.app.simulate.own_settings import configured_rules
+from doka.app.simulate.scenario import parse_scenario, scene_of
+from doka.app.simulate.scene import DOKA
 from tests.architecture.source_tree import ROOT
 
 CONFIG = """

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from app.settings.problems import SettingsError
-from app.simulate.scenario import ScenarioFile, parse_scenario, read_scenario, scenario_schema, scene_of
-from app.simulate.scene import FAULTS, Trouble, simple_rules
-from domain.rules import RotationPolicy
+from doka.app.settings.problems import SettingsError
+from doka.app.simulate.scenario import ScenarioFile, parse_scenario, read_scenario, scenario_schema, scene_of
+from doka.app.simulate.scene import FAULTS, Trouble, simple_rules
+from doka.domain.rules import RotationPolicy
 from tests.architecture.source_tree import ROOT
 
 MINIMAL = "title: a\nduration_hours: 1\n"

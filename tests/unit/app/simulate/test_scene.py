@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.simulated.plan import Kind
-from app.simulate.scene import (
+from doka.adapters.simulated.plan import Kind
+from doka.app.simulate.scene import (
     CLOCK_WRONG,
     FAULTS,
     SENTENCES,
@@ -14,7 +14,7 @@ from app.simulate.scene import (
     policy_words,
     simple_rules,
 )
-from domain.rules import RotationPolicy
+from doka.domain.rules import RotationPolicy
 
 
 def test_what_is_told_can_happen() -> None:

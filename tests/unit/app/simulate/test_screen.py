@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from app.simulate.history import LOST, WAITS, Moment
-from app.simulate.screen import screen, show_story, show_totals, show_verdict
+from doka.app.simulate.history import LOST, WAITS, Moment
+from doka.app.simulate.screen import screen, show_story, show_totals, show_verdict
 from tests.unit.app.simulate.test_history import HISTORY, SIDE, TOTALS
 
 

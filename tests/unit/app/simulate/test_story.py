@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from app.simulate.engine import run_side
-from app.simulate.history import BAD, GOOD
-from app.simulate.scene import DOKA, ORIGINAL, Scene, Traffic, Trouble, simple_rules
-from domain.rules import RotationPolicy
+from doka.app.simulate.engine import run_side
+from doka.app.simulate.history import BAD, GOOD
+from doka.app.simulate.scene import DOKA, ORIGINAL, Scene, Traffic, Trouble, simple_rules
+from doka.domain.rules import RotationPolicy
 
 SLOW = Traffic(rate=1.0, keys=100, burst_seconds=10.0)
 

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import orjson
 
-from adapters.telemetry.line_writer import LineWriter
-from adapters.telemetry.logs import Log
-from adapters.telemetry.merged_page import SupervisorMetrics
-from app.settings.load import load_settings
-from app.workers.chronicle import LogChronicle
-from app.workers.supervision import Outage
-from domain.limits import NS_PER_SECOND
+from doka.adapters.telemetry.line_writer import LineWriter
+from doka.adapters.telemetry.logs import Log
+from doka.adapters.telemetry.merged_page import SupervisorMetrics
+from doka.app.settings.load import load_settings
+from doka.app.workers.chronicle import LogChronicle
+from doka.app.workers.supervision import Outage
+from doka.domain.limits import NS_PER_SECOND
 from tests.unit.adapters.telemetry.given import HandClock, pipe
 
 MINIMAL = Path(__file__).parents[4] / "examples" / "minimal.yaml"

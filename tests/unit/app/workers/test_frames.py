@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.workers.frames import Kind, receive_frame, send_frame
+from doka.app.workers.frames import Kind, receive_frame, send_frame
 
 Pair = tuple[socket.socket, socket.socket]
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from app.settings.load import load_settings
-from app.settings.model import Settings
-from app.settings.problems import SettingsError
-from app.workers.setup import Setup, settings_of, unpacked
+from doka.app.settings.load import load_settings
+from doka.app.settings.model import Settings
+from doka.app.settings.problems import SettingsError
+from doka.app.workers.setup import Setup, settings_of, unpacked
 
 EXAMPLES = sorted((Path(__file__).parents[4] / "examples").glob("*.yaml"))
 PASSWORD = {

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from adapters.telemetry.health import STALLED_AFTER_NS
-from app.workers.standing import Report, Standing
-from domain.limits import NS_PER_SECOND
+from doka.adapters.telemetry.health import STALLED_AFTER_NS
+from doka.app.workers.standing import Report, Standing
+from doka.domain.limits import NS_PER_SECOND
 
 START = 1_000 * NS_PER_SECOND
 WELL = Report(None, ())

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from app.workers.supervision import (
+from doka.app.workers.supervision import (
     KILL_AFTER_NS,
     RESTART_FIRST_NS,
     RESTART_LAST_NS,
@@ -16,7 +16,7 @@ from app.workers.supervision import (
     Supervision,
     how_it_ended,
 )
-from domain.limits import NS_PER_SECOND
+from doka.domain.limits import NS_PER_SECOND
 
 DRAIN = 25 * NS_PER_SECOND
 START = 1_000 * NS_PER_SECOND

@@ -8,13 +8,13 @@ from threading import Timer
 import orjson
 import pytest
 
-from adapters.system.signals import StopSignals
-from app.runtime import Ending
-from app.workers.standing import Report, Standing
-from app.workers.supervision import KILL_AFTER_NS, Outage, Supervision
-from app.workers.supervisor import LOOK_EVERY_NS, StopInbox, Supervisor
-from domain.events import Event, StopRequested
-from domain.limits import NS_PER_SECOND
+from doka.adapters.system.signals import StopSignals
+from doka.app.runtime import Ending
+from doka.app.workers.standing import Report, Standing
+from doka.app.workers.supervision import KILL_AFTER_NS, Outage, Supervision
+from doka.app.workers.supervisor import LOOK_EVERY_NS, StopInbox, Supervisor
+from doka.domain.events import Event, StopRequested
+from doka.domain.limits import NS_PER_SECOND
 from tests.manual_clock import ManualClock
 
 DRAIN = 10 * NS_PER_SECOND

@@ -11,10 +11,10 @@ from typing import NamedTuple
 import orjson
 import pytest
 
-from adapters.system.clock import SystemClock
-from adapters.telemetry.health import Health
-from app.workers.frames import Kind, receive_frame, send_frame
-from app.workers.tether import Tether
+from doka.adapters.system.clock import SystemClock
+from doka.adapters.telemetry.health import Health
+from doka.app.workers.frames import Kind, receive_frame, send_frame
+from doka.app.workers.tether import Tether
 from tests.unit.adapters.telemetry.given import HandClock, status
 
 PAGE = b"# HELP x y\n# TYPE x gauge\nx 1.0\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.simulate.history import (
+from doka.app.simulate.history import (
     BAD,
     CLEAN,
     GOOD,

@@ -7,8 +7,8 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
-from app.simulate.report import render
-from app.simulate.report.page import HERE
+from doka.app.simulate.report import render
+from doka.app.simulate.report.page import HERE
 from tests.unit.app.simulate.report.made_up import STEPS, incident
 
 

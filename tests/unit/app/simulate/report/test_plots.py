@@ -6,9 +6,9 @@ import re
 from datetime import datetime
 from xml.etree import ElementTree as ET
 
-from app.simulate.history import ISSUED, REFUSED, RENEWED, Fault, LeaseWindow, Refusals
-from app.simulate.report.plots import Canvas, Mark, Plot, fault_bands, lease_bars, render
-from app.simulate.report.scales import TimeAxis, ValueAxis
+from doka.app.simulate.history import ISSUED, REFUSED, RENEWED, Fault, LeaseWindow, Refusals
+from doka.app.simulate.report.plots import Canvas, Mark, Plot, fault_bands, lease_bars, render
+from doka.app.simulate.report.scales import TimeAxis, ValueAxis
 
 TIMES = TimeAxis(datetime.fromisoformat("2026-01-09T18:00"), 100.0)
 VALUES = ValueAxis(10.0, step=5.0)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pytest
 
-from app.simulate.report.scales import TimeAxis, short, value_axis
+from doka.app.simulate.report.scales import TimeAxis, short, value_axis
 
 FRIDAY = datetime.fromisoformat("2026-01-09T18:00")
 

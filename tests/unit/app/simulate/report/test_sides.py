@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from app.simulate.report.sides import plots_of
+from doka.app.simulate.report.sides import plots_of
 from tests.unit.app.simulate.report.made_up import STEPS, incident
 
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from app.simulate import history as h
-from app.simulate.report import words
+from doka.app.simulate import history as h
+from doka.app.simulate.report import words
 from tests.unit.app.simulate.report.made_up import incident
 
 

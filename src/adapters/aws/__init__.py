@@ -1,0 +1,1 @@
+"""One AWS: the session, the signature, the service's clock, and on them STS and Kinesis."""

@@ -1,0 +1,100 @@
+"""How this adapter makes boto3 clients: one attempt, our own credentials, no endpoint from the environment.
+
+It must never look up credentials by itself (a lease is always given), never let botocore repeat a request, and never
+let botocore's loggers speak at DEBUG, where they write tokens and payloads.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+import boto3.session
+import botocore.session
+from botocore.config import Config
+from botocore.credentials import CredentialProvider, Credentials
+from botocore.exceptions import BotoCoreError
+
+from doka.adapters.aws.kinesis.target import StreamTarget
+from doka.domain.errors import UsageError
+
+if TYPE_CHECKING:
+    from types_boto3_kinesis import KinesisClient
+
+TALKATIVE_LOGGERS = ("boto3", "botocore", "s3transfer", "urllib3")
+CONNECT_TIMEOUT_SECONDS = 3.0
+READ_TIMEOUT_SECONDS = 10.0
+
+
+class GivenCredentials(CredentialProvider):
+    """The only source of credentials of a session: the object that it was given."""
+
+    METHOD = "doka"
+    CANONICAL_NAME = "doka"
+
+    def __init__(self, credentials: Credentials) -> None:
+        super().__init__()
+        self._credentials = credentials
+
+    def load(self) -> Credentials:
+        """Give the object, whatever the environment holds."""
+        return self._credentials
+
+
+def pin_loggers() -> None:
+    """Keep the loggers of boto3 and what is below it at INFO or above: at DEBUG they print secrets and records."""
+    for name in TALKATIVE_LOGGERS:
+        logger = logging.getLogger(name)
+        if logger.level < logging.INFO:
+            logger.setLevel(logging.INFO)
+
+
+NewSession = Callable[[], botocore.session.Session]
+"""Makes a session that is nobody else's; those of one process may share what botocore reads from its own files."""
+
+Place = tuple[str, str | None]
+"""What a client is made for: a region, and the endpoint URL that overrides it."""
+
+
+def place_of(target: StreamTarget) -> Place:
+    """Give the place of a target's client."""
+    return target.region, target.endpoint_url
+
+
+def open_clients(
+    credentials: Credentials, targets: Iterable[StreamTarget], new_session: NewSession = botocore.session.Session
+) -> dict[Place, KinesisClient]:
+    """Make one client for each place, all signing with this object; the environment's proxies and CA still hold.
+
+    Raises UsageError for an AWS profile, a region or a URL that cannot be.
+    """
+    pin_loggers()
+    session: boto3.session.Session | None = None
+    clients: dict[Place, KinesisClient] = {}
+    for target in targets:
+        place = place_of(target)
+        if place not in clients:
+            try:
+                session = session or _open_session(credentials, new_session)
+                clients[place] = _open_client(session, *place)
+            except (BotoCoreError, ValueError) as error:
+                raise UsageError(f"route {target.route}: no Kinesis client can be made: {error}") from error
+    return clients
+
+
+def _open_session(credentials: Credentials, new_session: NewSession) -> boto3.session.Session:
+    core = new_session()
+    core.get_component("credential_provider").insert_before("env", GivenCredentials(credentials))
+    return boto3.session.Session(botocore_session=core)
+
+
+def _open_client(session: boto3.session.Session, region: str, endpoint_url: str | None) -> KinesisClient:
+    config = Config(
+        ignore_configured_endpoint_urls=True,  # type: ignore[call-arg]  # newer than the stubs
+        retries={"mode": "standard", "total_max_attempts": 1},
+        connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        read_timeout=READ_TIMEOUT_SECONDS,
+        user_agent_extra="doka",
+    )
+    return session.client("kinesis", region_name=region, endpoint_url=endpoint_url, config=config)

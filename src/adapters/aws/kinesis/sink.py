@@ -1,0 +1,155 @@
+"""Kinesis PutRecords without waiting: body by C loops, botocore's signature, libcurl on the caller's thread.
+
+It must never send a request twice, never sign with anything but the command's lease, never report an unknown outcome
+as a known one, and never let a key, a payload or a secret out into a log.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+
+from botocore.exceptions import BotoCoreError
+from botocore.session import Session
+
+from doka.adapters.aws.kinesis.answers import read_answer, read_header
+from doka.adapters.aws.kinesis.authorities import find_ca
+from doka.adapters.aws.kinesis.body import BodyBuilder
+from doka.adapters.aws.kinesis.clients import NewSession
+from doka.adapters.aws.kinesis.endpoint import Endpoints
+from doka.adapters.aws.kinesis.failures import name_failure
+from doka.adapters.aws.kinesis.signing import Signer
+from doka.adapters.aws.kinesis.skew import SkewedClock
+from doka.adapters.aws.kinesis.target import StreamTarget
+from doka.adapters.aws.kinesis.transfer import Outcome, Transfer
+from doka.adapters.aws.kinesis.wire import Wire
+from doka.domain.commands import SendPut
+from doka.domain.errors import InvariantError, invariant
+from doka.domain.events import Event, PutAmbiguous, PutAnswered, PutUnsent
+from doka.domain.limits import KEY_CACHE_BYTES
+from doka.domain.ports import Clock
+
+logger = logging.getLogger("doka.kinesis")
+
+
+class KinesisSink:
+    """The put requests in flight; every `submit` has exactly one answer.
+
+    `targets` maps each route to its stream. Raises UsageError for a region, endpoint URL or CA file that cannot be.
+    """
+
+    def __init__(
+        self,
+        targets: Mapping[str, StreamTarget],
+        clock: Clock,
+        new_session: NewSession = Session,
+        key_cache_bytes: int = KEY_CACHE_BYTES,
+    ) -> None:
+        self._targets = dict(targets)
+        self._clock = clock
+        self._endpoints = Endpoints(self._targets.values(), new_session)
+        self._ca_path = find_ca()
+        self._bodies = BodyBuilder(key_cache_bytes)
+        self._signer = Signer()
+        self._skews: dict[str, SkewedClock] = {}
+        self._wire = Wire(clock)
+        self._idle: list[Transfer] = []
+        self._unsent: list[Event] = []
+        self._told: dict[str, str] = {}
+        self._closed = False
+
+    def submit(self, command: SendPut) -> None:
+        """Build, sign and start one request."""
+        invariant(not self._closed, "a put was submitted to a closed sink")
+        ends_at = command.lease.ends_at
+        if ends_at is not None and self._clock.now() >= ends_at:  # the process stood still since this was decided
+            self._unsent.append(PutUnsent(command.put, "lease_ended"))
+            return
+        target = self._targets[command.route]
+        stream_arn = command.stream_arn or target.stream_arn
+        try:
+            endpoint = self._endpoints.find(target, stream_arn, command.lease.account_id)
+        except (BotoCoreError, ValueError) as error:
+            self._unsent.append(PutUnsent(command.put, "no_endpoint"))
+            self._tell(command.route, "no_endpoint", str(error))
+            return
+        stream = ("StreamARN", stream_arn) if stream_arn else ("StreamName", str(target.stream_name))
+        body = self._bodies.build(stream, command.keys, command.values, command.hash_keys)
+        skew = self._skews.get(endpoint.url)
+        if skew is None:
+            skew = self._skews[endpoint.url] = SkewedClock(self._clock)
+        headers = self._signer.sign(endpoint, body, command.lease, skew.wall())
+        transfer = self._idle.pop() if self._idle else Transfer(self._ca_path)
+        transfer.load(command, endpoint.url, headers, body, self._clock.now())
+        self._wire.start(transfer)
+
+    def answers(self, wait: int) -> Sequence[Event]:
+        """Drive the requests in flight; give the answers that are there, waiting at most `wait` ns for the first."""
+        if self._closed:
+            return []
+        now = self._clock.now()
+        deadline = now + wait
+        found, self._unsent = self._unsent, []
+        found += [self._settle(*ended) for ended in self._wire.finished()]  # some end while they are started
+        while True:
+            self._wire.step(0 if found else deadline - now)
+            found += [self._settle(*ended) for ended in self._wire.finished()]
+            now = self._clock.now()
+            found += [self._settle(*overdue) for overdue in self._wire.overdue(now)]
+            if found or now >= deadline:
+                return found
+
+    def close(self) -> None:
+        """Drop all connections; what was in flight stays unknown."""
+        if self._closed:
+            return
+        self._closed = True
+        self._wire.close()
+        for transfer in self._idle:
+            transfer.close()
+        self._idle.clear()
+
+    def __repr__(self) -> str:
+        return f"KinesisSink({', '.join(sorted(self._targets))}; {len(self._wire)} in flight)"
+
+    def _settle(self, transfer: Transfer, error: int, words: str) -> Event:
+        """Give the event of a transfer that ended, and keep the transfer for the next put."""
+        command = transfer.command
+        if command is None:
+            raise InvariantError("a transfer ended that carried no put")
+        outcome = transfer.unload()
+        self._idle.append(transfer)
+        if error:
+            failure = name_failure(command.put, error, started=outcome.started)
+            self._tell(command.route, failure.reason, words)
+            return failure
+        event = read_answer(
+            command.put,
+            len(command.keys),
+            outcome.status,
+            outcome.head,
+            outcome.body,
+            wants_landings=command.wants_landings,
+        )
+        if isinstance(event, PutAnswered) and not outcome.sent_whole:
+            event = PutAmbiguous(command.put, "answered_early")
+        if isinstance(event, PutAmbiguous):
+            self._tell(command.route, event.reason, f"HTTP {outcome.status} does not say what became of the records")
+            return event
+        self._told.pop(command.route, None)
+        self._learn(transfer, outcome, event)
+        return event
+
+    def _learn(self, transfer: Transfer, outcome: Outcome, event: Event) -> None:
+        """Set the clock of signatures by an answer that was read as the service's own."""
+        skew = self._skews[transfer.url]
+        if skew.is_due(refused=not isinstance(event, PutAnswered)):
+            date = read_header(outcome.head, b"date")
+            if date is not None:
+                skew.learn(date, transfer.sent_at)
+
+    def _tell(self, route: str, reason: str, words: str) -> None:
+        """Log the details of a failure once, and again when it changes or came back after a success."""
+        if self._told.get(route) != reason:
+            self._told[route] = reason
+            logger.warning("puts of route %s fail (%s): %s", route, reason, words)

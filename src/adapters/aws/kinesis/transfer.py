@@ -1,0 +1,127 @@
+"""One request on one libcurl handle, which outlives it: the handle and its buffers are used again and again.
+
+The body goes out through a read function without a seek function.
+libcurl would otherwise repeat a POST by itself when a kept-alive connection dies before the first byte of an answer,
+and the service may have accepted it; so it fails with SEND_FAIL_REWIND, which is ambiguous.
+A kept connection that was idle for more than a second is looked at before it is used again, so one that the far end
+closed meanwhile costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import pycurl
+
+from doka.domain.commands import SendPut
+from doka.domain.limits import NS_PER_MS
+
+ANSWER_BYTES_MAX = 4 * 1024 * 1024
+"""500 results are about 60 KB; what is far beyond is no answer of the service."""
+
+RECEIVE_BUFFER_BYTES = 128 * 1024
+SEND_BUFFER_BYTES = 256 * 1024
+"""How much libcurl asks for at once; its default of 64 KiB needs more calls than it saves memory."""
+
+CONNECT_TIMEOUT_MS = 3_000
+CONNECT_SHARE = 2
+"""A connect may take at most a half of the request's time, so that a failed one is never ambiguous."""
+
+OVERDUE_GRACE_NS = 250 * NS_PER_MS
+"""libcurl's own timer comes first; ours runs through suspend and catches what its clock slept over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What there is of a request that ended; an answer is whole where libcurl reported no error."""
+
+    status: int
+    head: bytes
+    body: bytes
+    started: bool
+    """Whether libcurl asked for any of the body: if not, nothing of it can have left."""
+    sent_whole: bool
+
+
+class Transfer:
+    """One request in flight, or none (`command` is None); its buffers hold nothing of a request that ended."""
+
+    def __init__(self, ca_path: str) -> None:
+        self.command: SendPut | None = None
+        self.url = ""
+        self.sent_at = 0
+        self.overdue_at = 0
+        self._body = BytesIO()
+        self._size = 0
+        self._head = BytesIO()
+        self._answer = BytesIO()
+        curl = self.curl = pycurl.Curl()
+        curl.setopt(pycurl.POST, 1)
+        curl.setopt(pycurl.READFUNCTION, self._read)
+        curl.setopt(pycurl.WRITEFUNCTION, self._answer.write)
+        curl.setopt(pycurl.HEADERFUNCTION, self._head.write)
+        curl.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
+        curl.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
+        curl.setopt(pycurl.FOLLOWLOCATION, 0)
+        curl.setopt(pycurl.SSL_VERIFYPEER, 1)
+        curl.setopt(pycurl.SSL_VERIFYHOST, 2)
+        curl.setopt(pycurl.SSLVERSION, pycurl.SSLVERSION_TLSv1_2)
+        trust_only(curl, Path(ca_path))
+        curl.setopt(pycurl.TCP_NODELAY, 1)
+        curl.setopt(pycurl.TCP_KEEPALIVE, 1)
+        curl.setopt(pycurl.NOSIGNAL, 1)
+        curl.setopt(pycurl.BUFFERSIZE, RECEIVE_BUFFER_BYTES)
+        curl.setopt(pycurl.UPLOAD_BUFFERSIZE, SEND_BUFFER_BYTES)
+        curl.setopt(pycurl.MAXFILESIZE, ANSWER_BYTES_MAX)
+
+    def load(self, command: SendPut, url: str, headers: Mapping[str, str], body: bytes, now: int) -> None:
+        """Take a signed request; its time runs from `now`."""
+        timeout_ms = max(1, command.timeout // NS_PER_MS)
+        self.command = command
+        self.sent_at = now
+        self.overdue_at = now + command.timeout + OVERDUE_GRACE_NS
+        self._body = BytesIO(body)
+        self._size = len(body)
+        curl = self.curl
+        if url != self.url:
+            curl.setopt(pycurl.URL, url)
+            self.url = url
+        curl.setopt(pycurl.HTTPHEADER, ["Expect:", "Accept:", *map("%s: %s".__mod__, headers.items())])
+        curl.setopt(pycurl.POSTFIELDSIZE_LARGE, len(body))
+        curl.setopt(pycurl.TIMEOUT_MS, timeout_ms)
+        curl.setopt(pycurl.CONNECTTIMEOUT_MS, max(1, min(CONNECT_TIMEOUT_MS, timeout_ms // CONNECT_SHARE)))
+
+    def unload(self) -> Outcome:
+        """Give how the request ended and forget it."""
+        read = self._body.tell()
+        outcome = Outcome(
+            status=self.curl.getinfo(pycurl.RESPONSE_CODE),
+            head=self._head.getvalue(),
+            body=self._answer.getvalue(),
+            started=read > 0,
+            sent_whole=read == self._size,
+        )
+        self.command = None
+        self._body = BytesIO()
+        for buffer in (self._head, self._answer):
+            buffer.seek(0)
+            buffer.truncate()
+        return outcome
+
+    def close(self) -> None:
+        """Free the handle; a request that was on it stays unknown."""
+        self.curl.close()
+
+    def _read(self, size: int) -> bytes:
+        return self._body.read(size)
+
+
+def trust_only(curl: pycurl.Curl, ca: Path) -> None:
+    """Verify servers and proxies by the authorities in this file or directory, and by none that libcurl was built with."""
+    for file_option, directory_option in ((pycurl.CAINFO, pycurl.CAPATH), (pycurl.PROXY_CAINFO, pycurl.PROXY_CAPATH)):
+        wanted, unwanted = (directory_option, file_option) if ca.is_dir() else (file_option, directory_option)
+        curl.setopt(wanted, str(ca))
+        curl.unsetopt(unwanted)

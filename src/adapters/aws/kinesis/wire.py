@@ -1,0 +1,112 @@
+"""Many transfers at once on the caller's thread: libcurl's multi interface, driven by its socket callbacks and poll.
+
+It must never wait longer than it was told, and never wait at all in `start`.
+`poll` and not `select`: a process with many brokers has descriptors above 1,023, which `select` cannot name.
+"""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pycurl
+
+from doka.adapters.aws.kinesis.transfer import Transfer
+from doka.domain.limits import NS_PER_MS
+from doka.domain.ports import Clock
+
+_POLL_MASK = {
+    pycurl.POLL_IN: select.POLLIN,
+    pycurl.POLL_OUT: select.POLLOUT,
+    pycurl.POLL_INOUT: select.POLLIN | select.POLLOUT,
+}
+
+CONNECTIONS_KEPT_MAX = 256
+"""libcurl's default is four for each request in flight; a process with many hosts would shake hands all day."""
+
+
+class Wire:
+    """The transfers in flight, and the connections kept alive between them.
+
+    Each started transfer is handed back exactly once by `finished`, unless the wire is closed first.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._poll = select.poll()
+        self._due: int | None = None
+        """When libcurl wants to be called for a timer (ns of the clock)."""
+        self._running = 0
+        self._flying: dict[pycurl.Curl, Transfer] = {}
+        self._multi = pycurl.CurlMulti()
+        self._multi.setopt(pycurl.M_MAXCONNECTS, CONNECTIONS_KEPT_MAX)
+        self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
+        self._multi.setopt(pycurl.M_TIMERFUNCTION, self._set_timer)
+
+    def __len__(self) -> int:
+        return len(self._flying)
+
+    def start(self, transfer: Transfer) -> None:
+        """Begin a loaded transfer; what can be done without waiting is done at once."""
+        self._flying[transfer.curl] = transfer
+        self._multi.add_handle(transfer.curl)
+        self._running += 1
+        self._serve_timer()
+
+    def step(self, wait: int) -> None:
+        """Move all transfers on by what the sockets allow, waiting at most `wait` ns for the first of them."""
+        if self._due is not None:
+            wait = min(wait, self._due - self._clock.now())
+        for descriptor, ready in self._poll.poll(max(0, wait) / NS_PER_MS):
+            action = pycurl.CSELECT_IN if ready & (select.POLLIN | select.POLLHUP) else 0
+            action |= pycurl.CSELECT_OUT if ready & select.POLLOUT else 0
+            action |= pycurl.CSELECT_ERR if ready & (select.POLLERR | select.POLLNVAL) else 0
+            # One that an earlier one of this loop has closed is nothing to libcurl, and so passed over by it.
+            _, self._running = self._multi.socket_action(descriptor, action)
+        self._serve_timer()
+
+    def finished(self) -> Iterator[tuple[Transfer, int, str]]:
+        """Hand back the transfers that ended, each with libcurl's error number (0: none) and words."""
+        if self._running == len(self._flying):
+            return
+        left = 1
+        while left:
+            left, whole, broken = self._multi.info_read()
+            for curl in whole:
+                yield self._take(curl), 0, ""
+            for curl, error, words in broken:
+                yield self._take(curl), error, words
+
+    def overdue(self, now: int) -> Iterator[tuple[Transfer, int, str]]:
+        """Hand back the transfers whose time is over by the steady clock, their connections closed."""
+        for transfer in [flying for flying in self._flying.values() if flying.overdue_at <= now]:
+            self._running = -1  # unknown until libcurl next says it
+            yield self._take(transfer.curl), pycurl.E_OPERATION_TIMEDOUT, "its time was over"
+
+    def close(self) -> None:
+        """Drop all connections and transfers."""
+        for curl in list(self._flying):
+            self._take(curl).close()
+        self._multi.close()
+
+    def _take(self, curl: pycurl.Curl) -> Transfer:
+        self._multi.remove_handle(curl)
+        return self._flying.pop(curl)
+
+    def _serve_timer(self) -> None:
+        if self._due is not None and self._due <= self._clock.now():
+            self._due = None
+            _, self._running = self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+
+    def _watch(self, what: int, descriptor: int, *_: object) -> None:
+        if what == pycurl.POLL_REMOVE:
+            with suppress(KeyError):  # removed though never watched: a name that was looked up in vain
+                self._poll.unregister(descriptor)
+            return
+        mask = _POLL_MASK.get(what)
+        if mask is not None:
+            self._poll.register(descriptor, mask)
+
+    def _set_timer(self, timeout_ms: int) -> None:
+        self._due = None if timeout_ms < 0 else self._clock.now() + timeout_ms * NS_PER_MS

@@ -1,0 +1,149 @@
+"""The order of a partition where records of one key may share a request: a lane lets go all that waits in it.
+
+Theory of operation. A key has at most one request on its way. What comes meanwhile waits, and leaves together:
+
+    lane not there  ->  free: what comes of it goes at once
+    lane -> None    ->  busy with one record, nobody waits
+    lane -> Lane    ->  busy with `out` records; `waiting` holds the later ones in offset order
+
+A lane is free when all that it let go is settled. What was let go and finds no room in the request of the others of
+its lane is taken back: it waits until they are settled.
+The common case (one record of a key) is that of `KeyLanes`, in C loops.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+
+from doka.domain.held.ledger import HeldChunk
+from doka.domain.limits import PUT_RECORDS_MAX
+
+Run = tuple[str, list[int]]
+"""A key and the offsets of its records that leave together, ascending; two at least."""
+
+
+class Lane:
+    """One key of one partition of which more than one record is here."""
+
+    __slots__ = ("doubts", "out", "waiting")
+
+    def __init__(self, out: int, waiting: list[int]) -> None:
+        self.out = out
+        self.waiting = waiting
+        self.doubts: dict[int, bool] | None = None
+        """Records that may be in the stream already, by offset; True: an order that they broke, or may have, is told."""
+
+    def __repr__(self) -> str:
+        return f"Lane({self.out} out, {len(self.waiting)} wait)"
+
+
+_FREE = Lane(0, [])  # stands for a lane that is not there
+
+
+class SharedLanes:
+    """Order per key: the records of a key that are on their way are all there is of it in any request."""
+
+    __slots__ = ("_busy", "_runs")
+
+    def __init__(self) -> None:
+        self._busy: dict[str, Lane | None] = {}
+        self._runs: list[Run] = []
+
+    def __len__(self) -> int:
+        return len(self._busy)
+
+    def admit(self, chunk: HeldChunk) -> Sequence[int]:
+        """Take a chunk; give the places of records that leave alone. Those that leave together are in `take_runs`."""
+        busy = self._busy
+        keys = chunk.keys
+        fresh = dict.fromkeys(keys)
+        if len(fresh) == chunk.count and busy.keys().isdisjoint(fresh):
+            busy.update(fresh)
+            return range(chunk.count)
+        alone: dict[str, int] = {}  # key -> offset of the first of a lane that was free
+        new: list[tuple[str, Lane]] = []
+        lane_of = busy.get
+        for key, offset in zip(keys, chunk.offsets, strict=True):
+            lane = lane_of(key, _FREE)
+            if lane is None:
+                lane = busy[key] = Lane(1, [offset])
+                new.append((key, lane))
+            elif lane is not _FREE:
+                lane.waiting.append(offset)
+            else:
+                busy[key] = None
+                alone[key] = offset
+        for key, lane in new:
+            first = alone.pop(key, None)
+            if first is not None:  # it was free, so all of it leaves
+                lane.waiting.insert(0, first)
+                self._let_go(key, lane)
+        return chunk.places_of(alone.values())
+
+    def release(self, keys: Sequence[str]) -> list[int]:
+        """Note that records in these lanes are settled; give the offsets of those that may leave now, alone.
+
+        Those that leave together are in `take_runs`.
+        """
+        busy = self._busy
+        if not any(map(busy.__getitem__, keys)):
+            deque(map(busy.__delitem__, keys), 0)
+            return []
+        freed: list[int] = []
+        for key, settled in Counter(keys).items():
+            lane = busy[key]
+            if lane is None:
+                del busy[key]
+                continue
+            lane.out -= settled
+            if lane.out:
+                continue
+            waiting = lane.waiting
+            if len(waiting) > 1:
+                self._let_go(key, lane)
+            elif waiting:
+                busy[key] = None
+                freed += waiting
+            else:
+                del busy[key]
+        return freed
+
+    def _let_go(self, key: str, lane: Lane) -> None:
+        """Let what waits leave, as far as one request could hold it."""
+        run = lane.waiting[:PUT_RECORDS_MAX]
+        del lane.waiting[:PUT_RECORDS_MAX]
+        lane.out = len(run)
+        if lane.doubts:
+            lane.doubts = {offset: told for offset, told in lane.doubts.items() if offset >= run[0]}
+        self._runs.append((key, run))
+
+    def take_runs(self) -> list[Run]:
+        """Give what was let go together since the last call."""
+        runs = self._runs
+        if runs:
+            self._runs = []
+        return runs
+
+    def take_back(self, key: str, offsets: list[int]) -> None:
+        """Let records that were let go, and did not leave, wait again, before all others of their lane."""
+        lane = self._busy[key]
+        assert lane is not None
+        lane.out -= len(offsets)
+        lane.waiting[:0] = offsets
+
+    def lane(self, key: str) -> Lane | None:
+        """Give a lane that is busy; None where just one record of it is here."""
+        return self._busy[key]
+
+    def forget_from(self, offset: int) -> None:
+        """Forget the waiting records at or above `offset`; what is on its way keeps its lane."""
+        for lane in self._busy.values():
+            if lane is not None:
+                lane.waiting = [waiting for waiting in lane.waiting if waiting < offset]
+
+    def waiting(self) -> Iterator[int]:
+        """Walk over the offsets of all records that wait, for checks."""
+        for lane in self._busy.values():
+            if lane is not None:
+                yield from lane.waiting

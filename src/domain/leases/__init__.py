@@ -1,0 +1,1 @@
+"""Credentials with an end: when they are renewed, and when they may still sign."""

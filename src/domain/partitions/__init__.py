@@ -1,0 +1,1 @@
+"""What is owned: from the fetch to the commit."""

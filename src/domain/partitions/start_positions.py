@@ -1,0 +1,104 @@
+"""Where a partition is read from when the group gives it to this member.
+
+Every position is explicit and is committed at once, so that a second start goes on at the same place.
+The client's own reset rules are never used: they jump in silence.
+
+    committed?  the group and the topic                                         position
+    yes         -                                                               the committed offset
+    no          the group has no commit on the topic                            start_from
+    no          it has, and the partition existed when the group was born there the group's birth on the topic
+    no          it has, and the partition is newer                              the beginning of the log
+
+The last two lines guard two ends: members that start together must not take each other's first commits for a history
+(with `latest` one of them would read the whole topic), and a partition that was added later must not lose what was
+written before somebody owned it.
+So the birth (a time, and how many partitions there were) travels in the metadata of every commit.
+A group that began at `earliest` needs no birth: the beginning of the log is right for both.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from doka.domain.events import GapFound
+from doka.domain.records import TopicPartition
+
+_BIRTH: Final = re.compile(r"doka:born=(\d{1,18}):partitions=(\d{1,9})")
+
+
+class LogEdge(Enum):
+    """An end of a partition's log, as a place to start from."""
+
+    EARLIEST = "earliest"
+    LATEST = "latest"
+
+
+StartFrom = LogEdge | int
+"""A place to start from; a number is a time in ms since the epoch: the first record at or after it, else the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Birth:
+    """When (ms since the epoch) a group first read a topic, and how many partitions the topic had then."""
+
+    at_ms: int
+    partitions: int
+
+    def __str__(self) -> str:
+        return f"doka:born={self.at_ms}:partitions={self.partitions}"
+
+    @classmethod
+    def parse(cls, metadata: str | None) -> Birth | None:
+        """Read a commit's metadata; None where it holds no birth (another tool's commit, an older one)."""
+        found = _BIRTH.fullmatch(metadata or "")
+        return None if found is None else cls(int(found[1]), int(found[2]))
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What the group has stored for one partition."""
+
+    offset: int
+    birth: Birth | None = None
+
+
+def birth_of(start_from: StartFrom, wall_ms: int, partitions: int) -> Birth | None:
+    """Give the birth that a group leaves on a topic that it reads for the first time; None where none is needed."""
+    if start_from is LogEdge.EARLIEST:
+        return None
+    return Birth(start_from if isinstance(start_from, int) else wall_ms, partitions)
+
+
+def start_of(
+    partition: TopicPartition,
+    group: Mapping[TopicPartition, Committed],
+    start_from: StartFrom,
+) -> StartFrom:
+    """Decide where a partition without a committed offset begins; `group` holds every commit on its topic."""
+    on_topic = [committed for other, committed in group.items() if other.topic == partition.topic]
+    if not on_topic:
+        return start_from
+    births = [committed.birth for committed in on_topic if committed.birth is not None]
+    born = min(births, key=lambda birth: birth.at_ms, default=None)
+    if born is not None and partition.partition < born.partitions:
+        return born.at_ms
+    return LogEdge.EARLIEST
+
+
+def topics_to_ask(wanted: Iterable[TopicPartition], known: Mapping[TopicPartition, Committed]) -> frozenset[str]:
+    """Name the topics whose other partitions' commits must be read before `start_of` can decide."""
+    return frozenset(partition.topic for partition in wanted if partition not in known)
+
+
+def gap_at(partition: TopicPartition, expected: int, log_start: int, log_end: int) -> GapFound | None:
+    """Tell the gap between the next offset and what the log holds; None when the log still holds it.
+
+    Below the start, records left the log before they were read. Above the end, it is not the log that was read before.
+    """
+    if log_start <= expected <= log_end:
+        return None
+    return GapFound(partition, expected=expected, log_start=log_start, log_end=log_end)

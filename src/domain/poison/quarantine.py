@@ -1,0 +1,199 @@
+"""What can never land, and what becomes of it.
+
+Theory of operation. A poison record keeps its lane: the later records of its key wait behind it, whatever is decided.
+
+    block        it stays; its partition goes on to `ahead_records` above it, then waits, loudly
+    drop         it is settled at once, because somebody asked for that, and counted
+    dead_letter  a letter is sent; the record is settled when the broker has acknowledged it, never before
+
+A letter that is refused is sent again, for as long as it takes. More poison than `poison_per_minute` blocks the route:
+then it is not the records that are wrong, and the rest is kept.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from doka.domain.backoff import Jitter, backoff
+from doka.domain.commands import SendLetter
+from doka.domain.events import LetterAcknowledged, LetterRefused
+from doka.domain.facts import Fact, LetterFailed, LetterStored, RecordsPoisoned
+from doka.domain.held.ledger import HeldChunk
+from doka.domain.limits import BACKOFF_LAST_NS, NS_PER_SECOND
+from doka.domain.partitions.partition import Partition
+from doka.domain.rules import OnPoison
+from doka.domain.status import Stuck
+
+MINUTE_NS = 60 * NS_PER_SECOND
+_UNKNOWN_FOR_NS = BACKOFF_LAST_NS * 3 // 2
+"""How long a refusal with an unknown code is news: its record is tried again, and refused again, sooner than this."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Poison:
+    """One record that can never land as it is, and why."""
+
+    chunk: HeldChunk
+    place: int
+    code: str
+    attempts: int = 0
+    """How often it was sent to Kinesis."""
+
+    @property
+    def offset(self) -> int:
+        """Its offset in Kafka."""
+        return self.chunk.offsets[self.place]
+
+    def unsent_of(self, partition: Partition) -> bool:
+        """Say whether a drain of this partition forgets it: its ledger does not count it any more."""
+        owner = self.chunk.owner
+        return owner.gone or (owner is partition and self.offset >= partition.sent_to)
+
+
+class Quarantine:
+    """No record leaves here but by an acknowledged letter, an explicit drop, or with its partition."""
+
+    def __init__(self, route: str, policy: OnPoison, per_minute: int, jitter: Jitter) -> None:
+        """Keep the poison of one route by its policy."""
+        self._route = route
+        self._policy = policy
+        self._per_minute = per_minute
+        self._jitter = jitter
+        self._waiting: deque[Poison] = deque()  # met, and not decided: more than a minute may bring
+        self._met: deque[int] = deque()  # when the decided ones were, within the last minute
+        self._letters: dict[int, tuple[Poison, int]] = {}  # under way: the letter -> poison, tries
+        self._again: list[tuple[int, Poison, int]] = []  # refused: when, poison, tries
+        self._parked: dict[Partition, Poison] = {}  # the first that blocks a lane, of each partition
+        self._unstored: dict[Poison, str] = {}  # whose letter was refused the last time, and with which code
+        self._unknown: dict[Partition, tuple[int, str, int]] = {}  # refused, nobody knows why: offset, code, until when
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything waits for a decision: poison that was met, or a letter that goes again."""
+        return bool(self._waiting or self._again)
+
+    # --- in ------------------------------------------------------------------------------------------------------
+
+    def take(self, met: Iterable[Poison]) -> None:
+        """Take records over whose lanes are theirs."""
+        self._waiting += met
+
+    def note_unknown(self, chunk: HeldChunk, place: int, code: str, now: int) -> None:
+        """Note that one entry was refused with a code that nobody knows: it is no poison, but its lane waits."""
+        offset, owner = chunk.offsets[place], chunk.owner
+        offset_told, _, until = self._unknown.get(owner, (offset, "", 0))
+        if offset <= offset_told or until < now:
+            self._unknown[owner] = (offset, code, now + _UNKNOWN_FOR_NS)
+
+    def overrun(self, now: int) -> bool:
+        """Say whether poison waits for the minute to pass."""
+        return bool(self._waiting) and self._policy is not OnPoison.BLOCK and self._room(now) <= 0
+
+    # --- out -----------------------------------------------------------------------------------------------------
+
+    def decide(
+        self, now: int, settle: Callable[[Poison], None], number: Callable[[], int]
+    ) -> tuple[list[SendLetter], list[Fact]]:
+        """Do what the policy says with what waits: `settle` drops a record, `number` names a letter."""
+        letters: list[SendLetter] = []
+        facts: list[Fact] = []
+        while self._waiting and (self._policy is OnPoison.BLOCK or self._room(now) > 0):
+            poison = self._waiting.popleft()
+            if poison.chunk.owner.gone:
+                continue
+            facts.append(self._fact(poison))
+            if self._policy is OnPoison.BLOCK:
+                self._parked.setdefault(poison.chunk.owner, poison)
+                continue
+            self._met.append(now)
+            if self._policy is OnPoison.DROP:
+                settle(poison)  # frees its lane, and may bring the next one here
+            else:
+                letters.append(self._letter(number(), poison, 1))
+        due = [entry for entry in self._again if entry[0] <= now] if self._again else None
+        if due:
+            self._again = [entry for entry in self._again if entry[0] > now]
+            letters += [
+                self._letter(number(), poison, tries) for _, poison, tries in due if not poison.chunk.owner.gone
+            ]
+        return letters, facts
+
+    def _letter(self, letter: int, poison: Poison, tries: int) -> SendLetter:
+        self._letters[letter] = (poison, tries)
+        chunk, place = poison.chunk, poison.place
+        offset = chunk.offsets[place]
+        chunk.owner.sent_to = max(chunk.owner.sent_to, offset + 1)
+        return SendLetter(letter, chunk.owner.tp, offset, chunk.originals[place], poison.code, poison.attempts)
+
+    def _room(self, now: int) -> int:
+        while self._met and now - self._met[0] >= MINUTE_NS:
+            self._met.popleft()
+        return self._per_minute - len(self._met)
+
+    def _fact(self, poison: Poison) -> RecordsPoisoned:
+        return RecordsPoisoned(self._route, poison.chunk.owner.tp, poison.offset, poison.code, self._policy.value)
+
+    # --- answers -------------------------------------------------------------------------------------------------
+
+    def acknowledged(self, event: LetterAcknowledged) -> tuple[Poison | None, list[Fact]]:
+        """Give the record that may settle now; None when its partition is gone."""
+        poison, _ = self._letters.pop(event.letter)
+        self._unstored.pop(poison, None)
+        chunk = poison.chunk
+        if chunk.owner.gone:
+            return None, []
+        return poison, [LetterStored(self._route, chunk.owner.tp, chunk.offsets[poison.place], poison.code)]
+
+    def refused(self, event: LetterRefused, now: int) -> list[Fact]:
+        """Keep the record and send its letter again after a backoff."""
+        poison, tries = self._letters.pop(event.letter)
+        chunk = poison.chunk
+        if chunk.owner.gone:
+            return []
+        self._unstored[poison] = event.code
+        wait = backoff(tries, self._jitter)
+        self._again.append((now + wait, poison, tries + 1))
+        return [LetterFailed(self._route, chunk.owner.tp, chunk.offsets[poison.place], event.code, wait)]
+
+    # --- besides -------------------------------------------------------------------------------------------------
+
+    def stopped_lane(self, partition: Partition, now: int) -> Stuck | None:
+        """Say which record of a partition stops its lane until somebody acts; None when none does."""
+        poison = self._parked.get(partition)
+        if poison is not None:
+            why = f"the record at offset {poison.offset} can never land ({poison.code})"
+            return Stuck("poison", f"{why} and its key waits; see on_poison")
+        for poison, code in self._unstored.items():
+            if poison.chunk.owner is partition:
+                why = f"the dead letter of the record at offset {poison.offset} is not stored ({code})"
+                return Stuck("letter_failed", f"{why} and its key waits; it is tried again until it is")
+        offset, code, until = self._unknown.get(partition, (0, "", 0))
+        if now >= until or offset < partition.ledger.watermark:
+            return None
+        why = f"the record at offset {offset} is refused, and nobody knows why ({code}),"
+        return Stuck("unknown_code", f"{why} and its key waits; it is tried again")
+
+    def awaits(self, partition: Partition) -> bool:
+        """Say whether a letter of this partition is under way or will be sent again."""
+        return any(poison.chunk.owner is partition for poison, _ in self._letters.values()) or any(
+            poison.chunk.owner is partition for _, poison, _ in self._again
+        )
+
+    def forget_unsent(self, partition: Partition) -> None:
+        """Forget what was met of a partition and not decided; a drain or another owner takes it from here."""
+        self._waiting = deque(poison for poison in self._waiting if not poison.unsent_of(partition))
+        if partition.gone:
+            self._parked.pop(partition, None)
+            self._unknown.pop(partition, None)
+            self._unstored = {p: code for p, code in self._unstored.items() if p.chunk.owner is not partition}
+
+    def next_wake(self, now: int) -> int | None:
+        """Give the next moment at which a letter goes again, or the minute has room."""
+        if not self.busy:
+            return None
+        moments: Sequence[int] = [at for at, _, _ in self._again]
+        if self.overrun(now):
+            moments = [*moments, self._met[0] + MINUTE_NS]
+        return min(moments, default=None)

@@ -1,0 +1,1 @@
+"""Topics -> one stream: whether requests may leave, what an answer changes."""

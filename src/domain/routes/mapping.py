@@ -1,0 +1,261 @@
+"""How a Kafka record becomes a Kinesis record: its partition key and its data, column by column.
+
+A chunk goes in, two columns come out, and with them the places of records that can never land as they are
+(no usable key, too large for the stream): those are poison, found here before anything is sent.
+
+The keys of a topic repeat, so each is translated once and then found in a bounded cache by a C loop.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64encode
+from collections.abc import Callable, Sequence
+
+from doka.domain.errors import invariant
+from doka.domain.limits import KEY_CACHE_BYTES, PARTITION_KEY_BYTES_MAX, PARTITION_KEY_CHARACTERS_MAX
+from doka.domain.records import Chunk, Original, TopicPartition
+from doka.domain.rules import KeyEncoding, NullKey, NullValue, RouteRules
+
+KEY_OVERHEAD_BYTES = 130
+"""What CPython adds to a cached key: the slot of the dict, the heads of a bytes and a str object."""
+_RANDOM_KEYS = 1 << 64
+_ARRAY_INDEX = re.compile(r"0|[1-9][0-9]*", re.ASCII)  # RFC 6901, section 4: no sign, no leading zero
+
+UNUSABLE = ""
+"""Stands for a key that Kinesis would refuse; no valid partition key is empty."""
+
+# Codes of poison that is found here; fixed, because metrics and dead letters carry them.
+EMPTY_KEY = "EmptyPartitionKey"
+KEY_TOO_LONG = "PartitionKeyTooLong"
+NO_KEY = "NoPartitionKey"
+NO_VALUE = "NoValue"
+TOO_LARGE = "RecordTooLarge"
+UNREADABLE_HEADERS = "UnreadableHeaders"
+
+Mapped = tuple[Sequence[str], Sequence[bytes], dict[int, str]]
+"""Partition keys, data, and the code of each record that can never land, by its index."""
+
+
+class KeyCache(dict[bytes, str]):
+    """Kafka key -> partition key, filled as keys are met and emptied when it outgrows its bound in bytes."""
+
+    def __init__(self, encoding: KeyEncoding, bytes_max: int = KEY_CACHE_BYTES) -> None:
+        super().__init__()
+        self._bytes_max = bytes_max
+        self._encode = _ENCODERS[encoding]
+        self.size = 0
+        self.emptied = 0
+        self.fallbacks = 0
+
+    def __missing__(self, key: bytes) -> str:
+        if len(key) > PARTITION_KEY_BYTES_MAX:  # too long in any encoding, and too big to be kept
+            return UNUSABLE
+        try:
+            text = self._encode(key)
+        except UnicodeDecodeError:
+            self.fallbacks += 1
+            text = _base64(key)
+        if len(text) > PARTITION_KEY_CHARACTERS_MAX:
+            text = UNUSABLE
+        more = len(key) + len(text) + KEY_OVERHEAD_BYTES
+        self.size = size = self.size + more
+        if size > self._bytes_max:
+            self.clear()
+            self.size = more
+            self.emptied += 1
+        self[key] = text
+        return text
+
+
+def _base64(key: bytes) -> str:
+    return b64encode(key).decode("ascii")
+
+
+_ENCODERS: dict[KeyEncoding, Callable[[bytes], str]] = {
+    KeyEncoding.UTF8: bytes.decode,
+    KeyEncoding.BASE64: _base64,
+    KeyEncoding.HEX: bytes.hex,
+}
+
+
+class RecordMapping:
+    """The way of one route from Kafka's columns to Kinesis' columns; `jitter` draws what must be random."""
+
+    def __init__(self, rules: RouteRules, jitter: Callable[[], float], key_cache_bytes: int = KEY_CACHE_BYTES) -> None:
+        self.cache = KeyCache(rules.key_encoding, key_cache_bytes)
+        self._rules = rules
+        self._next_random = int(jitter() * _RANDOM_KEYS)
+        kind, _, argument = rules.partition_key.partition(":")
+        self._keys_of = {
+            "kafka_key": self._kafka_keys,
+            "field": self._field_keys,
+            "header": self._header_keys,
+            "constant": self._constant_keys,
+            "random": self._random_keys,
+        }[kind]
+        self._argument = argument
+
+    def map(self, chunk: Chunk, record_bytes_max: int) -> Mapped:
+        """Give the columns of a chunk for a stream that takes records (data + key) of `record_bytes_max` bytes."""
+        poison: dict[int, str] = {}
+        keys = self._keys_of(chunk, poison)
+        if not all(keys):
+            self._find_unusable(keys, chunk, poison)
+        if self._rules.null_value is NullValue.REJECT:
+            poison.update((i, NO_VALUE) for i, value in enumerate(chunk.values) if value is None)
+        values = self._envelopes(chunk, poison) if self._rules.envelope else self._values(chunk)
+        fits = record_bytes_max - PARTITION_KEY_BYTES_MAX
+        if (self._rules.envelope or chunk.payload_bytes > fits) and max(map(len, values)) > fits:
+            for i, (key, value) in enumerate(zip(keys, values, strict=True)):
+                if len(value) + len(key.encode()) > record_bytes_max:
+                    poison.setdefault(i, TOO_LARGE)
+        return keys, values, poison
+
+    # --- partition keys ------------------------------------------------------------------------------------------
+
+    def _kafka_keys(self, chunk: Chunk, poison: dict[int, str]) -> Sequence[str]:
+        translate = self.cache.__getitem__
+        keys = chunk.keys
+        if all(keys) or None not in keys:  # the first is quicker, and nearly always enough
+            return list(map(translate, keys))  # type: ignore[arg-type]  # no None in it
+        return [
+            self._null_key(chunk.partition, i, poison) if key is None else translate(key) for i, key in enumerate(keys)
+        ]
+
+    def _field_keys(self, chunk: Chunk, poison: dict[int, str]) -> Sequence[str]:
+        steps = [step.replace("~1", "/").replace("~0", "~") for step in self._argument.split("/")[1:]]
+        keys: list[str] = []
+        for i, value in enumerate(chunk.values):
+            found = _json_field(value, steps)
+            if found is None:
+                key = self._null_key(chunk.partition, i, poison)
+            elif len(found) > PARTITION_KEY_CHARACTERS_MAX:
+                key = UNUSABLE
+            else:
+                if not found:
+                    poison[i] = EMPTY_KEY
+                key = self._valid(found)
+            keys.append(key)
+        return keys
+
+    def _header_keys(self, chunk: Chunk, poison: dict[int, str]) -> Sequence[str]:
+        invariant(len(chunk.originals) == len(chunk), f"{chunk!r} came without its originals")
+        keys: list[str] = []
+        for i, original in enumerate(chunk.originals):
+            headers = _headers(original, i, poison)
+            found = b"" if headers is None else dict(headers).get(self._argument)
+            if found == b"":
+                poison.setdefault(i, EMPTY_KEY)
+            keys.append(self._null_key(chunk.partition, i, poison) if found is None else self.cache[found])
+        return keys
+
+    def _valid(self, key: str) -> str:
+        """Give a key that has a UTF-8 form: JSON can spell half a surrogate pair, which has none."""
+        try:
+            key.encode()
+        except UnicodeEncodeError:
+            self.cache.fallbacks += 1
+            key = _base64(key.encode(errors="surrogatepass"))
+        return key if len(key) <= PARTITION_KEY_CHARACTERS_MAX else UNUSABLE
+
+    def _constant_keys(self, chunk: Chunk, poison: dict[int, str]) -> Sequence[str]:  # noqa: ARG002 - one signature
+        return [self._argument] * len(chunk)
+
+    def _random_keys(self, chunk: Chunk, poison: dict[int, str]) -> Sequence[str]:  # noqa: ARG002 - one signature
+        """Give keys that never repeat: Kinesis spreads them by MD5, so counting up is as even as drawing."""
+        first = self._next_random
+        self._next_random = first + len(chunk)
+        return list(map(str, range(first, self._next_random)))
+
+    def _null_key(self, partition: TopicPartition, index: int, poison: dict[int, str]) -> str:
+        match self._rules.null_key:
+            case NullKey.RANDOM:
+                self._next_random += 1
+                return str(self._next_random)
+            case NullKey.PARTITION:
+                return f"{partition.topic}-{partition.partition}"
+            case NullKey.REJECT:
+                poison[index] = NO_KEY
+                return UNUSABLE
+
+    def _find_unusable(self, keys: Sequence[str], chunk: Chunk, poison: dict[int, str]) -> None:
+        from_kafka = self._rules.partition_key == "kafka_key"
+        for i, key in enumerate(keys):
+            if key == UNUSABLE:
+                poison.setdefault(i, EMPTY_KEY if from_kafka and not chunk.keys[i] else KEY_TOO_LONG)
+
+    # --- data ----------------------------------------------------------------------------------------------------
+
+    def _values(self, chunk: Chunk) -> Sequence[bytes]:
+        values = chunk.values
+        if all(values) or None not in values:
+            return values  # type: ignore[return-value]  # no None in it
+        return [b"" if value is None else value for value in values]
+
+    def _envelopes(self, chunk: Chunk, poison: dict[int, str]) -> Sequence[bytes]:
+        topic, partition = chunk.partition
+        return [
+            json.dumps(
+                {
+                    "topic": topic,
+                    "partition": partition,
+                    "offset": offset,
+                    "timestamp": original.timestamp()[1] if original.timestamp()[0] else None,
+                    "key": _text(key),
+                    "headers": [[name, _text(content)] for name, content in _headers(original, i, poison) or ()],
+                    "value": _text(value),
+                },
+                ensure_ascii=False,
+                separators=(",", ":"),
+            ).encode()
+            for i, (offset, key, value, original) in enumerate(
+                zip(chunk.offsets, chunk.keys, chunk.values, chunk.originals, strict=True)
+            )
+        ]
+
+
+def _headers(original: Original, place: int, poison: dict[int, str]) -> Sequence[tuple[str, bytes | None]] | None:
+    """Give a record's headers; None, and poison, where a name is not UTF-8: the client raises for those.
+
+    Such a record is asked once: what the client gives the second time cannot be touched.
+    """
+    if poison.get(place) == UNREADABLE_HEADERS:
+        return None
+    try:
+        return original.headers() or ()
+    except SystemError:
+        poison[place] = UNREADABLE_HEADERS
+        return None
+
+
+def _text(content: bytes | None) -> str | dict[str, str] | None:
+    """Give bytes as JSON can carry them: text where it is UTF-8, else base64 and said so."""
+    if content is None:
+        return None
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return {"base64": _base64(content)}
+
+
+def _json_field(value: bytes | None, steps: Sequence[str]) -> str | None:
+    """Follow a JSON pointer (RFC 6901); None where the value is not JSON or has no such scalar.
+
+    Whatever a stranger wrote is one of the two, a million opening brackets too.
+    """
+    try:
+        found = json.loads(value or b"null")
+        for step in steps:
+            if isinstance(found, list):
+                if not _ARRAY_INDEX.fullmatch(step):
+                    return None
+                found = found[int(step)]
+            else:
+                found = found[step]
+    except (ValueError, KeyError, IndexError, TypeError, RecursionError):
+        return None
+    if found is None or isinstance(found, dict | list):
+        return None
+    return found if isinstance(found, str) else json.dumps(found)

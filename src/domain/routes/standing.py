@@ -1,0 +1,169 @@
+"""Whether a route may send: what is known of its stream, and what stands in the way.
+
+Theory of operation.
+
+    UNKNOWN  the stream has not been described: nothing is fetched, nothing is sent
+    OPEN     sends
+    BLOCKED  fetches nothing; every now and then (backoff up to 60 s) one question or one request probes it
+
+A blocked route is loud (readiness, metric, one log line for each reason) and needs no restart:
+the first probe that succeeds opens it, and so does one of which records were throttled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import Enum
+
+from doka.domain.backoff import Jitter, backoff
+from doka.domain.events import StreamDescribed, StreamRefused
+from doka.domain.facts import Fact, LanesBelowShards, RouteBlocked, RouteOpened, StreamFactsAssumed
+from doka.domain.limits import RECORD_BYTES_DEFAULT, RETRY_BACKOFF_LAST_NS
+from doka.domain.rules import RouteRules
+from doka.domain.verdicts import Verdict, of_entry
+
+AUTO_DISTRIBUTION = "auto_distribution"
+_USABLE = frozenset({"ACTIVE", "UPDATING"})
+_NOT_DESCRIBED = "its stream is not described yet"
+_FIRST_PROBE_NS = RETRY_BACKOFF_LAST_NS // 20
+
+
+class RouteState(Enum):
+    """Whether requests may leave."""
+
+    UNKNOWN = "unknown"
+    OPEN = "open"
+    BLOCKED = "blocked"
+
+
+class Standing:
+    """One stream as far as it is known, and the reason why nothing may be sent there, if there is one."""
+
+    def __init__(self, rules: RouteRules, jitter: Jitter) -> None:
+        self.state = RouteState.UNKNOWN
+        self.reason: str | None = None
+        self.blocked: str | None = _NOT_DESCRIBED  # why nothing may be sent; None when it may
+        self.stream_arn: str | None = None
+        self.record_bytes_max = RECORD_BYTES_DEFAULT
+        self.knows_limits = False  # nothing is mapped before the stream's own record limit is known
+        self.usable = False  # described, or not to be described, and nothing forbids to send
+        self.seeks_control = False  # blocked by a record that may be poison: fetches on, another one may show it
+        self.probe_at = 0
+        self._rules = rules
+        self._jitter = jitter
+        self._asking = False
+        self._honours_keys = True  # as far as is known
+        self._blocks = 0  # probes that failed in a row
+        self._blocked_since = 0
+
+    def probes(self, now: int) -> bool:
+        """Say whether the route is blocked and its next probe may leave."""
+        return self.state is RouteState.BLOCKED and now >= self.probe_at
+
+    # --- the stream ----------------------------------------------------------------------------------------------
+
+    def wants_description(self, now: int, *, nothing_to_send: bool) -> bool:
+        """Say whether to ask for the stream's facts now, and note that it was asked for.
+
+        A blocked route that has nothing to probe with probes by asking.
+        """
+        needed = not self.usable or (self.state is RouteState.BLOCKED and nothing_to_send)
+        if self._asking or now < self.probe_at or not needed:
+            return False
+        self._asking = True
+        return True
+
+    def described(self, event: StreamDescribed, now: int) -> list[Fact]:
+        """Take the stream's facts; open the route unless they forbid it."""
+        self._asking = False
+        self.stream_arn = event.arn or self.stream_arn
+        self.record_bytes_max = event.record_bytes_max
+        self._honours_keys = event.honours_keys
+        self.knows_limits = True
+        self.usable = event.status in _USABLE and not self._breaks_order
+        if self.usable:
+            return [] if self.state is RouteState.OPEN else [self.open(now), *self._idle_shards(event.open_shards or 0)]
+        if self._breaks_order:
+            return self.block(
+                AUTO_DISTRIBUTION,
+                "the stream's record distribution strategy is AUTO, which ignores partition keys and so breaks order; "
+                "set it to USER_PARTITION_KEY, or give the route `ordering: none` and no aggregation",
+                now,
+            )
+        return self.block(f"stream_{event.status.lower()}", f"the stream is {event.status}", now)
+
+    def undescribed(self, event: StreamRefused, verdict: Verdict, now: int) -> list[Fact]:
+        """Act on a stream that could not be described."""
+        self._asking = False
+        if verdict is Verdict.LEASE and event.lease is not None:
+            return []  # the lease's fault: asked again under the next one
+        if verdict is Verdict.DENIED and self.state is not RouteState.OPEN and not self._breaks_order:
+            # Describing is not needed for putting: go on, and let the next request tell whether that is allowed.
+            assumed: list[Fact] = [] if self.knows_limits else [StreamFactsAssumed(self._rules.name, event.code)]
+            self.usable = self.knows_limits = True
+            return [*assumed, self.open(now)]
+        return self.block(event.code, event.message, now)
+
+    @property
+    def _breaks_order(self) -> bool:
+        """Whether the stream is known to ignore the keys by which this route keeps order, or its aggregates whole."""
+        return not self._honours_keys and self._rules.needs_keys
+
+    def _idle_shards(self, open_shards: int) -> list[Fact]:
+        """Tell when lanes of aggregates are too few to reach every shard; a lane has one place in the hash space."""
+        aggregation = self._rules.aggregation
+        if aggregation is None or aggregation.lanes >= open_shards:
+            return []
+        return [LanesBelowShards(self._rules.name, aggregation.lanes, open_shards)]
+
+    # --- the state -----------------------------------------------------------------------------------------------
+
+    def block(self, reason: str, message: str, now: int, *, seeks_control: bool = False) -> list[Fact]:
+        """Stop sending; probe again after a backoff. Gives a fact when the reason is news, or that it seeks a control.
+
+        What was in flight when the route was blocked is answered in the same way, and does not lengthen the backoff:
+        only probes do, and they leave when the backoff has ended.
+        """
+        was_blocked = self.state is RouteState.BLOCKED
+        news = not was_blocked or self.reason != reason or (seeks_control and not self.seeks_control)
+        if not was_blocked:
+            self._blocked_since = now
+            self._blocks = 0
+        probed = not was_blocked or now >= self.probe_at
+        self.seeks_control = seeks_control or (self.seeks_control and reason == self.reason)
+        self._enter(RouteState.BLOCKED, reason)
+        if probed:
+            self._blocks += 1
+            self.probe_at = now + backoff(self._blocks, self._jitter, first=_FIRST_PROBE_NS)
+        return [RouteBlocked(self._rules.name, reason, message)] if news else []
+
+    def refused(self, codes: Iterable[str], now: int) -> list[Fact]:
+        """Act on an answer to a blocked route that refused every record of its request, with these codes.
+
+        One that was only throttled shows that the stream takes requests with this lease: its shard is hot, which is no
+        reason to hold the records of the others; and a probe of the same records would meet the same shard for ever.
+        """
+        if any(of_entry(code) is Verdict.THROTTLED for code in codes):
+            return [self.open(now)]
+        return self.block(self.blocked or "", "every record of the probe was refused", now)
+
+    def lease_is_back(self, now: int) -> list[Fact]:
+        """Go on where the want of a lease had stopped the route; a stream that is not described yet is, next."""
+        if self.state is not RouteState.BLOCKED:
+            return []
+        if self.usable:
+            return [self.open(now)]
+        self._enter(RouteState.UNKNOWN, None)
+        self.probe_at = 0
+        return []
+
+    def open(self, now: int) -> RouteOpened:
+        """Send again."""
+        after = now - self._blocked_since if self.state is RouteState.BLOCKED else 0
+        self._enter(RouteState.OPEN, None)
+        self.probe_at = self._blocks = 0
+        return RouteOpened(self._rules.name, after)
+
+    def _enter(self, state: RouteState, reason: str | None) -> None:
+        self.state, self.reason = state, reason
+        self.blocked = _NOT_DESCRIBED if state is RouteState.UNKNOWN else reason

@@ -1,0 +1,127 @@
+"""Slowing down for a hot shard alone: the others go on at full speed.
+
+Theory of operation. A shard takes 1,000 records and 1 MiB a second, keys included
+(https://docs.aws.amazon.com/kinesis/latest/dev/service-sizes-and-limits.html).
+Nothing is paced until the service throttles an entry. Then its shard is, and no other: each record costs its part of a
+second of the shard's capacity, and records leave as fast as the shard's pace allows. The pace begins at the documented
+capacity. Refusals within it take away the share of the records that was refused, because what was accepted is what the
+shard has left for us; so few refusals among many cost little. Each second gives a little back, and a shard that was not
+throttled for a minute is forgotten.
+
+Which shard a key belongs to is decided by MD5, as the service does it, over the ranges that the stream told last.
+Where they are not known, or are out of date, throttled records still wait by their own backoff.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from hashlib import md5
+
+from doka.domain.events import ShardRange
+from doka.domain.limits import NS_PER_SECOND, SHARD_BYTES_PER_SECOND, SHARD_RECORDS_PER_SECOND
+
+FORGET_AFTER_NS = 60 * NS_PER_SECOND
+BURST_NS = NS_PER_SECOND // 10  # capacity that may be spent at once: the shorter, the smoother
+SLOWER_AT_MOST_EVERY_NS = NS_PER_SECOND // 10  # a burst of refusals is one message
+SLOWER_AT_MOST = 0.5  # refusals come late, and so may count records that left at an older, faster pace
+FASTER_PER_SECOND = 0.1
+PACE_MIN = 0.05
+_KEYS_REMEMBERED_MAX = 100_000
+
+
+class _Pace:
+    """One throttled shard: the share of its capacity that is used, and when the next record may leave.
+
+    `left` and `refused` count records since the pace was slowed down last.
+    """
+
+    __slots__ = ("free_at", "left", "quiet_since", "refused", "share", "slowed_at")
+
+    def __init__(self, now: int) -> None:
+        self.share = 1.0
+        self.free_at = now
+        self.quiet_since = self.slowed_at = now
+        self.left = self.refused = 0
+
+
+class Pacer:
+    """The paces of one stream's shards; empty, and of no cost, while nothing is throttled."""
+
+    def __init__(self, few: int = 0) -> None:
+        """Begin without a pace; the share refused of less than `few` records is taken over a second at least."""
+        self._few = few
+        self._starts: list[int] = []
+        self._paces: dict[int, _Pace] = {}
+        self._shard_of: dict[str, int] = {}
+
+    @property
+    def active(self) -> bool:
+        """Whether any shard is paced."""
+        return bool(self._paces)
+
+    def learn(self, shards: Sequence[ShardRange]) -> None:
+        """Take the stream's shards; after a split or a merge the paces of the old ones mean nothing."""
+        starts = sorted(shard.first_hash_key for shard in shards)
+        if starts != self._starts:
+            self._starts = starts
+            self._paces.clear()
+            self._shard_of.clear()
+
+    def throttled(self, key: str | int, now: int) -> None:
+        """Note that a record of this partition key, or explicit hash key, was throttled: its shard is slowed down."""
+        shard = self._shard(key)
+        if shard is None:
+            return
+        pace = self._paces.get(shard)
+        if pace is None:
+            self._paces[shard] = _Pace(now)
+            return
+        pace.refused += 1
+        waited = now - pace.slowed_at
+        if waited >= SLOWER_AT_MOST_EVERY_NS and (pace.left >= self._few or waited >= NS_PER_SECOND):
+            self._recover(pace, now)
+            refused = min(SLOWER_AT_MOST, pace.refused / max(pace.left, pace.refused))
+            pace.share = max(PACE_MIN, pace.share * (1 - refused))
+            pace.slowed_at = pace.quiet_since = now
+            pace.left = pace.refused = 0
+
+    def leaves_at(self, key: str | int, record_bytes: int, now: int) -> int:
+        """Say when a record may leave; where that is now, its cost is spent."""
+        shard = self._shard(key)
+        pace = None if shard is None else self._paces.get(shard)
+        if pace is None:
+            return now
+        if now - pace.slowed_at >= FORGET_AFTER_NS:
+            del self._paces[shard or 0]
+            return now
+        if pace.free_at - BURST_NS > now:
+            return pace.free_at  # not earlier: a whole burst then leaves in one request, not in a hundred
+        self._recover(pace, now)
+        cost = max(1 / SHARD_RECORDS_PER_SECOND, record_bytes / SHARD_BYTES_PER_SECOND)
+        pace.free_at = max(pace.free_at, now) + round(cost / pace.share * NS_PER_SECOND)
+        pace.left += 1
+        return now
+
+    @staticmethod
+    def _recover(pace: _Pace, now: int) -> None:
+        quiet = (now - pace.quiet_since) / NS_PER_SECOND
+        pace.share = min(1.0, pace.share + quiet * FASTER_PER_SECOND)
+        pace.quiet_since = now
+
+    def _shard(self, key: str | int) -> int | None:
+        if not self._starts:
+            return None
+        if isinstance(key, int):
+            return bisect_right(self._starts, key) - 1
+        shard = self._shard_of.get(key)
+        if shard is None:
+            if len(self._shard_of) >= _KEYS_REMEMBERED_MAX:
+                self._shard_of.clear()
+            shard = self._shard_of[key] = bisect_right(self._starts, hash_key(key)) - 1
+        return shard
+
+
+def hash_key(partition_key: str) -> int:
+    """Give the 128-bit number by which Kinesis chooses the shard of a partition key."""
+    return int.from_bytes(md5(partition_key.encode(), usedforsecurity=False).digest(), "big")

@@ -1,0 +1,46 @@
+"""What the tests of the sink share: a scripted Kinesis, sinks that are closed, and an environment without AWS in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from doka.adapters.aws.kinesis.sink import KinesisSink
+from doka.adapters.aws.kinesis.target import StreamTarget
+from doka.adapters.embedded.moto_server import EmbeddedMoto
+from doka.adapters.system.clock import SystemClock
+from doka.domain.ports import Clock
+from tests.integration.aws.kinesis.scripted_kinesis import ScriptedKinesis, scripted_kinesis
+from tests.no_aws import no_aws_around  # noqa: F401 - a fixture for all of them
+
+MakeSink = Callable[..., KinesisSink]
+
+
+@pytest.fixture
+def kinesis() -> Iterator[ScriptedKinesis]:
+    """A Kinesis that does what it is told."""
+    with scripted_kinesis() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[EmbeddedMoto]:
+    """One moto for all tests of a process; each test has streams of its own name."""
+    with EmbeddedMoto() as running:
+        yield running
+
+
+@pytest.fixture
+def sink_to() -> Iterator[MakeSink]:
+    """Make a sink whose one route, «orders», goes to this URL (None: to AWS itself); closed at the end."""
+    with ExitStack() as sinks:
+
+        def make(url: str | None, *, stream: str = "orders", clock: Clock | None = None) -> KinesisSink:
+            target = StreamTarget("orders", stream, None, "eu-west-1", url)
+            sink = KinesisSink({"orders": target}, clock or SystemClock())
+            sinks.callback(sink.close)
+            return sink
+
+        yield make

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import pytest
+
+from doka.domain.partitions.partition import Partition
+from tests.unit.domain.builders import SECOND, chunk, held, partition, route_rules
+
+NOW = 100 * SECOND
+
+
+@pytest.fixture
+def owner() -> Partition:
+    """Give an owned partition that was read from 5 on."""
+    return partition(start=5)
+
+
+def take(owner: Partition, keys: str, start: int) -> None:
+    """Let ledger, lanes and outbox take a chunk, 10 bytes a record."""
+    taken = held(owner, keys, start)
+    owner.ledger.append(taken)
+    owner.route.outbox.admit(taken, NOW)
+    owner.held_bytes += taken.held_bytes
+
+
+def test_begins_where_it_is_read_from() -> None:
+    """A new partition expects, has committed and has sent everything below its start."""
+    owner = partition(start=7)
+    assert [7] * 4 == [owner.expected, owner.committed, owner.sent_to, owner.ledger.watermark]
+    assert owner.drained is True
+
+
+class TestDrain:
+    """A drain forgets what was fetched and not sent."""
+
+    def test_of_an_unsent_partition_forgets_everything(self, owner: Partition) -> None:
+        """Nothing was sent, so nothing is waited for, and all bytes are free."""
+        take(owner, "abc", 5)
+        owner.backlog.append(chunk("de", start=8))
+        owner.held_bytes += 20
+        owner.route.outbox.forget_unsent(owner)
+        assert 50 == owner.begin_drain()
+        assert (0, 0, 5, 5, True) == (
+            owner.held_bytes,
+            len(owner.backlog),
+            owner.ledger.watermark,
+            owner.expected,
+            owner.drained,
+        )
+
+    def test_keeps_what_was_sent(self, owner: Partition) -> None:
+        """Records that left stay until they are settled, and what waits below them fills the holes."""
+        take(owner, "aabc", 5)
+        owner.sent_to = 8  # 5 and 7 left; 6 waits for 5; 8 was not sent
+        owner.route.outbox.forget_unsent(owner)
+        owner.begin_drain()
+        assert (3, False, 8) == (owner.ledger.open, owner.drained, owner.expected)
+        assert [6] == owner.lanes.release(["a"])
+
+
+class TestStatus:
+    """The figures of one partition."""
+
+    def test_of_a_quiet_partition(self, owner: Partition) -> None:
+        """With nothing held, there is no age and no reason to wait."""
+        status = owner.status(NOW, None, blocked=False)
+        assert ("orders", 5, 5, 0, 0) == (
+            status.route,
+            status.watermark,
+            status.committed,
+            status.unsettled,
+            status.ahead,
+        )
+        assert [None] * 4 == [
+            status.oldest_unsettled_age,
+            status.oldest_timestamp_ms,
+            status.stuck,
+            status.log_end,
+        ]
+
+    def test_counts_backlog_and_age(self, owner: Partition) -> None:
+        """Un-settled counts what is held and what waits to be; the age is that of the oldest, the end is passed on."""
+        taken = held(owner, "ab", 5, arrived=NOW - 3 * SECOND, timestamp_ms=1_700)
+        owner.ledger.append(taken)
+        owner.backlog.extend([chunk("cd", start=7), 12])
+        status = owner.status(NOW, 20, blocked=False)
+        assert (4, 3 * SECOND, 1_700, 20) == (
+            status.unsettled,
+            status.oldest_unsettled_age,
+            status.oldest_timestamp_ms,
+            status.log_end,
+        )
+
+    def test_without_a_timestamp(self, owner: Partition) -> None:
+        """A record without a timestamp shows none, never a negative one."""
+        owner.ledger.append(held(owner, "a", 5))
+        assert owner.status(NOW, None, blocked=False).oldest_timestamp_ms is None
+
+    def test_says_why_it_waits(self, owner: Partition) -> None:
+        """A gap is told first; a record that does not settle is told by its offset, unless the route is blocked."""
+        owner.stuck_told = True
+        reasons = [owner.status(NOW, None, blocked=blocked).stuck for blocked in (False, True)]
+        owner.gap = "a gap"
+        reasons.append(owner.status(NOW, None, blocked=True).stuck)
+        assert ["the record at or above offset 5 does not settle", None, "a gap"] == reasons
+
+    def test_says_why_in_one_word(self, owner: Partition) -> None:
+        """Each way of waiting has a word of its own, for a label."""
+        assert owner.status(NOW, None, blocked=False).stuck_reason is None
+        owner.stuck_told = True
+        words = [owner.status(NOW, None, blocked=False).stuck_reason]
+        owner.ledger.append(held(owner, "a", 5))
+        owner.route.quarantine.note_unknown(held(owner, "a", 5), 0, "NewError", NOW)
+        told = owner.status(NOW, None, blocked=True)
+        words.append(told.stuck_reason)
+        assert told.stuck is not None
+        assert told.stuck.endswith("limits.ahead_records is reached")
+        owner.gap = "a gap"
+        words.append(owner.status(NOW, None, blocked=False).stuck_reason)
+        assert ["not_settled", "unknown_code", "gap"] == words
+
+
+def test_shows_itself_without_records() -> None:
+    """What a log or an error may print names place and counts only."""
+    owner = partition(rules=route_rules())
+    take(owner, "secret", 5)
+    assert "Partition(orders[0] at 0, 6 open)" == repr(owner)
+    assert "HeldChunk(orders[0] ..11, 6 of 6 open)" == repr(owner.ledger.oldest)

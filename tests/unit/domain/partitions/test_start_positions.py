@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import pytest
+
+from doka.domain.events import GapFound
+from doka.domain.partitions.start_positions import (
+    Birth,
+    Committed,
+    LogEdge,
+    StartFrom,
+    birth_of,
+    gap_at,
+    start_of,
+    topics_to_ask,
+)
+from doka.domain.records import TopicPartition
+
+NEW = TopicPartition("orders", 2)
+OLD = TopicPartition("orders", 0)
+ELSEWHERE = TopicPartition("payments", 0)
+NOON_MS = 1_795_348_800_000
+
+
+@pytest.mark.parametrize("start_from", [LogEdge.EARLIEST, LogEdge.LATEST, NOON_MS])
+def test_a_topic_without_commits_begins_where_the_operator_says(start_from: StartFrom) -> None:
+    """Where the group has nothing on the topic, `start_from` decides, whatever it has on other topics."""
+    assert start_from == start_of(NEW, {ELSEWHERE: Committed(9)}, start_from)
+
+
+@pytest.mark.parametrize("start_from", [LogEdge.EARLIEST, LogEdge.LATEST, NOON_MS])
+def test_a_partition_beside_committed_ones_is_new(start_from: StartFrom) -> None:
+    """A partition that was added after the group began is read from its beginning: nobody owned it before."""
+    assert start_of(NEW, {OLD: Committed(9)}, start_from) is LogEdge.EARLIEST
+
+
+def test_members_that_start_together_share_the_birth() -> None:
+    """A partition that existed at the group's birth begins at that moment, not at the beginning of the log."""
+    born = Birth(at_ms=NOON_MS, partitions=3)
+
+    assert start_of(NEW, {OLD: Committed(9, born)}, LogEdge.LATEST) == NOON_MS
+
+
+def test_a_partition_newer_than_the_birth_is_read_whole() -> None:
+    """A partition that did not exist at the group's birth is read from its beginning, birth or not."""
+    born = Birth(at_ms=NOON_MS, partitions=2)
+
+    assert start_of(NEW, {OLD: Committed(9, born)}, LogEdge.LATEST) is LogEdge.EARLIEST
+
+
+def test_the_earliest_of_several_births_counts() -> None:
+    """Clocks of hosts differ; the earliest birth skips nothing."""
+    group = {
+        OLD: Committed(9, Birth(NOON_MS + 5, 3)),
+        TopicPartition("orders", 1): Committed(9, Birth(NOON_MS, 3)),
+    }
+
+    assert start_of(NEW, group, LogEdge.LATEST) == NOON_MS
+
+
+def test_a_birth_survives_the_commit_metadata() -> None:
+    """What is written into a commit is read from it again."""
+    born = Birth(at_ms=NOON_MS, partitions=12)
+
+    assert born == Birth.parse(str(born))
+
+
+@pytest.mark.parametrize("metadata", [None, "", "somebody else's", "doka:born=x:partitions=1", "doka:born=1"])
+def test_other_metadata_holds_no_birth(metadata: str | None) -> None:
+    """A commit of another tool says nothing about a birth, and never fails to be read."""
+    assert Birth.parse(metadata) is None
+
+
+def test_a_group_from_the_beginning_needs_no_birth() -> None:
+    """From the beginning of the log, new and old partitions begin alike."""
+    assert birth_of(LogEdge.EARLIEST, NOON_MS, 3) is None
+
+
+def test_a_birth_is_now_or_the_time_that_was_asked_for() -> None:
+    """With `latest` a group is born when it begins, with a timestamp at that time."""
+    assert Birth(NOON_MS, 3) == birth_of(LogEdge.LATEST, NOON_MS, 3)
+    assert Birth(1_000, 3) == birth_of(1_000, NOON_MS, 3)
+
+
+def test_only_topics_with_an_unknown_partition_are_asked() -> None:
+    """The other partitions of a topic matter only where one of its wanted partitions has no commit."""
+    assert frozenset({"orders"}) == topics_to_ask([NEW, ELSEWHERE], {ELSEWHERE: Committed(1)})
+
+
+@pytest.mark.parametrize(("expected", "gap"), [(9, True), (10, False), (15, False), (20, False), (21, True)])
+def test_a_position_outside_the_log_is_a_gap(expected: int, gap: bool) -> None:  # noqa: FBT001 - a table
+    """Below the start records are gone, above the end it is another log; both ends themselves are fine."""
+    wanted = GapFound(NEW, expected, 10, 20) if gap else None
+
+    assert wanted == gap_at(NEW, expected, log_start=10, log_end=20)
