@@ -47,6 +47,7 @@ from doka.domain.forwarder import Forwarder
 from doka.domain.limits import NS_PER_MS, NS_PER_SECOND, SERVE_CALLBACKS_NS
 from doka.domain.ports import Background, Clock, DeadLetters, Inbox, Sink, Source, Telemetry
 from doka.domain.records import TopicPartition
+from doka.domain.turn import Decision, Left
 
 PUBLISH_EVERY_NS = NS_PER_SECOND
 BUSY_WAIT_NS = 5 * NS_PER_MS  # for answers while Kafka has nothing: the most that a record then waits to be fetched
@@ -93,6 +94,7 @@ class Runtime:
         self._telemetry = telemetry
         self._drain = drain
         self._within = within
+        self._decision = Decision((), fetch=0, in_flight=0, left=None, at=0, moments=lambda _: ())  # none was taken yet
         self._fetched_at = 0
         self._published_at: int | None = None
         self._stop_at: int | None = None  # the deadline of the stop
@@ -108,7 +110,7 @@ class Runtime:
         except UsageError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, nothing may be committed after it
-            self._halt(_confession(error))
+            self._halt(_what_went_wrong(error))
         return self.close()
 
     @property
@@ -118,7 +120,8 @@ class Runtime:
             return True
         if self._stop_at is None:
             return False
-        if self._forwarder.drained() and self._forwarder.committed:
+        left = self._decision.left
+        if left is not None and left.drained and left.committed:
             return True
         return self._clock.now() >= self._stop_at - min(CLOSE_RESERVE_NS, self._drain // 4)
 
@@ -140,7 +143,7 @@ class Runtime:
         try:
             self._within(self._source.close, deadline - now, late)
         except Exception as error:  # noqa: BLE001 - the process ends here, and says how
-            ending = Ending(1, f"while leaving the consumer group {_confession(error)}")
+            ending = Ending(1, f"while leaving the consumer group {_what_went_wrong(error)}")
         self._sink.close()
         self._letters.close()
         self._telemetry.ended(ending.code, ending.reason)
@@ -149,50 +152,43 @@ class Runtime:
     def _ending(self) -> Ending:
         if self._halted is not None:
             return Ending(1, self._halted)
-        if not self._forwarder.drained():
-            return Ending(
-                1, f"not everything that was sent was answered in time; {self._forwarder.holes()} records will repeat"
-            )
-        if not self._forwarder.committed:
+        left = self._decision.left or Left(drained=True, committed=True, holes=0)
+        if not left.drained:
+            return Ending(1, f"not everything that was sent was answered in time; {left.holes} records will repeat")
+        if not left.committed:
             return Ending(1, "Kafka did not take the last offsets in time; what they cover will repeat")
-        holes = self._forwarder.holes()
-        if holes:
-            return Ending(1, f"{holes} records landed above one that did not; they will repeat")
+        if left.holes:
+            return Ending(1, f"{left.holes} records landed above one that did not; they will repeat")
         return Ending(0, self._stop_reason)
 
     # --- a turn --------------------------------------------------------------------------------------------------
 
     def _fetch(self, now: int) -> int | None:
         """Feed what Kafka has and say how many events that were; None when it was not asked, and so did not wait."""
-        forwarder = self._forwarder
-        room = forwarder.room()
-        idle = not forwarder.in_flight
-        if room:
-            events = self._source.fetch(room, self._idle_time(now) if idle else 0)
-        elif forwarder.all_paused and (idle or now - self._fetched_at >= SERVE_CALLBACKS_NS):
-            events = self._source.fetch(1, self._idle_time(now) if idle else 0)
-        else:
+        room, idle = self._decision.fetch, not self._decision.in_flight
+        if room is None or not (room or idle or now - self._fetched_at >= SERVE_CALLBACKS_NS):
             return None
+        events = self._source.fetch(room or 1, self._idle_time(now) if idle else 0)
         now = self._fetched_at = self._clock.now()
         for event in events:
             if isinstance(event, RecordsFetched):
                 chunk = event.chunk
-                self._telemetry.fetched(chunk.partition, len(chunk), chunk.payload_bytes)
-            forwarder.handle(event, now)
+                self._telemetry.fetched(chunk.partition, chunk.count, chunk.payload_bytes)
+            self._forwarder.handle(event, now)
         return len(events)
 
     def _idle_time(self, now: int) -> int:
         """How long a fetch may wait: until time alone changes something, and never above 100 ms."""
-        wake = self._forwarder.next_wake(now)
-        return SERVE_CALLBACKS_NS if wake is None else min(SERVE_CALLBACKS_NS, max(wake - now, 0))
+        until = self._decision.until()
+        return SERVE_CALLBACKS_NS if until is None else min(SERVE_CALLBACKS_NS, max(until - now, 0))
 
     def _time_for_answers(self, fetched: int | None) -> int:
         """How long to wait for answers: where Kafka had nothing, and always where nothing else would wait."""
         if fetched:
             return 0
-        if not self._forwarder.in_flight:
+        if not self._decision.in_flight:
             return 0 if fetched is not None else self._full_wait()
-        return BUSY_WAIT_NS if self._forwarder.room() else self._full_wait()
+        return BUSY_WAIT_NS if self._decision.fetch else self._full_wait()
 
     def _full_wait(self) -> int:
         """How long to wait for answers while nothing may be fetched: what waits for its time must not wait for them too."""
@@ -201,7 +197,7 @@ class Runtime:
     def _step(self, wait: int) -> int:
         """Feed what has arrived besides records, take one decision, carry it out; give the time of the decision."""
         forwarder = self._forwarder
-        answers = self._sink.answers(wait) if wait or forwarder.in_flight else ()
+        answers = self._sink.answers(wait) if wait or self._decision.in_flight else ()
         now = self._clock.now()
         for event in answers:
             forwarder.handle(event, now)
@@ -210,7 +206,8 @@ class Runtime:
         for event in self._inbox.drain():
             self._note_stop(event, now)
             forwarder.handle(event, now)
-        for command in forwarder.decide(now):
+        decision = self._decision = forwarder.decide(now)
+        for command in decision.commands:
             self._carry_out(command)
         self._telemetry.turned(now)
         return now
@@ -272,10 +269,16 @@ class Runtime:
         if self._halted is None:
             self._forwarder.handle(RevokeStarted(partitions), now)
             self._step(0)
-            while not self._forwarder.drained(partitions) and self._clock.now() < deadline and self._halted is None:
+            while self._drains and self._clock.now() < deadline and self._halted is None:
                 self._step(self._full_wait())
         self._forwarder.handle(PartitionsRevoked(partitions), self._clock.now())
         self._step(0)
+
+    @property
+    def _drains(self) -> bool:
+        """Whether something that was sent of what is given back is still open."""
+        left = self._decision.left
+        return left is not None and not left.drained
 
     def partitions_lost(self, partitions: frozenset[TopicPartition]) -> None:
         """Let go of partitions that somebody else owns already."""
@@ -283,7 +286,7 @@ class Runtime:
         self._step(0)
 
 
-def _confession(error: Exception) -> str:
+def _what_went_wrong(error: Exception) -> str:
     """Say what went wrong inside doka; the text of an unknown error may hold a payload, its place does not."""
     if isinstance(error, InvariantError):
         return f"a rule that protects your data was broken, please report it: {error}"

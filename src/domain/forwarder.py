@@ -10,17 +10,20 @@ but for partitions that belong to somebody else.
 
 Ownership: assign makes a `Partition`, revoke drains it and commits it, lost forgets it.
 A drain settles what was sent and sends nothing above it; its end is the caller's, who has the clock and the deadline.
+
+What follows from an event, or from time, is written into one `Turn`; a decision hands it out and begins the next one.
+After a decision the machine is at rest until the next event, or the first moment that was foreseen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
+from functools import partial
 from itertools import count
 from typing import assert_never
 
-from doka.domain.airspace import Airspace
 from doka.domain.backoff import Jitter
-from doka.domain.commands import Command, CommitOffsets, DescribeStream, Halt, SeekPartition, SendPut
+from doka.domain.commands import CommitOffsets, DescribeStream, Halt, SeekPartition, SendPut
 from doka.domain.errors import InvariantError, invariant
 from doka.domain.events import (
     CommitAnswered,
@@ -46,19 +49,69 @@ from doka.domain.events import (
     StreamRefused,
     TopicsMissing,
 )
-from doka.domain.facts import Fact, GapSeen, PartitionsOwned, RecordsWillRepeat, RouteBlocked, RouteOpened
+from doka.domain.facts import GapSeen, PartitionsOwned, RecordsWillRepeat
 from doka.domain.held.budget import Budget
+from doka.domain.leases.keeper import LeaseKeeper
 from doka.domain.leases.role import Role
 from doka.domain.partitions.commits import Commits
-from doka.domain.partitions.intake import Intake
-from doka.domain.partitions.partition import Partition
+from doka.domain.partitions.partition import Intake, Partition
 from doka.domain.records import Chunk, TopicPartition
-from doka.domain.rest import Rest
 from doka.domain.routes.route import Route
-from doka.domain.rules import OnGap, Rules
+from doka.domain.rules import LimitRules, OnGap, Rules
+from doka.domain.sending.put import Put
 from doka.domain.status import Status
+from doka.domain.turn import Decision, Left, Turn
 
-_MOVES_A_ROUTE = (RouteBlocked, RouteOpened)  # and with it who may be fetched
+ENTRY_BYTES = 100
+"""Of a body, around each record's payload: the names of the members, and a partition key of common length."""
+
+
+class InFlight:
+    """The requests in flight of all routes together: how many there may be, and how much memory their bodies take.
+
+    A route without a request in flight may always send one, so none waits for another for ever.
+    What is left of the limits is for whoever has work. The last request may reach beyond the limit of bytes, since it is
+    packed after it was allowed; one request is never larger than what the service takes.
+    """
+
+    def __init__(self, limits: LimitRules, routes: Mapping[str, Route]) -> None:
+        self.puts = 0
+        self.body_bytes = 0
+        self._limits = limits
+        self._routes = routes
+        self._open: dict[int, tuple[Route, int]] = {}  # each request's route, and the size of its body
+        self._last = 0
+
+    def allow(self, route: Route) -> bool:
+        """Say whether a route may send another request."""
+        if not route.puts:
+            return True
+        if self.body_bytes >= self._limits.body_bytes:
+            return False
+        idle = sum(not other.puts for other in self._routes.values())
+        return self.puts + idle < self._limits.requests_in_flight
+
+    def next_number(self) -> int:
+        """Name the next request."""
+        self._last += 1
+        return self._last
+
+    def add(self, put: Put, route: Route) -> None:
+        """Count a request that is about to be sent: its payload in base64, and what stands around it."""
+        size = put.entry_bytes * 4 // 3 + len(put.values) * ENTRY_BYTES
+        self._open[put.number] = (route, size)
+        self.puts += 1
+        self.body_bytes += size
+
+    def answered(self, number: int) -> Route:
+        """Give the route of a request that was answered. Raises InvariantError for a second answer."""
+        found = self._open.pop(number, None)
+        if found is None:
+            raise InvariantError(f"put {number} was answered twice, or never sent")
+        route, size = found
+        self.puts -= 1
+        self.body_bytes -= size
+        return route
 
 
 class Forwarder:
@@ -69,76 +122,68 @@ class Forwarder:
         limits = rules.limits
         self._rules = rules
         self._budget = Budget(limits.held_bytes)
-        self._routes = {r.name: Route(r, limits, self._budget, jitter) for r in rules.routes}
+        keepers = {r.name: LeaseKeeper(r, limits.request_timeout, jitter) for r in rules.roles}
+        self._routes = {r.name: Route(r, limits, self._budget, keepers[r.role], jitter) for r in rules.routes}
         self._route_of = {topic: self._routes[rule.name] for topic, rule in rules.route_of().items()}
         self._roles = {
-            r.name: Role(
-                r, [x for x in self._routes.values() if x.rules.role == r.name], limits.request_timeout, jitter
-            )
-            for r in rules.roles
+            name: Role(keeper, [route for route in self._routes.values() if route.rules.role == name])
+            for name, keeper in keepers.items()
         }
         self._partitions: dict[TopicPartition, Partition] = {}
         self._commits = Commits(limits.commit_every)
         self._intake = Intake(self._budget, self._commits, limits.ahead_records)
-        self._commands: list[Command] = []
-        self._puts = count(1)
-        self._airspace = Airspace(limits)
+        self._in_flight = InFlight(limits, self._routes)
         self._letters = count(1)
         self._route_of_letter: dict[int, Route] = {}
         self._missing: frozenset[str] = frozenset()
+        self._draining: frozenset[TopicPartition] | None = None  # given back just now; None: all that is owned
         self._stopping = False
         self._halted: str | None = None
-        self._rest = Rest()
+        self._turn = Turn()
+        self._decided: Decision | None = None  # lasts until something happens
 
     # --- what has happened ---------------------------------------------------------------------------------------
 
     def handle(self, event: Event, now: int) -> None:  # noqa: PLR0915 - the table of all events, in one place
         """Take one event. Raises InvariantError when it cannot be; nothing may be committed after that."""
-        self._rest.end()
+        self._decided = None
+        turn = self._turn
         match event:
             case RecordsFetched(chunk):
                 self._fetched(chunk, now)
             case PutAnswered(put):
-                route = self._airspace.landed(put)
-                facts, moved = route.answered(event, now)
-                self._moved_on([], moved, now)
-                self._after_put(route, facts, now)
+                self._in_flight.answered(put).answered(event, now, turn)
             case PutRefused(put):
-                route = self._airspace.landed(put)
-                self._after_put(route, route.refused(event, now), now)
+                self._in_flight.answered(put).refused(event, now, turn)
             case PutAmbiguous(put) | PutUnsent(put):
-                route = self._airspace.landed(put)
-                self._after_put(route, route.unknown(event, now), now)
+                self._in_flight.answered(put).unknown(event, now, turn)
             case LetterAcknowledged(letter):
-                route = self._route_of_letter.pop(letter)
-                self._moved_on(*route.letter_stored(event, now), now)
+                self._route_of_letter.pop(letter).letter_stored(event, now, turn)
             case LetterRefused(letter):
-                self._tell(*self._route_of_letter.pop(letter).quarantine.refused(event, now))
+                self._route_of_letter.pop(letter).quarantine.refused(event, now, turn)
             case PartitionEnded(tp, offset):
                 self._ended(tp, offset, now)
             case CommitAnswered():
-                told = self._commits.answered(event)
-                self._intake.look_soon()  # `ahead_records` counts from what Kafka holds
-                if told is not None:
-                    self._tell(told)
+                self._commits.answered(event, turn)
             case LeaseIssued(lease):
-                self._tell(*self._roles[lease.role].issued(event, now))
+                self._roles[lease.role].issued(event, now, turn)
             case LeaseRefused(role):
-                self._tell(*self._roles[role].refused(event, now))
+                self._roles[role].refused(event, now, turn)
             case StreamDescribed(route=name):
-                self._tell(*self._routes[name].described(event, now))
+                self._routes[name].described(event, now, turn)
             case StreamRefused(route=name):
-                route = self._routes[name]
-                self._after_put(route, route.undescribed(event, now), now)
+                self._routes[name].undescribed(event, now, turn)
             case PartitionsAssigned(positions):
                 self._assigned(positions)
             case RevokeStarted(partitions):
+                self._draining = partitions
                 self._begin_drain(self._owned(partitions))
             case PartitionsRevoked(partitions):
+                self._draining = None
                 self._revoked(self._owned(partitions))
             case PartitionsLost(partitions):
                 lost = self._owned(partitions)
-                self._will_repeat({p.tp: p.ledger.ahead + p.uncommitted for p in lost})
+                self._will_repeat({p.tp: p.ledger.ahead + p.ledger.uncommitted for p in lost})
                 self._forget(lost, "lost")
             case GapFound():
                 self._gap_found(event, now)
@@ -151,28 +196,29 @@ class Forwarder:
                 self._begin_drain(list(self._partitions.values()))
             case _:
                 assert_never(event)
+        if turn.moved:
+            self._move_on(now)
 
     def _fetched(self, chunk: Chunk, now: int) -> None:
         partition = self._partitions.get(chunk.partition)
         if partition is None:
             raise InvariantError(f"records of {chunk.partition} came, which is not owned")
-        if not partition.draining:  # else never sent, never committed: it is read again by whoever owns it next
+        if not partition.ledger.draining:  # else never sent, never committed: it is read again by whoever owns it next
             self._intake.fetched(partition, chunk, now)
 
     def _ended(self, tp: TopicPartition, offset: int, now: int) -> None:
         partition = self._partitions.get(tp)
-        if partition is not None and not partition.draining:
+        if partition is not None and not partition.ledger.draining:
             self._intake.ended(partition, offset, now)
 
-    def _after_put(self, route: Route, facts: list[Fact], now: int) -> None:
-        self._tell(*facts, *self._roles[route.rules.role].heard(route, now))
-
-    def _moved_on(self, facts: list[Fact], moved: Iterable[Partition], now: int) -> None:
+    def _move_on(self, now: int) -> None:
         """Let the watermarks that moved be committed, and what waited behind them come in."""
+        moved, self._turn.moved = self._turn.moved, {}
         self._commits.moved(moved)
-        for partition in moved:
-            self._intake.admit(partition, now)
-        self._tell(*facts)
+        for ledger in moved:
+            partition = self._partitions[ledger.tp]
+            if partition.backlog:
+                self._intake.admit(partition, now)
 
     # --- ownership -----------------------------------------------------------------------------------------------
 
@@ -182,78 +228,58 @@ class Forwarder:
     def _assigned(self, positions: Mapping[TopicPartition, int]) -> None:
         for tp, start in positions.items():
             invariant(tp not in self._partitions, f"{tp} was assigned twice")
-            partition = Partition(tp, start, self._route_of[tp.topic])
-            partition.draining = self._stopping
-            self._partitions[tp] = partition
-        self._intake.look_soon()
+            partition = self._partitions[tp] = Partition(tp, start, self._route_of[tp.topic])
+            if self._stopping:
+                partition.ledger.begin_drain()
+        self._turn.look = True
         if positions:
-            self._tell(PartitionsOwned("assigned", frozenset(positions), dict(positions)))
+            self._turn.commands.append(PartitionsOwned("assigned", frozenset(positions), dict(positions)))
 
     def _begin_drain(self, partitions: list[Partition]) -> None:
-        self._intake.look_soon()
+        self._turn.look = True
         for partition in partitions:
-            if not partition.draining:
-                partition.route.forget_unsent(partition)
-                self._budget.held -= partition.begin_drain()
-                self._commits.moved((partition,))
+            if not partition.ledger.draining:
+                self._intake.begin_drain(partition)
+                self._commits.moved((partition.ledger,))
 
     def _revoked(self, partitions: list[Partition]) -> None:
         self._begin_drain(partitions)
-        last = self._commits.last(partitions)
-        if last is not None and self._halted is None:
-            self._commands.append(last)
+        if self._halted is None:
+            self._commits.last((p.ledger for p in partitions), self._turn)
         self._will_repeat({p.tp: p.ledger.ahead for p in partitions})
         self._forget(partitions, "revoked")
 
     def _will_repeat(self, records: Mapping[TopicPartition, int]) -> None:
-        self._tell(*(RecordsWillRepeat(tp, count) for tp, count in records.items() if count))
+        self._turn.commands += [RecordsWillRepeat(tp, count) for tp, count in records.items() if count]
 
     def _forget(self, partitions: list[Partition], change: str) -> None:
+        turn = self._turn
         for partition in partitions:
-            partition.gone = True
-            partition.route.forget_unsent(partition)
-            self._budget.held -= partition.held_bytes
-            self._commits.forget(partition)
+            self._intake.forget(partition)
+            self._commits.forget(partition.ledger)
             del self._partitions[partition.tp]
-        self._intake.look_soon()
-        self._commands = [
-            c for c in self._commands if not (isinstance(c, SeekPartition) and c.partition not in self._partitions)
+        turn.look = True
+        turn.commands = [
+            c for c in turn.commands if not (isinstance(c, SeekPartition) and c.partition not in self._partitions)
         ]
         if partitions:
             committed = {p.tp: p.ledger.watermark for p in partitions if change == "revoked"}
-            self._tell(PartitionsOwned(change, frozenset(p.tp for p in partitions), committed))
-
-    def drained(self, partitions: frozenset[TopicPartition] | None = None) -> bool:
-        """Say whether nothing that was sent of these partitions (all, by default) is still open.
-
-        A blocked route is not waited for beyond its requests in flight.
-        """
-        of = self._partitions.values() if partitions is None else self._owned(partitions)
-        return all(p.drained or (p.route.blocked is not None and not p.route.outbox.flights) for p in of)
-
-    @property
-    def committed(self) -> bool:
-        """Whether Kafka is known to hold every watermark."""
-        return all(p.ledger.watermark <= p.committed for p in self._partitions.values())
-
-    def holes(self) -> int:
-        """Count the records that landed above what can be committed: they will land again."""
-        return sum(p.ledger.ahead for p in self._partitions.values())
+            turn.commands.append(PartitionsOwned(change, frozenset(p.tp for p in partitions), committed))
 
     def _gap_found(self, event: GapFound, now: int) -> None:
         partition = self._partitions.get(event.partition)
-        if partition is None or partition.gap is not None or partition.draining:
+        if partition is None or partition.gap is not None or partition.ledger.draining:
             return  # a drain looks no further ahead; whoever reads on finds the gap again
-        policy = self._rules.on_gap
+        turn, policy = self._turn, self._rules.on_gap
         anew = event.log_start < partition.expected  # another log under the same name: its offsets begin anew
         forgotten = partition.unsettled if anew and policy is OnGap.CONTINUE else 0
-        self._tell(GapSeen(event.partition, event.expected, event.log_start, policy.value, forgotten))
+        turn.commands.append(GapSeen(event.partition, event.expected, event.log_start, policy.value, forgotten))
         if policy is OnGap.BLOCK:
             partition.gap = (
                 f"offset {event.expected} should be read next and the log holds {event.log_start}..{event.log_end}; "
                 "set kafka.on_gap: continue to step over what is missing"
             )
-            self._intake.look_soon()
+            turn.look = True
             return
         if not anew:
             self._intake.ended(partition, event.log_start, now)
@@ -261,94 +287,116 @@ class Forwarder:
             self._forget([partition], "lost")
             self._assigned({event.partition: event.log_start})
             self._partitions[event.partition].paused = partition.paused  # the client's flag outlives the ledger
-        self._commands.append(SeekPartition(event.partition, event.log_start))
+        turn.commands.append(SeekPartition(event.partition, event.log_start))
+
+    def _left(self) -> Left | None:
+        """Say what is left to do of what is given back; None while nothing is.
+
+        A blocked route is not waited for beyond its requests in flight.
+        """
+        if not self._stopping and self._draining is None:
+            return None
+        owned = self._partitions.values()
+        of = owned if self._draining is None else self._owned(self._draining)
+        return Left(
+            drained=all(p.drained or (p.route.blocked is not None and not p.route.puts) for p in of),
+            committed=all(p.ledger.watermark <= p.ledger.committed for p in owned),
+            holes=sum(p.ledger.ahead for p in owned),
+        )
 
     # --- what shall be done --------------------------------------------------------------------------------------
 
-    def decide(self, now: int) -> list[Command]:
-        """Give everything that shall be done now, in the order in which it shall be done.
+    def decide(self, now: int) -> Decision:
+        """Give everything that shall be done now, in the order in which it shall be done, and what the loop may do then.
 
         A turn in which nothing has happened, and in which time alone changes nothing, costs two comparisons.
         """
-        if self._rest.lasts(now, self._moments):
-            return []
-        self._rest.begin(now)
+        decided = self._decided
+        if decided is not None and decided.lasts(now):
+            decided.commands = ()
+            return decided
+        again = False  # whether something is left to be decided at once
         if self._halted is None:
-            self._steer(now)  # first: it may let records in
+            self._intake.steer(self._partitions.values(), now, self._turn)  # first: it may let records in
             self._tend_poison(now)  # which may let in more
-            self._tend_roles(now)  # and only now it shows whether a lease is needed
-            self._send(now)
-            commit = self._commits.due(now, hurry=self._stopping)
-            if commit is not None:
-                self._commands.append(commit)
-            if self._intake.looks_soon:  # a route was blocked just now
-                self._steer(now)
-            self._tell(*self._intake.take_facts())
-        commands, self._commands = self._commands, []
-        return commands
-
-    def _steer(self, now: int) -> None:
-        self._commands += self._intake.steer(self._partitions.values(), now)
-
-    def _tend_roles(self, now: int) -> None:
-        for role in self._roles.values():
-            commands = role.tend(now)
-            if commands:
-                self._do(commands)
-
-    def _send(self, now: int) -> None:
-        for route in self._routes.values():
-            signing = self._roles[route.rules.role].keeper.for_signing(now)
-            if signing is None:
-                continue
-            (lease, timeout), arn = signing, route.standing.stream_arn
-            if not self._stopping and route.wants_description(now):
-                self._commands.append(DescribeStream(route.rules.name, lease))
-            while route.wants_to_send(now) and self._airspace.may_fly(route, self._routes.values()):
-                flight = route.next_flight(next(self._puts), lease.serial, now)
-                if flight is None:
-                    self._rest.end()  # what was to leave is gone, or turned into something else
-                    break
-                self._airspace.took_off(flight, route)
-                name, columns = route.rules.name, (flight.keys, flight.values)
-                self._commands.append(
-                    SendPut(flight.put, name, lease, *columns, timeout, arn, flight.hash_keys, flight.shares)
-                )
+            for role in self._roles.values():
+                role.tend(now, self._turn)  # and only now it shows whether a lease is needed
+            again = self._send(now)
+            self._commits.due(now, self._turn, hurry=self._stopping)
+            if self._turn.look:  # a route was blocked just now
+                self._intake.steer(self._partitions.values(), now, self._turn)
+        turn, self._turn = self._turn, Turn()
+        decided = self._decided = Decision(
+            turn.commands,
+            self._fetch(),
+            in_flight=self._in_flight.puts,
+            left=self._left(),
+            at=now,
+            moments=self._moments,
+        )
+        if again:
+            decided.expires()
+        return decided
 
     def _tend_poison(self, now: int) -> None:
         for route in self._routes.values():
-            moved: Sequence[Partition] | None = None
-            while moved is None or moved:  # what moved on may have let more poison in
-                letters, facts, moved = route.tend_poison(now, self._letters.__next__)
-                for letter in letters:
-                    self._route_of_letter[letter.letter] = route
-                self._commands += letters
-                if facts or moved:
-                    self._moved_on(facts, moved, now)
+            quarantine = route.quarantine
+            while quarantine.waiting or quarantine.again:
+                route.tend_poison(now, self._turn, partial(self._next_letter, route))
+                if not self._turn.moved:
+                    break
+                self._move_on(now)  # which may let more poison in
 
-    @property
-    def in_flight(self) -> int:
-        """How many requests are in flight."""
-        return self._airspace.in_flight
+    def _next_letter(self, route: Route) -> int:
+        letter = next(self._letters)
+        self._route_of_letter[letter] = route
+        return letter
 
-    def room(self) -> int:
-        """Give how many records may be fetched now; 0 while nothing may be."""
-        if self._stopping or self._halted is not None:
-            return 0
-        return self._intake.room(len(self._partitions))
+    def _send(self, now: int) -> bool:
+        """Send what may leave; say whether something that was to leave is gone, or has turned into something else."""
+        again, commands, in_flight = False, self._turn.commands, self._in_flight
+        for route in self._routes.values():
+            name, standing = route.rules.name, route.standing
+            signing = self._roles[route.rules.role].keeper.for_signing(now)
+            if signing is None:
+                continue
+            lease, timeout = signing
+            if not self._stopping and route.wants_description(now):
+                commands.append(DescribeStream(name, lease))
+            while route.wants_to_send(now) and in_flight.allow(route):
+                put = route.next_put(in_flight.next_number(), lease.serial, now, self._turn)
+                if put is None:
+                    again = True
+                    break
+                in_flight.add(put, route)
+                commands.append(
+                    SendPut(
+                        put=put.number,
+                        route=name,
+                        lease=lease,
+                        keys=put.keys,
+                        values=put.values,
+                        timeout=timeout,
+                        stream_arn=standing.stream_arn,
+                        hash_keys=put.hash_keys,
+                        wants_landings=put.shares,
+                    )
+                )
+        return again
 
-    @property
-    def all_paused(self) -> bool:
-        """Whether no partition delivers records."""
-        return not self._intake.unpaused
+    def _fetch(self) -> int | None:
+        may = not self._stopping and self._halted is None
+        room = self._intake.room(len(self._partitions)) if may else 0
+        return room or (None if self._intake.unpaused else 0)
 
     # --- besides -------------------------------------------------------------------------------------------------
 
     def next_wake(self, now: int) -> int | None:
-        """Give the next moment at which time alone lets something be decided; it has come where it is not after `now`."""
-        return self._rest.wake(now, self._moments)
+        """Give what the last decision says of how long it lasts, for whoever waits and was not given it; see `Decision.until`."""
+        return now if self._decided is None else self._decided.until()
 
     def _moments(self, after: int) -> list[int | None]:
+        """Give the moments after `after` at which time alone lets something be decided."""
         moments = [role.keeper.next_change(after) for role in self._roles.values()]
         moments += [route.next_wake(after) for route in self._routes.values()]
         moments += [self._commits.next_wake(), self._budget.squeezes_at]
@@ -377,16 +425,7 @@ class Forwarder:
         """Decide nothing and commit nothing any more, not even what was decided and not carried out."""
         if self._halted is None:
             self._halted = reason
-            self._rest.end()
-            self._commands = [c for c in self._commands if not isinstance(c, CommitOffsets | SendPut)]
-            self._commands.append(Halt(reason))
-
-    def _tell(self, *facts: Fact) -> None:
-        if facts:
-            self._do(facts)
-
-    def _do(self, commands: Iterable[Command]) -> None:
-        for command in commands:
-            self._commands.append(command)
-            if isinstance(command, _MOVES_A_ROUTE):
-                self._intake.look_soon()
+            self._decided = None
+            turn = self._turn
+            turn.commands = [c for c in turn.commands if not isinstance(c, CommitOffsets | SendPut)]
+            turn.commands.append(Halt(reason))

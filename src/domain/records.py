@@ -65,6 +65,10 @@ class Chunk:
     """Kafka timestamp of the first record, in ms since the epoch; -1 where it has none."""
     originals: Sequence[Original] = ()
     """The whole records, filled only for topics whose route needs more than key and value; else empty."""
+    count: int = field(init=False)
+    """How many records there are."""
+    end: int = field(init=False)
+    """The offset that a commit of the whole chunk writes: one above its last record."""
     payload_bytes: int = field(init=False)
     """Bytes of all keys and values."""
 
@@ -72,12 +76,9 @@ class Chunk:
         keys, values = self.keys, self.values
         payload = sum(map(len, keys if all(keys) else filter(None, keys)))  # type: ignore[arg-type]  # no None in it
         payload += sum(map(len, values if all(values) else filter(None, values)))  # type: ignore[arg-type]
+        object.__setattr__(self, "count", len(self.offsets))
+        object.__setattr__(self, "end", self.offsets[-1] + 1)
         object.__setattr__(self, "payload_bytes", payload)
-
-    @property
-    def end(self) -> int:
-        """The offset that a commit of the whole chunk writes: one above its last record."""
-        return self.offsets[-1] + 1
 
     def part(self, first: int, last: int) -> Chunk:
         """Give the records from place `first` up to, not including, `last`."""
@@ -90,8 +91,5 @@ class Chunk:
             self.originals[first:last],
         )
 
-    def __len__(self) -> int:
-        return len(self.offsets)
-
     def __repr__(self) -> str:
-        return f"Chunk({self.partition} {self.offsets[0]}..{self.offsets[-1]}, {len(self)} records)"
+        return f"Chunk({self.partition} {self.offsets[0]}..{self.offsets[-1]}, {self.count} records)"

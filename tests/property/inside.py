@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from doka.domain.held.lanes import KeyLanes
-from doka.domain.held.parts import Part
+from doka.domain.held.ledger import Part
 from doka.domain.held.shared_lanes import SharedLanes
 from doka.domain.partitions.partition import Partition
 from doka.domain.records import Chunk

@@ -49,7 +49,9 @@ class EmbeddedMoto:
             DokaError: it did not start; the text holds the end of what it said.
         """
         if importlib.util.find_spec("moto") is None:
-            raise UsageError("the embedded AWS needs moto; install doka with its demo extra: pip install 'doka-connector[demo]'")
+            raise UsageError(
+                "the embedded AWS needs moto; install doka with its demo extra: pip install 'doka-connector[demo]'"
+            )
         with tempfile.TemporaryFile() as said:
             self._child = subprocess.Popen(
                 [sys.executable, "-m", moto_child.__name__],

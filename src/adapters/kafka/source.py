@@ -200,7 +200,7 @@ class KafkaSource:
         if chunk.offsets[0] >= expected and unreadable is None:
             return chunk
         first = bisect_left(chunk.offsets, expected)
-        last = len(chunk) if unreadable is None else bisect_left(chunk.offsets, unreadable)
+        last = chunk.count if unreadable is None else bisect_left(chunk.offsets, unreadable)
         return chunk.part(first, last) if first < last else None
 
     def _read_errors(self, messages: Iterable[AnyMessage], members: Membership) -> dict[TopicPartition, int]:

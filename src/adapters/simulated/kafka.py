@@ -249,7 +249,7 @@ class SimulatedSource:
             self.positions[tp] = self._ended[tp] = log.end
             world.witness.ended(tp, log.end)
             events.append(PartitionEnded(tp, log.end))
-        return 0 if chunk is None else len(chunk)
+        return 0 if chunk is None else chunk.count
 
     def _stir(self) -> None:
         self._stirred = True

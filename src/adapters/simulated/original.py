@@ -32,6 +32,7 @@ from doka.domain.limits import NS_PER_SECOND, PUT_BYTES_MAX, PUT_RECORDS_MAX, SE
 from doka.domain.ports import Background, Clock, Inbox, Sink, Source
 from doka.domain.records import Chunk, TopicPartition
 from doka.domain.rules import LimitRules, RoleRules, RotationPolicy
+from doka.domain.turn import Turn
 
 AUTO_COMMIT_NS = 5 * NS_PER_SECOND  # the Kafka client's own default
 TIMEOUT_NS = 60 * NS_PER_SECOND  # boto3's read timeout
@@ -122,9 +123,9 @@ class OriginalService:
         self._renew(needed=True)
         if self._role.policy is RotationPolicy.ON_DEMAND:
             self._wait_for(lambda: not self._asking)
-        fits = max(1, PUT_BYTES_MAX * len(chunk) // max(chunk.payload_bytes, 1))
-        for first in range(0, len(chunk), fits):
-            part = chunk.part(first, min(first + fits, len(chunk)))
+        fits = max(1, PUT_BYTES_MAX * chunk.count // max(chunk.payload_bytes, 1))
+        for first in range(0, chunk.count, fits):
+            part = chunk.part(first, min(first + fits, chunk.count))
             if self._lease is not None:
                 self._put(part, self._lease)
             # Whatever came of it was logged, and nobody read the log.
@@ -167,10 +168,10 @@ class OriginalService:
                 case LeaseIssued(lease):
                     self._asking = False
                     self._lease = lease
-                    self._keeper.issued(event, self._clock.now())
+                    self._keeper.issued(event, self._clock.now(), Turn())
                 case LeaseRefused():
                     self._asking = False
-                    self._keeper.refused(event, self._clock.now())
+                    self._keeper.refused(event, self._clock.now(), Turn())
                 case StopRequested():
                     self._stopped = True
                 case _:

@@ -16,13 +16,10 @@ A fetch is asked for in records and leaves only while less than all is held; so 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
+from doka.domain.held.ledger import OffsetLedger
 from doka.domain.limits import FETCH_RECORDS_MAX, RECORD_OVERHEAD_BYTES, STALL_BEFORE_PAUSE_NS
 from doka.domain.records import Chunk
-
-if TYPE_CHECKING:
-    from doka.domain.partitions.partition import Partition
 
 _FIRST_GUESS_BYTES = 4096  # of a record, before any was seen
 _COMMON = 3 / 4
@@ -31,7 +28,7 @@ _RESUME_BELOW = 1 / 2
 
 def held_size(chunk: Chunk) -> int:
     """Give the bytes that a chunk occupies while it is held."""
-    return chunk.payload_bytes + len(chunk) * RECORD_OVERHEAD_BYTES
+    return chunk.payload_bytes + chunk.count * RECORD_OVERHEAD_BYTES
 
 
 class Budget:
@@ -44,17 +41,23 @@ class Budget:
         self._mean = float(_FIRST_GUESS_BYTES)
         self._stalled_since: int | None = None
 
-    def take(self, partition: Partition, held_bytes: int, records: int) -> None:
+    def take(self, ledger: OffsetLedger, held_bytes: int, records: int) -> None:
         """Count bytes that arrived."""
         self.held += held_bytes
-        partition.held_bytes += held_bytes
+        ledger.held_bytes += held_bytes
         self._mean = max(1.0, 0.8 * self._mean + 0.2 * held_bytes / records, held_bytes / records / 2)
 
-    def release(self, partition: Partition, held_bytes: int) -> None:
+    def release(self, ledger: OffsetLedger, held_bytes: int) -> None:
         """Count bytes that became free."""
         if held_bytes:
             self.held -= held_bytes
-            partition.held_bytes -= held_bytes
+            ledger.held_bytes -= held_bytes
+
+    def recount(self, ledger: OffsetLedger) -> None:
+        """Count anew what a partition holds, which has forgotten records or is gone."""
+        held = 0 if ledger.gone else ledger.open_bytes()
+        self.held -= ledger.held_bytes - held
+        ledger.held_bytes = held
 
     def room(self, unpaused: int, owned: int) -> int:
         """Give the number of records that may be fetched now from `unpaused` of `owned` partitions."""
@@ -91,7 +94,7 @@ class Budget:
             return True
         return self.squeezed
 
-    def hogs(self, partitions: Iterable[Partition], owned: int) -> set[Partition]:
+    def hogs(self, partitions: Iterable[OffsetLedger], owned: int) -> set[OffsetLedger]:
         """Give the partitions that hold more than half their share while the common part is gone."""
         if not self.squeezed:
             return set()

@@ -16,33 +16,79 @@ Two partitions never share a lane: Kafka has no order between them, and a revoke
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
-from doka.domain.held.ledger import HeldChunk
+from doka.domain.errors import InvariantError
 
 Queue = list[int] | deque[int]  # of offsets: they are there anyway, and the garbage collector does not look at them
 _LONG = 256  # records of one key that wait: from here on a list would move too many to give its first
 _FREE: Queue = []  # stands for a lane that is not there
 
 
-class Lanes(Protocol):
-    """What decides the order of one partition."""
+class Columns(Protocol):
+    """As much of a held chunk as decides its order."""
 
-    def admit(self, chunk: HeldChunk) -> Sequence[int]:
-        """Take a chunk; give the indices of the records that may leave now, ascending."""
+    @property
+    def count(self) -> int:
+        """How many records there are."""
         ...
 
-    def release(self, keys: Sequence[str]) -> list[int]:
-        """Note that the records on their way in these lanes are settled; give the offsets of those that may leave now."""
+    @property
+    def offsets(self) -> Sequence[int]:
+        """Their offsets."""
         ...
+
+    @property
+    def keys(self) -> Sequence[str]:
+        """Their partition keys."""
+        ...
+
+    def places_of(self, offsets: Iterable[int]) -> list[int]:
+        """Give the places of records by their offsets."""
+        ...
+
+
+Run = tuple[str, list[int]]
+"""A key and the offsets of its records that leave together, ascending; two at least."""
+
+
+class Lanes:
+    """What decides the order of one partition; as it stands here, none: every record may leave at once."""
+
+    __slots__ = ()
+
+    def admit(self, chunk: Columns, runs: list[Run]) -> Sequence[int]:  # noqa: ARG002 - nothing here leaves together
+        """Take a chunk; give the places of the records that may leave now by themselves, ascending.
+
+        Those of a key that leave together are added to `runs`.
+        """
+        return range(chunk.count)
+
+    def release(self, keys: Sequence[str], runs: list[Run]) -> list[int]:  # noqa: ARG002 - nobody waits here
+        """Note that the records on their way in these lanes are settled; give the offsets of those that may leave now.
+
+        Those of a key that leave together are added to `runs`.
+        """
+        return []
 
     def forget_from(self, offset: int) -> None:
-        """Forget the waiting records at or above `offset`."""
-        ...
+        """Forget the waiting records at or above `offset`; what is on its way keeps its lane."""
+
+    def take_back(self, key: str, offsets: list[int]) -> None:  # noqa: ARG002 - nothing here leaves together
+        """Let records that were let go together, and did not leave, wait again, before all others of their lane."""
+        raise InvariantError(f"{offsets} were let go one by one, and come back together")
+
+    def doubts(self, key: str) -> dict[int, bool] | None:  # noqa: ARG002 - nothing here leaves together
+        """Give what is told of the order of a lane, to be added to; None where just one record of it is here."""
+        return None
+
+    def waiting(self) -> Iterator[int]:
+        """Walk over the offsets of all records that wait, for checks."""
+        return iter(())
 
 
-class KeyLanes:
+class KeyLanes(Lanes):
     """Strict order per key: at most one record of a key is on its way."""
 
     __slots__ = ("_busy",)
@@ -53,8 +99,8 @@ class KeyLanes:
     def __len__(self) -> int:
         return len(self._busy)
 
-    def admit(self, chunk: HeldChunk) -> Sequence[int]:
-        """Take a chunk; give the indices of the records whose lane was free, and is now theirs."""
+    def admit(self, chunk: Columns, runs: list[Run]) -> Sequence[int]:  # noqa: ARG002 - each leaves by itself
+        """Take a chunk; give the places of the records whose lane was free, and is now theirs."""
         busy = self._busy
         keys = chunk.keys
         fresh = dict.fromkeys(keys)
@@ -76,7 +122,7 @@ class KeyLanes:
                     busy[key] = deque(queue)
         return free
 
-    def release(self, keys: Sequence[str]) -> list[int]:
+    def release(self, keys: Sequence[str], runs: list[Run]) -> list[int]:  # noqa: ARG002 - each leaves by itself
         """Free these lanes, or hand each to the record that waited longest in it; give the offsets of those."""
         busy = self._busy
         queues = list(map(busy.__getitem__, keys))
@@ -104,20 +150,3 @@ class KeyLanes:
         for queue in self._busy.values():
             if queue is not None:
                 yield from queue
-
-
-class NoLanes:
-    """`ordering: none`: every record may leave at once."""
-
-    __slots__ = ()
-
-    def admit(self, chunk: HeldChunk) -> Sequence[int]:
-        """Let the whole chunk go."""
-        return range(chunk.count)
-
-    def release(self, keys: Sequence[str]) -> list[int]:  # noqa: ARG002 - the port's signature
-        """Nobody ever waits."""
-        return []
-
-    def forget_from(self, offset: int) -> None:  # the port's signature
-        """Nobody ever waits."""

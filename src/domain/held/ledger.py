@@ -1,4 +1,4 @@
-"""Which offset may be committed: one ledger for each owned partition.
+"""What is held of a partition, and which offset of it may be committed: one ledger for each owned partition.
 
 Theory of operation. A partition's records are held as a queue of chunks in offset order.
 Each chunk knows how many of its records are not settled yet (`open`); settling is a subtraction, never a search.
@@ -14,6 +14,9 @@ Offsets may have holes (compaction, transaction markers): a chunk ends one above
 between two chunks never was a record.
 The end of the log completes the partition up to there in the same way, as a chunk without records; without that an
 idle transactional topic would show lag for ever.
+
+What travels are parts: some records of one chunk. Whoever holds one finds its ledger by it, and through that its lanes,
+whether it drains, and whether it is gone.
 """
 
 from __future__ import annotations
@@ -21,14 +24,12 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from operator import attrgetter
-from typing import TYPE_CHECKING
+from operator import attrgetter, itemgetter
+from typing import NamedTuple
 
 from doka.domain.errors import InvariantError, invariant
-from doka.domain.records import Original
-
-if TYPE_CHECKING:
-    from doka.domain.partitions.partition import Partition
+from doka.domain.held.lanes import Lanes
+from doka.domain.records import Original, TopicPartition
 
 
 class HeldChunk:
@@ -55,7 +56,7 @@ class HeldChunk:
 
     def __init__(
         self,
-        owner: Partition,
+        owner: OffsetLedger,
         offsets: Sequence[int],
         keys: Sequence[str],
         values: Sequence[bytes],
@@ -93,37 +94,69 @@ _END = attrgetter("end")
 
 
 class OffsetLedger:
-    """The watermark of one partition: monotone, and never above a record that is not settled."""
+    """The watermark of one partition, and all that is held of it; monotone, and never above a record that is not settled.
 
-    __slots__ = ("_ahead", "_chunks", "_open", "_tail", "passed", "watermark")
+    Each field is written by one class, which its comment names; where it names none, that is the ledger.
+    """
 
-    def __init__(self, start: int) -> None:
+    __slots__ = (
+        "_chunks",
+        "_tail",
+        "ahead",
+        "committed",
+        "committed_passed",
+        "draining",
+        "gone",
+        "held_bytes",
+        "lanes",
+        "open",
+        "passed",
+        "sent_to",
+        "tp",
+        "watermark",
+    )
+
+    def __init__(self, tp: TopicPartition, start: int, lanes: Lanes) -> None:
+        self.tp = tp
+        self.lanes = lanes
+        self.sent_to = start  # one above the highest offset that was ever sent, by `note_sent`
+        self.held_bytes = 0  # Budget: of what is fetched and not settled
+        self.draining = False  # by `begin_drain`: what was never sent is forgotten, and nothing new is sent
+        self.gone = False  # Forwarder: it belongs to somebody else, and whatever still refers to it is passed over
+        self.committed = start  # Commits: the offset that Kafka is known to hold
+        self.committed_passed = 0  # Commits: `passed` when that was sent
         self.watermark = start
         self.passed = 0  # records that the watermark has passed since then
+        self.open = 0  # records that are held and not settled
+        self.ahead = 0  # records that are settled above the watermark: what a crash right after a commit would repeat
         self._chunks: deque[HeldChunk] = deque()
         self._tail: int | None = None  # an end of the log above the last chunk, complete once that chunk is
-        self._open = 0
-        self._ahead = 0
 
     @property
-    def open(self) -> int:
-        """Records that are held and not settled."""
-        return self._open
+    def uncommitted(self) -> int:
+        """Records below the watermark that Kafka is not known to have taken the offset of: a crash repeats them."""
+        return self.passed - self.committed_passed
 
     @property
-    def ahead(self) -> int:
-        """Records that are settled above the watermark: what a crash right after a commit would repeat."""
-        return self._ahead
-
-    @property
-    def above_watermark(self) -> int:
-        """Records above the watermark, settled or not."""
-        return self._open + self._ahead
+    def reach(self) -> int:
+        """Records above the offset that Kafka is known to hold, settled or not."""
+        return self.open + self.ahead + self.passed - self.committed_passed
 
     @property
     def oldest(self) -> HeldChunk | None:
         """The chunk at which the watermark waits."""
         return self._chunks[0] if self._chunks else None
+
+    def note_sent(self, offset: int) -> None:
+        """Note that the record at `offset` is about to be sent, to the stream or to the dead-letter topic."""
+        if offset >= self.sent_to:
+            self.sent_to = offset + 1
+
+    def begin_drain(self) -> None:
+        """Forget what was let in and never sent, here and in the lanes."""
+        self.draining = True
+        self.lanes.forget_from(self.sent_to)
+        self._truncate(self.sent_to)
 
     def append(self, chunk: HeldChunk) -> None:
         """Take the next chunk of the partition; its first offset is at or above the end of the one before."""
@@ -131,7 +164,7 @@ class OffsetLedger:
         if chunk.offsets[0] < last:
             raise InvariantError(f"{chunk!r} begins below {last}, the end of what is held")
         self._chunks.append(chunk)
-        self._open += chunk.count
+        self.open += chunk.count
         self._tail = None
 
     def complete_to(self, offset: int) -> None:
@@ -157,8 +190,8 @@ class OffsetLedger:
                 chunk.held_bytes = 0
                 chunk.keys = chunk.values = chunk.originals = ()
         records = sum(settled.values())
-        self._open -= records
-        self._ahead += records
+        self.open -= records
+        self.ahead += records
         if not self._chunks[0].open:
             self._advance()
         return freed
@@ -176,9 +209,8 @@ class OffsetLedger:
             first = last
             at += last < len(offsets)
 
-    def truncate(self, offset: int) -> int:
-        """Forget every record at or above `offset`, which nobody sent; give the bytes that became free."""
-        freed = 0
+    def _truncate(self, offset: int) -> None:
+        """Forget every record at or above `offset`, which nobody sent."""
         chunks = self._chunks
         self._tail = None
         while chunks and chunks[-1].end > offset:
@@ -188,9 +220,8 @@ class OffsetLedger:
             invariant(forgotten <= last.open, f"{last!r} forgets settled records above {offset}")
             last.open -= forgotten
             last.count = keep
-            self._open -= forgotten
+            self.open -= forgotten
             if not last.open:
-                freed += last.held_bytes
                 last.held_bytes = 0
                 last.keys = last.values = ()
             if keep:
@@ -198,9 +229,8 @@ class OffsetLedger:
                 break
             chunks.pop()
         self._advance()
-        return freed
 
-    def held_bytes(self) -> int:
+    def open_bytes(self) -> int:
         """Count the bytes of all chunks that still have open records."""
         return sum(chunk.held_bytes for chunk in self._chunks)
 
@@ -210,7 +240,64 @@ class OffsetLedger:
             passed = chunks.popleft()
             self.watermark = passed.end
             self.passed += passed.count
-            self._ahead -= passed.count
+            self.ahead -= passed.count
         if not chunks and self._tail is not None:
             self.watermark = max(self.watermark, self._tail)
             self._tail = None
+
+
+class Part(NamedTuple):
+    """Some records of one held chunk that leave together; those of one key ascend."""
+
+    chunk: HeldChunk
+    places: Sequence[int]
+    attempts: int = 0
+    """How often they were sent before; it goes with the records, so that a request's old ones never slow its new ones."""
+
+
+_PLACES = itemgetter(1)
+
+
+def count(parts: Iterable[Part]) -> int:
+    """Count the records of parts."""
+    return sum(map(len, map(_PLACES, parts)))
+
+
+def without_unsent(parts: Iterable[Part], ledger: OffsetLedger) -> list[Part]:
+    """Leave out what lies above everything that was sent of a partition, and all of partitions that are gone.
+
+    A drain cuts the ledger there: a record above it that left all the same would settle one that nobody sent.
+    """
+    kept: list[Part] = []
+    for part in parts:
+        if part.chunk.owner is ledger:
+            offsets, end = part.chunk.offsets, ledger.sent_to
+            part = part._replace(places=[i for i in part.places if offsets[i] < end])  # noqa: PLW2901 - narrowed
+        if part.places and not part.chunk.owner.gone:
+            kept.append(part)
+    return kept
+
+
+def note_sent(parts: Iterable[Part]) -> None:
+    """Note that these records are about to be sent; those of several lanes, side by side in a part, need not ascend."""
+    for chunk, places, _ in parts:
+        last = max(places) if isinstance(places, list) and len(places) > 1 else places[-1]
+        ledger, above = chunk.owner, chunk.offsets[last] + 1
+        ledger.sent_to = max(ledger.sent_to, above)  # as `OffsetLedger.note_sent`, without a call for each part
+
+
+def split(parts: Sequence[Part], records: int) -> tuple[list[Part], list[Part]]:
+    """Cut a list of parts after so many records."""
+    head: list[Part] = []
+    tail: list[Part] = []
+    for part in parts:
+        if len(part.places) <= records:  # all but one of them
+            records -= len(part.places)
+            head.append(part)
+            continue
+        if records:
+            head.append(part._replace(places=part.places[:records]))
+            part = part._replace(places=part.places[records:])  # noqa: PLW2901 - narrowed
+            records = 0
+        tail.append(part)
+    return head, tail

@@ -16,11 +16,8 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 
-from doka.domain.held.ledger import HeldChunk
+from doka.domain.held.lanes import Columns, Lanes, Run
 from doka.domain.limits import PUT_RECORDS_MAX
-
-Run = tuple[str, list[int]]
-"""A key and the offsets of its records that leave together, ascending; two at least."""
 
 
 class Lane:
@@ -41,20 +38,19 @@ class Lane:
 _FREE = Lane(0, [])  # stands for a lane that is not there
 
 
-class SharedLanes:
+class SharedLanes(Lanes):
     """Order per key: the records of a key that are on their way are all there is of it in any request."""
 
-    __slots__ = ("_busy", "_runs")
+    __slots__ = ("_busy",)
 
     def __init__(self) -> None:
         self._busy: dict[str, Lane | None] = {}
-        self._runs: list[Run] = []
 
     def __len__(self) -> int:
         return len(self._busy)
 
-    def admit(self, chunk: HeldChunk) -> Sequence[int]:
-        """Take a chunk; give the places of records that leave alone. Those that leave together are in `take_runs`."""
+    def admit(self, chunk: Columns, runs: list[Run]) -> Sequence[int]:
+        """Take a chunk; give the places of records that leave by themselves, and add to `runs` those that leave together."""
         busy = self._busy
         keys = chunk.keys
         fresh = dict.fromkeys(keys)
@@ -78,13 +74,13 @@ class SharedLanes:
             first = alone.pop(key, None)
             if first is not None:  # it was free, so all of it leaves
                 lane.waiting.insert(0, first)
-                self._let_go(key, lane)
+                self._let_go(key, lane, runs)
         return chunk.places_of(alone.values())
 
-    def release(self, keys: Sequence[str]) -> list[int]:
-        """Note that records in these lanes are settled; give the offsets of those that may leave now, alone.
+    def release(self, keys: Sequence[str], runs: list[Run]) -> list[int]:
+        """Note that records in these lanes are settled; give the offsets of those that may leave now by themselves.
 
-        Those that leave together are in `take_runs`.
+        Those that leave together are added to `runs`.
         """
         busy = self._busy
         if not any(map(busy.__getitem__, keys)):
@@ -101,7 +97,7 @@ class SharedLanes:
                 continue
             waiting = lane.waiting
             if len(waiting) > 1:
-                self._let_go(key, lane)
+                self._let_go(key, lane, runs)
             elif waiting:
                 busy[key] = None
                 freed += waiting
@@ -109,21 +105,14 @@ class SharedLanes:
                 del busy[key]
         return freed
 
-    def _let_go(self, key: str, lane: Lane) -> None:
+    def _let_go(self, key: str, lane: Lane, runs: list[Run]) -> None:
         """Let what waits leave, as far as one request could hold it."""
         run = lane.waiting[:PUT_RECORDS_MAX]
         del lane.waiting[:PUT_RECORDS_MAX]
         lane.out = len(run)
         if lane.doubts:
             lane.doubts = {offset: told for offset, told in lane.doubts.items() if offset >= run[0]}
-        self._runs.append((key, run))
-
-    def take_runs(self) -> list[Run]:
-        """Give what was let go together since the last call."""
-        runs = self._runs
-        if runs:
-            self._runs = []
-        return runs
+        runs.append((key, run))
 
     def take_back(self, key: str, offsets: list[int]) -> None:
         """Let records that were let go, and did not leave, wait again, before all others of their lane."""
@@ -132,9 +121,14 @@ class SharedLanes:
         lane.out -= len(offsets)
         lane.waiting[:0] = offsets
 
-    def lane(self, key: str) -> Lane | None:
-        """Give a lane that is busy; None where just one record of it is here."""
-        return self._busy[key]
+    def doubts(self, key: str) -> dict[int, bool] | None:
+        """Give what is told of the order of a lane, to be added to; None where just one record of it is here."""
+        lane = self._busy[key]
+        if lane is None:
+            return None
+        if lane.doubts is None:
+            lane.doubts = {}
+        return lane.doubts
 
     def forget_from(self, offset: int) -> None:
         """Forget the waiting records at or above `offset`; what is on its way keeps its lane."""

@@ -29,6 +29,7 @@ from doka.domain.lease import Lease
 from doka.domain.limits import BACKOFF_FIRST_NS, BACKOFF_LAST_NS
 from doka.domain.rules import RoleRules, RotationPolicy
 from doka.domain.status import LeaseStatus
+from doka.domain.turn import Turn
 
 
 class LeaseState(Enum):
@@ -103,7 +104,7 @@ class LeaseKeeper:
 
     # --- what happens --------------------------------------------------------------------------------------------
 
-    def issued(self, event: LeaseIssued, now: int) -> LeaseRenewed:
+    def issued(self, event: LeaseIssued, now: int, turn: Turn) -> None:
         """Take a new lease; one that is already past its use is taken too, and asks for its successor."""
         lease = event.lease
         invariant(
@@ -120,9 +121,9 @@ class LeaseKeeper:
         if now >= self._sign_until:
             self._deaths += 1
             self._hold_off(now)
-        return LeaseRenewed(lease.role, lease.serial, lease.life)
+        turn.commands.append(LeaseRenewed(lease.role, lease.serial, lease.life))
 
-    def refused(self, event: LeaseRefused, now: int) -> LeaseRenewalFailed:
+    def refused(self, event: LeaseRefused, now: int, turn: Turn) -> None:
         """Note that no lease was to be had; the next try comes after a backoff."""
         self._asking = False
         self._refusals += 1
@@ -132,19 +133,19 @@ class LeaseKeeper:
         wait = backoff(self._refusals, self._jitter)
         self._retry_at = now + wait
         left = None if self._lease is None or self._lease.ends_at is None else self._lease.ends_at - now
-        return LeaseRenewalFailed(event.role, event.code, event.message, wait, left)
+        turn.commands.append(LeaseRenewalFailed(event.role, event.code, event.message, wait, left))
 
-    def rejected(self, serial: int, code: str, now: int) -> LeaseRejected | None:
-        """Drop the lease that the service refused; None when it is another one that is held by now."""
+    def rejected(self, serial: int, code: str, now: int, turn: Turn) -> None:
+        """Drop the lease that the service refused; another one that is held by now stays."""
         lease = self._lease
         if lease is None or lease.serial != serial:
-            return None
+            return
         self._lease = None
         self._sign_until = 0
         self._deaths += 1
         self._move(LeaseInput.REJECTED)
         self._hold_off(now)
-        return LeaseRejected(lease.role, serial, code, now - lease.issued_at)
+        turn.commands.append(LeaseRejected(lease.role, serial, code, now - lease.issued_at))
 
     def doubted(self, serial: int, now: int) -> None:
         """Renew a lease, at most once a minute, because a blocked route is denied under it; it keeps signing meanwhile.

@@ -16,8 +16,9 @@ from collections.abc import Iterable
 from doka.domain.commands import CommitOffsets
 from doka.domain.events import CommitAnswered
 from doka.domain.facts import CommitFailed, OffsetsCommitted
+from doka.domain.held.ledger import OffsetLedger
 from doka.domain.limits import COMMIT_GIVEN_UP_NS
-from doka.domain.partitions.partition import Partition
+from doka.domain.turn import Turn
 
 
 class Commits:
@@ -26,66 +27,70 @@ class Commits:
     def __init__(self, every: int) -> None:
         """Commit at most each `every` ns."""
         self._every = every
-        self._moved: set[Partition] = set()
+        self._moved: set[OffsetLedger] = set()
         self._serial = 0
         self._in_flight: CommitOffsets | None = None
         # Of the commit in flight, with the records passed then; a partition that came back is another one.
-        self._partitions: dict[Partition, int] = {}
+        self._sent: dict[OffsetLedger, int] = {}
         self._hurried = False
         self._failed = False  # the last one, which is no reason to try faster
         self._sent_at: int | None = None
 
-    def moved(self, partitions: Iterable[Partition]) -> None:
+    def moved(self, ledgers: Iterable[OffsetLedger]) -> None:
         """Note that the watermarks of these partitions may have moved."""
-        self._moved.update(partitions)
+        self._moved.update(ledgers)
 
     def hurry(self) -> None:
         """Note that records wait for a commit."""
         self._hurried = True
 
-    def forget(self, partition: Partition) -> None:
+    def forget(self, ledger: OffsetLedger) -> None:
         """Note that a partition belongs to somebody else."""
-        self._moved.discard(partition)
+        self._moved.discard(ledger)
 
-    def due(self, now: int, *, hurry: bool) -> CommitOffsets | None:
-        """Give the commit that shall go out now; `hurry` does not wait for the next turn."""
+    def due(self, now: int, turn: Turn, *, hurry: bool) -> None:
+        """Send the commit that shall go out now; `hurry` does not wait for its turn."""
         if self._in_flight is not None:
             if now - (self._sent_at or 0) < COMMIT_GIVEN_UP_NS:
-                return None
+                return
             self._in_flight = None
             self._failed = True
-            self._moved.update(p for p in self._partitions if not p.gone)  # given up, so it goes again
-        if not self._moved:
-            return None
-        if not (hurry or now >= (self._next_turn() or now)):
-            return None
+            self._moved.update(ledger for ledger in self._sent if not ledger.gone)  # given up, so it goes again
+        if not self._moved or not (hurry or now >= (self._next_turn() or now)):
+            return
         moved, self._moved = self._moved, set()
         self._hurried = False
         commit = self._of(moved)
         if commit is not None:
             self._in_flight, self._sent_at = commit, now
-            self._partitions = {p: p.ledger.passed for p in moved if p.tp in commit.offsets}
-        return commit
+            self._sent = {ledger: ledger.passed for ledger in moved if ledger.tp in commit.offsets}
+            turn.commands.append(commit)
 
-    def last(self, partitions: Iterable[Partition]) -> CommitOffsets | None:
-        """Give the last commit of partitions that are about to be given back; its answer is not waited for."""
-        return self._of(partitions)
+    def last(self, ledgers: Iterable[OffsetLedger], turn: Turn) -> None:
+        """Send the last commit of partitions that are about to be given back; its answer is not waited for."""
+        commit = self._of(ledgers)
+        if commit is not None:
+            turn.commands.append(commit)
 
-    def answered(self, event: CommitAnswered) -> OffsetsCommitted | CommitFailed | None:
+    def answered(self, event: CommitAnswered, turn: Turn) -> None:
         """Take an answer; that of a last commit, or one that came after it was given up, changes nothing here."""
         commit = self._in_flight
         if commit is None or commit.commit != event.commit:
-            return None if event.error is None else CommitFailed(event.error)
+            if event.error is not None:
+                turn.commands.append(CommitFailed(event.error))
+            return
         self._in_flight = None
         self._failed = event.error is not None
-        partitions = [p for p in self._partitions if not p.gone]
+        ledgers = [ledger for ledger in self._sent if not ledger.gone]
         if event.error is not None:
-            self._moved.update(partitions)
-            return CommitFailed(event.error)
-        for partition in partitions:
-            partition.committed = max(partition.committed, commit.offsets[partition.tp])
-            partition.committed_passed = self._partitions[partition]
-        return OffsetsCommitted(len(commit.offsets))
+            self._moved.update(ledgers)
+            turn.commands.append(CommitFailed(event.error))
+            return
+        for ledger in ledgers:
+            ledger.committed = max(ledger.committed, commit.offsets[ledger.tp])
+            ledger.committed_passed = self._sent[ledger]
+        turn.commands.append(OffsetsCommitted(len(commit.offsets)))
+        turn.look = True  # `ahead_records` counts from what Kafka holds
 
     def next_wake(self) -> int | None:
         """Give the moment at which the next commit is due, or the one in flight is given up; None without either."""
@@ -98,8 +103,10 @@ class Commits:
             return None
         return self._sent_at if self._hurried and not self._failed else self._sent_at + self._every
 
-    def _of(self, partitions: Iterable[Partition]) -> CommitOffsets | None:
-        offsets = {p.tp: p.ledger.watermark for p in partitions if not p.gone and p.ledger.watermark > p.committed}
+    def _of(self, ledgers: Iterable[OffsetLedger]) -> CommitOffsets | None:
+        offsets = {
+            ledger.tp: ledger.watermark for ledger in ledgers if not ledger.gone and ledger.watermark > ledger.committed
+        }
         if not offsets:
             return None
         self._serial += 1

@@ -1,43 +1,57 @@
-"""One owned partition: its ledger, its lanes, and what keeps it from going on."""
+"""What is owned, and what is taken in of it: from the fetch to the lanes, and which partitions must wait meanwhile.
+
+Theory of operation. A fetched chunk goes through its partition's backlog into ledger, lanes and outbox.
+It stays in the backlog while the stream's own limits are not known, and as far as it would reach more than
+`ahead_records` above the offset that Kafka is known to hold: so the duplicates after a crash are bounded exactly.
+Where half of that is used up by what is settled and not committed, the next commit does not wait its turn.
+
+A partition is paused while its route is blocked, while a gap waits for a person, while nothing below its backlog has
+settled for half a second, while it drains, and while it holds much and the budget is exhausted.
+One that is only slow is not paused for that: a pause throws away what was prefetched.
+
+Who must wait shows in a look at every partition. Each change that may pause or resume one asks for it (`Turn.look`):
+partitions that come, drain or go, a gap, a route that blocks or opens, a commit that Kafka has taken. Ten times a second
+it is taken only while time alone may decide, or while the budget squeezes; a blocked route wakes nobody.
+"""
 
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from collections.abc import Collection
 
-from doka.domain.held.lanes import KeyLanes, Lanes, NoLanes
+from doka.domain.commands import PausePartitions, ResumePartitions
+from doka.domain.errors import InvariantError
+from doka.domain.facts import PartitionStuck
+from doka.domain.held.budget import Budget, held_size
+from doka.domain.held.lanes import KeyLanes, Lanes
 from doka.domain.held.ledger import OffsetLedger
 from doka.domain.held.shared_lanes import SharedLanes
+from doka.domain.limits import STALL_BEFORE_PAUSE_NS
+from doka.domain.partitions.commits import Commits
 from doka.domain.records import Chunk, TopicPartition
+from doka.domain.routes.route import Route
 from doka.domain.rules import RouteRules
 from doka.domain.status import PartitionStatus, Stuck
-
-if TYPE_CHECKING:
-    from doka.domain.routes.route import Route
+from doka.domain.turn import Turn
 
 
 class Partition:
-    """From assign to revoke or lost; afterwards `gone`, and whatever still refers to it is ignored.
+    """From assign to revoke or lost; what is held of it is its ledger's.
 
     `backlog` holds what was fetched and is in no lane yet: chunks that would reach more than `ahead_records` above the
     committed offset, so that a crash can never repeat more than that; chunks that came before the stream's limits were known;
     and, as a bare offset, the end of the log behind them.
+
+    Each field is written by one class, which its comment names.
     """
 
     __slots__ = (
         "backlog",
-        "committed",
-        "committed_passed",
-        "draining",
         "expected",
         "gap",
-        "gone",
-        "held_bytes",
-        "lanes",
         "ledger",
         "paused",
         "route",
-        "sent_to",
         "stuck_at",
         "stuck_since",
         "stuck_told",
@@ -47,19 +61,12 @@ class Partition:
     def __init__(self, tp: TopicPartition, start: int, route: Route) -> None:
         self.tp = tp
         self.route = route
-        self.ledger = OffsetLedger(start)
-        self.lanes = _lanes(route.rules)
-        self.backlog: deque[Chunk | int] = deque()
-        self.expected = start  # the lowest offset that the next chunk may begin with
-        self.committed = start
-        self.committed_passed = 0  # `ledger.passed` when what Kafka is known to hold was sent
-        self.sent_to = start  # one above the highest offset that was ever sent
-        self.held_bytes = 0
-        self.paused = False
-        self.draining = False
-        self.gone = False
-        self.gap: str | None = None
-        self.stuck_since: int | None = None
+        self.ledger = OffsetLedger(tp, start, _lanes(route.rules))
+        self.backlog: deque[Chunk | int] = deque()  # Intake
+        self.expected = start  # Intake: the lowest offset that the next chunk may begin with
+        self.paused = False  # Intake
+        self.gap: str | None = None  # Forwarder: a sentence for a person
+        self.stuck_since: int | None = None  # Intake, as the next two
         self.stuck_at = (start, start, 0)  # watermark, committed offset and open records then
         self.stuck_told = False
 
@@ -67,35 +74,19 @@ class Partition:
         return f"Partition({self.tp} at {self.ledger.watermark}, {self.ledger.open} open)"
 
     @property
-    def uncommitted(self) -> int:
-        """Records below the watermark that Kafka is not known to have taken the offset of: a crash repeats them."""
-        return self.ledger.passed - self.committed_passed
-
-    @property
     def unsettled(self) -> int:
         """Records that were fetched and are not settled."""
-        return self.ledger.open + sum(len(item) for item in self.backlog if isinstance(item, Chunk))
+        return self.ledger.open + sum(item.count for item in self.backlog if isinstance(item, Chunk))
 
     @property
     def waits_for_kafka(self) -> bool:
         """Whether all that was taken in has settled, and only its commit is missing."""
-        return self.uncommitted > 0 and not self.ledger.open
+        return self.ledger.uncommitted > 0 and not self.ledger.open
 
     @property
     def drained(self) -> bool:
         """Whether nothing that was sent of it is on its way; a record that can never land is not waited for."""
-        return not self.ledger.open or not self.route.holds(self)
-
-    def begin_drain(self) -> int:
-        """Forget what was fetched and not sent; give the bytes that became free."""
-        self.draining = True
-        self.backlog.clear()
-        self.lanes.forget_from(self.sent_to)
-        self.ledger.truncate(self.sent_to)
-        held = self.ledger.held_bytes()
-        freed, self.held_bytes = self.held_bytes - held, held
-        self.expected = max(self.ledger.watermark, self.sent_to)
-        return freed
+        return not self.ledger.open or not self.route.holds(self.ledger)
 
     def status(self, now: int, log_end: int | None, *, blocked: bool) -> PartitionStatus:
         """Give the present state in figures."""
@@ -104,9 +95,9 @@ class Partition:
         return PartitionStatus(
             route=self.route.rules.name,
             watermark=self.ledger.watermark,
-            committed=self.committed,
+            committed=self.ledger.committed,
             unsettled=self.unsettled,
-            ahead=self.ledger.ahead + self.uncommitted,
+            ahead=self.ledger.ahead + self.ledger.uncommitted,
             oldest_unsettled_age=None if oldest is None else now - oldest.arrived,
             oldest_timestamp_ms=None if oldest is None or oldest.timestamp_ms < 0 else oldest.timestamp_ms,
             paused=self.paused,
@@ -118,7 +109,7 @@ class Partition:
     def _stuck(self, now: int, *, blocked: bool) -> Stuck | None:
         if self.gap is not None:
             return Stuck("gap", self.gap)
-        lane = self.route.quarantine.stopped_lane(self, now)
+        lane = self.route.quarantine.stopped_lane(self.ledger, now)
         if lane is not None:
             return Stuck(lane.reason, f"{lane.sentence}; limits.ahead_records is reached") if self.stuck_told else lane
         if not self.stuck_told or blocked:
@@ -134,4 +125,149 @@ def _lanes(rules: RouteRules) -> Lanes:
     """Make the lanes of one partition."""
     if rules.has_shared_lanes:
         return SharedLanes()
-    return KeyLanes() if rules.has_lanes_of_keys else NoLanes()
+    return KeyLanes() if rules.has_lanes_of_keys else Lanes()
+
+
+class Intake:
+    """Nothing is in a lane that could settle more than `ahead_records` above its partition's committed offset."""
+
+    def __init__(self, budget: Budget, commits: Commits, ahead_records: int) -> None:
+        self.unpaused = 0
+        self._budget = budget
+        self._commits = commits
+        self._ahead_records = ahead_records
+        self._look_at = 0
+
+    # --- records -------------------------------------------------------------------------------------------------
+
+    def fetched(self, partition: Partition, chunk: Chunk, now: int) -> None:
+        """Take a chunk; one that begins below what is expected next cannot be."""
+        if chunk.offsets[0] < partition.expected:
+            raise InvariantError(f"{chunk!r} begins below {partition.expected}, the next offset that is expected")
+        partition.expected = chunk.end
+        self._budget.take(partition.ledger, held_size(chunk), chunk.count)
+        partition.backlog.append(chunk)
+        self.admit(partition, now)
+
+    def ended(self, partition: Partition, offset: int, now: int) -> None:
+        """Take the end of the log, or the far side of a gap: nothing more lies below `offset`."""
+        partition.expected = max(partition.expected, offset)
+        partition.backlog.append(offset)
+        self.admit(partition, now)
+
+    def admit(self, partition: Partition, now: int) -> None:
+        """Take the backlog into lanes, in order, as far as the limits allow."""
+        backlog, ledger, route = partition.backlog, partition.ledger, partition.route
+        if not backlog:
+            return
+        watermark = ledger.watermark
+        while backlog and route.standing.knows_limits:
+            item = backlog[0]
+            if isinstance(item, int):
+                ledger.complete_to(item)
+                backlog.popleft()
+                continue
+            if ledger.uncommitted * 2 >= self._ahead_records:
+                self._commits.hurry()
+            room = self._ahead_records - ledger.reach
+            if room <= 0:
+                break
+            backlog.popleft()
+            if room < item.count:
+                backlog.appendleft(item.part(room, item.count))
+                item = item.part(0, room)
+            route.admit(ledger, item, now)
+        if ledger.watermark != watermark:  # an end of the log was reached, or poison was dropped
+            self._commits.moved((ledger,))
+
+    def begin_drain(self, partition: Partition) -> None:
+        """Forget what was fetched and not sent, wherever it is."""
+        ledger = partition.ledger
+        partition.route.forget_unsent(ledger)
+        partition.backlog.clear()
+        ledger.begin_drain()
+        self._budget.recount(ledger)
+        partition.expected = max(ledger.watermark, ledger.sent_to)
+
+    def forget(self, partition: Partition) -> None:
+        """Forget a partition that belongs to somebody else."""
+        partition.ledger.gone = True
+        partition.route.forget_unsent(partition.ledger)
+        self._budget.recount(partition.ledger)
+
+    # --- who waits -----------------------------------------------------------------------------------------------
+
+    def room(self, owned: int) -> int:
+        """Give how many records may be fetched now, with `owned` partitions assigned."""
+        return self._budget.room(self.unpaused, owned)
+
+    def next_look(self, partitions: Collection[Partition]) -> int | None:
+        """Give the moment of the next look, while one is needed now and then; None while only an event can change anything.
+
+        It is needed while the budget squeezes, for who holds much changes with each record, and while time may decide.
+        """
+        waits = (self._waits_for_time(p) for p in partitions if p.backlog or p.stuck_told)
+        return self._look_at if self._budget.squeezed or any(waits) else None
+
+    def _waits_for_time(self, partition: Partition) -> bool:
+        """Say whether a partition may become stuck, or go on with less than half its way, because nothing moves."""
+        if partition.route.standing.blocked is not None:
+            return False
+        if partition.backlog:
+            return not partition.stuck_told
+        return partition.stuck_told and partition.ledger.reach < self._ahead_records
+
+    def steer(self, partitions: Collection[Partition], now: int, turn: Turn) -> None:
+        """Pause and resume who is due; looks at every partition ten times a second at most, unless the turn asks for it."""
+        if not (self._budget.tick(now) or turn.look) and now < self._look_at:
+            return
+        turn.look = False
+        self._look_at = now + STALL_BEFORE_PAUSE_NS // 5
+        hogs = self._budget.hogs((partition.ledger for partition in partitions), len(partitions))
+        pause: list[TopicPartition] = []
+        resume: list[TopicPartition] = []
+        for partition in partitions:
+            must_wait = self._must_wait(partition, now, turn) or partition.ledger in hogs
+            if must_wait != partition.paused:
+                partition.paused = must_wait
+                (pause if must_wait else resume).append(partition.tp)
+        self.unpaused = sum(not p.paused for p in partitions)
+        if pause:
+            turn.commands.append(PausePartitions(frozenset(pause)))
+        if resume:
+            turn.commands.append(ResumePartitions(frozenset(resume)))
+
+    def _must_wait(self, partition: Partition, now: int, turn: Turn) -> bool:
+        self.admit(partition, now)
+        standing = partition.route.standing
+        if self._stuck(partition, now, turn) or partition.ledger.draining or partition.gap is not None:
+            return True
+        return standing.blocked is not None and not standing.seeks_control
+
+    def _stuck(self, partition: Partition, now: int, turn: Turn) -> bool:
+        """Say whether nothing settles or is committed below the backlog, and tell it once.
+
+        It is over when the backlog is taken in and half the way is free; or less of it, where nothing moves any more:
+        what has settled behind a sick key may never become free, and the other keys go on to the end of the way.
+        """
+        ledger = partition.ledger
+        if partition.route.standing.blocked is not None:  # which is told already, once for all its partitions
+            partition.stuck_since = None
+            return False
+        waits, told = bool(partition.backlog), partition.stuck_told
+        if not waits and not told:
+            partition.stuck_since = None
+            return False
+        at = (ledger.watermark, ledger.committed, ledger.open)
+        if partition.stuck_since is None or at != partition.stuck_at:
+            partition.stuck_since, partition.stuck_at = now, at
+        rests = now - partition.stuck_since >= STALL_BEFORE_PAUSE_NS
+        stuck = waits and (told or rests)
+        if told and not waits:
+            free = self._ahead_records - ledger.reach
+            stuck = free * 2 < self._ahead_records and (free <= 0 or not rests)
+        if stuck != partition.stuck_told:
+            partition.stuck_told = stuck
+            uncommitted = stuck and partition.waits_for_kafka
+            turn.commands.append(PartitionStuck(ledger.tp, ledger.watermark, stuck, uncommitted=uncommitted))
+        return stuck

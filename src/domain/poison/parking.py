@@ -10,9 +10,7 @@ from __future__ import annotations
 from bisect import bisect_right, insort
 from collections.abc import Iterable, Sequence
 
-from doka.domain.held.ledger import HeldChunk
-from doka.domain.held.parts import Part, without_unsent
-from doka.domain.partitions.partition import Partition
+from doka.domain.held.ledger import HeldChunk, OffsetLedger, Part, without_unsent
 from doka.domain.poison.quarantine import Poison
 
 
@@ -34,7 +32,7 @@ class Parking:
     """For each key with un-settled poison: the records behind the first of it, in order."""
 
     def __init__(self) -> None:
-        self._keys: dict[Partition, dict[str, _Key]] = {}
+        self._keys: dict[OffsetLedger, dict[str, _Key]] = {}
 
     def sift(self, chunk: HeldChunk, places: Sequence[int]) -> tuple[Sequence[int], list[Poison]]:
         """Give which of these records may go on, and the poison that was met among them; the others wait here."""
@@ -94,13 +92,13 @@ class Parking:
             del self._keys[poison.chunk.owner]
         return key.waiting
 
-    def forget_unsent(self, partition: Partition) -> None:
+    def forget_unsent(self, ledger: OffsetLedger) -> None:
         """Forget what was never sent of a partition that drains, or all of one that is gone."""
-        if partition.gone:
-            self._keys.pop(partition, None)
+        if ledger.gone:
+            self._keys.pop(ledger, None)
             return
-        for key in self._keys.get(partition, {}).values():
-            key.waiting = without_unsent(key.waiting, partition)
+        for key in self._keys.get(ledger, {}).values():
+            key.waiting = without_unsent(key.waiting, ledger)
 
     def waiting(self) -> Iterable[Part]:
         """Walk over all that waits, for checks."""

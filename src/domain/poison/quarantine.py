@@ -13,18 +13,18 @@ then it is not the records that are wrong, and the rest is kept.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from doka.domain.backoff import Jitter, backoff
 from doka.domain.commands import SendLetter
 from doka.domain.events import LetterAcknowledged, LetterRefused
-from doka.domain.facts import Fact, LetterFailed, LetterStored, RecordsPoisoned
-from doka.domain.held.ledger import HeldChunk
+from doka.domain.facts import LetterFailed, LetterStored, RecordsPoisoned
+from doka.domain.held.ledger import HeldChunk, OffsetLedger
 from doka.domain.limits import BACKOFF_LAST_NS, NS_PER_SECOND
-from doka.domain.partitions.partition import Partition
 from doka.domain.rules import OnPoison
 from doka.domain.status import Stuck
+from doka.domain.turn import Turn
 
 MINUTE_NS = 60 * NS_PER_SECOND
 _UNKNOWN_FOR_NS = BACKOFF_LAST_NS * 3 // 2
@@ -46,10 +46,10 @@ class Poison:
         """Its offset in Kafka."""
         return self.chunk.offsets[self.place]
 
-    def unsent_of(self, partition: Partition) -> bool:
+    def unsent_of(self, ledger: OffsetLedger) -> bool:
         """Say whether a drain of this partition forgets it: its ledger does not count it any more."""
         owner = self.chunk.owner
-        return owner.gone or (owner is partition and self.offset >= partition.sent_to)
+        return owner.gone or (owner is ledger and self.offset >= ledger.sent_to)
 
 
 class Quarantine:
@@ -61,24 +61,21 @@ class Quarantine:
         self._policy = policy
         self._per_minute = per_minute
         self._jitter = jitter
-        self._waiting: deque[Poison] = deque()  # met, and not decided: more than a minute may bring
+        self.waiting: deque[Poison] = deque()  # met, and not decided: more than a minute may bring
         self._met: deque[int] = deque()  # when the decided ones were, within the last minute
         self._letters: dict[int, tuple[Poison, int]] = {}  # under way: the letter -> poison, tries
-        self._again: list[tuple[int, Poison, int]] = []  # refused: when, poison, tries
-        self._parked: dict[Partition, Poison] = {}  # the first that blocks a lane, of each partition
+        self.again: list[tuple[int, Poison, int]] = []  # refused: when, poison, tries
+        self._parked: dict[OffsetLedger, Poison] = {}  # the first that blocks a lane, of each partition
         self._unstored: dict[Poison, str] = {}  # whose letter was refused the last time, and with which code
-        self._unknown: dict[Partition, tuple[int, str, int]] = {}  # refused, nobody knows why: offset, code, until when
-
-    @property
-    def busy(self) -> bool:
-        """Whether anything waits for a decision: poison that was met, or a letter that goes again."""
-        return bool(self._waiting or self._again)
+        self._unknown: dict[
+            OffsetLedger, tuple[int, str, int]
+        ] = {}  # refused, nobody knows why: offset, code, until when
 
     # --- in ------------------------------------------------------------------------------------------------------
 
     def take(self, met: Iterable[Poison]) -> None:
         """Take records over whose lanes are theirs."""
-        self._waiting += met
+        self.waiting += met
 
     def note_unknown(self, chunk: HeldChunk, place: int, code: str, now: int) -> None:
         """Note that one entry was refused with a code that nobody knows: it is no poison, but its lane waits."""
@@ -89,42 +86,40 @@ class Quarantine:
 
     def overrun(self, now: int) -> bool:
         """Say whether poison waits for the minute to pass."""
-        return bool(self._waiting) and self._policy is not OnPoison.BLOCK and self._room(now) <= 0
+        return bool(self.waiting) and self._policy is not OnPoison.BLOCK and self._room(now) <= 0
 
     # --- out -----------------------------------------------------------------------------------------------------
 
-    def decide(
-        self, now: int, settle: Callable[[Poison], None], number: Callable[[], int]
-    ) -> tuple[list[SendLetter], list[Fact]]:
-        """Do what the policy says with what waits: `settle` drops a record, `number` names a letter."""
-        letters: list[SendLetter] = []
-        facts: list[Fact] = []
-        while self._waiting and (self._policy is OnPoison.BLOCK or self._room(now) > 0):
-            poison = self._waiting.popleft()
+    def decide(self, now: int, turn: Turn, number: Callable[[], int]) -> Iterator[Poison]:
+        """Do what the policy says with what waits; give each record that is dropped, to be settled before the next one.
+
+        Settling it frees its lane, and may bring the next one here. `number` names a letter.
+        """
+        while self.waiting and (self._policy is OnPoison.BLOCK or self._room(now) > 0):
+            poison = self.waiting.popleft()
             if poison.chunk.owner.gone:
                 continue
-            facts.append(self._fact(poison))
+            turn.commands.append(self._fact(poison))
             if self._policy is OnPoison.BLOCK:
                 self._parked.setdefault(poison.chunk.owner, poison)
                 continue
             self._met.append(now)
             if self._policy is OnPoison.DROP:
-                settle(poison)  # frees its lane, and may bring the next one here
+                yield poison
             else:
-                letters.append(self._letter(number(), poison, 1))
-        due = [entry for entry in self._again if entry[0] <= now] if self._again else None
+                turn.commands.append(self._letter(number(), poison, 1))
+        due = [entry for entry in self.again if entry[0] <= now] if self.again else ()
         if due:
-            self._again = [entry for entry in self._again if entry[0] > now]
-            letters += [
+            self.again = [entry for entry in self.again if entry[0] > now]
+            turn.commands += [
                 self._letter(number(), poison, tries) for _, poison, tries in due if not poison.chunk.owner.gone
             ]
-        return letters, facts
 
     def _letter(self, letter: int, poison: Poison, tries: int) -> SendLetter:
         self._letters[letter] = (poison, tries)
         chunk, place = poison.chunk, poison.place
         offset = chunk.offsets[place]
-        chunk.owner.sent_to = max(chunk.owner.sent_to, offset + 1)
+        chunk.owner.note_sent(offset)
         return SendLetter(letter, chunk.owner.tp, offset, chunk.originals[place], poison.code, poison.attempts)
 
     def _room(self, now: int) -> int:
@@ -137,63 +132,62 @@ class Quarantine:
 
     # --- answers -------------------------------------------------------------------------------------------------
 
-    def acknowledged(self, event: LetterAcknowledged) -> tuple[Poison | None, list[Fact]]:
+    def acknowledged(self, event: LetterAcknowledged, turn: Turn) -> Poison | None:
         """Give the record that may settle now; None when its partition is gone."""
         poison, _ = self._letters.pop(event.letter)
         self._unstored.pop(poison, None)
         chunk = poison.chunk
         if chunk.owner.gone:
-            return None, []
-        return poison, [LetterStored(self._route, chunk.owner.tp, chunk.offsets[poison.place], poison.code)]
+            return None
+        turn.commands.append(LetterStored(self._route, chunk.owner.tp, poison.offset, poison.code))
+        return poison
 
-    def refused(self, event: LetterRefused, now: int) -> list[Fact]:
+    def refused(self, event: LetterRefused, now: int, turn: Turn) -> None:
         """Keep the record and send its letter again after a backoff."""
         poison, tries = self._letters.pop(event.letter)
         chunk = poison.chunk
         if chunk.owner.gone:
-            return []
+            return
         self._unstored[poison] = event.code
         wait = backoff(tries, self._jitter)
-        self._again.append((now + wait, poison, tries + 1))
-        return [LetterFailed(self._route, chunk.owner.tp, chunk.offsets[poison.place], event.code, wait)]
+        self.again.append((now + wait, poison, tries + 1))
+        turn.commands.append(LetterFailed(self._route, chunk.owner.tp, poison.offset, event.code, wait))
 
     # --- besides -------------------------------------------------------------------------------------------------
 
-    def stopped_lane(self, partition: Partition, now: int) -> Stuck | None:
+    def stopped_lane(self, ledger: OffsetLedger, now: int) -> Stuck | None:
         """Say which record of a partition stops its lane until somebody acts; None when none does."""
-        poison = self._parked.get(partition)
+        poison = self._parked.get(ledger)
         if poison is not None:
             why = f"the record at offset {poison.offset} can never land ({poison.code})"
             return Stuck("poison", f"{why} and its key waits; see on_poison")
         for poison, code in self._unstored.items():
-            if poison.chunk.owner is partition:
+            if poison.chunk.owner is ledger:
                 why = f"the dead letter of the record at offset {poison.offset} is not stored ({code})"
                 return Stuck("letter_failed", f"{why} and its key waits; it is tried again until it is")
-        offset, code, until = self._unknown.get(partition, (0, "", 0))
-        if now >= until or offset < partition.ledger.watermark:
+        offset, code, until = self._unknown.get(ledger, (0, "", 0))
+        if now >= until or offset < ledger.watermark:
             return None
         why = f"the record at offset {offset} is refused, and nobody knows why ({code}),"
         return Stuck("unknown_code", f"{why} and its key waits; it is tried again")
 
-    def awaits(self, partition: Partition) -> bool:
-        """Say whether a letter of this partition is under way or will be sent again."""
-        return any(poison.chunk.owner is partition for poison, _ in self._letters.values()) or any(
-            poison.chunk.owner is partition for _, poison, _ in self._again
+    def awaits(self, ledger: OffsetLedger) -> bool:
+        """Say whether a letter of this ledger is under way or will be sent again."""
+        return any(poison.chunk.owner is ledger for poison, _ in self._letters.values()) or any(
+            poison.chunk.owner is ledger for _, poison, _ in self.again
         )
 
-    def forget_unsent(self, partition: Partition) -> None:
+    def forget_unsent(self, ledger: OffsetLedger) -> None:
         """Forget what was met of a partition and not decided; a drain or another owner takes it from here."""
-        self._waiting = deque(poison for poison in self._waiting if not poison.unsent_of(partition))
-        if partition.gone:
-            self._parked.pop(partition, None)
-            self._unknown.pop(partition, None)
-            self._unstored = {p: code for p, code in self._unstored.items() if p.chunk.owner is not partition}
+        self.waiting = deque(poison for poison in self.waiting if not poison.unsent_of(ledger))
+        if ledger.gone:
+            self._parked.pop(ledger, None)
+            self._unknown.pop(ledger, None)
+            self._unstored = {p: code for p, code in self._unstored.items() if p.chunk.owner is not ledger}
 
     def next_wake(self, now: int) -> int | None:
         """Give the next moment at which a letter goes again, or the minute has room."""
-        if not self.busy:
-            return None
-        moments: Sequence[int] = [at for at, _, _ in self._again]
+        moments = [at for at, _, _ in self.again]
         if self.overrun(now):
-            moments = [*moments, self._met[0] + MINUTE_NS]
+            moments.append(self._met[0] + MINUTE_NS)
         return min(moments, default=None)

@@ -141,7 +141,7 @@ class RecordMapping:
         return keys
 
     def _header_keys(self, chunk: Chunk, poison: dict[int, str]) -> Sequence[str]:
-        invariant(len(chunk.originals) == len(chunk), f"{chunk!r} came without its originals")
+        invariant(len(chunk.originals) == chunk.count, f"{chunk!r} came without its originals")
         keys: list[str] = []
         for i, original in enumerate(chunk.originals):
             headers = _headers(original, i, poison)
@@ -161,12 +161,12 @@ class RecordMapping:
         return key if len(key) <= PARTITION_KEY_CHARACTERS_MAX else UNUSABLE
 
     def _constant_keys(self, chunk: Chunk, poison: dict[int, str]) -> Sequence[str]:  # noqa: ARG002 - one signature
-        return [self._argument] * len(chunk)
+        return [self._argument] * chunk.count
 
     def _random_keys(self, chunk: Chunk, poison: dict[int, str]) -> Sequence[str]:  # noqa: ARG002 - one signature
         """Give keys that never repeat: Kinesis spreads them by MD5, so counting up is as even as drawing."""
         first = self._next_random
-        self._next_random = first + len(chunk)
+        self._next_random = first + chunk.count
         return list(map(str, range(first, self._next_random)))
 
     def _null_key(self, partition: TopicPartition, index: int, poison: dict[int, str]) -> str:

@@ -17,15 +17,29 @@ from enum import Enum
 
 from doka.domain.backoff import Jitter, backoff
 from doka.domain.events import StreamDescribed, StreamRefused
-from doka.domain.facts import Fact, LanesBelowShards, RouteBlocked, RouteOpened, StreamFactsAssumed
-from doka.domain.limits import RECORD_BYTES_DEFAULT, RETRY_BACKOFF_LAST_NS
+from doka.domain.facts import LanesBelowShards, RouteBlocked, RouteOpened, StreamFactsAssumed
+from doka.domain.limits import (
+    BACKOFF_LAST_NS,
+    PACED_BACKOFF_LAST_NS,
+    RECORD_BYTES_DEFAULT,
+    RETRY_BACKOFF_LAST_NS,
+    THROTTLE_BACKOFF_LAST_NS,
+)
 from doka.domain.rules import RouteRules
+from doka.domain.turn import Turn
 from doka.domain.verdicts import Verdict, of_entry
 
 AUTO_DISTRIBUTION = "auto_distribution"
-_USABLE = frozenset({"ACTIVE", "UPDATING"})
+USABLE = frozenset({"ACTIVE", "UPDATING"})
 _NOT_DESCRIBED = "its stream is not described yet"
 _FIRST_PROBE_NS = RETRY_BACKOFF_LAST_NS // 20
+_FAILURES_BEFORE_BLOCK = 5  # requests in a row of which nobody knows, or that never left
+_LAST_BACKOFF = {
+    Verdict.THROTTLED: THROTTLE_BACKOFF_LAST_NS,
+    Verdict.RETRY: RETRY_BACKOFF_LAST_NS,
+    Verdict.AMBIGUOUS: RETRY_BACKOFF_LAST_NS,
+    Verdict.LANE: BACKOFF_LAST_NS,
+}
 
 
 class RouteState(Enum):
@@ -73,53 +87,58 @@ class Standing:
         self._asking = True
         return True
 
-    def described(self, event: StreamDescribed, now: int) -> list[Fact]:
+    def described(self, event: StreamDescribed, now: int, turn: Turn) -> None:
         """Take the stream's facts; open the route unless they forbid it."""
         self._asking = False
         self.stream_arn = event.arn or self.stream_arn
         self.record_bytes_max = event.record_bytes_max
         self._honours_keys = event.honours_keys
         self.knows_limits = True
-        self.usable = event.status in _USABLE and not self._breaks_order
+        self.usable = event.status in USABLE and not self._breaks_order
         if self.usable:
-            return [] if self.state is RouteState.OPEN else [self.open(now), *self._idle_shards(event.open_shards or 0)]
-        if self._breaks_order:
-            return self.block(
+            if self.state is not RouteState.OPEN:
+                self.open(now, turn)
+                self._tell_idle_shards(event.open_shards or 0, turn)
+        elif self._breaks_order:
+            self.block(
                 AUTO_DISTRIBUTION,
                 "the stream's record distribution strategy is AUTO, which ignores partition keys and so breaks order; "
                 "set it to USER_PARTITION_KEY, or give the route `ordering: none` and no aggregation",
                 now,
+                turn,
             )
-        return self.block(f"stream_{event.status.lower()}", f"the stream is {event.status}", now)
+        else:
+            self.block(f"stream_{event.status.lower()}", f"the stream is {event.status}", now, turn)
 
-    def undescribed(self, event: StreamRefused, verdict: Verdict, now: int) -> list[Fact]:
+    def undescribed(self, event: StreamRefused, verdict: Verdict, now: int, turn: Turn) -> None:
         """Act on a stream that could not be described."""
         self._asking = False
         if verdict is Verdict.LEASE and event.lease is not None:
-            return []  # the lease's fault: asked again under the next one
+            return  # the lease's fault: asked again under the next one
         if verdict is Verdict.DENIED and self.state is not RouteState.OPEN and not self._breaks_order:
             # Describing is not needed for putting: go on, and let the next request tell whether that is allowed.
-            assumed: list[Fact] = [] if self.knows_limits else [StreamFactsAssumed(self._rules.name, event.code)]
+            if not self.knows_limits:
+                turn.commands.append(StreamFactsAssumed(self._rules.name, event.code))
             self.usable = self.knows_limits = True
-            return [*assumed, self.open(now)]
-        return self.block(event.code, event.message, now)
+            self.open(now, turn)
+        else:
+            self.block(event.code, event.message, now, turn)
 
     @property
     def _breaks_order(self) -> bool:
         """Whether the stream is known to ignore the keys by which this route keeps order, or its aggregates whole."""
         return not self._honours_keys and self._rules.needs_keys
 
-    def _idle_shards(self, open_shards: int) -> list[Fact]:
+    def _tell_idle_shards(self, open_shards: int, turn: Turn) -> None:
         """Tell when lanes of aggregates are too few to reach every shard; a lane has one place in the hash space."""
         aggregation = self._rules.aggregation
-        if aggregation is None or aggregation.lanes >= open_shards:
-            return []
-        return [LanesBelowShards(self._rules.name, aggregation.lanes, open_shards)]
+        if aggregation is not None and aggregation.lanes < open_shards:
+            turn.commands.append(LanesBelowShards(self._rules.name, aggregation.lanes, open_shards))
 
     # --- the state -----------------------------------------------------------------------------------------------
 
-    def block(self, reason: str, message: str, now: int, *, seeks_control: bool = False) -> list[Fact]:
-        """Stop sending; probe again after a backoff. Gives a fact when the reason is news, or that it seeks a control.
+    def block(self, reason: str, message: str, now: int, turn: Turn, *, seeks_control: bool = False) -> None:
+        """Stop sending; probe again after a backoff. Told when the reason is news, or that it seeks a control.
 
         What was in flight when the route was blocked is answered in the same way, and does not lengthen the backoff:
         only probes do, and they leave when the backoff has ended.
@@ -135,35 +154,78 @@ class Standing:
         if probed:
             self._blocks += 1
             self.probe_at = now + backoff(self._blocks, self._jitter, first=_FIRST_PROBE_NS)
-        return [RouteBlocked(self._rules.name, reason, message)] if news else []
+        if news:
+            turn.commands.append(RouteBlocked(self._rules.name, reason, message))
+            turn.look = True
 
-    def refused(self, codes: Iterable[str], now: int) -> list[Fact]:
+    def refused(self, codes: Iterable[str], now: int, turn: Turn) -> None:
         """Act on an answer to a blocked route that refused every record of its request, with these codes.
 
         One that was only throttled shows that the stream takes requests with this lease: its shard is hot, which is no
         reason to hold the records of the others; and a probe of the same records would meet the same shard for ever.
         """
         if any(of_entry(code) is Verdict.THROTTLED for code in codes):
-            return [self.open(now)]
-        return self.block(self.blocked or "", "every record of the probe was refused", now)
+            self.open(now, turn)
+        else:
+            self.block(self.blocked or "", "every record of the probe was refused", now, turn)
 
-    def lease_is_back(self, now: int) -> list[Fact]:
+    def lease_is_back(self, now: int, turn: Turn) -> None:
         """Go on where the want of a lease had stopped the route; a stream that is not described yet is, next."""
         if self.state is not RouteState.BLOCKED:
-            return []
+            return
         if self.usable:
-            return [self.open(now)]
+            self.open(now, turn)
+            return
         self._enter(RouteState.UNKNOWN, None)
         self.probe_at = 0
-        return []
 
-    def open(self, now: int) -> RouteOpened:
+    def open(self, now: int, turn: Turn) -> None:
         """Send again."""
         after = now - self._blocked_since if self.state is RouteState.BLOCKED else 0
         self._enter(RouteState.OPEN, None)
         self.probe_at = self._blocks = 0
-        return RouteOpened(self._rules.name, after)
+        turn.commands.append(RouteOpened(self._rules.name, after))
+        turn.look = True
 
     def _enter(self, state: RouteState, reason: str | None) -> None:
         self.state, self.reason = state, reason
         self.blocked = _NOT_DESCRIBED if state is RouteState.UNKNOWN else reason
+
+
+class Failures:
+    """What a route remembers of requests that failed: how many in a row, how long to wait, which lease has landed something."""
+
+    def __init__(self, jitter: Jitter) -> None:
+        self.landed_with: int | None = None  # serial of the lease that landed the last request
+        self._jitter = jitter
+        self.in_a_row = 0  # whole requests that failed, and nothing landed since
+        self._unknowns = 0  # of these, those of which nobody knows, or that never left
+
+    def failed(self, verdict: Verdict) -> bool:
+        """Note a whole request that failed; say whether so many did that the route should block."""
+        self.in_a_row += 1
+        self._unknowns += verdict is not Verdict.THROTTLED
+        return self._unknowns >= _FAILURES_BEFORE_BLOCK
+
+    def forget(self) -> None:
+        """Begin anew: the stream was described."""
+        self.in_a_row = self._unknowns = 0
+
+    def succeeded(self, lease: int) -> None:
+        """Note that a request landed something."""
+        self.in_a_row = self._unknowns = 0
+        self.landed_with = lease
+
+    def may_be_revoked(self, lease: int) -> bool:
+        """Say whether a denial may be the lease's fault: a revoked session answers like a missing permission.
+
+        Only the lease that landed the last request is suspected; a denial of the next one is the policy's.
+        """
+        return lease == self.landed_with
+
+    def wait(self, attempts: int, verdict: Verdict, *, paced: bool) -> int:
+        """Say how long to wait before another try, in ns; `paced`: the stream's shards have their paces."""
+        last = _LAST_BACKOFF.get(verdict, BACKOFF_LAST_NS)
+        if verdict is Verdict.THROTTLED and paced:
+            last = PACED_BACKOFF_LAST_NS
+        return backoff(attempts, self._jitter, last=last)

@@ -7,53 +7,29 @@ A record that is too large for an aggregate travels as it is, in its lane's turn
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 from doka.domain.errors import invariant
-from doka.domain.events import PutAnswered, StreamDescribed
+from doka.domain.events import StreamDescribed
 from doka.domain.held.budget import Budget
-from doka.domain.held.ledger import HeldChunk
-from doka.domain.held.parts import Part, Refused, count, split
-from doka.domain.limits import FETCH_RECORDS_MAX, RECORD_BYTES_DEFAULT
-from doka.domain.partitions.partition import Partition
+from doka.domain.held.ledger import HeldChunk, OffsetLedger, Part, count, note_sent, split
+from doka.domain.limits import FETCH_RECORDS_MAX, PARTIAL_PUT_WAIT_NS, RECORD_BYTES_DEFAULT
 from doka.domain.poison.parking import Parking
-from doka.domain.poison.quarantine import Poison
+from doka.domain.poison.quarantine import Poison, Quarantine
 from doka.domain.rules import AggregationRules, LimitRules
 from doka.domain.sending.aggregate import FIXED_BYTES, encode, how_many_fit
-from doka.domain.sending.outbox import Flight
 from doka.domain.sending.pacing import Pacer
+from doka.domain.sending.put import Put
 from doka.domain.sending.wide_lanes import Lane, WideLanes
 
 OUTER_KEY = "a"
-"""Partition key of the outer record, as the Kinesis Producer Library has it: the explicit hash key places it."""
+"""OffsetLedger key of the outer record, as the Kinesis Producer Library has it: the explicit hash key places it."""
 
 _FULL_LANES = 8  # a request is worth sending while others are in flight: its own cost is shared by so many aggregates
 _FEW = 20  # aggregates that a shard takes in a second: one refused of two within a moment is not half of them
 _ATTEMPTS = itemgetter(2)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class AggregatedFlight(Flight):
-    """One request in flight, of which each entry carries the records of one lane."""
-
-    lanes: Sequence[Lane] = ()
-    groups: Sequence[Sequence[Part]] = ()
-    """The records of each entry."""
-    sizes: Sequence[tuple[int, int]] = ()
-    """How many records each entry carries, and the bytes of their data."""
-
-    @property
-    def records(self) -> int:
-        """How many records it carries."""
-        return sum(records for records, _ in self.sizes)
-
-    def landed(self, failed: Mapping[int, str]) -> tuple[int, int]:
-        """Give how many records landed, and the bytes of their data, where these entries `failed`."""
-        landed = [size for i, size in enumerate(self.sizes) if i not in failed]
-        return sum(records for records, _ in landed), sum(payload for _, payload in landed)
 
 
 class _Entry(NamedTuple):
@@ -68,18 +44,16 @@ class _Entry(NamedTuple):
 class AggregatedOutbox:
     """Every record in here is in exactly one place: its lane, a request in flight, or behind poison of its key."""
 
-    tells_records_apart: ClassVar = False
-    several_of_a_key: ClassVar = True
-
-    def __init__(self, rules: AggregationRules, limits: LimitRules, budget: Budget) -> None:
-        self.flights: dict[int, Flight] = {}
+    def __init__(self, rules: AggregationRules, limits: LimitRules, budget: Budget, quarantine: Quarantine) -> None:
+        """Hold what may leave; what can never land goes to `quarantine`."""
         self.pacer = Pacer(_FEW)
         self.lanes = WideLanes(rules, limits.key_cache_bytes)
         self.parking = Parking()
         self._rules = rules
         self._limits = limits
         self._budget = budget
-        self._met_poison: list[Poison] = []
+        self._quarantine = quarantine
+        self._out: dict[int, Sequence[Lane]] = {}  # the lanes that have an aggregate in a request, by its number
         self._bytes_max = 0  # of an aggregate
         self._hold_to(RECORD_BYTES_DEFAULT)
 
@@ -101,7 +75,7 @@ class AggregatedOutbox:
 
     def _admit(self, chunk: HeldChunk, places: Sequence[int], now: int) -> None:
         passing, met = self.parking.sift(chunk, places)
-        self._met_poison += met
+        self._quarantine.take(met)
         if passing:
             self.lanes.admit(chunk, passing, now)
 
@@ -115,43 +89,28 @@ class AggregatedOutbox:
         for lane in self.lanes:
             self.lanes.look(lane, now)
 
-    def wake(self, now: int, *, all_of_them: bool = False) -> None:
-        """Make the lanes ready whose time has come."""
-        self.lanes.wake(now, all_of_them=all_of_them)
-
     @property
     def waiting(self) -> int:
         """How many records wait in lanes."""
         return self.lanes.waiting
 
-    @property
-    def ready(self) -> bool:
-        """Whether a lane is ready."""
-        return self.lanes.ready > 0
-
-    @property
-    def ready_since(self) -> int | None:
-        """When the first lane became ready."""
-        return self.lanes.ready_since
-
-    @property
-    def next_wake(self) -> int | None:
-        """When the next lane will be."""
-        return self.lanes.next_wake
-
-    @property
-    def full(self) -> bool:
-        """Whether so many lanes are ready that a request is worth it."""
-        return self.lanes.ready >= min(_FULL_LANES, self._limits.request_records)
-
-    @property
-    def empty(self) -> bool:
-        """Whether no lane has anything that waits."""
-        return not self.lanes.waiting
-
     # --- out -----------------------------------------------------------------------------------------------------
 
-    def pack(self, put: int, lease: int, now: int) -> Flight | None:
+    def leaves_at(self, now: int, *, idle: bool, probe: bool = False) -> int | None:
+        """Give the moment from which a request may leave, 0 for at once; lanes are ready when their time has come.
+
+        A request of few aggregates waits a moment to be filled, unless it is `idle`: nothing of the route is in flight.
+        """
+        lanes = self.lanes
+        lanes.wake(now, all_of_them=probe)
+        if not lanes.ready:
+            return lanes.next_wake
+        if idle or lanes.ready >= min(_FULL_LANES, self._limits.request_records):
+            return 0
+        at, other = (lanes.ready_since or 0) + PARTIAL_PUT_WAIT_NS, lanes.next_wake
+        return at if other is None else min(at, other)
+
+    def pack(self, number: int, lease: int, now: int) -> Put | None:
         """Fill one request with the aggregates of lanes that are ready; None when none may leave."""
         entries: list[_Entry] = []
         room = self._limits.request_bytes
@@ -159,7 +118,7 @@ class AggregatedOutbox:
             lane = self.lanes.next_ready(now)
             if lane is None:
                 break
-            if self.pacer.active:
+            if self.pacer.paces:
                 at = self.pacer.leaves_at(lane.hash_key, min(lane.next_bytes, self._bytes_max), now)
                 if at > now:
                     self.lanes.postpone(lane, at, now)
@@ -178,10 +137,10 @@ class AggregatedOutbox:
             lane.out = True
             entries.append(entry)
         self.lanes.ready_since = now if self.lanes.ready else None
-        return self._fly(entries, put, lease, now) if entries else None
+        return self._made(entries, number, lease, now) if entries else None
 
-    def pack_parts(self, parts: Sequence[Part], put: int, lease: int, now: int) -> tuple[Flight, Sequence[Part]]:
-        """Make one request of just these parts, and note it as in flight; gives also what does not fit."""
+    def pack_parts(self, parts: Sequence[Part], number: int, lease: int, now: int) -> tuple[Put, Sequence[Part]]:
+        """Make one request of just these parts; gives also what does not fit."""
         entries: list[_Entry] = []
         left: list[Part] = []
         room = self._limits.request_bytes
@@ -195,7 +154,7 @@ class AggregatedOutbox:
                     lane.out = True
                     continue
             left += of_lane
-        return self._fly(entries, put, lease, now), left
+        return self._made(entries, number, lease, now), left
 
     def take_for_control(self, room: int) -> Sequence[Part]:
         """Take at most `room` records out of lanes of which nothing is on its way, no more than a request may hold."""
@@ -227,50 +186,37 @@ class AggregatedOutbox:
         value = encode(keys, values, lane.hash_text)
         return _Entry(lane, parts, OUTER_KEY, value, len(keys), payload), rest
 
-    def _fly(self, entries: Sequence[_Entry], put: int, lease: int, now: int) -> Flight:
-        parts: list[Part] = []
-        for entry in entries:
-            parts += entry.parts
-        for chunk, places, _ in parts:
-            owner, above = chunk.owner, chunk.offsets[places[-1]] + 1
-            owner.sent_to = max(owner.sent_to, above)
-        flight = self.flights[put] = AggregatedFlight(
-            put,
-            parts,
-            [entry.key for entry in entries],
-            [entry.value for entry in entries],
-            lease,
-            now,
-            max(map(_ATTEMPTS, parts)) + 1,
-            sum(len(entry.value) for entry in entries),
-            [entry.lane.hash_text for entry in entries],
-            [entry.lane for entry in entries],
-            [entry.parts for entry in entries],
-            [(entry.records, entry.payload) for entry in entries],
+    def _made(self, entries: Sequence[_Entry], number: int, lease: int, now: int) -> Put:
+        parts = [part for entry in entries for part in entry.parts]
+        note_sent(parts)
+        self._out[number] = [entry.lane for entry in entries]
+        return Put(
+            number=number,
+            parts=parts,
+            keys=[entry.key for entry in entries],
+            values=[entry.value for entry in entries],
+            lease=lease,
+            sent_at=now,
+            attempts=max(map(_ATTEMPTS, parts)) + 1,
+            entry_bytes=sum(len(entry.value) for entry in entries),
+            records=sum(entry.records for entry in entries),
+            payload_bytes=sum(entry.payload for entry in entries),
+            hash_keys=[entry.lane.hash_text for entry in entries],
+            groups=[entry.parts for entry in entries],
         )
-        return flight
 
     # --- answered ------------------------------------------------------------------------------------------------
 
-    def answered(self, put: int, now: int) -> Flight:
-        """Give the request that was answered; its lanes are free, unless what it carried comes back to them."""
-        flight = self.flights.pop(put)
-        assert isinstance(flight, AggregatedFlight)
-        for lane in flight.lanes:
-            lane.out = False
-            self.lanes.look(lane, now)
-        return flight
-
-    def settle(self, flight: Flight, failed: Mapping[int, str], now: int) -> Iterable[Partition]:  # noqa: ARG002 - the port's signature
-        """Settle what an answer accepted; `failed` is left to the caller. Gives the partitions that moved on."""
-        assert isinstance(flight, AggregatedFlight)
+    def settle(self, put: Put, failed: Mapping[int, str], moved: dict[OffsetLedger, None], now: int) -> None:
+        """Settle what an answer accepted, and add to `moved` whose it was; what `failed` is left to the caller."""
+        self._free_lanes(put, now)
         if failed:
-            beyond = max(failed) - len(flight.keys)
+            beyond = max(failed) - len(put.keys)
             invariant(
-                beyond < 0, f"put {flight.put} of {len(flight.keys)} entries was refused {beyond + 1} beyond its last"
+                beyond < 0, f"put {put.number} of {len(put.keys)} entries was refused {beyond + 1} beyond its last"
             )
-        of: dict[Partition, dict[HeldChunk, int]] = {}
-        for i, group in enumerate(flight.groups):
+        of: dict[OffsetLedger, dict[HeldChunk, int]] = {}
+        for i, group in enumerate(put.groups or ()):
             if i in failed:
                 continue
             for chunk, places, _ in group:
@@ -282,74 +228,54 @@ class AggregatedOutbox:
                 chunks = of[owner]
                 chunks[chunk] = chunks.get(chunk, 0) + len(places)
         for owner, chunks in of.items():
-            self._budget.release(owner, owner.ledger.settle_each(chunks))
-        return list(of)
+            moved[owner] = None
+            self._budget.release(owner, owner.settle_each(chunks))
 
-    def failed_groups(self, flight: Flight, failed: Mapping[int, str]) -> list[Refused]:
-        """Give the records of each refused entry, with one more attempt, and its code; those that are owned first.
-
-        What went with its partition is named beside what is left of its entry, and goes no further: a search must not take the
-        one that is left of many for the one that was refused.
-        """
-        assert isinstance(flight, AggregatedFlight)
-        found: list[Refused] = []
-        for i, code in failed.items():
-            owned = _tried(flight.groups[i])
-            if owned:
-                parts = [*owned, *(part for part in flight.groups[i] if part.chunk.owner.gone)]
-                found.append((parts, [code] * len(parts)))
-        return found
-
-    def order_breaks(self, flight: Flight, answer: PutAnswered | None) -> Mapping[str, int]:  # noqa: ARG002 - the port's signature
-        """Count nothing: a lane has one aggregate in flight, which lands as a whole."""
-        return {}
-
-    def unsettled_parts(self, flight: Flight) -> Sequence[Part]:
+    def unsettled(self, put: Put, now: int) -> list[Part]:
         """Give all records of a request that failed as a whole, with one more attempt, as far as they are owned."""
-        return _tried(flight.parts)
+        self._free_lanes(put, now)
+        return put.again()
 
-    def throttled(self, group: Sequence[Part], now: int) -> None:
-        """Note that an aggregate was throttled: its shard is slowed down."""
-        self.pacer.throttled(self.lanes.lane_of(group[0]).hash_key, now)
+    def _free_lanes(self, put: Put, now: int) -> None:
+        """Let lanes look again whose aggregates were answered; what these carried comes back to them, or is settled."""
+        for lane in self._out.pop(put.number):
+            lane.out = False
+            self.lanes.look(lane, now)
 
     # --- poison --------------------------------------------------------------------------------------------------
 
-    def keep_lane(self, poison: Poison) -> None:
-        """Let what is behind a record that the service calls poison wait for it, and the rest of its lane go on."""
-        self.parking.park(poison)
-        for lane in self.lanes:
-            again = self.parking.sift_parts(lane.again)  # first: it is older
-            self.lanes.sift(lane, self.parking.sift_parts(lane.queue), again)
+    def poisoned(self, parts: Iterable[Part], code: str) -> None:
+        """Hand records that the service calls poison to the quarantine.
+
+        What is behind one of them waits for it, and the rest of its lane goes on.
+        """
+        for part in parts:
+            for poison in (Poison(part.chunk, place, code, part.attempts) for place in part.places):
+                self.parking.park(poison)
+                for lane in self.lanes:
+                    again = self.parking.sift_parts(lane.again)  # first: it is older
+                    self.lanes.sift(lane, self.parking.sift_parts(lane.queue), again)
+                self._quarantine.take((poison,))
 
     def settle_poison(self, poison: Poison, now: int) -> None:
         """Settle a record that will not land, and let go what waited for it."""
         chunk, place = poison.chunk, poison.place
         owner = chunk.owner
-        owner.sent_to = max(owner.sent_to, chunk.offsets[place] + 1)
+        owner.note_sent(chunk.offsets[place])
         released = self.parking.release(poison)  # before its keys go with its chunk
-        self._budget.release(owner, owner.ledger.settle_each({chunk: 1}))
+        self._budget.release(owner, owner.settle_each({chunk: 1}))
         for part in released:
             self._admit(part.chunk, part.places, now)
 
-    def take_poison(self) -> list[Poison]:
-        """Give the poison that was met since the last call."""
-        met, self._met_poison = self._met_poison, []
-        return met
-
     # --- besides -------------------------------------------------------------------------------------------------
 
-    def holds(self, partition: Partition) -> bool:
-        """Say whether anything of a partition is in a lane or in flight (poison, and what is behind it, is not)."""
-        in_flight = any(part.chunk.owner is partition for flight in self.flights.values() for part in flight.parts)
-        return in_flight or self.lanes.holds(partition)
+    def parts(self) -> Iterator[Part]:
+        """Walk over all records that wait here for their turn or their time; what is behind poison does not."""
+        for lane in self.lanes:
+            yield from lane.again
+            yield from lane.queue
 
-    def forget_unsent(self, partition: Partition) -> None:
+    def forget_unsent(self, ledger: OffsetLedger) -> None:
         """Forget the records of a partition that lie above everything that was sent of it, wherever they wait."""
-        self.lanes.forget_unsent(partition)
-        self.parking.forget_unsent(partition)
-        self._met_poison = [poison for poison in self._met_poison if not poison.unsent_of(partition)]
-
-
-def _tried(parts: Iterable[Part]) -> list[Part]:
-    """Count one more attempt of records, as far as they are owned."""
-    return [part._replace(attempts=part.attempts + 1) for part in parts if not part.chunk.owner.gone]
+        self.lanes.forget_unsent(ledger)
+        self.parking.forget_unsent(ledger)

@@ -25,39 +25,32 @@ from operator import lt, ne, or_
 
 from doka.domain.errors import invariant
 from doka.domain.events import Landings, PutAnswered
-from doka.domain.held.shared_lanes import SharedLanes
-from doka.domain.partitions.partition import Partition
-from doka.domain.sending.outbox import Flight
+from doka.domain.sending.put import LaneOf, Put
 from doka.domain.verdicts import Verdict, of_entry
 
 REFUSED, REORDERED, UNKNOWN = "refused", "reordered", "unknown"
 
-LaneOf = tuple[Partition, str]
-"""A lane by its partition and its key."""
 
-
-def count_breaks(flight: Flight, answer: PutAnswered | None) -> Mapping[str, int]:
+def count_breaks(put: Put, answer: PutAnswered | None) -> Mapping[str, int]:
     """Count the records of a request that were overtaken, by cause; `answer` is None where nobody knows what landed.
 
-    To be called before what landed is settled.
+    To be called before what landed is settled, and for a request that holds several records of a key.
     """
     told: Counter[str] = Counter()
     if answer is None:
-        for lane, entries in _by_lane(flight).items():
+        for lane, entries in _by_lane(put).items():
             _count(told, lane, entries, lambda _: Verdict.AMBIGUOUS, None)
         return told
     failed, landings = answer.failed, answer.landings
-    if not flight.shares:
-        return told
-    invariant(landings is not None, f"the answer to put {flight.put} tells no sequence numbers")
-    if not failed and landings is not None and in_order(flight.keys, landings):
+    invariant(landings is not None, f"the answer to put {put.number} tells no sequence numbers")
+    if not failed and landings is not None and in_order(put.keys, landings):
         return told
 
     def verdict(entry: int) -> Verdict | None:
         code = failed.get(entry)
         return None if code is None else of_entry(code)
 
-    for lane, entries in _by_lane(flight).items():
+    for lane, entries in _by_lane(put).items():
         _count(told, lane, entries, verdict, landings)
     return told
 
@@ -70,13 +63,13 @@ def in_order(keys: Sequence[str], landings: Landings) -> bool:
     return all(map(or_, map(ne, keys, islice(keys, 1, None)), map(lt, numbers, islice(numbers, 1, None))))
 
 
-def _by_lane(flight: Flight) -> dict[LaneOf, list[tuple[int, int]]]:
+def _by_lane(put: Put) -> dict[LaneOf, list[tuple[int, int]]]:
     """Give the entries of each lane, each with its offset, in order."""
     found: dict[LaneOf, list[tuple[int, int]]] = {}
     entry = 0
-    for chunk, places, _ in flight.parts:
+    for chunk, places, _ in put.parts:
         for place in places:
-            found.setdefault((chunk.owner, flight.keys[entry]), []).append((entry, chunk.offsets[place]))
+            found.setdefault((chunk.owner, put.keys[entry]), []).append((entry, chunk.offsets[place]))
             entry += 1
     return found
 
@@ -90,11 +83,9 @@ def _count(
 ) -> None:
     """Count what was overtaken in one lane, from its last entry to its first, and note what is in doubt from now on."""
     owner, key = lane
-    assert isinstance(owner.lanes, SharedLanes)
-    here = owner.lanes.lane(key)
-    if here is None:
+    doubts = owner.lanes.doubts(key)
+    if doubts is None:
         return  # it is alone, and stays so until it is settled
-    doubts = here.doubts = here.doubts or {}
     least: dict[str, int] = {}  # of each shard, the lowest sequence number of a later record
     landed = may_have = False
     for entry, offset in reversed(entries):

@@ -1,8 +1,18 @@
-"""What a route has let go: records that are ready, records that wait for another try, requests in flight.
+"""What a route has let go: records that are ready, and records that wait for another try.
 
 The atom is a part: a held chunk and the places in it.
 A request takes whole parts, or their beginnings, until it is full; its answer settles each part by one subtraction
 and hands the freed lanes' next records back, as parts again.
+
+Where records of a key may share a request (`ordering: key_in_request`), whatever a lane has let go is together, in order:
+in one request, or side by side among what is ready or delayed, or in the search for poison. So a key never has two requests.
+
+    let go     all that waits in a lane becomes ready, side by side
+    cut        the end of a request, a shard's pace, or poison parts what was side by side: what is behind the cut is
+               taken back into its lane, and waits until what is before it is settled
+    refused    what was refused of a lane goes again together, in order, after one wait
+
+Order then breaks only inside a request; `order_breaks.py` counts where it has.
 """
 
 from __future__ import annotations
@@ -10,144 +20,156 @@ from __future__ import annotations
 import heapq
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import accumulate
 from operator import itemgetter
-from typing import ClassVar
 
 from doka.domain.errors import invariant
-from doka.domain.events import PutAnswered, StreamDescribed
+from doka.domain.events import StreamDescribed
 from doka.domain.held.budget import Budget
-from doka.domain.held.ledger import HeldChunk
-from doka.domain.held.parts import Part, Refused, split, without_unsent
-from doka.domain.limits import PARTITION_KEY_BYTES_MAX
-from doka.domain.partitions.partition import Partition
-from doka.domain.poison.quarantine import Poison
+from doka.domain.held.lanes import Run
+from doka.domain.held.ledger import HeldChunk, OffsetLedger, Part, note_sent, split, without_unsent
+from doka.domain.limits import PARTIAL_PUT_WAIT_NS, PARTITION_KEY_BYTES_MAX
+from doka.domain.poison.quarantine import Poison, Quarantine
 from doka.domain.rules import LimitRules
 from doka.domain.sending.pacing import Pacer
+from doka.domain.sending.put import LaneOf, Put
 
 _part = partial(tuple.__new__, Part)  # twice as quick as calling it: on a busy topic there is a part for every record
 _ATTEMPTS = itemgetter(2)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Flight:
-    """One request in flight, and whose records it carries, in the order of its entries."""
-
-    put: int
-    parts: Sequence[Part]
-    keys: Sequence[str]
-    values: Sequence[bytes]
-    lease: int
-    sent_at: int
-    attempts: int
-    entry_bytes: int
-    """Of the data of all entries."""
-    hash_keys: Sequence[str] | None = None
-    """The explicit hash key of each entry; None: each is placed by its key."""
-    shares: bool = field(default=False, kw_only=True)
-    """Whether it holds several records of one key."""
-
-    @property
-    def records(self) -> int:
-        """How many records it carries."""
-        return len(self.keys)
-
-    def landed(self, failed: Mapping[int, str]) -> tuple[int, int]:
-        """Give how many records landed, and the bytes of their data, where these entries `failed`."""
-        return len(self.keys) - len(failed), self.entry_bytes - sum(len(self.values[i]) for i in failed)
-
-
 class Outbox:
-    """Every record in here is in exactly one place: ready, delayed, in flight, or parked as poison."""
+    """Every record in here is in exactly one place: ready, or delayed; and beside all others that its lane has let go."""
 
-    tells_records_apart: ClassVar = True
-    several_of_a_key: ClassVar = False
-
-    def __init__(self, limits: LimitRules, budget: Budget) -> None:
-        self.flights: dict[int, Flight] = {}
+    def __init__(self, limits: LimitRules, budget: Budget, quarantine: Quarantine, *, shares: bool = False) -> None:
+        """Hold what may leave; what can never land goes to `quarantine`. `shares`: lanes let go several records of a key."""
         self.waiting = 0  # records that are ready
-        self.ready_since: int | None = None
         self.pacer = Pacer()
-        self._met_poison: list[Poison] = []
+        self._shares = shares
         self._limits = limits
         self._budget = budget
+        self._quarantine = quarantine
         self._ready: deque[Part] = deque()
+        self._ready_since: int | None = None
         self._delayed: list[tuple[int, int, Part]] = []
         self._order = 0
-
-    # --- in ------------------------------------------------------------------------------------------------------
-
-    def admit(self, chunk: HeldChunk, now: int) -> None:
-        """Take a chunk that its partition's ledger holds; the records whose lanes are free become ready."""
-        free = chunk.owner.lanes.admit(chunk)
-        if free:
-            self._let_go(chunk, free, now)
-
-    def delay(self, parts: Iterable[Part], until: int) -> None:
-        """Keep parts for another try at `until`; their lanes stay busy."""
-        for part in parts:
-            self._order += 1
-            heapq.heappush(self._delayed, (until, self._order, part))
-
-    def put_back(self, parts: Iterable[Part], now: int) -> None:
-        """Make parts ready again, before everything else."""
-        for part in reversed(list(parts)):
-            self._ready.appendleft(part)
-            self.waiting += len(part.places)
-        if self.waiting and self.ready_since is None:
-            self.ready_since = now
-
-    def wake(self, now: int, *, all_of_them: bool = False) -> None:
-        """Make the delayed parts ready whose time has come."""
-        due: list[Part] = []
-        while self._delayed and (all_of_them or self._delayed[0][0] <= now):
-            due.append(heapq.heappop(self._delayed)[2])
-        if due:
-            self.put_back((part for part in due if not part.chunk.owner.gone), now)
 
     def learn(self, event: StreamDescribed) -> None:
         """Take the stream's shards."""
         self.pacer.learn(event.shards)
 
-    @property
-    def ready(self) -> bool:
-        """Whether something is to leave."""
-        return self.waiting > 0
+    # --- in ------------------------------------------------------------------------------------------------------
 
-    @property
-    def next_wake(self) -> int | None:
-        """When the first delayed part is due."""
-        return self._delayed[0][0] if self._delayed else None
+    def admit(self, chunk: HeldChunk, now: int) -> None:
+        """Take a chunk that its partition's ledger holds; the records whose lanes are free become ready."""
+        runs: list[Run] = []
+        alone = chunk.owner.lanes.admit(chunk, runs)
+        if alone:
+            self._let_go(chunk, alone, now)
+        if runs:
+            self._let_runs_go(chunk.owner, runs, now)
 
-    @property
-    def full(self) -> bool:
-        """Whether what is ready fills a request."""
-        return self.waiting >= self._limits.request_records
+    def _let_go(self, chunk: HeldChunk, places: Sequence[int], now: int) -> None:
+        """Make records ready whose lanes are theirs, but for what can never land."""
+        poison = chunk.poison
+        if poison is not None:
+            self._quarantine.take([Poison(chunk, i, poison[i]) for i in places if i in poison])
+            places = [i for i in places if i not in poison]
+        if places:
+            self._ready.append(_part((chunk, places, 0)))
+            self.waiting += len(places)
+            if self._ready_since is None:
+                self._ready_since = now
 
-    @property
-    def empty(self) -> bool:
-        """Whether nothing is ready or delayed."""
-        return not self.waiting and not self._delayed
+    def _let_runs_go(self, ledger: OffsetLedger, runs: Sequence[Run], now: int) -> None:
+        """Make ready what its lanes let go together, up to what can never land; side by side, a part for each chunk."""
+        chunk: HeldChunk | None = None
+        together: list[int] = []  # places of that chunk
+        for key, offsets in runs:
+            if chunk is not None and chunk.offsets[0] <= offsets[0] and offsets[-1] < chunk.end:
+                together += chunk.places_of(offsets)  # most of them
+                continue
+            for found, places in ledger.find(offsets):
+                if chunk is not None:
+                    self._let_go(chunk, together, now)
+                if found.poison is None:
+                    chunk, together = found, list(places)
+                    continue
+                chunk = None
+                if self._cut_at_poison(key, offsets, found, places, now):
+                    break
+        if chunk is not None:
+            self._let_go(chunk, together, now)
+
+    def _cut_at_poison(self, key: str, offsets: list[int], chunk: HeldChunk, places: list[int], now: int) -> bool:
+        """Make ready what comes of a run before what can never land, and take the rest back; False: there is no such."""
+        poison = chunk.poison or {}
+        sound = next((i for i, place in enumerate(places) if place in poison), len(places))
+        self._let_go(chunk, places[:sound], now)
+        if sound == len(places):
+            return False
+        first, end = offsets[0], chunk.offsets[places[sound]]
+        if end == first:  # its turn has come: it keeps the lane alone
+            self._let_go(chunk, places[:1], now)
+        chunk.owner.lanes.take_back(key, [offset for offset in offsets if offset >= max(end, first + 1)])
+        return True
+
+    def delay(self, parts: Iterable[Part], until: int) -> None:
+        """Keep parts for another try at `until`, those of a shared lane side by side; their lanes stay busy."""
+        for part in side_by_side(parts) if self._shares else parts:
+            self._order += 1
+            heapq.heappush(self._delayed, (until, self._order, part))
+
+    def put_back(self, parts: Iterable[Part], now: int) -> None:
+        """Make parts ready again, before everything else, those of a shared lane side by side."""
+        for part in reversed(side_by_side(parts) if self._shares else list(parts)):
+            self._ready.appendleft(part)
+            self.waiting += len(part.places)
+        if self.waiting and self._ready_since is None:
+            self._ready_since = now
 
     # --- out -----------------------------------------------------------------------------------------------------
 
-    def pack(self, put: int, lease: int, now: int) -> Flight | None:
-        """Fill one request from what is ready, and note it as in flight; None when nothing is ready."""
-        parts = self.take(self._limits.request_records)
-        if self.pacer.active:
-            parts = self._at_their_pace(parts, now)
-        flight = None
-        if parts:
-            flight, rest = self.pack_parts(parts, put, lease, now)
-            self.put_back(rest, now)
-        self.ready_since = now if self.waiting else None
-        return flight
+    def leaves_at(self, now: int, *, idle: bool, probe: bool = False) -> int | None:
+        """Give the moment from which a request may leave, 0 for at once; what is delayed is ready when its time has come.
 
-    def pack_parts(self, parts: Sequence[Part], put: int, lease: int, now: int) -> tuple[Flight, Sequence[Part]]:
-        """Make one request of just these parts, and note it as in flight; gives also what does not fit its bytes."""
+        A request that is not full waits a moment to be filled, unless it is `idle`: nothing of the route is in flight.
+        """
+        delayed = self._delayed
+        if delayed and (probe or delayed[0][0] <= now):
+            due: list[Part] = []
+            while delayed and (probe or delayed[0][0] <= now):
+                due.append(heapq.heappop(delayed)[2])
+            self.put_back((part for part in due if not part.chunk.owner.gone), now)
+        if not self.waiting:
+            return delayed[0][0] if delayed else None
+        if idle or self.waiting >= self._limits.request_records:
+            return 0
+        at = (self._ready_since or 0) + PARTIAL_PUT_WAIT_NS
+        return min(at, delayed[0][0]) if delayed else at
+
+    def pack(self, number: int, lease: int, now: int) -> Put | None:
+        """Fill one request from what is ready; None when nothing is.
+
+        What it has no room for of a shared lane waits for what it holds of it.
+        """
+        put = None
+        parts: Sequence[Part] = self._take(self._limits.request_records)
+        if self.pacer.paces:
+            parts = self._lanes_at_their_pace(parts, now) if self._shares else self._at_their_pace(parts, now)
+        if parts:
+            put, rest = self.pack_parts(parts, number, lease, now)
+            if rest:
+                self.put_back(rest, now)
+                if self._shares:
+                    self._cut_behind(put.parts[-1])
+        self._ready_since = now if self.waiting else None
+        return put
+
+    def pack_parts(self, parts: Sequence[Part], number: int, lease: int, now: int) -> tuple[Put, Sequence[Part]]:
+        """Make one request of just these parts; gives also what does not fit its bytes."""
         keys: list[str] = []
         values: list[bytes] = []
         for chunk, places, _ in parts:
@@ -167,12 +189,57 @@ class Outbox:
             parts, rest = split(parts, fits)
             del keys[fits:], values[fits:]
             size = sum(map(len, values))
-        for chunk, places, _ in parts:
-            owner, above = chunk.owner, chunk.offsets[places[-1]] + 1
-            owner.sent_to = max(owner.sent_to, above)
-        flight = Flight(put, parts, keys, values, lease, now, max(map(_ATTEMPTS, parts)) + 1, size)
-        self.flights[put] = flight
-        return flight, rest
+        note_sent(parts)
+        shares = self._shares and len(set(keys)) < len(keys)
+        attempts = max(map(_ATTEMPTS, parts)) + 1
+        return Put(number, parts, keys, values, lease, now, attempts, size, len(keys), size, shares=shares), rest
+
+    def _how_many_fit(self, keys: Sequence[str], values: Sequence[bytes]) -> int:
+        """Count the leading entries that fit the request's bytes; one always does."""
+        sizes = accumulate(len(value) + len(key.encode()) for key, value in zip(keys, values, strict=True))
+        return max(1, bisect_right(list(sizes), self._limits.request_bytes))
+
+    def take_for_control(self, room: int) -> list[Part]:
+        """Take at most `room` records out of what is ready, and never more than a request may hold."""
+        return self._take(min(room, self._limits.request_records))
+
+    def _take(self, room: int) -> list[Part]:
+        """Take at most `room` records out of what is ready; of the last shared lane, the others go back into it."""
+        ready, taken, left = self._ready, list[Part](), room
+        while left and ready:
+            part = ready.popleft()
+            chunk, places, attempts = part
+            size = len(places)
+            if chunk.owner.gone:
+                self.waiting -= size
+                continue
+            if size > left:
+                ready.appendleft(_part((chunk, places[left:], attempts)))
+                part = _part((chunk, places[:left], attempts))
+                size = left
+            taken.append(part)
+            left -= size
+        self.waiting -= room - left
+        if taken and self._shares:
+            self._cut_behind(taken[-1])
+        return taken
+
+    def _cut_behind(self, last: Part) -> None:
+        """Take back what is ready behind these records of the same lane."""
+        ready, owner, key = self._ready, last.chunk.owner, last.chunk.keys[last.places[-1]]
+        behind: list[int] = []
+        while ready and ready[0].chunk.owner is owner:
+            chunk, places, attempts = ready[0]
+            of_key = next((i for i, place in enumerate(places) if chunk.keys[place] != key), len(places))
+            behind += map(chunk.offsets.__getitem__, places[:of_key])
+            if of_key < len(places):
+                if of_key:
+                    ready[0] = Part(chunk, places[of_key:], attempts)
+                break
+            ready.popleft()
+        if behind:
+            self.waiting -= len(behind)
+            owner.lanes.take_back(key, behind)
 
     def _at_their_pace(self, parts: Sequence[Part], now: int) -> list[Part]:
         """Keep back the records of slowed shards whose time has not come; only while something is throttled."""
@@ -191,55 +258,55 @@ class Outbox:
                 self.delay([part._replace(places=places)], at)
         return leaving
 
-    def take_for_control(self, room: int) -> list[Part]:
-        """Take at most `room` records out of what is ready, and never more than a request may hold."""
-        return self.take(min(room, self._limits.request_records))
+    def _lanes_at_their_pace(self, parts: Sequence[Part], now: int) -> list[Part]:
+        """Keep back the records of slowed shards whose time has not come; in a lane, all behind the first of them."""
+        leaving: list[tuple[HeldChunk, int, int]] = []
+        later: list[tuple[int, HeldChunk, int, int]] = []
+        begun: LaneOf | None = None  # the lane of which something leaves
+        kept: LaneOf | None = None  # the lane of which something was kept back
+        until, behind = now, list[int]()
+        for chunk, places, attempts in parts:
+            for place in places:
+                key = chunk.keys[place]
+                lane = (chunk.owner, key)
+                if lane != kept:
+                    self._take_back(kept, behind)
+                    until = self.pacer.leaves_at(key, len(chunk.values[place]) + len(key), now)
+                    kept, behind = (None if until <= now else lane), []
+                if until <= now:
+                    begun = lane
+                    leaving.append((chunk, place, attempts))
+                elif lane == begun:
+                    behind.append(chunk.offsets[place])
+                else:
+                    later.append((until, chunk, place, attempts))
+        self._take_back(kept, behind)
+        for moment in dict.fromkeys(each[0] for each in later):
+            self.delay([Part(chunk, (place,), tries) for at, chunk, place, tries in later if at == moment], moment)
+        return joined(leaving)
 
-    def take(self, room: int) -> list[Part]:
-        """Take at most `room` records out of what is ready."""
-        ready, taken, left = self._ready, list[Part](), room
-        while left and ready:
-            part = ready.popleft()
-            chunk, places, attempts = part
-            size = len(places)
-            if chunk.owner.gone:
-                self.waiting -= size
-                continue
-            if size > left:
-                ready.appendleft(_part((chunk, places[left:], attempts)))
-                part = _part((chunk, places[:left], attempts))
-                size = left
-            taken.append(part)
-            left -= size
-        self.waiting -= room - left
-        return taken
-
-    def _how_many_fit(self, keys: Sequence[str], values: Sequence[bytes]) -> int:
-        """Count the leading entries that fit the request's bytes; one always does."""
-        sizes = accumulate(len(value) + len(key.encode()) for key, value in zip(keys, values, strict=True))
-        return max(1, bisect_right(list(sizes), self._limits.request_bytes))
+    @staticmethod
+    def _take_back(lane: LaneOf | None, offsets: list[int]) -> None:
+        if lane is not None and offsets:
+            lane[0].lanes.take_back(lane[1], offsets)
 
     # --- answered ------------------------------------------------------------------------------------------------
 
-    def answered(self, put: int, now: int) -> Flight:  # noqa: ARG002 - the port's signature
-        """Give the request that was answered; it is in flight no more."""
-        return self.flights.pop(put)
-
-    def settle(self, flight: Flight, failed: Mapping[int, str], now: int) -> Iterable[Partition]:
-        """Settle what an answer accepted; `failed` is left to the caller. Gives the partitions that moved on."""
+    def settle(self, put: Put, failed: Mapping[int, str], moved: dict[OffsetLedger, None], now: int) -> None:
+        """Settle what an answer accepted, and add to `moved` whose it was; what `failed` is left to the caller."""
         if failed:
-            beyond = max(failed) - len(flight.keys)
+            beyond = max(failed) - len(put.keys)
             invariant(
-                beyond < 0, f"put {flight.put} of {len(flight.keys)} entries was refused {beyond + 1} beyond its last"
+                beyond < 0, f"put {put.number} of {len(put.keys)} entries was refused {beyond + 1} beyond its last"
             )
-        of: dict[Partition, tuple[list[str], dict[HeldChunk, int]]] = {}  # in the order of the request
+        of: dict[OffsetLedger, tuple[list[str], dict[HeldChunk, int]]] = {}  # in the order of the request
         last = 0
-        for chunk, places, _ in flight.parts:
+        for chunk, places, _ in put.parts:
             first, last = last, last + len(places)
             owner = chunk.owner
             if owner.gone:
                 continue
-            landed = flight.keys[first:last]
+            landed = put.keys[first:last]
             if failed:
                 landed = [key for place, key in enumerate(landed, first) if place not in failed]
                 if not landed:
@@ -250,103 +317,110 @@ class Outbox:
             keys += landed
             chunks[chunk] = chunks.get(chunk, 0) + len(landed)
         for owner, (keys, chunks) in of.items():
+            moved[owner] = None
             self._settled(owner, keys, chunks, now)
-        return list(of)
 
-    def failed_parts(self, flight: Flight, failed: Mapping[int, str]) -> list[tuple[Part, str]]:
-        """Give the refused entries of an answer as parts, each with its code, in the order of the request."""
-        found: list[tuple[Part, str]] = []
-        first = 0
-        for chunk, indices, attempts in flight.parts:
-            by_code: dict[str, list[int]] = {}
-            for place, index in enumerate(indices, first):
-                if place in failed:
-                    by_code.setdefault(failed[place], []).append(index)
-            found += [(Part(chunk, some, attempts + 1), code) for code, some in by_code.items()]
-            first += len(indices)
-        return [(part, code) for part, code in found if not part.chunk.owner.gone]
+    def _settled(self, ledger: OffsetLedger, keys: Sequence[str], chunks: Mapping[HeldChunk, int], now: int) -> None:
+        """Subtract the settled records of a partition, and let those go that waited for them."""
+        self._budget.release(ledger, ledger.settle_each(chunks))
+        runs: list[Run] = []
+        freed = ledger.lanes.release(keys, runs)
+        if freed:
+            for chunk, places in ledger.find(freed):
+                if chunk.poison is None:
+                    self._ready.append(_part((chunk, places, 0)))
+                    self.waiting += len(places)
+                else:
+                    self._let_go(chunk, places, now)
+        if runs:
+            self._let_runs_go(ledger, runs, now)
+        if self.waiting and self._ready_since is None:
+            self._ready_since = now
 
-    def failed_groups(self, flight: Flight, failed: Mapping[int, str]) -> list[Refused]:
-        """Give what was refused, each record by itself, so that records of the same part and code are tried together."""
-        return [((part,), (code,)) for part, code in self.failed_parts(flight, failed)]
-
-    def order_breaks(self, flight: Flight, answer: PutAnswered | None) -> Mapping[str, int]:  # noqa: ARG002 - the port's signature
-        """Count nothing: a key has one record in flight, or no order at all."""
-        return {}
-
-    def throttled(self, group: Iterable[Part], now: int) -> None:
-        """Note that these records were throttled: their shards are slowed down."""
-        for chunk, places, _ in group:
-            for place in places:
-                self.pacer.throttled(chunk.keys[place], now)
-
-    def unsettled_parts(self, flight: Flight) -> list[Part]:
+    def unsettled(self, put: Put, now: int) -> list[Part]:  # noqa: ARG002 - the port's signature
         """Give all records of a request that failed as a whole, with one more attempt, as far as they are owned."""
-        return [part._replace(attempts=part.attempts + 1) for part in flight.parts if not part.chunk.owner.gone]
+        return put.again()
+
+    # --- poison --------------------------------------------------------------------------------------------------
+
+    def poisoned(self, parts: Iterable[Part], code: str) -> None:
+        """Hand records that the service calls poison to the quarantine; they keep their lanes."""
+        for part in parts:
+            for poison in (Poison(part.chunk, place, code, part.attempts) for place in part.places):
+                if self._shares:
+                    self._keep_lane(poison)
+                self._quarantine.take((poison,))
+
+    def _keep_lane(self, poison: Poison) -> None:
+        """Let the later records of its key, which went with a record that can never land, wait behind it."""
+        owner, key = poison.chunk.owner, poison.chunk.keys[poison.place]
+        behind: list[int] = []
+        kept: list[Part] = []
+        for part in self._ready:
+            chunk, places, _ = part
+            staying = places
+            if chunk.owner is owner:
+                staying = [i for i in places if chunk.keys[i] != key or chunk.offsets[i] < poison.offset]
+                behind += [chunk.offsets[i] for i in places if i not in staying]
+            if staying:
+                kept.append(part if len(staying) == len(places) else part._replace(places=staying))
+        if behind:
+            self._ready = deque(kept)
+            self.waiting -= len(behind)
+            owner.lanes.take_back(key, behind)
 
     def settle_poison(self, poison: Poison, now: int) -> None:
         """Settle a record that will not land: its letter was acknowledged, or it was dropped."""
         chunk, place = poison.chunk, poison.place
-        chunk.owner.sent_to = max(chunk.owner.sent_to, chunk.offsets[place] + 1)
+        chunk.owner.note_sent(chunk.offsets[place])
         self._settled(chunk.owner, [chunk.keys[place]], {chunk: 1}, now)
 
-    def keep_lane(self, poison: Poison) -> None:
-        """Let a record that the service calls poison keep its lane: it never left it."""
+    # --- besides -------------------------------------------------------------------------------------------------
 
-    def take_poison(self) -> list[Poison]:
-        """Give the poison whose lanes became its own since the last call."""
-        met, self._met_poison = self._met_poison, []
-        return met
+    def parts(self) -> Iterator[Part]:
+        """Walk over all records that wait here for their turn or their time."""
+        yield from self._ready
+        for _, _, part in self._delayed:
+            yield part
 
-    def _settled(self, owner: Partition, keys: Sequence[str], chunks: Mapping[HeldChunk, int], now: int) -> None:
-        """Subtract the settled records of a partition, and let those go that waited for them."""
-        self._budget.release(owner, owner.ledger.settle_each(chunks))
-        freed = owner.lanes.release(keys)
-        for chunk, places in owner.ledger.find(freed):
-            if chunk.poison is None:
-                self._ready.append(_part((chunk, places, 0)))
-                self.waiting += len(places)
-            else:
-                self._let_go(chunk, places, now)
-        if self.waiting and self.ready_since is None:
-            self.ready_since = now
-
-    def _let_go(self, chunk: HeldChunk, places: Sequence[int], now: int) -> None:
-        """Make records ready whose lanes are theirs, but for what can never land."""
-        poison = chunk.poison
-        if poison is None:
-            self._append(chunk, places, now)
-        else:
-            self._append(chunk, [i for i in places if i not in poison], now)
-            self._met_poison += [Poison(chunk, i, poison[i]) for i in places if i in poison]
-
-    def _append(self, chunk: HeldChunk, indices: Sequence[int], now: int) -> None:
-        if indices:
-            self._ready.append(Part(chunk, indices))
-            self.waiting += len(indices)
-            if self.ready_since is None:
-                self.ready_since = now
-
-    def holds(self, partition: Partition) -> bool:
-        """Say whether anything of a partition is ready, delayed or in flight (poison that is parked is not)."""
-        return (
-            any(part.chunk.owner is partition for flight in self.flights.values() for part in flight.parts)
-            or any(part.chunk.owner is partition for part in self._ready)
-            or any(part.chunk.owner is partition for _, _, part in self._delayed)
-        )
-
-    # --- forget --------------------------------------------------------------------------------------------------
-
-    def forget_unsent(self, partition: Partition) -> None:
+    def forget_unsent(self, ledger: OffsetLedger) -> None:
         """Forget the records of a partition that lie above everything that was sent of it, wherever they wait."""
-        self._ready = deque(without_unsent(self._ready, partition))
+        self._ready = deque(without_unsent(self._ready, ledger))
         self.waiting = sum(len(part.places) for part in self._ready)
         if not self.waiting:
-            self.ready_since = None
+            self._ready_since = None
         self._delayed = [
             (until, order, kept)
             for until, order, part in self._delayed
-            for kept in without_unsent((part,), partition)  # one that waits for its shard's pace was never sent
+            for kept in without_unsent((part,), ledger)  # one that waits for its shard's pace was never sent
         ]
         heapq.heapify(self._delayed)
-        self._met_poison = [poison for poison in self._met_poison if not poison.unsent_of(partition)]
+
+
+def side_by_side(parts: Iterable[Part]) -> list[Part]:
+    """Order records so that those of one lane are neighbours and ascend; lanes stay in the order of their first."""
+    of_lane: dict[LaneOf, list[tuple[HeldChunk, int, int]]] = {}
+    for chunk, places, attempts in parts:
+        for place in places:
+            of_lane.setdefault((chunk.owner, chunk.keys[place]), []).append((chunk, place, attempts))
+    for some in of_lane.values():
+        some.sort(key=_offset)
+    return joined(record for some in of_lane.values() for record in some)
+
+
+def _offset(record: tuple[HeldChunk, int, int]) -> int:
+    chunk, place, _ = record
+    return chunk.offsets[place]
+
+
+def joined(records: Iterable[tuple[HeldChunk, int, int]]) -> list[Part]:
+    """Make parts of records, each with its chunk and its attempts, in their order: neighbours of one chunk together."""
+    parts: list[Part] = []
+    for chunk, place, attempts in records:
+        if parts and parts[-1].chunk is chunk and parts[-1].attempts == attempts:
+            places = parts[-1].places
+            assert isinstance(places, list)
+            places.append(place)
+        else:
+            parts.append(Part(chunk, [place], attempts))
+    return parts

@@ -52,20 +52,15 @@ class Pacer:
         """Begin without a pace; the share refused of less than `few` records is taken over a second at least."""
         self._few = few
         self._starts: list[int] = []
-        self._paces: dict[int, _Pace] = {}
+        self.paces: dict[int, _Pace] = {}  # of the shards that are slowed down, by their place; empty while none is
         self._shard_of: dict[str, int] = {}
-
-    @property
-    def active(self) -> bool:
-        """Whether any shard is paced."""
-        return bool(self._paces)
 
     def learn(self, shards: Sequence[ShardRange]) -> None:
         """Take the stream's shards; after a split or a merge the paces of the old ones mean nothing."""
         starts = sorted(shard.first_hash_key for shard in shards)
         if starts != self._starts:
             self._starts = starts
-            self._paces.clear()
+            self.paces.clear()
             self._shard_of.clear()
 
     def throttled(self, key: str | int, now: int) -> None:
@@ -73,9 +68,9 @@ class Pacer:
         shard = self._shard(key)
         if shard is None:
             return
-        pace = self._paces.get(shard)
+        pace = self.paces.get(shard)
         if pace is None:
-            self._paces[shard] = _Pace(now)
+            self.paces[shard] = _Pace(now)
             return
         pace.refused += 1
         waited = now - pace.slowed_at
@@ -89,11 +84,11 @@ class Pacer:
     def leaves_at(self, key: str | int, record_bytes: int, now: int) -> int:
         """Say when a record may leave; where that is now, its cost is spent."""
         shard = self._shard(key)
-        pace = None if shard is None else self._paces.get(shard)
+        pace = None if shard is None else self.paces.get(shard)
         if pace is None:
             return now
         if now - pace.slowed_at >= FORGET_AFTER_NS:
-            del self._paces[shard or 0]
+            del self.paces[shard or 0]
             return now
         if pace.free_at - BURST_NS > now:
             return pace.free_at  # not earlier: a whole burst then leaves in one request, not in a hundred

@@ -18,10 +18,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
-from doka.domain.held.ledger import HeldChunk
-from doka.domain.held.parts import Part, count, without_unsent
+from doka.domain.held.ledger import HeldChunk, OffsetLedger, Part, count, without_unsent
 from doka.domain.limits import KEY_CACHE_BYTES
-from doka.domain.partitions.partition import Partition
 from doka.domain.rules import AggregationRules
 from doka.domain.sending.aggregate import FRAME_BYTES_MAX
 from doka.domain.sending.slices import Slices
@@ -260,10 +258,6 @@ class WideLanes:
 
     # --- besides -------------------------------------------------------------------------------------------------
 
-    def holds(self, partition: Partition) -> bool:
-        """Say whether anything of a partition waits."""
-        return any(part.chunk.owner is partition for lane in self for part in (*lane.again, *lane.queue))
-
     def sift(self, lane: Lane, parts: list[Part], again: list[Part]) -> None:
         """Leave only these in a lane."""
         self.waiting += count(parts) + count(again) - count(lane.queue) - count(lane.again)
@@ -271,10 +265,10 @@ class WideLanes:
         if not parts:
             lane.bytes = 0
 
-    def forget_unsent(self, partition: Partition) -> None:
+    def forget_unsent(self, ledger: OffsetLedger) -> None:
         """Forget what was never sent of a partition, or all of it when it is gone; what is left of it is urgent."""
         for lane in self:
-            if any(part.chunk.owner is partition for part in (*lane.again, *lane.queue)):
-                self.sift(lane, without_unsent(lane.queue, partition), without_unsent(lane.again, partition))
-                lane.urgent |= any(part.chunk.owner is partition for part in lane.queue)
+            if any(part.chunk.owner is ledger for part in (*lane.again, *lane.queue)):
+                self.sift(lane, without_unsent(lane.queue, ledger), without_unsent(lane.again, ledger))
+                lane.urgent |= any(part.chunk.owner is ledger for part in lane.queue)
                 self.look(lane, 0)

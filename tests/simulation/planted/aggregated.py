@@ -7,8 +7,7 @@ from dataclasses import replace
 
 from doka.adapters.simulated.faults import aggregated, draw_plan
 from doka.adapters.simulated.plan import Plan
-from doka.domain.held.ledger import HeldChunk
-from doka.domain.held.parts import Part, Refused
+from doka.domain.held.ledger import HeldChunk, Part, Refused
 from doka.domain.partitions.partition import Partition
 from doka.domain.poison.parking import Parking
 from doka.domain.poison.quarantine import Poison

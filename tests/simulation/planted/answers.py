@@ -8,8 +8,7 @@ from dataclasses import replace
 from doka.adapters.simulated.kinesis import Put, SimulatedSink
 from doka.domain.events import Event, PutAmbiguous, PutAnswered, PutRefused, PutUnsent
 from doka.domain.facts import Fact
-from doka.domain.held.ledger import HeldChunk, OffsetLedger
-from doka.domain.held.parts import Part
+from doka.domain.held.ledger import HeldChunk, OffsetLedger, Part
 from doka.domain.partitions.partition import Partition
 from doka.domain.poison.quarantine import Poison
 from doka.domain.routes.route import Route

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
-from doka.domain.airspace import Airspace
 from doka.domain.events import PutRefused
 from doka.domain.facts import Fact, RecordsSettled
-from doka.domain.forwarder import Forwarder
+from doka.domain.forwarder import Forwarder, InFlight
 from doka.domain.held.budget import Budget
 from doka.domain.partitions.partition import Partition
 from doka.domain.routes import route

@@ -11,8 +11,7 @@ from doka.domain.facts import CommitFailed, OffsetsCommitted
 from doka.domain.forwarder import Forwarder
 from doka.domain.held.ledger import HeldChunk, OffsetLedger
 from doka.domain.partitions.commits import Commits
-from doka.domain.partitions.intake import Intake
-from doka.domain.partitions.partition import Partition
+from doka.domain.partitions.partition import Intake, Partition
 from tests.simulation.planted.bug import IN_BOTH, Patch, bug, overwrite
 from tests.simulation.planted.plans import a_dead_consumer, commits_that_vanish
 

@@ -14,7 +14,7 @@ from doka.domain.leases import keeper as lease_keeper
 from doka.domain.leases.keeper import LeaseKeeper
 from doka.domain.limits import BACKOFF_FIRST_NS, BACKOFF_LAST_NS, NS_PER_SECOND
 from doka.domain.routes import setbacks, standing
-from doka.domain.routes.setbacks import Setbacks
+from doka.domain.routes.standing import Setbacks
 from tests.simulation.planted.bug import IN_BOTH, IN_THE_MODEL_ONLY, Patch, bug
 from tests.simulation.planted.plans import one_stream_denied, renewed_before_the_end, sts_down_for_long
 

@@ -10,7 +10,7 @@ from doka.app.runtime import Runtime
 from doka.domain.commands import SeekPartition
 from doka.domain.events import Event, GapFound, PartitionEnded, RecordsFetched, StopRequested
 from doka.domain.forwarder import Forwarder
-from doka.domain.held.parts import Part
+from doka.domain.held.ledger import Part
 from doka.domain.partitions.partition import Partition
 from doka.domain.sending.outbox import Flight, Outbox
 from tests.simulation.planted.bug import IN_BOTH, Patch, bug, overwrite

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from doka.domain.events import LetterAcknowledged, LetterRefused
 from doka.domain.facts import Fact
-from doka.domain.held.ledger import HeldChunk
-from doka.domain.held.parts import Part
+from doka.domain.held.ledger import HeldChunk, Part
 from doka.domain.poison.quarantine import Quarantine
 from doka.domain.poison.search import Group, Isolation
 from doka.domain.sending.outbox import Outbox

@@ -10,14 +10,13 @@ from functools import partial
 from doka.adapters.simulated.faults import draw_plan, sharing
 from doka.adapters.simulated.plan import Plan
 from doka.domain.events import Landings, PutAnswered
-from doka.domain.held.parts import Part, Refused
+from doka.domain.held.ledger import Part, Refused
 from doka.domain.held.shared_lanes import Lane, SharedLanes
 from doka.domain.partitions.partition import Partition
 from doka.domain.poison.quarantine import Poison
 from doka.domain.sending import order_breaks, shared_outbox
 from doka.domain.sending.order_breaks import count_breaks, in_order
-from doka.domain.sending.outbox import Flight, Outbox
-from doka.domain.sending.shared_outbox import SharedOutbox, side_by_side
+from doka.domain.sending.outbox import Flight, Outbox, SharedOutbox, side_by_side
 from doka.domain.verdicts import Verdict, of_entry
 from tests.simulation.planted.bug import Patch
 from tests.simulation.planted.bug import bug as any_bug

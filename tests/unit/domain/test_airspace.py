@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
 from doka.domain.airspace import ENTRY_BYTES, Airspace, body_size
+
 from doka.domain.errors import InvariantError
 from doka.domain.held.budget import Budget
 from doka.domain.routes.route import Route

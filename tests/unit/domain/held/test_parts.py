@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from doka.domain.held.parts import Part, count, split, without_unsent
+from doka.domain.held.ledger import Part, count, split, without_unsent
 from tests.unit.domain.builders import held, partition
 
 

@@ -9,8 +9,7 @@ from doka.domain.facts import PartitionStuck
 from doka.domain.held.budget import Budget
 from doka.domain.limits import STALL_BEFORE_PAUSE_NS
 from doka.domain.partitions.commits import Commits
-from doka.domain.partitions.intake import Intake
-from doka.domain.partitions.partition import Partition
+from doka.domain.partitions.partition import Intake, Partition
 from doka.domain.records import Chunk, TopicPartition
 from doka.domain.routes.route import Route
 from doka.domain.rules import LimitRules, OnPoison

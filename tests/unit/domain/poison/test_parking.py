@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from doka.domain.held.parts import Part
+from doka.domain.held.ledger import Part
 from doka.domain.partitions.partition import Partition
 from doka.domain.poison.parking import Parking
 from doka.domain.poison.quarantine import Poison

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from doka.domain.held.parts import Part
+from doka.domain.held.ledger import Part
 from doka.domain.partitions.partition import Partition
 from doka.domain.poison.search import Group, Isolation
 from tests.unit.domain.builders import held, partition

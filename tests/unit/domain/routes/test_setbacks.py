@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from doka.domain.limits import BACKOFF_LAST_NS, PACED_BACKOFF_LAST_NS, RETRY_BACKOFF_LAST_NS, THROTTLE_BACKOFF_LAST_NS
-from doka.domain.routes.setbacks import Setbacks
+from doka.domain.routes.standing import Setbacks
 from doka.domain.verdicts import Verdict
 from tests.unit.domain.builders import most_jitter, no_jitter
 

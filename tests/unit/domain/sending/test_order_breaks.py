@@ -10,8 +10,7 @@ from doka.domain.held.budget import Budget
 from doka.domain.partitions.partition import Partition
 from doka.domain.rules import LimitRules, Ordering
 from doka.domain.sending.order_breaks import count_breaks, in_order
-from doka.domain.sending.outbox import Flight
-from doka.domain.sending.shared_outbox import SharedOutbox
+from doka.domain.sending.outbox import Flight, SharedOutbox
 from tests.unit.domain.builders import SECOND, held, partition, route_rules
 
 NOW = 100 * SECOND

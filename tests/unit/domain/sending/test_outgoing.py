@@ -5,9 +5,8 @@ from __future__ import annotations
 from doka.domain.held.budget import Budget
 from doka.domain.rules import AggregationRules, LimitRules, Ordering
 from doka.domain.sending.aggregated_outbox import AggregatedOutbox
-from doka.domain.sending.outbox import Outbox
+from doka.domain.sending.outbox import Outbox, SharedOutbox
 from doka.domain.sending.outgoing import choose_outgoing
-from doka.domain.sending.shared_outbox import SharedOutbox
 from tests.unit.domain.builders import route_rules
 
 

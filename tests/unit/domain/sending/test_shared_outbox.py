@@ -6,15 +6,14 @@ import pytest
 
 from doka.domain.events import ShardRange
 from doka.domain.held.budget import Budget
-from doka.domain.held.parts import Part
+from doka.domain.held.ledger import Part
 from doka.domain.limits import PUT_RECORDS_MAX
 from doka.domain.partitions.partition import Partition
 from doka.domain.poison.quarantine import Poison
 from doka.domain.records import TopicPartition
 from doka.domain.rules import LimitRules, Ordering
-from doka.domain.sending.outbox import Flight
+from doka.domain.sending.outbox import Flight, SharedOutbox, side_by_side
 from doka.domain.sending.pacing import SLOWER_AT_MOST_EVERY_NS
-from doka.domain.sending.shared_outbox import SharedOutbox, side_by_side
 from tests.unit.domain.builders import ORDERS, SECOND, described, held, partition, route_rules
 
 NOW = 100 * SECOND

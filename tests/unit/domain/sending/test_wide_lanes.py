@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from doka.domain.held.parts import Part
+from doka.domain.held.ledger import Part
 from doka.domain.partitions.partition import Partition
 from doka.domain.rules import AggregationRules
 from doka.domain.sending.wide_lanes import Lane, WideLanes
