@@ -75,7 +75,7 @@ def test_no_fetch_brings_more_than_its_limit(rig: SourceRig, new_reader: NewRead
     sizes: list[int] = []
 
     def all_there() -> bool:
-        sizes.append(sum(len(e.chunk) for e in reader.turn(2) if isinstance(e, RecordsFetched)))
+        sizes.append(sum(e.chunk.count for e in reader.turn(2) if isinstance(e, RecordsFetched)))
         return len(reader.offsets()) + len(reader.offsets(1)) == 10
 
     reader.until(all_there, limit=2)

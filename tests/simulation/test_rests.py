@@ -8,8 +8,9 @@ from collections.abc import Callable
 import pytest
 
 from doka.adapters.simulated.faults import swarm_plan
-from doka.domain.commands import Command, PausePartitions
+from doka.domain.commands import PausePartitions
 from doka.domain.forwarder import Forwarder
+from doka.domain.turn import Decision
 from tests.simulation.report import describe
 from tests.simulation.runner import run_plan
 
@@ -17,7 +18,7 @@ SEEDS = range(60)
 RESTS_MIN = 2_000
 
 
-def judge_each_decision(monkeypatch: pytest.MonkeyPatch, judged: Callable[[Forwarder, int], list[Command]]) -> None:
+def judge_each_decision(monkeypatch: pytest.MonkeyPatch, judged: Callable[[Forwarder, int], Decision]) -> None:
     """Run the seeds with this in the place of `Forwarder.decide`."""
     monkeypatch.setattr(Forwarder, "decide", judged)
     for seed in SEEDS:
@@ -30,14 +31,16 @@ def test_a_turn_passed_over_would_have_decided_nothing(monkeypatch: pytest.Monke
     decide = Forwarder.decide
     turns: Counter[str] = Counter()
 
-    def judged(self: Forwarder, now: int) -> list[Command]:
-        turns["passed over"] += self._rest.lasts(now, self._moments)
-        commands = decide(self, now)
-        if not commands:
-            self._rest.end()
-            missed = [c for c in decide(self, now) if not isinstance(c, PausePartitions)]  # looked for now and then
-            assert missed == [], f"{missed} had to wait"
-        return commands
+    def judged(self: Forwarder, now: int) -> Decision:
+        turns["passed over"] += self._decided is not None and self._decided.lasts(now)
+        decided = decide(self, now)
+        if decided.commands:
+            return decided
+        self._decided = None
+        anew = decide(self, now)
+        missed = [c for c in anew.commands if not isinstance(c, PausePartitions)]  # looked for now and then
+        assert missed == [], f"{missed} had to wait"
+        return anew
 
     judge_each_decision(monkeypatch, judged)
     assert turns["passed over"] >= RESTS_MIN
@@ -51,16 +54,16 @@ def test_nothing_waits_for_a_look_that_is_not_foreseen(monkeypatch: pytest.Monke
     decide = Forwarder.decide
     looks: Counter[str] = Counter()
 
-    def judged(self: Forwarder, now: int) -> list[Command]:
-        commands = decide(self, now)
-        rests = self._rest.lasts(now, self._moments)
+    def judged(self: Forwarder, now: int) -> Decision:
+        decided = decide(self, now)
+        rests = decided.lasts(now)
         if self._halted is None and rests and self._intake.next_look(self._partitions.values()) is None:
             looks["not foreseen"] += 1
-            self._intake.look_soon()
-            self._rest.end()
+            self._turn.look = True
+            self._decided = None
             missed = decide(self, now)
-            assert missed == [], f"{missed} had to wait"
-        return commands
+            assert missed.commands == [], f"{missed.commands} had to wait"
+        return decided
 
     judge_each_decision(monkeypatch, judged)
     assert looks["not foreseen"] >= RESTS_MIN

@@ -90,7 +90,7 @@ class Member:
 
     def records(self) -> int:
         """Count what was fed."""
-        return sum(len(chunk) for chunk in self.chunks())
+        return sum(chunk.count for chunk in self.chunks())
 
     def ends(self) -> list[PartitionEnded]:
         """Give the ends of logs that were told."""

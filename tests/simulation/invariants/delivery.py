@@ -19,10 +19,10 @@ class Delivery(Evidence):
         self._no_hole(ownership, chunk.offsets[0])
         ownership.expected = chunk.end
         ownership.unsettled.update(dict.fromkeys(chunk.offsets))
-        self._delivered_since_death += len(chunk)
+        self._delivered_since_death += chunk.count
         if self._fetch_step != self.world.steps:
             self._fetch_step, self._fetched_bytes = self.world.steps, 0
-        self._fetched_bytes += chunk.payload_bytes + len(chunk) * RECORD_OVERHEAD_BYTES
+        self._fetched_bytes += chunk.payload_bytes + chunk.count * RECORD_OVERHEAD_BYTES
 
     def ended(self, partition: TopicPartition, offset: int) -> None:
         ownership = self.owned[partition]

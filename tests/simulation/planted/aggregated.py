@@ -7,15 +7,14 @@ from dataclasses import replace
 
 from doka.adapters.simulated.faults import aggregated, draw_plan
 from doka.adapters.simulated.plan import Plan
-from doka.domain.held.ledger import HeldChunk, Part, Refused
-from doka.domain.partitions.partition import Partition
+from doka.domain.held.ledger import HeldChunk, OffsetLedger, Part
 from doka.domain.poison.parking import Parking
 from doka.domain.poison.quarantine import Poison
 from doka.domain.rules import OnPoison
 from doka.domain.sending import aggregated_outbox
 from doka.domain.sending.aggregate import encode
-from doka.domain.sending.aggregated_outbox import AggregatedFlight, AggregatedOutbox
-from doka.domain.sending.outbox import Flight
+from doka.domain.sending.aggregated_outbox import AggregatedOutbox
+from doka.domain.sending.put import Put, Refusal
 from doka.domain.sending.slices import Slices
 from doka.domain.sending.wide_lanes import Lane, WideLanes
 from tests.simulation.planted.bug import IN_BOTH, IN_THE_MODEL_ONLY, Patch, bug
@@ -41,13 +40,12 @@ def let_two_aggregates_of_a_lane_fly(patch: Patch) -> None:
     """Send the next aggregate of a lane while one is on its way."""
     honest = AggregatedOutbox.pack
 
-    def planted(self: AggregatedOutbox, put: int, lease: int, now: int) -> Flight | None:
-        flight = honest(self, put, lease, now)
-        if isinstance(flight, AggregatedFlight):
-            for lane in flight.lanes:
-                lane.out = False
-                self.lanes.look(lane, now)
-        return flight
+    def planted(self: AggregatedOutbox, number: int, lease: int, now: int) -> Put | None:
+        put = honest(self, number, lease, now)
+        for lane in self._out.get(number, ()):
+            lane.out = False
+            self.lanes.look(lane, now)
+        return put
 
     patch.replace(AggregatedOutbox, "pack", planted)
 
@@ -126,30 +124,28 @@ def leave_the_last_one_out(patch: Patch) -> None:
 
 def settle_only_the_first_record(patch: Patch) -> None:
     """Take a refused aggregate for one refused record: settle the others."""
-    honest = AggregatedOutbox.failed_groups
+    honest = Put.refusals
 
-    def planted(self: AggregatedOutbox, flight: Flight, failed: Mapping[int, str]) -> list[Refused]:
-        return [(parts[:1], codes[:1]) for parts, codes in honest(self, flight, failed)]
+    def planted(self: Put, failed: Mapping[int, str]) -> list[Refusal]:
+        return [Refusal(parts[:1], codes[:1], apart) for parts, codes, apart in honest(self, failed)]
 
-    patch.replace(AggregatedOutbox, "failed_groups", planted)
+    patch.replace(Put, "refusals", planted)
 
 
 def forget_a_lane_after_a_loss(patch: Patch) -> None:
     """Never look at a lane again whose aggregate was answered."""
 
-    def planted(self: AggregatedOutbox, put: int, now: int) -> Flight:
-        flight = self.flights.pop(put)
-        assert isinstance(flight, AggregatedFlight)
-        return flight
+    def planted(self: AggregatedOutbox, put: Put, now: int) -> None:
+        del self._out[put.number]
 
-    patch.replace(AggregatedOutbox, "answered", planted)
+    patch.replace(AggregatedOutbox, "_free_lanes", planted)
 
 
 def keep_the_records_of_the_gone(patch: Patch) -> None:
     """Send on what waits in lanes of a partition that somebody else owns."""
 
-    def planted(self: WideLanes, partition: Partition) -> None:
-        partition.gone = False
+    def planted(self: WideLanes, ledger: OffsetLedger) -> None:
+        ledger.gone = False
 
     patch.replace(WideLanes, "forget_unsent", planted)
 

@@ -7,25 +7,25 @@ from dataclasses import replace
 
 from doka.adapters.simulated.kinesis import Put, SimulatedSink
 from doka.domain.events import Event, PutAmbiguous, PutAnswered, PutRefused, PutUnsent
-from doka.domain.facts import Fact
 from doka.domain.held.ledger import HeldChunk, OffsetLedger, Part
-from doka.domain.partitions.partition import Partition
 from doka.domain.poison.quarantine import Poison
 from doka.domain.routes.route import Route
-from doka.domain.sending.outbox import Flight, Outbox
+from doka.domain.sending import put
+from doka.domain.sending.outbox import Outbox
+from doka.domain.sending.put import Refusal
+from doka.domain.turn import Turn
 from doka.domain.verdicts import Verdict, of_request
 from tests.simulation.planted.bug import IN_BOTH, Patch, bug
 
 TRIES_MAX = 2
-Answered = tuple[list[Fact], Iterable[Partition]]
 
 
 def ignore_entry_zero(patch: Patch) -> None:
     """Never look at the first entry of an answer."""
     honest = Route.answered
 
-    def planted(self: Route, event: PutAnswered, now: int) -> Answered:
-        return honest(self, replace(event, failed={i: code for i, code in event.failed.items() if i}), now)
+    def planted(self: Route, event: PutAnswered, now: int, turn: Turn) -> None:
+        honest(self, replace(event, failed={i: code for i, code in event.failed.items() if i}), now, turn)
 
     patch.replace(Route, "answered", planted)
 
@@ -34,8 +34,8 @@ def take_200_as_success(patch: Patch) -> None:
     """Take an answer of 200 as success of every entry."""
     honest = Route.answered
 
-    def planted(self: Route, event: PutAnswered, now: int) -> Answered:
-        return honest(self, PutAnswered(event.put), now)
+    def planted(self: Route, event: PutAnswered, now: int, turn: Turn) -> None:
+        honest(self, PutAnswered(event.put), now, turn)
 
     patch.replace(Route, "answered", planted)
 
@@ -44,9 +44,9 @@ def swap_the_results(patch: Patch) -> None:
     """Pair the results of an answer with its entries from the last to the first."""
     honest = Route.answered
 
-    def planted(self: Route, event: PutAnswered, now: int) -> Answered:
-        last = len(self.outbox.flights[event.put].keys) - 1
-        return honest(self, replace(event, failed={last - i: code for i, code in event.failed.items()}), now)
+    def planted(self: Route, event: PutAnswered, now: int, turn: Turn) -> None:
+        last = len(self.puts[event.put].keys) - 1
+        honest(self, replace(event, failed={last - i: code for i, code in event.failed.items()}), now, turn)
 
     patch.replace(Route, "answered", planted)
 
@@ -55,10 +55,11 @@ def trust_a_wrong_number_of_results(patch: Patch) -> None:
     """Believe an answer that has another number of results than the request has entries."""
     honest = Route.unknown
 
-    def planted(self: Route, event: PutAmbiguous | PutUnsent, now: int) -> list[Fact]:
+    def planted(self: Route, event: PutAmbiguous | PutUnsent, now: int, turn: Turn) -> None:
         if event.reason == "wrong_result_count":
-            return self.answered(PutAnswered(event.put), now)[0]
-        return honest(self, event, now)
+            self.answered(PutAnswered(event.put), now, turn)
+        else:
+            honest(self, event, now, turn)
 
     patch.replace(Route, "unknown", planted)
 
@@ -66,8 +67,8 @@ def trust_a_wrong_number_of_results(patch: Patch) -> None:
 def take_unknown_for_landed(patch: Patch) -> None:
     """Take a put of which nobody knows for one that landed."""
 
-    def planted(self: Route, event: PutAmbiguous | PutUnsent, now: int) -> list[Fact]:
-        return self.answered(PutAnswered(event.put), now)[0]
+    def planted(self: Route, event: PutAmbiguous | PutUnsent, now: int, turn: Turn) -> None:
+        self.answered(PutAnswered(event.put), now, turn)
 
     patch.replace(Route, "unknown", planted)
 
@@ -76,8 +77,8 @@ def take_a_timeout_for_failed(patch: Patch) -> None:
     """Take a put of which nobody knows for one that failed: what it repeats is not counted as possibly doubled."""
     honest = Route.unknown
 
-    def planted(self: Route, event: PutAmbiguous | PutUnsent, now: int) -> list[Fact]:
-        return honest(self, PutUnsent(event.put, event.reason), now)
+    def planted(self: Route, event: PutAmbiguous | PutUnsent, now: int, turn: Turn) -> None:
+        honest(self, PutUnsent(event.put, event.reason), now, turn)
 
     patch.replace(Route, "unknown", planted)
 
@@ -86,10 +87,11 @@ def drop_on_expired_token(patch: Patch) -> None:
     """Drop what an expired token refused: the incident from which doka comes."""
     honest = Route.refused
 
-    def planted(self: Route, event: PutRefused, now: int) -> list[Fact]:
+    def planted(self: Route, event: PutRefused, now: int, turn: Turn) -> None:
         if event.code == "ExpiredTokenException":
-            return self.answered(PutAnswered(event.put), now)[0]
-        return honest(self, event, now)
+            self.answered(PutAnswered(event.put), now, turn)
+        else:
+            honest(self, event, now, turn)
 
     patch.replace(Route, "refused", planted)
 
@@ -98,24 +100,23 @@ def count_the_neighbours_of_a_bad_record(patch: Patch) -> None:
     """Where a whole request is refused for one bad record, count the others as delivered."""
     honest = Route.refused
 
-    def planted(self: Route, event: PutRefused, now: int) -> list[Fact]:
+    def planted(self: Route, event: PutRefused, now: int, turn: Turn) -> None:
         if of_request(event.code) is Verdict.ISOLATE:
-            return self.answered(PutAnswered(event.put, {0: event.code}), now)[0]
-        return honest(self, event, now)
+            self.answered(PutAnswered(event.put, {0: event.code}), now, turn)
+        else:
+            honest(self, event, now, turn)
 
     patch.replace(Route, "refused", planted)
 
 
 def resend_the_whole_batch(patch: Patch) -> None:
     """After a partial failure send everything again, what landed included."""
-    honest = Outbox.failed_parts
+    honest = put.Put.refusals
 
-    def planted(self: Outbox, flight: Flight, failed: Mapping[int, str]) -> list[tuple[Part, str]]:
-        code = next(iter(failed.values()))
-        found = honest(self, flight, dict.fromkeys(range(len(flight.keys)), code))
-        return [(part, code) for part, _ in found]
+    def planted(self: put.Put, failed: Mapping[int, str]) -> list[Refusal]:
+        return honest(self, dict.fromkeys(range(len(self.keys)), next(iter(failed.values()))))
 
-    patch.replace(Outbox, "failed_parts", planted)
+    patch.replace(put.Put, "refusals", planted)
 
 
 def give_up_after_a_few_tries(patch: Patch) -> None:

@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import replace
 
 from doka.domain.events import PutRefused
-from doka.domain.facts import Fact, RecordsSettled
+from doka.domain.facts import RecordsSettled
 from doka.domain.forwarder import Forwarder, InFlight
 from doka.domain.held.budget import Budget
-from doka.domain.partitions.partition import Partition
+from doka.domain.held.ledger import OffsetLedger
 from doka.domain.routes import route
 from doka.domain.routes.route import Route
+from doka.domain.turn import Turn
 from tests.simulation.planted.bug import IN_BOTH, Patch, bug, overwrite
 
 
 def fly_without_limit(patch: Patch) -> None:
     """Send as many requests as there are records for."""
 
-    def planted(self: Airspace, route: Route, routes: Collection[Route]) -> bool:
+    def planted(self: InFlight, route: Route) -> bool:
         return True
 
-    patch.replace(Airspace, "may_fly", planted)
+    patch.replace(InFlight, "allow", planted)
 
 
 def never_give_bytes_back(patch: Patch) -> None:
     """Keep what was sent in the count of what is held."""
 
-    def planted(self: Budget, partition: Partition, held_bytes: int) -> None:
+    def planted(self: Budget, ledger: OffsetLedger, held_bytes: int) -> None:
         """Keep."""
 
     patch.replace(Budget, "release", planted)
@@ -46,9 +46,9 @@ def put_a_payload_into_a_message(patch: Patch) -> None:
     """Show the first value of a refused request to help whoever reads the log."""
     honest = Route.refused
 
-    def planted(self: Route, event: PutRefused, now: int) -> list[Fact]:
-        first = self.outbox.flights[event.put].values[0]
-        return honest(self, replace(event, message=f"{event.message}: {first!r}"), now)
+    def planted(self: Route, event: PutRefused, now: int, turn: Turn) -> None:
+        first = self.puts[event.put].values[0]
+        honest(self, replace(event, message=f"{event.message}: {first!r}"), now, turn)
 
     patch.replace(Route, "refused", planted)
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 from doka.domain.commands import CommitOffsets
 from doka.domain.events import CommitAnswered
-from doka.domain.facts import CommitFailed, OffsetsCommitted
 from doka.domain.forwarder import Forwarder
 from doka.domain.held.ledger import HeldChunk, OffsetLedger
 from doka.domain.partitions.commits import Commits
 from doka.domain.partitions.partition import Intake, Partition
+from doka.domain.turn import Turn
 from tests.simulation.planted.bug import IN_BOTH, Patch, bug, overwrite
 from tests.simulation.planted.plans import a_dead_consumer, commits_that_vanish
 
@@ -20,8 +20,8 @@ def commit_one_too_far(patch: Patch) -> None:
     """Commit one past the watermark."""
     honest = Commits._of
 
-    def planted(self: Commits, partitions: Iterable[Partition]) -> CommitOffsets | None:
-        commit = honest(self, partitions)
+    def planted(self: Commits, ledgers: Iterable[OffsetLedger]) -> CommitOffsets | None:
+        commit = honest(self, ledgers)
         return commit and replace(commit, offsets={tp: to + 1 for tp, to in commit.offsets.items()})
 
     patch.replace(Commits, "_of", planted)
@@ -43,10 +43,11 @@ def commit_what_was_fetched(patch: Patch) -> None:
     """Commit what was fetched, not what settled."""
     honest = Commits._of
 
-    def planted(self: Commits, partitions: Iterable[Partition]) -> CommitOffsets | None:
-        several = list(partitions)
+    def planted(self: Commits, ledgers: Iterable[OffsetLedger]) -> CommitOffsets | None:
+        several = list(ledgers)
+        fetched = {ledger.tp: ledger._chunks[-1].end for ledger in several if ledger._chunks}
         commit = honest(self, several)
-        return commit and replace(commit, offsets={p.tp: p.expected for p in several if p.tp in commit.offsets})
+        return commit and replace(commit, offsets={tp: fetched.get(tp, to) for tp, to in commit.offsets.items()})
 
     patch.replace(Commits, "_of", planted)
 
@@ -56,10 +57,9 @@ def commit_after_lost(patch: Patch) -> None:
     honest = Forwarder._forget
 
     def planted(self: Forwarder, partitions: list[Partition], change: str) -> None:
-        last = self._commits.last(partitions)
+        if change == "lost":
+            self._commits.last((p.ledger for p in partitions), self._turn)
         honest(self, partitions, change)
-        if change == "lost" and last is not None:
-            self._commands.append(last)
 
     patch.replace(Forwarder, "_forget", planted)
 
@@ -80,9 +80,9 @@ def apply_a_stale_commit_answer(patch: Patch) -> None:
     """Take the answer of an older commit for that of the present one."""
     honest = Commits.answered
 
-    def planted(self: Commits, event: CommitAnswered) -> OffsetsCommitted | CommitFailed | None:
+    def planted(self: Commits, event: CommitAnswered, turn: Turn) -> None:
         commit = self._in_flight
-        return honest(self, event if commit is None else replace(event, commit=commit.commit))
+        honest(self, event if commit is None else replace(event, commit=commit.commit), turn)
 
     patch.replace(Commits, "answered", planted)
 
@@ -93,7 +93,7 @@ def let_the_end_overtake(patch: Patch) -> None:
     def planted(self: Intake, partition: Partition, offset: int, now: int) -> None:
         partition.expected = max(partition.expected, offset)
         partition.ledger.complete_to(offset)
-        self._commits.moved((partition,))
+        self._commits.moved((partition.ledger,))
 
     patch.replace(Intake, "ended", planted)
 

@@ -8,17 +8,17 @@ from dataclasses import replace
 from doka.adapters.simulated.tokens import TokenService
 from doka.domain.backoff import Jitter, backoff
 from doka.domain.events import LeaseIssued, LeaseRefused
-from doka.domain.facts import LeaseRejected, LeaseRenewalFailed, LeaseRenewed
 from doka.domain.lease import Lease, Secrets
 from doka.domain.leases import keeper as lease_keeper
 from doka.domain.leases.keeper import LeaseKeeper
 from doka.domain.limits import BACKOFF_FIRST_NS, BACKOFF_LAST_NS, NS_PER_SECOND
-from doka.domain.routes import setbacks, standing
-from doka.domain.routes.standing import Setbacks
+from doka.domain.routes import standing
+from doka.domain.routes.standing import Failures
+from doka.domain.turn import Turn
 from tests.simulation.planted.bug import IN_BOTH, IN_THE_MODEL_ONLY, Patch, bug
 from tests.simulation.planted.plans import one_stream_denied, renewed_before_the_end, sts_down_for_long
 
-WITH_BACKOFF = (setbacks, lease_keeper, standing)
+WITH_BACKOFF = (lease_keeper, standing)
 
 
 def sign_to_the_last_moment(patch: Patch) -> None:
@@ -36,10 +36,10 @@ def _remember(patch: Patch, signs: Callable[[Lease, Lease], Lease]) -> None:
     issued, for_signing = LeaseKeeper.issued, LeaseKeeper.for_signing
     former: dict[LeaseKeeper, Lease] = {}
 
-    def planted(self: LeaseKeeper, event: LeaseIssued, now: int) -> LeaseRenewed:
+    def planted(self: LeaseKeeper, event: LeaseIssued, now: int, turn: Turn) -> None:
         if self._lease is not None:
             former[self] = self._lease
-        return issued(self, event, now)
+        issued(self, event, now, turn)
 
     def planted_signing(self: LeaseKeeper, now: int) -> tuple[Lease, int] | None:
         found = for_signing(self, now)
@@ -83,8 +83,8 @@ def take_the_end_from_the_wall_clock(patch: Patch) -> None:
 def keep_a_rejected_lease(patch: Patch) -> None:
     """Send again with the lease that was just refused."""
 
-    def planted(self: LeaseKeeper, serial: int, code: str, now: int) -> LeaseRejected | None:
-        return None
+    def planted(self: LeaseKeeper, serial: int, code: str, now: int, turn: Turn) -> None:
+        """Keep it."""
 
     patch.replace(LeaseKeeper, "rejected", planted)
 
@@ -104,10 +104,9 @@ def ask_at_once_when_sts_refuses(patch: Patch) -> None:
     """Ask for a lease again as soon as STS has refused one."""
     honest = LeaseKeeper.refused
 
-    def planted(self: LeaseKeeper, event: LeaseRefused, now: int) -> LeaseRenewalFailed:
-        fact = honest(self, event, now)
+    def planted(self: LeaseKeeper, event: LeaseRefused, now: int, turn: Turn) -> None:
+        honest(self, event, now, turn)
         self._retry_at = 0
-        return fact
 
     patch.replace(LeaseKeeper, "refused", planted)
 
@@ -115,10 +114,10 @@ def ask_at_once_when_sts_refuses(patch: Patch) -> None:
 def reject_a_shared_lease_for_one_stream(patch: Patch) -> None:
     """Throw the role's lease away whenever one of its streams denies access."""
 
-    def planted(self: Setbacks, lease: int) -> bool:
+    def planted(self: Failures, lease: int) -> bool:
         return True
 
-    patch.replace(Setbacks, "may_be_revoked", planted)
+    patch.replace(Failures, "may_be_revoked", planted)
 
 
 def never_wait(patch: Patch) -> None:

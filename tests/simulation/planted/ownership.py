@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from doka.adapters.simulated.group import Partitions
 from doka.adapters.simulated.kafka import SimulatedSource
@@ -10,9 +10,9 @@ from doka.app.runtime import Runtime
 from doka.domain.commands import SeekPartition
 from doka.domain.events import Event, GapFound, PartitionEnded, RecordsFetched, StopRequested
 from doka.domain.forwarder import Forwarder
-from doka.domain.held.ledger import Part
-from doka.domain.partitions.partition import Partition
-from doka.domain.sending.outbox import Flight, Outbox
+from doka.domain.held.ledger import OffsetLedger, Part
+from doka.domain.sending.outbox import Outbox
+from doka.domain.sending.put import Put
 from tests.simulation.planted.bug import IN_BOTH, Patch, bug, overwrite
 from tests.simulation.planted.plans import much_moving, paced_and_moving
 
@@ -20,14 +20,13 @@ from tests.simulation.planted.plans import much_moving, paced_and_moving
 def send_on_in_a_drain(patch: Patch) -> None:
     """Go on with new records while a partition is given back."""
 
-    def begin_drain(self: Partition) -> int:
+    def begin_drain(self: OffsetLedger) -> None:
         self.draining = True
-        return 0
 
-    def forget_unsent(self: Outbox, partition: Partition) -> None:
+    def forget_unsent(self: Outbox, ledger: OffsetLedger) -> None:
         """Forget nothing."""
 
-    patch.replace(Partition, "begin_drain", begin_drain)
+    patch.replace(OffsetLedger, "begin_drain", begin_drain)
     patch.replace(Outbox, "forget_unsent", forget_unsent)
 
 
@@ -35,9 +34,9 @@ def keep_what_waits_for_its_pace_in_a_drain(patch: Patch) -> None:
     """Forget ready records when a drain begins, but not those that wait for their shard."""
     honest = Outbox.forget_unsent
 
-    def planted(self: Outbox, partition: Partition) -> None:
+    def planted(self: Outbox, ledger: OffsetLedger) -> None:
         delayed = self._delayed
-        honest(self, partition)
+        honest(self, ledger)
         self._delayed = delayed
 
     patch.replace(Outbox, "forget_unsent", planted)
@@ -45,28 +44,28 @@ def keep_what_waits_for_its_pace_in_a_drain(patch: Patch) -> None:
 
 def resend_for_the_next_owner(patch: Patch) -> None:
     """Send what was not settled of a partition that is no longer owned."""
-    take = Outbox.take
+    take = Outbox._take
 
-    def unsettled_parts(self: Outbox, flight: Flight) -> list[Part]:
-        return list(flight.parts)
+    def again(self: Put) -> list[Part]:
+        return list(self.parts)
 
     def planted(self: Outbox, room: int) -> list[Part]:
         for part in self._ready:
             part.chunk.owner.gone = False
         return take(self, room)
 
-    patch.replace(Outbox, "unsettled_parts", unsettled_parts)
-    patch.replace(Outbox, "take", planted)
+    patch.replace(Put, "again", again)
+    patch.replace(Outbox, "_take", planted)
 
 
 def settle_for_somebody_else(patch: Patch) -> None:
     """Answer a request of a partition's former stay in its present one."""
     honest = Outbox.settle
 
-    def planted(self: Outbox, flight: Flight, failed: Mapping[int, str], now: int) -> Iterable[Partition]:
-        for part in flight.parts:
+    def planted(self: Outbox, put: Put, failed: Mapping[int, str], moved: dict[OffsetLedger, None], now: int) -> None:
+        for part in put.parts:
             part.chunk.owner.gone = False
-        return honest(self, flight, failed, now)
+        honest(self, put, failed, moved, now)
 
     patch.replace(Outbox, "settle", planted)
 
@@ -76,9 +75,9 @@ def skip_a_gap_in_silence(patch: Patch) -> None:
 
     def planted(self: Forwarder, event: GapFound, now: int) -> None:
         partition = self._partitions.get(event.partition)
-        if partition is not None and not partition.draining:
+        if partition is not None and not partition.ledger.draining:
             self._intake.ended(partition, event.log_start, now)
-            self._commands.append(SeekPartition(event.partition, event.log_start))
+            self._turn.commands.append(SeekPartition(event.partition, event.log_start))
 
     patch.replace(Forwarder, "_gap_found", planted)
 

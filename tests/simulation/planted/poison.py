@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from doka.domain.events import LetterAcknowledged, LetterRefused
-from doka.domain.facts import Fact
+from doka.domain.events import Event, LetterAcknowledged, LetterRefused
+from doka.domain.forwarder import Forwarder
 from doka.domain.held.ledger import HeldChunk, Part
-from doka.domain.poison.quarantine import Quarantine
-from doka.domain.poison.search import Group, Isolation
+from doka.domain.poison.quarantine import Poison
+from doka.domain.poison.search import Group, Search
 from doka.domain.sending.outbox import Outbox
 from tests.simulation.planted.bug import IN_BOTH, IN_THE_MODEL_ONLY, Patch, bug
 from tests.simulation.planted.plans import dead_letters_that_fail
@@ -16,14 +16,12 @@ from tests.simulation.planted.plans import dead_letters_that_fail
 
 def drop_when_the_dead_letters_fail(patch: Patch) -> None:
     """Settle a record when the dead-letter topic does not take it."""
+    honest = Forwarder.handle
 
-    def planted(self: Quarantine, event: LetterRefused, now: int) -> list[Fact]:
-        poison, facts = self.acknowledged(LetterAcknowledged(event.letter))
-        if poison is not None:
-            poison.chunk.owner.route.outbox.settle_poison(poison, now)
-        return facts
+    def planted(self: Forwarder, event: Event, now: int) -> None:
+        honest(self, LetterAcknowledged(event.letter) if isinstance(event, LetterRefused) else event, now)
 
-    patch.replace(Quarantine, "refused", planted)
+    patch.replace(Forwarder, "handle", planted)
 
 
 def drop_poison_that_should_block(patch: Patch) -> None:
@@ -31,9 +29,11 @@ def drop_poison_that_should_block(patch: Patch) -> None:
     honest = Outbox._let_go
 
     def planted(self: Outbox, chunk: HeldChunk, places: Sequence[int], now: int) -> None:
-        honest(self, chunk, places, now)
-        for poison in self.take_poison():
-            self.settle_poison(poison, now)
+        poison = chunk.poison or {}
+        honest(self, chunk, [i for i in places if i not in poison], now)
+        for place in places:
+            if place in poison:
+                self.settle_poison(Poison(chunk, place, poison[place]), now)
 
     patch.replace(Outbox, "_let_go", planted)
 
@@ -41,41 +41,41 @@ def drop_poison_that_should_block(patch: Patch) -> None:
 def call_a_whole_topic_poison(patch: Patch) -> None:
     """Take what is refused for poison although nothing else has landed to compare it with."""
 
-    def planted(self: Isolation) -> list[Part]:
+    def planted(self: Search) -> list[Part]:
         self._control = True
         return self.suspects
 
-    patch.replace(Isolation, "culprits", planted)
+    patch.replace(Search, "culprits", planted)
 
 
 def judge_by_a_later_control(patch: Patch) -> None:
     """Take for poison what was refused while everything was, once something else has landed."""
 
-    def planted(self: Isolation, *, landed: bool, now: int) -> None:
-        self.put = None
+    def planted(self: Search, *, landed: bool, now: int) -> None:
+        self._put = None
         self._control |= landed
-        self.not_before = self.not_before if landed else now
+        self._not_before = self._not_before if landed else now
 
-    patch.replace(Isolation, "answered", planted)
+    patch.replace(Search, "answered", planted)
 
 
 def call_the_rest_of_many_poison(patch: Patch) -> None:
     """Suspect the one record that is left of a refused request, the culprit having gone with its partition."""
-    honest = Isolation.refused
+    honest = Search.refused
 
-    def planted(self: Isolation, parts: Group, *, entries: int | None = None) -> None:
+    def planted(self: Search, parts: Group, *, entries: int | None = None) -> None:
         honest(self, parts)
 
-    patch.replace(Isolation, "refused", planted)
+    patch.replace(Search, "refused", planted)
 
 
 def forget_the_rest_of_a_search(patch: Patch) -> None:
     """Put nothing back when a search for poison has ended without an answer."""
 
-    def planted(self: Isolation) -> list[Part]:
+    def planted(self: Search) -> list[Part]:
         return []
 
-    patch.replace(Isolation, "rest", planted)
+    patch.replace(Search, "rest", planted)
 
 
 BUGS = (

@@ -10,13 +10,15 @@ from functools import partial
 from doka.adapters.simulated.faults import draw_plan, sharing
 from doka.adapters.simulated.plan import Plan
 from doka.domain.events import Landings, PutAnswered
-from doka.domain.held.ledger import Part, Refused
+from doka.domain.held.lanes import Run
+from doka.domain.held.ledger import OffsetLedger, Part
 from doka.domain.held.shared_lanes import Lane, SharedLanes
-from doka.domain.partitions.partition import Partition
 from doka.domain.poison.quarantine import Poison
-from doka.domain.sending import order_breaks, shared_outbox
+from doka.domain.routes import route
+from doka.domain.sending import order_breaks, outbox
 from doka.domain.sending.order_breaks import count_breaks, in_order
-from doka.domain.sending.outbox import Flight, Outbox, SharedOutbox, side_by_side
+from doka.domain.sending.outbox import Outbox, side_by_side
+from doka.domain.sending.put import Put, Refusal
 from doka.domain.verdicts import Verdict, of_entry
 from tests.simulation.planted.bug import Patch
 from tests.simulation.planted.bug import bug as any_bug
@@ -39,10 +41,10 @@ bug = partial(any_bug, plan=shared_requests)
 def let_a_key_into_two_requests(patch: Patch) -> None:
     """Leave what the end of a request cut off where it is: it leaves with the next one."""
 
-    def planted(self: SharedOutbox, last: Part) -> None:
+    def planted(self: Outbox, last: Part) -> None:
         """Cut nothing."""
 
-    patch.replace(SharedOutbox, "_cut_behind", planted)
+    patch.replace(Outbox, "_cut_behind", planted)
 
 
 def send_refused_records_again_out_of_order(patch: Patch) -> None:
@@ -51,30 +53,30 @@ def send_refused_records_again_out_of_order(patch: Patch) -> None:
     def planted(parts: Iterable[Part]) -> list[Part]:
         return side_by_side(parts)[::-1]
 
-    patch.replace(shared_outbox, "side_by_side", planted)
+    patch.replace(outbox, "side_by_side", planted)
 
 
 def try_refused_records_of_a_key_apart(patch: Patch) -> None:
     """Let each refused record of a key wait by itself, so that a later one may leave first."""
 
-    def planted(self: SharedOutbox, flight: Flight, failed: Mapping[int, str]) -> list[Refused]:
-        return Outbox.failed_groups(self, flight, failed)
+    def planted(self: Put, failed: Mapping[int, str]) -> list[Refusal]:
+        return self._by_part(failed)
 
-    patch.replace(SharedOutbox, "failed_groups", planted)
+    patch.replace(Put, "_by_lane", planted)
 
 
 def free_a_lane_at_its_first_settled_record(patch: Patch) -> None:
     """Let what waits in a lane go when some of its records have landed, whatever became of the others."""
     honest = SharedLanes.release
 
-    def planted(self: SharedLanes, keys: Sequence[str]) -> list[int]:
+    def planted(self: SharedLanes, keys: Sequence[str], runs: list[Run]) -> list[int]:
         for key, settled in Counter(keys).items():
             lane = self._busy[key]
             if lane is not None and lane.waiting and lane.out > settled:
                 out = lane.out
-                self._let_go(key, lane)
+                self._let_go(key, lane, runs)
                 lane.out += out
-        return honest(self, keys)
+        return honest(self, keys, runs)
 
     patch.replace(SharedLanes, "release", planted)
 
@@ -93,19 +95,19 @@ def forget_what_found_no_room(patch: Patch) -> None:
 def let_a_key_go_past_its_poison(patch: Patch) -> None:
     """Send what went with a record that can never land without waiting for what becomes of that."""
 
-    def planted(self: SharedOutbox, poison: Poison) -> None:
+    def planted(self: Outbox, poison: Poison) -> None:
         """Hold nothing back."""
 
-    patch.replace(SharedOutbox, "keep_lane", planted)
+    patch.replace(Outbox, "_keep_lane", planted)
 
 
 def tell_of_one_break_too_few(patch: Patch) -> None:
     """Count one record less than was overtaken where it is more than one."""
 
-    def planted(flight: Flight, answer: PutAnswered | None) -> Mapping[str, int]:
-        return {cause: max(1, records - 1) for cause, records in count_breaks(flight, answer).items()}
+    def planted(put: Put, answer: PutAnswered | None) -> Mapping[str, int]:
+        return {cause: max(1, records - 1) for cause, records in count_breaks(put, answer).items()}
 
-    patch.replace(shared_outbox, "count_breaks", planted)
+    patch.replace(route, "count_breaks", planted)
 
 
 def look_at_no_sequence_number(patch: Patch) -> None:
@@ -138,19 +140,18 @@ def take_what_nobody_knows_for_refused(patch: Patch) -> None:
 
 def forget_what_was_told(patch: Patch) -> None:
     """Tell of a record again when it is overtaken once more."""
-    honest = SharedOutbox.order_breaks
 
-    def planted(self: SharedOutbox, flight: Flight, answer: PutAnswered | None) -> Mapping[str, int]:
-        for key, owner in {(key, part.chunk.owner) for part in flight.parts for key in flight.keys}:
+    def planted(put: Put, answer: PutAnswered | None) -> Mapping[str, int]:
+        for key, owner in {(key, part.chunk.owner) for part in put.parts for key in put.keys}:
             lane = _lane(owner, key)
             if lane is not None:
                 lane.doubts = None
-        return honest(self, flight, answer)
+        return count_breaks(put, answer)
 
-    patch.replace(SharedOutbox, "order_breaks", planted)
+    patch.replace(route, "count_breaks", planted)
 
 
-def _lane(owner: Partition, key: str) -> Lane | None:
+def _lane(owner: OffsetLedger, key: str) -> Lane | None:
     assert isinstance(owner.lanes, SharedLanes)
     return owner.lanes._busy.get(key)
 

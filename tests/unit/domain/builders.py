@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -18,13 +18,15 @@ from doka.domain.events import (
 )
 from doka.domain.forwarder import Forwarder
 from doka.domain.held.budget import Budget
-from doka.domain.held.ledger import HeldChunk
+from doka.domain.held.ledger import HeldChunk, OffsetLedger
 from doka.domain.lease import Lease, Secrets
+from doka.domain.leases.keeper import LeaseKeeper
 from doka.domain.limits import NS_PER_MS, NS_PER_SECOND, RECORD_BYTES_DEFAULT
 from doka.domain.partitions.partition import Partition
 from doka.domain.records import Chunk, Original, TopicPartition
 from doka.domain.routes.route import Route
 from doka.domain.rules import LimitRules, OnGap, RoleRules, RouteRules, Rules
+from doka.domain.turn import Turn
 
 MS = NS_PER_MS
 SECOND = NS_PER_SECOND
@@ -84,6 +86,13 @@ def chunk(
     return Chunk(partition, at, of_keys, of_values, 1_700_000_000_000, originals)
 
 
+def told(handle: Callable[..., object], *given: object, **named: object) -> list[Command]:
+    """Let something be handled that takes a turn as its last argument; give what it commands and tells."""
+    turn = Turn()
+    handle(*given, turn, **named)
+    return turn.commands
+
+
 def route_rules(name: str = "orders", /, **changes: object) -> RouteRules:
     """Give the rules of a route with one topic of its own name."""
     values: dict[str, object] = {"topics": frozenset({name}), "role": "writer"} | changes
@@ -100,16 +109,22 @@ def partition(
 ) -> Partition:
     """Make an owned partition with a route of its own."""
     of_limits = limits or LimitRules()
-    return Partition(tp, start, Route(rules or route_rules(), of_limits, Budget(of_limits.held_bytes), no_jitter))
+    route = Route(rules or route_rules(), of_limits, Budget(of_limits.held_bytes), keeper(), no_jitter)
+    return Partition(tp, start, route)
 
 
-def held(owner: Partition, keys: str | Sequence[str], start: int = 0, **changes: object) -> HeldChunk:
+def keeper() -> LeaseKeeper:
+    """Make the keeper of a role that has no lease."""
+    return LeaseKeeper(RoleRules("writer"), LimitRules().request_timeout, no_jitter)
+
+
+def held(owner: Partition | OffsetLedger, keys: str | Sequence[str], start: int = 0, **changes: object) -> HeldChunk:
     """Make a held chunk of one record a key; `offsets`, `poison` and `held_bytes` as named."""
     offsets = changes.pop("offsets", None) or list(range(start, start + len(keys)))
     assert isinstance(offsets, list)
     values: dict[str, object] = {"arrived": 0, "timestamp_ms": -1, "held_bytes": 10 * len(keys)} | changes
     return HeldChunk(
-        owner,
+        owner.ledger if isinstance(owner, Partition) else owner,
         offsets,
         list(keys),
         [b"%d" % offset for offset in offsets],
@@ -158,7 +173,7 @@ class Machine:
     def decide(self, *, after: int = 0) -> list[Command]:
         """Let time pass and take a decision; give its commands."""
         self.now += after
-        commands = self.forwarder.decide(self.now)
+        commands = list(self.forwarder.decide(self.now).commands)
         self.told += commands
         self.puts |= {c.put: c for c in commands if isinstance(c, SendPut)}
         self.commits |= {c.commit: c for c in commands if isinstance(c, CommitOffsets)}

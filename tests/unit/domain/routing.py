@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from doka.domain.commands import Command
 from doka.domain.events import PutAnswered, PutRefused
-from doka.domain.facts import Fact
 from doka.domain.held.budget import Budget
 from doka.domain.partitions.partition import Partition
 from doka.domain.routes.route import Route
 from doka.domain.rules import LimitRules
-from doka.domain.sending.outbox import Flight
-from tests.unit.domain.builders import ORDERS, SECOND, chunk, described, no_jitter, route_rules
+from doka.domain.sending.put import Put
+from doka.domain.turn import Turn
+from tests.unit.domain.builders import ORDERS, SECOND, chunk, described, keeper, no_jitter, route_rules, told
 
 DENIED = "AccessDeniedException"
 EXPIRED = "ExpiredTokenException"
@@ -24,14 +25,15 @@ class Scene:
     def __init__(self, *, opened: bool = True, limits: LimitRules | None = None, **rules: object) -> None:
         of_limits = limits or LimitRules(request_records=4)
         self.budget = Budget(of_limits.held_bytes)
-        self.route = Route(route_rules(**rules), of_limits, self.budget, no_jitter)
+        self.keeper = keeper()
+        self.route = Route(route_rules(**rules), of_limits, self.budget, self.keeper, no_jitter)
         self.partition = Partition(ORDERS, 0, self.route)
         self.now = 100 * SECOND
         self.put = 0
         self.lease = 1
         self.next = 0
         if opened:
-            self.route.described(described(), self.now)
+            self.route.described(described(), self.now, Turn())
 
     @property
     def open(self) -> int:
@@ -40,39 +42,41 @@ class Scene:
 
     def admit(self, keys: str | list[str]) -> None:
         """Let a chunk come in."""
-        self.route.admit(self.partition, chunk(keys, start=self.next), self.now)
+        self.route.admit(self.partition.ledger, chunk(keys, start=self.next), self.now)
         self.next += len(keys)
 
-    def send(self) -> Flight | None:
+    def send(self) -> Put | None:
         """Send a request, if one wants to leave."""
         if not self.route.wants_to_send(self.now):
             return None
         self.put += 1
-        return self.route.next_flight(self.put, self.lease, self.now)
+        return self.route.next_put(self.put, self.lease, self.now, Turn())
 
-    def sent(self, keys: str = "a") -> Flight:
+    def sent(self, keys: str = "a") -> Put:
         """Let a chunk come in and leave at once."""
         self.admit(keys)
-        flight = self.send()
-        assert flight is not None
-        return flight
+        put = self.send()
+        assert put is not None
+        return put
 
-    def answered(self, flight: Flight, failed: Mapping[int, str] | None = None) -> list[Fact]:
+    def answered(self, put: Put, failed: Mapping[int, str] | None = None) -> list[Command]:
         """Answer a request."""
-        return self.route.answered(PutAnswered(flight.put, failed or {}), self.now)[0]
+        return told(self.route.answered, PutAnswered(put.number, failed or {}), self.now)
 
-    def refused(self, flight: Flight, code: str) -> list[Fact]:
+    def refused(self, put: Put, code: str) -> list[Command]:
         """Refuse a request as a whole."""
-        return self.route.refused(PutRefused(flight.put, code, "because"), self.now)
+        return told(self.route.refused, PutRefused(put.number, code, "because"), self.now)
 
     def block(self, code: str = "ResourceNotFoundException") -> None:
         """Block the route by a refused request, which stays to be sent again."""
         self.refused(self.sent("z"), code)
         assert self.route.blocked == code
 
-    def tend_poison(self) -> list[Fact]:
-        """Let the policy have its way with what was met; give the facts."""
-        return self.route.tend_poison(self.now, lambda: 1)[1]
+    def tend_poison(self) -> list[Command]:
+        """Let the policy have its way with what was met; give letters and facts."""
+        turn = Turn()
+        self.route.tend_poison(self.now, turn, lambda: 1)
+        return turn.commands
 
     def probe_in(self) -> int:
         """Give the time in ns until the route probes."""

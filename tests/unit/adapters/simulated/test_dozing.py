@@ -14,9 +14,10 @@ from doka.adapters.simulated.world import World
 from doka.app.simulate.engine import run_side
 from doka.app.simulate.history import Side
 from doka.app.simulate.scene import CLOCK_WRONG, DOKA, ORIGINAL, Scene, Traffic, Trouble, simple_rules
-from doka.domain.commands import Command, PausePartitions, ResumePartitions
+from doka.domain.commands import PausePartitions, ResumePartitions
 from doka.domain.forwarder import Forwarder
 from doka.domain.rules import RotationPolicy
+from doka.domain.turn import Decision
 
 SCENE = Scene(
     "test",
@@ -49,10 +50,12 @@ class Recorder(Forwarder):
 
     commands: list[tuple[int, str]] = []  # noqa: RUF012 - of the whole run, over all lives
 
-    def decide(self, now: int) -> list[Command]:
+    def decide(self, now: int) -> Decision:
         decided = super().decide(now)
         pauses = PausePartitions | ResumePartitions
-        self.commands += [(now, type(command).__name__) for command in decided if not isinstance(command, pauses)]
+        self.commands += [
+            (now, type(command).__name__) for command in decided.commands if not isinstance(command, pauses)
+        ]
         return decided
 
 

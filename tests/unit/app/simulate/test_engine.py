@@ -7,11 +7,12 @@ import pytest
 from doka.app.simulate.engine import run_scene, run_side
 from doka.app.simulate.history import CLEAN, LATE, LOST, WAITS, uneven
 from doka.app.simulate.scene import CLOCK_WRONG, DOKA, ORIGINAL, Scene, Traffic, Trouble, simple_rules
-from doka.domain.commands import Command, SendPut
+from doka.domain.commands import SendPut
 from doka.domain.errors import InvariantError
 from doka.domain.events import Event, PutAnswered
 from doka.domain.forwarder import Forwarder
 from doka.domain.rules import RotationPolicy
+from doka.domain.turn import Decision
 
 SLOW = Traffic(rate=1.0, keys=100, burst_seconds=10.0)
 SCENE = Scene("test", 1_800.0, 900.0, traffic=SLOW, settle_seconds=120.0)
@@ -102,8 +103,10 @@ class LosesOne(Forwarder):
 
     _left_out = False
 
-    def decide(self, now: int) -> list[Command]:
-        return [self._shorten(command) if isinstance(command, SendPut) else command for command in super().decide(now)]
+    def decide(self, now: int) -> Decision:
+        decided = super().decide(now)
+        decided.commands = [self._shorten(c) if isinstance(c, SendPut) else c for c in decided.commands]
+        return decided
 
     def _shorten(self, command: SendPut) -> SendPut:
         if self._left_out or len(command.keys) < 5:
