@@ -62,6 +62,8 @@ class RouteStatus:
     blocked: str | None
     in_flight: int
     waiting: int
+    key_fallbacks: int = 0
+    """Kafka keys that are not UTF-8 and became base64, each time that one was met and not remembered."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,8 @@ def body_bytes(held_mib: int) -> int:
 def key_cache_bytes(held_mib: int) -> int:
     """Give what each of the three caches of keys may take, in bytes, the caches of all routes together.
 
-    They are the translated keys, their slices (where records are aggregated), and their JSON in bodies (where not).
+    They are the translated keys; their slices (where records are aggregated) or their shards (where not, and the stream throttles);
+    and their JSON in bodies (where not aggregated).
     """
     return held_mib * MIB // 16
 

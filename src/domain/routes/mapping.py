@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from doka.domain.errors import invariant
 from doka.domain.limits import KEY_CACHE_BYTES, PARTITION_KEY_BYTES_MAX, PARTITION_KEY_CHARACTERS_MAX
 from doka.domain.records import Chunk, Original, TopicPartition
+from doka.domain.remembered import Remembered
 from doka.domain.rules import KeyEncoding, NullKey, NullValue, RouteRules
 
 KEY_OVERHEAD_BYTES = 130
@@ -38,16 +39,13 @@ Mapped = tuple[Sequence[str], Sequence[bytes], dict[int, str]]
 """Partition keys, data, and the code of each record that can never land, by its index."""
 
 
-class KeyCache(dict[bytes, str]):
-    """Kafka key -> partition key, filled as keys are met and emptied when it outgrows its bound in bytes."""
+class KeyCache(Remembered[bytes, str]):
+    """Kafka key -> partition key."""
 
     def __init__(self, encoding: KeyEncoding, bytes_max: int = KEY_CACHE_BYTES) -> None:
-        super().__init__()
-        self._bytes_max = bytes_max
+        super().__init__(bytes_max)
         self._encode = _ENCODERS[encoding]
-        self.size = 0
-        self.emptied = 0
-        self.fallbacks = 0
+        self.fallbacks = 0  # keys that are not UTF-8, each time that one was met and not remembered
 
     def __missing__(self, key: bytes) -> str:
         if len(key) > PARTITION_KEY_BYTES_MAX:  # too long in any encoding, and too big to be kept
@@ -59,14 +57,7 @@ class KeyCache(dict[bytes, str]):
             text = _base64(key)
         if len(text) > PARTITION_KEY_CHARACTERS_MAX:
             text = UNUSABLE
-        more = len(key) + len(text) + KEY_OVERHEAD_BYTES
-        self.size = size = self.size + more
-        if size > self._bytes_max:
-            self.clear()
-            self.size = more
-            self.emptied += 1
-        self[key] = text
-        return text
+        return self.keep(key, text, len(key) + len(text) + KEY_OVERHEAD_BYTES)
 
 
 def _base64(key: bytes) -> str:

@@ -352,7 +352,13 @@ class Route:
 
     def status(self) -> RouteStatus:
         """Give the present state in figures."""
-        return RouteStatus(self.rules.name, self.standing.blocked, len(self.puts), self.outbox.waiting)
+        return RouteStatus(
+            self.rules.name,
+            self.standing.blocked,
+            in_flight=len(self.puts),
+            waiting=self.outbox.waiting,
+            key_fallbacks=self._mapping.cache.fallbacks,
+        )
 
 
 def _outbox(rules: RouteRules, limits: LimitRules, budget: Budget, quarantine: Quarantine) -> Outgoing:

@@ -46,7 +46,7 @@ class Outbox:
     def __init__(self, limits: LimitRules, budget: Budget, quarantine: Quarantine, *, shares: bool = False) -> None:
         """Hold what may leave; what can never land goes to `quarantine`. `shares`: lanes let go several records of a key."""
         self.waiting = 0  # records that are ready
-        self.pacer = Pacer()
+        self.pacer = Pacer(key_cache_bytes=limits.key_cache_bytes)
         self._shares = shares
         self._limits = limits
         self._budget = budget

@@ -19,7 +19,8 @@ from collections.abc import Sequence
 from hashlib import md5
 
 from doka.domain.events import ShardRange
-from doka.domain.limits import NS_PER_SECOND, SHARD_BYTES_PER_SECOND, SHARD_RECORDS_PER_SECOND
+from doka.domain.limits import KEY_CACHE_BYTES, NS_PER_SECOND, SHARD_BYTES_PER_SECOND, SHARD_RECORDS_PER_SECOND
+from doka.domain.remembered import TEXT_OVERHEAD_BYTES, Remembered
 
 FORGET_AFTER_NS = 60 * NS_PER_SECOND
 BURST_NS = NS_PER_SECOND // 10  # capacity that may be spent at once: the shorter, the smoother
@@ -27,7 +28,6 @@ SLOWER_AT_MOST_EVERY_NS = NS_PER_SECOND // 10  # a burst of refusals is one mess
 SLOWER_AT_MOST = 0.5  # refusals come late, and so may count records that left at an older, faster pace
 FASTER_PER_SECOND = 0.1
 PACE_MIN = 0.05
-_KEYS_REMEMBERED_MAX = 100_000
 
 
 class _Pace:
@@ -45,23 +45,36 @@ class _Pace:
         self.left = self.refused = 0
 
 
+class _Shards(Remembered[str, int]):
+    """Partition key -> the place of its shard among the open ones."""
+
+    def __init__(self, bytes_max: int) -> None:
+        super().__init__(bytes_max)
+        self.starts: list[int] = []
+
+    def __missing__(self, key: str) -> int:
+        return self.keep(key, bisect_right(self.starts, hash_key(key)) - 1, len(key) + TEXT_OVERHEAD_BYTES)
+
+
 class Pacer:
     """The paces of one stream's shards; empty, and of no cost, while nothing is throttled."""
 
-    def __init__(self, few: int = 0) -> None:
-        """Begin without a pace; the share refused of less than `few` records is taken over a second at least."""
+    def __init__(self, few: int = 0, key_cache_bytes: int = KEY_CACHE_BYTES) -> None:
+        """Begin without a pace; the share refused of less than `few` records is taken over a second at least.
+
+        Where a key's shard is, is remembered within `key_cache_bytes`.
+        """
         self._few = few
-        self._starts: list[int] = []
         self.paces: dict[int, _Pace] = {}  # of the shards that are slowed down, by their place; empty while none is
-        self._shard_of: dict[str, int] = {}
+        self._shards = _Shards(key_cache_bytes)
 
     def learn(self, shards: Sequence[ShardRange]) -> None:
         """Take the stream's shards; after a split or a merge the paces of the old ones mean nothing."""
         starts = sorted(shard.first_hash_key for shard in shards)
-        if starts != self._starts:
-            self._starts = starts
+        if starts != self._shards.starts:
             self.paces.clear()
-            self._shard_of.clear()
+            self._shards.clear()
+            self._shards.starts, self._shards.size = starts, 0
 
     def throttled(self, key: str | int, now: int) -> None:
         """Note that a record of this partition key, or explicit hash key, was throttled: its shard is slowed down."""
@@ -105,16 +118,10 @@ class Pacer:
         pace.quiet_since = now
 
     def _shard(self, key: str | int) -> int | None:
-        if not self._starts:
+        shards = self._shards
+        if not shards.starts:
             return None
-        if isinstance(key, int):
-            return bisect_right(self._starts, key) - 1
-        shard = self._shard_of.get(key)
-        if shard is None:
-            if len(self._shard_of) >= _KEYS_REMEMBERED_MAX:
-                self._shard_of.clear()
-            shard = self._shard_of[key] = bisect_right(self._starts, hash_key(key)) - 1
-        return shard
+        return bisect_right(shards.starts, key) - 1 if isinstance(key, int) else shards[key]
 
 
 def hash_key(partition_key: str) -> int:

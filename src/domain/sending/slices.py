@@ -12,37 +12,27 @@ from hashlib import md5
 
 from doka.domain.errors import invariant
 from doka.domain.limits import KEY_CACHE_BYTES
+from doka.domain.remembered import TEXT_OVERHEAD_BYTES, Remembered
 
 HASH_BITS = 128
 _TOP_BITS = 16  # of the MD5 are looked at
-KEY_OVERHEAD_BYTES = 90
-"""What CPython adds to a remembered key: the slot of the dict, and the head of a str that nothing else may hold any more."""
 
 
-class Slices(dict[str, int]):
-    """Partition key -> the number of its slice; filled as keys are met, and emptied when it outgrows its bound in bytes."""
+class Slices(Remembered[str, int]):
+    """Partition key -> the number of its slice."""
 
     def __init__(self, count: int, bytes_max: int = KEY_CACHE_BYTES) -> None:
         """Divide the hash space into `count` slices, a power of two up to 65,536."""
-        super().__init__()
+        super().__init__(bytes_max)
         bits = count.bit_length() - 1
         power = count > 0 and not count & (count - 1)
         invariant(power and bits <= _TOP_BITS, f"{count} slices are no power of two up to 65,536")
         self.count = count
-        self.size = 0
-        self.emptied = 0
-        self._bytes_max = bytes_max
         self._shift = _TOP_BITS - bits
 
     def __missing__(self, key: str) -> int:
-        self.size = size = self.size + len(key) + KEY_OVERHEAD_BYTES
-        if size > self._bytes_max:
-            self.clear()
-            self.size = len(key) + KEY_OVERHEAD_BYTES
-            self.emptied += 1
         digest = md5(key.encode(), usedforsecurity=False).digest()
-        found = self[key] = (digest[0] << 8 | digest[1]) >> self._shift
-        return found
+        return self.keep(key, (digest[0] << 8 | digest[1]) >> self._shift, len(key) + TEXT_OVERHEAD_BYTES)
 
     def middle(self, number: int) -> int:
         """Give the place in the hash space by which all records of a slice are placed."""
