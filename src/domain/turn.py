@@ -1,7 +1,8 @@
 """What follows from what has happened: what an event's handling is given to write to, and what the loop gets of it.
 
 Theory of operation. Between two decisions the machine has one `Turn`. Whatever handles an event, or decides, adds to it
-what follows, in the order in which it follows; nobody reads it but the forwarder, and nothing is ever taken back from it.
+what follows, in the order in which it follows. Only the forwarder takes from it: at a decision all of it, and before that
+what a halt, or a partition that is gone, has made void.
 The `Decision` hands its commands to the loop, with all else that the loop has to know before it waits.
 """
 
