@@ -17,8 +17,8 @@ DOMAIN_MAY_IMPORT = {
 
 NOT_LOADED_BY_THE_DOMAIN = {
     "asyncio", "boto3", "botocore", "confluent_kafka", "concurrent.futures", "dependency_injector", "logging", "orjson",
-    "prometheus_client", "pycurl", "pydantic", "queue", "random", "selectors", "signal", "socket", "ssl", "structlog",
-    "subprocess", "threading",
+    "prometheus_client", "pycurl", "pydantic", "queue", "random", "selectors", "signal", "socket", "ssl", "subprocess",
+    "threading", "yaml",
 }  # fmt: skip
 """`os` and `time` are not among them: the interpreter and `dataclasses` load these themselves (measured)."""
 
@@ -67,7 +67,6 @@ def test_each_outside_thing_is_known_in_one_place() -> None:
     homes = {
         "pycurl": {"adapters/aws/kinesis"},
         "prometheus_client": {"adapters/telemetry"},
-        "structlog": {"adapters/telemetry"},
         "confluent_kafka": {"adapters/kafka", "adapters/embedded", "app/commands", "app/demo"},
         "moto": {"adapters/embedded"},
     }

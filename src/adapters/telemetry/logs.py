@@ -8,13 +8,12 @@ write session tokens and payloads. What is said anew at each request is held hig
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+import traceback
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-import structlog
-from structlog.typing import EventDict, WrappedLogger
 
 from doka.adapters.telemetry.line_writer import LineWriter
 from doka.adapters.telemetry.redaction import redacted
@@ -50,13 +49,9 @@ class Log:
         self._level = logging.getLevelNamesMapping()[level.upper()]
         self._repeats = Repeats()
         self._stamp = _stamp if style == "json" else _local_time
-        render = _json if style == "json" else _Console(colours=style == "colour")
-        self._chain = (structlog.processors.format_exc_info, _redaction, render)
-        self._structlog = structlog.wrap_logger(
-            _Out(writer),
-            processors=[self._time, structlog.stdlib.add_log_level, *self._chain],
-            wrapper_class=structlog.make_filtering_bound_logger(self._level),
-        ).bind(logger="doka")
+        self._render: Callable[[dict[str, Any]], bytes] = (
+            _json if style == "json" else _Console(colours=style == "colour")
+        )
         self._handler = _Handler(self)
         writer.notice = self._notice
         self._before: tuple[int, dict[str, int]] | None = None
@@ -99,23 +94,29 @@ class Log:
     def say(self, level: int, event: str, message: str, **fields: Any) -> None:
         """Write one line of the service's own, for what is no fact (start, stop), after all that came before it."""
         self._tell(self._repeats.rest(self._clock.now()))
-        self._structlog.log(level, event, message=message, **fields)
+        self._line(level, event, message, fields)
 
     def _tell(self, lines: Iterable[Line]) -> None:
         for line in lines:
-            self._structlog.log(line.level, line.event, message=line.message, **line.fields)
+            self._line(line.level, line.event, line.message, line.fields)
+
+    def _line(self, level: int, event: str, message: str, fields: Mapping[str, Any]) -> None:
+        if level >= self._level:
+            self._writer.write(self.rendered(logging.getLevelName(level).lower(), "doka", event, message, **fields))
 
     def _notice(self, missing: int) -> bytes:
         message = f"{missing} log lines were dropped because stdout did not take them"
         return self.rendered("warning", "doka", "log_lines_dropped", message, missing=missing)
 
     def rendered(self, level: str, logger: str, event: str, message: str, **fields: Any) -> bytes:
-        """Give a line by the same rules, for what does not come by structlog."""
-        line: Any = {"level": level, "logger": logger, "event": event, "message": message, **fields}
-        line = self._time(None, level, line)
-        for step in self._chain:
-            line = step(None, level, line)
-        return bytes(line)
+        """Give a line by the same rules, for what does not come by `say` or `tell`."""
+        line: dict[str, Any] = {"level": level, "logger": logger, "event": event, "message": message, **fields}
+        line["time"] = self._stamp(self._clock.wall())
+        if self._worker is not None:
+            line["worker"] = self._worker
+        if (failure := line.pop("exc_info", None)) is not None:
+            line["exception"] = "".join(traceback.format_exception(*failure)).rstrip()
+        return self._render(_redaction(line))
 
     def record(self, record: logging.LogRecord) -> None:
         """Write a record of the standard library's logging."""
@@ -125,20 +126,7 @@ class Log:
 
     def unwritten(self, logger: str) -> None:
         """Say that a record of this logger was malformed; its values are not shown."""
-        self._structlog.log(logging.WARNING, "log", message=f"a log record of {logger} could not be written")
-
-    def _time(self, _logger: WrappedLogger, _name: str, line: EventDict) -> EventDict:
-        line["time"] = self._stamp(self._clock.wall())
-        if self._worker is not None:
-            line["worker"] = self._worker
-        return line
-
-
-class _Out:
-    """What structlog calls with a rendered line: every level leads to the same place."""
-
-    def __init__(self, writer: LineWriter) -> None:
-        self.debug = self.info = self.warning = self.error = self.critical = writer.write
+        self._line(logging.WARNING, "log", f"a log record of {logger} could not be written", {})
 
 
 class _Handler(logging.Handler):
@@ -155,15 +143,15 @@ class _Handler(logging.Handler):
             self._log.unwritten(record.name)
 
 
-def _redaction(_logger: WrappedLogger, _name: str, line: EventDict) -> EventDict:
-    shown: EventDict = redacted(line)
+def _redaction(line: dict[str, Any]) -> dict[str, Any]:
+    shown: dict[str, Any] = redacted(line)
     return {name: value[:TEXT_CHARACTERS_MAX] if isinstance(value, str) else value for name, value in shown.items()}
 
 
 _FIRST = ("time", "level", "logger", "event", "message")
 
 
-def _json(_logger: WrappedLogger, _name: str, line: EventDict) -> bytes:
+def _json(line: dict[str, Any]) -> bytes:
     ordered = {name: line.get(name) for name in _FIRST} | {n: v for n, v in line.items() if n not in _FIRST}
     return orjson.dumps(ordered, default=lambda thing: f"[{type(thing).__name__}]")
 
@@ -174,7 +162,7 @@ class _Console:
     def __init__(self, *, colours: bool) -> None:
         self._colours = colours
 
-    def __call__(self, _logger: WrappedLogger, _name: str, line: EventDict) -> bytes:
+    def __call__(self, line: dict[str, Any]) -> bytes:
         level = str(line["level"])
         text = str(line.get("message") or line["event"])
         if "worker" in line and not text.startswith("worker "):

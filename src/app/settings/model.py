@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, Field, model_validator
 
 from doka.app.settings.aws import AwsSettings, RoleSettings
-from doka.app.settings.fields import Name, Section, Text, TopicName, Whole, without_empty
+from doka.app.settings.fields import FROZEN, Name, Section, Text, TopicName, Whole, without_empty
 from doka.app.settings.kafka import KafkaSettings
 from doka.app.settings.routes import RouteSettings
 from doka.domain.limits import PUT_BYTES_MAX, PUT_RECORDS_MAX, ROLE_SECONDS_MIN
@@ -84,12 +83,10 @@ class Log(Section):
     )
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """Everything an operator can decide. Made by `load_settings` or `settings_from`, which also check the whole."""
 
-    model_config = SettingsConfigDict(
-        title="doka", frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False, validate_default=True
-    )
+    model_config = FROZEN | {"title": "doka"}
 
     kafka: KafkaSettings = Field(description="Where records come from.")
     aws: AwsSettings = Field(description="Region and endpoints of Kinesis and STS.")
@@ -110,19 +107,6 @@ class Settings(BaseSettings):
     @classmethod
     def _take_empty_as_absent(cls, data: Any) -> Any:
         return _with_letters(without_empty(cls.model_fields, data))
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take only what the loader gives: it merges the layers itself, so that list indices and line numbers work."""
-        del settings_cls, env_settings, dotenv_settings, file_secret_settings
-        return (init_settings,)
 
 
 def _with_letters(data: Any) -> Any:

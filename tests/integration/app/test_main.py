@@ -13,7 +13,7 @@ import pytest
 DOKA = str(Path(sys.executable).with_name("doka"))
 EXAMPLES = Path(__file__).parents[3] / "examples"
 HELP_CPU_SECONDS_MAX = 0.5
-HEAVY = ("boto3", "botocore", "confluent_kafka", "pydantic", "dependency_injector", "pycurl", "structlog")
+HEAVY = ("boto3", "botocore", "confluent_kafka", "pydantic", "dependency_injector", "pycurl")
 
 
 def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:

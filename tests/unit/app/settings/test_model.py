@@ -102,7 +102,7 @@ def test_an_empty_section_means_its_defaults() -> None:
 
 
 def test_the_environment_of_the_process_never_enters_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only what the loader gives counts, whatever pydantic-settings could find."""
+    """Only what the loader gives counts, whatever the environment of the process holds."""
     monkeypatch.setenv("KAFKA", '{"group_id": "stray"}')
     monkeypatch.setenv("HTTP", '{"port": 1}')
     assert settings_from(data(), hostname="pod-1") == settings()
