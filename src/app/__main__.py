@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from doka.app.cli import main as run_command_line
+from doka.app.cli.main import main as run_command_line
 
 
 def main() -> None:

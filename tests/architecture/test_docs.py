@@ -10,7 +10,7 @@ import pytest
 import typer
 import yaml
 
-from doka.app.cli import cli
+from doka.app.cli.words import cli
 from doka.app.settings import Settings
 from doka.app.settings.environment import overlay
 from doka.app.settings.load import settings_from

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from doka.app.cli import main
+from doka.app.cli.main import main
 from doka.app.simulate.engine import run_side
 from doka.testing import Simulate, simulate, simulated
 from tests.unit.app.simulate.test_engine import LosesOne
@@ -43,7 +43,7 @@ def test_a_lost_record_is_seen_in_every_form(
     scenario: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A forwarder that leaves one record out is seen in the exit code, the totals, the table and the page."""
-    monkeypatch.setattr("doka.app.simulate.commands.run_side", partial(run_side, forwarder=LosesOne))
+    monkeypatch.setattr("doka.app.cli.simulate.run_side", partial(run_side, forwarder=LosesOne))
     page = tmp_path / "report.html"
     assert 1 == main(["simulate", "run", "--scenario", str(scenario), "--report", str(page), "--json"])
     totals = json.loads(capsys.readouterr().out)["sides"][0]["totals"]

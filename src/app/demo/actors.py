@@ -8,10 +8,10 @@ from typing import Any, Protocol
 import boto3
 
 from doka.adapters.system.signals import StopSignals
-from doka.app.commands.run import serve
 from doka.app.demo.figures import Figures
 from doka.app.demo.original import OriginalService
 from doka.app.demo.stage import GROUP, REGION, ROLE, STREAM, TOPIC, Stage, service_for, settings_for
+from doka.app.service import serve
 from doka.domain.errors import UsageError
 from doka.domain.events import Event, LeaseIssued, StopRequested
 from doka.domain.lease import Lease

@@ -18,9 +18,9 @@ from doka.adapters.embedded.kafka_cluster import KafkaCluster
 from doka.adapters.embedded.moto_server import EmbeddedMoto
 from doka.adapters.embedded.streams import create_stream, read_stream
 from doka.adapters.system.clock import SystemClock
-from doka.app.commands.run import build
 from doka.app.container import Container
 from doka.app.demo.figures import Figures
+from doka.app.service import build
 from doka.app.settings.load import settings_from
 from doka.app.settings.mapping import to_role_chains
 from doka.app.settings.model import Settings

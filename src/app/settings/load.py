@@ -6,15 +6,19 @@ What leaves here is whole and checked, or an error that lists everything to mend
 from __future__ import annotations
 
 import copy
+import os
+import socket
 from collections.abc import Mapping
 from pathlib import Path as FilePath
 from typing import Any
 
 from pydantic import ValidationError
 
+from doka.app.config_options import ConfigOptions
 from doka.app.settings.client_keys import refused_client_keys
 from doka.app.settings.crosschecks import contradictions
 from doka.app.settings.environment import overlay, put
+from doka.app.settings.legacy import translate
 from doka.app.settings.model import Settings
 from doka.app.settings.problems import Path, Problem, SettingsError, origin_of
 from doka.app.settings.words import problems_of
@@ -26,22 +30,27 @@ NO_SOURCE = (
 )
 
 
-def load_settings(
-    config: FilePath | None = None,
-    *,
-    legacy_config: FilePath | None = None,
-    environ: Mapping[str, str],
-    hostname: str,
-    allow_plaintext: bool = False,
-    allow_insecure_endpoints: bool = False,
-) -> Settings:
+def hostname() -> str:
+    """Give this host's name, as it is filled into session names."""
+    return socket.gethostname()
+
+
+def read_configuration(options: ConfigOptions) -> Settings:
+    """Read the configuration as this process sees it: its files, variables and host.
+
+    Raises:
+        SettingsError: with one line for each thing to mend.
+    """
+    return load_settings(options, environ=os.environ, hostname=hostname())
+
+
+def load_settings(options: ConfigOptions, *, environ: Mapping[str, str], hostname: str) -> Settings:
     """Read the configuration of a service.
 
     Raises:
         SettingsError: with one line for each thing to mend.
     """
-    from doka.app.legacy import translate
-
+    config, legacy_config = options.config, options.legacy_config
     if config is not None and legacy_config is not None:
         raise SettingsError([Problem("--config and --legacy-config exclude each other; keep one")])
     data: dict[str, Any] = {}
@@ -56,9 +65,9 @@ def load_settings(
         raise SettingsError(
             [Problem(NO_SOURCE if config is None else "is empty", origin=str(config) if config else None)]
         )
-    if allow_plaintext:
+    if options.allow_plaintext:
         _permit(data, origins, ("kafka", "security", "allow_plaintext"), "--allow-plaintext")
-    if allow_insecure_endpoints:
+    if options.allow_insecure_endpoints:
         _permit(data, origins, ("aws", "allow_insecure_endpoints"), "--allow-insecure-endpoints")
     return settings_from(data, hostname=hostname, origins=origins, found=problems)
 

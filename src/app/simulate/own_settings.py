@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from doka.app.commands.configuration import read_configuration
+from doka.app.config_options import ConfigOptions
 from doka.app.settings import Settings
+from doka.app.settings.load import read_configuration
 from doka.app.settings.mapping import to_rules
 from doka.domain.rules import RouteRules, Rules
 
@@ -21,7 +22,7 @@ def configured_rules(config: Path) -> tuple[tuple[Rules, float], tuple[str, ...]
         SettingsError: with one line for each thing to mend.
     """
     # Nothing is connected to, so what is only permitted on request is permitted here.
-    return of_settings(read_configuration(config, allow_plaintext=True, allow_insecure_endpoints=True))
+    return of_settings(read_configuration(ConfigOptions(config, allow_plaintext=True, allow_insecure_endpoints=True)))
 
 
 def of_settings(settings: Settings) -> tuple[tuple[Rules, float], tuple[str, ...]]:

@@ -17,7 +17,7 @@ from types import FrameType
 
 from doka.adapters.system.collector import spare_the_collector
 from doka.adapters.system.signals import STOP_SIGNALS, StopSignals
-from doka.app.cli import EXIT_USAGE
+from doka.app import EXIT_USAGE
 from doka.app.workers.frames import receive_frame
 from doka.app.workers.setup import Setup, unpacked
 from doka.app.workers.tether import Tether, write_to
@@ -49,8 +49,8 @@ def serve(setup: Setup, sock: socket.socket, stdout: int) -> int:
     Raises:
         UsageError: the configuration cannot be used.
     """
-    from doka.app.commands.run import LAST_LINES_SECONDS
     from doka.app.container import Container
+    from doka.app.service import LAST_LINES_SECONDS
 
     container = Container(
         settings=setup.settings,

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from doka.app.config_options import ConfigOptions
 from doka.app.settings import Settings, load_settings
 from doka.app.settings.outline import leaves
 from doka.app.settings.yamlfile import read_yaml
@@ -18,13 +19,13 @@ LEFT_OUT = {("kafka", "security", "password"), ("kafka", "security", "key_passwo
 @pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.yaml")), ids=lambda file: file.name)
 def test_every_example_loads(file: Path) -> None:
     """What is shown to users works as it stands."""
-    assert load_settings(file, environ={}, hostname="pod-1").routes
+    assert load_settings(ConfigOptions(file), environ={}, hostname="pod-1").routes
 
 
 @pytest.mark.parametrize("file", sorted(EXAMPLES.glob("legacy/*.yaml")), ids=lambda file: file.name)
 def test_every_old_example_loads(file: Path) -> None:
     """So do the old service's files."""
-    assert load_settings(legacy_config=file, environ={}, hostname="pod-1", allow_plaintext=True).routes
+    assert load_settings(ConfigOptions(legacy_config=file, allow_plaintext=True), environ={}, hostname="pod-1").routes
 
 
 def test_there_are_examples() -> None:
@@ -56,7 +57,7 @@ def test_the_full_example_shows_every_setting() -> None:
 
 def test_the_full_example_shows_the_defaults() -> None:
     """Except where it says «example», what stands there is what doka does anyway."""
-    example = load_settings(EXAMPLES / "doka.yaml", environ={}, hostname="pod-1")
+    example = load_settings(ConfigOptions(EXAMPLES / "doka.yaml"), environ={}, hostname="pod-1")
     plain = settings()
     examples = {"bootstrap_servers", "group_id", "client"}
     assert example.kafka.model_dump(exclude=examples) == plain.kafka.model_dump(exclude=examples)

@@ -37,7 +37,7 @@ def test_help_starts_quickly() -> None:
 def test_help_imports_no_heavy_client() -> None:
     """What a command needs is imported when it runs."""
     script = (
-        "import sys; from doka.app.cli import main; main(['--help']); "
+        "import sys; from doka.app.cli.main import main; main(['--help']); "
         f"print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)

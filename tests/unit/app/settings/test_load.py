@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
 
+from doka.app.config_options import ConfigOptions
 from doka.app.settings import SettingsError, load_settings, settings_from
+from doka.app.settings.load import hostname, read_configuration
 from tests.unit.app.settings.given import settings
 
 SMALLEST = """\
@@ -33,13 +36,13 @@ def file(tmp_path: Path) -> Path:
 def refusal(config: Path | None, environ: dict[str, str] | None = None) -> str:
     """Give the lines that a configuration is refused with."""
     with pytest.raises(SettingsError) as refused:
-        load_settings(config, environ=environ or {}, hostname="pod-1")
+        load_settings(ConfigOptions(config), environ=environ or {}, hostname="pod-1")
     return str(refused.value)
 
 
 def test_a_file_is_loaded(file: Path) -> None:
     """The same words in a file and as plain data make the same settings."""
-    assert load_settings(file, environ={}, hostname="pod-1") == settings()
+    assert load_settings(ConfigOptions(file), environ={}, hostname="pod-1") == settings()
 
 
 def test_variables_go_before_the_file_and_options_before_variables(file: Path) -> None:
@@ -50,7 +53,8 @@ def test_variables_go_before_the_file_and_options_before_variables(file: Path) -
         "DOKA_KAFKA__SECURITY__ALLOW_PLAINTEXT": "false",
         "DOKA_AWS__ENDPOINT_URLS__STS": "http://localhost:1",
     }
-    given = load_settings(file, environ=environ, hostname="pod-1", allow_plaintext=True, allow_insecure_endpoints=True)
+    options = ConfigOptions(file, allow_plaintext=True, allow_insecure_endpoints=True)
+    given = load_settings(options, environ=environ, hostname="pod-1")
     assert (given.kafka.group_id, given.kafka.security.allow_plaintext, given.aws.allow_insecure_endpoints) == (
         "other",
         True,
@@ -117,7 +121,7 @@ def test_an_empty_file_is_told(tmp_path: Path) -> None:
 def test_two_files_are_one_too_many(file: Path) -> None:
     """Doka does not guess which one is meant."""
     with pytest.raises(SettingsError, match="--config and --legacy-config exclude each other; keep one"):
-        load_settings(file, legacy_config=file, environ={}, hostname="pod-1")
+        load_settings(ConfigOptions(file, file), environ={}, hostname="pod-1")
 
 
 def test_the_old_form_under_the_new_option_is_told(tmp_path: Path) -> None:
@@ -141,3 +145,14 @@ def test_what_is_given_is_not_changed() -> None:
     before = repr(given)
     settings_from(given, hostname="pod-1")
     assert repr(given) == before
+
+
+def test_the_configuration_is_read_as_this_process_sees_it(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
+    """Its variables lie over the file, and its host's name fills session names."""
+    monkeypatch.setenv("DOKA_LIMITS__HELD_MIB", "128")
+    monkeypatch.setattr(socket, "gethostname", lambda: "h" * 60)
+    assert hostname() == "h" * 60
+    with pytest.raises(SettingsError, match=r"session_name has 65 characters once \{hostname\} is filled in"):
+        read_configuration(ConfigOptions(file))
+    monkeypatch.setenv("DOKA_ROLES__ANALYTICS__SESSION_NAME", "doka")
+    assert read_configuration(ConfigOptions(file)).limits.held_mib == 128

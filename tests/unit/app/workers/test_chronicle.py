@@ -7,6 +7,7 @@ import orjson
 from doka.adapters.telemetry.line_writer import LineWriter
 from doka.adapters.telemetry.logs import Log
 from doka.adapters.telemetry.merged_page import SupervisorMetrics
+from doka.app.config_options import ConfigOptions
 from doka.app.settings.load import load_settings
 from doka.app.workers.chronicle import LogChronicle
 from doka.app.workers.supervision import Outage
@@ -18,7 +19,7 @@ MINIMAL = Path(__file__).parents[4] / "examples" / "minimal.yaml"
 
 def test_a_run_is_told_line_by_line_and_counted() -> None:
     """The limits are named as what they are, each death says when it is cured, and restarts are on the page."""
-    settings = load_settings(MINIMAL, environ={}, hostname="pod-1")
+    settings = load_settings(ConfigOptions(MINIMAL), environ={}, hostname="pod-1")
     with pipe() as stdout:
         log = Log(HandClock(), LineWriter(stdout.writer))
         log.open()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from doka.app.config_options import ConfigOptions
 from doka.app.settings.load import load_settings
 from doka.app.settings.model import Settings
 from doka.app.settings.problems import SettingsError
@@ -20,7 +21,7 @@ MINIMAL = next(path for path in EXAMPLES if path.name == "minimal.yaml")
 
 def loaded(file: Path = MINIMAL, **environ: str) -> Settings:
     """Give the settings of an example, with these variables over it."""
-    return load_settings(file, environ=environ, hostname="pod-1")
+    return load_settings(ConfigOptions(file), environ=environ, hostname="pod-1")
 
 
 @pytest.mark.parametrize("file", EXAMPLES, ids=lambda path: path.name)

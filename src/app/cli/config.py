@@ -8,8 +8,9 @@ from pathlib import Path
 
 import yaml
 
-from doka.app.commands.configuration import read_configuration
-from doka.app.convert import convert
+from doka.app.config_options import ConfigOptions
+from doka.app.settings.convert import convert
+from doka.app.settings.load import read_configuration
 from doka.app.settings.show import as_data, schema
 
 
@@ -19,26 +20,13 @@ def print_schema() -> int:
     return 0
 
 
-def print_effective(
-    config: Path | None,
-    legacy_config: Path | None,
-    *,
-    allow_plaintext: bool,
-    allow_insecure_endpoints: bool,
-    as_json: bool,
-) -> int:
+def print_effective(options: ConfigOptions, *, as_json: bool) -> int:
     """Print what a service started with these would use; secrets are stars.
 
     Raises:
         SettingsError: with one line for each thing to mend.
     """
-    settings = read_configuration(
-        config,
-        legacy_config,
-        allow_plaintext=allow_plaintext,
-        allow_insecure_endpoints=allow_insecure_endpoints,
-    )
-    shown = as_data(settings)
+    shown = as_data(read_configuration(options))
     text = json.dumps(shown, indent=2) if as_json else yaml.safe_dump(shown, sort_keys=False, width=120).rstrip()
     print(text)  # noqa: T201 - the command's result
     return 0

@@ -1,4 +1,4 @@
-"""`doka run --workers N`: from the settings to the exit code, as `app.commands.run` is for one process.
+"""The service as several processes: put together from its settings, and served until all have ended.
 
 No client is imported here: the supervisor would carry 60 MiB of them for nothing.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 from secrets import SystemRandom
 
 from doka.adapters.system.clock import SystemClock
@@ -16,7 +15,6 @@ from doka.adapters.telemetry.http_server import HealthServer
 from doka.adapters.telemetry.line_writer import LineWriter
 from doka.adapters.telemetry.logs import Log
 from doka.adapters.telemetry.merged_page import SupervisorMetrics
-from doka.app.commands.configuration import hostname, read_configuration
 from doka.app.runtime import Ending
 from doka.app.settings.mapping import to_log_style
 from doka.app.settings.model import Settings
@@ -31,44 +29,22 @@ from doka.domain.limits import NS_PER_SECOND
 STDOUT = 1
 
 
-def run(
-    config: Path | None = None,
-    legacy_config: Path | None = None,
-    *,
-    workers: int,
-    allow_plaintext: bool = False,
-    allow_insecure_endpoints: bool = False,
-) -> int:
-    """Run so many workers until they are stopped or cannot go on; give the exit code.
+def supervise(settings: Settings, hostname: str, workers: int) -> Ending:
+    """Run so many workers under a supervisor on this thread, and say how it ended.
 
     Raises:
-        UsageError: the configuration cannot be used, or the HTTP port cannot be listened on.
+        UsageError: the instance id has no room for a worker's number, or the HTTP port cannot be listened on.
     """
-    settings = read_configuration(
-        config,
-        legacy_config,
-        allow_plaintext=allow_plaintext,
-        allow_insecure_endpoints=allow_insecure_endpoints,
-    )
     style = to_log_style(settings, terminal=sys.stdout.isatty())
     setups = [
-        Setup(settings_of(settings, number, workers), hostname(), style, number, workers) for number in range(workers)
+        Setup(settings_of(settings, number, workers), hostname, style, number, workers) for number in range(workers)
     ]
-    return supervise(settings, setups).code
-
-
-def supervise(settings: Settings, setups: list[Setup]) -> Ending:
-    """Run one worker for each setup under a supervisor on this thread, and say how it ended.
-
-    Raises:
-        UsageError: the HTTP port cannot be listened on.
-    """
     clock, orders = SystemClock(), StopInbox()
-    metrics = SupervisorMetrics(len(setups))
+    metrics = SupervisorMetrics(workers)
     writer = LineWriter(STDOUT, metrics.line_dropped)
-    log = Log(clock, writer, settings.log.level, setups[0].log_style)
+    log = Log(clock, writer, settings.log.level, style)
     chronicle = LogChronicle(log, metrics)
-    standing = Standing(len(setups), clock.now())
+    standing = Standing(workers, clock.now())
     stdout = os.dup(STDOUT)  # for the last words of workers that are left alone
 
     def start(number: int) -> WorkerProcess:
@@ -79,7 +55,7 @@ def supervise(settings: Settings, setups: list[Setup]) -> Ending:
 
     drain = round(settings.limits.drain_seconds * NS_PER_SECOND)
     supervisor = Supervisor(
-        supervision=Supervision(len(setups), drain, SystemRandom().random, clock.now()),
+        supervision=Supervision(workers, drain, SystemRandom().random, clock.now()),
         standing=standing,
         start=start,
         orders=orders,
@@ -89,7 +65,7 @@ def supervise(settings: Settings, setups: list[Setup]) -> Ending:
     server = HealthServer(clock, settings.http.host, settings.http.port)
     server.open(supervisor.answer)
     log.open()
-    chronicle.opened(settings, len(setups), server.port)
+    chronicle.opened(settings, workers, server.port)
     ending = Ending(1, "an unexpected error inside the supervisor came up, please report it")
     try:
         with StopSignals(orders):

@@ -15,7 +15,7 @@ from doka.adapters.embedded.kafka_cluster import KafkaCluster
 from doka.adapters.embedded.moto_server import EmbeddedMoto
 from doka.adapters.embedded.streams import create_stream
 from doka.adapters.system.clock import SystemClock
-from doka.app.cli import main
+from doka.app.cli.main import main
 
 ROLE = "arn:aws:iam::210987654321:role/doka-writer"
 STREAM = "arn:aws:kinesis:eu-west-1:210987654321:stream/checked"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from doka.app.cli import main
+from doka.app.cli.main import main
 
 EXAMPLES = Path(__file__).parents[4] / "examples"
 

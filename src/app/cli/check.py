@@ -7,7 +7,6 @@ import logging
 import os
 from collections.abc import Iterable
 from functools import partial
-from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
@@ -17,9 +16,10 @@ from doka.adapters.kafka.letter_preflight import look_at_letters
 from doka.adapters.kafka.preflight import look
 from doka.app.check.findings import Finding, Verdict, all_fine
 from doka.app.check.preflight import Parts, preflight
-from doka.app.commands.configuration import hostname, read_configuration
-from doka.app.commands.run import build
+from doka.app.config_options import ConfigOptions
 from doka.app.container import Container
+from doka.app.service import build
+from doka.app.settings.load import hostname, read_configuration
 
 _MARKS = {
     Verdict.FINE: ("✓", "green"),
@@ -29,29 +29,16 @@ _MARKS = {
 }
 
 
-def check(
-    config: Path | None = None,
-    legacy_config: Path | None = None,
-    *,
-    allow_plaintext: bool = False,
-    allow_insecure_endpoints: bool = False,
-    as_json: bool = False,
-) -> int:
+def check(options: ConfigOptions, *, as_json: bool = False) -> int:
     """Try everything out; give 0 when nothing failed, else 1.
 
     Raises:
         UsageError: the configuration cannot be used.
     """
-    settings = read_configuration(
-        config,
-        legacy_config,
-        allow_plaintext=allow_plaintext,
-        allow_insecure_endpoints=allow_insecure_endpoints,
-    )
+    settings = read_configuration(options)
     # What the parts would log is told as findings; without a handler Python writes it between them.
     logging.getLogger("doka").addHandler(logging.NullHandler())
-    source = str(config or legacy_config or "DOKA_* variables")
-    findings = preflight(settings, source, parts_of(build(settings, hostname())))
+    findings = preflight(settings, options.source, parts_of(build(settings, hostname())))
     return report(findings, as_json=as_json, console=Console(highlight=False, soft_wrap=True))
 
 

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from doka.app.cli import main
+from doka.app.cli.main import main
+from doka.app.cli.simulate import incident
 from doka.app.simulate.fuzz import run_seeds
+from doka.domain.errors import UsageError
 from tests.unit.app.simulate.test_engine import LosesOne
 
 INCIDENT = ["simulate", "incident", "--hours", "2", "--rate", "1", "--jobs", "1"]
@@ -139,9 +141,15 @@ def test_fuzz_tells_its_speed(capsys: pytest.CaptureFixture[str]) -> None:
 def test_fuzz_says_how_to_repeat_a_failure(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """The first seed that fails, what it was, and the command that runs it alone."""
     monkeypatch.setattr(
-        "doka.app.simulate.commands.run_seeds", lambda seeds, tell: run_seeds(seeds, tell, forwarder=LosesOne)
+        "doka.app.cli.simulate.run_seeds", lambda seeds, tell: run_seeds(seeds, tell, forwarder=LosesOne)
     )
     assert 1 == main(["simulate", "fuzz", "--seeds", "20", "--jobs", "1"])
     out = capsys.readouterr().out
     assert "doka: lost" in out
     assert "Repeat it: doka simulate fuzz --first " in out
+
+
+def test_a_report_that_cannot_be_written_names_the_cure(tmp_path: Path) -> None:
+    """A folder is no file."""
+    with pytest.raises(UsageError, match="name a file in a folder that is there"):
+        incident(hours=1.0, rate=0.1, seed=1, as_json=True, report=tmp_path, jobs=1)

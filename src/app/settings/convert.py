@@ -1,6 +1,6 @@
 """Writes the new form of the old service's file as a page that explains each choice, for a person to keep and edit.
 
-What it says is what `app.legacy` means: read back, the page gives the same settings as the old file itself.
+What it says is what `legacy.py` means: read back, the page gives the same settings as the old file itself.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from doka.app.legacy import ROLE, LegacySettings, crosses_accounts, new_form, read_legacy
+from doka.app.settings.legacy import ROLE, LegacySettings, crosses_accounts, new_form, read_legacy
 
 _HEAD = """\
 # doka's configuration, written from {file}.

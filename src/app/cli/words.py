@@ -1,32 +1,27 @@
-"""The command line: which commands and options there are, and what their help teaches.
+"""Which commands and options there are, and what their help teaches.
 
 Only words stand here; what a command does is imported when it runs, so that `doka --help` starts quickly.
-Whatever a user can cause ends as one plain line on stderr and an exit code, never as a traceback.
 """
 
 from __future__ import annotations
 
 import inspect
-import os
 import re
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import typer
 
-from doka.app.commands.simulate import EXIT_CODES as SIMULATE_EXIT_CODES
-from doka.app.commands.simulate import simulate_cli
-from doka.domain.errors import UsageError
-
-EXIT_USAGE = 2
-EXIT_INTERRUPTED = 130  # as shells say it: 128 + SIGINT
-EXIT_PIPE_CLOSED = 1  # the reader of the output went away; typer says 1 where it notices first
+from doka.app.config_options import ConfigOptions
 
 EXIT_CODES = (
     "[bold]Exit codes[/bold]  0 clean; 1 halted or found something wrong, and says what; 2 bad usage or configuration"
+)
+SIMULATE_EXIT_CODES = (
+    "[bold]Exit codes[/bold]  0 nothing lost, in order, within the stated bound; 1 something was not, and it says what; "
+    "2 bad usage or scenario"
 )
 
 Config = Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help="The configuration, a YAML file.")]
@@ -45,6 +40,19 @@ AllowInsecureEndpoints = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", metavar="", help="Print JSON, for a machine to read.")]
+
+# What only `doka simulate` takes.
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Everything drawn at random comes from it.")]
+Report = Annotated[
+    Path | None,
+    typer.Option("--report", metavar="FILE", help="Write one HTML page with plots, which needs no network."),
+]
+ScenarioPath = Annotated[Path, typer.Option("--scenario", "-s", metavar="FILE", help="What to simulate, a YAML file.")]
+OwnConfig = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", metavar="FILE", help="Take rotation, limits and routes from your configuration."),
+]
+Jobs = Annotated[int, typer.Option("--jobs", min=1, max=256, help="Processes to use.")]
 
 cli = typer.Typer(
     name="doka",
@@ -69,6 +77,7 @@ cli.add_typer(
     "routes\\[0].stream.name is DOKA_ROUTES__0__STREAM__NAME. Options go before variables, variables before the file.",
 )
 
+simulate_cli = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
 cli.add_typer(
     simulate_cli,
     name="simulate",
@@ -143,24 +152,9 @@ def run(
 
     [bold]Example[/bold]  doka run --config doka.yaml --workers 2
     """
-    if workers > 1:
-        from doka.app.workers.command import run as start_workers
+    from doka.app.cli.run import run as start
 
-        return start_workers(
-            config,
-            legacy_config,
-            workers=workers,
-            allow_plaintext=allow_plaintext,
-            allow_insecure_endpoints=allow_insecure_endpoints,
-        )
-    from doka.app.commands.run import run as start
-
-    return start(
-        config=config,
-        legacy_config=legacy_config,
-        allow_plaintext=allow_plaintext,
-        allow_insecure_endpoints=allow_insecure_endpoints,
-    )
+    return start(ConfigOptions(config, legacy_config, allow_plaintext, allow_insecure_endpoints), workers)
 
 
 @cli.command(epilog=EXIT_CODES + "\n\n[bold]Next[/bold]  doka run --config doka.yaml")
@@ -180,15 +174,9 @@ def check(
 
     [bold]Example[/bold]  doka check --config doka.yaml
     """
-    from doka.app.commands.check import check as try_out
+    from doka.app.cli.check import check as try_out
 
-    return try_out(
-        config=config,
-        legacy_config=legacy_config,
-        allow_plaintext=allow_plaintext,
-        allow_insecure_endpoints=allow_insecure_endpoints,
-        as_json=as_json,
-    )
+    return try_out(ConfigOptions(config, legacy_config, allow_plaintext, allow_insecure_endpoints), as_json=as_json)
 
 
 @cli.command(epilog=EXIT_CODES + "\n\n[bold]Next[/bold]  doka config schema, then doka check --config doka.yaml")
@@ -220,7 +208,7 @@ def demo(
 
     [bold]Example[/bold]  doka demo --policy never --original   [dim]the incident itself[/dim]
     """
-    from doka.app.commands.demo import demo as show
+    from doka.app.cli.demo import demo as show
 
     return show(policy=policy, original=original, records=records, token_seconds=token_seconds)
 
@@ -232,7 +220,7 @@ def config_schema() -> int:
 
     [bold]Example[/bold]  doka config schema > doka.schema.json
     """
-    from doka.app.commands.config import print_schema
+    from doka.app.cli.config import print_schema
 
     return print_schema()
 
@@ -253,14 +241,10 @@ def config_show(
 
     [bold]Example[/bold]  DOKA_LIMITS__HELD_MIB=128 doka config show --config doka.yaml
     """
-    from doka.app.commands.config import print_effective
+    from doka.app.cli.config import print_effective
 
     return print_effective(
-        config,
-        legacy_config,
-        allow_plaintext=allow_plaintext,
-        allow_insecure_endpoints=allow_insecure_endpoints,
-        as_json=as_json,
+        ConfigOptions(config, legacy_config, allow_plaintext, allow_insecure_endpoints), as_json=as_json
     )
 
 
@@ -277,14 +261,128 @@ def config_convert(
 
     [bold]Example[/bold]  doka config convert configs/dev.yaml > doka.yaml
     """
-    from doka.app.commands.config import print_converted
+    from doka.app.cli.config import print_converted
 
     return print_converted(file, allow_plaintext=allow_plaintext)
 
 
-for _simulation in simulate_cli.registered_commands:
-    if _simulation.callback is not None:
-        _taught(_simulation.callback)
+@simulate_cli.command("incident", epilog="[bold]Next[/bold]  doka simulate compare")
+@_taught
+def simulate_incident(
+    *,
+    hours: Annotated[
+        float, typer.Option("--hours", min=1.0, max=1_000.0, help="From Friday 18:00; 63 end on Monday 09:00.")
+    ] = 63.0,
+    rate: Annotated[float, typer.Option("--rate", min=0.1, max=1_000.0, help="Records a second.")] = 100.0,
+    seed: Seed = 1,
+    as_json: AsJson = False,
+    report: Report = None,
+    jobs: Jobs = 2,
+) -> int:
+    """Tell the weekend that lost everything, beside the same weekend with doka.
+
+    A service is deployed on Friday at 18:00 with tokens of one hour; nobody looks until Monday at 09:00. Both services
+    run in the same virtual world, whose log says what became of each of the 22.7 million records.
+
+    Exit code 1 when doka's side fails: the original is expected to.
+
+    [bold]Example[/bold]  doka simulate incident
+
+    [bold]Example[/bold]  doka simulate incident --report incident.html
+    """
+    from doka.app.cli.simulate import incident
+
+    return incident(hours=hours, rate=rate, seed=seed, as_json=as_json, report=report, jobs=jobs)
+
+
+@simulate_cli.command("run", epilog=SIMULATE_EXIT_CODES)
+@_taught
+def simulate_run(
+    *,
+    scenario: ScenarioPath,
+    config: OwnConfig = None,
+    original: Annotated[
+        bool, typer.Option("--original", metavar="", help="Run the service of the incident beside it.")
+    ] = False,
+    seed: Seed = 1,
+    as_json: AsJson = False,
+    report: Report = None,
+    jobs: Jobs = 2,
+) -> int:
+    """Run a scenario of your own: traffic, tokens, and what goes wrong when.
+
+    With your own configuration it answers what would become of your records, before you deploy it.
+
+    [bold]Example[/bold]  doka simulate run --scenario examples/scenarios/sts-outage.yaml
+
+    [bold]Example[/bold]  doka simulate run --scenario sts.yaml --config doka.yaml --json
+    """
+    from doka.app.cli.simulate import run
+
+    return run(
+        scenario=scenario, config=config, original=original, seed=seed, as_json=as_json, report=report, jobs=jobs
+    )
+
+
+@simulate_cli.command("schema")
+@_taught
+def simulate_schema() -> int:
+    """Print the JSON Schema of a scenario file.
+
+    [bold]Example[/bold]  doka simulate schema > scenario.schema.json
+    """
+    from doka.app.cli.simulate import print_schema
+
+    return print_schema()
+
+
+@simulate_cli.command("compare", epilog=SIMULATE_EXIT_CODES)
+@_taught
+def simulate_compare(
+    *,
+    world: Annotated[
+        list[str] | None, typer.Option("--world", metavar="NAME", help="Only this world; may be given again.")
+    ] = None,
+    tokens: Annotated[
+        list[str] | None,
+        typer.Option("--tokens", metavar="LIFE", help="Only this life: 15m, 1h or 12h; again for more."),
+    ] = None,
+    as_json: AsJson = False,
+    jobs: Jobs = 2,
+) -> int:
+    """Run every rotation policy under every token life on every kind of bad day.
+
+    Each cell is run with doka's forwarder, and with one that renews in the same way and swallows errors, so that it can
+    be seen which part saves the records.
+
+    [bold]Example[/bold]  doka simulate compare
+
+    [bold]Example[/bold]  doka simulate compare --world "STS down 40 min" --tokens 1h
+    """
+    from doka.app.cli.simulate import compare
+
+    return compare(worlds=world or [], lives=tokens or [], as_json=as_json, jobs=jobs)
+
+
+@simulate_cli.command("fuzz", epilog=SIMULATE_EXIT_CODES)
+@_taught
+def simulate_fuzz(
+    *,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, max=10_000_000, help="How many worlds.")] = 200,
+    first: Annotated[int, typer.Option("--first", min=0, help="The first seed; with --seeds 1 it repeats one.")] = 0,
+    as_json: AsJson = False,
+    jobs: Jobs = 2,
+) -> int:
+    """Run many small worlds, each with its own bad network, bad days and tight limits.
+
+    Whatever a seed draws heals; then everything must be delivered, in order, with nothing lost and no duplicate that is
+    not explained.
+
+    [bold]Example[/bold]  doka simulate fuzz --seeds 1000 --jobs 4
+    """
+    from doka.app.cli.simulate import fuzz
+
+    return fuzz(seeds=seeds, first=first, as_json=as_json, jobs=jobs)
 
 
 @cli.command("version")
@@ -293,49 +391,3 @@ def print_version() -> int:
     """Print the version."""
     _print_version(wanted=True)
     return 0
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Run one command; give its exit code."""
-    _survive_odd_terminals()
-    try:
-        code: object = cli(args=list(arguments), prog_name="doka", standalone_mode=False)
-        sys.stdout.flush()
-    except typer.TyperException as error:
-        return _explain_usage(error, arguments)
-    except UsageError as error:
-        for line in str(error).splitlines():
-            typer.echo(f"doka: {line}", err=True)
-        return EXIT_USAGE
-    except BrokenPipeError:
-        # Python would complain again when it flushes stdout at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_PIPE_CLOSED
-    except (KeyboardInterrupt, typer.Abort):
-        return EXIT_INTERRUPTED
-    return code if isinstance(code, int) else 0
-
-
-def _explain_usage(error: typer.TyperException, arguments: Sequence[str]) -> int:
-    """Say in one line what is wrong with a command line, and where its help is."""
-    context = getattr(error, "ctx", None)
-    # The parser of options does not say for which command it failed.
-    typed = [
-        word
-        for word in arguments[: 2 if arguments[:1] in (["config"], ["simulate"]) else 1]
-        if not word.startswith("-")
-    ]
-    command = " ".join(["doka", *typed]) if context is None else context.command_path
-    if type(error).__name__ == "NoArgsIsHelpError":  # the help was printed already: it is the answer to `doka` alone
-        return EXIT_USAGE
-    told = error.format_message().strip().rstrip(".").replace("\n", " ")
-    typer.echo(f"doka: {told}; see {command} --help", err=True)
-    return EXIT_USAGE
-
-
-def _survive_odd_terminals() -> None:
-    """Replace what the terminal's encoding has no sign for, rather than fail in the middle of a sentence."""
-    for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure is not None:
-            reconfigure(errors="replace")

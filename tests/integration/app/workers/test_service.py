@@ -112,9 +112,7 @@ def test_a_port_that_is_taken_starts_nobody(make_world: MakeWorld) -> None:
 
 def test_the_supervisor_imports_no_client() -> None:
     """It forwards nothing, so it must not carry what forwards."""
-    program = (
-        f"import sys; import doka.app.workers.command; print([name for name in {CLIENTS!r} if name in sys.modules])"
-    )
+    program = f"import sys; import doka.app.workers.service, doka.app.cli.main; print([name for name in {CLIENTS!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     assert "[]\n" == done.stdout
 

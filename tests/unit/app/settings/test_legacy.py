@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from doka.app.config_options import ConfigOptions
 from doka.app.settings import Settings, SettingsError, load_settings, settings_from
 
 OLD = """\
@@ -29,7 +30,7 @@ def file(tmp_path: Path) -> Path:
 
 def load(file: Path, *, allow_plaintext: bool = True) -> Settings:
     """Load a file of the old service."""
-    return load_settings(legacy_config=file, environ={}, hostname="pod-1", allow_plaintext=allow_plaintext)
+    return load_settings(ConfigOptions(None, file, allow_plaintext), environ={}, hostname="pod-1")
 
 
 def refusal(file: Path, *, allow_plaintext: bool = True) -> str:
@@ -143,5 +144,5 @@ def test_the_new_form_under_the_old_option_is_told(file: Path) -> None:
 def test_variables_go_before_the_old_file_too(file: Path) -> None:
     """A deployment that sets variables need not convert its file first."""
     environ = {"DOKA_KAFKA__SECURITY__PROTOCOL": "ssl", "DOKA_ROUTES__0__ORDERING": "none"}
-    given = load_settings(legacy_config=file, environ=environ, hostname="pod-1")
+    given = load_settings(ConfigOptions(legacy_config=file), environ=environ, hostname="pod-1")
     assert given.kafka.security.protocol == "ssl"

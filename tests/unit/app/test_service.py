@@ -5,17 +5,15 @@ import signal
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from doka.adapters.system.inbox import ThreadInbox
 from doka.adapters.system.signals import STOP_SIGNALS
-from doka.app.commands import run as run_module
-from doka.app.commands.run import LAST_LINES_SECONDS, build, run, serve
 from doka.app.container import Container
 from doka.app.runtime import Ending
+from doka.app.service import LAST_LINES_SECONDS, build, serve
 from doka.app.settings.load import settings_from
 from doka.app.settings.model import Settings
 from doka.domain.errors import UsageError
@@ -34,7 +32,6 @@ SETTINGS = {
     "http": {"port": 0},
 }
 ENDING = Ending(3, "it could not go on")
-BAD = b"kafka: [\n"
 
 
 class Parts:
@@ -92,46 +89,6 @@ def test_each_service_has_parts_of_its_own() -> None:
     first, second = build(_settings(), "host"), build(_settings(), "host")
 
     assert first.inbox() is not second.inbox()
-
-
-@pytest.mark.parametrize("option", ["config", "legacy_config"])
-def test_a_file_that_cannot_be_used_is_a_usage_error(tmp_path: Path, option: str) -> None:
-    """The error names it, and nothing was started."""
-    file = tmp_path / "doka.yaml"
-    file.write_bytes(BAD)
-    options: dict[str, Any] = {option: file}
-
-    with pytest.raises(UsageError, match=r"doka\.yaml"):
-        run(**options)
-
-
-def test_permissions_reach_the_settings_and_the_code_is_that_of_the_ending(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """What the command line permits is in the settings of the service that is run."""
-    for name in [name for name in os.environ if name.startswith("DOKA_")]:
-        monkeypatch.delenv(name)
-    served: list[Container] = []
-
-    def keep(container: Container) -> Ending:
-        served.append(container)
-        return ENDING
-
-    monkeypatch.setattr(run_module, "serve", keep)
-    file = tmp_path / "doka.yaml"
-    file.write_text(
-        "kafka: {bootstrap_servers: [127.0.0.1:1], group_id: doka, security: {protocol: plaintext}}\n"
-        "aws: {region: eu-west-1}\n"
-        "roles: {writer: {hops: [{role_arn: 'arn:aws:iam::210987654321:role/doka-writer'}]}}\n"
-        "routes: [{topics: [orders], stream: {name: orders, role: writer}}]\n"
-    )
-
-    with pytest.raises(UsageError, match="plaintext"):
-        run(file)
-    assert ENDING.code == run(file, allow_plaintext=True, allow_insecure_endpoints=True)
-    settings = served[0].settings()
-    assert (True, True) == (settings.kafka.security.allow_plaintext, settings.aws.allow_insecure_endpoints)
-    assert os.uname().nodename == served[0].hostname()
 
 
 def test_telemetry_is_open_while_the_loop_runs() -> None:

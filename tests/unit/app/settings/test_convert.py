@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from doka.app.convert import convert, page
-from doka.app.legacy import LegacySettings
+from doka.app.config_options import ConfigOptions
 from doka.app.settings import SettingsError, load_settings
-from tests.unit.app.test_legacy import OLD, load
+from doka.app.settings.convert import convert, page
+from doka.app.settings.legacy import LegacySettings
+from tests.unit.app.settings.test_legacy import OLD, load
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def test_the_converted_page_means_the_same(file: Path, tmp_path: Path, crosses: 
     file.write_text(OLD.replace("crossAccount: true", f"crossAccount: {crosses}"))
     new = tmp_path / "doka.yaml"
     new.write_text(convert(file, allow_plaintext=True))
-    assert load_settings(new, environ={}, hostname="pod-1") == load(file)
+    assert load_settings(ConfigOptions(new), environ={}, hostname="pod-1") == load(file)
 
 
 def test_the_converted_page_does_not_permit_plaintext_by_itself(file: Path, tmp_path: Path) -> None:
@@ -33,8 +34,8 @@ def test_the_converted_page_does_not_permit_plaintext_by_itself(file: Path, tmp_
     new = tmp_path / "doka.yaml"
     new.write_text(convert(file, allow_plaintext=False))
     with pytest.raises(SettingsError, match="plaintext does not encrypt"):
-        load_settings(new, environ={}, hostname="pod-1")
-    assert load_settings(new, environ={}, hostname="pod-1", allow_plaintext=True) == load(file)
+        load_settings(ConfigOptions(new), environ={}, hostname="pod-1")
+    assert load_settings(ConfigOptions(new, allow_plaintext=True), environ={}, hostname="pod-1") == load(file)
 
 
 @pytest.mark.parametrize(

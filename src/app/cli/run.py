@@ -1,0 +1,25 @@
+"""`doka run`: the service, from its configuration to its exit code, as one process or as several."""
+
+from __future__ import annotations
+
+from doka.app.config_options import ConfigOptions
+from doka.app.settings.load import hostname, read_configuration
+
+
+def run(options: ConfigOptions, workers: int = 1) -> int:
+    """Run the service until it is stopped or cannot go on; give the exit code.
+
+    Raises:
+        UsageError: the configuration cannot be used, or the HTTP port cannot be listened on.
+    """
+    settings = read_configuration(options)
+    if workers > 1:  # a supervisor, which imports no client: it would carry 60 MiB of them for nothing
+        from doka.app.workers.service import supervise
+
+        return supervise(settings, hostname(), workers).code
+    from doka.adapters.system.collector import spare_the_collector
+    from doka.app.service import build, serve
+
+    container = build(settings, hostname())
+    spare_the_collector()
+    return serve(container).code

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from doka.app.cli.run import run
+from doka.app.config_options import ConfigOptions
+from doka.app.container import Container
+from doka.app.runtime import Ending
+from doka.app.settings.model import Settings
+from doka.domain.errors import UsageError
+
+ENDING = Ending(3, "it could not go on")
+PLAINTEXT = """\
+kafka: {bootstrap_servers: [127.0.0.1:1], group_id: doka, security: {protocol: plaintext}}
+aws: {region: eu-west-1}
+roles: {writer: {hops: [{role_arn: 'arn:aws:iam::210987654321:role/doka-writer'}]}}
+routes: [{topics: [orders], stream: {name: orders, role: writer}}]
+"""
+
+
+@pytest.fixture(autouse=True)
+def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no setting of the host in."""
+    for name in [name for name in os.environ if name.startswith("DOKA_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Give a configuration that needs a permission."""
+    written = tmp_path / "doka.yaml"
+    written.write_text(PLAINTEXT)
+    return written
+
+
+def test_a_file_that_cannot_be_used_is_a_usage_error(file: Path) -> None:
+    """The error names it, in the new form and the old, and nothing was started."""
+    file.write_bytes(b"kafka: [\n")
+    for options in (ConfigOptions(config=file), ConfigOptions(legacy_config=file)):
+        with pytest.raises(UsageError, match=r"doka\.yaml"):
+            run(options)
+
+
+def test_permissions_reach_the_settings_and_the_code_is_that_of_the_ending(
+    monkeypatch: pytest.MonkeyPatch, file: Path
+) -> None:
+    """What the command line permits is in the settings of the service that is run."""
+    served: list[Container] = []
+
+    def keep(container: Container) -> Ending:
+        served.append(container)
+        return ENDING
+
+    monkeypatch.setattr("doka.app.service.serve", keep)
+    with pytest.raises(UsageError, match="plaintext"):
+        run(ConfigOptions(file))
+    assert ENDING.code == run(ConfigOptions(file, allow_plaintext=True, allow_insecure_endpoints=True))
+    settings = served[0].settings()
+    assert (True, True) == (settings.kafka.security.allow_plaintext, settings.aws.allow_insecure_endpoints)
+    assert os.uname().nodename == served[0].hostname()
+
+
+def test_more_than_one_worker_is_supervised(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
+    """One worker is the service itself; more are processes under a supervisor, with everything that was given."""
+    supervised: list[tuple[bool, str, int]] = []
+
+    def supervise(settings: Settings, hostname: str, workers: int) -> Ending:
+        supervised.append((settings.kafka.security.allow_plaintext, hostname, workers))
+        return ENDING
+
+    monkeypatch.setattr("doka.app.workers.service.supervise", supervise)
+    monkeypatch.setattr("doka.app.service.serve", lambda _container: Ending(0, "served as one"))
+    assert ENDING.code == run(ConfigOptions(file, allow_plaintext=True), 2)
+    assert 0 == run(ConfigOptions(file, allow_plaintext=True), 1)
+    assert [(True, os.uname().nodename, 2)] == supervised

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from doka.app.cli.main import main
+from doka.app.config_options import ConfigOptions
+
+
+@pytest.fixture(autouse=True)
+def _plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give help a known width, and no variable of the host."""
+    monkeypatch.setenv("COLUMNS", "100")
+    for name in ("FORCE_COLOR", "PY_COLORS", "GITHUB_ACTIONS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    """Run a command; give its exit code, stdout and stderr."""
+    code = main(arguments)
+    printed = capsys.readouterr()
+    return code, printed.out, printed.err
+
+
+def test_help_says_what_doka_is_and_what_to_type_next(capsys: pytest.CaptureFixture[str]) -> None:
+    """A newcomer learns from the first screen what it does, the commands, and how to begin."""
+    code, out, err = run(capsys, "--help")
+    assert (code, err) == (0, "")
+    flat = " ".join(out.split())
+    for taught in (
+        "Forwards records from Apache Kafka (Amazon MSK) to an Amazon Kinesis data stream",
+        "Every record lands at least once and in the order of its key",
+        "See it work doka demo",
+        "Try it out doka check --config doka.yaml",
+        "Run it doka run --config doka.yaml",
+        "Move over doka config convert configs/dev.yaml > doka.yaml",
+        "Exit codes 0 clean; 1 halted or found something wrong, and says what; 2 bad usage or configuration",
+    ):
+        assert taught in flat
+    assert [name for name in ("run", "check", "demo", "simulate", "version", "config") if f"│ {name} " not in out] == []
+
+
+def test_help_lists_nothing_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is not built yet is not promised."""
+    out = run(capsys, "--help")[1]
+    assert [name for name in ("policy", "replay", "letters") if f"│ {name} " in out] == []
+
+
+@pytest.mark.parametrize(
+    ("command", "example"),
+    [
+        ("run", "doka run --legacy-config configs/dev.yaml --allow-plaintext"),
+        ("check", "doka check --config doka.yaml"),
+        ("demo", "doka demo --policy never --original"),
+        ("config schema", "doka config schema > doka.schema.json"),
+        ("config show", "DOKA_LIMITS__HELD_MIB=128 doka config show --config doka.yaml"),
+        ("config convert", "doka config convert configs/dev.yaml > doka.yaml"),
+    ],
+)
+def test_the_help_of_each_command_has_an_example(
+    capsys: pytest.CaptureFixture[str], command: str, example: str
+) -> None:
+    """It can be copied as it stands."""
+    code, out, _ = run(capsys, *command.split(), "--help")
+    assert code == 0
+    assert f"Example  {example}" in out
+
+
+def test_what_is_typed_reaches_the_service(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The files, the permissions and the number of workers arrive as they were given; what is left out has its default."""
+    ran: list[tuple[ConfigOptions, int]] = []
+
+    def start(options: ConfigOptions, workers: int) -> int:
+        ran.append((options, workers))
+        return 3
+
+    monkeypatch.setattr("doka.app.cli.run.run", start)
+    file = tmp_path / "doka.yaml"
+    assert 3 == main(["run", "--config", str(file)])
+    assert 3 == main(["run", "--legacy-config", str(file), "--workers", "2", "--allow-plaintext"])
+    assert 3 == main(["run", "--allow-insecure-endpoints"])
+    assert [
+        (ConfigOptions(config=file), 1),
+        (ConfigOptions(legacy_config=file, allow_plaintext=True), 2),
+        (ConfigOptions(allow_insecure_endpoints=True), 1),
+    ] == ran
+
+
+def test_the_help_of_run_says_that_limits_are_per_worker(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever doubles the workers doubles the memory, and reads so first."""
+    assert "Every limit holds for each worker" in " ".join(run(capsys, "run", "--help")[1].split())
