@@ -148,7 +148,7 @@ GOOD = {"retention.ms": "-1", "message.timestamp.type": "LogAppendTime", "min.in
 
 
 @pytest.mark.parametrize(
-    ("changes", "troubles", "doubts"),
+    ("changes", "obstacles", "doubts"),
     [
         ({}, [], []),
         ({"retention.ms": "604800000"}, [], []),
@@ -164,12 +164,12 @@ GOOD = {"retention.ms": "-1", "message.timestamp.type": "LogAppendTime", "min.in
     ],
 )
 def test_a_topic_that_would_lose_letters_is_told(
-    kafka_broker: KafkaBroker, changes: dict[str, str], troubles: list[str], doubts: list[str]
+    kafka_broker: KafkaBroker, changes: dict[str, str], obstacles: list[str], doubts: list[str]
 ) -> None:
     """The topic's own settings, as a real broker tells them, are judged before the first letter."""
     topic = kafka_broker.create_topic(2, config=GOOD | changes)
     found = look_at_letters(settings_for(kafka_broker.bootstrap_servers, "orders"), topic, SystemClock())
     assert 2 == found.partitions
-    for expected, told in ((troubles, found.troubles), (doubts, found.doubts)):
+    for expected, told in ((obstacles, found.obstacles), (doubts, found.doubts)):
         assert len(expected) == len(told)
-        assert all(words in text for words, text in zip(expected, told, strict=True))
+        assert all(words in obstacle.told for words, obstacle in zip(expected, told, strict=True))

@@ -15,7 +15,7 @@ from confluent_kafka.admin import _scram as scram
 
 from doka.adapters.kafka.letter_preflight import look_at_letters
 from doka.adapters.kafka.letters import KafkaLetters
-from doka.adapters.kafka.preflight import Preflight, look
+from doka.adapters.kafka.preflight import Obstacle, Preflight, look
 from doka.adapters.kafka.settings import KafkaSecurity, KafkaSettings, Mechanism
 from doka.adapters.system.clock import SystemClock
 from doka.domain.events import Event, LetterAcknowledged, LetterRefused, TopicsMissing
@@ -127,11 +127,11 @@ def test_records_are_read_behind_tls_and_a_password(
 
 def test_a_wrong_password_is_told_as_one(secured: SecuredBroker) -> None:
     """A refused login is one sentence that names the settings to look at, and holds no password."""
-    (trouble,) = looked(secured.settings(login=("doka", "wrong-word"))).troubles
+    (obstacle,) = looked(secured.settings(login=("doka", "wrong-word"))).obstacles
 
-    assert trouble.startswith("Kafka refuses the login: ")
-    assert trouble.endswith("check kafka.security (mechanism, username, password)")
-    assert "wrong-word" not in trouble
+    assert obstacle.told.startswith("Kafka refuses the login: ")
+    assert "check kafka.security (mechanism, username, password)" == obstacle.cure
+    assert "wrong-word" not in obstacle.told
 
 
 def test_a_broker_of_another_authority_is_not_trusted(secured: SecuredBroker, tmp_path: Path) -> None:
@@ -141,10 +141,10 @@ def test_a_broker_of_another_authority_is_not_trusted(secured: SecuredBroker, tm
     settings = secured.settings()
     settings = replace(settings, security=replace(settings.security, ca_file=str(other)))
 
-    (trouble,) = looked(settings).troubles
+    (obstacle,) = looked(settings).obstacles
 
-    assert "certificate verify failed" in trouble
-    assert "check kafka.security (protocol, ca_file)" in trouble
+    assert "certificate verify failed" in obstacle.told
+    assert "check kafka.security (protocol, ca_file) and the port" == obstacle.cure
 
 
 def test_a_broker_under_another_name_is_not_trusted(secured: SecuredBroker) -> None:
@@ -152,16 +152,16 @@ def test_a_broker_under_another_name_is_not_trusted(secured: SecuredBroker) -> N
     settings = secured.settings()
     elsewhere = settings.bootstrap_servers[0].replace("127.0.0.1", "localhost")
 
-    (trouble,) = looked(replace(settings, bootstrap_servers=(elsewhere,))).troubles
+    (obstacle,) = looked(replace(settings, bootstrap_servers=(elsewhere,))).obstacles
 
-    assert "certificate verify failed" in trouble
+    assert "certificate verify failed" in obstacle.told
 
 
 def test_plain_text_to_a_port_that_encrypts_is_told(secured: SecuredBroker) -> None:
     """A protocol that the port does not speak is told with the setting's name."""
-    (trouble,) = looked(replace(secured.settings(), security=KafkaSecurity("plaintext")), timeout=3).troubles
+    (obstacle,) = looked(replace(secured.settings(), security=KafkaSecurity("plaintext")), timeout=3).obstacles
 
-    assert "whether kafka.security.protocol plaintext is what this port speaks" in trouble
+    assert "whether kafka.security.protocol plaintext is what this port speaks" in (obstacle.cure or "")
 
 
 def test_a_topic_without_rights_is_told(secured: SecuredBroker) -> None:
@@ -172,7 +172,8 @@ def test_a_topic_without_rights_is_told(secured: SecuredBroker) -> None:
     with member(settings) as m:
         m.until(lambda: TopicsMissing(frozenset({secured.topic})) in m.events)
 
-    wanted = f"not authorised to see topic {secured.topic}; grant this process READ and DESCRIBE on it"
+    cure = "grant this process READ and DESCRIBE on it"
+    wanted = Obstacle(f"not authorised to see topic {secured.topic}", cure, secured.topic)
     assert Preflight({}, (wanted,)) == found
 
 
@@ -180,9 +181,8 @@ def test_a_group_without_rights_is_told(secured: SecuredBroker) -> None:
     """Who may read the topic but not as this group is told so."""
     settings = replace(secured.settings(), group_id="somebody-elses")
 
-    assert ("not authorised to use consumer group somebody-elses; grant this process READ on it",) == (
-        looked(settings).troubles
-    )
+    denied = Obstacle("not authorised to use consumer group somebody-elses", "grant this process READ on it")
+    assert (denied,) == looked(settings).obstacles
 
 
 def test_letters_need_the_right_to_write(secured: SecuredBroker) -> None:
@@ -200,9 +200,8 @@ def test_letters_need_the_right_to_write(secured: SecuredBroker) -> None:
         (event,) = eventually(letters.answers, within=40, what="the answer to a letter")
         return event
 
-    assert (f"not authorised to write to topic {topic}; grant this process WRITE on it",) == (
-        look_at_letters(settings, topic, clock).troubles
-    )
+    denied = Obstacle(f"not authorised to write to topic {topic}", "grant this process WRITE on it", topic)
+    assert (denied,) == look_at_letters(settings, topic, clock).obstacles
     assert LetterRefused(1, "CLUSTER_AUTHORIZATION_FAILED") == answer()
 
     _give_right_to_write(secured.broker.admin(), topic)
@@ -210,7 +209,7 @@ def test_letters_need_the_right_to_write(secured: SecuredBroker) -> None:
     eventually(lambda: isinstance(answer(), LetterAcknowledged), within=60, every=0.5, what="an acknowledged letter")
     letters.close()
     found = look_at_letters(settings, topic, clock)
-    assert ((), "TOPIC_AUTHORIZATION_FAILED") == (found.troubles, found.doubts[0].split("(")[1].split(")")[0])
+    assert ((), "TOPIC_AUTHORIZATION_FAILED") == (found.obstacles, found.doubts[0].told.split("(")[1].split(")")[0])
 
 
 def _give_right_to_write(admin: AdminClient, topic: str) -> None:

@@ -16,6 +16,7 @@ from confluent_kafka.admin import AclOperation, AdminClient, ConfigResource, Res
 
 from doka.adapters.kafka.client import ClientLog
 from doka.adapters.kafka.client_settings import Oauth, connection_settings
+from doka.adapters.kafka.preflight import Obstacle
 from doka.adapters.kafka.settings import KafkaSettings
 from doka.domain.limits import NS_PER_SECOND
 from doka.domain.ports import Clock
@@ -26,12 +27,12 @@ _MISSING: Final = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNO
 
 @dataclass(frozen=True, slots=True)
 class LetterTopic:
-    """What was found. Each text says what is so, then after a semicolon what to do about it."""
+    """What was found; `partitions` is None where that was not told."""
 
     partitions: int | None = None
-    troubles: tuple[str, ...] = ()
+    obstacles: tuple[Obstacle, ...] = ()
     """Why letters would not be taken, or not be kept."""
-    doubts: tuple[str, ...] = ()
+    doubts: tuple[Obstacle, ...] = ()
     """What could lose a letter, or could not be looked at."""
 
 
@@ -48,30 +49,37 @@ def look_at_letters(
         client = AdminClient(keys, logger=ClientLog(clock))
         found = client.list_topics(topic, timeout=_left(clock, deadline)).topics[topic]
     except (KafkaException, SystemError) as error:
-        return LetterTopic(troubles=(f"Kafka did not tell about topic {topic} in time: {error}",))
+        return LetterTopic(
+            obstacles=(Obstacle(f"Kafka did not tell about topic {topic} in time: {error}", topic=topic),)
+        )
     if found.error is not None:
-        return LetterTopic(troubles=(_why_none(topic, found.error),))
+        return LetterTopic(obstacles=(_why_none(topic, found.error),))
     if not _may_write(client, topic, _left(clock, deadline)):
-        return LetterTopic(troubles=(f"not authorised to write to topic {topic}; grant this process WRITE on it",))
+        denied = Obstacle(f"not authorised to write to topic {topic}", "grant this process WRITE on it", topic)
+        return LetterTopic(obstacles=(denied,))
     try:
         configuration = _configuration(client, topic, _left(clock, deadline))
     except KafkaException as error:
         why = error.args[0].name() if error.args and isinstance(error.args[0], KafkaError) else str(error)
-        doubt = f"the settings of topic {topic} could not be read ({why}); grant this process DESCRIBE_CONFIGS on it, "
-        return LetterTopic(len(found.partitions), doubts=(f"{doubt}or see to it that it keeps what it is given",))
+        doubt = Obstacle(
+            f"the settings of topic {topic} could not be read ({why})",
+            "grant this process DESCRIBE_CONFIGS on it, or see to it that it keeps what it is given",
+            topic,
+        )
+        return LetterTopic(len(found.partitions), doubts=(doubt,))
     return LetterTopic(
         len(found.partitions),
-        tuple(_troubles(topic, configuration)),
+        tuple(_obstacles(topic, configuration)),
         tuple(_doubts(topic, configuration)),
     )
 
 
-def _why_none(topic: str, error: KafkaError) -> str:
+def _why_none(topic: str, error: KafkaError) -> Obstacle:
     if error.code() in _MISSING:
-        return f"topic {topic} does not exist; create it, or correct dead_letters.topic"
+        return Obstacle(f"topic {topic} does not exist", "create it, or correct dead_letters.topic", topic)
     if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
-        return f"not authorised to see topic {topic}; grant this process WRITE and DESCRIBE on it"
-    return f"topic {topic} cannot be used: {error.str()}"
+        return Obstacle(f"not authorised to see topic {topic}", "grant this process WRITE and DESCRIBE on it", topic)
+    return Obstacle(f"topic {topic} cannot be used: {error.str()}", topic=topic)
 
 
 def _may_write(client: AdminClient, topic: str, timeout: float) -> bool:
@@ -96,25 +104,30 @@ def _configuration(client: AdminClient, topic: str, timeout: float) -> Mapping[s
     return {name: entry.value for name, entry in entries.items() if entry.value is not None}
 
 
-def _troubles(topic: str, configuration: Mapping[str, str]) -> Iterator[str]:
+def _obstacles(topic: str, configuration: Mapping[str, str]) -> Iterator[Obstacle]:
     if "compact" in configuration.get("cleanup.policy", ""):
-        yield (
+        yield Obstacle(
             f"topic {topic} is compacted, so a letter replaces the one before of its key, and one without a key is "
-            "refused; set cleanup.policy=delete on it"
+            "refused",
+            "set cleanup.policy=delete on it",
+            topic,
         )
 
 
-def _doubts(topic: str, configuration: Mapping[str, str]) -> Iterator[str]:
+def _doubts(topic: str, configuration: Mapping[str, str]) -> Iterator[Obstacle]:
     kept_ms = int(configuration.get("retention.ms", "-1"))
     if kept_ms >= 0 and configuration.get("message.timestamp.type") == "CreateTime":
-        yield (
+        yield Obstacle(
             f"topic {topic} deletes letters {kept_ms / MS_PER_DAY:.3g} days after the time of their records, which may "
-            f"be long ago; set message.timestamp.type=LogAppendTime or retention.ms=-1 on it"
+            "be long ago",
+            "set message.timestamp.type=LogAppendTime or retention.ms=-1 on it",
+            topic,
         )
     if configuration.get("min.insync.replicas") == "1":
-        yield (
-            f"topic {topic} lets one replica alone acknowledge a letter; "
-            "give it three replicas and min.insync.replicas=2"
+        yield Obstacle(
+            f"topic {topic} lets one replica alone acknowledge a letter",
+            "give it three replicas and min.insync.replicas=2",
+            topic,
         )
 
 

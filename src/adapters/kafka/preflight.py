@@ -1,6 +1,6 @@
 """Looks before the start: does a broker answer, does it let us in, are the topics there, may the group be read.
 
-For `doka check` and for a person: each trouble is one plain sentence with what to do about it.
+For `doka check`: each obstacle is one plain sentence, and beside it what to do about it.
 It joins no group and commits nothing, so it can run beside a working service.
 """
 
@@ -33,11 +33,21 @@ _HOPELESS: Final = _LOGIN | {KafkaError._SSL}  # noqa: SLF001
 
 
 @dataclass(frozen=True, slots=True)
+class Obstacle:
+    """What stands in the way; `told` is a sentence without a full stop, `cure` what to do about it, if that is known."""
+
+    told: str
+    cure: str | None = None
+    topic: str | None = None
+    """The topic that it concerns; None: the cluster, or the group."""
+
+
+@dataclass(frozen=True, slots=True)
 class Preflight:
-    """What was found: partitions of each topic that is there, and a sentence for each trouble."""
+    """What was found: partitions of each topic that is there, and what stands in the way."""
 
     partitions: Mapping[str, int] = field(default_factory=dict)
-    troubles: tuple[str, ...] = ()
+    obstacles: tuple[Obstacle, ...] = ()
 
 
 def look(settings: KafkaSettings, clock: Clock, *, timeout: float = 10.0, oauth: Oauth | None = None) -> Preflight:
@@ -53,7 +63,7 @@ def look(settings: KafkaSettings, clock: Clock, *, timeout: float = 10.0, oauth:
             {**keys, "group.id": settings.group_id, "error_cb": said.append, "logger": ClientLog(clock)},
         )
     except ClientUnusableError as error:
-        return Preflight(troubles=(str(error),))
+        return Preflight(obstacles=(Obstacle(str(error)),))
     try:
         return _ask(client, settings, said, clock, deadline)
     finally:
@@ -68,22 +78,22 @@ def _ask(
     deadline: int,
 ) -> Preflight:
     if not _reached(client, said, clock, deadline):
-        return Preflight(troubles=(_why_unreachable(settings, said),))
+        return Preflight(obstacles=(_why_unreachable(settings, said),))
     partitions: dict[str, int] = {}
-    troubles: list[str] = []
+    obstacles: list[Obstacle] = []
     for topic in sorted(settings.topics):
         try:
             found = client.list_topics(topic, timeout=_left(clock, deadline)).topics[topic]
         except KafkaException as error:
-            troubles.append(f"Kafka did not tell about topic {topic} in time: {error}")
+            obstacles.append(Obstacle(f"Kafka did not tell about topic {topic} in time: {error}", topic=topic))
             continue
         if found.error is not None:
-            troubles.append(_why_no_topic(topic, found.error))
+            obstacles.append(_why_no_topic(topic, found.error))
         else:
             partitions[topic] = len(found.partitions)
     if partitions:
-        troubles += _group_troubles(client, settings, next(iter(partitions)), _left(clock, deadline))
-    return Preflight(partitions, tuple(troubles))
+        obstacles += _group_obstacles(client, settings, next(iter(partitions)), _left(clock, deadline))
+    return Preflight(partitions, tuple(obstacles))
 
 
 def _reached(client: Consumer, said: list[KafkaError], clock: Clock, deadline: int) -> bool:
@@ -99,33 +109,38 @@ def _reached(client: Consumer, said: list[KafkaError], clock: Clock, deadline: i
             return True
 
 
-def _why_unreachable(settings: KafkaSettings, said: list[KafkaError]) -> str:
+def _why_unreachable(settings: KafkaSettings, said: list[KafkaError]) -> Obstacle:
     servers = ", ".join(settings.bootstrap_servers)
     for error in said:
         if error.code() in _LOGIN:
-            return f"Kafka refuses the login: {error.str()}; check kafka.security (mechanism, username, password)"
+            return Obstacle(
+                f"Kafka refuses the login: {error.str()}", "check kafka.security (mechanism, username, password)"
+            )
     for error in said:
         if error.code() == KafkaError._SSL:  # noqa: SLF001
-            return f"no TLS connection to Kafka: {error.str()}; check kafka.security (protocol, ca_file) and the port"
+            return Obstacle(
+                f"no TLS connection to Kafka: {error.str()}", "check kafka.security (protocol, ca_file) and the port"
+            )
     for error in said:
         if error.code() == KafkaError._RESOLVE:  # noqa: SLF001
-            return f"no broker found: {error.str()}; check the names in kafka.bootstrap_servers"
+            return Obstacle(f"no broker found: {error.str()}", "check the names in kafka.bootstrap_servers")
     last = f": {said[-1].str()}" if said else ""
-    return (
-        f"no broker answers at {servers}{last}; check kafka.bootstrap_servers, the network, and whether "
-        f"kafka.security.protocol {settings.security.protocol} is what this port speaks"
+    return Obstacle(
+        f"no broker answers at {servers}{last}",
+        "check kafka.bootstrap_servers, the network, and whether "
+        f"kafka.security.protocol {settings.security.protocol} is what this port speaks",
     )
 
 
-def _why_no_topic(topic: str, error: KafkaError) -> str:
+def _why_no_topic(topic: str, error: KafkaError) -> Obstacle:
     if error.code() in {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC}:  # noqa: SLF001
-        return f"topic {topic} does not exist; create it, or correct the name in routes"
+        return Obstacle(f"topic {topic} does not exist", "create it, or correct the name in routes", topic)
     if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
-        return f"not authorised to see topic {topic}; grant this process READ and DESCRIBE on it"
-    return f"topic {topic} cannot be used: {error.str()}"
+        return Obstacle(f"not authorised to see topic {topic}", "grant this process READ and DESCRIBE on it", topic)
+    return Obstacle(f"topic {topic} cannot be used: {error.str()}", topic=topic)
 
 
-def _group_troubles(client: Consumer, settings: KafkaSettings, topic: str, timeout: float) -> list[str]:
+def _group_obstacles(client: Consumer, settings: KafkaSettings, topic: str, timeout: float) -> list[Obstacle]:
     group = settings.group_id
     try:
         answer = client.committed([KafkaPartition(topic, 0)], timeout=timeout)
@@ -137,8 +152,8 @@ def _group_troubles(client: Consumer, settings: KafkaSettings, topic: str, timeo
         errors = [why if why is not None else cast("KafkaError", error.args[0])]
     for reason in errors:
         if reason.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
-            return [f"not authorised to use consumer group {group}; grant this process READ on it"]
-    return [f"Kafka did not tell the offsets of consumer group {group}: {reason.str()}" for reason in errors]
+            return [Obstacle(f"not authorised to use consumer group {group}", "grant this process READ on it")]
+    return [Obstacle(f"Kafka did not tell the offsets of consumer group {group}: {reason.str()}") for reason in errors]
 
 
 def _left(clock: Clock, deadline: int) -> float:

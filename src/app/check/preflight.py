@@ -1,6 +1,7 @@
 """The steps of a preflight, in the order in which a service needs them; each failure says which and what to do.
 
 It must never change anything: no record is put, no group joined, no offset committed.
+Whether a stream would do is judged by the machine itself, so that a check never says other than the service would.
 Everything outside is an argument, so that tests pass other parts in.
 """
 
@@ -15,16 +16,18 @@ from doka.adapters.kafka.preflight import Preflight
 from doka.app.check.cures import cure_for_lease, cure_for_stream
 from doka.app.check.findings import Finding, Verdict
 from doka.app.check.surroundings import look_around
-from doka.app.settings.mapping import stream_region
+from doka.app.settings.mapping import stream_region, to_rules
 from doka.app.settings.model import MIB, Settings
 from doka.app.settings.routes import RouteSettings
 from doka.domain.commands import DescribeStream
 from doka.domain.events import LeaseIssued, LeaseRefused, StreamDescribed, StreamRefused
+from doka.domain.facts import LanesBelowShards, RouteBlocked
 from doka.domain.lease import Lease
 from doka.domain.limits import NS_PER_SECOND
 from doka.domain.ports import Authority, Describer
-
-WRITABLE = frozenset({"ACTIVE", "UPDATING"})  # a stream takes puts in these states (API reference, StreamStatus)
+from doka.domain.routes.standing import AUTO_DISTRIBUTION, Standing
+from doka.domain.rules import RouteRules
+from doka.domain.verdicts import of_request
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,7 @@ def preflight(settings: Settings, source: str, parts: Parts) -> Iterator[Finding
             yield _role_found(settings, role, answer.lease)
         elif isinstance(answer, LeaseRefused):
             yield _role_refused(settings, role, answer)
+    rules = {route.name: route for route in to_rules(settings).routes}
     for index, route in enumerate(settings.routes):
         lease = leases.get(route.stream.role or AMBIENT_ROLE)
         if lease is None:
@@ -63,9 +67,9 @@ def preflight(settings: Settings, source: str, parts: Parts) -> Iterator[Finding
             continue
         found = parts.describer.describe(DescribeStream(route.name, lease))
         if isinstance(found, StreamDescribed):
-            yield from _stream_found(settings, route, index, found)
+            yield from _stream_found(settings, route, rules[route.name], index, found)
         elif isinstance(found, StreamRefused):
-            yield _stream_refused(settings, route, index, found)
+            yield _stream_refused(settings, route, rules[route.name], index, found)
 
 
 def _configuration(settings: Settings, source: str) -> Finding:
@@ -80,20 +84,17 @@ def _kafka(settings: Settings, found: Preflight) -> Iterator[Finding]:
     if found.partitions:
         told = f"answers, by {settings.kafka.security.protocol}"
         yield Finding("kafka", servers, Verdict.FINE, told)
-    for trouble in found.troubles:
-        told, _, cure = trouble.rpartition("; ")
-        if not told:
-            told, cure = cure, ""
-        # A trouble with one topic is told under its name, the rest under the brokers'.
-        topic = next((name for name in topics if f"topic {name} " in f"{told} "), None)
-        step, subject = ("kafka", servers) if topic is None else ("topic", topic)
-        yield Finding(step, subject, Verdict.FAILED, told, cure or None)
+    for obstacle in found.obstacles:
+        # What concerns one topic is told under its name, the rest under the brokers'.
+        step, subject = ("kafka", servers) if obstacle.topic is None else ("topic", obstacle.topic)
+        yield Finding(step, subject, Verdict.FAILED, obstacle.told, obstacle.cure)
+    told_of = {obstacle.topic for obstacle in found.obstacles}
     for topic in topics:
         partitions = found.partitions.get(topic)
         if partitions is not None:
             told = _count(partitions, "partition")
             yield Finding("topic", topic, Verdict.FINE, told, facts={"partitions": partitions})
-        elif not any(f"topic {topic} " in f"{trouble} " for trouble in found.troubles):
+        elif topic not in told_of:
             yield Finding("topic", topic, Verdict.SKIPPED, "not looked at, since Kafka did not answer")
 
 
@@ -102,11 +103,10 @@ def _dead_letters(topic: str, look: Callable[[str], LetterTopic], kafka: Preflig
         yield Finding("topic", topic, Verdict.SKIPPED, "not looked at, since no other topic could be read")
         return
     found = look(topic)
-    for verdict, texts in ((Verdict.FAILED, found.troubles), (Verdict.WARNING, found.doubts)):
-        for text in texts:
-            told, _, cure = text.partition("; ")
-            yield Finding("topic", topic, verdict, told, cure or None)
-    if found.partitions is not None and not found.troubles:
+    for verdict, obstacles in ((Verdict.FAILED, found.obstacles), (Verdict.WARNING, found.doubts)):
+        for obstacle in obstacles:
+            yield Finding("topic", topic, verdict, obstacle.told, obstacle.cure)
+    if found.partitions is not None and not found.obstacles:
         told = f"{_count(found.partitions, 'partition')} for dead letters"
         yield Finding("topic", topic, Verdict.FINE, told, facts={"partitions": found.partitions})
 
@@ -132,7 +132,14 @@ def _role_refused(settings: Settings, name: str, refused: LeaseRefused) -> Findi
     return Finding("role", name, Verdict.FAILED, told, cure_for_lease(refused, role, name), {"code": refused.code})
 
 
-def _stream_found(settings: Settings, route: RouteSettings, index: int, found: StreamDescribed) -> Iterator[Finding]:
+def _unbegun(rules: RouteRules) -> Standing:
+    """Give the machine's own judge of a route, as it is before anything is known of its stream."""
+    return Standing(rules, jitter=lambda: 0.0)
+
+
+def _stream_found(
+    settings: Settings, route: RouteSettings, rules: RouteRules, index: int, found: StreamDescribed
+) -> Iterator[Finding]:
     shards = "" if found.open_shards is None else f", {_count(found.open_shards, 'open shard')}"
     limit = f"records up to {found.record_bytes_max / MIB:g} MiB"
     told = f"{found.arn or route.stream.called} is {found.status}{shards}, {limit}"
@@ -143,10 +150,12 @@ def _stream_found(settings: Settings, route: RouteSettings, index: int, found: S
         "record_bytes_max": found.record_bytes_max,
         "honours_keys": found.honours_keys,
     }
-    if found.status not in WRITABLE:
+    judged = {type(fact): fact for fact in _unbegun(rules).described(found, 0)}
+    blocked, idle = judged.get(RouteBlocked), judged.get(LanesBelowShards)
+    if isinstance(blocked, RouteBlocked) and blocked.reason != AUTO_DISTRIBUTION:
         cure = "wait until it is ACTIVE" if found.status == "CREATING" else "create it again, or name another stream"
         yield Finding("stream", route.name, Verdict.FAILED, told, cure, facts)
-    elif not found.honours_keys and (route.ordering != "none" or route.aggregation.enabled):
+    elif blocked is not None:
         breaks = "cannot keep their order" if route.ordering != "none" else "tears aggregates from their shards"
         also = f" and routes[{index}].aggregation.enabled: false" if route.aggregation.enabled else ""
         yield Finding(
@@ -158,12 +167,12 @@ def _stream_found(settings: Settings, route: RouteSettings, index: int, found: S
             f"or give the order up with routes[{index}].ordering: none{also}",
             facts,
         )
-    elif route.aggregation.enabled and route.aggregation.lanes < (found.open_shards or 0):
+    elif isinstance(idle, LanesBelowShards):
         yield Finding(
             "stream",
             route.name,
             Verdict.WARNING,
-            f"{told}, but {_count(route.aggregation.lanes, 'lane')} cannot reach them all: some get nothing",
+            f"{told}, but {_count(idle.lanes, 'lane')} cannot reach them all: some get nothing",
             f"raise routes[{index}].aggregation.lanes to a power of two above the shards; "
             "docs/guarantees.md says what a consumer sees when it changes",
             facts,
@@ -173,20 +182,24 @@ def _stream_found(settings: Settings, route: RouteSettings, index: int, found: S
             "stream",
             route.name,
             Verdict.WARNING,
-            f"{told}, but a put is limited to {settings.limits.request_mib} MiB, so larger records cannot be sent",
-            "raise limits.request_mib to the stream's record limit",
+            f"{told}, but limits.request_mib is {settings.limits.request_mib}: a larger record goes alone, in a put "
+            "above that limit",
+            "raise limits.request_mib to the stream's record limit, if what answers takes it",
             facts,
         )
     else:
         yield Finding("stream", route.name, Verdict.FINE, told, facts=facts)
 
 
-def _stream_refused(settings: Settings, route: RouteSettings, index: int, refused: StreamRefused) -> Finding:
-    # Puts may be allowed all the same: the service starts, warns, and assumes the usual limits.
-    denied = refused.code in {"AccessDeniedException", "AccessDenied"}
+def _stream_refused(
+    settings: Settings, route: RouteSettings, rules: RouteRules, index: int, refused: StreamRefused
+) -> Finding:
+    judge = _unbegun(rules)
+    judge.undescribed(refused, of_request(refused.code), 0)
     told = f"{route.stream.called} could not be described: {_said(refused.code, refused.message)}"
     cure = cure_for_stream(refused, settings, route, index, stream_region(settings, route))
-    verdict = Verdict.WARNING if denied else Verdict.FAILED
+    # Where puts may be allowed all the same, the service starts, warns, and assumes the usual limits.
+    verdict = Verdict.WARNING if judge.blocked is None else Verdict.FAILED
     return Finding("stream", route.name, verdict, told, cure, {"code": refused.code})
 
 

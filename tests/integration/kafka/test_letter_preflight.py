@@ -6,6 +6,7 @@ from confluent_kafka import KafkaError
 
 from doka.adapters.embedded.kafka_cluster import KafkaCluster
 from doka.adapters.kafka.letter_preflight import LetterTopic, look_at_letters
+from doka.adapters.kafka.preflight import Obstacle
 from doka.adapters.system.clock import SystemClock
 from tests.integration.kafka.group import settings_for
 
@@ -19,26 +20,24 @@ def test_a_topic_whose_settings_are_not_told_is_doubted(cluster: KafkaCluster) -
     """It is there; whether it keeps what it is given, a person has to see to."""
     cluster.create_topic("letters", 3)
     found = look(cluster, "letters", timeout=3)
-    assert (3, ()) == (found.partitions, found.troubles)
+    assert (3, ()) == (found.partitions, found.obstacles)
     (doubt,) = found.doubts
-    assert doubt.startswith("the settings of topic letters could not be read (")
-    assert "grant this process DESCRIBE_CONFIGS on it" in doubt
+    assert doubt.told.startswith("the settings of topic letters could not be read (")
+    assert "grant this process DESCRIBE_CONFIGS on it" in (doubt.cure or "")
 
 
 def test_a_topic_that_is_missing_or_hidden_is_told_with_its_cure(cluster: KafkaCluster) -> None:
     """Each refusal of the cluster has a sentence and what to do about it."""
     cluster.create_topic("letters", 3)
     cluster.fail_topic("letters", KafkaError.UNKNOWN_TOPIC_OR_PART)
-    assert ("topic letters does not exist; create it, or correct dead_letters.topic",) == look(
-        cluster, "letters"
-    ).troubles
+    missing = Obstacle("topic letters does not exist", "create it, or correct dead_letters.topic", "letters")
+    assert (missing,) == look(cluster, "letters").obstacles
     cluster.fail_topic("letters", KafkaError.TOPIC_AUTHORIZATION_FAILED)
-    assert ("not authorised to see topic letters; grant this process WRITE and DESCRIBE on it",) == look(
-        cluster, "letters"
-    ).troubles
+    hidden = Obstacle("not authorised to see topic letters", "grant this process WRITE and DESCRIBE on it", "letters")
+    assert (hidden,) == look(cluster, "letters").obstacles
     cluster.fail_topic("letters", KafkaError.INVALID_REPLICATION_FACTOR)
-    (other,) = look(cluster, "letters").troubles
-    assert other.startswith("topic letters cannot be used: ")
+    (other,) = look(cluster, "letters").obstacles
+    assert other.told.startswith("topic letters cannot be used: ")
 
 
 def test_a_silent_cluster_is_told_in_time(cluster: KafkaCluster) -> None:
@@ -46,6 +45,6 @@ def test_a_silent_cluster_is_told_in_time(cluster: KafkaCluster) -> None:
     cluster.set_down()
     clock = SystemClock()
     before = clock.now()
-    (trouble,) = look(cluster, "letters", timeout=1).troubles
-    assert trouble.startswith("Kafka did not tell about topic letters in time")
+    (silent,) = look(cluster, "letters", timeout=1).obstacles
+    assert silent.told.startswith("Kafka did not tell about topic letters in time")
     assert clock.now() - before < 5_000_000_000

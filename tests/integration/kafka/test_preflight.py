@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from doka.adapters.embedded.kafka_cluster import KafkaCluster
-from doka.adapters.kafka.preflight import Preflight, look
+from doka.adapters.kafka.preflight import Obstacle, Preflight, look
 from doka.adapters.kafka.settings import KafkaSecurity
 from doka.adapters.system.clock import SystemClock
 from tests.integration.kafka.group import settings_for
@@ -26,7 +26,8 @@ def test_topics_that_are_there_are_counted(cluster: KafkaCluster) -> None:
 def test_a_missing_topic_is_named_and_not_made(cluster: KafkaCluster) -> None:
     """A topic that does not exist is told with what to do, the others are still counted, and asking creates nothing."""
     settings = settings_for(cluster.bootstrap_servers, "orders", "paymnets")
-    wanted = Preflight({"orders": 2}, ("topic paymnets does not exist; create it, or correct the name in routes",))
+    missing = Obstacle("topic paymnets does not exist", "create it, or correct the name in routes", "paymnets")
+    wanted = Preflight({"orders": 2}, (missing,))
 
     assert wanted == look(settings, SystemClock())
     assert wanted == look(settings, SystemClock())
@@ -42,17 +43,17 @@ def test_a_missing_topic_is_named_and_not_made(cluster: KafkaCluster) -> None:
 def test_nobody_there_is_told_in_time(servers: str, wanted: str) -> None:
     """Within its time-out the preflight says who did not answer and which setting to look at."""
     began = time.monotonic()
-    (trouble,) = look(settings_for(servers, "orders"), SystemClock(), timeout=1).troubles
+    (obstacle,) = look(settings_for(servers, "orders"), SystemClock(), timeout=1).obstacles
 
     assert time.monotonic() - began < 4
-    assert trouble.startswith(wanted)
-    assert "kafka.bootstrap_servers" in trouble
+    assert obstacle.told.startswith(wanted)
+    assert "kafka.bootstrap_servers" in (obstacle.cure or "")
 
 
 def test_a_login_that_the_broker_does_not_know_is_told(cluster: KafkaCluster) -> None:
     """The mock speaks no SASL; that is a refused login, told at once."""
     security = KafkaSecurity("sasl_plaintext", "PLAIN", username="u", password="p")
     settings = replace(settings_for(cluster.bootstrap_servers, "orders"), security=security)
-    (trouble,) = look(settings, SystemClock()).troubles
+    (obstacle,) = look(settings, SystemClock()).obstacles
 
-    assert trouble.startswith("Kafka refuses the login: ")
+    assert obstacle.told.startswith("Kafka refuses the login: ")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from doka.adapters.kafka.letter_preflight import LetterTopic
-from doka.adapters.kafka.preflight import Preflight
+from doka.adapters.kafka.preflight import Obstacle, Preflight
 from doka.app.check.findings import Finding, Verdict, all_fine
 from doka.app.check.preflight import Parts, preflight
 from doka.app.settings import Settings
@@ -118,7 +118,7 @@ def test_no_secret_is_told() -> None:
 
 def test_kafka_that_does_not_answer_is_told_once() -> None:
     """The topics could not be looked at, and say so."""
-    world = World(kafka=Preflight(troubles=("no broker answers at b-1.example:9098; check the network",)))
+    world = World(kafka=Preflight(obstacles=(Obstacle("no broker answers at b-1.example:9098", "check the network"),)))
     assert world.of("kafka", settings()) == [
         ("failed", "b-1.example:9098", "no broker answers at b-1.example:9098", "check the network")
     ]
@@ -126,11 +126,19 @@ def test_kafka_that_does_not_answer_is_told_once() -> None:
     assert not all_fine(world.look(settings()))
 
 
+def test_what_the_client_says_is_told_whole() -> None:
+    """Whatever signs stand in its words, and whichever topic they name: the sentence is one, and the cure another."""
+    said = "Kafka refuses the login: broker said: no; topic orders is closed; call us"
+    world = World(kafka=Preflight(obstacles=(Obstacle(said, "check kafka.security"),)))
+    assert world.of("kafka", settings()) == [("failed", "b-1.example:9098", said, "check kafka.security")]
+    assert world.of("topic", settings()) == [("skipped", "orders", "not looked at, since Kafka did not answer", None)]
+
+
 def test_a_topic_that_is_missing_is_told_by_its_name() -> None:
     """The others are looked at all the same; a name that begins alike is not mixed up with it."""
     given = settings({("routes", 0, "topics"): ["order", "orders"]})
-    trouble = "topic orders does not exist; create it, or correct the name in routes"
-    world = World(kafka=Preflight({"order": 1}, (trouble,)))
+    missing = Obstacle("topic orders does not exist", "create it, or correct the name in routes", "orders")
+    world = World(kafka=Preflight({"order": 1}, (missing,)))
     assert world.of("topic", given) == [
         ("failed", "orders", "topic orders does not exist", "create it, or correct the name in routes"),
         ("fine", "order", "1 partition", None),
@@ -247,10 +255,10 @@ FOUND = f"{STREAM} is ACTIVE, 4 open shards, records up to 1 MiB"
             (
                 "warning",
                 (
-                    f"{STREAM} is ACTIVE, 4 open shards, records up to 10 MiB, but a put is limited to 5 MiB, "
-                    "so larger records cannot be sent"
+                    f"{STREAM} is ACTIVE, 4 open shards, records up to 10 MiB, but limits.request_mib is 5: "
+                    "a larger record goes alone, in a put above that limit"
                 ),
-                "raise limits.request_mib to the stream's record limit",
+                "raise limits.request_mib to the stream's record limit, if what answers takes it",
             ),
         ),
         (
@@ -355,7 +363,9 @@ def test_no_topic_for_dead_letters_is_looked_for_where_there_is_none() -> None:
 
 def test_a_topic_that_takes_no_letters_is_told_with_its_cure() -> None:
     """The service would start, and its first poison would block."""
-    world = World(letters=LetterTopic(3, ("topic letters is compacted; set cleanup.policy=delete on it",)))
+    world = World(
+        letters=LetterTopic(3, (Obstacle("topic letters is compacted", "set cleanup.policy=delete on it", "letters"),))
+    )
     assert world.of("topic", settings(LETTERS))[1:] == [
         ("failed", "letters", "topic letters is compacted", "set cleanup.policy=delete on it")
     ]
@@ -364,7 +374,8 @@ def test_a_topic_that_takes_no_letters_is_told_with_its_cure() -> None:
 
 def test_what_could_lose_a_letter_is_a_warning() -> None:
     """The topic works, and a person may have meant it so."""
-    world = World(letters=LetterTopic(3, doubts=("topic letters deletes letters; set retention.ms=-1 on it",)))
+    doubt = Obstacle("topic letters deletes letters", "set retention.ms=-1 on it", "letters")
+    world = World(letters=LetterTopic(3, doubts=(doubt,)))
     assert world.of("topic", settings(LETTERS))[1:] == [
         ("warning", "letters", "topic letters deletes letters", "set retention.ms=-1 on it"),
         ("fine", "letters", "3 partitions for dead letters", None),
@@ -374,7 +385,7 @@ def test_what_could_lose_a_letter_is_a_warning() -> None:
 
 def test_the_topic_for_dead_letters_is_not_asked_of_a_silent_kafka() -> None:
     """Nobody waits a second time for brokers that do not answer."""
-    world = World(kafka=Preflight(troubles=("no broker answers at b-1.example:9098; check the network",)))
+    world = World(kafka=Preflight(obstacles=(Obstacle("no broker answers at b-1.example:9098", "check the network"),)))
     assert world.of("topic", settings(LETTERS))[1:] == [
         ("skipped", "letters", "not looked at, since no other topic could be read", None)
     ]
