@@ -79,11 +79,6 @@ class Commits:
         answers, self._answers = self._answers, []
         return answers
 
-    @property
-    def starts_unstored(self) -> bool:
-        """Whether the group still lacks a starting position."""
-        return bool(self._unstored)
-
     def _send(self, consumer: Consumer, sent: _Sent) -> None:
         offsets = [self._kafka_partition(partition, offset) for partition, offset in sent.offsets.items()]
         self._sent.append(sent)

@@ -182,10 +182,3 @@ def _stamp(wall: float) -> str:
 
 def _local_time(wall: float) -> str:
     return datetime.fromtimestamp(wall, UTC).astimezone().strftime("%H:%M:%S")
-
-
-def style_for(setting: str, *, terminal: bool, colours: bool = True) -> str:
-    """Choose the style of lines: a person at a terminal gets readable ones, whatever `log.format` says."""
-    if terminal:
-        return "colour" if colours else "console"
-    return setting

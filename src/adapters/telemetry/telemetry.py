@@ -8,6 +8,8 @@ stops because of it.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from typing import ParamSpec
 
 from doka.adapters.telemetry.health import Health
 from doka.adapters.telemetry.http_server import HealthServer
@@ -16,6 +18,8 @@ from doka.adapters.telemetry.metrics import Metrics
 from doka.domain.facts import Fact
 from doka.domain.records import TopicPartition
 from doka.domain.status import Status
+
+_P = ParamSpec("_P")
 
 LAST_WORDS_SECONDS = 0.5
 """How long the last line may take: shorter than what a watchdog grants before it ends the process."""
@@ -56,27 +60,18 @@ class ServiceTelemetry:
 
     def fetched(self, partition: TopicPartition, records: int, payload_bytes: int) -> None:
         """Count records that arrived."""
-        try:
-            self._metrics.fetched(partition, records, payload_bytes)
-        except Exception:  # noqa: BLE001 - see the module
-            self._metrics.error()
+        self._try(self._metrics.fetched, partition, records, payload_bytes)
 
     def tell(self, fact: Fact) -> None:
         """Count and log one outcome."""
-        try:
-            self._metrics.count(fact)
-            self._log.tell(fact)
-        except Exception:  # noqa: BLE001 - see the module
-            self._metrics.error()
+        self._try(self._metrics.count, fact)
+        self._try(self._log.tell, fact)
 
     def publish(self, status: Status) -> None:
         """Show this as the present state, and write the lines that are due."""
-        try:
-            self._metrics.publish(status)
-            self._health.publish(status)
-            self._log.tick()
-        except Exception:  # noqa: BLE001 - see the module
-            self._metrics.error()
+        self._try(self._metrics.publish, status)
+        self._try(self._health.publish, status)
+        self._try(self._log.tick)
 
     def turned(self, now: int) -> None:
         """Note that the loop is alive."""
@@ -88,9 +83,14 @@ class ServiceTelemetry:
 
         Waits until that is written, half a second at most: the process may be gone before the log's thread turns.
         """
+        level = logging.INFO if code == 0 else logging.ERROR
+        message = f"doka ended with exit code {code}: {reason}"
+        self._try(self._log.say, level, "ended", message, code=code, reason=reason)
+        self._try(self._log.flush, LAST_WORDS_SECONDS)
+
+    def _try(self, call: Callable[_P, object], *given: _P.args, **named: _P.kwargs) -> None:
+        """Call one part: what breaks in it is counted, and takes nothing from the others."""
         try:
-            level = logging.INFO if code == 0 else logging.ERROR
-            self._log.say(level, "ended", f"doka ended with exit code {code}: {reason}", code=code, reason=reason)
-            self._log.flush(LAST_WORDS_SECONDS)
+            call(*given, **named)
         except Exception:  # noqa: BLE001 - see the module
             self._metrics.error()

@@ -12,7 +12,6 @@ from doka.domain.facts import (
     LeaseRenewalFailed,
     LeaseRenewed,
     RecordsFailed,
-    RecordsSettled,
     RouteBlocked,
     RouteOpened,
 )
@@ -27,8 +26,6 @@ class Figures:
     """Written by the service's thread, read by the screen's: single values and whole objects only, never a mixture."""
 
     def __init__(self) -> None:
-        self.settled = 0
-        self.renewals = 0
         self.status: Status | None = None
         self.blocked: str | None = None
         self.lines: deque[str] = deque(maxlen=LINES_KEPT)
@@ -40,15 +37,11 @@ class Figures:
         """Leave out: the screen shows what was fed and what was delivered."""
 
     def tell(self, fact: Fact) -> None:
-        """Count one outcome; keep it in words if a person wants to see it."""
-        if isinstance(fact, RecordsSettled):
-            self.settled += fact.records
-        elif isinstance(fact, RouteBlocked):
+        """Note what blocks; keep an outcome in words if a person wants to see it."""
+        if isinstance(fact, RouteBlocked):
             self.blocked = fact.reason
         elif isinstance(fact, RouteOpened):
             self.blocked = None
-        if isinstance(fact, LeaseRenewed):
-            self.renewals += 1
         if isinstance(fact, _TOLD):
             self.lines.append(line_of(fact).message)
 

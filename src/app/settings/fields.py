@@ -129,7 +129,6 @@ def _client_value(value: Any) -> Any:
 
 
 Whole = Annotated[int, Field(strict=True)]
-Seconds = Annotated[float, Field(strict=True)]
 Flag = Annotated[bool, Field(strict=True)]
 Text = Annotated[str, Field(min_length=1)]
 

@@ -97,7 +97,6 @@ def test_a_start_is_sent_until_it_is_stored_and_answers_nobody() -> None:
 
     assert [("commit", {0: 7}), ("commit", {0: 7})] == script.deeds
     assert not commits.take_answers()
-    assert not commits.starts_unstored
 
 
 def test_a_real_commit_replaces_a_start() -> None:

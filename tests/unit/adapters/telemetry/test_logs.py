@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from doka.adapters.telemetry.line_writer import LineWriter
-from doka.adapters.telemetry.logs import PINNED, Log, style_for
+from doka.adapters.telemetry.logs import PINNED, Log
 from doka.domain.facts import RouteBlocked
 from tests.unit.adapters.telemetry.given import FACTS, HandClock, Pipe, pipe
 
@@ -146,21 +146,6 @@ def test_colours_are_for_terminals() -> None:
             log.tell(FACTS[0])
             assert log.close(within=5)
             assert count == stdout.read().count(b"\x1b")
-
-
-@pytest.mark.parametrize(
-    ("setting", "terminal", "colours", "style"),
-    [
-        ("json", False, True, "json"),
-        ("json", True, True, "colour"),
-        ("json", True, False, "console"),
-        ("console", False, True, "console"),
-        ("console", True, True, "colour"),
-    ],
-)
-def test_style_for(setting: str, terminal: bool, colours: bool, style: str) -> None:  # noqa: FBT001 - a table
-    """A person at a terminal gets readable lines; a pipe gets what the setting says, without colours."""
-    assert style == style_for(setting, terminal=terminal, colours=colours)
 
 
 def test_own_lines() -> None:

@@ -108,14 +108,18 @@ class BrokenMetrics(Metrics):
 
 
 def test_an_error_of_telemetry_never_reaches_the_loop() -> None:
-    """Whatever breaks in here is counted, and the loop goes on."""
+    """Whatever breaks in here is counted, the loop goes on, and what does not break tells all the same."""
     clock = HandClock()
-    with service(BrokenMetrics(clock, "1")) as (telemetry, _stdout, _clock):
+    with service(BrokenMetrics(clock, "1")) as (telemetry, stdout, _clock):
         telemetry.fetched(ORDERS_3, 1, 1)
         telemetry.tell(FACTS[0])
         telemetry.publish(status(clock))
         assert telemetry.port is not None
         assert "doka_telemetry_errors_total 3.0" in get(telemetry.port, "/metrics")[1].splitlines()
+        assert 200 == get(telemetry.port, "/readyz")[0]
+        assert telemetry.close(within=5)
+        told = [orjson.loads(line)["event"] for line in stdout.read().splitlines()]
+    assert ["started", "records_settled"] == told
 
 
 def test_a_taken_port_is_told_before_anything_runs() -> None:

@@ -3,7 +3,7 @@ import logging
 import pytest
 
 from doka.app.demo.figures import Figures
-from doka.domain.facts import LeaseRenewed, OffsetsCommitted, RecordsSettled, RouteBlocked, RouteOpened
+from doka.domain.facts import OffsetsCommitted, RecordsSettled, RouteBlocked, RouteOpened
 from doka.domain.limits import NS_PER_SECOND
 from doka.domain.records import TopicPartition
 from doka.domain.status import LeaseStatus, PartitionStatus, Status
@@ -18,17 +18,6 @@ def _status(at: int, committed: int, left: int | None) -> Status:
         {TopicPartition("orders", 0): partition, TopicPartition("orders", 1): partition},
         {"writer": LeaseStatus("writer", "fresh", 1, left, has_end=left is not None)},
     )
-
-
-def test_settled_records_and_renewals_are_counted() -> None:
-    """Every put and every renewal adds to the figures."""
-    figures = Figures()
-
-    figures.tell(RecordsSettled("orders", 500, 50_000, 1))
-    figures.tell(RecordsSettled("orders", 20, 2_000, 1))
-    figures.tell(LeaseRenewed("writer", 1, 5 * NS_PER_SECOND))
-
-    assert (figures.settled, figures.renewals) == (520, 1)
 
 
 def test_a_block_shows_until_the_route_opens() -> None:
