@@ -8,7 +8,7 @@ import pytest
 
 from tests.architecture.source_tree import ROOT, SRC, TESTS, imports, modules, parsed, project_files, shown
 
-LINES_MAX = 400  # beyond it a file is more than one thought
+LINES_MAX = 650  # beyond it a file is more than one thought
 
 LEFT_OVERS = re.compile(r"\b(?:TODO|FIXME|XXX)\b")
 THIS_MACHINE = re.compile(r"(?<![\w.])/(?:work|root|home/\w+)/|(?<!\w)\.\./shared\b")

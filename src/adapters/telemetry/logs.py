@@ -18,7 +18,7 @@ import orjson
 from doka.adapters.telemetry.line_writer import LineWriter
 from doka.adapters.telemetry.redaction import redacted
 from doka.adapters.telemetry.repeats import Repeats
-from doka.adapters.telemetry.sentences import Line
+from doka.adapters.telemetry.telling import Line
 from doka.domain.facts import Fact
 from doka.domain.ports import Clock
 

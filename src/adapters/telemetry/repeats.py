@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from doka.adapters.telemetry.sentences import Line, key_of, line_of, many, merged
+from doka.adapters.telemetry.outcomes import OUTCOMES
+from doka.adapters.telemetry.sentences import many
+from doka.adapters.telemetry.telling import Line
 from doka.domain.facts import Fact
 from doka.domain.limits import NS_PER_SECOND
 
@@ -37,9 +39,9 @@ class Repeats:
     def lines(self, fact: Fact, now: int) -> Iterator[Line]:
         """Give the lines that are due now that this fact has come: its own, or none, and those whose time is over."""
         yield from self.due(now)
-        key = key_of(fact)
+        key = OUTCOMES.key(fact)
         if key is None:
-            yield line_of(fact)
+            yield OUTCOMES.line(fact)
             return
         window = self._windows.get(key)
         if window is None:
@@ -49,9 +51,9 @@ class Repeats:
                 return
             self._windows[key] = _Window(now)
             self._next_end = now + WINDOW_NS if self._next_end is None else self._next_end
-            yield line_of(fact)
+            yield OUTCOMES.line(fact)
             return
-        window.fact = fact if window.fact is None else merged(window.fact, fact)
+        window.fact = fact if window.fact is None else OUTCOMES.merged(window.fact, fact)
         window.times += 1
 
     def due(self, now: int) -> Iterator[Line]:
@@ -69,10 +71,10 @@ class Repeats:
                 if window.fact is None:
                     del self._windows[key]
                     continue
-                yield _summary(line_of(window.fact), window.times, now - window.began)
+                yield _summary(OUTCOMES.line(window.fact), window.times, now - window.began)
                 self._windows[key] = _Window(now)
         if self._beyond.fact is not None:
-            line = line_of(self._beyond.fact)
+            line = OUTCOMES.line(self._beyond.fact)
             more = f"{self._beyond.times} further outcomes have no line of their own; the last was: {line.message}"
             yield Line(line.level, "outcomes_suppressed", more, {"times": self._beyond.times})
             self._beyond = _Window(now)

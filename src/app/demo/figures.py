@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 
-from doka.adapters.telemetry.sentences import line_of
+from doka.adapters.telemetry.outcomes import OUTCOMES
 from doka.domain.facts import (
     Fact,
     LeaseRejected,
@@ -43,7 +43,7 @@ class Figures:
         elif isinstance(fact, RouteOpened):
             self.blocked = None
         if isinstance(fact, _TOLD):
-            self.lines.append(line_of(fact).message)
+            self.lines.append(OUTCOMES.line(fact).message)
 
     def publish(self, status: Status) -> None:
         """Keep the present state."""
