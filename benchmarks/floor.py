@@ -21,7 +21,7 @@ from confluent_kafka import Consumer, Message
 
 from benchmarks.feeding import STAMP_BYTES
 from doka.adapters.kafka.client_settings import consumer_settings
-from doka.adapters.kafka.settings import KafkaSettings
+from doka.adapters.kafka.settings import MemberSettings
 
 BATCH = 1_000
 FIELDS = (Message.error, Message.partition, Message.offset, Message.key, Message.value)
@@ -62,7 +62,7 @@ def main(bootstrap_servers: str, topics: str, records: str, what: str = "cost") 
     """Join a group of its own, and print what was found."""
     group = f"floor-{uuid.uuid4().hex[:8]}"
     settings = consumer_settings(
-        KafkaSettings(tuple(bootstrap_servers.split(",")), group, frozenset(topics.split(",")))
+        MemberSettings(tuple(bootstrap_servers.split(",")), group, frozenset(topics.split(",")))
     )
     others = {"auto.offset.reset": "earliest", "enable.partition.eof": False, "log_level": 0}
     consumer = Consumer(settings | others)

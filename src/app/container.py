@@ -19,7 +19,7 @@ from doka.adapters.aws.sts.authority import StsAuthority
 from doka.adapters.kafka.client_settings import Oauth
 from doka.adapters.kafka.letters import KafkaLetters
 from doka.adapters.kafka.no_letters import NoLetters
-from doka.adapters.kafka.settings import KafkaSettings
+from doka.adapters.kafka.settings import MemberSettings
 from doka.adapters.kafka.source import KafkaSource
 from doka.adapters.system.background import BackgroundExecutor
 from doka.adapters.system.clock import SystemClock
@@ -33,7 +33,7 @@ from doka.adapters.telemetry.metrics import Metrics
 from doka.adapters.telemetry.telemetry import ServiceTelemetry
 from doka.app.aws_sessions import AwsSessions
 from doka.app.runtime import Runtime, Within
-from doka.app.settings.mapping import to_kafka_settings, to_oauth, to_role_chains, to_rules, to_stream_targets
+from doka.app.settings.mapping import to_member_settings, to_oauth, to_role_chains, to_rules, to_stream_targets
 from doka.app.settings.memory import key_cache_bytes
 from doka.app.settings.model import Settings
 from doka.domain.forwarder import Forwarder
@@ -41,7 +41,7 @@ from doka.domain.ports import Authority, Background, Clock, DeadLetters, Describ
 from doka.domain.rules import Rules
 
 
-def _letters(topic: str | None, member: KafkaSettings, clock: Clock, oauth: Oauth | None) -> DeadLetters:
+def _letters(topic: str | None, member: MemberSettings, clock: Clock, oauth: Oauth | None) -> DeadLetters:
     return NoLetters() if topic is None else KafkaLetters(member, topic, clock, oauth)
 
 
@@ -63,7 +63,7 @@ class Container(containers.DeclarativeContainer):
     within: Provider[Within] = Object(run_within)
 
     # Kafka, Kinesis, STS.
-    member: Provider[KafkaSettings] = Singleton(to_kafka_settings, settings, hostname=hostname)
+    member: Provider[MemberSettings] = Singleton(to_member_settings, settings, hostname=hostname)
     oauth: Provider[Oauth | None] = Singleton(to_oauth, settings)
     source: Provider[Source] = Singleton(KafkaSource, member, clock, oauth)
     letters: Provider[DeadLetters] = Singleton(_letters, settings.provided.dead_letters.topic, member, clock, oauth)

@@ -12,9 +12,10 @@ import pytest
 from confluent_kafka import Consumer
 from confluent_kafka import TopicPartition as KafkaPartition
 
-from doka.adapters.kafka.settings import GroupProtocol, KafkaSettings
+from doka.adapters.kafka.settings import GroupProtocol, MemberSettings
 from doka.domain.commands import CommitOffsets
 from doka.domain.events import CommitAnswered
+from doka.domain.partitions.start_positions import LogEdge
 from doka.domain.records import TopicPartition
 from tests.containers.kafka_broker import KafkaBroker
 from tests.integration.kafka.group import Listener, Member, member, numbered, produce, settings_for
@@ -49,7 +50,7 @@ def test_members_that_start_together_at_latest_read_no_history(
     """No member takes the first commits of another for a history and reads its partitions from the beginning."""
     topic = kafka_broker.create_topic(partitions=12)
     produce(kafka_broker.bootstrap_servers, topic, {number: numbered(20) for number in range(12)})
-    settings = settings_for(kafka_broker.bootstrap_servers, topic, start_from="latest", group_protocol=protocol)
+    settings = settings_for(kafka_broker.bootstrap_servers, topic, start_from=LogEdge.LATEST, group_protocol=protocol)
     stop = threading.Event()
     members: list[Member] = []
 
@@ -174,7 +175,7 @@ def test_a_broker_that_is_killed_and_comes_back_loses_nothing(own_kafka_broker: 
     broker = own_kafka_broker
     topic = broker.create_topic(partitions=2)
     p0, p1 = TopicPartition(topic, 0), TopicPartition(topic, 1)
-    settings: KafkaSettings = settings_for(broker.bootstrap_servers, topic)
+    settings: MemberSettings = settings_for(broker.bootstrap_servers, topic)
     produce(broker.bootstrap_servers, topic, {0: numbered(100), 1: numbered(100)})
 
     listener = Listener()

@@ -12,7 +12,7 @@ from confluent_kafka.admin import AdminClient
 from doka.adapters.kafka.settings import GroupProtocol
 from doka.domain.commands import CommitOffsets
 from doka.domain.events import CommitAnswered, GapFound, PartitionEnded, TopicsMissing
-from doka.domain.partitions.start_positions import Birth
+from doka.domain.partitions.start_positions import Birth, LogEdge
 from doka.domain.records import TopicPartition
 from tests.containers.kafka_broker import KafkaBroker
 from tests.integration.kafka.group import member, numbered, produce, settings_for
@@ -133,7 +133,7 @@ def test_a_partition_as_old_as_the_group_begins_at_its_birth(kafka_broker: Kafka
         for partition in range(3):
             producer.produce(topic, value=b"v", partition=partition, timestamp=1_795_000_000_000 + number * 1000)
     assert producer.flush(30) == 0
-    settings = settings_for(kafka_broker.bootstrap_servers, topic, start_from="latest")
+    settings = settings_for(kafka_broker.bootstrap_servers, topic, start_from=LogEdge.LATEST)
     outside = Consumer(
         {"bootstrap.servers": kafka_broker.bootstrap_servers, "group.id": settings.group_id, "log_level": 0},
     )

@@ -16,7 +16,7 @@ from confluent_kafka.admin import _scram as scram
 from doka.adapters.kafka.letter_preflight import look_at_letters
 from doka.adapters.kafka.letters import KafkaLetters
 from doka.adapters.kafka.preflight import Obstacle, Preflight, look
-from doka.adapters.kafka.settings import KafkaSecurity, KafkaSettings, Mechanism
+from doka.adapters.kafka.settings import KafkaSecurity, MemberSettings, SaslMechanism
 from doka.adapters.system.clock import SystemClock
 from doka.domain.events import Event, LetterAcknowledged, LetterRefused, TopicsMissing
 from tests.containers.certificates import certificates_for
@@ -51,7 +51,7 @@ class SecuredBroker:
     topic: str
     ca_file: str
 
-    def settings(self, mechanism: Mechanism = "PLAIN", login: tuple[str, str] = DOKA) -> KafkaSettings:
+    def settings(self, mechanism: SaslMechanism = "PLAIN", login: tuple[str, str] = DOKA) -> MemberSettings:
         """Give the settings of a member that logs in this way."""
         user, password = login
         security = KafkaSecurity("sasl_ssl", mechanism, username=user, password=password, ca_file=self.ca_file)
@@ -103,7 +103,7 @@ def _give_scram_passwords(admin: AdminClient) -> None:
             future.result(timeout=30)
 
 
-def looked(settings: KafkaSettings, timeout: float = 5) -> Preflight:
+def looked(settings: MemberSettings, timeout: float = 5) -> Preflight:
     """Look at the cluster with these settings."""
     return look(settings, SystemClock(), timeout=timeout)
 
@@ -113,7 +113,7 @@ def looked(settings: KafkaSettings, timeout: float = 5) -> Preflight:
     [("PLAIN", "doka-word"), ("SCRAM-SHA-256", "scram-word"), ("SCRAM-SHA-512", "scram-word")],
 )
 def test_records_are_read_behind_tls_and_a_password(
-    secured: SecuredBroker, mechanism: Mechanism, password: str
+    secured: SecuredBroker, mechanism: SaslMechanism, password: str
 ) -> None:
     """Each mechanism logs in over verified TLS, passes the preflight and reads."""
     settings = secured.settings(mechanism, ("doka", password))

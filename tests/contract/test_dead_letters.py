@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError
 
 from doka.adapters.embedded.kafka_cluster import KafkaCluster
 from doka.adapters.kafka.letters import KafkaLetters
-from doka.adapters.kafka.settings import KafkaSettings
+from doka.adapters.kafka.settings import MemberSettings
 from doka.adapters.simulated.letters import SimulatedLetters
 from doka.adapters.simulated.plan import CALM, Plan
 from doka.adapters.simulated.world import World
@@ -58,7 +58,7 @@ class KafkaPost:
         cluster.create_topic("letters", 1)
         self.cluster = cluster
         servers = (cluster.bootstrap_servers,)
-        settings = KafkaSettings(servers, "doka", frozenset({"orders"}), client={"reconnect.backoff.max.ms": 100})
+        settings = MemberSettings(servers, "doka", frozenset({"orders"}), client={"reconnect.backoff.max.ms": 100})
         self.port: DeadLetters = KafkaLetters(settings, "letters", SystemClock())
 
     def turn(self) -> None:

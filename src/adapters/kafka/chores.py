@@ -11,8 +11,8 @@ from typing import Final
 
 from confluent_kafka import Consumer
 
-from doka.adapters.kafka.commits import Commits
-from doka.adapters.kafka.inquirer import Answer, Inquirer
+from doka.adapters.kafka.commits import SentCommits
+from doka.adapters.kafka.inquirer import ClusterAnswer, Inquirer
 from doka.adapters.kafka.membership import Membership
 from doka.domain.events import Event, TopicsMissing
 from doka.domain.limits import NS_PER_SECOND
@@ -63,7 +63,7 @@ class Chores:
         if self._refused:
             self._refused.discard(topic)
 
-    def do(self, consumer: Consumer, members: Membership, commits: Commits, now: int) -> list[Event]:
+    def do(self, consumer: Consumer, members: Membership, commits: SentCommits, now: int) -> list[Event]:
         """Do what is due and give what was found; raises KafkaException where going back to an offset fails."""
         events: list[Event] = []
         answer = self._inquirer.answer()
@@ -98,7 +98,7 @@ class Chores:
             self._look_at = now + LOOK_AT_TOPICS_NS
         return True
 
-    def _learn(self, answer: Answer, consumer: Consumer, members: Membership, events: list[Event]) -> None:
+    def _learn(self, answer: ClusterAnswer, consumer: Consumer, members: Membership, events: list[Event]) -> None:
         for partition, (start, end) in answer.logs.items():
             expected = members.next_offsets.get(partition)
             if partition in self._out_of_log and expected is not None:

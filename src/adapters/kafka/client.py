@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaException
@@ -21,6 +21,23 @@ _NUMBERS: Final = re.compile(r"\d+")
 _log = logging.getLogger("doka.kafka.client")
 
 
+class OnceAMinute:
+    """Says whether something of a kind is due to be said; the kinds that it remembers are bounded."""
+
+    def __init__(self) -> None:
+        self._said: dict[Hashable, int] = {}
+
+    def due(self, kind: Hashable, now: int) -> bool:
+        """Whether a minute passed since it was due last; `now` in ns."""
+        said = self._said.get(kind)
+        if said is not None and now - said < SAY_AGAIN_NS:
+            return False
+        if len(self._said) >= KINDS_MAX:
+            self._said.clear()
+        self._said[kind] = now
+        return True
+
+
 class ClientLog:
     """Takes librdkafka's lines; each kind (the text without its numbers) is written once a minute.
 
@@ -29,19 +46,13 @@ class ClientLog:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._said: dict[str, int] = {}
+        self._said = OnceAMinute()
 
     def log(self, level: int, text: str, *words: object) -> None:
         """Take one line; librdkafka calls this inside consume, so it must not raise."""
         kind = _NUMBERS.sub("", text % words if words else text)
-        now = self._clock.now()
-        said = self._said.get(kind)
-        if level > logging.DEBUG and said is not None and now - said < SAY_AGAIN_NS:
-            return
-        if len(self._said) >= KINDS_MAX:
-            self._said.clear()
-        self._said[kind] = now
-        _log.log(level, text, *words)
+        if self._said.due(kind, self._clock.now()) or level <= logging.DEBUG:
+            _log.log(level, text, *words)
 
 
 class ClientUnusableError(Exception):

@@ -10,7 +10,7 @@ import difflib
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from doka.adapters.kafka.settings import KafkaSecurity, KafkaSettings
+from doka.adapters.kafka.settings import KafkaSecurity, MemberSettings
 from doka.domain.errors import UsageError
 
 Oauth = Callable[[str], tuple[str, float]]
@@ -71,7 +71,7 @@ ALLOWED_CLIENT_KEYS: Final = frozenset(
 )
 
 
-def consumer_settings(settings: KafkaSettings, oauth: Oauth | None = None) -> dict[str, Any]:
+def consumer_settings(settings: MemberSettings, oauth: Oauth | None = None) -> dict[str, Any]:
     """Give all keys of the group member; raises UsageError for what cannot be."""
     queue_bytes = min(QUEUE_BYTES_MAX, max(1024 * 1024, settings.held_bytes // QUEUE_SHARE))
     fetch_bytes = min(FETCH_BYTES_MAX, max(512 * 1024, queue_bytes // ANSWER_SHARE))
@@ -115,7 +115,7 @@ def consumer_settings(settings: KafkaSettings, oauth: Oauth | None = None) -> di
     return keys
 
 
-def connection_settings(settings: KafkaSettings, oauth: Oauth | None = None) -> dict[str, Any]:
+def connection_settings(settings: MemberSettings, oauth: Oauth | None = None) -> dict[str, Any]:
     """Give the keys by which any client of ours (group member, preflight) reaches the cluster."""
     return {
         "bootstrap.servers": ",".join(settings.bootstrap_servers),
@@ -145,7 +145,7 @@ def checked_client_keys(client: Mapping[str, str | int | float | bool]) -> dict[
     return dict(client)
 
 
-def _group_settings(settings: KafkaSettings) -> dict[str, Any]:
+def _group_settings(settings: MemberSettings) -> dict[str, Any]:
     keys: dict[str, Any] = {"group.protocol": settings.group_protocol}
     if settings.group_protocol == "classic":
         # With the newer protocol these three belong to the broker, and librdkafka refuses them.

@@ -28,7 +28,7 @@ class _Sent:
     offsets: Mapping[TopicPartition, int]
 
 
-class Commits:
+class SentCommits:
     """What was sent to the group and not yet answered, and the starting positions that it has not stored yet."""
 
     def __init__(self) -> None:

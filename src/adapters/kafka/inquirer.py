@@ -30,7 +30,7 @@ NO_GROUP: Final = "doka-questions"  # the client library wants a name; nobody jo
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ClusterAnswer:
     """What the cluster told; what it did not tell is not in it."""
 
     logs: Mapping[TopicPartition, tuple[int, int]] = field(default_factory=dict)
@@ -45,7 +45,7 @@ class Inquirer:
     def __init__(self, connection: Mapping[str, Any], clock: Clock) -> None:
         self._connection = connection
         self._clock = clock
-        self._answers: SimpleQueue[Answer] = SimpleQueue()
+        self._answers: SimpleQueue[ClusterAnswer] = SimpleQueue()
         self._busy = False
 
     def ask(self, logs: Iterable[TopicPartition], topics: Iterable[str]) -> bool:
@@ -57,7 +57,7 @@ class Inquirer:
         threading.Thread(target=self._find_out, args=question, name="doka-kafka-inquiry", daemon=True).start()
         return True
 
-    def answer(self) -> Answer | None:
+    def answer(self) -> ClusterAnswer | None:
         """Take the answer; None while there is none."""
         try:
             answer = self._answers.get_nowait()
@@ -67,10 +67,10 @@ class Inquirer:
         return answer
 
     def _find_out(self, logs: tuple[TopicPartition, ...], topics: tuple[str, ...]) -> None:
-        answer = Answer()
+        answer = ClusterAnswer()
         try:
             with beside(self._connection, self._clock) as client:
-                answer = Answer(_ends(client, logs), _existing(client, topics))
+                answer = ClusterAnswer(_ends(client, logs), _existing(client, topics))
         except ClientUnusableError:
             pass  # no token for a client at the moment: the question is asked again
         finally:

@@ -17,7 +17,7 @@ from confluent_kafka.admin import AclOperation, AdminClient, ConfigResource, Res
 from doka.adapters.kafka.client import ClientLog
 from doka.adapters.kafka.client_settings import Oauth, connection_settings
 from doka.adapters.kafka.preflight import Obstacle
-from doka.adapters.kafka.settings import KafkaSettings
+from doka.adapters.kafka.settings import MemberSettings
 from doka.domain.limits import NS_PER_SECOND
 from doka.domain.ports import Clock
 
@@ -37,7 +37,7 @@ class LetterTopic:
 
 
 def look_at_letters(
-    settings: KafkaSettings, topic: str, clock: Clock, *, timeout: float = 10.0, oauth: Oauth | None = None
+    settings: MemberSettings, topic: str, clock: Clock, *, timeout: float = 10.0, oauth: Oauth | None = None
 ) -> LetterTopic:
     """Ask the cluster, for at most about `timeout` seconds; never raises for what the cluster or the network does.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from doka.adapters.kafka.client_settings import Oauth, checked_client_keys, connection_settings
-from doka.adapters.kafka.settings import KafkaSettings
+from doka.adapters.kafka.settings import MemberSettings
 
 LETTERS_MAX: Final = 1_000  # under way at a time; ten minutes of poison at the usual bound
 HELD_SHARE: Final = 16  # a sixteenth of the held bytes may be copied into letters under way
@@ -25,7 +25,7 @@ _CONSUMERS_OWN: Final = (
 """Beginnings of the operator's keys that are for reading alone, or that would mean something else for a letter."""
 
 
-def letter_settings(settings: KafkaSettings, oauth: Oauth | None = None) -> dict[str, Any]:
+def letter_settings(settings: MemberSettings, oauth: Oauth | None = None) -> dict[str, Any]:
     """Give all keys of the producer; raises UsageError for what cannot be."""
     client = checked_client_keys(settings.client)
     return {

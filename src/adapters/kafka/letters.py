@@ -28,7 +28,7 @@ from doka.adapters.kafka.client_settings import Oauth
 from doka.adapters.kafka.columns import AnyMessage
 from doka.adapters.kafka.letter_headers import Headers, UnreadableHeadersError, letter_headers
 from doka.adapters.kafka.letter_settings import HELD_SHARE, LETTERS_MAX, letter_settings
-from doka.adapters.kafka.settings import KafkaSettings
+from doka.adapters.kafka.settings import MemberSettings
 from doka.domain.commands import SendLetter
 from doka.domain.errors import invariant
 from doka.domain.events import Event, LetterAcknowledged, LetterRefused
@@ -50,7 +50,7 @@ _log = logging.getLogger("doka.kafka.letters")
 class KafkaLetters:
     """Sends letters until `close`; not for more than one thread. Each letter is answered exactly once."""
 
-    def __init__(self, settings: KafkaSettings, topic: str, clock: Clock, oauth: Oauth | None = None) -> None:
+    def __init__(self, settings: MemberSettings, topic: str, clock: Clock, oauth: Oauth | None = None) -> None:
         """Prepare; nothing is opened yet. Raises UsageError for settings that cannot be."""
         self._topic = topic
         self._clock = clock

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Sequence
 from confluent_kafka import Consumer, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
-from doka.adapters.kafka.commits import Commits
+from doka.adapters.kafka.commits import SentCommits
 from doka.adapters.kafka.starting import Starting
 from doka.domain.ports import RebalanceListener
 from doka.domain.records import TopicPartition
@@ -30,7 +30,7 @@ from doka.domain.records import TopicPartition
 class Membership:
     """Owned partitions with their next offsets; a partition is owned exactly while it has one."""
 
-    def __init__(self, listener: RebalanceListener, starting: Starting, commits: Commits) -> None:
+    def __init__(self, listener: RebalanceListener, starting: Starting, commits: SentCommits) -> None:
         self.next_offsets: dict[TopicPartition, int] = {}
         self.paused: set[TopicPartition] = set()
         self.moved: set[TopicPartition] = set()

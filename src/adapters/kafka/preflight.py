@@ -15,7 +15,7 @@ from confluent_kafka import TopicPartition as KafkaPartition
 
 from doka.adapters.kafka.client import ClientLog, ClientUnusableError, new_consumer
 from doka.adapters.kafka.client_settings import Oauth, connection_settings
-from doka.adapters.kafka.settings import KafkaSettings
+from doka.adapters.kafka.settings import MemberSettings
 from doka.domain.limits import NS_PER_SECOND
 from doka.domain.ports import Clock
 
@@ -50,7 +50,7 @@ class Preflight:
     obstacles: tuple[Obstacle, ...] = ()
 
 
-def look(settings: KafkaSettings, clock: Clock, *, timeout: float = 10.0, oauth: Oauth | None = None) -> Preflight:
+def look(settings: MemberSettings, clock: Clock, *, timeout: float = 10.0, oauth: Oauth | None = None) -> Preflight:
     """Ask the cluster, for at most about `timeout` seconds; never raises for what the cluster or the network does.
 
     Raises UsageError where the settings themselves cannot be.
@@ -72,7 +72,7 @@ def look(settings: KafkaSettings, clock: Clock, *, timeout: float = 10.0, oauth:
 
 def _ask(
     client: Consumer,
-    settings: KafkaSettings,
+    settings: MemberSettings,
     said: list[KafkaError],
     clock: Clock,
     deadline: int,
@@ -109,7 +109,7 @@ def _reached(client: Consumer, said: list[KafkaError], clock: Clock, deadline: i
             return True
 
 
-def _why_unreachable(settings: KafkaSettings, said: list[KafkaError]) -> Obstacle:
+def _why_unreachable(settings: MemberSettings, said: list[KafkaError]) -> Obstacle:
     servers = ", ".join(settings.bootstrap_servers)
     for error in said:
         if error.code() in _LOGIN:
@@ -140,7 +140,7 @@ def _why_no_topic(topic: str, error: KafkaError) -> Obstacle:
     return Obstacle(f"topic {topic} cannot be used: {error.str()}", topic=topic)
 
 
-def _group_obstacles(client: Consumer, settings: KafkaSettings, topic: str, timeout: float) -> list[Obstacle]:
+def _group_obstacles(client: Consumer, settings: MemberSettings, topic: str, timeout: float) -> list[Obstacle]:
     group = settings.group_id
     try:
         answer = client.committed([KafkaPartition(topic, 0)], timeout=timeout)

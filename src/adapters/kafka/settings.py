@@ -6,19 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-Protocol = Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"]
-Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "aws_msk_iam"]
+from doka.domain.partitions.start_positions import LogEdge, StartFrom
+
+SecurityProtocol = Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"]
+SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "aws_msk_iam"]
 GroupProtocol = Literal["classic", "consumer"]
-StartFrom = Literal["earliest", "latest"] | int
-"""Where a group without commits begins; a number is a time in ms since the epoch."""
 
 
 @dataclass(frozen=True, slots=True)
 class KafkaSecurity:
     """How brokers are reached and who we say we are. Certificates are always verified."""
 
-    protocol: Protocol = "plaintext"
-    mechanism: Mechanism | None = None
+    protocol: SecurityProtocol = "plaintext"
+    mechanism: SaslMechanism | None = None
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     ca_file: str | None = None
@@ -29,7 +29,7 @@ class KafkaSecurity:
 
 
 @dataclass(frozen=True, slots=True)
-class KafkaSettings:
+class MemberSettings:
     """One consumer-group member: where, as whom, what, and within which bounds."""
 
     bootstrap_servers: tuple[str, ...]
@@ -38,7 +38,8 @@ class KafkaSettings:
     """The topics of all routes."""
     topics_with_originals: frozenset[str] = frozenset()
     """Those of them whose records are handed over whole (headers, timestamps of each record)."""
-    start_from: StartFrom = "earliest"
+    start_from: StartFrom = LogEdge.EARLIEST
+    """Where a group without commits begins."""
     security: KafkaSecurity = field(default_factory=KafkaSecurity)
     region: str | None = None
     """AWS region of the cluster, for `aws_msk_iam`."""

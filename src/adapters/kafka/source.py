@@ -23,17 +23,16 @@ from doka.adapters.kafka.chores import Chores
 from doka.adapters.kafka.client import ClientLog, ClientUnusableError, new_consumer
 from doka.adapters.kafka.client_settings import Oauth, connection_settings, consumer_settings
 from doka.adapters.kafka.columns import AnyMessage, chunks, split_errors
-from doka.adapters.kafka.commits import Commits
+from doka.adapters.kafka.commits import SentCommits
 from doka.adapters.kafka.inquirer import Inquirer
 from doka.adapters.kafka.membership import Membership
-from doka.adapters.kafka.settings import KafkaSettings
+from doka.adapters.kafka.settings import MemberSettings
 from doka.adapters.kafka.starting import Starting, StartUnknownError
 from doka.adapters.kafka.troubles import MISSING_TOPIC, UNREADABLE, Troubles
 from doka.domain.commands import CommitOffsets
 from doka.domain.errors import InvariantError, invariant
 from doka.domain.events import Event, PartitionEnded, RecordsFetched, SourceFailed
 from doka.domain.limits import FETCH_RECORDS_MAX, NS_PER_SECOND, SERVE_CALLBACKS_NS
-from doka.domain.partitions.start_positions import LogEdge
 from doka.domain.ports import Clock, RebalanceListener
 from doka.domain.records import Chunk, TopicPartition
 
@@ -41,13 +40,13 @@ from doka.domain.records import Chunk, TopicPartition
 class KafkaSource:
     """A member of the group from `open` to `close`; not for more than one thread."""
 
-    def __init__(self, settings: KafkaSettings, clock: Clock, oauth: Oauth | None = None) -> None:
+    def __init__(self, settings: MemberSettings, clock: Clock, oauth: Oauth | None = None) -> None:
         self._settings = settings
         self._clock = clock
         self._connection = connection_settings(settings, oauth)
         self._keys = consumer_settings(settings, oauth)
         self._one_topic = len(settings.topics) == 1
-        self._commits = Commits()
+        self._commits = SentCommits()
         self._chores = Chores(settings.topics, Inquirer(self._connection, clock))
         self._troubles = Troubles()
         self._consumer: Consumer | None = None
@@ -58,9 +57,7 @@ class KafkaSource:
 
     def open(self, listener: RebalanceListener) -> None:
         """Join the group and subscribe; a login by tokens waits for the first token (1 to 10 s)."""
-        start_from = self._settings.start_from
-        place = LogEdge(start_from) if isinstance(start_from, str) else start_from
-        starting = Starting(self._settings.group_id, place, self._connection, self._clock)
+        starting = Starting(self._settings.group_id, self._settings.start_from, self._connection, self._clock)
         self._members = members = Membership(listener, starting, self._commits)
         try:
             self._consumer = new_consumer(

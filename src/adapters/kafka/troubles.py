@@ -13,11 +13,11 @@ from typing import Final
 
 from confluent_kafka import KafkaError
 
+from doka.adapters.kafka.client import OnceAMinute
 from doka.domain.limits import NS_PER_SECOND
 
 REFUSED_FOR_NS: Final = 60 * NS_PER_SECOND
 REFUSED_AGAIN_NS: Final = 50 * NS_PER_SECOND  # a broker that refuses is tried again much sooner
-SAY_AGAIN_NS: Final = 60 * NS_PER_SECOND
 
 _REFUSED: Final = {
     KafkaError._AUTHENTICATION: "Kafka refuses the login",  # noqa: SLF001 - these names are the library's public codes
@@ -65,7 +65,7 @@ class Troubles:
         self._shut_out_since: int | None = None
         self._shut_out = ""
         self._fatal: str | None = None
-        self._said: dict[tuple[int, str], int] = {}
+        self._said = OnceAMinute()
 
     def note(self, error: KafkaError, now: int, where: str = "") -> None:
         """Take an error of the client, or one that came among the records (of `where`)."""
@@ -97,8 +97,5 @@ class Troubles:
         return None
 
     def _say(self, error: KafkaError, now: int, where: str) -> None:
-        kind = (error.code(), where)
-        said = self._said.get(kind)
-        if said is None or now - said >= SAY_AGAIN_NS:
-            self._said[kind] = now
+        if self._said.due((error.code(), where), now):
             _log.warning("%s%s (%s)", f"{where}: " if where else "", error.str(), error.name())

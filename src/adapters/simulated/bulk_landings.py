@@ -97,7 +97,7 @@ class PartitionLandings:
         return above - self.marks.count(0, offset) if above > 0 else 0
 
 
-class Landings:
+class BulkLandings:
     """The marks of all partitions, and how long nothing landed while something waited."""
 
     def __init__(self, logs: Sequence[BulkLog]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from doka.adapters.simulated.bulk_landings import Landings
+from doka.adapters.simulated.bulk_landings import BulkLandings
 from doka.adapters.simulated.bulk_log import BulkLog
 from doka.adapters.simulated.world import World
 from doka.domain.limits import NS_PER_SECOND
@@ -17,7 +17,7 @@ class BulkProducer:
         self,
         world: World,
         logs: Sequence[BulkLog],
-        landings: Landings,
+        landings: BulkLandings,
         *,
         rate: Callable[[float], float],
         every: int,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from doka.adapters.simulated.bulk_landings import Landings
+from doka.adapters.simulated.bulk_landings import BulkLandings
 from doka.adapters.simulated.bulk_stream import BulkStream
 from doka.adapters.simulated.kinesis import Put, SimulatedSink
 from doka.adapters.simulated.life import Life
@@ -17,7 +17,7 @@ EVEN_CHANCE = 0.5  # that an entry reported as failed inside the service has lan
 class BulkSink(SimulatedSink):
     """Whatever a put lands is in the landings, entry by entry or in runs."""
 
-    def __init__(self, world: World, life: Life, landings: Landings, *, own_keys: bool = True) -> None:
+    def __init__(self, world: World, life: Life, landings: BulkLandings, *, own_keys: bool = True) -> None:
         """Land in `landings`; `own_keys` tells whether partition keys are the Kafka keys."""
         super().__init__(world, life)
         self._world = world

@@ -26,7 +26,7 @@ from doka.domain.commands import CommitOffsets
 from doka.domain.records import TopicPartition
 
 Partitions = tuple[TopicPartition, ...]
-Answer = Callable[[str | None], object]
+CommitCallback = Callable[[str | None], object]
 
 NEIGHBOUR = -1
 """Stands for the other member of the group as an owner."""
@@ -197,7 +197,7 @@ class ConsumerGroup:
             self.committed[partition] = self._logs[partition].start
         return self.committed[partition]
 
-    def commit(self, member: Member, command: CommitOffsets, answer: Answer) -> None:
+    def commit(self, member: Member, command: CommitOffsets, answer: CommitCallback) -> None:
         """Take a commit on its way; `answer` is called with None or an error name, or never."""
         now = self._timeline.now
         generation = member.generation

@@ -49,7 +49,7 @@ class OriginalSink(BulkSink):
         return super()._serve(put)
 
 
-class OriginalService:
+class SimulatedOriginal:
     """Moves every offset, whether the record landed or not."""
 
     def __init__(

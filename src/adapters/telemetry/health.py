@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 import orjson
 
-from doka.adapters.telemetry.http_server import Answer
+from doka.adapters.telemetry.http_server import Response
 from doka.adapters.telemetry.redaction import redact
 from doka.domain.limits import NS_PER_SECOND
 from doka.domain.ports import Clock
@@ -53,12 +53,12 @@ class Health:
         told = ("starting: no state was published yet",) if status is None else tuple(map(redact, status.reasons()))
         return (*told,) if stalled is None else (stalled, *told)
 
-    def answer(self, path: str) -> Answer | None:
+    def answer(self, path: str) -> Response | None:
         """Answer a GET; None for a path that there is not."""
         match path:
             case "/metrics":
                 page, content_type = self._page()
-                return Answer(200, page, content_type)
+                return Response(200, page, content_type)
             case "/healthz":
                 stalled = self.stalled()
                 return healthz(() if stalled is None else (stalled,))
@@ -68,15 +68,15 @@ class Health:
                 return None
 
 
-def healthz(reasons: Sequence[str]) -> Answer:
+def healthz(reasons: Sequence[str]) -> Response:
     """Answer whether it is alive: it is without a reason not to be."""
     return _json(503 if reasons else 200, {"healthy": not reasons, "reasons": reasons})
 
 
-def readyz(reasons: Sequence[str]) -> Answer:
+def readyz(reasons: Sequence[str]) -> Response:
     """Answer whether it is ready: it is without a reason not to be."""
     return _json(503 if reasons else 200, {"ready": not reasons, "reasons": reasons})
 
 
-def _json(code: int, body: dict[str, object]) -> Answer:
-    return Answer(code, orjson.dumps(body, option=orjson.OPT_APPEND_NEWLINE), "application/json")
+def _json(code: int, body: dict[str, object]) -> Response:
+    return Response(code, orjson.dumps(body, option=orjson.OPT_APPEND_NEWLINE), "application/json")

@@ -29,7 +29,7 @@ _READ_BYTES = 4 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """One whole HTTP answer."""
 
     code: int
@@ -71,7 +71,7 @@ class HealthServer:
         self._listener: socket.socket | None = None
         self._thread: threading.Thread | None = None
         self._wake: socket.socket | None = None
-        self._answer: Callable[[str], Answer | None] = lambda _path: None
+        self._answer: Callable[[str], Response | None] = lambda _path: None
         self._connections: dict[socket.socket, _Connection] = {}  # oldest first
 
     @property
@@ -84,7 +84,7 @@ class HealthServer:
         """How many connections are held at this moment."""
         return len(self._connections)
 
-    def open(self, answer: Callable[[str], Answer | None]) -> None:
+    def open(self, answer: Callable[[str], Response | None]) -> None:
         """Listen, and answer each path by `answer` on a thread of this server.
 
         Raises UsageError, naming http.port or http.host, when that cannot be.
@@ -179,7 +179,7 @@ class HealthServer:
         head, end, _rest = connection.request.partition(b"\r\n\r\n")
         if not end and len(head) <= REQUEST_BYTES_MAX:
             return False
-        connection.answer = memoryview(self._answered(bytes(head)) if end else Answer(431, b"").as_bytes())
+        connection.answer = memoryview(self._answered(bytes(head)) if end else Response(431, b"").as_bytes())
         selector.modify(connection.sock, selectors.EVENT_WRITE, connection)
         return self._write(selector, connection)
 
@@ -195,16 +195,16 @@ class HealthServer:
     def _answered(self, head: bytes) -> bytes:
         words = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ")
         if len(words) != 3 or not words[2].startswith("HTTP/1."):  # noqa: PLR2004 - method, target, version
-            return Answer(400, b"this is no HTTP request\n").as_bytes()
+            return Response(400, b"this is no HTTP request\n").as_bytes()
         method, target, _version = words
         if method != "GET":
-            refused = Answer(405, b"only GET is answered here\n").as_bytes("Allow: GET\r\n")
+            refused = Response(405, b"only GET is answered here\n").as_bytes("Allow: GET\r\n")
             return refused.removesuffix(b"only GET is answered here\n") if method == "HEAD" else refused
         try:
             answer = self._answer(target.split("?", 1)[0])
         except Exception:  # noqa: BLE001 - whatever went wrong, this thread must answer the next question
-            return Answer(500, b"doka could not render this page\n").as_bytes()
-        found = answer or Answer(404, b"there are /metrics, /healthz and /readyz\n")
+            return Response(500, b"doka could not render this page\n").as_bytes()
+        found = answer or Response(404, b"there are /metrics, /healthz and /readyz\n")
         return found.as_bytes()
 
 

@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 from doka.adapters.telemetry.labels import BoundedLabels
 from doka.adapters.telemetry.outcomes import COMMITS, ORDER_BREAKS, OUTCOMES, REBALANCES, RENEWALS
 from doka.adapters.telemetry.present import PresentState
-from doka.adapters.telemetry.telling import Series
+from doka.adapters.telemetry.telling import Instrument
 from doka.domain.facts import Fact
 from doka.domain.ports import Clock
 from doka.domain.records import TopicPartition
@@ -75,25 +75,25 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # one more series a counter, and nothing reads it
         self._registry = CollectorRegistry()
         self._codes = BoundedLabels()
-        self._series = {series: self._made(series) for series in OUTCOMES.all_series}
-        self._moves: dict[tuple[Series, tuple[str, ...]], Callable[[float], None]] = {}
+        self._instruments = {instrument: self._made(instrument) for instrument in OUTCOMES.instruments}
+        self._moves: dict[tuple[Instrument, tuple[str, ...]], Callable[[float], None]] = {}
         """What was moved before, found without the registry's lock; as bounded as the labels are."""
         self._lines_dropped = self._counter("doka_log_lines_dropped", LINES_DROPPED)
         self._errors = self._counter("doka_telemetry_errors", "Errors inside telemetry itself; none reaches the loop.")
         self._fetched = _Fetched()
         self._registry.register(self._fetched)
-        for series in OUTCOMES.all_series:
-            if series.labels == ("route",):
+        for instrument in OUTCOMES.instruments:
+            if instrument.labels == ("route",):
                 for route in routes:
-                    self._series[series].labels(route)
+                    self._instruments[instrument].labels(route)
         for route, cause in product(sharing, ORDER_BREAK_CAUSES):
-            self._series[ORDER_BREAKS].labels(route, cause)
+            self._instruments[ORDER_BREAKS].labels(route, cause)
         for role in roles:
-            self._series[RENEWALS].labels(role, "renewed", "none")
+            self._instruments[RENEWALS].labels(role, "renewed", "none")
         for outcome in ("stored", "failed"):
-            self._series[COMMITS].labels(outcome)
+            self._instruments[COMMITS].labels(outcome)
         for change in ("assigned", "revoked", "lost"):
-            self._series[REBALANCES].labels(change)
+            self._instruments[REBALANCES].labels(change)
         build = Gauge("doka_build_info", "The running version; always 1.", ["version"], registry=self._registry)
         build.labels(version).set(1)
         ProcessCollector(namespace="doka", registry=self._registry)
@@ -103,10 +103,10 @@ class Metrics:
     def _counter(self, name: str, sentence: str) -> Counter:
         return Counter(name, sentence, registry=self._registry)
 
-    def _made(self, series: Series) -> Counter | Histogram:
-        name, sentence, labels = series.name, series.sentence, series.labels
-        if series.buckets:
-            return Histogram(name, sentence, labels, buckets=series.buckets, registry=self._registry)
+    def _made(self, instrument: Instrument) -> Counter | Histogram:
+        name, sentence, labels = instrument.name, instrument.sentence, instrument.labels
+        if instrument.buckets:
+            return Histogram(name, sentence, labels, buckets=instrument.buckets, registry=self._registry)
         return Counter(name, sentence, labels, registry=self._registry)
 
     def fetched(self, partition: TopicPartition, records: int, payload_bytes: int) -> None:
@@ -115,12 +115,12 @@ class Metrics:
 
     def count(self, fact: Fact) -> None:
         """Count one fact."""
-        for series, amount, labels in OUTCOMES.moves(fact, self._codes.of):
-            move = self._moves.get((series, labels))
+        for instrument, amount, labels in OUTCOMES.moves(fact, self._codes.of):
+            move = self._moves.get((instrument, labels))
             if move is None:
-                child = self._series[series].labels(*labels)
+                child = self._instruments[instrument].labels(*labels)
                 move = child.observe if isinstance(child, Histogram) else child.inc
-                self._moves[series, labels] = move
+                self._moves[instrument, labels] = move
             move(amount)
 
     def line_dropped(self) -> None:

@@ -52,60 +52,62 @@ PUT_SECONDS_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 
 """From a near endpoint's answer to the default `limits.request_timeout_seconds`."""
 
 OUTCOMES: Final = Telling()
-_told, _series = OUTCOMES.enter, OUTCOMES.series
+_told, _instrument = OUTCOMES.enter, OUTCOMES.instrument
 
 # --- what facts move, in the order of the page -----------------------------------------------------------------------
 
-RECORDS_SETTLED = _series("doka_records_settled", "Records that Kinesis acknowledged with a sequence number.", "route")
-BYTES_SETTLED = _series(
+RECORDS_SETTLED = _instrument(
+    "doka_records_settled", "Records that Kinesis acknowledged with a sequence number.", "route"
+)
+BYTES_SETTLED = _instrument(
     "doka_settled_payload_bytes", "Bytes of data that Kinesis acknowledged, partition keys not counted.", "route"
 )
-PUT_SECONDS = _series(
+PUT_SECONDS = _instrument(
     "doka_put_duration_seconds",
     "Time from sending a PutRecords request to its answer, for requests that landed records.",
     "route",
     buckets=PUT_SECONDS_BUCKETS,
 )
-RECORDS_FAILED = _series(
+RECORDS_FAILED = _instrument(
     "doka_records_failed", "Records that a put left un-settled; they are sent again.", "route", "code"
 )
-DUPLICATES = _series(
+DUPLICATES = _instrument(
     "doka_possible_duplicates",
     "Records sent again although an earlier put of them, of unknown outcome, may have landed.",
     "route",
 )
-ORDER_BREAKS = _series(
+ORDER_BREAKS = _instrument(
     "doka_order_breaks",
     "Records that landed behind a later one of their key (ordering: key_in_request), by cause; "
     "unknown: nobody can tell whether they did.",
     "route",
     "cause",
 )
-POISONED = _series(
+POISONED = _instrument(
     "doka_records_poisoned", "Records that can never land, by what became of them.", "route", "code", "policy"
 )
-LETTERS = _series(
+LETTERS = _instrument(
     "doka_dead_letters",
     "Dead letters, by outcome and the code of the record or the refusal.",
     "route",
     "outcome",
     "code",
 )
-REPEATS = _series(
+REPEATS = _instrument(
     "doka_records_will_repeat",
     "Records that landed above the offset committed when a drain ended; they will land again.",
     "topic",
 )
-RENEWALS = _series("doka_lease_renewals", "Requests for a lease, by outcome and code.", "role", "outcome", "code")
-REJECTIONS = _series("doka_lease_rejections", "Leases that the service refused before their end.", "role", "code")
-ROUTE_BLOCKS = _series("doka_route_blocks", "How often a route stopped sending, by reason.", "route", "reason")
-ASSUMED = _series("doka_stream_facts_assumed", "How often a stream's limits had to be assumed.", "route", "code")
-COMMITS = _series("doka_commits", "Commits of offsets to Kafka, by outcome.", "outcome")
-REBALANCES = _series("doka_rebalances", "Changes of the owned partitions, by kind.", "change")
-GAPS = _series(
+RENEWALS = _instrument("doka_lease_renewals", "Requests for a lease, by outcome and code.", "role", "outcome", "code")
+REJECTIONS = _instrument("doka_lease_rejections", "Leases that the service refused before their end.", "role", "code")
+ROUTE_BLOCKS = _instrument("doka_route_blocks", "How often a route stopped sending, by reason.", "route", "reason")
+ASSUMED = _instrument("doka_stream_facts_assumed", "How often a stream's limits had to be assumed.", "route", "code")
+COMMITS = _instrument("doka_commits", "Commits of offsets to Kafka, by outcome.", "outcome")
+REBALANCES = _instrument("doka_rebalances", "Changes of the owned partitions, by kind.", "change")
+GAPS = _instrument(
     "doka_gaps", "How often records left the log before they were read, by what followed.", "topic", "policy"
 )
-STUCK = _series(
+STUCK = _instrument(
     "doka_partitions_stuck", "How often a partition began to wait for a record that does not settle.", "topic"
 )
 

@@ -25,7 +25,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Series:
+class Instrument:
     """A counter, or with buckets a histogram, as a registry is to make it; each is itself only, so finding it is quick."""
 
     name: str
@@ -34,7 +34,7 @@ class Series:
     buckets: tuple[float, ...] = ()
 
 
-Move = tuple[Series, float, tuple[str, ...]]
+Move = tuple[Instrument, float, tuple[str, ...]]
 """What to move, by how much, and the values of its labels."""
 
 Label = Callable[[str], str]
@@ -65,7 +65,7 @@ class Telling:
 
     def __init__(self) -> None:
         self._entries: dict[type[object], _Entry[Any]] = {}
-        self.all_series: list[Series] = []
+        self.instruments: list[Instrument] = []
         """All that facts move, in the order of the page."""
 
     @property
@@ -73,11 +73,11 @@ class Telling:
         """The kinds that have an entry."""
         return set(self._entries)
 
-    def series(self, name: str, sentence: str, *labels: str, buckets: tuple[float, ...] = ()) -> Series:
+    def instrument(self, name: str, sentence: str, *labels: str, buckets: tuple[float, ...] = ()) -> Instrument:
         """Declare a counter, or with buckets (upper bounds, without infinity) a histogram."""
-        series = Series(name, sentence, labels, buckets)
-        self.all_series.append(series)
-        return series
+        made = Instrument(name, sentence, labels, buckets)
+        self.instruments.append(made)
+        return made
 
     def enter(
         self,

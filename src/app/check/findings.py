@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Any
 
 
-class Verdict(Enum):
+class FindingVerdict(Enum):
     """How a thing was found."""
 
     FINE = "fine"
@@ -26,7 +26,7 @@ class Finding:
     step: str
     """configuration, environment, kafka, topic, role or stream."""
     subject: str
-    verdict: Verdict
+    verdict: FindingVerdict
     told: str
     cure: str | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -46,4 +46,4 @@ class Finding:
 
 def all_fine(findings: Iterable[Finding]) -> bool:
     """Tell whether nothing failed; a warning is no failure."""
-    return all(finding.verdict in {Verdict.FINE, Verdict.WARNING} for finding in findings)
+    return all(finding.verdict in {FindingVerdict.FINE, FindingVerdict.WARNING} for finding in findings)

@@ -14,7 +14,7 @@ from doka.adapters.aws.sts.settings import AMBIENT_ROLE
 from doka.adapters.kafka.letter_preflight import LetterTopic
 from doka.adapters.kafka.preflight import Preflight
 from doka.app.check.cures import cure_for_lease, cure_for_stream
-from doka.app.check.findings import Finding, Verdict
+from doka.app.check.findings import Finding, FindingVerdict
 from doka.app.check.surroundings import look_around
 from doka.app.settings.mapping import stream_region, to_rules
 from doka.app.settings.model import MIB, Settings
@@ -63,7 +63,7 @@ def preflight(settings: Settings, source: str, parts: Parts) -> Iterator[Finding
         lease = leases.get(route.stream.role or AMBIENT_ROLE)
         if lease is None:
             told = f"not looked at, since the role {route.stream.role or AMBIENT_ROLE} gave no credentials"
-            yield Finding("stream", route.name, Verdict.SKIPPED, told)
+            yield Finding("stream", route.name, FindingVerdict.SKIPPED, told)
             continue
         found = parts.describer.describe(DescribeStream(route.name, lease))
         if isinstance(found, StreamDescribed):
@@ -75,7 +75,7 @@ def preflight(settings: Settings, source: str, parts: Parts) -> Iterator[Finding
 def _configuration(settings: Settings, source: str) -> Finding:
     routes, topics = len(settings.routes), sum(len(route.topics) for route in settings.routes)
     told = f"{_count(routes, 'route')}, {_count(topics, 'topic')}, {_count(len(settings.roles), 'role')}"
-    return Finding("configuration", source, Verdict.FINE, told)
+    return Finding("configuration", source, FindingVerdict.FINE, told)
 
 
 def _kafka(settings: Settings, found: Preflight) -> Iterator[Finding]:
@@ -83,53 +83,57 @@ def _kafka(settings: Settings, found: Preflight) -> Iterator[Finding]:
     servers = ", ".join(settings.kafka.bootstrap_servers)
     if found.partitions:
         told = f"answers, by {settings.kafka.security.protocol}"
-        yield Finding("kafka", servers, Verdict.FINE, told)
+        yield Finding("kafka", servers, FindingVerdict.FINE, told)
     for obstacle in found.obstacles:
         # What concerns one topic is told under its name, the rest under the brokers'.
         step, subject = ("kafka", servers) if obstacle.topic is None else ("topic", obstacle.topic)
-        yield Finding(step, subject, Verdict.FAILED, obstacle.told, obstacle.cure)
+        yield Finding(step, subject, FindingVerdict.FAILED, obstacle.told, obstacle.cure)
     told_of = {obstacle.topic for obstacle in found.obstacles}
     for topic in topics:
         partitions = found.partitions.get(topic)
         if partitions is not None:
             told = _count(partitions, "partition")
-            yield Finding("topic", topic, Verdict.FINE, told, facts={"partitions": partitions})
+            yield Finding("topic", topic, FindingVerdict.FINE, told, facts={"partitions": partitions})
         elif topic not in told_of:
-            yield Finding("topic", topic, Verdict.SKIPPED, "not looked at, since Kafka did not answer")
+            yield Finding("topic", topic, FindingVerdict.SKIPPED, "not looked at, since Kafka did not answer")
 
 
 def _dead_letters(topic: str, look: Callable[[str], LetterTopic], kafka: Preflight) -> Iterator[Finding]:
     if not kafka.partitions:
-        yield Finding("topic", topic, Verdict.SKIPPED, "not looked at, since no other topic could be read")
+        yield Finding("topic", topic, FindingVerdict.SKIPPED, "not looked at, since no other topic could be read")
         return
     found = look(topic)
-    for verdict, obstacles in ((Verdict.FAILED, found.obstacles), (Verdict.WARNING, found.doubts)):
+    for verdict, obstacles in ((FindingVerdict.FAILED, found.obstacles), (FindingVerdict.WARNING, found.doubts)):
         for obstacle in obstacles:
             yield Finding("topic", topic, verdict, obstacle.told, obstacle.cure)
     if found.partitions is not None and not found.obstacles:
         told = f"{_count(found.partitions, 'partition')} for dead letters"
-        yield Finding("topic", topic, Verdict.FINE, told, facts={"partitions": found.partitions})
+        yield Finding("topic", topic, FindingVerdict.FINE, told, facts={"partitions": found.partitions})
 
 
 def _role_found(settings: Settings, name: str, lease: Lease) -> Finding:
     account = f" in account {lease.account_id}" if lease.account_id else ""
     if lease.life is None:
         told = f"credentials{account} that do not end"
-        return Finding("role", name, Verdict.FINE, told, facts={"account": lease.account_id, "life_seconds": None})
+        return Finding(
+            "role", name, FindingVerdict.FINE, told, facts={"account": lease.account_id, "life_seconds": None}
+        )
     seconds = lease.life / NS_PER_SECOND
     facts = {"account": lease.account_id, "life_seconds": round(seconds)}
     told = f"a lease{account} that lives {_duration(seconds)}"
     role = settings.roles.get(name)
     if role is not None and role.rotation.policy == "interval" and role.rotation.interval_minutes * 60 >= seconds:
         cure = f"lower roles.{name}.rotation.interval_minutes, or take policy: before_expiry"
-        return Finding("role", name, Verdict.FAILED, f"{told}, which is over before it is renewed", cure, facts)
-    return Finding("role", name, Verdict.FINE, told, facts=facts)
+        return Finding("role", name, FindingVerdict.FAILED, f"{told}, which is over before it is renewed", cure, facts)
+    return Finding("role", name, FindingVerdict.FINE, told, facts=facts)
 
 
 def _role_refused(settings: Settings, name: str, refused: LeaseRefused) -> Finding:
     role = settings.roles.get(name)
     told = f"no credentials: {_said(refused.code, refused.message)}"
-    return Finding("role", name, Verdict.FAILED, told, cure_for_lease(refused, role, name), {"code": refused.code})
+    return Finding(
+        "role", name, FindingVerdict.FAILED, told, cure_for_lease(refused, role, name), {"code": refused.code}
+    )
 
 
 def _unbegun(rules: RouteRules) -> Standing:
@@ -154,14 +158,14 @@ def _stream_found(
     blocked, idle = judged.get(RouteBlocked), judged.get(LanesBelowShards)
     if isinstance(blocked, RouteBlocked) and blocked.reason != AUTO_DISTRIBUTION:
         cure = "wait until it is ACTIVE" if found.status == "CREATING" else "create it again, or name another stream"
-        yield Finding("stream", route.name, Verdict.FAILED, told, cure, facts)
+        yield Finding("stream", route.name, FindingVerdict.FAILED, told, cure, facts)
     elif blocked is not None:
         breaks = "cannot keep their order" if route.ordering != "none" else "tears aggregates from their shards"
         also = f" and routes[{index}].aggregation.enabled: false" if route.aggregation.enabled else ""
         yield Finding(
             "stream",
             route.name,
-            Verdict.FAILED,
+            FindingVerdict.FAILED,
             f"{told}, but its record distribution is AUTO, which ignores keys and so {breaks}",
             "set the stream back to USER_PARTITION_KEY (UpdateStreamRecordDistributionStrategy), "
             f"or give the order up with routes[{index}].ordering: none{also}",
@@ -171,7 +175,7 @@ def _stream_found(
         yield Finding(
             "stream",
             route.name,
-            Verdict.WARNING,
+            FindingVerdict.WARNING,
             f"{told}, but {_count(idle.lanes, 'lane')} cannot reach them all: some get nothing",
             f"raise routes[{index}].aggregation.lanes to a power of two above the shards; "
             "docs/guarantees.md says what a consumer sees when it changes",
@@ -181,14 +185,14 @@ def _stream_found(
         yield Finding(
             "stream",
             route.name,
-            Verdict.WARNING,
+            FindingVerdict.WARNING,
             f"{told}, but limits.request_mib is {settings.limits.request_mib}: a larger record goes alone, in a put "
             "above that limit",
             "raise limits.request_mib to the stream's record limit, if what answers takes it",
             facts,
         )
     else:
-        yield Finding("stream", route.name, Verdict.FINE, told, facts=facts)
+        yield Finding("stream", route.name, FindingVerdict.FINE, told, facts=facts)
 
 
 def _stream_refused(
@@ -199,7 +203,7 @@ def _stream_refused(
     told = f"{route.stream.called} could not be described: {_said(refused.code, refused.message)}"
     cure = cure_for_stream(refused, settings, route, index, stream_region(settings, route))
     # Where puts may be allowed all the same, the service starts, warns, and assumes the usual limits.
-    verdict = Verdict.WARNING if judge.blocked is None else Verdict.FAILED
+    verdict = FindingVerdict.WARNING if judge.blocked is None else FindingVerdict.FAILED
     return Finding("stream", route.name, verdict, told, cure, {"code": refused.code})
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import urlsplit, urlunsplit
 
-from doka.app.check.findings import Finding, Verdict
+from doka.app.check.findings import Finding, FindingVerdict
 from doka.domain.errors import UsageError
 
 # Obeyed in lower case too, except HTTP_PROXY, which libcurl reads in lower case only.
@@ -31,27 +31,29 @@ def look_around(environ: Mapping[str, str], find_ca: Callable[[], str]) -> Itera
     """Tell the proxies, the trusted authorities and the source of ambient credentials; `find_ca` raises UsageError."""
     proxies = {name: _without_password(environ[name]) for name in PROXIES if environ.get(name)}
     told = ", ".join(f"{name}={value}" for name, value in proxies.items()) or "none set"
-    yield Finding("environment", "proxy", Verdict.FINE, told, facts=proxies)
+    yield Finding("environment", "proxy", FindingVerdict.FINE, told, facts=proxies)
     try:
         ca = find_ca()
     except UsageError as error:
-        yield Finding("environment", "authorities", Verdict.FAILED, str(error), "correct the variable or the profile")
+        yield Finding(
+            "environment", "authorities", FindingVerdict.FAILED, str(error), "correct the variable or the profile"
+        )
     else:
         by = next((name for name in TRUST if environ.get(name)), None)
         told = f"{ca}{f' (by {by})' if by else ''}"
-        yield Finding("environment", "authorities", Verdict.FINE, told, facts={"ca": ca, "by": by})
+        yield Finding("environment", "authorities", FindingVerdict.FINE, told, facts={"ca": ca, "by": by})
     given = {name: environ[name] for name in CREDENTIALS if environ.get(name)}
     given |= {name: "set" for name in SECRET if environ.get(name)}
     told = (
         ", ".join(f"{name} {value}" for name, value in given.items()) or "no variable set; boto3's own search decides"
     )
-    yield Finding("environment", "credentials", Verdict.FINE, told, facts=given)
+    yield Finding("environment", "credentials", FindingVerdict.FINE, told, facts=given)
     ignored = sorted(name for name in environ if name.startswith("AWS_ENDPOINT_URL") and environ[name])
     if ignored:
         yield Finding(
             "environment",
             "endpoints",
-            Verdict.WARNING,
+            FindingVerdict.WARNING,
             f"{', '.join(ignored)} {'is' if len(ignored) == 1 else 'are'} set, and doka ignores that",
             "say it in aws.endpoint_urls",
         )

@@ -14,7 +14,7 @@ from rich.text import Text
 from doka.adapters.aws.kinesis.authorities import find_ca
 from doka.adapters.kafka.letter_preflight import look_at_letters
 from doka.adapters.kafka.preflight import look
-from doka.app.check.findings import Finding, Verdict, all_fine
+from doka.app.check.findings import Finding, FindingVerdict, all_fine
 from doka.app.check.preflight import Parts, preflight
 from doka.app.config_options import ConfigOptions
 from doka.app.container import Container
@@ -22,10 +22,10 @@ from doka.app.service import build
 from doka.app.settings.load import hostname, read_configuration
 
 _MARKS = {
-    Verdict.FINE: ("✓", "green"),
-    Verdict.WARNING: ("!", "yellow"),
-    Verdict.FAILED: ("✗", "bold red"),
-    Verdict.SKIPPED: ("-", "dim"),
+    FindingVerdict.FINE: ("✓", "green"),
+    FindingVerdict.WARNING: ("!", "yellow"),
+    FindingVerdict.FAILED: ("✗", "bold red"),
+    FindingVerdict.SKIPPED: ("-", "dim"),
 }
 
 
@@ -68,7 +68,7 @@ def report(findings: Iterable[Finding], *, as_json: bool, console: Console) -> i
         console.print(_line(finding))
         if finding.cure is not None:
             console.print(Text.assemble("    → ", finding.cure))
-    failed = sum(finding.verdict is Verdict.FAILED for finding in found)
+    failed = sum(finding.verdict is FindingVerdict.FAILED for finding in found)
     if all_fine(found):
         console.print(Text("\nEverything the service needs is there. Next: doka run", style="bold green"))
         return 0

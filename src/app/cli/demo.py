@@ -6,10 +6,10 @@ from rich.console import Console
 from rich.table import Table
 
 from doka.adapters.system.clock import SystemClock
-from doka.app.demo.actors import Actor, Doka, Original
-from doka.app.demo.orders import Verdict, judge
+from doka.app.demo.actors import Actor, DokaActor, OriginalActor
+from doka.app.demo.orders import Tally, judge
 from doka.app.demo.play import Play, perform
-from doka.app.demo.screen import Scene, Screen
+from doka.app.demo.screen import Moment, Screen
 from doka.app.demo.stage import set_stage
 from doka.domain.errors import UsageError
 
@@ -26,49 +26,49 @@ def demo(*, policy: str, original: bool, records: int, token_seconds: float) -> 
     console = Console()
     console.print("Raising a Kafka cluster and an AWS whose tokens die...", style="dim", highlight=False)
     with set_stage(token_seconds) as stage:
-        actor: Actor = Original(stage) if original else Doka(stage, policy)
-        scene = perform(play, stage, actor, Screen(console, play.title), SystemClock())
-        verdict = judge(scene.fed, stage.read_back())
-    _tell(console, play, scene, verdict)
-    return 0 if verdict.clean else 1
+        actor: Actor = OriginalActor(stage) if original else DokaActor(stage, policy)
+        last = perform(play, stage, actor, Screen(console, play.title), SystemClock())
+        tally = judge(last.fed, stage.read_back())
+    _tell(console, play, last, tally)
+    return 0 if tally.clean else 1
 
 
-def _tell(console: Console, play: Play, scene: Scene, verdict: Verdict) -> None:
-    waiting = 0 if play.original else verdict.lost  # not committed, so not lost: Kafka still has them
-    lost = verdict.lost - waiting
+def _tell(console: Console, play: Play, last: Moment, tally: Tally) -> None:
+    waiting = 0 if play.original else tally.lost  # not committed, so not lost: Kafka still has them
+    lost = tally.lost - waiting
     table = Table(show_header=False, box=None, padding=(0, 2))
     table.add_column(justify="right", style="bold")
     table.add_column(justify="right")
     table.add_column(style="dim")
-    table.add_row("in", f"{verdict.fed:,}", "records acknowledged by Kafka")
-    table.add_row("out", f"{verdict.landed:,}", "records read back from the Kinesis stream")
+    table.add_row("in", f"{tally.fed:,}", "records acknowledged by Kafka")
+    table.add_row("out", f"{tally.landed:,}", "records read back from the Kinesis stream")
     table.add_row(
-        "leases used", str(scene.leases_used), f"AWS refuses each of them {play.token_seconds:g} s after it was issued"
+        "leases used", str(last.leases_used), f"AWS refuses each of them {play.token_seconds:g} s after it was issued"
     )
-    table.add_row("puts refused", str(scene.refused), "by the gate, with AWS's own errors")
+    table.add_row("puts refused", str(last.refused), "by the gate, with AWS's own errors")
     if waiting:
         table.add_row("waiting", f"{waiting:,}", "records still in Kafka; their offsets were never committed")
     console.print(table)
-    style = "bold green" if verdict.clean else "bold red" if lost or verdict.keys_out_of_order else "bold yellow"
+    style = "bold green" if tally.clean else "bold red" if lost or tally.keys_out_of_order else "bold yellow"
     console.print(
-        f"lost {lost}, duplicates {verdict.duplicates}, out of order {verdict.keys_out_of_order}",
+        f"lost {lost}, duplicates {tally.duplicates}, out of order {tally.keys_out_of_order}",
         style=style,
         highlight=False,
     )
-    console.print(_moral(play, scene, verdict, lost, waiting), highlight=False)
+    console.print(_moral(play, last, tally, lost, waiting), highlight=False)
 
 
-def _moral(play: Play, scene: Scene, verdict: Verdict, lost: int, waiting: int) -> str:
+def _moral(play: Play, last: Moment, tally: Tally, lost: int, waiting: int) -> str:
     if play.original:
         return (
-            f"This is the incident: the offsets moved over {scene.committed:,} records, {lost:,} of them are gone, and "
+            f"This is the incident: the offsets moved over {last.committed:,} records, {lost:,} of them are gone, and "
             "lag looked healthy all along.\nThe same with doka: doka demo"
         )
     if waiting:
         return (
-            f"The route is blocked ({scene.blocked}), loudly, and nothing was committed past it: no record is lost.\n"
+            f"The route is blocked ({last.blocked}), loudly, and nothing was committed past it: no record is lost.\n"
             "With renewal: doka demo. The incident itself: doka demo --policy never --original"
         )
-    if verdict.clean:
+    if tally.clean:
         return "The incident itself: doka demo --policy never --original. Your own service: doka run --help"
     return "This must not happen; please report it."

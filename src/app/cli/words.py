@@ -43,7 +43,7 @@ AsJson = Annotated[bool, typer.Option("--json", metavar="", help="Print JSON, fo
 
 # What only `doka simulate` takes.
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Everything drawn at random comes from it.")]
-Report = Annotated[
+ReportPath = Annotated[
     Path | None,
     typer.Option("--report", metavar="FILE", help="Write one HTML page with plots, which needs no network."),
 ]
@@ -276,7 +276,7 @@ def simulate_incident(
     rate: Annotated[float, typer.Option("--rate", min=0.1, max=1_000.0, help="Records a second.")] = 100.0,
     seed: Seed = 1,
     as_json: AsJson = False,
-    report: Report = None,
+    report: ReportPath = None,
     jobs: Jobs = 2,
 ) -> int:
     """Tell the weekend that lost everything, beside the same weekend with doka.
@@ -306,7 +306,7 @@ def simulate_run(
     ] = False,
     seed: Seed = 1,
     as_json: AsJson = False,
-    report: Report = None,
+    report: ReportPath = None,
     jobs: Jobs = 2,
 ) -> int:
     """Run a scenario of your own: traffic, tokens, and what goes wrong when.

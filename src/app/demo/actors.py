@@ -46,7 +46,7 @@ class Actor(Protocol):
         ...
 
 
-class Doka:
+class DokaActor:
     """The real service, from the real container."""
 
     def __init__(self, stage: Stage, policy: str) -> None:
@@ -78,7 +78,7 @@ class Doka:
         return list(self.figures.lines)
 
 
-class Original:
+class OriginalActor:
     """The service of the incident."""
 
     def __init__(self, stage: Stage) -> None:

@@ -14,7 +14,7 @@ CUSTOMERS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Tally:
     """What was fed against what the stream holds. Keys are out of order by their first landings."""
 
     fed: int
@@ -38,7 +38,7 @@ def orders(count: int) -> Iterator[tuple[str, bytes]]:
         yield key, json.dumps(value).encode()
 
 
-def judge(fed: int, landed: Iterable[tuple[str, bytes]]) -> Verdict:
+def judge(fed: int, landed: Iterable[tuple[str, bytes]]) -> Tally:
     """Compare `fed` orders with the stream's records (partition key, data), each shard's in its order."""
     seen: set[int] = set()
     last: dict[str, int] = {}
@@ -54,4 +54,4 @@ def judge(fed: int, landed: Iterable[tuple[str, bytes]]) -> Verdict:
         if key != record["customer"] or record["order"] < last.get(key, -1):
             out_of_order.add(key)
         last[key] = record["order"]
-    return Verdict(fed, total, fed - len(seen), duplicates, len(out_of_order))
+    return Tally(fed, total, fed - len(seen), duplicates, len(out_of_order))

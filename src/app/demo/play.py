@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from doka.app.demo.actors import Actor
 from doka.app.demo.feeder import Feeder
-from doka.app.demo.screen import Scene, Screen
+from doka.app.demo.screen import Moment, Screen
 from doka.app.demo.stage import TOPIC, Stage
 from doka.domain.limits import NS_PER_SECOND
 from doka.domain.ports import Clock
@@ -40,16 +40,16 @@ class Play:
         return f"{who}: Kafka -> Kinesis, tokens die after {self.token_seconds:g} s, policy {self.policy}"
 
 
-def perform(play: Play, stage: Stage, actor: Actor, screen: Screen, clock: Clock) -> Scene:
+def perform(play: Play, stage: Stage, actor: Actor, screen: Screen, clock: Clock) -> Moment:
     """Run the actor on this thread while another feeds, watches, and stops it when the play is over."""
     feeder = Feeder(stage.bootstrap_servers, TOPIC, play.records, play.feed_seconds, clock)
     over = threading.Event()
     began = clock.now()
 
-    def scene() -> Scene:
+    def look() -> Moment:
         now = clock.now()
         counts = stage.gate.counts()
-        return Scene(
+        return Moment(
             records=play.records,
             fed=feeder.fed,
             landed=counts.records_passed,
@@ -65,7 +65,7 @@ def perform(play: Play, stage: Stage, actor: Actor, screen: Screen, clock: Clock
 
     watcher = threading.Thread(
         target=_watch,
-        args=(feeder, actor, screen, scene, over),
+        args=(feeder, actor, screen, look, over),
         kwargs={"latest": play.feed_seconds + LATE_SECONDS},
         name="demo-watcher",
         daemon=True,
@@ -79,18 +79,18 @@ def perform(play: Play, stage: Stage, actor: Actor, screen: Screen, clock: Clock
             over.set()
             feeder.close()
             watcher.join()
-        last = scene()
+        last = look()
         screen.show(last, last=True)
     return last
 
 
 def _watch(
-    feeder: Feeder, actor: Actor, screen: Screen, scene: Callable[[], Scene], over: threading.Event, *, latest: float
+    feeder: Feeder, actor: Actor, screen: Screen, look: Callable[[], Moment], over: threading.Event, *, latest: float
 ) -> None:
     """Show every moment; stop the actor when all is delivered, when it will not be, or when it takes too long."""
     gives_up_at: float | None = None
     while not over.wait(FRAME_SECONDS):
-        moment = scene()
+        moment = look()
         screen.show(moment)
         if feeder.failed is not None or moment.elapsed > latest:
             actor.stop(feeder.failed or "the demo's time is over")

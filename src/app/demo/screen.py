@@ -17,7 +17,7 @@ LINES_EVERY_SECONDS = 3.0  # where the output is no terminal
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class Moment:
     """One moment of the demo."""
 
     records: int
@@ -53,51 +53,51 @@ class Screen:
         if self._live is not None:
             self._live.stop()
 
-    def show(self, scene: Scene, *, last: bool = False) -> None:
+    def show(self, moment: Moment, *, last: bool = False) -> None:
         """Show this moment."""
         if self._live is not None:
-            self._live.update(_picture(self._title, scene), refresh=True)
-        elif last or scene.elapsed >= self._next_line:
-            self._next_line = scene.elapsed + LINES_EVERY_SECONDS
-            self._console.print(_line(scene), highlight=False)
+            self._live.update(_picture(self._title, moment), refresh=True)
+        elif last or moment.elapsed >= self._next_line:
+            self._next_line = moment.elapsed + LINES_EVERY_SECONDS
+            self._console.print(_line(moment), highlight=False)
 
 
-def _line(scene: Scene) -> str:
-    blocked = f", blocked: {scene.blocked}" if scene.blocked else ""
+def _line(moment: Moment) -> str:
+    blocked = f", blocked: {moment.blocked}" if moment.blocked else ""
     return (
-        f"{scene.elapsed:5.1f} s  in {scene.fed:>6}  out {scene.landed:>6}  committed {scene.committed:>6}  "
-        f"leases used {scene.leases_used}  puts refused {scene.refused}{blocked}"
+        f"{moment.elapsed:5.1f} s  in {moment.fed:>6}  out {moment.landed:>6}  committed {moment.committed:>6}  "
+        f"leases used {moment.leases_used}  puts refused {moment.refused}{blocked}"
     )
 
 
-def _picture(title: str, scene: Scene) -> RenderableType:
+def _picture(title: str, moment: Moment) -> RenderableType:
     table = Table.grid(padding=(0, 2))
     table.add_column(justify="right", style="bold")
     table.add_column(justify="right", min_width=7)
     table.add_column(ratio=1)
     for name, value, style in (
-        ("in", scene.fed, "cyan"),
-        ("out", scene.landed, "green"),
-        ("committed", scene.committed, "blue"),
+        ("in", moment.fed, "cyan"),
+        ("out", moment.landed, "green"),
+        ("committed", moment.committed, "blue"),
     ):
-        bar = ProgressBar(total=scene.records, completed=value, width=40, complete_style=style, finished_style=style)
+        bar = ProgressBar(total=moment.records, completed=value, width=40, complete_style=style, finished_style=style)
         table.add_row(name, f"{value:,}", bar)
-    left = scene.lease_left or 0.0
+    left = moment.lease_left or 0.0
     lease = ProgressBar(
-        total=scene.token_seconds,
-        completed=min(left, scene.token_seconds),
+        total=moment.token_seconds,
+        completed=min(left, moment.token_seconds),
         width=40,
-        complete_style="yellow" if left > scene.token_seconds / 3 else "red",
+        complete_style="yellow" if left > moment.token_seconds / 3 else "red",
         finished_style="yellow",
     )
     table.add_row("lease", f"{left:.1f} s", lease)
     facts = Text.assemble(
         ("leases used ", "bold"),
-        str(scene.leases_used),
+        str(moment.leases_used),
         ("   puts refused ", "bold"),
-        (str(scene.refused), "red" if scene.refused else ""),
+        (str(moment.refused), "red" if moment.refused else ""),
     )
-    if scene.blocked:
-        facts.append(f"   blocked: {scene.blocked}", "bold red")
-    lines = Text("\n".join(scene.lines[-6:]), style="dim", overflow="ellipsis", no_wrap=True)
-    return Panel(Group(table, Text(), facts, lines), title=title, subtitle=f"{scene.elapsed:.0f} s", width=100)
+    if moment.blocked:
+        facts.append(f"   blocked: {moment.blocked}", "bold red")
+    lines = Text("\n".join(moment.lines[-6:]), style="dim", overflow="ellipsis", no_wrap=True)
+    return Panel(Group(table, Text(), facts, lines), title=title, subtitle=f"{moment.elapsed:.0f} s", width=100)

@@ -42,7 +42,7 @@ class AwsSettings(Section):
     )
 
 
-class Hop(Section):
+class HopSettings(Section):
     """One AssumeRole."""
 
     role_arn: RoleArnText = Field(
@@ -74,7 +74,7 @@ class Rotation(Section):
 class RoleSettings(Section):
     """A chain of roles; the last hop signs the puts. Routes that name the same role share its lease."""
 
-    hops: tuple[Hop, ...] = Field(
+    hops: tuple[HopSettings, ...] = Field(
         min_length=1,
         max_length=8,
         description="The roles to assume, in turn.",

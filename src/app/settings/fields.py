@@ -171,7 +171,7 @@ SourceIdentity = Annotated[
 TagKey = Annotated[str, Field(min_length=1, max_length=128)]
 TagValue = Annotated[str, Field(max_length=256)]
 RoleSeconds = Annotated[int, Field(strict=True, ge=ROLE_SECONDS_MIN, le=ROLE_SECONDS_MAX)]
-StartFrom = Annotated[str, AfterValidator(_start_from)]
+StartText = Annotated[str, AfterValidator(_start_from)]
 PartitionKey = Annotated[str, AfterValidator(_partition_key)]
 LaneCount = Annotated[int, Field(strict=True, ge=1, le=65_536), AfterValidator(_power_of_two)]
 ClientValue = Annotated[Any, AfterValidator(_client_value), WithJsonSchema({"type": ["string", "number", "boolean"]})]

@@ -6,9 +6,9 @@ from typing import Any, Literal
 
 from pydantic import Field, SecretStr
 
-from doka.app.settings.fields import BootstrapServer, ClientValue, Flag, Section, StartFrom, Text
+from doka.adapters.kafka.settings import SecurityProtocol
+from doka.app.settings.fields import BootstrapServer, ClientValue, Flag, Section, StartText, Text
 
-Protocol = Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"]
 Mechanism = Literal["aws_msk_iam", "scram_sha_256", "scram_sha_512", "plain"]
 
 
@@ -19,7 +19,7 @@ def _mechanism_of(decided: dict[str, Any]) -> Mechanism | None:
 class Security(Section):
     """How the brokers are spoken to. Certificates are always verified; there is no switch for that."""
 
-    protocol: Protocol = Field(
+    protocol: SecurityProtocol = Field(
         default="sasl_ssl", description="Encryption and log-in; both plaintext ones need permission."
     )
     mechanism: Mechanism | None = Field(
@@ -53,7 +53,7 @@ class KafkaSettings(Section):
         description="Consumer group; one for each environment and each set of routes, since members share partitions.",
         examples=["doka"],
     )
-    start_from: StartFrom = Field(
+    start_from: StartText = Field(
         default="earliest",
         description="Where a group without any commit begins: earliest, latest or a time with its zone.",
         examples=["2026-08-01T00:00:00Z"],

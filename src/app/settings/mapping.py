@@ -13,11 +13,9 @@ from typing import Any
 from pydantic import SecretStr
 
 from doka.adapters.aws.kinesis.target import StreamTarget
-from doka.adapters.aws.sts.settings import AMBIENT_ROLE, RoleChain
-from doka.adapters.aws.sts.settings import Hop as ChainHop
+from doka.adapters.aws.sts.settings import AMBIENT_ROLE, Hop, RoleChain
 from doka.adapters.kafka.client_settings import Oauth
-from doka.adapters.kafka.settings import KafkaSecurity, Mechanism, StartFrom
-from doka.adapters.kafka.settings import KafkaSettings as MemberSettings
+from doka.adapters.kafka.settings import KafkaSecurity, MemberSettings, SaslMechanism
 from doka.app.settings.arn import parse_stream_arn
 from doka.app.settings.aws import RoleSettings
 from doka.app.settings.kafka import Security
@@ -27,6 +25,7 @@ from doka.app.settings.problems import Problem, SettingsError
 from doka.app.settings.routes import Aggregation, RouteSettings
 from doka.app.settings.session import fill_session_name
 from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
+from doka.domain.partitions.start_positions import LogEdge, StartFrom
 from doka.domain.rules import (
     AggregationRules,
     KeyEncoding,
@@ -43,7 +42,7 @@ from doka.domain.rules import (
 )
 
 # As librdkafka spells them.
-_MECHANISMS: Mapping[str, Mechanism] = {
+_MECHANISMS: Mapping[str, SaslMechanism] = {
     "aws_msk_iam": "aws_msk_iam",
     "plain": "PLAIN",
     "scram_sha_256": "SCRAM-SHA-256",
@@ -78,7 +77,7 @@ def to_rules(settings: Settings) -> Rules:
     )
 
 
-def to_kafka_settings(settings: Settings, *, hostname: str) -> MemberSettings:
+def to_member_settings(settings: Settings, *, hostname: str) -> MemberSettings:
     """Give what the group member is told; reads the files that hold its passwords.
 
     Raises:
@@ -135,7 +134,7 @@ def to_role_chains(settings: Settings, hostname: str) -> Mapping[str, RoleChain]
         name: RoleChain(
             name=name,
             region=settings.aws.region,
-            hops=tuple(ChainHop(hop.role_arn, hop.external_id, hop.duration_seconds) for hop in role.hops),
+            hops=tuple(Hop(hop.role_arn, hop.external_id, hop.duration_seconds) for hop in role.hops),
             session_name=fill_session_name(role.session_name, hostname),
             source_identity=role.source_identity,
             tags=tuple(role.tags.items()),
@@ -232,11 +231,9 @@ def _read(file: str, name: str) -> bytes:
 
 
 def _start_from(text: str) -> StartFrom:
-    match text:
-        case "earliest" | "latest":
-            return text
-        case _:
-            return round(datetime.fromisoformat(text).timestamp() * 1_000)
+    if text in {edge.value for edge in LogEdge}:
+        return LogEdge(text)
+    return round(datetime.fromisoformat(text).timestamp() * 1_000)
 
 
 def _number_or_text(value: Any) -> Any:

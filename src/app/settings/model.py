@@ -24,7 +24,7 @@ REQUEST_SECONDS_MAX = 120
 assert REQUEST_SECONDS_MAX <= ROLE_SECONDS_MIN / 5
 
 
-class DeadLetters(Section):
+class DeadLetterSettings(Section):
     """Where records go that can never land."""
 
     topic: TopicName | None = Field(
@@ -33,7 +33,7 @@ class DeadLetters(Section):
     )
 
 
-class Limits(Section):
+class LimitSettings(Section):
     """What this process may hold and how long it may take."""
 
     held_mib: Annotated[Whole, Field(ge=8, le=65_536)] = Field(
@@ -66,14 +66,14 @@ class Limits(Section):
     )
 
 
-class Http(Section):
+class HttpSettings(Section):
     """Where /metrics, /healthz and /readyz are served."""
 
     host: Text = Field(default="127.0.0.1", description="Address to listen at; 0.0.0.0 inside a container.")
     port: Annotated[Whole, Field(ge=0, le=65_535)] = Field(default=9400, description="Port; 0 takes any free one.")
 
 
-class Log(Section):
+class LogSettings(Section):
     """What is told on stdout."""
 
     level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="The least that is told.")
@@ -98,10 +98,10 @@ class Settings(BaseModel):
         description="Which topics go to which stream.",
         examples=[[{"topics": ["orders"], "stream": {"name": "orders"}}]],
     )
-    dead_letters: DeadLetters = Field(default=DeadLetters(), description="Where poison goes.")
-    limits: Limits = Field(default=Limits(), description="What this process may hold, and for how long.")
-    http: Http = Field(default=Http(), description="Metrics and health.")
-    log: Log = Field(default=Log(), description="Level and form of the log.")
+    dead_letters: DeadLetterSettings = Field(default=DeadLetterSettings(), description="Where poison goes.")
+    limits: LimitSettings = Field(default=LimitSettings(), description="What this process may hold, and for how long.")
+    http: HttpSettings = Field(default=HttpSettings(), description="Metrics and health.")
+    log: LogSettings = Field(default=LogSettings(), description="Level and form of the log.")
 
     @model_validator(mode="before")
     @classmethod

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from doka.adapters.simulated.background import SimulatedBackground
-from doka.adapters.simulated.bulk_landings import Landings
+from doka.adapters.simulated.bulk_landings import BulkLandings
 from doka.adapters.simulated.bulk_log import BulkLog
 from doka.adapters.simulated.bulk_producer import BulkProducer
 from doka.adapters.simulated.bulk_sink import BulkSink
@@ -20,7 +20,7 @@ from doka.adapters.simulated.bulk_stream import BulkStream
 from doka.adapters.simulated.dozing import DozingSource
 from doka.adapters.simulated.incidents import plan_incidents
 from doka.adapters.simulated.life import Life, ProcessDiedError
-from doka.adapters.simulated.original import OriginalService, OriginalSink
+from doka.adapters.simulated.original import OriginalSink, SimulatedOriginal
 from doka.adapters.simulated.timeline import START_NS
 from doka.adapters.simulated.world import NoProgressError, World
 from doka.app.simulate.history import Fault, History, Side
@@ -117,7 +117,7 @@ class _Stage:
     """The world of one run and what was put into it."""
 
     world: World
-    landings: Landings
+    landings: BulkLandings
     logs: list[BulkLog]
 
 
@@ -133,7 +133,7 @@ def _set_stage(scene: Scene, observer: Observer) -> _Stage:
         world.logs[tp] = log  # type: ignore[assignment]  # it reads as a PartitionLog does
     for name in world.streams:
         world.streams[name] = BulkStream(name, scene.shards)
-    landings = Landings(logs)
+    landings = BulkLandings(logs)
     observer.attach(world, landings)
     return _Stage(world, landings, logs)
 
@@ -244,7 +244,7 @@ class _Run:
     def _original(self, life: Life) -> None:
         world = self._stage.world
         rules = world.plan.rules()
-        service = OriginalService(
+        service = SimulatedOriginal(
             rules.roles[0],
             {topic: route.name for topic, route in rules.route_of().items()},
             source=lambda next_wake: DozingSource(world, life, next_wake),

@@ -31,7 +31,7 @@ _CHAIN = "role chain"
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class GridWorld:
     """A kind of day: a fault that begins at a share of a token's life and lasts for seconds, or a share of it."""
 
     name: str
@@ -43,16 +43,16 @@ class World:
     hops: int = 1
 
 
-WORLDS: Sequence[World] = (
-    World("quiet"),
-    World("STS down 5 min", "sts_down", seconds=300.0),
-    World("STS down 40 min", "sts_down", seconds=2_400.0),
-    World("STS down 3 h", "sts_down", seconds=10_800.0),
-    World("clock 4 min wrong", CLOCK_WRONG, 0.5, share=1.0, clock_seconds=240.0),
-    World("clock 20 min wrong", CLOCK_WRONG, 0.5, share=1.0, clock_seconds=1_200.0),
-    World("token revoked early", "tokens_revoked", 0.5),
-    World("suspended past expiry", "suspended", 0.6, share=0.6),
-    World(_CHAIN, hops=2),
+WORLDS: Sequence[GridWorld] = (
+    GridWorld("quiet"),
+    GridWorld("STS down 5 min", "sts_down", seconds=300.0),
+    GridWorld("STS down 40 min", "sts_down", seconds=2_400.0),
+    GridWorld("STS down 3 h", "sts_down", seconds=10_800.0),
+    GridWorld("clock 4 min wrong", CLOCK_WRONG, 0.5, share=1.0, clock_seconds=240.0),
+    GridWorld("clock 20 min wrong", CLOCK_WRONG, 0.5, share=1.0, clock_seconds=1_200.0),
+    GridWorld("token revoked early", "tokens_revoked", 0.5),
+    GridWorld("suspended past expiry", "suspended", 0.6, share=0.6),
+    GridWorld(_CHAIN, hops=2),
 )
 
 
@@ -60,7 +60,7 @@ WORLDS: Sequence[World] = (
 class Cell:
     """One policy, one token life, one world."""
 
-    world: World
+    world: GridWorld
     life: str
     rules: Rules
 
@@ -116,15 +116,15 @@ def cells(worlds: Sequence[str] = (), lives: Sequence[str] = ()) -> list[Cell]:
     ]
 
 
-Job = tuple[Cell, str]
+CellJob = tuple[Cell, str]
 
 
-def jobs_of(grid: Sequence[Cell]) -> list[Job]:
+def jobs_of(grid: Sequence[Cell]) -> list[CellJob]:
     """Give what there is to run."""
     return [(cell, side) for cell in grid if cell.applicable for side in (DOKA, ORIGINAL)]
 
 
-def run_job(job: Job, tell: Tell) -> Side:
+def run_job(job: CellJob, tell: Tell) -> Side:
     """Run one side of one cell."""
     cell, side = job
     return run_side(cell.scene(), side, tell)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from doka.adapters.simulated.bulk_landings import Landings
+from doka.adapters.simulated.bulk_landings import BulkLandings
 from doka.adapters.simulated.bulk_log import names_in
 from doka.adapters.simulated.kinesis import Put
 from doka.adapters.simulated.plan import Incident, Kind
@@ -53,9 +53,9 @@ class Observer(Witness):
         self._flying: dict[int, int] = {}  # put -> its records
         self._revoked_at: dict[int, tuple[float, str]] = {}
         self._world: World | None = None
-        self._landings: Landings | None = None
+        self._landings: BulkLandings | None = None
 
-    def attach(self, world: World, landings: Landings) -> None:
+    def attach(self, world: World, landings: BulkLandings) -> None:
         """Observe this world."""
         self._world, self._landings = world, landings
 
@@ -66,7 +66,7 @@ class Observer(Witness):
         return self._world
 
     @property
-    def landings(self) -> Landings:
+    def landings(self) -> BulkLandings:
         """What landed in it."""
         assert self._landings is not None
         return self._landings

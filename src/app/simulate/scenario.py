@@ -48,7 +48,7 @@ def _fault(text: str) -> str:
     return text
 
 
-Share = Annotated[float, Field(strict=True, ge=0.0, le=100.0)]
+Percent = Annotated[float, Field(strict=True, ge=0.0, le=100.0)]
 Minutes = Annotated[float, Field(strict=True, ge=0.0, le=MINUTES_MAX)]
 FaultKind = Annotated[str, AfterValidator(_fault), Field(json_schema_extra={"enum": sorted(FAULTS)})]
 
@@ -67,7 +67,7 @@ class TrafficSection(Section):
     burst_seconds: Annotated[float, Field(strict=True, ge=0.01, le=3_600.0)] = Field(
         default=10.0, description="How often a producer sends what has come up; longer bursts simulate faster."
     )
-    by_hour: Annotated[tuple[Share, ...], AfterValidator(_curve)] = Field(
+    by_hour: Annotated[tuple[Percent, ...], AfterValidator(_curve)] = Field(
         default=(),
         description="The share of records_per_second in each hour after midnight, 24 numbers; empty: always all of it.",
     )

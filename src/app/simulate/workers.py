@@ -20,7 +20,7 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 Tell = Callable[[float], object]
 """Is told the share that is done, from 0 to 1."""
-Work = Callable[[Job, Tell], Result]
+Task = Callable[[Job, Tell], Result]
 """Does one job; a function of a module, so that another process can find it."""
 
 LOOK_SECONDS = 0.2
@@ -28,7 +28,7 @@ LOOK_SECONDS = 0.2
 _shares: MutableSequence[float] = []  # of the jobs, in a spawned process: shared with the one that spawned it
 
 
-def run_jobs(work: Work[Job, Result], jobs: Sequence[Job], workers: int, tell: Tell) -> list[Result]:
+def run_jobs(work: Task[Job, Result], jobs: Sequence[Job], workers: int, tell: Tell) -> list[Result]:
     """Do all jobs in at most `workers` processes (one: in this very one); give their results in order.
 
     What a job raises is raised here, and the others are given up.
@@ -62,7 +62,7 @@ def _begin(shares: MutableSequence[float]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # ends at Ctrl-C at once, without a traceback
 
 
-def _do(work: Work[Any, Result], number: int, job: Any) -> Result:
+def _do(work: Task[Any, Result], number: int, job: Any) -> Result:
     result = work(job, lambda share: _shares.__setitem__(number, share))
     _shares[number] = 1.0
     return result

@@ -13,7 +13,7 @@ from enum import IntEnum
 _HEAD = struct.Struct(">BI")
 
 
-class Kind(IntEnum):
+class FrameKind(IntEnum):
     """What a frame is."""
 
     SETUP = 1  # to the worker, once: a pickled `Setup`
@@ -22,19 +22,19 @@ class Kind(IntEnum):
     REPORT = 4  # to the supervisor, each second: JSON with `stalled` and `reasons`
 
 
-def send_frame(sock: socket.socket, kind: Kind, payload: bytes = b"") -> None:
+def send_frame(sock: socket.socket, kind: FrameKind, payload: bytes = b"") -> None:
     """Send one frame, waiting while the other end does not read. Raises OSError when there is no other end."""
     sock.sendall(_HEAD.pack(kind, len(payload)) + payload)
 
 
-def receive_frame(sock: socket.socket) -> tuple[Kind, bytes] | None:
+def receive_frame(sock: socket.socket) -> tuple[FrameKind, bytes] | None:
     """Wait for one whole frame; None when the other end is gone."""
     head = _exactly(sock, _HEAD.size)
     if head is None:
         return None
     kind, size = _HEAD.unpack(head)
     payload = _exactly(sock, size)
-    return None if payload is None else (Kind(kind), payload)
+    return None if payload is None else (FrameKind(kind), payload)
 
 
 def _exactly(sock: socket.socket, size: int) -> bytes | None:

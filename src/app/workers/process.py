@@ -24,9 +24,9 @@ from typing import IO
 import orjson
 
 from doka.adapters.system.signals import STOP_SIGNALS
-from doka.app.workers.frames import Kind, receive_frame, send_frame
+from doka.app.workers.frames import FrameKind, receive_frame, send_frame
+from doka.app.workers.health import WorkerReport
 from doka.app.workers.setup import Setup
-from doka.app.workers.standing import Report
 
 MODULE = "doka.app.workers.worker"
 LAST_WORDS_SECONDS = 1.0
@@ -38,7 +38,7 @@ class WorkerProcess:
     """One process from its birth to its end; a worker that is started again is another one."""
 
     def __init__(
-        self, setup: Setup, stdout: int, *, reported: Callable[[Report], None], line: Callable[[bytes], None]
+        self, setup: Setup, stdout: int, *, reported: Callable[[WorkerReport], None], line: Callable[[bytes], None]
     ) -> None:
         """Start it. Its reports and lines are given on, from threads of their own.
 
@@ -72,7 +72,7 @@ class WorkerProcess:
             ),
         ]
         with contextlib.suppress(OSError):  # it is dead already, and `poll` says of what
-            send_frame(self._sock, Kind.SETUP, setup.packed())
+            send_frame(self._sock, FrameKind.SETUP, setup.packed())
         for reader in self._readers:
             reader.start()
 
@@ -103,7 +103,7 @@ class WorkerProcess:
         if not self._asked:  # a worker that stands still must not be asked until its socket is full
             self._asked = True
             try:
-                send_frame(self._sock, Kind.ASK)
+                send_frame(self._sock, FrameKind.ASK)
             except OSError:
                 self._pages.put(b"")
 
@@ -125,12 +125,12 @@ class WorkerProcess:
     def _read_frames(self) -> None:
         while (frame := receive_frame(self._sock)) is not None:
             kind, payload = frame
-            if kind is Kind.PAGE:
+            if kind is FrameKind.PAGE:
                 self._asked = False
                 self._pages.put(payload)
-            elif kind is Kind.REPORT:
+            elif kind is FrameKind.REPORT:
                 told = orjson.loads(payload)
-                self._reported(Report(told["stalled"], tuple(told["reasons"])))
+                self._reported(WorkerReport(told["stalled"], tuple(told["reasons"])))
         self._pages.put(b"")
 
     def _read_lines(self, stdout: IO[bytes]) -> None:

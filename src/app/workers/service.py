@@ -18,12 +18,12 @@ from doka.adapters.telemetry.merged_page import SupervisorMetrics
 from doka.app.runtime import Ending
 from doka.app.settings.mapping import to_log_style
 from doka.app.settings.model import Settings
-from doka.app.workers.chronicle import LogChronicle
+from doka.app.workers.health import WorkerReport, WorkersHealth
 from doka.app.workers.process import WorkerProcess
 from doka.app.workers.setup import Setup, settings_of
-from doka.app.workers.standing import Report, Standing
 from doka.app.workers.supervision import Supervision
 from doka.app.workers.supervisor import StopInbox, Supervisor
+from doka.app.workers.telemetry import SupervisorTelemetry
 from doka.domain.limits import NS_PER_SECOND
 
 STDOUT = 1
@@ -43,29 +43,29 @@ def supervise(settings: Settings, hostname: str, workers: int) -> Ending:
     metrics = SupervisorMetrics(workers)
     writer = LineWriter(STDOUT, metrics.line_dropped)
     log = Log(clock, writer, settings.log.level, style)
-    chronicle = LogChronicle(log, metrics)
-    standing = Standing(workers, clock.now())
+    telemetry = SupervisorTelemetry(log, metrics)
+    health = WorkersHealth(workers, clock.now())
     stdout = os.dup(STDOUT)  # for the last words of workers that are left alone
 
     def start(number: int) -> WorkerProcess:
-        def reported(report: Report) -> None:
-            standing.reported(number, report, clock.now())
+        def reported(report: WorkerReport) -> None:
+            health.reported(number, report, clock.now())
 
         return WorkerProcess(setups[number], stdout, reported=reported, line=writer.write)
 
     drain = round(settings.limits.drain_seconds * NS_PER_SECOND)
     supervisor = Supervisor(
         supervision=Supervision(workers, drain, SystemRandom().random, clock.now()),
-        standing=standing,
+        health=health,
         start=start,
         orders=orders,
         clock=clock,
-        chronicle=chronicle,
+        telemetry=telemetry,
     )
     server = HealthServer(clock, settings.http.host, settings.http.port)
     server.open(supervisor.answer)
     log.open()
-    chronicle.opened(settings, workers, server.port)
+    telemetry.opened(settings, workers, server.port)
     ending = Ending(1, "an unexpected error inside the supervisor came up, please report it")
     try:
         with StopSignals(orders):
@@ -73,5 +73,5 @@ def supervise(settings: Settings, hostname: str, workers: int) -> Ending:
         return ending
     finally:
         server.close()
-        chronicle.closed(ending.code, ending.reason)
+        telemetry.closed(ending.code, ending.reason)
         os.close(stdout)

@@ -12,9 +12,9 @@ from queue import Empty, SimpleQueue
 from typing import Protocol
 
 from doka.adapters.telemetry.health import healthz, readyz
-from doka.adapters.telemetry.http_server import Answer
+from doka.adapters.telemetry.http_server import Response
 from doka.app.runtime import Ending
-from doka.app.workers.standing import Standing
+from doka.app.workers.health import WorkersHealth
 from doka.app.workers.supervision import KillWorker, Order, Outage, StartWorker, StopWorker, Supervision
 from doka.domain.events import Event, StopRequested
 from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
@@ -57,7 +57,7 @@ class Worker(Protocol):
         ...
 
 
-class Chronicle(Protocol):
+class WorkerTelemetry(Protocol):
     """Who is told what happens, for people and for scrapers; never raises."""
 
     def started(self, worker: int, pid: int) -> None:
@@ -125,19 +125,19 @@ class Supervisor:
         self,
         *,
         supervision: Supervision,
-        standing: Standing,
+        health: WorkersHealth,
         start: Callable[[int], Worker],
         orders: Orders,
         clock: Clock,
-        chronicle: Chronicle,
+        telemetry: WorkerTelemetry,
     ) -> None:
         """Wire it; `start` gives a running worker of this number, or raises OSError."""
         self._supervision = supervision
-        self._standing = standing
+        self._health = health
         self._start = start
         self._orders = orders
         self._clock = clock
-        self._chronicle = chronicle
+        self._telemetry = telemetry
         self._running: dict[int, Worker] = {}
         self._told_stop = False
 
@@ -151,16 +151,16 @@ class Supervisor:
                 worker.terminate()
         return Ending(*self._supervision.ending())
 
-    def answer(self, path: str) -> Answer | None:
+    def answer(self, path: str) -> Response | None:
         """Answer a GET for all workers together; None for a path that there is not."""
         match path:
             case "/metrics":
-                page, content_type = self._chronicle.page(self._pages())
-                return Answer(200, page, content_type)
+                page, content_type = self._telemetry.page(self._pages())
+                return Response(200, page, content_type)
             case "/healthz":
-                return healthz(self._standing.stalled(self._clock.now()))
+                return healthz(self._health.stalled(self._clock.now()))
             case "/readyz":
-                return readyz(self._standing.reasons(self._clock.now()))
+                return readyz(self._health.reasons(self._clock.now()))
             case _:
                 return None
 
@@ -176,44 +176,44 @@ class Supervisor:
         for number, worker in list(self._running.items()):
             code = worker.poll()
             if code is not None:
-                self._bury(number, worker, code)
+                self._reap(number, worker, code)
 
     def _carry_out(self, order: Order) -> None:
         match order:
             case StartWorker(number):
-                self._bear(number)
+                self._start_worker(number)
             case StopWorker(number):
                 self._running[number].terminate()
             case KillWorker(number):
                 self._running[number].kill()
 
-    def _bear(self, number: int) -> None:
-        self._standing.started(number)
+    def _start_worker(self, number: int) -> None:
+        self._health.started(number)
         try:
             worker = self._start(number)
         except OSError as error:
             why = error.strerror or type(error).__name__
-            self._mourn(self._supervision.unstartable(number, why, self._clock.now()))
+            self._went_down(self._supervision.unstartable(number, why, self._clock.now()))
         else:
             self._running = {**self._running, number: worker}  # replaced whole: pages are gathered on another thread
-            self._chronicle.started(number, worker.pid)
+            self._telemetry.started(number, worker.pid)
 
-    def _bury(self, number: int, worker: Worker, code: int) -> None:
+    def _reap(self, number: int, worker: Worker, code: int) -> None:
         self._running = {other: kept for other, kept in self._running.items() if other != number}
         worker.close()
-        self._mourn(self._supervision.ended(number, code, self._clock.now()))
+        self._went_down(self._supervision.ended(number, code, self._clock.now()))
 
-    def _mourn(self, outage: Outage) -> None:
+    def _went_down(self, outage: Outage) -> None:
         due = None if outage.restart_in is None else self._clock.now() + outage.restart_in
-        self._standing.went_down(outage.worker, outage.how, due)
-        self._chronicle.ended(outage)
+        self._health.went_down(outage.worker, outage.how, due)
+        self._telemetry.ended(outage)
         self._tell_stop()
 
     def _tell_stop(self) -> None:
         if self._supervision.stopping and not self._told_stop:
             self._told_stop = True
-            self._standing.stopping(self._supervision.reason)
-            self._chronicle.stopping(self._supervision.reason)
+            self._health.stopping(self._supervision.reason)
+            self._telemetry.stopping(self._supervision.reason)
 
     def _pages(self) -> dict[int, bytes]:
         """Ask all workers at once; whoever does not answer in time is left out."""

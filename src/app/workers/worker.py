@@ -19,8 +19,8 @@ from doka.adapters.system.collector import spare_the_collector
 from doka.adapters.system.signals import STOP_SIGNALS, StopSignals
 from doka.app import EXIT_USAGE
 from doka.app.workers.frames import receive_frame
+from doka.app.workers.link import SupervisorLink, write_to
 from doka.app.workers.setup import Setup, unpacked
-from doka.app.workers.tether import Tether, write_to
 from doka.domain.errors import UsageError
 from doka.domain.events import StopRequested
 
@@ -68,7 +68,7 @@ def serve(setup: Setup, sock: socket.socket, stdout: int) -> int:
         inbox.put(StopRequested(ALONE))
 
     telemetry.open()
-    Tether(sock, container.clock(), container.health(), alone).open()
+    SupervisorLink(sock, container.clock(), container.health(), alone).open()
     try:
         with StopSignals(inbox), _stops_heeded():
             return container.runtime().run().code

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from confluent_kafka import Producer
 
 from doka.adapters.embedded.kafka_cluster import KafkaCluster
-from doka.adapters.kafka.settings import KafkaSettings
+from doka.adapters.kafka.settings import MemberSettings
 from doka.adapters.kafka.source import KafkaSource
 from doka.adapters.system.clock import SystemClock
 from doka.domain.events import Event, PartitionEnded, RecordsFetched
@@ -97,9 +97,9 @@ class Member:
         return [event for event in self.events if isinstance(event, PartitionEnded)]
 
 
-def settings_for(bootstrap_servers: str, *topics: str, **changes: object) -> KafkaSettings:
+def settings_for(bootstrap_servers: str, *topics: str, **changes: object) -> MemberSettings:
     """Give settings of a fresh group with short time-outs, where the protocol lets them be set."""
-    settings = KafkaSettings(
+    settings = MemberSettings(
         bootstrap_servers=tuple(bootstrap_servers.split(",")),
         group_id=f"group-{uuid.uuid4().hex[:12]}",
         topics=frozenset(topics),
@@ -111,7 +111,7 @@ def settings_for(bootstrap_servers: str, *topics: str, **changes: object) -> Kaf
 
 
 @contextmanager
-def member(settings: KafkaSettings, listener: Listener | None = None) -> Iterator[Member]:
+def member(settings: MemberSettings, listener: Listener | None = None) -> Iterator[Member]:
     """Run a group member until the block ends."""
     listener = listener or Listener()
     source = KafkaSource(settings, SystemClock())

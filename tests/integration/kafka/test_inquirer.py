@@ -6,7 +6,7 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException
 
 from doka.adapters.embedded.kafka_cluster import KafkaCluster
-from doka.adapters.kafka.inquirer import Answer, Inquirer, beside, size_of
+from doka.adapters.kafka.inquirer import ClusterAnswer, Inquirer, beside, size_of
 from doka.adapters.system.clock import SystemClock
 from doka.domain.records import TopicPartition
 from tests.integration.kafka.group import numbered, produce
@@ -21,9 +21,9 @@ def connection(cluster: KafkaCluster) -> dict[str, object]:
     return {"bootstrap.servers": cluster.bootstrap_servers}
 
 
-def answered(inquirer: Inquirer) -> Answer:
+def answered(inquirer: Inquirer) -> ClusterAnswer:
     """Wait for the answer."""
-    return eventually(inquirer.answer, what="the answer of the cluster") or Answer()
+    return eventually(inquirer.answer, what="the answer of the cluster") or ClusterAnswer()
 
 
 def test_the_ends_of_logs_and_the_topics_are_told(cluster: KafkaCluster) -> None:
@@ -34,7 +34,7 @@ def test_the_ends_of_logs_and_the_topics_are_told(cluster: KafkaCluster) -> None
 
     assert None is inquirer.answer()
     assert inquirer.ask([P0, P1], ["orders"])
-    assert Answer({P0: (6, 10), P1: (0, 3)}, {"orders": True}) == answered(inquirer)
+    assert ClusterAnswer({P0: (6, 10), P1: (0, 3)}, {"orders": True}) == answered(inquirer)
 
 
 def test_a_topic_that_is_gone_is_not_there(cluster: KafkaCluster) -> None:
@@ -43,7 +43,7 @@ def test_a_topic_that_is_gone_is_not_there(cluster: KafkaCluster) -> None:
     inquirer = Inquirer(connection(cluster), SystemClock())
     inquirer.ask([], ["orders"])
 
-    assert Answer({}, {"orders": False}) == answered(inquirer)
+    assert ClusterAnswer({}, {"orders": False}) == answered(inquirer)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_an_error_is_no_absence(cluster: KafkaCluster, error: int, told: dict[st
     inquirer = Inquirer(connection(cluster), SystemClock())
     inquirer.ask([], ["orders"])
 
-    assert Answer({}, told) == answered(inquirer)
+    assert ClusterAnswer({}, told) == answered(inquirer)
 
 
 def test_one_question_at_a_time(cluster: KafkaCluster) -> None:
@@ -66,9 +66,9 @@ def test_one_question_at_a_time(cluster: KafkaCluster) -> None:
     eventually(lambda: not [t for t in threading.enumerate() if t.name == THREAD], what="the end of the question")
 
     assert not inquirer.ask([P0], [])
-    assert (Answer({}, {"orders": True}), None) == (inquirer.answer(), inquirer.answer())
+    assert (ClusterAnswer({}, {"orders": True}), None) == (inquirer.answer(), inquirer.answer())
     assert inquirer.ask([P0], [])
-    assert Answer({P0: (0, 0)}) == answered(inquirer)
+    assert ClusterAnswer({P0: (0, 0)}) == answered(inquirer)
 
 
 def test_a_client_that_cannot_be_made_leaves_the_way_free() -> None:
@@ -76,9 +76,9 @@ def test_a_client_that_cannot_be_made_leaves_the_way_free() -> None:
     inquirer = Inquirer({"bootstrap.servers": "127.0.0.1:1", "no.such.key": 1}, SystemClock())
     inquirer.ask([P0], ["orders"])
 
-    assert Answer() == answered(inquirer)
+    assert ClusterAnswer() == answered(inquirer)
     assert inquirer.ask([P0], ["orders"])
-    assert Answer() == answered(inquirer)
+    assert ClusterAnswer() == answered(inquirer)
 
 
 def test_a_topic_has_a_size(cluster: KafkaCluster) -> None:

@@ -12,7 +12,7 @@ import doka.adapters.kafka.letters as letters_module
 from doka.adapters.embedded.kafka_cluster import KafkaCluster
 from doka.adapters.kafka.columns import AnyMessage
 from doka.adapters.kafka.letters import KafkaLetters
-from doka.adapters.kafka.settings import KafkaSettings
+from doka.adapters.kafka.settings import MemberSettings
 from doka.adapters.kafka.source import KafkaSource
 from doka.adapters.system.clock import SystemClock
 from doka.domain.events import Event, LetterAcknowledged, LetterRefused
@@ -246,7 +246,7 @@ def test_settings_for_reading_do_not_reach_the_producer(
     cluster: KafkaCluster, letters: KafkaLetters, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The client warns of a key that is not its own; it has nothing to warn of."""
-    settings = KafkaSettings(
+    settings = MemberSettings(
         (cluster.bootstrap_servers,),
         "doka",
         frozenset({"orders"}),

@@ -9,9 +9,9 @@ from confluent_kafka import Consumer, KafkaError
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from doka.adapters.embedded.kafka_cluster import KafkaCluster
-from doka.adapters.kafka.settings import StartFrom
 from doka.domain.commands import CommitOffsets
 from doka.domain.events import CommitAnswered, GapFound, TopicsMissing
+from doka.domain.partitions.start_positions import LogEdge, StartFrom
 from doka.domain.records import TopicPartition
 from tests.integration.kafka.group import Member, member, numbered, produce, settings_for
 from tests.waiting import eventually
@@ -31,7 +31,9 @@ def stored(cluster: KafkaCluster, group: str, topic: str = "orders", partitions:
         client.close()
 
 
-@pytest.mark.parametrize(("start_from", "expected"), [("earliest", {P0: 3, P1: 0}), ("latest", {P0: 10, P1: 20})])
+@pytest.mark.parametrize(
+    ("start_from", "expected"), [(LogEdge.EARLIEST, {P0: 3, P1: 0}), (LogEdge.LATEST, {P0: 10, P1: 20})]
+)
 def test_a_new_group_begins_where_it_was_told(
     cluster: KafkaCluster,
     start_from: StartFrom,
@@ -54,7 +56,7 @@ def test_a_new_group_begins_where_it_was_told(
 def test_committed_offsets_come_before_start_from(cluster: KafkaCluster) -> None:
     """A group goes on where it was, whatever `start_from` says."""
     produce(cluster, "orders", {0: numbered(10), 1: numbered(20)})
-    settings = settings_for(cluster.bootstrap_servers, "orders", start_from="latest", group_protocol="consumer")
+    settings = settings_for(cluster.bootstrap_servers, "orders", start_from=LogEdge.LATEST, group_protocol="consumer")
     with member(settings) as m:
         m.until(lambda: m.listener.owned == BOTH)
         m.source.commit(CommitOffsets(1, {P0: 4, P1: 7}))
@@ -69,7 +71,7 @@ def test_committed_offsets_come_before_start_from(cluster: KafkaCluster) -> None
 def test_a_partition_that_was_added_is_read_from_its_beginning(cluster: KafkaCluster) -> None:
     """Beside a committed partition an uncommitted one is new: with `latest` too nothing of it is skipped."""
     produce(cluster, "orders", {0: numbered(10), 1: numbered(20)})
-    settings = settings_for(cluster.bootstrap_servers, "orders", start_from="latest")
+    settings = settings_for(cluster.bootstrap_servers, "orders", start_from=LogEdge.LATEST)
     client = Consumer({"bootstrap.servers": cluster.bootstrap_servers, "group.id": settings.group_id, "log_level": 0})
     client.commit(offsets=[KafkaPartition("orders", 0, 10)], asynchronous=False)
     client.close()
@@ -83,7 +85,7 @@ def test_a_partition_that_was_added_is_read_from_its_beginning(cluster: KafkaClu
 def test_committed_offsets_are_asked_for_again_until_they_come(cluster: KafkaCluster) -> None:
     """A coordinator that cannot answer yet is no reason to begin anywhere else."""
     produce(cluster, "orders", {0: numbered(10), 1: numbered(20)})
-    settings = settings_for(cluster.bootstrap_servers, "orders", start_from="latest", group_protocol="consumer")
+    settings = settings_for(cluster.bootstrap_servers, "orders", start_from=LogEdge.LATEST, group_protocol="consumer")
     with member(settings) as m:
         m.until(lambda: m.listener.owned == BOTH)
         m.source.commit(CommitOffsets(1, {P0: 4, P1: 7}))
@@ -100,7 +102,7 @@ def test_committed_offsets_are_asked_for_again_until_they_come(cluster: KafkaClu
 def test_a_start_that_was_not_stored_is_committed_again(cluster: KafkaCluster) -> None:
     """With `latest` an unstored start would be a later one after a crash, so it is sent until Kafka has it."""
     produce(cluster, "orders", {0: numbered(10), 1: numbered(20)})
-    settings = settings_for(cluster.bootstrap_servers, "orders", start_from="latest")
+    settings = settings_for(cluster.bootstrap_servers, "orders", start_from=LogEdge.LATEST)
     cluster.push_errors(OFFSET_COMMIT, [KafkaError.INVALID_COMMIT_OFFSET_SIZE] * 2)
 
     with member(settings) as m:

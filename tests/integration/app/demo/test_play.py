@@ -4,7 +4,7 @@ import pytest
 from rich.console import Console
 
 from doka.adapters.system.clock import SystemClock
-from doka.app.demo.actors import Doka
+from doka.app.demo.actors import DokaActor
 from doka.app.demo.orders import judge
 from doka.app.demo.play import Play, perform
 from doka.app.demo.screen import Screen
@@ -14,16 +14,16 @@ pytestmark = pytest.mark.xdist_group("demo")
 
 
 def test_a_play_ends_when_everything_is_delivered_and_committed(stage: Stage) -> None:
-    """A small play feeds, delivers, commits, stops by itself, and its last scene holds the whole."""
+    """A small play feeds, delivers, commits, stops by itself, and its last moment holds the whole."""
     out = io.StringIO()
     play = Play(records=1_000, token_seconds=3.0, policy="before_expiry", original=False)
 
-    scene = perform(
-        play, stage, Doka(stage, play.policy), Screen(Console(file=out, width=120), play.title), SystemClock()
+    moment = perform(
+        play, stage, DokaActor(stage, play.policy), Screen(Console(file=out, width=120), play.title), SystemClock()
     )
 
-    assert (scene.fed, scene.landed, scene.committed) == (1_000, 1_000, 1_000)
-    assert judge(scene.fed, stage.read_back()).clean
+    assert (moment.fed, moment.landed, moment.committed) == (1_000, 1_000, 1_000)
+    assert judge(moment.fed, stage.read_back()).clean
     assert "in   1000  out   1000  committed   1000" in out.getvalue().splitlines()[-1]
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import orjson
 import pytest
 
+from doka.app.workers.health import WorkerReport
 from doka.app.workers.process import LINE_BYTES_MAX, WorkerProcess, _whole_lines
 from doka.app.workers.setup import Setup
-from doka.app.workers.standing import Report
 from tests.integration.app.workers.conftest import lonely_settings
 from tests.integration.app.workers.processes import ended
 from tests.waiting import eventually
@@ -22,7 +22,7 @@ class Begun:
     """A worker that was started by this test, and what was heard of it."""
 
     def __init__(self, setup: Setup) -> None:
-        self.reports: list[Report] = []
+        self.reports: list[WorkerReport] = []
         self.lines: list[bytes] = []
         self.process = WorkerProcess(setup, 1, reported=self.reports.append, line=self.lines.append)
 

@@ -9,7 +9,7 @@ import sys
 import orjson
 import pytest
 
-from doka.app.workers.frames import Kind, receive_frame, send_frame
+from doka.app.workers.frames import FrameKind, receive_frame, send_frame
 from doka.app.workers.process import _stops_held_back
 from doka.app.workers.setup import Setup
 from doka.app.workers.worker import ALONE
@@ -41,8 +41,8 @@ def test_a_worker_that_is_left_alone_drains_and_says_so(setup: Setup) -> None:
     with theirs:
         child = started(theirs, writing)
     os.close(writing)
-    send_frame(ours, Kind.SETUP, setup.packed())
-    while (frame := receive_frame(ours)) is not None and frame[0] is not Kind.REPORT:
+    send_frame(ours, FrameKind.SETUP, setup.packed())
+    while (frame := receive_frame(ours)) is not None and frame[0] is not FrameKind.REPORT:
         pass
     assert frame is not None
     ours.close()
@@ -60,7 +60,7 @@ def test_a_second_signal_changes_nothing_to_the_very_end(setup: Setup) -> None:
     with theirs:
         child = started(theirs, 1)
     with ours:
-        send_frame(ours, Kind.SETUP, setup.packed())
+        send_frame(ours, FrameKind.SETUP, setup.packed())
         while child.poll() is None:
             child.send_signal(signal.SIGTERM)
             child.send_signal(signal.SIGINT)

@@ -13,8 +13,8 @@ from confluent_kafka import TopicPartition as KafkaPartition
 
 from doka.adapters.kafka import source as source_module
 from doka.adapters.kafka.columns import AnyMessage
-from doka.adapters.kafka.inquirer import Answer
-from doka.adapters.kafka.settings import KafkaSettings
+from doka.adapters.kafka.inquirer import ClusterAnswer
+from doka.adapters.kafka.settings import MemberSettings
 from doka.adapters.kafka.source import KafkaSource
 from doka.domain.limits import NS_PER_SECOND
 from doka.domain.records import TopicPartition
@@ -118,15 +118,15 @@ class ScriptedInquirer:
 
     logs: dict[TopicPartition, tuple[int, int]] = field(default_factory=dict)
     topics: dict[str, bool] = field(default_factory=lambda: {"orders": True})
-    open: Answer | None = None
+    open: ClusterAnswer | None = None
 
     def ask(self, logs: Iterable[TopicPartition], topics: Iterable[str]) -> bool:
         """Prepare the answer."""
         known = {partition: self.logs[partition] for partition in logs if partition in self.logs}
-        self.open = Answer(known, {topic: self.topics[topic] for topic in topics if topic in self.topics})
+        self.open = ClusterAnswer(known, {topic: self.topics[topic] for topic in topics if topic in self.topics})
         return True
 
-    def answer(self) -> Answer | None:
+    def answer(self) -> ClusterAnswer | None:
         """Give the answer once."""
         answer, self.open = self.open, None
         return answer
@@ -164,6 +164,6 @@ def open_source(
         return made  # type: ignore[no-any-return] # it stands in for the client
 
     monkeypatch.setattr(source_module, "new_consumer", new_consumer)
-    source = KafkaSource(KafkaSettings(("b:9092",), "doka", frozenset({"orders"})), clock or ScriptedClock())
+    source = KafkaSource(MemberSettings(("b:9092",), "doka", frozenset({"orders"})), clock or ScriptedClock())
     source.open(listener)
     return source, consumer

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from doka.adapters.kafka.chores import EVERY_NS, LOOK_AT_TOPICS_NS, Chores
-from doka.adapters.kafka.commits import Commits
-from doka.adapters.kafka.inquirer import Answer
+from doka.adapters.kafka.commits import SentCommits
+from doka.adapters.kafka.inquirer import ClusterAnswer
 from doka.adapters.kafka.membership import Membership
 from doka.domain.events import Event, GapFound, TopicsMissing
 from doka.domain.records import TopicPartition
@@ -13,7 +13,7 @@ from tests.integration.kafka.group import Listener
 from tests.unit.adapters.kafka.scripted import P0, P1, ScriptedConsumer
 
 NOW = 1000 * EVERY_NS
-ALL_THERE = Answer(topics={"orders": True})
+ALL_THERE = ClusterAnswer(topics={"orders": True})
 
 
 class Cluster:
@@ -21,7 +21,7 @@ class Cluster:
 
     def __init__(self) -> None:
         self.asked: list[tuple[list[TopicPartition], list[str]]] = []
-        self.ready: Answer | None = None
+        self.ready: ClusterAnswer | None = None
         self.busy = False
 
     def ask(self, logs: Iterable[TopicPartition], topics: Iterable[str]) -> bool:
@@ -31,7 +31,7 @@ class Cluster:
         self.asked.append((list(logs), list(topics)))
         return True
 
-    def answer(self) -> Answer | None:
+    def answer(self) -> ClusterAnswer | None:
         ready, self.ready = self.ready, None
         self.busy = self.busy and ready is None
         return ready
@@ -43,7 +43,7 @@ class Rig:
     def __init__(self) -> None:
         self.cluster = Cluster()
         self.consumer = ScriptedConsumer()
-        self.commits = Commits()
+        self.commits = SentCommits()
         nobody: Any = None
         self.members = Membership(Listener(), nobody, self.commits)
         self.members.next_offsets.update({P0: 5, P1: 7})
@@ -54,7 +54,7 @@ class Rig:
         """Give the logs of every question that asked for some."""
         return [logs for logs, _topics in self.cluster.asked if logs]
 
-    def do(self, at: int = NOW, answer: Answer | None = None) -> list[Event]:
+    def do(self, at: int = NOW, answer: ClusterAnswer | None = None) -> list[Event]:
         """Do the chores at a time, with an answer that has arrived."""
         self.cluster.ready = answer
         client: Any = self.consumer
@@ -83,7 +83,7 @@ def test_a_missing_topic_is_told_once_and_looked_at_each_second_until_it_is_ther
     """Its absence and its coming are one event each, however often it was asked for between."""
     rig = Rig()
     rig.do()
-    absent = Answer(topics={"orders": False})
+    absent = ClusterAnswer(topics={"orders": False})
     told = [rig.do(NOW + second * EVERY_NS, absent) for second in (1, 2, 3)]
     back = rig.do(NOW + 4 * EVERY_NS, ALL_THERE)
 
@@ -97,7 +97,7 @@ def test_a_topic_that_nothing_was_told_about_is_asked_for_again() -> None:
     rig = Rig()
     rig.do()
 
-    assert [] == rig.do(NOW + EVERY_NS, Answer())
+    assert [] == rig.do(NOW + EVERY_NS, ClusterAnswer())
     assert [([], ["orders"])] * 2 == rig.cluster.asked
 
 
@@ -107,7 +107,7 @@ def test_an_answer_about_logs_alone_asks_for_no_topic_again() -> None:
     rig.settle()
     rig.chores.out_of_log(P0)
     rig.do(NOW + 1)
-    rig.do(NOW + EVERY_NS, Answer({P0: (0, 100)}))
+    rig.do(NOW + EVERY_NS, ClusterAnswer({P0: (0, 100)}))
     rig.do(NOW + 2 * EVERY_NS)
 
     assert [([], ["orders"]), ([P0], [])] == rig.cluster.asked
@@ -144,7 +144,7 @@ def test_an_offset_that_left_the_log_is_a_gap() -> None:
     rig.chores.out_of_log(P0)
 
     assert [] == rig.do(NOW + 1)
-    assert [GapFound(P0, 5, 20, 30)] == rig.do(NOW + 2, Answer({P0: (20, 30)}))
+    assert [GapFound(P0, 5, 20, 30)] == rig.do(NOW + 2, ClusterAnswer({P0: (20, 30)}))
     assert [] == rig.do(NOW + 2 + EVERY_NS)
     assert [[P0]] == rig.logs_asked()
 
@@ -156,7 +156,7 @@ def test_an_offset_that_is_in_the_log_after_all_is_read_on_from() -> None:
     rig.chores.out_of_log(P0)
     rig.do(NOW + 1)
 
-    assert [] == rig.do(NOW + 2, Answer({P0: (0, 30)}))
+    assert [] == rig.do(NOW + 2, ClusterAnswer({P0: (0, 30)}))
     assert [(0, 5)] == rig.consumer.seeks()
 
 
@@ -166,7 +166,7 @@ def test_a_question_that_was_not_answered_is_asked_again() -> None:
     rig.settle()
     rig.chores.out_of_log(P0)
     rig.do(NOW + 1)
-    rig.do(NOW + 1 + EVERY_NS, Answer())
+    rig.do(NOW + 1 + EVERY_NS, ClusterAnswer())
 
     assert [[P0], [P0]] == rig.logs_asked()
 
@@ -190,7 +190,7 @@ def test_a_partition_that_is_gone_has_no_gap() -> None:
     rig.do(NOW + 1)
     del rig.members.next_offsets[P0]
 
-    assert [] == rig.do(NOW + 2, Answer({P0: (20, 30)}))
+    assert [] == rig.do(NOW + 2, ClusterAnswer({P0: (20, 30)}))
     assert [] == rig.consumer.seeks()
     rig.chores.out_of_log(P0)
     rig.do(NOW + 3)

@@ -4,7 +4,14 @@ import logging
 
 import pytest
 
-from doka.adapters.kafka.client import KINDS_MAX, ClientLog, ClientUnusableError, new_consumer
+from doka.adapters.kafka.client import (
+    KINDS_MAX,
+    SAY_AGAIN_NS,
+    ClientLog,
+    ClientUnusableError,
+    OnceAMinute,
+    new_consumer,
+)
 from tests.unit.adapters.kafka.scripted import ScriptedClock
 
 
@@ -32,13 +39,22 @@ def test_debug_lines_are_written_as_they_come(caplog: pytest.LogCaptureFixture) 
     assert ["a step"] * 3 == caplog.messages
 
 
-def test_the_memory_of_lines_is_bounded() -> None:
-    """Texts come from outside; what is remembered of them does not grow for ever."""
-    log = ClientLog(ScriptedClock())
-    for number in range(3 * KINDS_MAX):
-        log.log(logging.INFO, "x" * (number + 1))
+def test_a_kind_is_due_once_a_minute() -> None:
+    """Counted from when it was due last; another kind has a minute of its own."""
+    once = OnceAMinute()
+    assert [True, False, False, True, False] == [
+        once.due("down", now) for now in (0, 1, SAY_AGAIN_NS - 1, SAY_AGAIN_NS, SAY_AGAIN_NS + 1)
+    ]
+    assert once.due("up", 1)
 
-    assert len(log._said) <= KINDS_MAX  # the bound itself is the point
+
+def test_the_memory_of_kinds_is_bounded() -> None:
+    """Texts come from outside; what is remembered of them does not grow for ever: beyond the bound all is forgotten."""
+    once = OnceAMinute()
+    assert all(once.due(kind, 0) for kind in range(KINDS_MAX))
+    assert not once.due(0, 1)
+    assert once.due("one more", 1)
+    assert once.due(0, 1)
 
 
 def test_a_client_that_cannot_be_made_says_why() -> None:

@@ -6,10 +6,10 @@ import pytest
 from confluent_kafka import Consumer, KafkaException
 
 from doka.adapters.kafka.client_settings import ALLOWED_CLIENT_KEYS, consumer_settings
-from doka.adapters.kafka.settings import GroupProtocol, KafkaSecurity, KafkaSettings, Mechanism
+from doka.adapters.kafka.settings import GroupProtocol, KafkaSecurity, MemberSettings, SaslMechanism
 from doka.domain.errors import UsageError
 
-SETTINGS = KafkaSettings(("b-1:9092", "b-2:9092"), "doka", frozenset({"orders"}))
+SETTINGS = MemberSettings(("b-1:9092", "b-2:9092"), "doka", frozenset({"orders"}))
 
 DECIDED_BY_US = {
     "enable.auto.commit": False,
@@ -145,7 +145,7 @@ def test_a_poll_interval_below_the_drain_is_refused() -> None:
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
-def test_passwords_go_to_the_client(mechanism: Mechanism) -> None:
+def test_passwords_go_to_the_client(mechanism: SaslMechanism) -> None:
     """SASL with a password sets mechanism, user and password, and verifies the broker's name."""
     security = KafkaSecurity("sasl_ssl", mechanism, username="u", password="p")
 

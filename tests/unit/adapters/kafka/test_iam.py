@@ -14,9 +14,9 @@ from botocore.session import Session
 from doka.adapters.kafka.client import ClientUnusableError, new_consumer
 from doka.adapters.kafka.client_settings import connection_settings
 from doka.adapters.kafka.iam import MskIamTokens
-from doka.adapters.kafka.settings import KafkaSecurity, KafkaSettings
+from doka.adapters.kafka.settings import KafkaSecurity, MemberSettings
 
-SETTINGS = KafkaSettings(
+SETTINGS = MemberSettings(
     ("127.0.0.1:1",),
     "doka",
     frozenset({"orders"}),

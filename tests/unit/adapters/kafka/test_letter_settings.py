@@ -7,15 +7,15 @@ from confluent_kafka import Producer
 
 from doka.adapters.kafka.client_settings import ALLOWED_CLIENT_KEYS
 from doka.adapters.kafka.letter_settings import letter_settings
-from doka.adapters.kafka.settings import KafkaSecurity, KafkaSettings
+from doka.adapters.kafka.settings import KafkaSecurity, MemberSettings
 from doka.domain.errors import UsageError
 
 BROKERS = ("b-1.example:9098", "b-2.example:9098")
 
 
-def settings(**changes: Any) -> KafkaSettings:
+def settings(**changes: Any) -> MemberSettings:
     """Give settings of a group member."""
-    return KafkaSettings(bootstrap_servers=BROKERS, group_id="doka", topics=frozenset({"orders"}), **changes)
+    return MemberSettings(bootstrap_servers=BROKERS, group_id="doka", topics=frozenset({"orders"}), **changes)
 
 
 def test_a_letter_counts_only_when_all_in_sync_replicas_hold_it() -> None:

@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError, KafkaException
 import doka.adapters.kafka.letters as letters_module
 from doka.adapters.kafka.letter_settings import LETTERS_MAX
 from doka.adapters.kafka.letters import LOG_IN_AGAIN_NS, OPEN_AGAIN_NS, KafkaLetters
-from doka.adapters.kafka.settings import KafkaSettings
+from doka.adapters.kafka.settings import MemberSettings
 from doka.domain.errors import InvariantError, UsageError
 from doka.domain.events import Event, LetterAcknowledged, LetterRefused
 from doka.domain.limits import NS_PER_SECOND
@@ -79,7 +79,7 @@ class Bench:
         self.producers: list[ScriptedProducer] = []
         self.opening: Exception | None = None
         monkeypatch.setattr(letters_module, "Producer", self._make)
-        settings = KafkaSettings(("b:9092",), "doka", frozenset({"orders"}), held_bytes=HELD)
+        settings = MemberSettings(("b:9092",), "doka", frozenset({"orders"}), held_bytes=HELD)
         self.letters = KafkaLetters(settings, "letters", self.clock)
 
     def _make(self, keys: Mapping[str, Any]) -> ScriptedProducer:
@@ -284,6 +284,6 @@ def test_no_payload_is_shown(bench: Bench, caplog: pytest.LogCaptureFixture) -> 
 
 def test_settings_that_cannot_be_are_refused_at_once() -> None:
     """A wrong key is told before anything runs."""
-    settings = KafkaSettings(("b:9092",), "doka", frozenset({"orders"}), client={"acks": "0"})
+    settings = MemberSettings(("b:9092",), "doka", frozenset({"orders"}), client={"acks": "0"})
     with pytest.raises(UsageError, match="acks may not be set here"):
         KafkaLetters(settings, "letters", ManualClock())

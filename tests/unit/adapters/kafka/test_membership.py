@@ -6,7 +6,7 @@ from typing import Any, cast
 from confluent_kafka import KafkaError
 from confluent_kafka import TopicPartition as KafkaPartition
 
-from doka.adapters.kafka.commits import Commits
+from doka.adapters.kafka.commits import SentCommits
 from doka.adapters.kafka.membership import Membership
 from doka.adapters.kafka.starting import Starts, StartUnknownError
 from doka.domain.partitions.start_positions import Birth
@@ -38,7 +38,7 @@ class Rig:
     def __init__(self) -> None:
         self.listener = Listener()
         self.consumer = ScriptedConsumer()
-        self.commits = Commits()
+        self.commits = SentCommits()
         self.starting = KnownStarts({P0: 5, P1: 7}, frozenset({P1}))
         stand_in: Any = self.starting
         self.members = Membership(self.listener, stand_in, self.commits)

@@ -5,7 +5,8 @@ import logging
 import pytest
 from confluent_kafka import KafkaError
 
-from doka.adapters.kafka.troubles import REFUSED_AGAIN_NS, REFUSED_FOR_NS, SAY_AGAIN_NS, Troubles
+from doka.adapters.kafka.client import SAY_AGAIN_NS
+from doka.adapters.kafka.troubles import REFUSED_AGAIN_NS, REFUSED_FOR_NS, Troubles
 
 
 @pytest.mark.parametrize("code", [KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._MAX_POLL_EXCEEDED])

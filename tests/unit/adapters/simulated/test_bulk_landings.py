@@ -5,24 +5,24 @@ from random import Random
 
 import pytest
 
-from doka.adapters.simulated.bulk_landings import STALL_NS, Landings
+from doka.adapters.simulated.bulk_landings import STALL_NS, BulkLandings
 from doka.adapters.simulated.bulk_log import BulkLog
 from doka.domain.records import TopicPartition
 
 MS = 1_000_000
 
 
-def world_of(records: int, *, partitions: int = 2, keys: int = 5) -> Landings:
+def world_of(records: int, *, partitions: int = 2, keys: int = 5) -> BulkLandings:
     """Give landings of partitions that hold so many records each, written at 0."""
     logs = [BulkLog(TopicPartition("t0", i), i, keys=keys, value_bytes=30) for i in range(partitions)]
     for log in logs:
         log.extend(records, 0)
-    landings = Landings(logs)
+    landings = BulkLandings(logs)
     landings.wrote(records * partitions, 0)
     return landings
 
 
-def put(landings: Landings, records: list[tuple[int, int]], now: int = MS, failed: tuple[int, ...] = ()) -> None:
+def put(landings: BulkLandings, records: list[tuple[int, int]], now: int = MS, failed: tuple[int, ...] = ()) -> None:
     """Land records, each as (partition, offset), in one put."""
     logs = [partition.log for partition in landings.partitions.values()]
     columns = [logs[p].columns(o, o + 1) for p, o in records]
@@ -64,7 +64,7 @@ def test_runs_are_judged_as_single_records_are(seed: int) -> None:
     assert 0 == landings.strange_keys
 
 
-def out_of_order(landings: Landings) -> int:
+def out_of_order(landings: BulkLandings) -> int:
     """Count what was overtaken, on all topics."""
     return landings.out_of_order({tp.topic for tp in landings.partitions})
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from doka.adapters.simulated.bulk_landings import Landings
+from doka.adapters.simulated.bulk_landings import BulkLandings
 from doka.adapters.simulated.bulk_log import BulkLog
 from doka.adapters.simulated.bulk_producer import BulkProducer
 from doka.adapters.simulated.plan import Plan, Work
@@ -21,12 +21,12 @@ class Ended(Witness):
         self.all_written += 1
 
 
-def written(rate: float, seconds: int, every: int = 10, partitions: int = 3) -> tuple[list[int], Landings, Ended]:
+def written(rate: float, seconds: int, every: int = 10, partitions: int = 3) -> tuple[list[int], BulkLandings, Ended]:
     """Write for some seconds; give the ends of the logs."""
     witness = Ended()
     world = World(Plan(1, Work(partitions=partitions)), witness)
     logs = [BulkLog(tp, i, keys=3, value_bytes=30) for i, tp in enumerate(world.logs)]
-    landings = Landings(logs)
+    landings = BulkLandings(logs)
     ends_at = START_NS + seconds * SECOND
     BulkProducer(world, logs, landings, rate=lambda at: rate, every=every * SECOND, ends_at=ends_at).start()
     world.timeline.pass_to(ends_at + 100 * SECOND)

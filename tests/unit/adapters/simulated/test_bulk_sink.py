@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from doka.adapters.simulated.bulk_landings import Landings
+from doka.adapters.simulated.bulk_landings import BulkLandings
 from doka.adapters.simulated.bulk_log import BulkLog
 from doka.adapters.simulated.bulk_sink import BulkSink
 from doka.adapters.simulated.bulk_stream import BulkStream
@@ -12,12 +12,12 @@ from doka.domain.lease import Lease
 from doka.domain.limits import NS_PER_SECOND
 
 
-def stage() -> tuple[World, BulkLog, Landings, BulkSink, Lease]:
+def stage() -> tuple[World, BulkLog, BulkLandings, BulkSink, Lease]:
     """Give a world with one bulk log of ten records, a sink, and a lease."""
     world = World(Plan(1, lease_life=60 * NS_PER_SECOND))
     log = BulkLog(next(iter(world.logs)), 0, keys=10, value_bytes=30)
     log.extend(10, world.timeline.now)
-    landings = Landings([log])
+    landings = BulkLandings([log])
     landings.wrote(10, world.timeline.now)
     world.streams["s0"] = BulkStream("s0", 1)
     issued = world.tokens.answer("r0", world.timeline.now)

@@ -6,20 +6,20 @@ from collections.abc import Iterator
 
 import pytest
 
-from doka.adapters.telemetry.http_server import CONNECTIONS_MAX, REQUEST_BYTES_MAX, Answer, HealthServer
+from doka.adapters.telemetry.http_server import CONNECTIONS_MAX, REQUEST_BYTES_MAX, HealthServer, Response
 from doka.domain.errors import UsageError
 from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
 from tests.unit.adapters.telemetry.given import HandClock, ask, get
 from tests.waiting import eventually
 
 
-def answer(path: str) -> Answer | None:
+def answer(path: str) -> Response | None:
     """Know one page, one that is large, and one that fails."""
     match path:
         case "/here":
-            return Answer(200, b"it is")
+            return Response(200, b"it is")
         case "/large":
-            return Answer(200, b"x" * 5_000_000)
+            return Response(200, b"x" * 5_000_000)
         case "/broken":
             raise RuntimeError("an accident with a secret in it")
         case _:

@@ -47,6 +47,6 @@ def test_what_has_no_entry_is_an_error() -> None:
 def test_series_keep_their_order_and_are_histograms_by_their_buckets() -> None:
     """The page shows them as they were declared."""
     telling = Telling()
-    made = [telling.series("b", "B.", "route"), telling.series("a", "A.", buckets=(0.5, 1.0))]
-    assert made == telling.all_series
+    made = [telling.instrument("b", "B.", "route"), telling.instrument("a", "A.", buckets=(0.5, 1.0))]
+    assert made == telling.instruments
     assert [(("route",), ()), ((), (0.5, 1.0))] == [(series.labels, series.buckets) for series in made]

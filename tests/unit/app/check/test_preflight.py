@@ -8,7 +8,7 @@ import pytest
 
 from doka.adapters.kafka.letter_preflight import LetterTopic
 from doka.adapters.kafka.preflight import Obstacle, Preflight
-from doka.app.check.findings import Finding, Verdict, all_fine
+from doka.app.check.findings import Finding, FindingVerdict, all_fine
 from doka.app.check.preflight import Parts, preflight
 from doka.app.settings import Settings
 from doka.app.settings.problems import Path
@@ -88,7 +88,7 @@ def test_a_world_without_a_fault_is_fine() -> None:
         ("role", "analytics", "a lease in account 210987654321 that lives 60 min"),
         ("stream", "orders", f"{STREAM} is ACTIVE, 4 open shards, records up to 1 MiB"),
     ]
-    assert {f.verdict for f in findings} == {Verdict.FINE}
+    assert {f.verdict for f in findings} == {FindingVerdict.FINE}
     assert all_fine(findings)
 
 

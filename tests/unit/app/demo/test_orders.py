@@ -1,4 +1,4 @@
-from doka.app.demo.orders import CUSTOMERS, Verdict, judge, orders
+from doka.app.demo.orders import CUSTOMERS, Tally, judge, orders
 
 
 def _landed(count: int) -> list[tuple[str, bytes]]:
@@ -9,7 +9,7 @@ def test_every_record_once_and_in_order_is_clean() -> None:
     """A stream that holds just what was fed, each customer's orders ascending, is clean."""
     verdict = judge(5_000, _landed(5_000))
 
-    assert verdict == Verdict(fed=5_000, landed=5_000, lost=0, duplicates=0, keys_out_of_order=0)
+    assert verdict == Tally(fed=5_000, landed=5_000, lost=0, duplicates=0, keys_out_of_order=0)
     assert verdict.clean
 
 
@@ -18,7 +18,7 @@ def test_a_missing_record_is_lost() -> None:
     landed = _landed(3_000)
     del landed[17]
 
-    assert judge(3_000, landed) == Verdict(fed=3_000, landed=2_999, lost=1, duplicates=0, keys_out_of_order=0)
+    assert judge(3_000, landed) == Tally(fed=3_000, landed=2_999, lost=1, duplicates=0, keys_out_of_order=0)
 
 
 def test_a_repeat_is_a_duplicate_and_no_disorder() -> None:
@@ -26,7 +26,7 @@ def test_a_repeat_is_a_duplicate_and_no_disorder() -> None:
     landed = _landed(3_000)
     landed.append(landed[0])
 
-    assert judge(3_000, landed) == Verdict(fed=3_000, landed=3_001, lost=0, duplicates=1, keys_out_of_order=0)
+    assert judge(3_000, landed) == Tally(fed=3_000, landed=3_001, lost=0, duplicates=1, keys_out_of_order=0)
 
 
 def test_a_later_order_before_an_earlier_one_is_disorder() -> None:
@@ -34,7 +34,7 @@ def test_a_later_order_before_an_earlier_one_is_disorder() -> None:
     landed = _landed(2 * CUSTOMERS)
     landed[5], landed[5 + CUSTOMERS] = landed[5 + CUSTOMERS], landed[5]
 
-    assert judge(2 * CUSTOMERS, landed) == Verdict(2 * CUSTOMERS, 2 * CUSTOMERS, 0, 0, keys_out_of_order=1)
+    assert judge(2 * CUSTOMERS, landed) == Tally(2 * CUSTOMERS, 2 * CUSTOMERS, 0, 0, keys_out_of_order=1)
 
 
 def test_a_foreign_partition_key_is_disorder() -> None:

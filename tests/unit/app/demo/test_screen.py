@@ -3,9 +3,9 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from doka.app.demo.screen import Scene, Screen
+from doka.app.demo.screen import Moment, Screen
 
-SCENE = Scene(
+SCENE = Moment(
     records=100,
     fed=60,
     landed=50,
@@ -20,12 +20,12 @@ SCENE = Scene(
 )
 
 
-def _shown(*scenes: Scene, terminal: bool) -> str:
+def _shown(*scenes: Moment, terminal: bool) -> str:
     out = io.StringIO()
     console = Console(file=out, force_terminal=terminal, width=110, color_system=None)
     with Screen(console, "a title") as screen:
-        for scene in scenes:
-            screen.show(scene)
+        for moment in scenes:
+            screen.show(moment)
         screen.show(scenes[-1], last=True)
     return out.getvalue()
 

@@ -10,8 +10,8 @@ from doka.adapters.aws.sts.settings import Hop, RoleChain
 from doka.adapters.kafka.settings import KafkaSecurity
 from doka.app.settings import SettingsError
 from doka.app.settings.mapping import (
-    to_kafka_settings,
     to_log_style,
+    to_member_settings,
     to_oauth,
     to_role_chains,
     to_rules,
@@ -19,6 +19,7 @@ from doka.app.settings.mapping import (
 )
 from doka.app.settings.problems import Path as SettingPath
 from doka.domain.limits import NS_PER_SECOND
+from doka.domain.partitions.start_positions import LogEdge
 from doka.domain.rules import (
     AggregationRules,
     KeyEncoding,
@@ -195,7 +196,7 @@ def test_the_group_member_is_told_everything() -> None:
             ("limits",): {"held_mib": 8, "drain_seconds": 20},
         }
     )
-    member = to_kafka_settings(given, hostname="pod-1")
+    member = to_member_settings(given, hostname="pod-1")
     assert (member.bootstrap_servers, member.group_id) == (("b-1.example:9098",), "doka")
     assert (member.topics, member.topics_with_originals) == (frozenset({"orders", "clicks"}), frozenset({"clicks"}))
     assert member.start_from == 1_785_542_400_000  # 2026-08-01T00:00:00Z
@@ -208,7 +209,7 @@ def test_the_group_member_is_told_everything() -> None:
 @pytest.mark.parametrize("text", ["earliest", "latest"])
 def test_the_ends_of_the_log_go_by_their_names(text: str) -> None:
     """Only a time becomes a number."""
-    assert to_kafka_settings(settings({("kafka", "start_from"): text}), hostname="h").start_from == text
+    assert LogEdge(text) is to_member_settings(settings({("kafka", "start_from"): text}), hostname="h").start_from
 
 
 def test_secrets_come_from_their_files(tmp_path: Path) -> None:
@@ -229,7 +230,7 @@ def test_secrets_come_from_their_files(tmp_path: Path) -> None:
             }
         }
     )
-    assert to_kafka_settings(given, hostname="h").security == KafkaSecurity(
+    assert to_member_settings(given, hostname="h").security == KafkaSecurity(
         protocol="sasl_ssl",
         mechanism="SCRAM-SHA-512",
         username="me",
@@ -249,7 +250,7 @@ def test_a_secret_file_without_one_secret_is_told(tmp_path: Path, content: str |
         file.write_text(content)
     given = settings({SECURITY: {"mechanism": "plain", "username": "me", "password_file": str(file)}})
     with pytest.raises(SettingsError) as refused:
-        to_kafka_settings(given, hostname="h")
+        to_member_settings(given, hostname="h")
     assert str(refused.value) == (
         "kafka.security.password_file names a file that cannot be read; check the path and its permissions"
         if content is None
@@ -261,7 +262,7 @@ def test_a_missing_certificate_is_told(tmp_path: Path) -> None:
     """Before the client library says so in its own way."""
     given = settings({SECURITY: {"protocol": "ssl", "ca_file": str(tmp_path / "none.pem")}})
     with pytest.raises(SettingsError) as refused:
-        to_kafka_settings(given, hostname="h")
+        to_member_settings(given, hostname="h")
     assert str(refused.value) == (
         "kafka.security.ca_file names a file that cannot be read; check the path and its permissions"
     )
@@ -293,7 +294,7 @@ def test_poison_goes_to_the_dead_letters_where_there_is_a_topic() -> None:
     other = {"topics": ["clicks"], "stream": {"name": "clicks", "role": "analytics"}, "on_poison": "block"}
     given = settings({("dead_letters", "topic"): "letters", ("routes", 1): other})
     assert [route.on_poison for route in to_rules(given).routes] == [OnPoison.DEAD_LETTER, OnPoison.BLOCK]
-    assert to_kafka_settings(given, hostname="pod-1").topics_with_originals == {"orders"}
+    assert to_member_settings(given, hostname="pod-1").topics_with_originals == {"orders"}
 
 
 def test_poison_blocks_where_there_is_no_topic_for_it() -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from doka.adapters.simulated.bulk_landings import Landings
+from doka.adapters.simulated.bulk_landings import BulkLandings
 from doka.adapters.simulated.bulk_log import BulkLog
 from doka.adapters.simulated.kinesis import Put
 from doka.adapters.simulated.life import Life
@@ -25,7 +25,7 @@ def watch(records: int = 10) -> tuple[World, Observer, BulkLog]:
     world = World(Plan(1, Work(partitions=1)), observer)
     log = BulkLog(TP, 0, keys=10, value_bytes=30)
     log.extend(records, world.timeline.now)
-    landings = Landings([log])
+    landings = BulkLandings([log])
     landings.wrote(records, world.timeline.now)
     observer.attach(world, landings)
     return world, observer, log

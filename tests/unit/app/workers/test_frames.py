@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from doka.app.workers.frames import Kind, receive_frame, send_frame
+from doka.app.workers.frames import FrameKind, receive_frame, send_frame
 
 Pair = tuple[socket.socket, socket.socket]
 
@@ -22,7 +22,7 @@ def pair() -> Iterator[Pair]:
 @pytest.mark.parametrize("size", [0, 1, 65_536, 3_000_000])
 def test_frames_arrive_whole_and_in_order(pair: Pair, size: int) -> None:
     """Whatever the size, and however the kernel cuts it."""
-    sent = [(Kind.PAGE, b"x" * size), (Kind.ASK, b""), (Kind.REPORT, b"{}")]
+    sent = [(FrameKind.PAGE, b"x" * size), (FrameKind.ASK, b""), (FrameKind.REPORT, b"{}")]
 
     def send() -> None:
         for kind, payload in sent:
@@ -46,4 +46,4 @@ def test_sending_to_nobody_is_an_error(pair: Pair) -> None:
     """Who sends must learn that the other side is gone."""
     pair[1].close()
     with pytest.raises(OSError, match="Broken pipe"):
-        send_frame(pair[0], Kind.ASK)
+        send_frame(pair[0], FrameKind.ASK)

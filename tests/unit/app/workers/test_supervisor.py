@@ -10,7 +10,7 @@ import pytest
 
 from doka.adapters.system.signals import StopSignals
 from doka.app.runtime import Ending
-from doka.app.workers.standing import Report, Standing
+from doka.app.workers.health import WorkerReport, WorkersHealth
 from doka.app.workers.supervision import KILL_AFTER_NS, Outage, Supervision
 from doka.app.workers.supervisor import LOOK_EVERY_NS, StopInbox, Supervisor
 from doka.domain.events import Event, StopRequested
@@ -55,7 +55,7 @@ class FakeWorker:
 
 
 class Told:
-    """A chronicle that keeps what it was told."""
+    """A telemetry that keeps what it was told."""
 
     def __init__(self) -> None:
         self.deeds: list[object] = []
@@ -80,7 +80,7 @@ class Hall:
         self.clock = ManualClock()
         self.begin = self.clock.now()
         self.told = Told()
-        self.standing = Standing(workers, self.begin)
+        self.health = WorkersHealth(workers, self.begin)
         self.born: list[FakeWorker] = []
         self.now_running: dict[int, FakeWorker] = {}
         self.refusals = 0
@@ -90,11 +90,11 @@ class Hall:
         self._events: list[Event] = []
         self.supervisor = Supervisor(
             supervision=Supervision(workers, DRAIN, lambda: 0.5, self.begin),
-            standing=self.standing,
+            health=self.health,
             start=self._start,
             orders=self,
             clock=self.clock,
-            chronicle=self.told,
+            telemetry=self.told,
         )
 
     def _start(self, worker: int) -> FakeWorker:
@@ -204,9 +204,9 @@ def test_the_pages_are_those_of_all_workers() -> None:
     seen: list[object] = []
 
     def look() -> None:
-        hall.standing.reported(0, Report(None, ()), hall.clock.now())
+        hall.health.reported(0, WorkerReport(None, ()), hall.clock.now())
         seen.append(hall.page("/readyz"))
-        hall.standing.reported(1, Report(None, ()), hall.clock.now())
+        hall.health.reported(1, WorkerReport(None, ()), hall.clock.now())
         seen.extend((hall.page("/readyz"), hall.page("/healthz")))
         hall.now_running[0].metrics = None
         metrics = hall.supervisor.answer("/metrics")
@@ -232,7 +232,7 @@ def test_a_silent_worker_makes_health_false() -> None:
 
     def look() -> None:
         hall.clock.pass_seconds(61)
-        hall.standing.reported(0, Report(None, ()), hall.clock.now())
+        hall.health.reported(0, WorkerReport(None, ()), hall.clock.now())
         seen.append(hall.page("/healthz"))
         hall.asked_to_stop()
 

@@ -15,7 +15,7 @@ from doka.domain.limits import NS_PER_SECOND
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class WorkerReport:
     """What a worker says of itself each second: why its loop is not alive, and why it is not ready."""
 
     stalled: str | None
@@ -26,12 +26,12 @@ class Report:
 class _Known:
     expected: int  # since when something should be heard of it
     heard: int | None = None  # when its last report came; None before the first of its process
-    report: Report | None = None
+    report: WorkerReport | None = None
     down: str | None = None  # how it went down; None while it runs
     due: int | None = None  # when it is started again
 
 
-class Standing:
+class WorkersHealth:
     """Answers whether all workers live and whether all are ready; `now` is always the caller's."""
 
     def __init__(self, workers: int, now: int) -> None:
@@ -44,7 +44,7 @@ class Standing:
         known = self._workers[worker]
         known.down = known.due = known.report = None
 
-    def reported(self, worker: int, report: Report, now: int) -> None:
+    def reported(self, worker: int, report: WorkerReport, now: int) -> None:
         """Note what a worker said."""
         known = self._workers[worker]
         if known.down is None:  # a last word that was read late says nothing of a process that is gone

@@ -14,8 +14,8 @@ from doka.domain.limits import NS_PER_SECOND
 LAST_WORDS_SECONDS = 2.0
 
 
-class LogChronicle:
-    """`Chronicle` of a real run; the log writes on a thread of its own, so nothing here waits but `closed`."""
+class SupervisorTelemetry:
+    """`WorkerTelemetry` of a real run; the log writes on a thread of its own, so nothing here waits but `closed`."""
 
     def __init__(self, log: Log, metrics: SupervisorMetrics) -> None:
         """Take the log, which must be open before anything is told, and the supervisor's own metrics."""

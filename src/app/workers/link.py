@@ -17,7 +17,7 @@ from collections.abc import Callable
 import orjson
 
 from doka.adapters.telemetry.health import Health
-from doka.app.workers.frames import Kind, receive_frame, send_frame
+from doka.app.workers.frames import FrameKind, receive_frame, send_frame
 from doka.domain.limits import NS_PER_SECOND
 from doka.domain.ports import Clock
 
@@ -25,7 +25,7 @@ REPORT_NS = NS_PER_SECOND
 STDOUT = 1
 
 
-class Tether:
+class SupervisorLink:
     """One thread beside the loop; it never touches a record and never waits for the loop."""
 
     def __init__(self, sock: socket.socket, clock: Clock, health: Health, alone: Callable[[], None]) -> None:
@@ -34,7 +34,7 @@ class Tether:
         self._clock = clock
         self._health = health
         self._alone = alone
-        self._thread = threading.Thread(target=self._run, name="doka-tether", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="doka-supervisor-link", daemon=True)
 
     def open(self) -> None:
         """Begin to report."""
@@ -52,12 +52,12 @@ class Tether:
             if now >= due:
                 due = now + REPORT_NS
                 report = {"stalled": self._health.stalled(), "reasons": self._health.reasons()}
-                send_frame(self._sock, Kind.REPORT, orjson.dumps(report))
+                send_frame(self._sock, FrameKind.REPORT, orjson.dumps(report))
             readable, _, _ = select.select([self._sock], [], [], max(due - now, 0) / NS_PER_SECOND)
             if readable:
                 if receive_frame(self._sock) is None:
                     return
-                send_frame(self._sock, Kind.PAGE, self._page())
+                send_frame(self._sock, FrameKind.PAGE, self._page())
 
     def _page(self) -> bytes:
         try:

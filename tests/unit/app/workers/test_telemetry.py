@@ -9,8 +9,8 @@ from doka.adapters.telemetry.logs import Log
 from doka.adapters.telemetry.merged_page import SupervisorMetrics
 from doka.app.config_options import ConfigOptions
 from doka.app.settings.load import load_settings
-from doka.app.workers.chronicle import LogChronicle
 from doka.app.workers.supervision import Outage
+from doka.app.workers.telemetry import SupervisorTelemetry
 from doka.domain.limits import NS_PER_SECOND
 from tests.unit.adapters.telemetry.given import HandClock, pipe
 
@@ -23,15 +23,15 @@ def test_a_run_is_told_line_by_line_and_counted() -> None:
     with pipe() as stdout:
         log = Log(HandClock(), LineWriter(stdout.writer))
         log.open()
-        chronicle = LogChronicle(log, SupervisorMetrics(2))
-        chronicle.opened(settings, 2, 9400)
-        chronicle.started(1, 4711)
-        chronicle.ended(Outage(1, "was killed by SIGKILL", NS_PER_SECOND // 2))
-        chronicle.stopping("stopped by SIGTERM")
-        chronicle.ended(Outage(0, "ended with exit code 0", None, clean=True))
-        chronicle.ended(Outage(1, "ended with exit code 1", None))
-        page, _ = chronicle.page({})
-        chronicle.closed(1, "stopped by SIGTERM; worker 1 ended with exit code 1")
+        telemetry = SupervisorTelemetry(log, SupervisorMetrics(2))
+        telemetry.opened(settings, 2, 9400)
+        telemetry.started(1, 4711)
+        telemetry.ended(Outage(1, "was killed by SIGKILL", NS_PER_SECOND // 2))
+        telemetry.stopping("stopped by SIGTERM")
+        telemetry.ended(Outage(0, "ended with exit code 0", None, clean=True))
+        telemetry.ended(Outage(1, "ended with exit code 1", None))
+        page, _ = telemetry.page({})
+        telemetry.closed(1, "stopped by SIGTERM; worker 1 ended with exit code 1")
         lines = [orjson.loads(line) for line in stdout.read().splitlines()]
     assert [
         ("info", "started"),
