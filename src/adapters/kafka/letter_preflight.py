@@ -16,13 +16,12 @@ from confluent_kafka.admin import AclOperation, AdminClient, ConfigResource, Res
 
 from doka.adapters.kafka.client import ClientLog
 from doka.adapters.kafka.client_settings import Oauth, connection_settings
-from doka.adapters.kafka.preflight import Obstacle
+from doka.adapters.kafka.preflight import Obstacle, seconds_left, why_no_topic
 from doka.adapters.kafka.settings import MemberSettings
 from doka.domain.limits import NS_PER_SECOND
 from doka.domain.ports import Clock
 
 MS_PER_DAY: Final = 86_400_000
-_MISSING: Final = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC})  # noqa: SLF001 - public names
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +46,18 @@ def look_at_letters(
     deadline = clock.now() + int(timeout * NS_PER_SECOND)
     try:
         client = AdminClient(keys, logger=ClientLog(clock))
-        found = client.list_topics(topic, timeout=_left(clock, deadline)).topics[topic]
+        found = client.list_topics(topic, timeout=seconds_left(clock, deadline)).topics[topic]
     except (KafkaException, SystemError) as error:
         return LetterTopic(
             obstacles=(Obstacle(f"Kafka did not tell about topic {topic} in time: {error}", topic=topic),)
         )
     if found.error is not None:
-        return LetterTopic(obstacles=(_why_none(topic, found.error),))
-    if not _may_write(client, topic, _left(clock, deadline)):
+        return LetterTopic(obstacles=(why_no_topic(topic, found.error, "dead_letters.topic", "WRITE"),))
+    if not _may_write(client, topic, seconds_left(clock, deadline)):
         denied = Obstacle(f"not authorised to write to topic {topic}", "grant this process WRITE on it", topic)
         return LetterTopic(obstacles=(denied,))
     try:
-        configuration = _configuration(client, topic, _left(clock, deadline))
+        configuration = _configuration(client, topic, seconds_left(clock, deadline))
     except KafkaException as error:
         why = error.args[0].name() if error.args and isinstance(error.args[0], KafkaError) else str(error)
         doubt = Obstacle(
@@ -72,14 +71,6 @@ def look_at_letters(
         tuple(_obstacles(topic, configuration)),
         tuple(_doubts(topic, configuration)),
     )
-
-
-def _why_none(topic: str, error: KafkaError) -> Obstacle:
-    if error.code() in _MISSING:
-        return Obstacle(f"topic {topic} does not exist", "create it, or correct dead_letters.topic", topic)
-    if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
-        return Obstacle(f"not authorised to see topic {topic}", "grant this process WRITE and DESCRIBE on it", topic)
-    return Obstacle(f"topic {topic} cannot be used: {error.str()}", topic=topic)
 
 
 def _may_write(client: AdminClient, topic: str, timeout: float) -> bool:
@@ -133,7 +124,3 @@ def _doubts(topic: str, configuration: Mapping[str, str]) -> Iterator[Obstacle]:
 
 def _nothing(_error: Any) -> None:
     """Take what the client says: the answers, or their absence, are what counts."""
-
-
-def _left(clock: Clock, deadline: int) -> float:
-    return max(0.1, (deadline - clock.now()) / NS_PER_SECOND)

@@ -83,16 +83,16 @@ def _ask(
     obstacles: list[Obstacle] = []
     for topic in sorted(settings.topics):
         try:
-            found = client.list_topics(topic, timeout=_left(clock, deadline)).topics[topic]
+            found = client.list_topics(topic, timeout=seconds_left(clock, deadline)).topics[topic]
         except KafkaException as error:
             obstacles.append(Obstacle(f"Kafka did not tell about topic {topic} in time: {error}", topic=topic))
             continue
         if found.error is not None:
-            obstacles.append(_why_no_topic(topic, found.error))
+            obstacles.append(why_no_topic(topic, found.error, "routes", "READ"))
         else:
             partitions[topic] = len(found.partitions)
     if partitions:
-        obstacles += _group_obstacles(client, settings, next(iter(partitions)), _left(clock, deadline))
+        obstacles += _group_obstacles(client, settings, next(iter(partitions)), seconds_left(clock, deadline))
     return Preflight(partitions, tuple(obstacles))
 
 
@@ -100,7 +100,7 @@ def _reached(client: Consumer, said: list[KafkaError], clock: Clock, deadline: i
     """Wait for the first answer of any broker; a refused login or certificate ends the waiting early."""
     while True:
         try:
-            client.list_topics(timeout=min(STEP_SECONDS, _left(clock, deadline)))
+            client.list_topics(timeout=min(STEP_SECONDS, seconds_left(clock, deadline)))
         except KafkaException:
             client.poll(0)  # lets the client say why
             if clock.now() >= deadline or any(error.code() in _HOPELESS for error in said):
@@ -132,11 +132,13 @@ def _why_unreachable(settings: MemberSettings, said: list[KafkaError]) -> Obstac
     )
 
 
-def _why_no_topic(topic: str, error: KafkaError) -> Obstacle:
+def why_no_topic(topic: str, error: KafkaError, setting: str, right: str) -> Obstacle:
+    """Say why a topic is not told; `setting` names it, `right` is what is to be done with it."""
     if error.code() in {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC}:  # noqa: SLF001
-        return Obstacle(f"topic {topic} does not exist", "create it, or correct the name in routes", topic)
+        return Obstacle(f"topic {topic} does not exist", f"create it, or correct the name in {setting}", topic)
     if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
-        return Obstacle(f"not authorised to see topic {topic}", "grant this process READ and DESCRIBE on it", topic)
+        cure = f"grant this process {right} and DESCRIBE on it"
+        return Obstacle(f"not authorised to see topic {topic}", cure, topic)
     return Obstacle(f"topic {topic} cannot be used: {error.str()}", topic=topic)
 
 
@@ -156,6 +158,6 @@ def _group_obstacles(client: Consumer, settings: MemberSettings, topic: str, tim
     return [Obstacle(f"Kafka did not tell the offsets of consumer group {group}: {reason.str()}") for reason in errors]
 
 
-def _left(clock: Clock, deadline: int) -> float:
+def seconds_left(clock: Clock, deadline: int) -> float:
     """Give what is left in seconds, at least a tenth: no question is asked with no time to be answered."""
     return max(0.1, (deadline - clock.now()) / NS_PER_SECOND)

@@ -67,7 +67,7 @@ def preflight(settings: Settings, source: str, parts: Parts) -> Iterator[Finding
             continue
         found = parts.describer.describe(DescribeStream(route.name, lease))
         if isinstance(found, StreamDescribed):
-            yield from _stream_found(settings, route, rules[route.name], index, found)
+            yield _stream_found(settings, route, rules[route.name], index, found)
         elif isinstance(found, StreamRefused):
             yield _stream_refused(settings, route, rules[route.name], index, found)
 
@@ -136,17 +136,13 @@ def _role_refused(settings: Settings, name: str, refused: LeaseRefused) -> Findi
     )
 
 
-def _unbegun(rules: RouteRules) -> Standing:
-    """Give the machine's own judge of a route, as it is before anything is known of its stream."""
-    return Standing(rules, jitter=lambda: 0.0)
-
-
 def _stream_found(
     settings: Settings, route: RouteSettings, rules: RouteRules, index: int, found: StreamDescribed
-) -> Iterator[Finding]:
+) -> Finding:
     shards = "" if found.open_shards is None else f", {_count(found.open_shards, 'open shard')}"
     limit = f"records up to {found.record_bytes_max / MIB:g} MiB"
-    told = f"{found.arn or route.stream.called} is {found.status}{shards}, {limit}"
+    verdict, but, cure = _judged(settings, route, rules, index, found)
+    told = f"{found.arn or route.stream.called} is {found.status}{shards}, {limit}{but}"
     facts = {
         "arn": found.arn,
         "status": found.status,
@@ -154,45 +150,56 @@ def _stream_found(
         "record_bytes_max": found.record_bytes_max,
         "honours_keys": found.honours_keys,
     }
-    judged = {type(fact): fact for fact in _unbegun(rules).described(found, 0)}
-    blocked, idle = judged.get(RouteBlocked), judged.get(LanesBelowShards)
-    if isinstance(blocked, RouteBlocked) and blocked.reason != AUTO_DISTRIBUTION:
-        cure = "wait until it is ACTIVE" if found.status == "CREATING" else "create it again, or name another stream"
-        yield Finding("stream", route.name, FindingVerdict.FAILED, told, cure, facts)
-    elif blocked is not None:
-        breaks = "cannot keep their order" if route.ordering != "none" else "tears aggregates from their shards"
-        also = f" and routes[{index}].aggregation.enabled: false" if route.aggregation.enabled else ""
-        yield Finding(
-            "stream",
-            route.name,
-            FindingVerdict.FAILED,
-            f"{told}, but its record distribution is AUTO, which ignores keys and so {breaks}",
-            "set the stream back to USER_PARTITION_KEY (UpdateStreamRecordDistributionStrategy), "
-            f"or give the order up with routes[{index}].ordering: none{also}",
-            facts,
-        )
-    elif isinstance(idle, LanesBelowShards):
-        yield Finding(
-            "stream",
-            route.name,
+    return Finding("stream", route.name, verdict, told, cure, facts)
+
+
+def _judged(
+    settings: Settings, route: RouteSettings, rules: RouteRules, index: int, found: StreamDescribed
+) -> tuple[FindingVerdict, str, str | None]:
+    """Give what follows from a stream's facts, the rest of the sentence about it, and the cure."""
+    for fact in _unbegun(rules).described(found, 0):
+        match fact:
+            case RouteBlocked(reason=reason) if reason == AUTO_DISTRIBUTION:
+                breaks = "cannot keep their order" if route.ordering != "none" else "tears aggregates from their shards"
+                also = f" and routes[{index}].aggregation.enabled: false" if route.aggregation.enabled else ""
+                return (
+                    FindingVerdict.FAILED,
+                    f", but its record distribution is AUTO, which ignores keys and so {breaks}",
+                    (
+                        "set the stream back to USER_PARTITION_KEY (UpdateStreamRecordDistributionStrategy), "
+                        f"or give the order up with routes[{index}].ordering: none{also}"
+                    ),
+                )
+            case RouteBlocked():
+                wait = "wait until it is ACTIVE"
+                cure = wait if found.status == "CREATING" else "create it again, or name another stream"
+                return FindingVerdict.FAILED, "", cure
+            case LanesBelowShards(lanes=lanes):
+                return (
+                    FindingVerdict.WARNING,
+                    f", but {_count(lanes, 'lane')} cannot reach them all: some get nothing",
+                    (
+                        f"raise routes[{index}].aggregation.lanes to a power of two above the shards; "
+                        "docs/guarantees.md says what a consumer sees when it changes"
+                    ),
+                )
+            case _:
+                pass  # no news that a person could act on
+    if settings.limits.request_mib * MIB < found.record_bytes_max:
+        return (
             FindingVerdict.WARNING,
-            f"{told}, but {_count(idle.lanes, 'lane')} cannot reach them all: some get nothing",
-            f"raise routes[{index}].aggregation.lanes to a power of two above the shards; "
-            "docs/guarantees.md says what a consumer sees when it changes",
-            facts,
-        )
-    elif settings.limits.request_mib * MIB < found.record_bytes_max:
-        yield Finding(
-            "stream",
-            route.name,
-            FindingVerdict.WARNING,
-            f"{told}, but limits.request_mib is {settings.limits.request_mib}: a larger record goes alone, in a put "
-            "above that limit",
+            (
+                f", but limits.request_mib is {settings.limits.request_mib}: a larger record goes alone, in a put above "
+                "that limit"
+            ),
             "raise limits.request_mib to the stream's record limit, if what answers takes it",
-            facts,
         )
-    else:
-        yield Finding("stream", route.name, FindingVerdict.FINE, told, facts=facts)
+    return FindingVerdict.FINE, "", None
+
+
+def _unbegun(rules: RouteRules) -> Standing:
+    """Give the machine's own judge of a route, as it is before anything is known of its stream."""
+    return Standing(rules, jitter=lambda: 0.0)
 
 
 def _stream_refused(

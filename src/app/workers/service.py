@@ -39,7 +39,7 @@ def supervise(settings: Settings, hostname: str, workers: int) -> Ending:
     setups = [
         Setup(settings_of(settings, number, workers), hostname, style, number, workers) for number in range(workers)
     ]
-    clock, orders = SystemClock(), StopInbox()
+    clock, inbox = SystemClock(), StopInbox()
     metrics = SupervisorMetrics(workers)
     writer = LineWriter(STDOUT, metrics.line_dropped)
     log = Log(clock, writer, settings.log.level, style)
@@ -58,7 +58,7 @@ def supervise(settings: Settings, hostname: str, workers: int) -> Ending:
         supervision=Supervision(workers, drain, SystemRandom().random, clock.now()),
         health=health,
         start=start,
-        orders=orders,
+        inbox=inbox,
         clock=clock,
         telemetry=telemetry,
     )
@@ -68,7 +68,7 @@ def supervise(settings: Settings, hostname: str, workers: int) -> Ending:
     telemetry.opened(settings, workers, server.port)
     ending = Ending(1, "an unexpected error inside the supervisor came up, please report it")
     try:
-        with StopSignals(orders):
+        with StopSignals(inbox):
             ending = supervisor.run()
         return ending
     finally:

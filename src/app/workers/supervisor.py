@@ -77,24 +77,8 @@ class WorkerTelemetry(Protocol):
         ...
 
 
-class Orders(Protocol):
-    """Where signal handlers leave their wishes, and where the supervisor rests."""
-
-    def put(self, event: Event) -> None:
-        """Leave a wish."""
-        ...
-
-    def drain(self) -> Sequence[Event]:
-        """Take all that is there."""
-        ...
-
-    def wait(self, longest: int) -> None:
-        """Rest until something is there, at most so many ns."""
-        ...
-
-
 class StopInbox:
-    """`Orders` of a real process: `put` is safe in a signal handler, and ends a `wait`."""
+    """Where signal handlers leave their wishes, and where the supervisor rests: `put` ends a `wait`."""
 
     def __init__(self) -> None:
         self._events: SimpleQueue[Event] = SimpleQueue()  # put() is re-entrant
@@ -127,7 +111,7 @@ class Supervisor:
         supervision: Supervision,
         health: WorkersHealth,
         start: Callable[[int], Worker],
-        orders: Orders,
+        inbox: StopInbox,
         clock: Clock,
         telemetry: WorkerTelemetry,
     ) -> None:
@@ -135,7 +119,7 @@ class Supervisor:
         self._supervision = supervision
         self._health = health
         self._start = start
-        self._orders = orders
+        self._inbox = inbox
         self._clock = clock
         self._telemetry = telemetry
         self._running: dict[int, Worker] = {}
@@ -165,14 +149,14 @@ class Supervisor:
                 return None
 
     def _turn(self) -> None:
-        for event in self._orders.drain():
+        for event in self._inbox.drain():
             if isinstance(event, StopRequested):
                 self._supervision.stop(f"stopped by {event.reason}", self._clock.now())
         for order in self._supervision.decide(self._clock.now()):
             self._carry_out(order)
         self._tell_stop()
         wake, now = self._supervision.next_wake(), self._clock.now()
-        self._orders.wait(LOOK_EVERY_NS if wake is None else max(0, min(LOOK_EVERY_NS, wake - now)))
+        self._inbox.wait(LOOK_EVERY_NS if wake is None else max(0, min(LOOK_EVERY_NS, wake - now)))
         for number, worker in list(self._running.items()):
             code = worker.poll()
             if code is not None:

@@ -30,7 +30,9 @@ def test_a_topic_that_is_missing_or_hidden_is_told_with_its_cure(cluster: KafkaC
     """Each refusal of the cluster has a sentence and what to do about it."""
     cluster.create_topic("letters", 3)
     cluster.fail_topic("letters", KafkaError.UNKNOWN_TOPIC_OR_PART)
-    missing = Obstacle("topic letters does not exist", "create it, or correct dead_letters.topic", "letters")
+    missing = Obstacle(
+        "topic letters does not exist", "create it, or correct the name in dead_letters.topic", "letters"
+    )
     assert (missing,) == look(cluster, "letters").obstacles
     cluster.fail_topic("letters", KafkaError.TOPIC_AUTHORIZATION_FAILED)
     hidden = Obstacle("not authorised to see topic letters", "grant this process WRITE and DESCRIBE on it", "letters")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from threading import Timer
 
 import orjson
@@ -13,7 +13,7 @@ from doka.app.runtime import Ending
 from doka.app.workers.health import WorkerReport, WorkersHealth
 from doka.app.workers.supervision import KILL_AFTER_NS, Outage, Supervision
 from doka.app.workers.supervisor import LOOK_EVERY_NS, StopInbox, Supervisor
-from doka.domain.events import Event, StopRequested
+from doka.domain.events import StopRequested
 from doka.domain.limits import NS_PER_SECOND
 from tests.manual_clock import ManualClock
 
@@ -73,10 +73,11 @@ class Told:
         return repr(dict(pages)).encode(), "text/plain"
 
 
-class Hall:
+class Hall(StopInbox):
     """A supervisor over fake processes; time passes while it rests, and `at` says what happens at its so-manieth rest."""
 
     def __init__(self, workers: int = 3, at: Script | None = None, *, heeds_stops: bool = True) -> None:
+        super().__init__()
         self.clock = ManualClock()
         self.begin = self.clock.now()
         self.told = Told()
@@ -87,12 +88,11 @@ class Hall:
         self.at: Script = at or {}
         self.rests = 0
         self._heeds_stops = heeds_stops
-        self._events: list[Event] = []
         self.supervisor = Supervisor(
             supervision=Supervision(workers, DRAIN, lambda: 0.5, self.begin),
             health=self.health,
             start=self._start,
-            orders=self,
+            inbox=self,
             clock=self.clock,
             telemetry=self.told,
         )
@@ -107,13 +107,6 @@ class Hall:
         return made
 
     # --- where the supervisor rests
-
-    def put(self, event: Event) -> None:
-        self._events.append(event)
-
-    def drain(self) -> Sequence[Event]:
-        found, self._events = self._events, []
-        return found
 
     def wait(self, longest: int) -> None:
         assert 0 <= longest <= LOOK_EVERY_NS
