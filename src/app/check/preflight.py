@@ -27,6 +27,7 @@ from doka.domain.limits import NS_PER_SECOND
 from doka.domain.ports import Authority, Describer
 from doka.domain.routes.standing import AUTO_DISTRIBUTION, Standing
 from doka.domain.rules import RouteRules
+from doka.domain.turn import Turn
 from doka.domain.verdicts import of_request
 
 
@@ -157,7 +158,9 @@ def _judged(
     settings: Settings, route: RouteSettings, rules: RouteRules, index: int, found: StreamDescribed
 ) -> tuple[FindingVerdict, str, str | None]:
     """Give what follows from a stream's facts, the rest of the sentence about it, and the cure."""
-    for fact in _unbegun(rules).described(found, 0):
+    turn = Turn()
+    _unbegun(rules).described(found, 0, turn)
+    for fact in turn.commands:
         match fact:
             case RouteBlocked(reason=reason) if reason == AUTO_DISTRIBUTION:
                 breaks = "cannot keep their order" if route.ordering != "none" else "tears aggregates from their shards"
@@ -206,7 +209,7 @@ def _stream_refused(
     settings: Settings, route: RouteSettings, rules: RouteRules, index: int, refused: StreamRefused
 ) -> Finding:
     judge = _unbegun(rules)
-    judge.undescribed(refused, of_request(refused.code), 0)
+    judge.undescribed(refused, of_request(refused.code), 0, Turn())
     told = f"{route.stream.called} could not be described: {_said(refused.code, refused.message)}"
     cure = cure_for_stream(refused, settings, route, index, stream_region(settings, route))
     # Where puts may be allowed all the same, the service starts, warns, and assumes the usual limits.
