@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from doka.domain.records import TopicPartition
@@ -25,16 +27,16 @@ def test_a_part_holds_its_columns() -> None:
         part.keys,
         part.values,
         part.payload_bytes,
-        len(part),
+        part.count,
     )
     assert whole.originals[1:] == part.originals
 
 
-@pytest.mark.parametrize(("first", "last"), [(0, 1), (0, 3), (2, 3)])
-def test_parts_add_up(first: int, last: int) -> None:
+@pytest.mark.parametrize("cuts", [(0, 3), (0, 1, 3), (0, 2, 3), (0, 1, 2, 3)])
+def test_parts_add_up(cuts: tuple[int, ...]) -> None:
     """Bytes of the parts are the bytes of the whole."""
     whole = chunk(["abc", None, "d"])
-    sizes = [part.payload_bytes for part in (whole.part(0, first), whole.part(first, last), whole.part(last, 3))]
+    sizes = [whole.part(first, last).payload_bytes for first, last in pairwise(cuts)]
     assert whole.payload_bytes == sum(sizes)
 
 

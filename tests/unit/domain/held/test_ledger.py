@@ -3,120 +3,120 @@ from __future__ import annotations
 import pytest
 
 from doka.domain.errors import InvariantError
-from doka.domain.held.ledger import HeldChunk, OffsetLedger
-from doka.domain.partitions.partition import Partition
-from tests.unit.domain.builders import held, partition
+from doka.domain.held.lanes import KeyLanes, Lanes
+from doka.domain.held.ledger import HeldChunk, OffsetLedger, Part, count, note_sent, split, without_unsent
+from tests.unit.domain.builders import ORDERS, held
+
+
+def made(start: int = 0) -> OffsetLedger:
+    """Make the ledger of a partition that is read from `start` on."""
+    return OffsetLedger(ORDERS, start, Lanes())
 
 
 @pytest.fixture
-def owner() -> Partition:
-    """Give the partition."""
-    return partition(start=5)
+def ledger() -> OffsetLedger:
+    """Give one that was read from 5 on."""
+    return made(5)
 
 
-@pytest.fixture
-def ledger(owner: Partition) -> OffsetLedger:
-    """Give its ledger."""
-    return owner.ledger
-
-
-def appended(ledger: OffsetLedger, owner: Partition, keys: str, start: int = 0, **changes: object) -> HeldChunk:
+def appended(ledger: OffsetLedger, keys: str, start: int = 0, **changes: object) -> HeldChunk:
     """Make a chunk and let the ledger take it."""
-    chunk = held(owner, keys, start, **changes)
+    chunk = held(ledger, keys, start, **changes)
     ledger.append(chunk)
     return chunk
 
 
+def drained(ledger: OffsetLedger, sent_to: int) -> None:
+    """Let a partition drain of which everything below `sent_to` was sent."""
+    ledger.note_sent(sent_to - 1)
+    ledger.begin_drain()
+
+
 def test_starts_at_the_position(ledger: OffsetLedger) -> None:
     """An empty ledger holds nothing and would commit where it began."""
-    assert (5, 0, 0, 0, None) == (
-        ledger.watermark,
-        ledger.open,
-        ledger.ahead,
-        ledger.above_watermark,
-        ledger.oldest,
-    )
+    assert (5, 0, 0, None) == (ledger.watermark, ledger.open, ledger.ahead, ledger.oldest)
+    assert (5, 5, 0, 0) == (ledger.committed, ledger.sent_to, ledger.uncommitted, ledger.reach)
 
 
-def test_stays_until_all_of_a_chunk_is_settled(ledger: OffsetLedger, owner: Partition) -> None:
+def test_stays_until_all_of_a_chunk_is_settled(ledger: OffsetLedger) -> None:
     """The watermark does not move while a record of the first chunk is open."""
-    chunk = appended(ledger, owner, "abc", 5)
+    chunk = appended(ledger, "abc", 5)
     ledger.settle(chunk, 2)
     assert (5, 1, 2) == (ledger.watermark, ledger.open, ledger.ahead)
 
 
-def test_passes_a_settled_chunk(ledger: OffsetLedger, owner: Partition) -> None:
+def test_passes_a_settled_chunk(ledger: OffsetLedger) -> None:
     """With its last record settled, the watermark stands one above the chunk's last offset."""
-    chunk = appended(ledger, owner, "abc", 5)
+    chunk = appended(ledger, "abc", 5)
     ledger.settle(chunk, 2)
     ledger.settle(chunk, 1)
     assert (8, 0, 0) == (ledger.watermark, ledger.open, ledger.ahead)
 
 
-def test_counts_what_the_watermark_passed(ledger: OffsetLedger, owner: Partition) -> None:
+def test_counts_what_the_watermark_passed(ledger: OffsetLedger) -> None:
     """Records are counted when the watermark passes them, holes not."""
-    first, second = appended(ledger, owner, "ab", 5), appended(ledger, owner, "cde", 100)
+    first, second = appended(ledger, "ab", 5), appended(ledger, "cde", 100)
     ledger.settle(second, 3)
     assert 0 == ledger.passed
     ledger.settle(first, 2)
     assert 5 == ledger.passed
 
 
-def test_never_passes_an_open_chunk(ledger: OffsetLedger, owner: Partition) -> None:
+def test_never_passes_an_open_chunk(ledger: OffsetLedger) -> None:
     """A later chunk that is settled first waits for the earlier one, then both are passed at once."""
-    first, second = appended(ledger, owner, "ab", 5), appended(ledger, owner, "cd", 7)
+    first, second = appended(ledger, "ab", 5), appended(ledger, "cd", 7)
     ledger.settle(second, 2)
     assert (5, 2, 2, first) == (ledger.watermark, ledger.open, ledger.ahead, ledger.oldest)
     ledger.settle(first, 2)
     assert (9, 0, 0, None) == (ledger.watermark, ledger.open, ledger.ahead, ledger.oldest)
 
 
-def test_passes_holes_within_and_between_chunks(ledger: OffsetLedger, owner: Partition) -> None:
+def test_passes_holes_within_and_between_chunks(ledger: OffsetLedger) -> None:
     """Offsets that never were records hold nothing up."""
-    first = appended(ledger, owner, "ab", offsets=[6, 9])
-    second = appended(ledger, owner, "c", offsets=[20])
+    first = appended(ledger, "ab", offsets=[6, 9])
+    second = appended(ledger, "c", offsets=[20])
     ledger.settle(first, 2)
     assert ledger.watermark == 10
     ledger.settle(second, 1)
     assert ledger.watermark == 21
 
 
-def test_refuses_a_chunk_that_begins_below(ledger: OffsetLedger, owner: Partition) -> None:
+def test_refuses_a_chunk_that_begins_below(ledger: OffsetLedger) -> None:
     """Records below the end of what is held were taken before: that cannot be."""
-    appended(ledger, owner, "ab", 5)
+    appended(ledger, "ab", 5)
     with pytest.raises(InvariantError, match="begins below 7"):
-        appended(ledger, owner, "c", 6)
+        appended(ledger, "c", 6)
 
 
-def test_refuses_a_chunk_below_the_start(ledger: OffsetLedger, owner: Partition) -> None:
+def test_refuses_a_chunk_below_the_start(ledger: OffsetLedger) -> None:
     """Records below the position were never asked for."""
     with pytest.raises(InvariantError, match="begins below 5"):
-        appended(ledger, owner, "c", 4)
+        appended(ledger, "c", 4)
 
 
 @pytest.mark.parametrize("records", [0, -1, 3])
-def test_refuses_to_settle_what_is_not_open(ledger: OffsetLedger, owner: Partition, records: int) -> None:
+def test_refuses_to_settle_what_is_not_open(ledger: OffsetLedger, records: int) -> None:
     """Settling more records than are open, or none, cannot be."""
-    chunk = appended(ledger, owner, "ab", 5)
+    chunk = appended(ledger, "ab", 5)
     with pytest.raises(InvariantError, match="settle twice"):
         ledger.settle(chunk, records)
 
 
-def test_refuses_to_settle_twice(ledger: OffsetLedger, owner: Partition) -> None:
+def test_refuses_to_settle_twice(ledger: OffsetLedger) -> None:
     """A chunk that is settled has nothing left to settle."""
-    chunk = appended(ledger, owner, "ab", 5)
+    chunk = appended(ledger, "ab", 5)
     ledger.settle(chunk, 2)
     with pytest.raises(InvariantError, match="settle twice"):
         ledger.settle(chunk, 1)
 
 
-def test_lets_go_of_a_settled_chunk(ledger: OffsetLedger, owner: Partition) -> None:
+def test_lets_go_of_a_settled_chunk(ledger: OffsetLedger) -> None:
     """A settled chunk that still waits for an earlier one gives its bytes and columns back at once."""
-    appended(ledger, owner, "a", 5)
-    second = appended(ledger, owner, "bc", 6, held_bytes=70)
+    appended(ledger, "a", 5)
+    second = appended(ledger, "bc", 6, held_bytes=70)
     assert ledger.settle(second, 1) == 0
     assert ledger.settle(second, 1) == 70
-    assert ((), (), 10) == (second.keys, second.values, ledger.held_bytes())
+    assert ((), (), 10) == (second.keys, second.values, ledger.open_bytes())
 
 
 class TestEndOfLog:
@@ -132,95 +132,102 @@ class TestEndOfLog:
         ledger.complete_to(3)
         assert ledger.watermark == 5
 
-    def test_waits_for_what_is_held(self, ledger: OffsetLedger, owner: Partition) -> None:
+    def test_waits_for_what_is_held(self, ledger: OffsetLedger) -> None:
         """With records held, the end counts only once they are settled."""
-        chunk = appended(ledger, owner, "ab", 5)
+        chunk = appended(ledger, "ab", 5)
         ledger.complete_to(12)
         assert ledger.watermark == 5
         ledger.settle(chunk, 2)
         assert ledger.watermark == 12
 
-    def test_is_no_end_once_more_was_fetched(self, ledger: OffsetLedger, owner: Partition) -> None:
+    def test_is_no_end_once_more_was_fetched(self, ledger: OffsetLedger) -> None:
         """An end below which a later chunk began is forgotten: that chunk's own end counts."""
-        first = appended(ledger, owner, "ab", 5)
+        first = appended(ledger, "ab", 5)
         ledger.complete_to(12)
-        second = appended(ledger, owner, "c", 12)
+        second = appended(ledger, "c", 12)
         ledger.settle(first, 2)
         assert ledger.watermark == 7
         ledger.settle(second, 1)
         assert ledger.watermark == 13
 
-    def test_inside_what_is_held_changes_nothing(self, ledger: OffsetLedger, owner: Partition) -> None:
+    def test_inside_what_is_held_changes_nothing(self, ledger: OffsetLedger) -> None:
         """An end below the last held record does not cut the watermark short."""
-        chunk = appended(ledger, owner, "ab", 5)
+        chunk = appended(ledger, "ab", 5)
         ledger.complete_to(6)
         ledger.settle(chunk, 2)
         assert ledger.watermark == 7
 
 
-class TestTruncate:
+class TestDrain:
     """A drain forgets what nobody sent."""
 
-    def test_drops_whole_chunks(self, ledger: OffsetLedger, owner: Partition) -> None:
-        """Chunks above the offset go, with their bytes, and the watermark may pass what is left."""
-        first = appended(ledger, owner, "ab", 5)
-        appended(ledger, owner, "cd", 7, held_bytes=70)
+    def test_drops_whole_chunks(self, ledger: OffsetLedger) -> None:
+        """Chunks above all that was sent go, with their bytes, and the watermark may pass what is left."""
+        first = appended(ledger, "ab", 5)
+        appended(ledger, "cd", 7, held_bytes=70)
         ledger.settle(first, 2)
-        assert ledger.truncate(7) == 70
-        assert (7, 0) == (ledger.watermark, ledger.open)
+        drained(ledger, 7)
+        assert (7, 0, 0) == (ledger.watermark, ledger.open, ledger.open_bytes())
 
-    def test_cuts_a_chunk_in_the_middle(self, ledger: OffsetLedger, owner: Partition) -> None:
-        """Of a chunk that was sent in part, only the sent part counts from then on."""
-        chunk = appended(ledger, owner, "abcd", 5)
-        assert ledger.truncate(7) == 0
-        assert (2, 2, 7) == (ledger.open, chunk.count, chunk.end)
+    def test_cuts_a_chunk_in_the_middle(self, ledger: OffsetLedger) -> None:
+        """Of a chunk that was sent in part, only the sent part counts from then on; its bytes stay until that settles."""
+        chunk = appended(ledger, "abcd", 5, held_bytes=40)
+        drained(ledger, 7)
+        assert (2, 2, 7, 40) == (ledger.open, chunk.count, chunk.end, ledger.open_bytes())
         ledger.settle(chunk, 2)
         assert (7, 0, 0) == (ledger.watermark, ledger.open, ledger.ahead)
 
-    def test_cuts_between_holes(self, ledger: OffsetLedger, owner: Partition) -> None:
+    def test_cuts_between_holes(self, ledger: OffsetLedger) -> None:
         """The cut is by offset, so a hole at the cut moves the end down to the last kept record."""
-        chunk = appended(ledger, owner, "abc", offsets=[5, 8, 11])
-        ledger.truncate(10)
+        chunk = appended(ledger, "abc", offsets=[5, 8, 11])
+        drained(ledger, 10)
         assert (2, 9) == (chunk.count, chunk.end)
 
-    def test_completes_a_chunk_whose_rest_was_settled(self, ledger: OffsetLedger, owner: Partition) -> None:
+    def test_completes_a_chunk_whose_rest_was_settled(self, ledger: OffsetLedger) -> None:
         """A chunk whose open records are all forgotten is settled: passed, and its bytes are free."""
-        chunk = appended(ledger, owner, "abcd", 5, held_bytes=40)
+        chunk = appended(ledger, "abcd", 5, held_bytes=40)
         ledger.settle(chunk, 2)
-        assert ledger.truncate(7) == 40
-        assert (7, 0, 0, 0) == (ledger.watermark, ledger.open, ledger.ahead, ledger.held_bytes())
+        drained(ledger, 7)
+        assert (7, 0, 0, 0) == (ledger.watermark, ledger.open, ledger.ahead, ledger.open_bytes())
 
-    def test_forgets_the_end_of_the_log(self, ledger: OffsetLedger, owner: Partition) -> None:
+    def test_forgets_the_end_of_the_log(self, ledger: OffsetLedger) -> None:
         """An end that was noted behind forgotten records must not be committed over them."""
-        first = appended(ledger, owner, "ab", 5)
-        appended(ledger, owner, "cd", 7)
+        first = appended(ledger, "ab", 5)
+        appended(ledger, "cd", 7)
         ledger.complete_to(30)
-        ledger.truncate(7)
+        drained(ledger, 7)
         ledger.settle(first, 2)
         assert ledger.watermark == 7
 
-    def test_leaves_what_lies_below(self, ledger: OffsetLedger, owner: Partition) -> None:
-        """An offset above everything forgets nothing."""
-        appended(ledger, owner, "ab", 5)
-        assert ledger.truncate(7) == 0
-        assert ledger.open == 2
+    def test_leaves_what_lies_below(self, ledger: OffsetLedger) -> None:
+        """Where everything was sent, nothing is forgotten."""
+        appended(ledger, "ab", 5, held_bytes=40)
+        drained(ledger, 7)
+        assert (2, 40) == (ledger.open, ledger.open_bytes())
 
-    def test_refuses_to_forget_settled_records(self, ledger: OffsetLedger, owner: Partition) -> None:
+    def test_refuses_to_forget_settled_records(self, ledger: OffsetLedger) -> None:
         """Records above the highest that was sent cannot have been settled."""
-        chunk = appended(ledger, owner, "ab", 5)
+        chunk = appended(ledger, "ab", 5)
         ledger.settle(chunk, 1)
         with pytest.raises(InvariantError, match="forgets settled records"):
-            ledger.truncate(5)
+            ledger.begin_drain()
+
+    def test_reaches_the_lanes(self) -> None:
+        """What waits for its key above all that was sent is forgotten there too, and what waits below it is not."""
+        ledger = OffsetLedger(ORDERS, 0, KeyLanes())
+        ledger.lanes.admit(appended(ledger, "aaab"), [])
+        drained(ledger, 2)
+        assert ([1], True) == (list(ledger.lanes.waiting()), ledger.draining)
 
 
 class TestFind:
     """Records are found by their offsets."""
 
     @pytest.fixture
-    def held_chunks(self, ledger: OffsetLedger, owner: Partition) -> list[HeldChunk]:
+    def held_chunks(self, ledger: OffsetLedger) -> list[HeldChunk]:
         """Hold five chunks, one of them with holes."""
         ranges = ([5, 6, 7], [8], [20, 23, 29], [30, 31], [40, 41, 42, 43])
-        return [appended(ledger, owner, "x" * len(offsets), offsets=offsets) for offsets in ranges]
+        return [appended(ledger, "x" * len(offsets), offsets=offsets) for offsets in ranges]
 
     @pytest.mark.parametrize(
         ("offsets", "expected"),
@@ -246,5 +253,51 @@ class TestFind:
 
     def test_in_a_chunk_that_was_cut(self, ledger: OffsetLedger, held_chunks: list[HeldChunk]) -> None:
         """A drain moves ends; what is left is found as before."""
-        ledger.truncate(42)
+        drained(ledger, 42)
         assert [(held_chunks[3], [0]), (held_chunks[4], [1])] == list(ledger.find([41, 30]))
+
+
+def test_sent_is_what_lies_below_the_highest_that_left(ledger: OffsetLedger) -> None:
+    """Whatever leaves later, and however the records of a part are ordered, it never goes back."""
+    ledger.note_sent(7)
+    assert 8 == ledger.sent_to
+    chunk = appended(ledger, "abcde", 5)
+    for places, sent_to in ((range(2), 8), ([0], 8), ([4, 1], 10)):
+        note_sent([Part(chunk, places)])
+        assert sent_to == ledger.sent_to
+
+
+def test_what_kafka_holds_is_counted_in_records(ledger: OffsetLedger) -> None:
+    """Passed since the offset that it took was sent: uncommitted; with what is held above it: the reach."""
+    first = appended(ledger, "abc", 5)
+    second = appended(ledger, "de", 100)
+    ledger.settle(second, 1)
+    ledger.settle(first, 3)
+    assert (3, 5) == (ledger.uncommitted, ledger.reach)
+    ledger.committed_passed = ledger.passed
+    assert (0, 2) == (ledger.uncommitted, ledger.reach)
+
+
+def test_records_are_counted_over_parts() -> None:
+    """However they are spread."""
+    chunk = held(made(), "abcd")
+    assert (0, 4) == (count([]), count([Part(chunk, range(3)), Part(chunk, [3])]))
+
+
+def test_a_list_is_cut_after_so_many_records() -> None:
+    """The part that lies across the cut is parted, and keeps its attempts."""
+    chunk = held(made(), "abcde")
+    one, two = Part(chunk, range(2), 1), Part(chunk, [2, 3, 4], 7)
+    assert ([one, Part(chunk, [2], 7)], [Part(chunk, [3, 4], 7)]) == split([one, two], 3)
+    assert ([one], [two]) == split([one, two], 2)
+    assert ([], [one, two]) == split([one, two], 0)
+
+
+def test_a_drain_leaves_what_was_sent() -> None:
+    """What lies above all that was sent is left out, and all of a partition that is gone; others stay as they are."""
+    owner, other = made(), made()
+    part, beside = Part(held(owner, "abc"), [0, 1, 2]), Part(held(other, "abc"), [2])
+    owner.sent_to = 2
+    assert [part._replace(places=[0, 1]), beside] == without_unsent([part, beside], owner)
+    other.gone = True
+    assert [part] == without_unsent([part, beside], other)
