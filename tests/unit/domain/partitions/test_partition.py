@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import pytest
 
+from doka.domain.held.lanes import KeyLanes, Lanes
+from doka.domain.held.shared_lanes import SharedLanes
 from doka.domain.partitions.partition import Partition
+from doka.domain.rules import AggregationRules, Ordering
 from tests.unit.domain.builders import SECOND, chunk, held, partition, route_rules
 
 NOW = 100 * SECOND
@@ -14,47 +17,26 @@ def owner() -> Partition:
     return partition(start=5)
 
 
-def take(owner: Partition, keys: str, start: int) -> None:
-    """Let ledger, lanes and outbox take a chunk, 10 bytes a record."""
-    taken = held(owner, keys, start)
-    owner.ledger.append(taken)
-    owner.route.outbox.admit(taken, NOW)
-    owner.held_bytes += taken.held_bytes
-
-
 def test_begins_where_it_is_read_from() -> None:
     """A new partition expects, has committed and has sent everything below its start."""
     owner = partition(start=7)
-    assert [7] * 4 == [owner.expected, owner.committed, owner.sent_to, owner.ledger.watermark]
+    ledger = owner.ledger
+    assert [7] * 4 == [owner.expected, ledger.committed, ledger.sent_to, ledger.watermark]
     assert owner.drained is True
 
 
-class TestDrain:
-    """A drain forgets what was fetched and not sent."""
-
-    def test_of_an_unsent_partition_forgets_everything(self, owner: Partition) -> None:
-        """Nothing was sent, so nothing is waited for, and all bytes are free."""
-        take(owner, "abc", 5)
-        owner.backlog.append(chunk("de", start=8))
-        owner.held_bytes += 20
-        owner.route.outbox.forget_unsent(owner)
-        assert 50 == owner.begin_drain()
-        assert (0, 0, 5, 5, True) == (
-            owner.held_bytes,
-            len(owner.backlog),
-            owner.ledger.watermark,
-            owner.expected,
-            owner.drained,
-        )
-
-    def test_keeps_what_was_sent(self, owner: Partition) -> None:
-        """Records that left stay until they are settled, and what waits below them fills the holes."""
-        take(owner, "aabc", 5)
-        owner.sent_to = 8  # 5 and 7 left; 6 waits for 5; 8 was not sent
-        owner.route.outbox.forget_unsent(owner)
-        owner.begin_drain()
-        assert (3, False, 8) == (owner.ledger.open, owner.drained, owner.expected)
-        assert [6] == owner.lanes.release(["a"])
+@pytest.mark.parametrize(
+    ("changes", "lanes"),
+    [
+        ({}, KeyLanes),
+        ({"ordering": Ordering.KEY_IN_REQUEST}, SharedLanes),
+        ({"ordering": Ordering.NONE}, Lanes),
+        ({"aggregation": AggregationRules()}, Lanes),
+    ],
+)
+def test_keeps_order_as_its_route_says(changes: dict[str, object], lanes: type[Lanes]) -> None:
+    """One record of a key at a time, or one request of a key; aggregates keep their order in lanes of their own."""
+    assert lanes is type(partition(rules=route_rules(**changes)).ledger.lanes)
 
 
 class TestStatus:
@@ -122,6 +104,6 @@ class TestStatus:
 def test_shows_itself_without_records() -> None:
     """What a log or an error may print names place and counts only."""
     owner = partition(rules=route_rules())
-    take(owner, "secret", 5)
+    owner.ledger.append(held(owner, "secret", 5))
     assert "Partition(orders[0] at 0, 6 open)" == repr(owner)
     assert "HeldChunk(orders[0] ..11, 6 of 6 open)" == repr(owner.ledger.oldest)

@@ -1,8 +1,10 @@
+"""What is let in of what was fetched, and who waits meanwhile."""
+
 from __future__ import annotations
 
 import pytest
 
-from doka.domain.commands import PausePartitions, ResumePartitions
+from doka.domain.commands import Command, CommitOffsets, PausePartitions, ResumePartitions
 from doka.domain.errors import InvariantError
 from doka.domain.events import CommitAnswered
 from doka.domain.facts import PartitionStuck
@@ -12,8 +14,9 @@ from doka.domain.partitions.commits import Commits
 from doka.domain.partitions.partition import Intake, Partition
 from doka.domain.records import Chunk, TopicPartition
 from doka.domain.routes.route import Route
-from doka.domain.rules import LimitRules, OnPoison
-from tests.unit.domain.builders import MS, ORDERS, SECOND, chunk, described, no_jitter, route_rules
+from doka.domain.rules import LimitRules
+from doka.domain.turn import Turn
+from tests.unit.domain.builders import MS, ORDERS, SECOND, chunk, described, keeper, no_jitter, route_rules, told
 
 NOW = 100 * SECOND
 AHEAD = 10
@@ -22,15 +25,25 @@ AHEAD = 10
 class Scene:
     """One route with one partition, fed by hand."""
 
-    def __init__(self, *, open_route: bool = True, on_poison: OnPoison = OnPoison.BLOCK, held: int = 10**6) -> None:
+    def __init__(self, *, open_route: bool = True, held: int = 10**6) -> None:
         self.budget = Budget(held)
         self.commits = Commits(SECOND)
         self.intake = Intake(self.budget, self.commits, AHEAD)
-        self.route = Route(route_rules(on_poison=on_poison), LimitRules(), self.budget, no_jitter)
+        self.route = Route(route_rules(), LimitRules(), self.budget, keeper(), no_jitter)
         self.partition = Partition(ORDERS, 0, self.route)
         self.ledger = self.partition.ledger
+        self.turn = Turn()
+        self.stuck: list[PartitionStuck] = []
         if open_route:
-            self.route.described(described(), NOW)
+            self.open()
+
+    def open(self) -> None:
+        """Let the stream be described."""
+        self.route.described(described(), NOW, self.turn)
+
+    def block(self) -> None:
+        """Let the route be blocked."""
+        self.route.standing.block("AccessDeniedException", "", NOW, self.turn)
 
     def fetch(self, keys: str, start: int = 0) -> None:
         """Let a chunk come."""
@@ -45,16 +58,31 @@ class Scene:
 
     def commit(self) -> None:
         """Let Kafka take what has settled."""
-        self.commits.moved([self.partition])
-        commit = self.commits.due(NOW, hurry=True)
-        assert commit is not None
-        self.commits.answered(CommitAnswered(commit.commit))
+        self.commits.moved([self.ledger])
+        (commit,) = self.due()
+        self.commits.answered(CommitAnswered(commit.commit), self.turn)
         self.intake.admit(self.partition, NOW)
+
+    def due(self, *, hurry: bool = True) -> list[CommitOffsets]:
+        """Give the commit that goes out now."""
+        return [c for c in told(self.commits.due, NOW, hurry=hurry) if isinstance(c, CommitOffsets)]
 
     def steer(self, now: int = NOW) -> list[str]:
         """Look at the partition; name what is commanded."""
-        names = {PausePartitions: "pause", ResumePartitions: "resume"}
-        return [names[type(c)] for c in self.intake.steer([self.partition], now)]
+        names: dict[type[Command], str] = {PausePartitions: "pause", ResumePartitions: "resume"}
+        return [names[type(c)] for c in self.steered([self.partition], now)]
+
+    def steered(self, partitions: list[Partition], now: int = NOW) -> list[Command]:
+        """Look at these partitions; give what is commanded, and keep what is told of those that are stuck."""
+        self.turn.commands.clear()
+        self.intake.steer(partitions, now, self.turn)
+        self.stuck += [c for c in self.turn.commands if isinstance(c, PartitionStuck)]
+        return [c for c in self.turn.commands if not isinstance(c, PartitionStuck)]
+
+    def take_stuck(self) -> list[PartitionStuck]:
+        """Give what was told of stuck partitions since the last call."""
+        taken, self.stuck = self.stuck, []
+        return taken
 
     def looks(self, *moments: int) -> list[int | None]:
         """Look at these moments; give when the next look is foreseen after each."""
@@ -70,6 +98,20 @@ def ahead(owner: Partition) -> list[int]:
     return [item.offsets[0] if isinstance(item, Chunk) else item for item in owner.backlog]
 
 
+def in_a_gap() -> Scene:
+    """Give a scene whose partition has a gap."""
+    scene = Scene()
+    scene.partition.gap = "a gap"
+    return scene
+
+
+def draining() -> Scene:
+    """Give a scene whose partition drains."""
+    scene = Scene()
+    scene.intake.begin_drain(scene.partition)
+    return scene
+
+
 class TestAdmit:
     """From the fetch to the lanes."""
 
@@ -83,7 +125,7 @@ class TestAdmit:
             scene.partition.expected,
             len(scene.partition.backlog),
         )
-        assert scene.budget.held == scene.partition.held_bytes == scene.ledger.held_bytes() > 0
+        assert scene.budget.held == scene.ledger.held_bytes == scene.ledger.open_bytes() > 0
 
     def test_waits_for_the_streams_limits(self) -> None:
         """Nothing is mapped before the stream's own limits are known; then all of it, in order."""
@@ -91,7 +133,7 @@ class TestAdmit:
         scene.fetch("ab")
         scene.fetch("cd", 2)
         assert ([0, 2], 0) == (ahead(scene.partition), scene.ledger.open)
-        scene.route.described(described(), NOW)
+        scene.open()
         scene.steer()
         assert ([], 4) == (ahead(scene.partition), scene.ledger.open)
 
@@ -100,13 +142,13 @@ class TestAdmit:
         scene = Scene()
         scene.fetch("abcdefg")
         scene.fetch("hijklmn", 7)
-        assert (AHEAD, [10]) == (scene.ledger.above_watermark, ahead(scene.partition))
+        assert (AHEAD, [10]) == (scene.ledger.reach, ahead(scene.partition))
         scene.settle(6)
-        assert (AHEAD, [10]) == (scene.ledger.above_watermark, ahead(scene.partition))
+        assert (AHEAD, [10]) == (scene.ledger.reach, ahead(scene.partition))
         scene.settle(1)
-        assert (3, [10]) == (scene.ledger.above_watermark, ahead(scene.partition))
+        assert (AHEAD, 3, [10]) == (scene.ledger.reach, scene.ledger.open, ahead(scene.partition))
         scene.commit()
-        assert (7, []) == (scene.ledger.above_watermark, ahead(scene.partition))
+        assert (7, []) == (scene.ledger.reach, ahead(scene.partition))
 
     def test_half_the_reach_settled_and_not_committed_hurries_the_commit(self) -> None:
         """Records that wait for a commit do not wait for its turn; without such records the turn is kept."""
@@ -117,9 +159,9 @@ class TestAdmit:
         for keys, start, hurried in (("abcd", 1, False), ("e", 5, False), ("f", 6, True)):
             scene.fetch(keys, start)
             scene.settle(len(keys))
-            scene.commits.moved([scene.partition])
+            scene.commits.moved([scene.ledger])
             assert hurried == (scene.commits.next_wake() == NOW), keys
-        assert scene.commits.due(NOW, hurry=False) is not None
+        assert 1 == len(scene.due(hurry=False))
 
     def test_of_a_cut_chunk_nothing_is_lost(self) -> None:
         """The parts of a cut chunk hold its records once each, and its bytes exactly."""
@@ -149,8 +191,7 @@ class TestEnded:
         """An end above the watermark of an idle partition moves it, and is committed."""
         scene = Scene()
         scene.intake.ended(scene.partition, 5, NOW)
-        commit = scene.commits.due(NOW, hurry=False)
-        assert commit is not None
+        (commit,) = scene.due(hurry=False)
         assert ({ORDERS: 5}, 5) == (commit.offsets, scene.partition.expected)
 
     def test_never_overtakes_records_that_wait(self) -> None:
@@ -159,7 +200,7 @@ class TestEnded:
         scene.fetch("ab")
         scene.intake.ended(scene.partition, 9, NOW)
         assert (0, [0, 9]) == (scene.ledger.watermark, ahead(scene.partition))
-        scene.route.described(described(), NOW)
+        scene.open()
         scene.steer()
         assert 0 == scene.ledger.watermark
         scene.settle(2)
@@ -169,12 +210,46 @@ class TestEnded:
         """An end that waited for the stream's limits moves the watermark later, and is committed then."""
         scene = Scene(open_route=False)
         scene.intake.ended(scene.partition, 9, NOW)
-        assert scene.commits.due(NOW, hurry=True) is None
-        scene.route.described(described(), NOW)
+        assert [] == scene.due()
+        scene.open()
         scene.steer()
-        commit = scene.commits.due(NOW, hurry=True)
-        assert commit is not None
+        (commit,) = scene.due()
         assert {ORDERS: 9} == commit.offsets
+
+
+class TestDrain:
+    """A drain forgets what was fetched and not sent."""
+
+    def test_of_an_unsent_partition_forgets_everything(self) -> None:
+        """Nothing was sent, so nothing is waited for, and all bytes are free."""
+        scene = Scene()
+        scene.fetch("abc")
+        scene.fetch("defghijkl", 3)
+        assert [10] == ahead(scene.partition)
+        scene.intake.begin_drain(scene.partition)
+        assert (0, 0, []) == (scene.budget.held, scene.ledger.held_bytes, ahead(scene.partition))
+        assert (0, 0, True) == (scene.ledger.watermark, scene.partition.expected, scene.partition.drained)
+        assert 0 == scene.route.outbox.waiting
+
+    def test_keeps_what_was_sent(self) -> None:
+        """Records that left stay until they are settled, and what waits below them fills the holes."""
+        scene = Scene()
+        scene.fetch("aabc")
+        scene.ledger.note_sent(2)  # 0 and 2 left; 1 waits for 0; 3 was not sent
+        scene.intake.begin_drain(scene.partition)
+        assert (3, False, 3) == (scene.ledger.open, scene.partition.drained, scene.partition.expected)
+        assert [1] == scene.ledger.lanes.release(["a"], [])
+        assert scene.budget.held == scene.ledger.held_bytes == scene.ledger.open_bytes() > 0
+
+
+def test_of_a_partition_that_is_gone_nothing_is_left() -> None:
+    """Whatever of it was fetched or sent belongs to somebody else: it neither holds bytes nor leaves any more."""
+    scene = Scene()
+    scene.fetch("abc")
+    scene.ledger.note_sent(2)
+    scene.intake.forget(scene.partition)
+    assert (True, 0, 0) == (scene.ledger.gone, scene.budget.held, scene.ledger.held_bytes)
+    assert (0, False) == (scene.route.outbox.waiting, scene.route.holds(scene.ledger))
 
 
 class TestSteer:
@@ -184,16 +259,13 @@ class TestSteer:
         """Partitions of a route that is unknown or blocked wait, and go on once it opens."""
         scene = Scene(open_route=False)
         assert ["pause"] == scene.steer()
-        scene.route.described(described(), NOW)
-        scene.intake.look_soon()
+        scene.open()
         assert ["resume"] == scene.steer()
         assert 1 == scene.intake.unpaused
 
     def test_a_gap_and_a_drain_pause(self) -> None:
         """A partition with a gap, or one that drains, is not read."""
-        for name, value in (("gap", "a gap"), ("draining", True)):
-            scene = Scene()
-            setattr(scene.partition, name, value)
+        for scene in in_a_gap(), draining():
             assert ["pause"] == scene.steer()
 
     def test_looks_ten_times_a_second(self) -> None:
@@ -208,11 +280,11 @@ class TestSteer:
         scene = Scene()
         scene.fetch("abcdefghijkl")
         assert [[], []] == [scene.steer(NOW + wait) for wait in (0, STALL_BEFORE_PAUSE_NS - 1)]
-        scene.intake.look_soon()
+        scene.turn.look = True
         assert ["pause"] == scene.steer(NOW + STALL_BEFORE_PAUSE_NS)
-        assert [PartitionStuck(ORDERS, 0, stuck=True)] == scene.intake.take_facts()
+        assert [PartitionStuck(ORDERS, 0, stuck=True)] == scene.take_stuck()
         assert [] == scene.steer(NOW + SECOND)
-        assert [] == scene.intake.take_facts()
+        assert [] == scene.take_stuck()
 
     def test_a_slow_partition_is_not_stuck(self) -> None:
         """While records settle below the backlog, few as they may be, nothing is paused and nothing told."""
@@ -221,18 +293,18 @@ class TestSteer:
         for half_second in range(9):
             assert [] == scene.steer(NOW + half_second * STALL_BEFORE_PAUSE_NS)
             scene.settle(1)
-        assert [] == scene.intake.take_facts()
+        assert [] == scene.take_stuck()
 
     def test_a_blocked_route_is_not_told_again_by_its_partitions(self) -> None:
         """The partitions of a blocked route are paused, not stuck; the half second begins when it opens."""
         scene = Scene()
         scene.fetch("abcdefghijkl")
         scene.steer()
-        scene.route.standing.block("AccessDeniedException", "", NOW)
+        scene.block()
         scene.steer(NOW + SECOND)
-        scene.route.described(described(), NOW)
+        scene.open()
         assert ["resume"] == scene.steer(NOW + 2 * SECOND)
-        assert [] == scene.intake.take_facts()
+        assert [] == scene.take_stuck()
 
     def test_resumes_when_half_the_way_is_free(self) -> None:
         """A partition that was stuck goes on below half its reach, and says so."""
@@ -242,11 +314,11 @@ class TestSteer:
         scene.steer()
         scene.steer(NOW + SECOND)
         scene.settle(10)
-        scene.intake.take_facts()
+        scene.take_stuck()
         assert [] == scene.steer(NOW + 2 * SECOND)
         scene.commit()
         assert ["resume"] == scene.steer(NOW + 3 * SECOND)
-        assert [PartitionStuck(ORDERS, 10, stuck=False)] == scene.intake.take_facts()
+        assert [PartitionStuck(ORDERS, 10, stuck=False)] == scene.take_stuck()
 
     def test_resumes_with_less_where_nothing_moves(self) -> None:
         """Behind a sick key half the way may never be free: once nothing moves for half a second, what is left is used."""
@@ -260,7 +332,7 @@ class TestSteer:
         assert [[], [], ["resume"]] == [
             scene.steer(NOW + SECOND + wait) for wait in (0, STALL_BEFORE_PAUSE_NS - 1, STALL_BEFORE_PAUSE_NS + SECOND)
         ]
-        assert [True, False] == [fact.stuck for fact in scene.intake.take_facts() if isinstance(fact, PartitionStuck)]
+        assert [True, False] == [fact.stuck for fact in scene.take_stuck()]
 
     def test_stays_at_the_reach_where_nothing_moves(self) -> None:
         """With the way used to its end and no backlog, a partition that was stuck waits on, however long."""
@@ -282,7 +354,7 @@ class TestSteer:
         scene.steer()
         scene.commit()
         assert [[], []] == [scene.steer(NOW + wait * SECOND) for wait in (1, 2)]
-        assert [] == scene.intake.take_facts()
+        assert [] == scene.take_stuck()
 
     def test_a_commit_that_does_not_come_is_told_as_such(self) -> None:
         """With everything settled and Kafka silent, the partition waits and names Kafka, not a record."""
@@ -291,7 +363,7 @@ class TestSteer:
         scene.settle(10)
         scene.steer()
         assert ["pause"] == scene.steer(NOW + STALL_BEFORE_PAUSE_NS)
-        assert [PartitionStuck(ORDERS, 10, stuck=True, uncommitted=True)] == scene.intake.take_facts()
+        assert [PartitionStuck(ORDERS, 10, stuck=True, uncommitted=True)] == scene.take_stuck()
         told = scene.partition.status(NOW, None, blocked=False).stuck
         assert "Kafka does not take its offset 10, and limits.ahead_records is reached" == told
 
@@ -302,9 +374,9 @@ class TestSteer:
         scene.fetch("abcdefghij")  # 2,520 bytes
         scene.intake.fetched(scene.partition, chunk("kl", start=10), NOW)  # wait in the backlog, and are held
         partitions = [scene.partition, small]
-        scene.intake.steer(partitions, NOW)
+        scene.steered(partitions)
         assert scene.intake.room(2) == 0
-        commands = scene.intake.steer(partitions, NOW + STALL_BEFORE_PAUSE_NS)
+        commands = scene.steered(partitions, NOW + STALL_BEFORE_PAUSE_NS)
         assert [PausePartitions(frozenset({ORDERS}))] == commands
         assert 1 == scene.intake.unpaused
         assert scene.intake.room(2) > 0
@@ -338,15 +410,13 @@ class TestNextLook:
         """A route opens by an event; until then nobody of it is looked at, whatever waits there."""
         scene = Scene()
         scene.fetch("abcdefghijkl")
-        scene.route.standing.block("AccessDeniedException", "", NOW)
+        scene.block()
         assert [None] == scene.looks(NOW)
         assert scene.partition.paused
 
     def test_not_for_a_gap_nor_for_a_drain(self) -> None:
         """Neither ends by time alone."""
-        for name, value in (("gap", "a gap"), ("draining", True)):
-            scene = Scene()
-            setattr(scene.partition, name, value)
+        for scene in in_a_gap(), draining():
             assert [None] == scene.looks(NOW)
 
     def test_while_the_budget_squeezes(self) -> None:
