@@ -7,11 +7,14 @@ import pytest
 from doka.domain.errors import InvariantError
 from doka.domain.events import Landings, PutAnswered
 from doka.domain.held.budget import Budget
-from doka.domain.partitions.partition import Partition
-from doka.domain.rules import LimitRules, Ordering
+from doka.domain.held.ledger import OffsetLedger
+from doka.domain.held.shared_lanes import SharedLanes
+from doka.domain.poison.quarantine import Quarantine
+from doka.domain.rules import LimitRules, OnPoison
 from doka.domain.sending.order_breaks import count_breaks, in_order
-from doka.domain.sending.outbox import Flight, SharedOutbox
-from tests.unit.domain.builders import SECOND, held, partition, route_rules
+from doka.domain.sending.outbox import Outbox
+from doka.domain.sending.put import Put
+from tests.unit.domain.builders import ORDERS, SECOND, held, no_jitter
 
 NOW = 100 * SECOND
 SLOW = "ProvisionedThroughputExceededException"
@@ -23,47 +26,46 @@ class Scene:
     """One partition whose keys share requests, its requests answered by hand."""
 
     def __init__(self) -> None:
-        self.owner: Partition = partition(rules=route_rules(ordering=Ordering.KEY_IN_REQUEST))
-        self.outbox = SharedOutbox(LimitRules(), Budget(10**9))
+        self.owner = OffsetLedger(ORDERS, 0, SharedLanes())
+        quarantine = Quarantine("orders", OnPoison.BLOCK, 1, no_jitter)
+        self.outbox = Outbox(LimitRules(), Budget(10**9), quarantine, shares=True)
         self.next = 0
 
     def admit(self, keys: str) -> None:
         """Let a chunk come in."""
         chunk = held(self.owner, keys, self.next)
         self.next += len(keys)
-        self.owner.ledger.append(chunk)
+        self.owner.append(chunk)
         self.outbox.admit(chunk, NOW)
 
-    def sent(self, keys: str = "") -> Flight:
+    def sent(self, keys: str = "") -> Put:
         """Let a chunk come in, and send all that may leave."""
         if keys:
             self.admit(keys)
-        self.outbox.wake(NOW, all_of_them=True)
-        flight = self.outbox.pack(1, 1, NOW)
-        assert flight is not None
-        return flight
+        self.outbox.leaves_at(NOW, idle=True, probe=True)
+        put = self.outbox.pack(1, 1, NOW)
+        assert put is not None
+        return put
 
     def answered(
-        self, flight: Flight, failed: Mapping[int, str], numbers: Sequence[int] = (), shards: Sequence[str] = ()
+        self, put: Put, failed: Mapping[int, str], numbers: Sequence[int] = (), shards: Sequence[str] = ()
     ) -> Mapping[str, int]:
         """Answer a request; what landed has these sequence numbers, ascending unless given, in one shard."""
-        entries = range(flight.records)
+        entries = range(put.records)
         landings = Landings(
-            ["" if i in failed else (shards or ["s"] * flight.records)[i] for i in entries],
+            ["" if i in failed else (shards or ["s"] * put.records)[i] for i in entries],
             ["" if i in failed else str((numbers or entries)[i]) for i in entries],
         )
-        self.outbox.answered(flight.put, NOW)
-        found = count_breaks(flight, PutAnswered(flight.put, failed, landings))
-        self.outbox.settle(flight, failed, NOW)
-        for parts, _ in self.outbox.failed_groups(flight, failed):
-            self.outbox.delay(parts, NOW)
+        found = count_breaks(put, PutAnswered(put.number, failed, landings))
+        self.outbox.settle(put, failed, {}, NOW)
+        for refusal in put.refusals(failed):
+            self.outbox.delay(refusal.parts, NOW)
         return found
 
-    def lost(self, flight: Flight) -> Mapping[str, int]:
+    def lost(self, put: Put) -> Mapping[str, int]:
         """Lose the answer of a request; it goes again."""
-        self.outbox.answered(flight.put, NOW)
-        found = count_breaks(flight, None)
-        self.outbox.delay(self.outbox.unsettled_parts(flight), NOW)
+        found = count_breaks(put, None)
+        self.outbox.delay(self.outbox.unsettled(put, NOW), NOW)
         return found
 
 
@@ -148,16 +150,16 @@ def test_a_request_of_which_nobody_knows(scene: Scene) -> None:
 
 def test_what_went_with_its_partition_is_not_counted_for_certain(scene: Scene) -> None:
     """The next owner may have landed what was refused here."""
-    flight = scene.sent("aa")
+    put = scene.sent("aa")
     scene.owner.gone = True
-    assert {"unknown": 1} == scene.answered(flight, {0: SLOW})
+    assert {"unknown": 1} == scene.answered(put, {0: SLOW})
 
 
 def test_an_answer_without_numbers_is_an_error(scene: Scene) -> None:
     """Where records of a key share a request, a sink that tells no numbers would hide what it should show."""
-    flight = scene.sent("aa")
+    put = scene.sent("aa")
     with pytest.raises(InvariantError):
-        count_breaks(flight, PutAnswered(flight.put))
+        count_breaks(put, PutAnswered(put.number))
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def test_the_hash_key_is_the_services_own() -> None:
 
 def test_nothing_is_paced_before_something_is_throttled(pacer: Pacer) -> None:
     """A quiet stream costs nothing and holds nothing back."""
-    assert (False, NOW) == (pacer.active, pacer.leaves_at(LOW, 10**9, NOW))
+    assert ({}, NOW) == (pacer.paces, pacer.leaves_at(LOW, 10**9, NOW))
 
 
 def test_a_throttled_shard_keeps_to_what_a_shard_takes(pacer: Pacer) -> None:
@@ -146,23 +146,23 @@ def test_a_shard_that_stays_quiet_is_forgotten(pacer: Pacer) -> None:
     """A minute without a refusal ends the pacing, and its cost."""
     pacer.throttled(LOW, NOW)
     pacer.leaves_at(LOW, 1, NOW + FORGET_AFTER_NS)
-    assert pacer.active is False
+    assert {} == pacer.paces
 
 
 def test_a_split_or_a_merge_begins_anew(pacer: Pacer) -> None:
     """Other ranges are other shards: the old paces mean nothing."""
     pacer.throttled(LOW, NOW)
     pacer.learn(SHARDS)
-    assert pacer.active is True
+    assert [0] == list(pacer.paces)
     pacer.learn((ShardRange("shardId-000000000002", 0),))
-    assert pacer.active is False
+    assert {} == pacer.paces
 
 
 def test_without_known_shards_nothing_is_paced() -> None:
     """Where shards may not be listed, throttled records only wait by their own backoff."""
     pacer = Pacer()
     pacer.throttled(LOW, NOW)
-    assert (False, NOW) == (pacer.active, pacer.leaves_at(LOW, 1, NOW))
+    assert ({}, NOW) == (pacer.paces, pacer.leaves_at(LOW, 1, NOW))
 
 
 def test_an_explicit_hash_key_names_its_shard_by_itself(pacer: Pacer) -> None:

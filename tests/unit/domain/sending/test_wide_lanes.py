@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from doka.domain.held.ledger import Part
-from doka.domain.partitions.partition import Partition
+from doka.domain.held.lanes import Lanes
+from doka.domain.held.ledger import OffsetLedger, Part
 from doka.domain.rules import AggregationRules
 from doka.domain.sending.wide_lanes import Lane, WideLanes
 from tests.unit.domain.aggregating import keys_of_lane
-from tests.unit.domain.builders import MS, SECOND, held, partition
+from tests.unit.domain.builders import MS, ORDERS, SECOND, held
 
 NOW = 100 * SECOND
 A, B = keys_of_lane(0, 2)
@@ -20,7 +20,12 @@ def lanes(target_bytes: int = 10_000) -> WideLanes:
     return WideLanes(AggregationRules(target_bytes, LINGER, 4))
 
 
-def admit(to: WideLanes, owner: Partition, keys: list[str], start: int = 0, at: int = NOW) -> None:
+def owned() -> OffsetLedger:
+    """Make the ledger of an owned partition."""
+    return OffsetLedger(ORDERS, 0, Lanes())
+
+
+def admit(to: WideLanes, owner: OffsetLedger, keys: list[str], start: int = 0, at: int = NOW) -> None:
     """Let a chunk wait."""
     to.admit(held(owner, keys, start, arrived=at), range(len(keys)), at)
 
@@ -38,7 +43,7 @@ def take(of: WideLanes, now: int, records: int = 1_000) -> list[int]:
 
 def test_a_lane_lingers_from_its_oldest_record_on() -> None:
     """What comes later does not make it wait longer."""
-    made, owner = lanes(), partition()
+    made, owner = lanes(), owned()
     admit(made, owner, [A])
     admit(made, owner, [B], 1, NOW + 50 * MS)
     made.wake(NOW + LINGER - 1, all_of_them=False)
@@ -49,10 +54,11 @@ def test_a_lane_lingers_from_its_oldest_record_on() -> None:
 
 def test_what_a_drain_left_of_a_chunk_comes_back() -> None:
     """What waited behind poison and had been sent is taken in again, though its chunk was cut behind it."""
-    made, owner = lanes(target_bytes=30), partition()
+    made, owner = lanes(target_bytes=30), owned()
     chunk = held(owner, [A, B, A])
-    owner.ledger.append(chunk)
-    owner.ledger.truncate(1)
+    owner.append(chunk)
+    owner.note_sent(0)
+    owner.begin_drain()
     made.admit(chunk, [0], NOW)
     made.wake(NOW + LINGER, all_of_them=False)
     assert [0] == take(made, NOW + LINGER)
@@ -60,7 +66,7 @@ def test_what_a_drain_left_of_a_chunk_comes_back() -> None:
 
 def test_a_full_lane_is_ready_at_once() -> None:
     """By the bytes that wait in it."""
-    made, owner = lanes(target_bytes=30), partition()
+    made, owner = lanes(target_bytes=30), owned()
     admit(made, owner, [A])
     assert 0 == made.ready
     admit(made, owner, [A], 1)
@@ -69,7 +75,7 @@ def test_a_full_lane_is_ready_at_once() -> None:
 
 def test_a_lane_whose_aggregate_is_out_is_not_ready() -> None:
     """Whatever waits in it, and however long; it is looked at when that is answered."""
-    made, owner = lanes(), partition()
+    made, owner = lanes(), owned()
     admit(made, owner, [A])
     (lane,) = made
     lane.out = True
@@ -82,7 +88,7 @@ def test_a_lane_whose_aggregate_is_out_is_not_ready() -> None:
 
 def test_what_failed_goes_first_and_after_its_backoff() -> None:
     """As the same records; what waits goes after them."""
-    made, owner = lanes(), partition()
+    made, owner = lanes(), owned()
     admit(made, owner, [A, B])
     made.wake(NOW + LINGER, all_of_them=False)
     lane = made.next_ready(NOW + LINGER)
@@ -97,7 +103,7 @@ def test_what_failed_goes_first_and_after_its_backoff() -> None:
 
 def test_a_probe_waits_for_nobody() -> None:
     """Neither for the linger nor for a backoff."""
-    made, owner = lanes(), partition()
+    made, owner = lanes(), owned()
     admit(made, owner, [A, OTHER])
     made.wake(NOW, all_of_them=True)
     assert 2 == made.ready
@@ -105,7 +111,7 @@ def test_a_probe_waits_for_nobody() -> None:
 
 def test_a_hot_key_is_taken_piece_by_piece() -> None:
     """A part of thousands gives what is asked for, and stays in order."""
-    made, owner = lanes(), partition()
+    made, owner = lanes(), owned()
     admit(made, owner, [A] * 3_000)
     (lane,) = made
     found = [offsets(made.take(lane, 10**9, 700)) for _ in range(5)]
@@ -115,7 +121,7 @@ def test_a_hot_key_is_taken_piece_by_piece() -> None:
 
 def test_what_did_not_fit_goes_first() -> None:
     """It is given back to the front of the queue."""
-    made, owner = lanes(), partition()
+    made, owner = lanes(), owned()
     admit(made, owner, [A, B, A])
     (lane,) = made
     parts = made.take(lane, 10_000, 2)
@@ -125,7 +131,7 @@ def test_what_did_not_fit_goes_first() -> None:
 
 def test_a_drain_keeps_what_was_sent_and_hurries() -> None:
     """What lies above is forgotten; a hole below leaves at once."""
-    made, owner = lanes(), partition()
+    made, owner = lanes(), owned()
     admit(made, owner, [A, B, OTHER])
     owner.sent_to = 1
     made.forget_unsent(owner)
@@ -135,7 +141,7 @@ def test_a_drain_keeps_what_was_sent_and_hurries() -> None:
 
 def test_a_lane_says_what_waits() -> None:
     """For a person who debugs."""
-    made, owner = lanes(), partition()
+    made, owner = lanes(), owned()
     admit(made, owner, [A, B])
     (lane,) = made
     assert "Lane(0, 2 wait, 0 again)" == repr(lane)
@@ -144,7 +150,7 @@ def test_a_lane_says_what_waits() -> None:
 
 def test_what_waits_for_its_backoff_is_not_asked_before() -> None:
     """Not even as a control: whatever else waits in its lane is behind it."""
-    made, owner = lanes(), partition()
+    made, owner = lanes(), owned()
     admit(made, owner, [A, B])
     made.wake(NOW + LINGER, all_of_them=False)
     lane = made.next_ready(NOW + LINGER)
