@@ -4,9 +4,12 @@ import pytest
 
 from doka.domain.held.lanes import KeyLanes, Lanes
 from doka.domain.held.shared_lanes import SharedLanes
+from doka.domain.limits import RECORD_BYTES_DEFAULT
 from doka.domain.partitions.partition import Partition
 from doka.domain.rules import AggregationRules, Ordering
-from tests.unit.domain.builders import SECOND, chunk, held, partition, route_rules
+from doka.domain.turn import Turn
+from tests.unit.domain.builders import SECOND, chunk, described, held, partition, route_rules
+from tests.unit.domain.routing import SLOW, Scene
 
 NOW = 100 * SECOND
 
@@ -37,6 +40,33 @@ def test_begins_where_it_is_read_from() -> None:
 def test_keeps_order_as_its_route_says(changes: dict[str, object], lanes: type[Lanes]) -> None:
     """One record of a key at a time, or one request of a key; aggregates keep their order in lanes of their own."""
     assert lanes is type(partition(rules=route_rules(**changes)).ledger.lanes)
+
+
+class TestDrained:
+    """Nothing that was sent of a partition is on its way."""
+
+    def test_waits_for_what_is_sent_or_goes_again(self) -> None:
+        """Ready, in flight and delayed records are waited for; then nothing is."""
+        scene = Scene()
+        seen = [scene.partition.drained]
+        scene.admit("a")
+        seen.append(scene.partition.drained)
+        put = scene.send()
+        assert put is not None
+        seen.append(scene.partition.drained)
+        scene.answered(put, {0: SLOW})
+        seen.append(scene.partition.drained)
+        scene.now += SECOND
+        again = scene.send()
+        assert again is not None
+        scene.answered(again)
+        assert [True, False, False, False, True] == [*seen, scene.partition.drained]
+
+    def test_does_not_wait_for_what_can_never_land(self, owner: Partition) -> None:
+        """Poison that stays in its lane would hold up a rebalance for ever."""
+        owner.route.described(described(), NOW, Turn())
+        owner.route.admit(owner.ledger, chunk("a", start=5, values=[bytes(RECORD_BYTES_DEFAULT + 1)]), NOW)
+        assert (1, True) == (owner.ledger.open, owner.drained)
 
 
 class TestStatus:

@@ -158,6 +158,24 @@ def test_a_split_or_a_merge_begins_anew(pacer: Pacer) -> None:
     assert {} == pacer.paces
 
 
+def test_new_ranges_place_known_keys_anew(pacer: Pacer) -> None:
+    """Which shard a key belongs to is remembered, and forgotten with the ranges that it followed from."""
+    pacer.throttled(HIGH, NOW)
+    assert [1] == list(pacer.paces)
+    pacer.learn((ShardRange("shardId-000000000002", 0),))
+    pacer.throttled(HIGH, NOW)
+    assert [0] == list(pacer.paces)
+
+
+def test_a_small_memory_of_keys_places_them_alike() -> None:
+    """Where the shards of keys do not fit what may be remembered, they are worked out again."""
+    pacer = Pacer(key_cache_bytes=1)
+    pacer.learn(SHARDS)
+    for key in (LOW, HIGH, LOW, HIGH):
+        pacer.throttled(key, NOW)
+    assert [0, 1] == sorted(pacer.paces)
+
+
 def test_without_known_shards_nothing_is_paced() -> None:
     """Where shards may not be listed, throttled records only wait by their own backoff."""
     pacer = Pacer()
