@@ -120,7 +120,8 @@ class Route:
         return put
 
     def _has_something(self, now: int) -> bool:
-        return self._search is not None or self.outbox.leaves_at(now, idle=True) is not None
+        outbox = self.outbox
+        return self._search is not None or outbox.waiting > 0 or outbox.leaves_at(now, idle=True) is not None
 
     def needs_lease(self, now: int) -> bool:
         """Say whether something waits to be signed: records, a search for poison, or a probe."""

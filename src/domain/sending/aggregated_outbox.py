@@ -103,6 +103,8 @@ class AggregatedOutbox:
         """
         lanes = self.lanes
         lanes.wake(now, all_of_them=probe)
+        if not lanes.waiting:  # what was ready may have gone with its partition
+            return None
         if not lanes.ready:
             return lanes.next_wake
         if idle or lanes.ready >= min(_FULL_LANES, self._limits.request_records):
