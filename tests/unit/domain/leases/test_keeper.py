@@ -9,7 +9,8 @@ from doka.domain.events import LeaseIssued, LeaseRefused
 from doka.domain.facts import LeaseRejected, LeaseRenewalFailed, LeaseRenewed
 from doka.domain.leases.keeper import TRANSITIONS, LeaseInput, LeaseKeeper, LeaseState
 from doka.domain.rules import RoleRules, RotationPolicy
-from tests.unit.domain.builders import MS, SECOND, lease, most_jitter, no_jitter
+from doka.domain.turn import Turn
+from tests.unit.domain.builders import MS, SECOND, lease, most_jitter, no_jitter, told
 
 TIMEOUT = 10 * SECOND
 S, I = LeaseState, LeaseInput  # noqa: E741 - as the table itself names them
@@ -22,12 +23,14 @@ def keeper(policy: RotationPolicy = RotationPolicy.BEFORE_EXPIRY, *, timeout: in
 
 def issue(to: LeaseKeeper, serial: int = 1, *, at: int = 0, life: int | None = 3600 * SECOND, now: int = -1) -> None:
     """Let a lease arrive that was asked for at `at`."""
-    to.issued(LeaseIssued(lease(serial, at=at, life=life)), at if now < 0 else now)
+    to.issued(LeaseIssued(lease(serial, at=at, life=life)), at if now < 0 else now, Turn())
 
 
 def refuse(to: LeaseKeeper, now: int = 0, code: str = "AccessDenied", skew: float | None = None) -> LeaseRenewalFailed:
     """Let STS refuse."""
-    return to.refused(LeaseRefused("writer", code, "not allowed", skew), now)
+    (failed,) = told(to.refused, LeaseRefused("writer", code, "not allowed", skew), now)
+    assert isinstance(failed, LeaseRenewalFailed)
+    return failed
 
 
 def in_state(state: LeaseState) -> tuple[LeaseKeeper, int]:
@@ -56,7 +59,7 @@ def apply(to: LeaseKeeper, what: LeaseInput, now: int) -> None:
         case I.RESERVE_REACHED:
             to.tick(max(now, 3590 * SECOND))
         case I.REJECTED:
-            to.rejected(1, "ExpiredTokenException", now)
+            to.rejected(1, "ExpiredTokenException", now, Turn())
 
 
 @pytest.mark.parametrize("what", LeaseInput)
@@ -170,7 +173,7 @@ class TestRenewal:
         made.wants_lease(0, needed=True)
         issue(made)
         if not ends:
-            made.rejected(1, "ExpiredTokenException", 60 * SECOND)
+            made.rejected(1, "ExpiredTokenException", 60 * SECOND, Turn())
         assert made.wants_lease(4000 * SECOND, needed=True) is False
         assert ("lease_ended", "the lease has ended and rotation.policy is never") == made.trouble(4000 * SECOND)
 
@@ -189,7 +192,7 @@ class TestRenewal:
         made = keeper(policy)
         made.wants_lease(0, needed=True)
         issue(made)
-        made.rejected(1, "ExpiredTokenException", 60 * SECOND)
+        made.rejected(1, "ExpiredTokenException", 60 * SECOND, Turn())
         assert made.wants_lease(60 * SECOND, needed=True) is True
 
     def test_a_shorter_life_than_asked_for_is_fine(self) -> None:
@@ -271,17 +274,17 @@ class TestRejection:
         made = keeper()
         issue(made)
         expected = LeaseRejected("writer", 1, "ExpiredTokenException", 60 * SECOND)
-        assert expected == made.rejected(1, "ExpiredTokenException", 60 * SECOND)
+        assert [expected] == told(made.rejected, 1, "ExpiredTokenException", 60 * SECOND)
         assert made.for_signing(60 * SECOND) is None
 
     def test_of_another_lease_changes_nothing(self) -> None:
         """Late answers that name a former lease reject nothing: however many, one renewal."""
         made = keeper()
         issue(made)
-        made.rejected(1, "ExpiredTokenException", 60 * SECOND)
-        assert made.rejected(1, "ExpiredTokenException", 60 * SECOND) is None
+        made.rejected(1, "ExpiredTokenException", 60 * SECOND, Turn())
+        assert [] == told(made.rejected, 1, "ExpiredTokenException", 60 * SECOND)
         issue(made, 2, at=61 * SECOND)
-        assert made.rejected(1, "ExpiredTokenException", 62 * SECOND) is None
+        assert [] == told(made.rejected, 1, "ExpiredTokenException", 62 * SECOND)
         assert made.for_signing(62 * SECOND) is not None
 
     def test_two_early_deaths_within_a_minute_are_survived_at_once(self) -> None:
@@ -290,7 +293,7 @@ class TestRejection:
         made.wants_lease(0, needed=True)
         issue(made)
         for serial, now in ((1, 10 * SECOND), (2, 40 * SECOND)):
-            made.rejected(serial, "ExpiredTokenException", now)
+            made.rejected(serial, "ExpiredTokenException", now, Turn())
             assert made.trouble(now) is None
             assert made.wants_lease(now, needed=True) is True
             issue(made, serial + 1, at=now)
@@ -300,7 +303,7 @@ class TestRejection:
         made = keeper()
         for serial in (1, 2, 3):
             issue(made, serial)
-            made.rejected(serial, "ExpiredTokenException", 0)
+            made.rejected(serial, "ExpiredTokenException", 0, Turn())
         assert [False, True] == [made.wants_lease(now * MS, needed=True) for now in (49, 50)]
         assert ("lease_rejected", "3 leases in a row were rejected before anything landed") == made.trouble(0)
 
@@ -308,12 +311,12 @@ class TestRejection:
         """Once something landed with the held lease, the next deaths are renewed at once again."""
         made = keeper()
         issue(made, 1)
-        made.rejected(1, "ExpiredTokenException", 0)
+        made.rejected(1, "ExpiredTokenException", 0, Turn())
         issue(made, 2)
-        made.rejected(2, "ExpiredTokenException", 0)
+        made.rejected(2, "ExpiredTokenException", 0, Turn())
         issue(made, 3)
         made.landed(3)
-        made.rejected(3, "ExpiredTokenException", 0)
+        made.rejected(3, "ExpiredTokenException", 0, Turn())
         assert made.wants_lease(0, needed=True) is True
 
     def test_a_landing_under_a_former_lease_forgives_nothing(self) -> None:
@@ -321,10 +324,10 @@ class TestRejection:
         made = keeper()
         for serial in (1, 2):
             issue(made, serial)
-            made.rejected(serial, "ExpiredTokenException", 0)
+            made.rejected(serial, "ExpiredTokenException", 0, Turn())
         issue(made, 3)
         made.landed(1)
-        made.rejected(3, "ExpiredTokenException", 0)
+        made.rejected(3, "ExpiredTokenException", 0, Turn())
         assert made.wants_lease(0, needed=True) is False
 
     def test_leases_that_are_born_dead_wait_too(self) -> None:
@@ -356,8 +359,8 @@ class TestNextChange:
 def test_tells_the_life_of_a_lease() -> None:
     """Each lease is told with its serial and life."""
     made = keeper()
-    assert LeaseRenewed("writer", 1, 3600 * SECOND) == made.issued(LeaseIssued(lease(1)), 0)
-    assert LeaseRenewed("writer", 2, None) == made.issued(LeaseIssued(lease(2, life=None)), 0)
+    assert [LeaseRenewed("writer", 1, 3600 * SECOND)] == told(made.issued, LeaseIssued(lease(1)), 0)
+    assert [LeaseRenewed("writer", 2, None)] == told(made.issued, LeaseIssued(lease(2, life=None)), 0)
 
 
 def test_status_shows_state_serial_and_what_is_left() -> None:
