@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from doka.domain.commands import Command
-from doka.domain.events import PutAnswered, PutRefused
+from doka.domain.events import LeaseIssued, PutAmbiguous, PutAnswered, PutRefused, PutUnsent
 from doka.domain.held.budget import Budget
 from doka.domain.partitions.partition import Partition
 from doka.domain.routes.route import Route
 from doka.domain.rules import LimitRules
 from doka.domain.sending.put import Put
 from doka.domain.turn import Turn
-from tests.unit.domain.builders import ORDERS, SECOND, chunk, described, keeper, no_jitter, route_rules, told
+from tests.unit.domain.builders import ORDERS, SECOND, chunk, described, keeper, lease, no_jitter, route_rules, told
 
 DENIED = "AccessDeniedException"
 EXPIRED = "ExpiredTokenException"
@@ -39,6 +39,11 @@ class Scene:
     def open(self) -> int:
         """Records that are not settled."""
         return self.partition.ledger.open
+
+    def lend(self, serial: int) -> None:
+        """Let the role have a lease, which signs from now on."""
+        self.keeper.issued(LeaseIssued(lease(serial, at=self.now)), self.now, Turn())
+        self.lease = serial
 
     def admit(self, keys: str | list[str]) -> None:
         """Let a chunk come in."""
@@ -67,10 +72,19 @@ class Scene:
         """Refuse a request as a whole."""
         return told(self.route.refused, PutRefused(put.number, code, "because"), self.now)
 
+    def unknown(self, event: PutAmbiguous | PutUnsent) -> list[Command]:
+        """Let nobody know what became of a request, or say that it never left."""
+        return told(self.route.unknown, event, self.now)
+
     def block(self, code: str = "ResourceNotFoundException") -> None:
         """Block the route by a refused request, which stays to be sent again."""
         self.refused(self.sent("z"), code)
         assert self.route.blocked == code
+
+    def lose(self) -> None:
+        """Let the partition belong to somebody else, as the intake does."""
+        self.partition.ledger.gone = True
+        self.route.forget_unsent(self.partition.ledger)
 
     def tend_poison(self) -> list[Command]:
         """Let the policy have its way with what was met; give letters and facts."""

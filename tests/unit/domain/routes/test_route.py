@@ -2,15 +2,16 @@ from __future__ import annotations
 
 import pytest
 
-from doka.domain.events import PutAmbiguous, PutUnsent, ShardRange
-from doka.domain.facts import RecordsFailed, RecordsPoisoned, RecordsSettled, RouteBlocked
+from doka.domain.events import PutAmbiguous, PutAnswered, PutUnsent, ShardRange
+from doka.domain.facts import LeaseRejected, RecordsFailed, RecordsPoisoned, RecordsSettled, RouteBlocked
 from doka.domain.limits import PARTIAL_PUT_WAIT_NS
 from doka.domain.rules import LimitRules, OnPoison
-from doka.domain.sending.outbox import Flight
 from doka.domain.sending.pacing import hash_key
+from doka.domain.sending.put import Put
+from doka.domain.turn import Turn
 from doka.domain.verdicts import REQUEST, Verdict
 from tests.unit.domain.builders import MS, ORDERS, SECOND, Extras, chunk, described
-from tests.unit.domain.routing import SLOW, Scene
+from tests.unit.domain.routing import DENIED, EXPIRED, SLOW, Scene
 
 
 class TestWhenToSend:
@@ -46,12 +47,13 @@ class TestAnswered:
     """A request that was accepted, in whole or in part."""
 
     def test_settles(self) -> None:
-        """What landed is settled and told with its count, its bytes and its time."""
-        scene = Scene()
-        flight = scene.sent("abc")
+        """What landed is settled and told with its count, its bytes and its time, and its watermark may have moved."""
+        scene, turn = Scene(), Turn()
+        put = scene.sent("abc")
         scene.now += 20 * MS
-        assert [RecordsSettled("orders", 3, 3, 20 * MS)] == scene.answered(flight)
-        assert (0, {}, 1) == (scene.open, scene.route.outbox.flights, scene.route.landed_with)
+        scene.route.answered(PutAnswered(put.number), scene.now, turn)
+        assert [RecordsSettled("orders", 3, 3, 20 * MS)] == turn.commands
+        assert (0, {}, [scene.partition.ledger]) == (scene.open, scene.route.puts, [*turn.moved])
 
     @pytest.mark.parametrize(
         ("code", "ambiguous", "wait"),
@@ -60,11 +62,11 @@ class TestAnswered:
     def test_refused_entries_go_again_after_a_wait(self, code: str, ambiguous: bool, wait: int) -> None:  # noqa: FBT001 - a case
         """What was refused stays, is told by its code, and leaves again after a backoff; the rest is settled."""
         scene = Scene()
-        flight = scene.sent("abc")
+        put = scene.sent("abc")
         assert [
             RecordsSettled("orders", 2, 2, 0),
             RecordsFailed("orders", code, 1, ambiguous=ambiguous),
-        ] == scene.answered(flight, {1: code})
+        ] == scene.answered(put, {1: code})
         assert (1, None, wait) == (scene.open, scene.send(), scene.probe_in())
         scene.now += wait
         again = scene.send()
@@ -75,49 +77,64 @@ class TestAnswered:
     def test_the_wait_grows_to_its_bound(self, code: str, last: int) -> None:
         """Each refusal of the same record doubles its wait, up to the bound of its kind."""
         scene = Scene()
-        flight: Flight | None = scene.sent("ab")
+        put: Put | None = scene.sent("ab")
         waits = []
         for _ in range(20):
-            assert flight is not None
-            scene.answered(flight, {0: code} | ({1: code} if len(flight.keys) > 1 else {}))
+            assert put is not None
+            scene.answered(put, {0: code} | ({1: code} if len(put.keys) > 1 else {}))
             waits.append(scene.probe_in())
             scene.now += scene.probe_in()
-            flight = scene.send()
+            put = scene.send()
         assert sorted(waits) == waits
         assert (5 * MS, last * SECOND // 20) == (waits[0], waits[-1])
 
     def test_a_wholly_refused_answer_tells_no_success(self) -> None:
         """200 with every entry refused landed nothing, and says nothing good about the lease."""
         scene = Scene()
-        flight = scene.sent("ab")
-        facts = scene.answered(flight, {0: SLOW, 1: SLOW})
+        put = scene.sent("ab")
+        facts = scene.answered(put, {0: SLOW, 1: SLOW})
         assert [RecordsFailed("orders", SLOW, 2, ambiguous=False)] == facts
-        assert scene.route.landed_with is None
+        scene.now += scene.probe_in()
+        again = scene.send()
+        assert again is not None
+        scene.refused(again, DENIED)
+        assert DENIED == scene.route.blocked  # and does not suspect a lease that worked
+
+    @pytest.mark.parametrize(("failed", "at_once"), [({}, True), ({0: SLOW}, True), ({0: SLOW, 1: SLOW}, False)])
+    def test_what_lands_shows_that_its_lease_is_good(self, failed: dict[int, str], at_once: bool) -> None:  # noqa: FBT001 - a column
+        """After two leases that died, the death of one that landed something is renewed at once, of another one is not."""
+        scene = Scene()
+        for serial in (1, 2, 3):
+            scene.lend(serial)
+            if serial == 3:
+                scene.answered(scene.sent("ab"), failed)
+            scene.keeper.rejected(serial, EXPIRED, scene.now, Turn())
+        assert at_once == scene.keeper.wants_lease(scene.now, needed=True)
 
     @pytest.mark.parametrize(("shards", "seconds"), [((), 5), ((ShardRange("shardId-000000000000", 0),), 1)])
     def test_a_paced_shard_is_tried_each_second(self, shards: tuple[ShardRange, ...], seconds: int) -> None:
         """Where the shard's pace bounds the rate, a throttled record waits a second at most; else its own backoff must."""
         scene = Scene()
         scene.route.outbox.pacer.learn(shards)
-        flight: Flight | None = scene.sent("a")
+        put: Put | None = scene.sent("a")
         waits = []
         for _ in range(20):
-            assert flight is not None
-            scene.answered(flight, {0: SLOW})
+            assert put is not None
+            scene.answered(put, {0: SLOW})
             waits.append(scene.probe_in())
             scene.now += scene.probe_in()
-            flight = scene.send()
+            put = scene.send()
         assert seconds * SECOND // 20 == waits[-1] == max(waits)  # the luckiest draw is a twentieth of the ceiling
 
     def test_throttling_of_entries_never_blocks(self) -> None:
         """However long a shard refuses, the route stays open for the others."""
         scene = Scene()
-        flight: Flight | None = scene.sent("a")
+        put: Put | None = scene.sent("a")
         for _ in range(50):
-            assert flight is not None
-            scene.answered(flight, {0: SLOW})
+            assert put is not None
+            scene.answered(put, {0: SLOW})
             scene.now += scene.probe_in()
-            flight = scene.send()
+            put = scene.send()
         assert scene.route.blocked is None
 
 
@@ -128,8 +145,8 @@ class TestRefused:
     def test_loses_nothing(self, code: str) -> None:
         """Whatever the code, every record stays and leaves again."""
         scene = Scene()
-        flight = scene.sent("abc")
-        facts = scene.refused(flight, code)
+        put = scene.sent("abc")
+        facts = scene.refused(put, code)
         verdict = REQUEST[code]
         assert RecordsFailed("orders", code, 3, ambiguous=verdict is Verdict.AMBIGUOUS) == facts[0]
         scene.lease = 2
@@ -142,11 +159,12 @@ class TestRefused:
 
     @pytest.mark.parametrize("code", [c for c, v in REQUEST.items() if v is Verdict.LEASE])
     def test_a_dead_lease_is_rejected_and_the_records_wait_for_none(self, code: str) -> None:
-        """The lease is named for rejection; the route stays open and needs no backoff."""
+        """The role's lease is rejected; the route stays open and needs no backoff."""
         scene = Scene()
-        scene.lease = 7
+        scene.lend(7)
         facts = scene.refused(scene.sent("ab"), code)
-        assert ((7, code), None, 1) == (scene.route.lease_to_reject, scene.route.blocked, len(facts))
+        expected = [RecordsFailed("orders", code, 2, ambiguous=False), LeaseRejected("writer", 7, code, 0)]
+        assert (expected, None) == (facts, scene.route.blocked)
         assert scene.send() is not None
 
     @pytest.mark.parametrize("code", [*[c for c, v in REQUEST.items() if v is Verdict.BLOCKED], "Unheard"])
@@ -160,9 +178,9 @@ class TestRefused:
     def test_one_request_at_a_time_after_a_failure(self) -> None:
         """After a failed request only one is in flight, until one succeeds: a black hole takes no more."""
         scene = Scene()
-        flight = scene.sent("abcd")
+        put = scene.sent("abcd")
         scene.admit("efghijkl")
-        scene.refused(flight, SLOW)
+        scene.refused(put, SLOW)
         probe = scene.send()
         assert probe is not None
         scene.now += SECOND
@@ -173,26 +191,26 @@ class TestRefused:
     def test_throttling_never_blocks(self) -> None:
         """However often whole requests are throttled, the route stays open, and tries at least every 5 s."""
         scene = Scene()
-        flight: Flight | None = scene.sent("a")
+        put: Put | None = scene.sent("a")
         for _ in range(50):
-            assert flight is not None
-            scene.refused(flight, SLOW)
+            assert put is not None
+            scene.refused(put, SLOW)
             assert scene.probe_in() <= 5 * SECOND
             scene.now += scene.probe_in()
-            flight = scene.send()
+            put = scene.send()
         assert scene.route.blocked is None
 
     def test_throttling_does_not_count_towards_blocking(self) -> None:
         """A lost answer after many throttled requests is the first of its kind."""
         scene = Scene()
-        flight: Flight | None = scene.sent("a")
+        put: Put | None = scene.sent("a")
         for _ in range(10):
-            assert flight is not None
-            scene.refused(flight, SLOW)
+            assert put is not None
+            scene.refused(put, SLOW)
             scene.now += scene.probe_in()
-            flight = scene.send()
-        assert flight is not None
-        scene.route.unknown(PutAmbiguous(flight.put, "timeout"), scene.now)
+            put = scene.send()
+        assert put is not None
+        scene.unknown(PutAmbiguous(put.number, "timeout"))
         assert scene.route.blocked is None
 
 
@@ -202,43 +220,43 @@ class TestUnknown:
     def test_ambiguous_goes_again_and_is_told_as_such(self) -> None:
         """Unknown never means failed: the records may have landed, and go again after a wait."""
         scene = Scene()
-        flight = scene.sent("ab")
-        facts = scene.route.unknown(PutAmbiguous(flight.put, "timeout"), scene.now)
+        put = scene.sent("ab")
+        facts = scene.unknown(PutAmbiguous(put.number, "timeout"))
         assert [RecordsFailed("orders", "timeout", 2, ambiguous=True)] == facts
         assert (2, None, 5 * MS) == (scene.open, scene.send(), scene.probe_in())
 
     def test_unsent_makes_no_duplicates(self) -> None:
         """A request that never left is told as not ambiguous."""
         scene = Scene()
-        flight = scene.sent("ab")
-        facts = scene.route.unknown(PutUnsent(flight.put, "no connection"), scene.now)
+        put = scene.sent("ab")
+        facts = scene.unknown(PutUnsent(put.number, "no connection"))
         assert [RecordsFailed("orders", "no connection", 2, ambiguous=False)] == facts
 
     def test_five_in_a_row_block(self) -> None:
         """The fifth failure without a success in between blocks the route, and says why."""
         scene = Scene()
-        flight: Flight | None = scene.sent("a")
+        put: Put | None = scene.sent("a")
         blocked = []
         for _ in range(5):
-            assert flight is not None
-            facts = scene.route.unknown(PutUnsent(flight.put, "no connection"), scene.now)
+            assert put is not None
+            facts = scene.unknown(PutUnsent(put.number, "no connection"))
             blocked.append(RouteBlocked("orders", "no connection", "no request succeeds") in facts)
             scene.now += scene.probe_in()
-            flight = scene.send()
+            put = scene.send()
         assert [False] * 4 + [True] == blocked
 
     def test_a_success_in_between_begins_the_count_anew(self) -> None:
         """Four failures, a success, four failures: still open."""
         scene = Scene()
         for _ in range(2):
-            flight: Flight | None = scene.sent("a")
+            put: Put | None = scene.sent("a")
             for _ in range(4):
-                assert flight is not None
-                scene.route.unknown(PutAmbiguous(flight.put, "timeout"), scene.now)
+                assert put is not None
+                scene.unknown(PutAmbiguous(put.number, "timeout"))
                 scene.now += scene.probe_in()
-                flight = scene.send()
-            assert flight is not None
-            scene.answered(flight)
+                put = scene.send()
+            assert put is not None
+            scene.answered(put)
         assert scene.route.blocked is None
 
 
@@ -258,13 +276,14 @@ def test_an_envelope_counts_what_it_holds() -> None:
     """With an envelope the held bytes grow by what was made, and all of it is free once it has settled."""
     scene = Scene(envelope=True)
     fetched = chunk("ab", originals=[Extras(), Extras()])
-    scene.budget.take(scene.partition, 502 + 2, 2)  # as the intake does: payload and overhead
-    scene.route.admit(scene.partition, fetched, scene.now)
+    ledger = scene.partition.ledger
+    scene.budget.take(ledger, 502 + 2, 2)  # as the intake does: payload and overhead
+    scene.route.admit(ledger, fetched, scene.now)
     assert scene.budget.held > 504
-    flight = scene.send()
-    assert flight is not None
-    scene.answered(flight)
-    assert (0, 0) == (scene.budget.held, scene.partition.held_bytes)
+    put = scene.send()
+    assert put is not None
+    scene.answered(put)
+    assert (0, 0) == (scene.budget.held, ledger.held_bytes)
 
 
 def test_status_shows_reason_and_figures() -> None:
@@ -283,11 +302,11 @@ class TestPacing:
         """After a throttled entry the records of its shard leave at the shard's pace; the others at once."""
         scene = Scene(limits=LimitRules(request_records=500))
         half = 1 << 127
-        scene.route.described(described(shards=(ShardRange("a", 0), ShardRange("b", half))), scene.now)
+        scene.route.described(described(shards=(ShardRange("a", 0), ShardRange("b", half))), scene.now, Turn())
         keys = [str(number) for number in range(2_000)]
         hot = next(i for i, key in enumerate(keys) if hash_key(key) < half)
-        flight = scene.sent(keys[hot])
-        scene.answered(flight, {0: SLOW})
+        put = scene.sent(keys[hot])
+        scene.answered(put, {0: SLOW})
         scene.admit([key for i, key in enumerate(keys) if i != hot])
         sent: list[str] = []
         while (packed := scene.send()) is not None:
@@ -301,9 +320,9 @@ class TestPacing:
     def test_what_was_held_back_leaves_in_time(self) -> None:
         """Nothing that waits for its shard's pace is forgotten."""
         scene = Scene(limits=LimitRules(request_records=500))
-        scene.route.described(described(shards=(ShardRange("a", 0),)), scene.now)
-        flight = scene.sent("z")
-        scene.answered(flight, {0: SLOW})
+        scene.route.described(described(shards=(ShardRange("a", 0),)), scene.now, Turn())
+        put = scene.sent("z")
+        scene.answered(put, {0: SLOW})
         scene.admit([str(number) for number in range(1_000)])
         began = scene.now
         while scene.open:

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 
 import pytest
 
+from doka.domain.commands import Command
 from doka.domain.events import Landings, PutAmbiguous, PutAnswered, PutUnsent
-from doka.domain.facts import Fact, OrderBroken, RecordsFailed, RecordsPoisoned
+from doka.domain.facts import OrderBroken, RecordsFailed, RecordsPoisoned
 from doka.domain.rules import LimitRules, OnPoison, Ordering
-from doka.domain.sending.outbox import Flight
-from tests.unit.domain.builders import ORDERS, SECOND
+from doka.domain.sending.put import Put
+from tests.unit.domain.builders import ORDERS, SECOND, told
 from tests.unit.domain.routing import SLOW, Scene
 
 UNSURE = "InternalFailure"
@@ -21,20 +22,20 @@ class Sharing(Scene):
     def __init__(self, on_poison: OnPoison = OnPoison.BLOCK) -> None:
         limits = LimitRules(request_records=8)
         super().__init__(limits=limits, ordering=Ordering.KEY_IN_REQUEST, on_poison=on_poison)
-        self.last: Flight | None = None
+        self.last: Put | None = None
 
-    def answered(self, flight: Flight, failed: Mapping[int, str] | None = None) -> list[Fact]:
+    def answered(self, put: Put, failed: Mapping[int, str] | None = None) -> list[Command]:
         refused = failed or {}
-        numbers = ["" if i in refused else str(10 + i) for i in range(flight.records)]
-        event = PutAnswered(flight.put, refused, Landings(["s"] * flight.records, numbers))
-        return self.route.answered(event, self.now)[0]
+        numbers = ["" if i in refused else str(10 + i) for i in range(put.records)]
+        event = PutAnswered(put.number, refused, Landings(["s"] * put.records, numbers))
+        return told(self.route.answered, event, self.now)
 
     def offsets(self, *, after: int = 0) -> list[int]:
         """Send what wants to leave after a time; give its offsets."""
         self.now += after
-        flight = self.send()
-        self.last = flight
-        return [] if flight is None else [int(value) for value in flight.values]
+        put = self.send()
+        self.last = put
+        return [] if put is None else [int(value) for value in put.values]
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def scene() -> Sharing:
     return Sharing()
 
 
-def breaks(facts: list[Fact]) -> list[Fact]:
+def breaks(facts: list[Command]) -> list[Command]:
     """Give what is told of the order."""
     return [fact for fact in facts if isinstance(fact, OrderBroken)]
 
@@ -56,14 +57,12 @@ def test_a_break_is_told_once_for_each_answer_and_cause(scene: Sharing) -> None:
 
 def test_a_request_of_which_nobody_knows_is_told(scene: Sharing) -> None:
     """Its records may have landed in any order; what never left has not landed."""
-    flight = scene.sent("aab")
-    assert [OrderBroken("orders", "unknown", 1)] == breaks(
-        scene.route.unknown(PutAmbiguous(flight.put, "timeout"), scene.now)
-    )
+    put = scene.sent("aab")
+    assert [OrderBroken("orders", "unknown", 1)] == breaks(scene.unknown(PutAmbiguous(put.number, "timeout")))
     scene.now += 10 * SECOND
     again = scene.send()
     assert again is not None
-    assert [] == breaks(scene.route.unknown(PutUnsent(again.put, "not_connected"), scene.now))
+    assert [] == breaks(scene.unknown(PutUnsent(again.number, "not_connected")))
 
 
 def test_a_request_that_failed_inside_the_service_is_told(scene: Sharing) -> None:
@@ -80,8 +79,8 @@ def test_a_request_that_was_refused_breaks_nothing(scene: Sharing) -> None:
 def test_what_was_refused_of_a_key_goes_again_after_one_wait(scene: Sharing) -> None:
     """Whatever the codes, it waits as long as the one that waits longest, and leaves together and in order."""
     facts = scene.answered(scene.sent("aaa"), {0: SLOW, 2: UNSURE})
-    told = [(fact.code, fact.records, fact.ambiguous) for fact in facts if isinstance(fact, RecordsFailed)]
-    assert [(SLOW, 1, False), (UNSURE, 1, True)] == told
+    failures = [(fact.code, fact.records, fact.ambiguous) for fact in facts if isinstance(fact, RecordsFailed)]
+    assert [(SLOW, 1, False), (UNSURE, 1, True)] == failures
     scene.admit("a")
     assert [] == scene.offsets()
     assert [0, 2] == scene.offsets(after=SECOND)

@@ -6,7 +6,7 @@ from tests.unit.domain.builders import ORDERS, SECOND
 from tests.unit.domain.routing import EXPIRED, SLOW, Scene
 
 
-class TestIsolate:
+class TestSearch:
     """A request that is refused because of something in it is searched for the record that is wrong."""
 
     @staticmethod
@@ -14,14 +14,14 @@ class TestIsolate:
         """Answer every request by whether it holds a bad record; give what landed, in order."""
         landed: list[int] = []
         for _ in range(requests):
-            flight = scene.send()
-            if flight is None:
+            put = scene.send()
+            if put is None:
                 continue
-            offsets = [part.chunk.offsets[place] for part in flight.parts for place in part.places]
+            offsets = [part.chunk.offsets[place] for part in put.parts for place in part.places]
             if bad & set(offsets):
-                scene.refused(flight, "ValidationException")
+                scene.refused(put, "ValidationException")
             else:
-                scene.answered(flight)
+                scene.answered(put)
                 landed += offsets
         return landed
 
@@ -69,8 +69,8 @@ class TestIsolate:
     def test_an_entry_refused_among_others_that_landed(self) -> None:
         """Where the service names the entry, the others of the same request are the control."""
         scene = Scene()
-        flight = scene.sent("abc")
-        scene.answered(flight, {1: "ValidationException"})
+        put = scene.sent("abc")
+        scene.answered(put, {1: "ValidationException"})
         assert [RecordsPoisoned("orders", ORDERS, 1, "ValidationException", "block")] == scene.tend_poison()
         assert 1 == scene.open
 
@@ -82,9 +82,9 @@ class TestIsolate:
         assert first is not None
         scene.refused(first, "ValidationException")
         for trouble in (SLOW, EXPIRED, "InternalFailure"):
-            flight = scene.send()
-            assert flight is not None
-            scene.refused(flight, trouble)
+            put = scene.send()
+            assert put is not None
+            scene.refused(put, trouble)
             scene.now += 10 * SECOND
         assert [1, 2, 3] == sorted(self.run(scene, {0}))
         assert 1 == scene.open
@@ -92,12 +92,11 @@ class TestIsolate:
     def test_the_search_ends_with_its_partition(self) -> None:
         """A partition that is lost meanwhile leaves nothing to search for."""
         scene = Scene()
-        flight = scene.sent("abcd")
-        scene.refused(flight, "ValidationException")
-        scene.partition.gone = True
-        scene.route.forget_unsent(scene.partition)
+        put = scene.sent("abcd")
+        scene.refused(put, "ValidationException")
+        scene.lose()
         assert [] == self.run(scene, set())
-        assert scene.route.holds(scene.partition) is False
+        assert scene.route.holds(scene.partition.ledger) is False
 
     def test_too_much_poison_blocks_the_route(self) -> None:
         """More than the limit within a minute: it is not the records that are wrong."""
