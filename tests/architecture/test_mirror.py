@@ -14,7 +14,7 @@ COVERED_BY: dict[str, str] = {
 """Modules whose tests stand under another name: the module -> the test file, which must import it."""
 
 SUBJECTS: dict[str, tuple[str, ...]] = {
-    "domain/forwarder.py": ("endings", "ownership"),
+    "domain/forwarder.py": ("endings", "in_flight", "ownership"),
     "domain/partitions/partition.py": ("intake",),
     "domain/routes/route.py": ("blocked", "search", "sharing"),
     "domain/sending/outbox.py": ("sharing",),

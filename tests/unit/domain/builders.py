@@ -26,7 +26,7 @@ from doka.domain.partitions.partition import Partition
 from doka.domain.records import Chunk, Original, TopicPartition
 from doka.domain.routes.route import Route
 from doka.domain.rules import LimitRules, OnGap, RoleRules, RouteRules, Rules
-from doka.domain.turn import Turn
+from doka.domain.turn import Decision, Left, Turn
 
 MS = NS_PER_MS
 SECOND = NS_PER_SECOND
@@ -161,6 +161,7 @@ class Machine:
 
     def __post_init__(self) -> None:
         self.forwarder = Forwarder(Rules(tuple(self.routes), tuple(self.roles), self.limits, self.on_gap), no_jitter)
+        self.decision: Decision
         self.serials = count(1)
         self.puts: dict[int, SendPut] = {}
         self.commits: dict[int, CommitOffsets] = {}
@@ -171,9 +172,10 @@ class Machine:
             self.forwarder.handle(event, self.now)
 
     def decide(self, *, after: int = 0) -> list[Command]:
-        """Let time pass and take a decision; give its commands."""
+        """Let time pass and take a decision, which is kept; give its commands."""
         self.now += after
-        commands = list(self.forwarder.decide(self.now).commands)
+        self.decision = self.forwarder.decide(self.now)
+        commands = list(self.decision.commands)
         self.told += commands
         self.puts |= {c.put: c for c in commands if isinstance(c, SendPut)}
         self.commits |= {c.commit: c for c in commands if isinstance(c, CommitOffsets)}
@@ -190,6 +192,18 @@ class Machine:
         while asked := [c for c in commands if isinstance(c, RequestLease | DescribeStream)]:
             commands = self.step(*map(self.answer_well, asked))
         self.decide(after=MS)
+
+    @property
+    def left(self) -> Left:
+        """What is left to do, as the last decision tells while partitions are given back."""
+        assert self.decision.left is not None
+        return self.decision.left
+
+    def wakes_in(self) -> int:
+        """Give the time in ns for which the last decision lasts if nothing happens."""
+        until = self.decision.until()
+        assert until is not None
+        return until - self.now
 
     def answer_well(self, command: RequestLease | DescribeStream) -> Event:
         """Give what the outside answers on a good day."""

@@ -21,6 +21,7 @@ from doka.domain.events import (
 )
 from doka.domain.facts import CommitFailed, LeaseRejected, RecordsPoisoned, RouteBlocked, RouteOpened
 from doka.domain.rules import OnPoison
+from doka.domain.turn import LOOK_AGAIN_NS
 from tests.unit.domain.builders import MS, ORDERS, SECOND, Machine, chunk, described, lease, route_rules
 from tests.unit.domain.forwarding import ONLY, OTHER, PAYMENTS, STOP, machine, on_demand, sent, two_routes
 
@@ -41,10 +42,11 @@ class TestStart:
         """Partitions that are assigned before the stream is known are paused, and resumed after."""
         made = Machine()
         assert PausePartitions(ONLY) in made.step(PartitionsAssigned({ORDERS: 0}))
-        assert (True, 0) == (made.forwarder.all_paused, made.forwarder.room())
+        assert 0 == made.decision.fetch
         made.step(LeaseIssued(lease(at=made.now)))
         assert ResumePartitions(ONLY) in made.step(described())
-        assert made.forwarder.room() > 0
+        assert made.decision.fetch is not None
+        assert made.decision.fetch > 0
 
     def test_sends_what_comes(self) -> None:
         """A fetched chunk leaves as one request with the lease, the ARN and the time that it may take."""
@@ -58,7 +60,7 @@ class TestStart:
             put.timeout,
             put.stream_arn,
         )
-        assert (1, None) == (made.forwarder.in_flight, put.hash_keys)
+        assert (1, None) == (made.decision.in_flight, put.hash_keys)
 
     def test_signs_with_the_lease_of_the_moment(self) -> None:
         """After a renewal the next request is signed with the new lease, the one in flight keeps its own."""
@@ -76,9 +78,9 @@ class TestCommit:
         """The offset above the last settled record is committed, and known once Kafka has stored it."""
         made = machine()
         made.land(made.fetch("abc"))
-        assert ({ORDERS: 3}, False) == (made.committed(), made.forwarder.committed)
+        assert ({ORDERS: 3}, 0) == (made.committed(), made.forwarder.status(made.now).partitions[ORDERS].committed)
         made.store()
-        assert made.forwarder.committed is True
+        assert 3 == made.forwarder.status(made.now).partitions[ORDERS].committed
 
     def test_never_above_a_refused_entry(self) -> None:
         """While an entry of the first chunk is refused, nothing is committed, whatever lands above it."""
@@ -222,14 +224,14 @@ class TestLimits:
         assert 10 == len(put.keys)
         made.answer(put, {0: "Unheard"})
         made.decide(after=SECOND)
-        assert 9 == made.forwarder.holes()
+        assert 9 == made.forwarder.status(made.now).partitions[ORDERS].ahead
         assert 10 == max(int(value) for put in made.of(SendPut) for value in put.values) + 1  # type: ignore[union-attr]
 
     def test_requests_in_flight(self) -> None:
         """No more requests leave than the limit allows; the next goes with the next answer."""
         made = machine(requests_in_flight=2)
         puts = made.fetch([f"k{i}" for i in range(20)])
-        assert (2, 2) == (len(puts), made.forwarder.in_flight)
+        assert (2, 2) == (len(puts), made.decision.in_flight)
         assert 1 == len(made.answer(puts[0]))
 
     def test_each_route_has_a_request_in_reserve(self) -> None:
@@ -238,7 +240,7 @@ class TestLimits:
         busy = made.fetch([f"k{i}" for i in range(40)])
         assert 2 == len(busy)
         assert 1 == len(made.fetch("a", partition=PAYMENTS))
-        assert 3 == made.forwarder.in_flight
+        assert 3 == made.decision.in_flight
 
     def test_held_bytes_are_exact(self) -> None:
         """What is held is the sum over what was fetched and not settled, and nothing once all is."""
@@ -253,7 +255,7 @@ class TestLimits:
         """With three quarters of the bytes held nothing more is fetched, for the moment."""
         made = machine(held_bytes=4_000)
         made.fetch([f"k{i}" for i in range(12)])
-        assert (0, False) == (made.forwarder.room(), made.forwarder.all_paused)
+        assert made.decision.fetch is None
 
 
 class TestRoutes:
@@ -284,12 +286,12 @@ class TestRoutes:
         (sick,) = made.fetch("a")
         (well,) = made.fetch("b", partition=PAYMENTS)
         made.step(PutRefused(sick.put, "ResourceNotFoundException"), STOP)
-        assert made.forwarder.drained() is False
+        assert made.left.drained is False
         made.answer(well)
         made.store()
         assert (True, True, {PAYMENTS: 1}) == (
-            made.forwarder.drained(),
-            made.forwarder.committed,
+            made.left.drained,
+            made.left.committed,
             made.committed(),
         )
 
@@ -309,9 +311,7 @@ class TestTime:
         """With nothing to do the next thing is the renewal."""
         made = machine()
         made.decide(after=SECOND)
-        wake = made.forwarder.next_wake(made.now)
-        assert wake is not None
-        assert 2000 * SECOND < wake - made.now < 3600 * SECOND
+        assert 2000 * SECOND < made.wakes_in() < 3600 * SECOND
 
     def test_wakes_for_a_commit_and_for_a_retry(self) -> None:
         """A commit that is not due yet, and a record that waits, are woken for."""
@@ -322,22 +322,35 @@ class TestTime:
         since = made.now
         (put,) = made.fetch("b", start=1)
         made.answer(put)
-        wake = made.forwarder.next_wake(made.now)
-        assert wake is not None
-        assert 59 * SECOND < wake - since <= 60 * SECOND
+        assert 59 * SECOND < made.now + made.wakes_in() - since <= 60 * SECOND
         (put,) = made.fetch("c", start=2)
         made.answer(put, {0: "InternalFailure"})
-        wake = made.forwarder.next_wake(made.now)
-        assert wake is not None
-        assert wake - made.now <= 100 * MS
+        assert made.wakes_in() <= 100 * MS
 
     def test_wakes_to_give_a_commit_up(self) -> None:
         """A commit that nobody answers is not waited for without end."""
         made = machine()
         made.land(made.fetch("a"))
-        wake = made.forwarder.next_wake(made.now)
-        assert wake is not None
-        assert wake - made.now <= 60 * SECOND
+        assert made.wakes_in() <= 60 * SECOND
+
+    def test_who_has_no_decision_is_told_how_long_the_last_one_lasts(self) -> None:
+        """The same moment as the decision says; at once where something has happened since."""
+        made = machine()
+        made.decide(after=SECOND)
+        assert made.decision.until() == made.forwarder.next_wake(made.now)
+        made.feed(TopicsMissing(frozenset()))
+        assert made.now == made.forwarder.next_wake(made.now)
+
+    def test_a_turn_without_an_event_takes_no_new_decision(self) -> None:
+        """Until the first moment that was foreseen the decision is the same one, and its commands are given once."""
+        made = machine(commit_every=60 * SECOND)
+        made.decide(after=SECOND)
+        assert [0] == [i for put in made.fetch("a") for i in sent(put)]
+        decided = made.decision
+        assert ([], decided) == (made.decide(after=MS), made.decision)
+        assert ([], False) == (made.decide(after=LOOK_AGAIN_NS), decided is made.decision)
+        decided = made.decision
+        assert ([], False) == (made.step(TopicsMissing(frozenset())), decided is made.decision)
 
     def test_a_blocked_route_wakes_nobody_before_its_probe(self) -> None:
         """Ten looks a second at paused partitions would find nothing: the route opens by an event."""
@@ -347,9 +360,7 @@ class TestTime:
             made.step(PutRefused(probe.put, "ResourceNotFoundException"))
             (probe,) = [c for c in made.decide(after=60 * SECOND) if isinstance(c, SendPut)]
         made.step(PutRefused(probe.put, "ResourceNotFoundException"))
-        wake = made.forwarder.next_wake(made.now)
-        assert wake is not None
-        assert wake - made.now > SECOND
+        assert made.wakes_in() > SECOND
 
 
 class TestOneDecision:

@@ -17,6 +17,7 @@ from doka.domain.events import (
 from doka.domain.facts import RecordsWillRepeat
 from doka.domain.limits import RECORD_BYTES_DEFAULT
 from doka.domain.rules import LimitRules, OnPoison
+from doka.domain.turn import Left
 from tests.unit.domain.builders import MS, ORDERS, SECOND, Extras, Machine, chunk, route_rules
 from tests.unit.domain.forwarding import ONLY, OTHER, STOP, machine
 
@@ -29,11 +30,11 @@ class TestStop:
         made = machine(request_records=2, requests_in_flight=1, commit_every=60 * SECOND)
         (put,) = made.fetch("abcde")
         made.step(STOP, RecordsFetched(chunk("x", start=5)))
-        assert (0, False) == (made.forwarder.room(), made.forwarder.drained())
+        assert (0, False) == (made.decision.fetch, made.left.drained)
         assert [] == made.answer(put)
-        assert (True, {ORDERS: 2}) == (made.forwarder.drained(), made.committed())
+        assert (True, {ORDERS: 2}) == (made.left.drained, made.committed())
         made.store()
-        assert (True, 0) == (made.forwarder.committed, made.forwarder.holes())
+        assert (True, 0) == (made.left.committed, made.left.holes)
 
     def test_twice_is_once(self) -> None:
         """A second request to stop changes nothing."""
@@ -61,7 +62,7 @@ class TestStop:
         (put,) = made.fetch("ab")
         made.step(PutRefused(put.put, "ResourceNotFoundException"))
         made.step(STOP)
-        assert (True, {}) == (made.forwarder.drained(), made.committed())
+        assert (True, {}) == (made.left.drained, made.committed())
 
     def test_waits_for_the_requests_of_a_blocked_route(self) -> None:
         """What is in flight when its route is blocked may land: its answer is waited for."""
@@ -69,16 +70,31 @@ class TestStop:
         (first,) = made.fetch("abcd")
         (second,) = made.fetch("efgh", start=4)
         made.step(PutRefused(second.put, "ResourceNotFoundException"), STOP)
-        assert made.forwarder.drained() is False
+        assert made.left.drained is False
         made.step(PutRefused(first.put, "ResourceNotFoundException"))
-        assert made.forwarder.drained() is True
+        assert made.left.drained is True
 
     def test_does_not_wait_for_poison(self) -> None:
         """A record that can never land is not waited for, and holds its commit."""
         made = machine()
         made.land(made.fetch(["a", "", "b"]))
         made.step(STOP)
-        assert (True, {}, 2) == (made.forwarder.drained(), made.committed(), made.forwarder.holes())
+        assert (True, {}, 2) == (made.left.drained, made.committed(), made.left.holes)
+
+    def test_tells_what_is_left_for_as_long_as_it_goes_on(self) -> None:
+        """Requests that are open, then offsets that Kafka does not hold yet, and meanwhile what would repeat."""
+        made = machine(commit_every=60 * SECOND)
+        assert made.decision.left is None
+        (put,) = made.fetch("ab")
+        made.step(STOP)
+        assert Left(drained=False, committed=True, holes=0) == made.left
+        made.answer(put, {0: "InternalFailure"})
+        assert Left(drained=False, committed=True, holes=1) == made.left
+        (again,) = [c for c in made.decide(after=SECOND) if isinstance(c, SendPut)]
+        made.answer(again)
+        assert Left(drained=True, committed=False, holes=0) == made.left
+        made.store()
+        assert Left(drained=True, committed=True, holes=0) == made.left
 
     def test_shows_in_the_status(self) -> None:
         """A process that drains is not ready."""
@@ -98,7 +114,7 @@ class TestHalt:
         assert [Halt("the consumer is gone")] == commands
         assert [] == made.answer(put)
         made.step(PartitionsRevoked(ONLY), after=60 * SECOND)
-        assert ({}, 0) == (made.committed(), made.forwarder.room())
+        assert ({}, None) == (made.committed(), made.decision.fetch)
         assert made.forwarder.status(made.now).halted == "the consumer is gone"
 
     def test_takes_back_what_was_not_carried_out(self) -> None:

@@ -53,12 +53,26 @@ class TestOwnership:
         made.land(made.fetch("a"))  # its commit stays unanswered
         (put,) = made.fetch("b", start=1)
         made.step(RevokeStarted(ONLY))
-        assert made.forwarder.drained(ONLY) is False
+        assert made.left.drained is False
         made.answer(put)
-        assert made.forwarder.drained(ONLY) is True
+        assert made.left.drained is True
         commands = made.step(PartitionsRevoked(ONLY))
         assert [{ORDERS: 2}] == [c.offsets for c in commands if isinstance(c, CommitOffsets)]
         assert {} == made.forwarder.status(made.now).partitions
+
+    def test_what_is_left_is_told_between_a_revoke_and_its_end(self) -> None:
+        """Whether what is given back has settled, whatever is open of what stays; nothing before and after."""
+        made = machine()
+        made.step(PartitionsAssigned({OTHER: 0}))
+        made.fetch("a", partition=OTHER)
+        (put,) = made.fetch("bcde")
+        lefts = [made.decision.left]
+        made.step(RevokeStarted(ONLY))
+        drained = [made.left.drained]
+        made.answer(put)
+        drained.append(made.left.drained)
+        made.step(PartitionsRevoked(ONLY))
+        assert ([None, None], [False, True]) == ([*lefts, made.decision.left], drained)
 
     def test_a_drain_sends_only_what_fills_holes(self) -> None:
         """Below the highest sent offset records still leave, above it none does, and new ones are ignored."""
@@ -78,7 +92,7 @@ class TestOwnership:
         (put,) = made.fetch("abc")
         made.answer(put, {0: "InternalFailure"})
         made.step(RevokeStarted(ONLY))
-        assert (False, 2) == (made.forwarder.drained(), made.forwarder.holes())
+        assert (False, 2) == (made.left.drained, made.left.holes)
         commands = made.step(PartitionsRevoked(ONLY))
         assert ([RecordsWillRepeat(ORDERS, 2)], {}) == (
             [c for c in commands if isinstance(c, RecordsWillRepeat)],
@@ -130,7 +144,7 @@ class TestOwnership:
             made.of(SendPut),
             made.of(CommitOffsets),
             status.partitions[ORDERS].watermark,
-            made.forwarder.in_flight,
+            made.decision.in_flight,
             status.held_bytes,
         )
 

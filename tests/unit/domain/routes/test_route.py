@@ -5,7 +5,7 @@ import pytest
 from doka.domain.events import PutAmbiguous, PutAnswered, PutUnsent, ShardRange
 from doka.domain.facts import LeaseRejected, RecordsFailed, RecordsPoisoned, RecordsSettled, RouteBlocked
 from doka.domain.limits import PARTIAL_PUT_WAIT_NS
-from doka.domain.rules import LimitRules, OnPoison
+from doka.domain.rules import AggregationRules, LimitRules, OnPoison, Ordering
 from doka.domain.sending.pacing import hash_key
 from doka.domain.sending.put import Put
 from doka.domain.turn import Turn
@@ -293,6 +293,26 @@ def test_status_shows_reason_and_figures() -> None:
     scene.admit("bc")
     status = scene.route.status()
     assert ("orders", None, 1, 2) == (status.route, status.blocked, status.in_flight, status.waiting)
+
+
+@pytest.mark.parametrize(
+    ("rules", "aggregates", "shares", "records"),
+    [
+        ({}, False, False, 1),
+        ({"aggregation": AggregationRules(linger=0)}, True, False, 2),
+        ({"ordering": Ordering.KEY_IN_REQUEST}, False, True, 2),
+        ({"ordering": Ordering.NONE}, False, False, 2),
+    ],
+)
+def test_a_route_sends_by_its_ordering_and_aggregation(
+    rules: dict[str, object],
+    aggregates: bool,  # noqa: FBT001 - a column
+    shares: bool,  # noqa: FBT001 - a column
+    records: int,
+) -> None:
+    """One with aggregation aggregates, with key_in_request records of a key share requests, else each goes by itself."""
+    put = Scene(**rules).sent("aa")  # type: ignore[arg-type]  # the rows name rules
+    assert (aggregates, shares, records) == (put.groups is not None, put.shares, put.records)
 
 
 class TestPacing:
