@@ -8,6 +8,7 @@ from doka.domain.limits import PARTIAL_PUT_WAIT_NS
 from doka.domain.rules import AggregationRules, LimitRules, OnPoison, Ordering
 from doka.domain.sending.pacing import hash_key
 from doka.domain.sending.put import Put
+from doka.domain.status import RouteStatus
 from doka.domain.turn import Turn
 from doka.domain.verdicts import REQUEST, Verdict
 from tests.unit.domain.builders import MS, ORDERS, SECOND, Extras, chunk, described
@@ -287,12 +288,13 @@ def test_an_envelope_counts_what_it_holds() -> None:
 
 
 def test_status_shows_reason_and_figures() -> None:
-    """Figures of a route: why it is blocked, what is in flight, what waits."""
+    """Figures of a route: why it is blocked, what is in flight, what waits, which keys became base64."""
     scene = Scene()
     scene.sent("a")
-    scene.admit("bc")
-    status = scene.route.status()
-    assert ("orders", None, 1, 2) == (status.route, status.blocked, status.in_flight, status.waiting)
+    scene.route.admit(scene.partition.ledger, chunk(["b", b"\xff", b"\xff"], start=1), scene.now)
+    assert RouteStatus("orders", None, in_flight=1, waiting=2, key_fallbacks=1) == scene.route.status()
+    scene.route.standing.block("gone", "", scene.now, Turn())
+    assert "gone" == scene.route.status().blocked
 
 
 @pytest.mark.parametrize(
