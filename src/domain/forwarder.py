@@ -52,10 +52,10 @@ from doka.domain.events import (
 from doka.domain.facts import GapSeen, PartitionsOwned, RecordsWillRepeat
 from doka.domain.held.budget import Budget
 from doka.domain.leases.keeper import LeaseKeeper
-from doka.domain.leases.role import Role
 from doka.domain.partitions.commits import Commits
 from doka.domain.partitions.partition import Intake, Partition
 from doka.domain.records import Chunk, TopicPartition
+from doka.domain.routes.role import Role
 from doka.domain.routes.route import Route
 from doka.domain.rules import LimitRules, OnGap, Rules
 from doka.domain.sending.put import Put

@@ -9,7 +9,7 @@ Theory of operation. A code is only ever one of these verdicts, and no verdict d
     DENIED      the lease may be the culprit once (a revoked session answers like a missing permission);
                 then the route blocks
     BLOCKED     the route cannot go on: it is blocked, loudly, and probed until the cause is cured
-    ISOLATE     something in it can never land: find the record by bisection, against a control
+    SEARCH      something in it can never land: search for the record by bisection, against a control
     LANE        one entry cannot land, for a reason nobody knows: its lane waits, the others go on
 
 An unknown code never means «failed» and never means «drop»:
@@ -35,7 +35,7 @@ class Verdict(Enum):
     LEASE = "lease"
     DENIED = "denied"
     BLOCKED = "blocked"
-    ISOLATE = "isolate"
+    SEARCH = "search"
     LANE = "lane"
 
 
@@ -46,8 +46,8 @@ ENTRY: Mapping[str, Verdict] = MappingProxyType(
         "InternalFailure": Verdict.AMBIGUOUS,
         "ServiceUnavailable": Verdict.AMBIGUOUS,
         "KMSThrottlingException": Verdict.THROTTLED,
-        "InvalidArgumentException": Verdict.ISOLATE,
-        "ValidationException": Verdict.ISOLATE,
+        "InvalidArgumentException": Verdict.SEARCH,
+        "ValidationException": Verdict.SEARCH,
     }
 )
 """Codes of one entry inside an answer of 200."""
@@ -78,8 +78,8 @@ REQUEST: Mapping[str, Verdict] = MappingProxyType(
         "NotAuthorized": Verdict.DENIED,
         "ResourceNotFoundException": Verdict.BLOCKED,
         "ResourceInUseException": Verdict.BLOCKED,
-        "InvalidArgumentException": Verdict.ISOLATE,
-        "ValidationException": Verdict.ISOLATE,
+        "InvalidArgumentException": Verdict.SEARCH,
+        "ValidationException": Verdict.SEARCH,
         "KMSAccessDeniedException": Verdict.BLOCKED,
         "KMSDisabledException": Verdict.BLOCKED,
         "KMSInvalidStateException": Verdict.BLOCKED,

@@ -66,7 +66,7 @@ class Aws(Turns):
             self.rejected.add(flight.command.lease.serial)
         if self._several(flight):
             self.met[f"a request with an aggregate is refused: {verdict.value}"] += 1
-        if verdict is Verdict.ISOLATE and len(flight.entries) == 1:
+        if verdict is Verdict.SEARCH and len(flight.entries) == 1:
             self._searched(flight)
         self.feed(PutRefused(put, code))
 
@@ -74,7 +74,7 @@ class Aws(Turns):
         if len(flight.entries[place]) > 1:
             self.met[f"an aggregate is refused: {of_entry(code).value}"] += 1
             self.met["an aggregate is refused, and another entry landed"] += not alone
-        if of_entry(code) is Verdict.ISOLATE and len(flight.entries) == 1:
+        if of_entry(code) is Verdict.SEARCH and len(flight.entries) == 1:
             self._searched(flight)
 
     def _searched(self, flight: Flight) -> None:

@@ -2,9 +2,9 @@
 
 Theory of operation. A key has at most one request on its way. What comes meanwhile waits, and leaves together:
 
-    lane not there  ->  free: what comes of it goes at once
-    lane -> None    ->  busy with one record, nobody waits
-    lane -> Lane    ->  busy with `out` records; `waiting` holds the later ones in offset order
+    lane not there      ->  free: what comes of it goes at once
+    lane -> None        ->  busy with one record, nobody waits
+    lane -> SharedLane  ->  busy with `out` records; `waiting` holds the later ones in offset order
 
 A lane is free when all that it let go is settled. What was let go and finds no room in the request of the others of
 its lane is taken back: it waits until they are settled.
@@ -20,7 +20,7 @@ from doka.domain.held.lanes import Columns, Lanes, Run
 from doka.domain.limits import PUT_RECORDS_MAX
 
 
-class Lane:
+class SharedLane:
     """One key of one partition of which more than one record is here."""
 
     __slots__ = ("doubts", "out", "waiting")
@@ -32,10 +32,10 @@ class Lane:
         """Records that may be in the stream already, by offset; True: an order that they broke, or may have, is told."""
 
     def __repr__(self) -> str:
-        return f"Lane({self.out} out, {len(self.waiting)} wait)"
+        return f"SharedLane({self.out} out, {len(self.waiting)} wait)"
 
 
-_FREE = Lane(0, [])  # stands for a lane that is not there
+_FREE = SharedLane(0, [])  # stands for a lane that is not there
 
 
 class SharedLanes(Lanes):
@@ -44,7 +44,7 @@ class SharedLanes(Lanes):
     __slots__ = ("_busy",)
 
     def __init__(self) -> None:
-        self._busy: dict[str, Lane | None] = {}
+        self._busy: dict[str, SharedLane | None] = {}
 
     def __len__(self) -> int:
         return len(self._busy)
@@ -58,12 +58,12 @@ class SharedLanes(Lanes):
             busy.update(fresh)
             return range(chunk.count)
         alone: dict[str, int] = {}  # key -> offset of the first of a lane that was free
-        new: list[tuple[str, Lane]] = []
+        new: list[tuple[str, SharedLane]] = []
         lane_of = busy.get
         for key, offset in zip(keys, chunk.offsets, strict=True):
             lane = lane_of(key, _FREE)
             if lane is None:
-                lane = busy[key] = Lane(1, [offset])
+                lane = busy[key] = SharedLane(1, [offset])
                 new.append((key, lane))
             elif lane is not _FREE:
                 lane.waiting.append(offset)
@@ -105,7 +105,7 @@ class SharedLanes(Lanes):
                 del busy[key]
         return freed
 
-    def _let_go(self, key: str, lane: Lane, runs: list[Run]) -> None:
+    def _let_go(self, key: str, lane: SharedLane, runs: list[Run]) -> None:
         """Let what waits leave, as far as one request could hold it."""
         run = lane.waiting[:PUT_RECORDS_MAX]
         del lane.waiting[:PUT_RECORDS_MAX]

@@ -25,7 +25,6 @@ from doka.domain.held.budget import Budget, held_size
 from doka.domain.held.ledger import HeldChunk, OffsetLedger, Part, count
 from doka.domain.leases.keeper import LeaseKeeper
 from doka.domain.poison.quarantine import Quarantine
-from doka.domain.poison.search import Group, Search
 from doka.domain.records import Chunk
 from doka.domain.routes.mapping import RecordMapping
 from doka.domain.routes.standing import Failures, RouteState, Standing
@@ -35,6 +34,7 @@ from doka.domain.sending.order_breaks import count_breaks
 from doka.domain.sending.outbox import Outbox
 from doka.domain.sending.outgoing import Outgoing, Sender
 from doka.domain.sending.put import Put, Refusal
+from doka.domain.sending.search import Group, Search
 from doka.domain.status import RouteStatus
 from doka.domain.turn import Turn
 from doka.domain.verdicts import Verdict, of_entry, of_request
@@ -167,7 +167,7 @@ class Route:
         """
         self._note_refused(refusal, now, turn)
         parts, codes, apart = refusal
-        poison = of_entry(codes[0]) is Verdict.ISOLATE
+        poison = of_entry(codes[0]) is Verdict.SEARCH
         if poison and not (control and apart):
             self._look_for_poison(parts, codes[0], search, now, control=control)
             return
@@ -207,7 +207,7 @@ class Route:
         if verdict is Verdict.DENIED and self._failures.may_be_revoked(put.lease):
             verdict = Verdict.LEASE
         match verdict:
-            case Verdict.ISOLATE:
+            case Verdict.SEARCH:
                 self._look_for_poison(parts, event.code, self._search_of(put), now, entries=put.records)
             case Verdict.LEASE:
                 self._keeper.rejected(put.lease, event.code, now, turn)

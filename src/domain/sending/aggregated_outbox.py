@@ -22,7 +22,7 @@ from doka.domain.rules import AggregationRules, LimitRules
 from doka.domain.sending.aggregate import FIXED_BYTES, encode, how_many_fit
 from doka.domain.sending.pacing import Pacer
 from doka.domain.sending.put import Put
-from doka.domain.sending.wide_lanes import Lane, WideLanes
+from doka.domain.sending.wide_lanes import WideLane, WideLanes
 
 OUTER_KEY = "a"
 """OffsetLedger key of the outer record, as the Kinesis Producer Library has it: the explicit hash key places it."""
@@ -33,7 +33,7 @@ _ATTEMPTS = itemgetter(2)
 
 
 class _Entry(NamedTuple):
-    lane: Lane
+    lane: WideLane
     parts: Sequence[Part]
     key: str
     value: bytes
@@ -53,7 +53,7 @@ class AggregatedOutbox:
         self._limits = limits
         self._budget = budget
         self._quarantine = quarantine
-        self._out: dict[int, Sequence[Lane]] = {}  # the lanes that have an aggregate in a request, by its number
+        self._out: dict[int, Sequence[WideLane]] = {}  # the lanes that have an aggregate in a request, by its number
         self._bytes_max = 0  # of an aggregate
         self._hold_to(RECORD_BYTES_DEFAULT)
 
@@ -170,7 +170,7 @@ class AggregatedOutbox:
                 taken += found
         return taken
 
-    def _fill(self, lane: Lane, parts: Sequence[Part]) -> tuple[_Entry, Sequence[Part]]:
+    def _fill(self, lane: WideLane, parts: Sequence[Part]) -> tuple[_Entry, Sequence[Part]]:
         """Make one entry of the beginning of these parts; gives also what does not fit."""
         keys: list[str] = []
         values: list[bytes] = []

@@ -101,7 +101,7 @@ def _count(
         elif verdict is Verdict.AMBIGUOUS:
             cause = UNKNOWN if landed or may_have else None
             may_have = True
-        elif verdict is not Verdict.ISOLATE:
+        elif verdict is not Verdict.SEARCH:
             cause = REFUSED if landed else UNKNOWN if may_have else None
         doubt = doubts.get(offset)
         if cause is not None and not doubt:

@@ -1,7 +1,7 @@
 """What a route sees of what it has let go, whatever a request of it is made of.
 
 `Outbox` sends each record by itself, `AggregatedOutbox` all waiting records of a slice of the hash space as one; a route
-chooses once, when it is made. `Search` (poison/search.py) is a sender in front of either.
+chooses once, when it is made. `Search` (search.py) is a sender in front of either.
 """
 
 from __future__ import annotations

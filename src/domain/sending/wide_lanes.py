@@ -33,7 +33,7 @@ def _size(chunk: HeldChunk, places: Sequence[int]) -> int:
     return sum(map(len, map(chunk.values.__getitem__, places))) + len(places) * FRAME_BYTES_MAX
 
 
-class Lane:
+class WideLane:
     """One slice; `queue` holds what was never sent since it came, `again` what was and did not settle."""
 
     __slots__ = (
@@ -64,7 +64,7 @@ class Lane:
         return not self.out and not self.not_before and bool(self.again or self.queue)
 
     def __repr__(self) -> str:
-        return f"Lane({self.number}, {count(self.queue)} wait, {count(self.again)} again)"
+        return f"WideLane({self.number}, {count(self.queue)} wait, {count(self.again)} again)"
 
 
 class WideLanes:
@@ -75,12 +75,12 @@ class WideLanes:
         self.waiting = 0  # records
         self.ready_since: int | None = None
         self._rules = rules
-        self._lanes: dict[int, Lane] = {}
-        self._ready: deque[Lane] = deque()
-        self._times: list[tuple[int, int, Lane]] = []
+        self._lanes: dict[int, WideLane] = {}
+        self._ready: deque[WideLane] = deque()
+        self._times: list[tuple[int, int, WideLane]] = []
         self._order = 0
 
-    def __iter__(self) -> Iterator[Lane]:
+    def __iter__(self) -> Iterator[WideLane]:
         return iter(self._lanes.values())
 
     # --- in ------------------------------------------------------------------------------------------------------
@@ -118,25 +118,25 @@ class WideLanes:
             self.waiting += count(of_lane)
             self.look(lane, now)
 
-    def by_lane(self, parts: Iterable[Part]) -> dict[Lane, list[Part]]:
+    def by_lane(self, parts: Iterable[Part]) -> dict[WideLane, list[Part]]:
         """Sort parts, each of one lane, by their lanes."""
-        of: dict[Lane, list[Part]] = {}
+        of: dict[WideLane, list[Part]] = {}
         for part in parts:
             of.setdefault(self.lane_of(part), []).append(part)
         return of
 
-    def lane_of(self, part: Part) -> Lane:
+    def lane_of(self, part: Part) -> WideLane:
         """Give the lane of a part."""
         number = self.slices[part.chunk.keys[part.places[0]]]
         return self._lanes.get(number) or self._open(number)
 
-    def _open(self, number: int) -> Lane:
-        lane = self._lanes[number] = Lane(number, self.slices.middle(number))
+    def _open(self, number: int) -> WideLane:
+        lane = self._lanes[number] = WideLane(number, self.slices.middle(number))
         return lane
 
     # --- when ----------------------------------------------------------------------------------------------------
 
-    def look(self, lane: Lane, now: int) -> None:
+    def look(self, lane: WideLane, now: int) -> None:
         """Make a lane ready, or note when it will be."""
         at = None if lane.out else self.due(lane)
         if at is None:
@@ -154,7 +154,7 @@ class WideLanes:
             self._order += 1
             heapq.heappush(self._times, (at, self._order, lane))
 
-    def due(self, lane: Lane) -> int | None:
+    def due(self, lane: WideLane) -> int | None:
         """Give the time from which a lane may send; None when nothing waits in it."""
         if lane.again:
             return lane.not_before
@@ -192,7 +192,7 @@ class WideLanes:
         """How many lanes are ready."""
         return len(self._ready)
 
-    def next_ready(self, now: int) -> Lane | None:
+    def next_ready(self, now: int) -> WideLane | None:
         """Take the lane that was ready first out of those that are."""
         while self._ready:
             lane = self._ready.popleft()
@@ -203,12 +203,12 @@ class WideLanes:
             self.look(lane, now)  # what had made it ready is gone
         return None
 
-    def postpone(self, lane: Lane, until: int, now: int) -> None:
+    def postpone(self, lane: WideLane, until: int, now: int) -> None:
         """Keep a lane back, for its shard's pace."""
         lane.not_before = until
         self.look(lane, now)
 
-    def take(self, lane: Lane, bytes_max: int, records_max: int) -> list[Part]:
+    def take(self, lane: WideLane, bytes_max: int, records_max: int) -> list[Part]:
         """Take what may leave next: records of `again`, else of the queue, about `bytes_max` of data at most."""
         source = lane.again or lane.queue
         taken: list[Part] = []
@@ -244,7 +244,7 @@ class WideLanes:
             lane.urgent = False
         return taken
 
-    def give_back(self, lane: Lane, parts: Sequence[Part], now: int, *, again: bool) -> None:
+    def give_back(self, lane: WideLane, parts: Sequence[Part], now: int, *, again: bool) -> None:
         """Take back the end of what was taken: it goes first the next time."""
         if not parts:
             return
@@ -258,7 +258,7 @@ class WideLanes:
 
     # --- besides -------------------------------------------------------------------------------------------------
 
-    def sift(self, lane: Lane, parts: list[Part], again: list[Part]) -> None:
+    def sift(self, lane: WideLane, parts: list[Part], again: list[Part]) -> None:
         """Leave only these in a lane."""
         self.waiting += count(parts) + count(again) - count(lane.queue) - count(lane.again)
         lane.queue, lane.again = parts, again

@@ -16,7 +16,7 @@ from doka.domain.sending.aggregate import encode
 from doka.domain.sending.aggregated_outbox import AggregatedOutbox
 from doka.domain.sending.put import Put, Refusal
 from doka.domain.sending.slices import Slices
-from doka.domain.sending.wide_lanes import Lane, WideLanes
+from doka.domain.sending.wide_lanes import WideLane, WideLanes
 from tests.simulation.planted.bug import IN_BOTH, IN_THE_MODEL_ONLY, Patch, bug
 
 
@@ -185,7 +185,7 @@ def linger_for_ever(patch: Patch) -> None:
     """Never send a lane that is not full."""
     honest = WideLanes.due
 
-    def planted(self: WideLanes, lane: Lane) -> int | None:
+    def planted(self: WideLanes, lane: WideLane) -> int | None:
         full = lane.again or lane.urgent or lane.bytes >= self._rules.target_bytes
         return honest(self, lane) if full else None
 

@@ -101,7 +101,7 @@ def count_the_neighbours_of_a_bad_record(patch: Patch) -> None:
     honest = Route.refused
 
     def planted(self: Route, event: PutRefused, now: int, turn: Turn) -> None:
-        if of_request(event.code) is Verdict.ISOLATE:
+        if of_request(event.code) is Verdict.SEARCH:
             self.answered(PutAnswered(event.put, {0: event.code}), now, turn)
         else:
             honest(self, event, now, turn)

@@ -12,7 +12,7 @@ from doka.adapters.simulated.plan import Plan
 from doka.domain.events import Landings, PutAnswered
 from doka.domain.held.lanes import Run
 from doka.domain.held.ledger import OffsetLedger, Part
-from doka.domain.held.shared_lanes import Lane, SharedLanes
+from doka.domain.held.shared_lanes import SharedLane, SharedLanes
 from doka.domain.poison.quarantine import Poison
 from doka.domain.routes import route
 from doka.domain.sending import order_breaks, outbox
@@ -151,7 +151,7 @@ def forget_what_was_told(patch: Patch) -> None:
     patch.replace(route, "count_breaks", planted)
 
 
-def _lane(owner: OffsetLedger, key: str) -> Lane | None:
+def _lane(owner: OffsetLedger, key: str) -> SharedLane | None:
     assert isinstance(owner.lanes, SharedLanes)
     return owner.lanes._busy.get(key)
 

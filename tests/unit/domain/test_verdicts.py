@@ -10,7 +10,7 @@ V = Verdict
 DOCUMENTED = {
     "AccessDeniedException": V.DENIED,
     "InternalFailureException": V.AMBIGUOUS,
-    "InvalidArgumentException": V.ISOLATE,
+    "InvalidArgumentException": V.SEARCH,
     "KMSAccessDeniedException": V.BLOCKED,
     "KMSDisabledException": V.BLOCKED,
     "KMSInvalidStateException": V.BLOCKED,
@@ -32,7 +32,7 @@ DOCUMENTED = {
     "ServiceUnavailable": V.AMBIGUOUS,
     "ThrottlingException": V.THROTTLED,
     "UnrecognizedClientException": V.LEASE,
-    "ValidationException": V.ISOLATE,
+    "ValidationException": V.SEARCH,
 }
 
 

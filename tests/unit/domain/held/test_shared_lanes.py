@@ -6,7 +6,7 @@ import pytest
 
 from doka.domain.held.lanes import Lanes, Run
 from doka.domain.held.ledger import HeldChunk, OffsetLedger
-from doka.domain.held.shared_lanes import Lane, SharedLanes
+from doka.domain.held.shared_lanes import SharedLane, SharedLanes
 from doka.domain.limits import PUT_RECORDS_MAX
 from tests.unit.domain.builders import ORDERS, held
 
@@ -127,4 +127,4 @@ def test_only_a_lane_with_several_records_is_told(lanes: SharedLanes, owner: Off
 
 def test_a_lane_says_what_waits() -> None:
     """For a person who debugs."""
-    assert "Lane(2 out, 1 wait)" == repr(Lane(2, [5]))
+    assert "SharedLane(2 out, 1 wait)" == repr(SharedLane(2, [5]))

@@ -156,7 +156,7 @@ class TestRefused:
         again = scene.send()
         assert again is not None
         alone = ["a"]  # a search begins with half of it
-        assert (3, alone if verdict is Verdict.ISOLATE else ["a", "b", "c"]) == (scene.open, again.keys)
+        assert (3, alone if verdict is Verdict.SEARCH else ["a", "b", "c"]) == (scene.open, again.keys)
 
     @pytest.mark.parametrize("code", [c for c, v in REQUEST.items() if v is Verdict.LEASE])
     def test_a_dead_lease_is_rejected_and_the_records_wait_for_none(self, code: str) -> None:

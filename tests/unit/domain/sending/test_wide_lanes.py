@@ -5,7 +5,7 @@ from __future__ import annotations
 from doka.domain.held.lanes import Lanes
 from doka.domain.held.ledger import OffsetLedger, Part
 from doka.domain.rules import AggregationRules
-from doka.domain.sending.wide_lanes import Lane, WideLanes
+from doka.domain.sending.wide_lanes import WideLane, WideLanes
 from tests.unit.domain.aggregating import keys_of_lane
 from tests.unit.domain.builders import MS, ORDERS, SECOND, held
 
@@ -144,8 +144,8 @@ def test_a_lane_says_what_waits() -> None:
     made, owner = lanes(), owned()
     admit(made, owner, [A, B])
     (lane,) = made
-    assert "Lane(0, 2 wait, 0 again)" == repr(lane)
-    assert isinstance(lane, Lane)
+    assert "WideLane(0, 2 wait, 0 again)" == repr(lane)
+    assert isinstance(lane, WideLane)
 
 
 def test_what_waits_for_its_backoff_is_not_asked_before() -> None:

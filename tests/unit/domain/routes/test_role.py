@@ -5,8 +5,8 @@ from doka.domain.events import LeaseIssued, LeaseRefused, PutRefused
 from doka.domain.facts import LeaseRejected, RouteBlocked, RouteOpened
 from doka.domain.held.budget import Budget
 from doka.domain.leases.keeper import LeaseKeeper
-from doka.domain.leases.role import Role
 from doka.domain.partitions.partition import Partition
+from doka.domain.routes.role import Role
 from doka.domain.routes.route import Route
 from doka.domain.rules import LimitRules, RoleRules, RotationPolicy
 from doka.domain.turn import Turn

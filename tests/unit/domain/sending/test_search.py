@@ -7,9 +7,9 @@ import pytest
 from doka.domain.held.budget import Budget
 from doka.domain.held.ledger import OffsetLedger, Part
 from doka.domain.poison.quarantine import Quarantine
-from doka.domain.poison.search import Group, Search
 from doka.domain.rules import LimitRules, OnPoison
 from doka.domain.sending.outbox import Outbox
+from doka.domain.sending.search import Group, Search
 from tests.unit.domain.builders import held, no_jitter, partition
 
 CODE = "ValidationException"
