@@ -4,7 +4,7 @@ BIN := .venv/bin
 export TESTCONTAINERS_RYUK_DISABLED := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check format test simulate planted chaos evidence docs bench lock clean
+.PHONY: help setup demo check format test simulate planted mutants chaos evidence docs bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,10 @@ chaos: .venv/.ready ## Kill the real service ROUNDS=200 times beside a real brok
 
 planted: .venv/.ready ## Plant more than fifty bugs, one at a time: the simulator must find each; writes docs/planted.md
 	@$(BIN)/python -m tests.simulation planted --page docs/planted.md $(ARGS)
+
+COUNT ?= 60
+mutants: .venv/.ready ## Break the domain in COUNT=60 places drawn by SEED, one at a time: who notices? SECONDS of simulator each
+	@$(BIN)/python -m scripts.mutants --count $(COUNT) --simulator-seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 evidence: .venv/.ready ## Run simulator (SECONDS), planted bugs and kills (ROUNDS), count tests; writes docs/evidence.md
 	@$(BIN)/python -m scripts.evidence --seconds $(SECONDS) --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED)) $(foreach part,$(ONLY),--only $(part))
