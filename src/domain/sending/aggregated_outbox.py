@@ -40,6 +40,11 @@ class _Entry(NamedTuple):
     records: int
     payload: int
 
+    @property
+    def size(self) -> int:
+        """Its bytes in a request: data, partition key, and the hash key of its lane."""
+        return len(self.value) + len(self.key.encode()) + len(self.lane.hash_text)
+
 
 class AggregatedOutbox:
     """Every record in here is in exactly one place: its lane, a request in flight, or behind poison of its key."""
@@ -131,11 +136,11 @@ class AggregatedOutbox:
                 self.lanes.look(lane, now)
                 continue
             entry, rest = self._fill(lane, parts)
-            if entries and len(entry.value) + len(entry.key) + len(lane.hash_text) > room:
+            if entries and entry.size > room:
                 self.lanes.give_back(lane, parts, now, again=again)
                 break
             self.lanes.give_back(lane, rest, now, again=again)
-            room -= len(entry.value) + len(entry.key) + len(lane.hash_text)
+            room -= entry.size
             lane.out = True
             entries.append(entry)
         self.lanes.ready_since = now if self.lanes.ready else None
@@ -149,7 +154,7 @@ class AggregatedOutbox:
         for lane, of_lane in self.lanes.by_lane(parts).items():
             if len(entries) < self._limits.request_records:
                 entry, rest = self._fill(lane, of_lane)
-                room -= len(entry.value) + len(entry.key) + len(lane.hash_text)
+                room -= entry.size
                 if room >= 0 or not entries:
                     entries.append(entry)
                     left += rest

@@ -138,6 +138,16 @@ class TestSize:
         puts += [c for c in made.decide(after=10 * MS) if isinstance(c, SendPut)]
         assert [[[(A, 0)]], [[(OTHER, 1)]]] == sent(puts)
 
+    def test_the_keys_of_lone_records_count_in_bytes(self) -> None:
+        """A record too large for an aggregate travels under its own key, which may have more bytes than characters."""
+        wide = next(key for key in ("\u0436" * length for length in range(100, 200)) if Slices(LANES)[key] == 0)
+        values = [b"%020d" % offset + bytes(2_000) for offset in range(2)]
+        room = 2 * 2_020 + len(wide) + len(OTHER) + 2 * 39
+        made = machine(LimitRules(request_bytes=room), aggregation=AggregationRules(1_024, linger=0, lanes=LANES))
+        puts = made.fetch([wide, OTHER], values=values)
+        puts += [c for c in made.decide(after=10 * MS) if isinstance(c, SendPut)]
+        assert [[[(wide, 0)]], [[(OTHER, 1)]]] == sent(puts)
+
 
 class TestLinger:
     """A small aggregate waits for more, up to its time."""
