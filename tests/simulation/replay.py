@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from doka.adapters.simulated.faults import RECORDS_DEFAULT, aggregated, calm_plan, draw_plan, sharing
+from doka.adapters.simulated.faults import RECORDS_DEFAULT, aggregated, calm_plan, draw_plan, sharing, swarm_plan
 from tests.simulation.plan_file import PlanFileError, read_plan
 from tests.simulation.planted.bug import planted
 from tests.simulation.planted.catalogue import BY_NAME
@@ -23,6 +23,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--calm", action="store_true", help="the calm plan of this seed")
     parser.add_argument("--aggregated", action="store_true", help="the same run with aggregation")
     parser.add_argument("--sharing", action="store_true", help="the same run with ordering: key_in_request")
+    parser.add_argument("--swarm", action="store_true", help="as the swarm runs this seed")
     parser.add_argument("--records", type=int, default=RECORDS_DEFAULT)
     parser.add_argument("--events", type=int, default=200, help="how many of the last events to show")
     chosen = parser.parse_args(arguments)
@@ -37,7 +38,8 @@ def main(arguments: list[str]) -> int:
     elif bug is not None:
         plan = bug.plan(chosen.seed)
     else:
-        plan = (calm_plan if chosen.calm else draw_plan)(chosen.seed, chosen.records)
+        draw = calm_plan if chosen.calm else swarm_plan if chosen.swarm else draw_plan
+        plan = draw(chosen.seed, chosen.records)
     plan = aggregated(plan) if chosen.aggregated else plan
     plan = sharing(plan) if chosen.sharing else plan
     with planted(bug):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from dataclasses import fields
 
-from doka.adapters.simulated.faults import RECORDS_DEFAULT
+from doka.adapters.simulated.faults import RECORDS_DEFAULT, swarm_plan
 from doka.adapters.simulated.plan import Rates
 from doka.domain.rules import Ordering
 from tests.simulation.checkers import ViolationError
@@ -32,7 +32,7 @@ def describe(outcome: Outcome, events: int = 200) -> str:
         f"{world.lives} lives, {world.steps} steps, {outcome.virtual_seconds:.1f} virtual seconds",
         f"work {plan.work}",
         f"limits {plan.limits}",
-        f"ordering {plan.ordering.value}, aggregation {plan.aggregation}",
+        f"ordering {plan.ordering.value}, aggregation {plan.aggregation}, records of {plan.record_bytes_max} bytes at most",
         f"role {plan.role} life {plan.lease_life / 1e9:g} s, session {plan.session_timeout / 1e9:g} s",
         f"sick {plan.sick.value}, poison {plan.on_poison.value}, gap {plan.on_gap.value}, heals at {plan.heal_at / 1e9:.3f} s",
         "rates "
@@ -61,6 +61,8 @@ def command_for(outcome: Outcome) -> str:
     """Give the command that runs the same again."""
     plan = outcome.plan
     more = "" if plan.work.records == RECORDS_DEFAULT else f" --records {plan.work.records}"
+    if plan == swarm_plan(plan.seed, plan.work.records):
+        return f".venv/bin/python -m tests.simulation.replay {plan.seed} --swarm{more}"
     calm = " --calm" if plan.calm else ""
     calm += " --aggregated" if plan.aggregation is not None else ""
     calm += " --sharing" if plan.ordering is Ordering.KEY_IN_REQUEST else ""

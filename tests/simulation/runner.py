@@ -52,7 +52,7 @@ class CheckedTelemetry:
 
 
 class WatchedInbox:
-    """Tells the checker when the process reads that it shall stop."""
+    """Tells the checker what the process reads, and when it reads that it shall stop."""
 
     def __init__(self, inbox: SimulatedInbox, checker: Checker) -> None:
         self._inbox = inbox
@@ -66,6 +66,7 @@ class WatchedInbox:
         """Take all that is there."""
         events = self._inbox.drain()
         for event in events:
+            self._checker.read(event)
             if isinstance(event, StopRequested):
                 self._checker.stop_taken()
         return events

@@ -44,6 +44,7 @@ SITUATIONS = (
     "shards were merged with a put in flight",
     "a put of one entry",
     "a put of twenty entries or more",
+    "a put that its bytes bound",
     "a put of aggregates",
     "several records of a key in one put",
     "the end of a put cut off records of its last key",

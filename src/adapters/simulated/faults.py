@@ -129,12 +129,47 @@ def sharing(plan: Plan) -> Plan:
     return replace(plan, ordering=Ordering.KEY_IN_REQUEST, rates=rates, work=replace(plan.work, keys=keys))
 
 
+def narrow(plan: Plan) -> Plan:
+    """Give the same run with little room: small requests and records, wide keys, and several of a key that never land."""
+    chance = Chance(plan.seed).of("narrow")
+    work = replace(
+        plan.work,
+        keys=chance.choice((1, 2, 5, plan.work.keys)),
+        value_bytes=chance.choice((20, 200)),
+        wide_keys=chance.choice((False, True)),
+        refused=_rarely(chance, 0.4, 0.2),
+        large=_rarely(chance, 0.4, 0.2),
+        poisons=chance.choice((1, 2, 5)),
+    )
+    held_bytes = 64 * 1024 * 1024 if work.large else plan.limits.held_bytes  # large poison stays in it
+    limits = replace(plan.limits, request_bytes=chance.choice((800, 2_000, 5_000)), held_bytes=held_bytes)
+    return replace(plan, work=work, limits=limits, record_bytes_max=chance.choice((1_300, 2_500, 6_000)))
+
+
+def distrusted(plan: Plan) -> Plan:
+    """Give the same run for long enough, with leases that no stream recognises, or that are denied for seconds."""
+    chance = Chance(plan.seed).of("distrusted")
+    heal_at = 10 * SECOND
+    rates = replace(plan.rates, sts_unknown=chance.choice((0.0, 0.3, 1.0)))
+    denied = Incident(Kind.ACCESS_DENIED, int(chance.random() * SECOND), heal_at - SECOND)
+    incidents = (*plan.incidents, denied) if chance.random() < 0.5 else plan.incidents  # noqa: PLR2004
+    role = replace(plan.role, policy=chance.choice(list(RotationPolicy)[:3]))
+    return replace(plan, rates=rates, incidents=incidents, role=role, lease_life=900 * SECOND, heal_at=heal_at)
+
+
 def swarm_plan(seed: int, records: int = RECORDS_DEFAULT) -> Plan:
-    """Give the plan of a seed: of six, two with aggregation, and one in which the records of a key share requests."""
+    """Give the plan of a seed: of six, two with aggregation, and one in which the records of a key share requests.
+
+    Of each of these, one in four is narrow, and one in ten is distrusted.
+    """
     plan = draw_plan(seed, records)
     if seed % 3 == 2:  # noqa: PLR2004
-        return aggregated(plan)
-    return sharing(plan) if seed % 6 == 1 else plan
+        plan = aggregated(plan)
+    elif seed % 6 == 1:
+        plan = sharing(plan)
+    if seed // 6 % 4 == 3:  # noqa: PLR2004
+        plan = narrow(plan)
+    return distrusted(plan) if seed // 6 % 10 == 4 else plan  # noqa: PLR2004
 
 
 def _rarely(chance: Random, likely: float, most: float) -> float:

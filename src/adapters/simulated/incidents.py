@@ -191,7 +191,7 @@ def _topic_recreated(world: World, incident: Incident) -> None:
     where no record is poison, whose offset would name two records.
     """
     work, few = world.plan.work, 1 + incident.draw % 5
-    for tp in [] if work.poison or work.refused else world.logs:
+    for tp in [] if work.poisoned else world.logs:
         log = world.logs[tp]
         if log.incarnation or world.group.committed.get(tp, 0) <= (world.unwritten + few) * GROWS_AT_MOST:
             continue

@@ -19,7 +19,7 @@ from doka.adapters.simulated.world import World
 from doka.domain.commands import SendPut
 from doka.domain.errors import invariant
 from doka.domain.events import Event, Landings, PutAmbiguous, PutAnswered, PutRefused, PutUnsent
-from doka.domain.limits import NS_PER_MS
+from doka.domain.limits import NS_PER_MS, RECORD_BYTES_DEFAULT
 
 NEVER_ARRIVES = frozenset({"unsent", "reset_before", "vanished"})
 UNSEEN = frozenset({"vanished", "answer_lost"})  # nothing comes back: the process waits for the timeout
@@ -135,7 +135,7 @@ class SimulatedSink:
             )
         if stream.refuses_with is not None:
             return PutRefused(number, stream.refuses_with)
-        refused = bool(world.refused_values) and any(map(self._refuses, command.keys, command.values))
+        refused = self._picky and any(map(self._refuses, command.keys, command.values))
         if refused and put.command.put % 2:
             return PutRefused(number, INVALID)
         failed = self._land(put)
@@ -166,7 +166,7 @@ class SimulatedSink:
             if internal and random() < 0.5:  # noqa: PLR2004 - an even chance that it failed before it landed
                 failed[i] = "InternalFailure"
                 continue
-            if world.refused_values and self._refuses(key, value):
+            if self._picky and self._refuses(key, value):
                 failed[i] = INVALID
                 continue
             code = stream.offer(key, value, None if hash_keys is None else hash_keys[i], now)
@@ -186,8 +186,15 @@ class SimulatedSink:
             return range(entries)
         return sorted(range(entries), key=[random() for _ in range(entries)].__getitem__)
 
+    @property
+    def _picky(self) -> bool:
+        """Whether there may be something that can never land."""
+        return bool(self._world.refused_values) or self._world.plan.record_bytes_max < RECORD_BYTES_DEFAULT
+
     def _refuses(self, key: str, value: bytes) -> bool:
-        """Say whether there is something in an entry that can never land."""
+        """Say whether an entry is too large, or there is something in it that can never land."""
+        if len(key.encode()) + len(value) > self._world.plan.record_bytes_max:
+            return True
         return any(inner.value in self._world.refused_values for inner in unfold(key, value))
 
     def _answer(self, put: Put, event: Event) -> None:

@@ -35,6 +35,7 @@ class SimulatedLetters:
         fate = draw_fate(chance, (("refused", rates.letter_refused), ("unacknowledged", rates.letter_unacknowledged)))
         if world.timeline.now < world.letters_down_until:
             fate = "down"
+        world.witness.letter_began(command)
         world.trace.note("letter", command.letter, command.partition, command.offset, command.code, fate)
         there = draw_span(chance, world.delays.commit)
         back = draw_span(chance, world.delays.commit)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
-from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
+from doka.domain.limits import NS_PER_MS, NS_PER_SECOND, RECORD_BYTES_DEFAULT
 from doka.domain.rules import AggregationRules, LimitRules, OnGap, OnPoison, Ordering, RoleRules, RouteRules, Rules
 
 
@@ -40,9 +40,19 @@ class Work:
     poison: float = 0.0
     """How likely a record can never land, as is seen before it is sent; at most one in each partition."""
     refused: float = 0.0
-    """How likely a record can never land, as only the service knows; at most one in each partition."""
+    """How likely a record can never land, as only the service knows; at most `poisons` in each partition."""
+    large: float = 0.0
+    """How likely a record is larger than the stream takes, as is seen before it is sent; at most `poisons` likewise."""
+    poisons: int = 1
+    wide_keys: bool = False
+    """Whether keys have more bytes than characters."""
     fetch_run: int = 500
     """How many records of one partition a fetch brings at most."""
+
+    @property
+    def poisoned(self) -> bool:
+        """Whether there may be records that can never land."""
+        return bool(self.poison or self.refused or self.large)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +83,8 @@ class Rates:
     sts_failed: float = 0.0
     sts_short: float = 0.0
     sts_past: float = 0.0
+    sts_unknown: float = 0.0
+    """A lease that no stream recognises, however new it is."""
     describe_failed: float = 0.0
     # Dead letters.
     letter_refused: float = 0.0
@@ -171,6 +183,8 @@ class Plan:
     heal_at: int = NS_PER_SECOND
     heal_within: int = 240 * NS_PER_SECOND
     crash_steps: frozenset[int] = frozenset()
+    record_bytes_max: int = RECORD_BYTES_DEFAULT
+    """What each stream takes as one record, data and key; a real one takes a MiB or more."""
     aggregation: AggregationRules | None = None
     ordering: Ordering = Ordering.KEY
 
@@ -183,8 +197,7 @@ class Plan:
             and not self.crash_steps
             and self.delays == Delays()
             and self.sick is Sick.NOTHING
-            and not self.work.poison
-            and not self.work.refused
+            and not self.work.poisoned
         )
 
     def topic(self, route: int) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from doka.adapters.simulated.plan import Plan
 from doka.adapters.simulated.weather import draw_span
 from doka.adapters.simulated.world import World
@@ -9,6 +11,8 @@ from doka.domain.records import TopicPartition
 
 UNUSABLE_KEYS = (b"", b"k" * 257)
 """Keys that Kinesis refuses: empty, and longer than 256 characters."""
+WIDE = "\u0436" * 100
+"""The beginning of keys that have twice as many bytes as characters, of which Kinesis takes 256."""
 
 
 class Producer:
@@ -20,10 +24,13 @@ class Producer:
         self._chance = world.chance.of("producer")
         self._partitions = list(world.logs)
         self._left = plan.work.records
-        self._poisoned: dict[TopicPartition, bytes] = {}
-        self._refused: set[TopicPartition] = set()
+        self._poisoned: set[TopicPartition] = set()  # one for each partition: unusable keys are one lane
+        self._refused: Counter[TopicPartition] = Counter()
+        self._large: Counter[TopicPartition] = Counter()
+        self._too_large = b"." * plan.record_bytes_max
         world.write = self._write
-        self._keys = [f"k{i}".encode() for i in range(plan.work.keys)]
+        letter = WIDE if plan.work.wide_keys else "k"
+        self._keys = [f"{letter}{i}".encode() for i in range(plan.work.keys)]
         self._padding = b"." * plan.work.value_bytes
 
     def start(self) -> None:
@@ -49,14 +56,19 @@ class Producer:
         value: bytes | None = b"%s/%d/%d%s%s" % (tp.topic.encode(), tp.partition, log.end, again, self._padding)
         poison = bool(work.poison) and tp not in self._poisoned and chance.random() < work.poison
         if poison:
-            key = self._poisoned[tp] = UNUSABLE_KEYS[int(chance.random() * len(UNUSABLE_KEYS))]
+            self._poisoned.add(tp)
+            key = UNUSABLE_KEYS[int(chance.random() * len(UNUSABLE_KEYS))]
         elif work.null_keys and chance.random() < work.null_keys:
             key = None
         elif work.tombstones and chance.random() < work.tombstones:
             key, value = value, None
-        elif work.refused and tp not in self._refused and value and chance.random() < work.refused:
+        elif work.large and self._large[tp] < work.poisons and value and chance.random() < work.large:
             poison = True
-            self._refused.add(tp)
+            self._large[tp] += 1
+            value += self._too_large
+        elif work.refused and self._refused[tp] < work.poisons and value and chance.random() < work.refused:
+            poison = True
+            self._refused[tp] += 1
             self._world.refused_values.add(value)
         clock = self._world.clock
         offset = log.append(key, value, int(clock.true_wall() * 1000))

@@ -80,7 +80,9 @@ class TokenService:
         if self._chance.random() < rates.sts_past:
             life = -NS_PER_SECOND
         serial = len(self.tokens) + 1
-        self.tokens[serial] = Token(serial, role, now + life)
+        token = self.tokens[serial] = Token(serial, role, now + life)
+        if rates.sts_unknown and self._chance.random() < rates.sts_unknown:
+            token.refused_with = "UnrecognizedClientException"
         # As the real adapter does: the life that the authority names, counted from before the question was sent.
         return LeaseIssued(Lease(serial, role, triple(serial), asked_at, asked_at + life))
 

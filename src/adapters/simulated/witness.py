@@ -86,6 +86,9 @@ class Witness:
     def letter_stored(self, partition: TopicPartition, offset: int) -> None:
         """A dead letter of this record is in the dead-letter topic."""
 
+    def letter_began(self, command: SendLetter) -> None:
+        """Our process sends a dead letter."""
+
     def letter_answered(self, command: SendLetter, event: Event) -> None:
         """Our process is about to read what became of a letter."""
 

@@ -55,7 +55,10 @@ class World:
         self.refused_values: set[bytes] = set()
         self.poison: set[tuple[TopicPartition, int]] = set()
         self.routes: dict[str, str] = {plan.topic(i): f"s{i}" for i in range(plan.work.routes)}
-        self.streams = {f"s{i}": Stream(f"s{i}", plan.work.shards) for i in range(plan.work.routes)}
+        self.streams = {
+            f"s{i}": Stream(f"s{i}", plan.work.shards, record_bytes_max=plan.record_bytes_max)
+            for i in range(plan.work.routes)
+        }
         self.logs = {
             tp: PartitionLog(tp)
             for topic in self.routes

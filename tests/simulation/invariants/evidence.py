@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from doka.adapters.simulated.plan import Plan
 from doka.adapters.simulated.witness import Witness
 from doka.adapters.simulated.world import World
+from doka.domain.lease import Lease
 from doka.domain.records import TopicPartition
 from doka.domain.status import Status
 from tests.aggregates import Aggregates
@@ -56,6 +57,12 @@ class Evidence(Witness):
         self._gaps_untold: set[TopicPartition] = set()
         self._waits_in_step = 0
         self._denials = 0
+        self._letter_of: dict[int, Ownership | None] = {}  # in which time of ownership each letter left
+        self._refused_leases: set[int] = set()
+        self._dead_leases: deque[int] = deque()  # when leases were given up since something landed
+        self._lease: Lease | None = None  # that the process holds
+        self._described: set[str] = set()  # routes of which it knows what their streams take
+        self.facts_assumed = False
         self._fetch_step = 0  # the world's step of the last fetch that brought records
         self._fetched_bytes = 0  # what that fetch brought, as it is held
 
@@ -110,6 +117,10 @@ class Evidence(Witness):
         self._in_flight = self._settled_here = self._settled_told = self._leases_answered = 0
         self._ambiguous_here = self._ambiguous_told = self._waits_in_step = 0
         self._gaps_untold.clear()
+        self._lease = None
+        self._described.clear()
+        self._letter_of.clear()
+        self._dead_leases.clear()
         self.last_status = None
         self.stopping = self.draining = False
 

@@ -5,13 +5,21 @@ from __future__ import annotations
 from doka.adapters.simulated.kinesis import Put
 from doka.adapters.simulated.plan import Incident, Kind
 from doka.adapters.simulated.tokens import triple
-from doka.domain.events import Event, LeaseIssued, LeaseRefused
+from doka.domain.events import Event, LeaseIssued, LeaseRefused, StreamDescribed, StreamRefused
 from doka.domain.facts import LeaseRejected
+from doka.domain.lease import Lease
 from doka.domain.limits import NS_PER_SECOND
+from doka.domain.rules import RotationPolicy
+from doka.domain.status import Status
 from tests.simulation.invariants.evidence import Evidence
 from tests.simulation.invariants.violation import ViolationError
 
 LEASE_QUESTIONS_MAX = 90  # in ten seconds; short leases and a short interval need up to sixty
+DEAD_LEASES_MAX = 15  # in ten seconds, with nothing landed between; a backoff comes to eight
+LEASE_REASONS = ("clock_skew", "lease_")
+"""How the reasons begin for which a route is blocked because its role has no lease."""
+SIGNING = frozenset({"fresh", "due"})
+DOUBTED_AFTER_NS = 60 * NS_PER_SECOND  # a lease under which a stream denies access is renewed, so often at most
 LEASE_REFUSALS_MAX = 40  # in ten seconds and in a row; a backoff comes to fewer than twenty
 
 
@@ -29,6 +37,38 @@ class Leases(Evidence):
             self._questions.popleft()
         count = len(self._questions)
         self.require(count <= LEASE_QUESTIONS_MAX, "I10", f"{count} leases were asked for within ten seconds")
+        if self._lease is not None:
+            early = self._renewed_from(self._lease) - now
+            self.require(early <= 0, "I10", f"a lease was asked for {early} ns before the present one needs it")
+
+    def _renewed_from(self, lease: Lease) -> int:
+        """Give when a lease that nobody has rejected may be renewed first."""
+        role = self.plan.role
+        moments = [lease.issued_at + DOUBTED_AFTER_NS]
+        if role.policy is RotationPolicy.INTERVAL:
+            moments.append(lease.issued_at + role.interval)
+        if lease.ends_at is not None:
+            life = max(lease.ends_at - lease.issued_at, 0)
+            margin = min(role.margin, life // 3)
+            moments.append(lease.ends_at - min(self.plan.limits.request_timeout, life // 5))
+            if role.policy is RotationPolicy.BEFORE_EXPIRY:
+                moments.append(lease.ends_at - margin - margin // 5)
+        return min(moments)
+
+    def read(self, event: Event) -> None:
+        """Note what the process has read of its inbox."""
+        if isinstance(event, LeaseIssued):
+            self._lease = event.lease
+        elif isinstance(event, StreamRefused) and event.lease is not None:
+            self._refused_leases.add(event.lease)
+        elif isinstance(event, StreamDescribed):
+            self._described.add(event.route)
+
+    def judge_blocks(self, status: Status) -> None:
+        """Judge that no route waits for a lease that is there: I9."""
+        if all(lease.state in SIGNING for lease in status.leases.values()):
+            waiting = [name for name, route in status.routes.items() if (route.blocked or "").startswith(LEASE_REASONS)]
+            self.require(not waiting, "I9", f"there is a lease, and {waiting} wait for one")
 
     def lease_answered(self, event: Event) -> None:
         self._leases_answered += 1
@@ -62,6 +102,15 @@ class Leases(Evidence):
 
     def told_rejected(self, fact: LeaseRejected) -> None:
         """Judge that a lease was given up: a denial may be its fault once, until something lands again on that route."""
+        if self._lease is not None and self._lease.serial == fact.serial:
+            self._lease = None
+        refused = fact.serial in self._refused_leases
+        self.require(refused, "I10", f"lease {fact.serial} was given up, and no stream has refused it")
+        self._dead_leases.append(self.world.timeline.now)
+        while self._dead_leases[-1] - self._dead_leases[0] > 10 * NS_PER_SECOND:
+            self._dead_leases.popleft()
+        dead = len(self._dead_leases)
+        self.require(dead <= DEAD_LEASES_MAX, "I10", f"{dead} leases died within ten seconds, and nothing landed")
         self._denials += fact.code.startswith("AccessDenied")
         most = sum(
             self.plan.work.routes * (i.kind in {Kind.ACCESS_DENIED, Kind.STREAM_DENIED})

@@ -8,6 +8,7 @@ from doka.domain.facts import RecordsPoisoned
 from doka.domain.records import TopicPartition
 from doka.domain.rules import OnPoison
 from tests.simulation.invariants.evidence import Evidence
+from tests.simulation.invariants.violation import ViolationError
 
 
 class Letters(Evidence):
@@ -18,11 +19,19 @@ class Letters(Evidence):
         self.require(offset in truth.poison, "I11", f"{partition} {offset} is no poison, and went to the dead letters")
         truth.dropped.add(offset)
 
+    def letter_began(self, command: SendLetter) -> None:
+        tp, offset = command.partition, command.offset
+        ownership = self._letter_of[command.letter] = self.owned.get(tp)
+        if ownership is None:
+            raise ViolationError("I13", f"a letter left for {tp} {offset}, which is not owned")
+        self.require(offset in ownership.unsettled, "I13", f"a letter left for {tp} {offset}, which is not in hand")
+        self.require(offset in ownership.truth.poison, "I11", f"{tp} {offset} is no poison, and a letter leaves for it")
+
     def letter_answered(self, command: SendLetter, event: Event) -> None:
-        ownership = self.owned.get(command.partition)
+        ownership = self._letter_of.pop(command.letter)
         if isinstance(event, LetterRefused):
             self.reached["a dead letter was refused or not acknowledged"] += 1
-        elif ownership is not None:
+        elif ownership is not None and self.owned.get(command.partition) is ownership:
             self.reached["a dead letter was acknowledged"] += 1
             ownership.unsettled.pop(command.offset, None)
             ownership.settled.add(command.offset)

@@ -58,7 +58,8 @@ class Liveness(Evidence):
         if tp in self.gapped or (plan.sick is Sick.UNFETCHABLE and tp == next(iter(self.truths))):
             return None
         # Where only the service knows the poison, it is known as such only when another record has landed beside it.
-        stuck = truth.poison and (plan.on_poison is OnPoison.BLOCK or plan.work.refused)
+        only_the_service = plan.work.refused or (plan.work.large and self.facts_assumed)
+        stuck = truth.poison and (plan.on_poison is OnPoison.BLOCK or only_the_service)
         stream = self.world.streams[self.world.routes[tp.topic]]
         if stream.status is None:
             shown = None if self.last_status is None else self.last_status.routes[stream.name].blocked

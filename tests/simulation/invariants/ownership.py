@@ -113,7 +113,7 @@ class Owning(Evidence):
             and self.draining
             and not self.gapped
             and self.plan.sick is Sick.NOTHING
-            and not (self.plan.work.poison or self.plan.work.refused)
+            and not self.plan.work.poisoned
         ):
             unanswered = self.plan.rates.commit_vanished + self.plan.rates.commit_unanswered
             excused = (unanswered and ending.reason.startswith("Kafka did not take")) or (

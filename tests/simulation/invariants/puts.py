@@ -22,7 +22,7 @@ from doka.adapters.simulated.tokens import triple
 from doka.adapters.simulated.unfold import unfold
 from doka.domain.commands import SendPut
 from doka.domain.events import Event, PutAmbiguous, PutAnswered, PutRefused, PutUnsent
-from doka.domain.limits import NS_PER_SECOND
+from doka.domain.limits import NS_PER_SECOND, PARTITION_KEY_BYTES_MAX
 from doka.domain.records import TopicPartition
 from tests.simulation.invariants.order import Order
 from tests.simulation.invariants.violation import ViolationError
@@ -49,6 +49,8 @@ class Puts(Order):
         for entry, records in enumerate(self._aggregates.began(command)):
             if not self.shares:
                 together = set()
+            if len(records) > 1:
+                self._judge_aggregate(command, entry)
             for key, value in records:
                 truth, offset = self._records.get(value or key) or self.record_of(key, value)
                 ownership = owned.get(truth.tp)
@@ -92,10 +94,21 @@ class Puts(Order):
             raise ViolationError("I7", f"{self._in_flight} puts in flight, allowed are {most}")
         if not 0 < count <= limits.request_records:
             raise ViolationError("I7", f"a put of {count} entries")
+        if count > 1 and sum(map(len, command.values)) + count * PARTITION_KEY_BYTES_MAX > limits.request_bytes:
+            size = sum(map(len, command.values)) + sum(len(key.encode()) for key in command.keys)
+            if size > limits.request_bytes:
+                raise ViolationError("I7", f"a put of {count} entries and {size} bytes")
+            self.reached["a put that its bytes bound"] += 1
         if count == 1:
             self.reached["a put of one entry"] += 1
         elif count >= MANY_ENTRIES:
             self.reached["a put of twenty entries or more"] += 1
+
+    def _judge_aggregate(self, command: SendPut, entry: int) -> None:
+        """Judge that the stream takes an aggregate, as far as the process can know: I7."""
+        size, most = len(command.keys[entry]) + len(command.values[entry]), self.plan.record_bytes_max
+        if size > most and command.route in self._described:
+            raise ViolationError("I7", f"an aggregate of {size} bytes, and the stream takes {most}")
 
     def _may_send(self, ownership: Ownership, offset: int, together: set[tuple[TopicPartition, int]], now: int) -> None:
         truth = ownership.truth
@@ -161,10 +174,13 @@ class Puts(Order):
         elif isinstance(event, PutUnsent):
             self.reached["a put never left the process"] += 1
         elif isinstance(event, PutRefused):
+            self._refused_leases.add(put.command.lease.serial)
             self.reached[f"a put was refused with {event.code}"] += 1
 
     def _answered(self, entries: list[tuple[Ownership, int]], failed: Mapping[int, str]) -> None:
         self._settled_here += len(entries) - len(failed)
+        if len(failed) < len(entries):
+            self._dead_leases.clear()
         if len(failed) == len(entries):
             self.reached["every entry of a put was refused"] += 1
         elif len(failed) == 1 and len(entries) - 1 in failed:

@@ -14,6 +14,7 @@ from doka.domain.facts import (
     RecordsPoisoned,
     RecordsSettled,
     RouteBlocked,
+    StreamFactsAssumed,
 )
 from doka.domain.limits import BACKOFF_FIRST_NS, BACKOFF_LAST_NS
 from doka.domain.rules import OnGap
@@ -59,6 +60,8 @@ class Telling(Leases, Letters, Liveness, Order):
             self.require(self._waits_in_step <= WAITS_IN_STEP_MAX, "I10", "the waits for a lease have no jitter")
         elif isinstance(fact, RecordsPoisoned):
             self.told_poison(fact)
+        elif isinstance(fact, StreamFactsAssumed):
+            self.facts_assumed = True
         elif isinstance(fact, RouteBlocked):
             look_for_payload(fact.message)
             self.reached[f"a route was blocked: {fact.reason.partition(':')[0]}"] += 1
@@ -91,6 +94,7 @@ class Telling(Leases, Letters, Liveness, Order):
             self._ambiguous_told >= self._ambiguous_here, "I14", "ambiguous records were told as if nothing had landed"
         )
         self.judge_breaks_told()
+        self.judge_blocks(status)
         for tp, shown in status.partitions.items():
             ownership = self.owned.get(tp)
             if ownership is None or ownership.draining or status.draining:

@@ -18,6 +18,7 @@ from doka.domain.sending.put import Put, Refusal
 from doka.domain.sending.slices import Slices
 from doka.domain.sending.wide_lanes import WideLane, WideLanes
 from tests.simulation.planted.bug import IN_BOTH, IN_THE_MODEL_ONLY, Patch, bug
+from tests.simulation.planted.plans import aggregates_in_little_room
 
 
 def plan(seed: int) -> Plan:
@@ -172,6 +173,19 @@ def hold_up_what_came_before_poison(patch: Patch) -> None:
     patch.replace(Parking, "_waits", planted)
 
 
+def forget_the_second_poison_of_a_key(patch: Patch) -> None:
+    """Let all that waits behind poison of a key go when the first of it has settled, past the next."""
+    honest = Parking.release
+
+    def planted(self: Parking, poison: Poison) -> list[Part]:
+        key = self._keys.get(poison.chunk.owner, {}).get(poison.chunk.keys[poison.place])
+        if key is not None:
+            key.poison = [poison.offset]
+        return honest(self, poison)
+
+    patch.replace(Parking, "release", planted)
+
+
 def overfill_an_aggregate(patch: Patch) -> None:
     """Put into an aggregate whatever was taken, whatever its size."""
 
@@ -206,6 +220,7 @@ BUGS = (
     bug(keep_the_records_of_the_gone, "I13", "I8", "I12", "I3", plan=plan, found_by=IN_BOTH),
     bug(let_poison_block_its_partition, "I9", plan=poisoned, found_by=IN_BOTH),
     bug(hold_up_what_came_before_poison, "I4", "I9", found_by=IN_THE_MODEL_ONLY),
+    bug(forget_the_second_poison_of_a_key, "I4", plan=aggregates_in_little_room),
     bug(overfill_an_aggregate, "I7", plan=plan, found_by=IN_BOTH),
     bug(linger_for_ever, "I9", "I19", plan=plan, found_by=IN_BOTH),
 )

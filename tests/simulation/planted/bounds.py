@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import accumulate
 
 from doka.domain.events import PutRefused
 from doka.domain.facts import RecordsSettled
 from doka.domain.forwarder import Forwarder, InFlight
 from doka.domain.held.budget import Budget
 from doka.domain.held.ledger import OffsetLedger
+from doka.domain.limits import RECORD_BYTES_DEFAULT
 from doka.domain.routes import route
 from doka.domain.routes.route import Route
+from doka.domain.sending.aggregated_outbox import AggregatedOutbox
+from doka.domain.sending.outbox import Outbox
 from doka.domain.turn import Turn
 from tests.simulation.planted.bug import IN_BOTH, Patch, bug, overwrite
+from tests.simulation.planted.plans import aggregates_in_little_room, little_room
 
 
 def fly_without_limit(patch: Patch) -> None:
@@ -64,9 +70,31 @@ def decide_by_a_set(patch: Patch) -> None:
     patch.replace(Forwarder, "__init__", planted)
 
 
+def count_keys_in_characters(patch: Patch) -> None:
+    """Fill requests by the characters of keys, of which UTF-8 may make several bytes each."""
+
+    def planted(self: Outbox, keys: Sequence[str], values: Sequence[bytes]) -> int:
+        sizes = accumulate(len(value) + len(key) for key, value in zip(keys, values, strict=True))
+        return max(1, sum(size <= self._limits.request_bytes for size in sizes))
+
+    patch.replace(Outbox, "_how_many_fit", planted)
+
+
+def ignore_what_the_stream_takes(patch: Patch) -> None:
+    """Make aggregates as large as they are to be, whatever the stream takes as one record."""
+    honest = AggregatedOutbox._hold_to
+
+    def planted(self: AggregatedOutbox, record_bytes_max: int) -> None:
+        honest(self, RECORD_BYTES_DEFAULT)
+
+    patch.replace(AggregatedOutbox, "_hold_to", planted)
+
+
 BUGS = (
     bug(fly_without_limit, "I7", found_by=IN_BOTH),
     bug(never_give_bytes_back, "I7", "I9", found_by=IN_BOTH),
+    bug(count_keys_in_characters, "I7", plan=little_room),
+    bug(ignore_what_the_stream_takes, "I7", plan=aggregates_in_little_room),
     bug(count_refused_as_settled, "I14"),
     bug(put_a_payload_into_a_message, "I17"),
     bug(decide_by_a_set, "I18", by_hash_seed=True),

@@ -5,18 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
+
 from doka.adapters.simulated.tokens import TokenService
 from doka.domain.backoff import Jitter, backoff
 from doka.domain.events import LeaseIssued, LeaseRefused
 from doka.domain.lease import Lease, Secrets
 from doka.domain.leases import keeper as lease_keeper
 from doka.domain.leases.keeper import LeaseKeeper
+from doka.domain.leases.role import Role
 from doka.domain.limits import BACKOFF_FIRST_NS, BACKOFF_LAST_NS, NS_PER_SECOND
 from doka.domain.routes import standing
 from doka.domain.routes.standing import Failures
 from doka.domain.turn import Turn
 from tests.simulation.planted.bug import IN_BOTH, IN_THE_MODEL_ONLY, Patch, bug
-from tests.simulation.planted.plans import one_stream_denied, renewed_before_the_end, sts_down_for_long
+from tests.simulation.planted.plans import (
+    denied_for_long,
+    leases_that_nobody_knows,
+    one_stream_denied,
+    renewed_before_the_end,
+    revoked_while_slow,
+    slow_and_sts_down,
+    sts_down_for_long,
+)
 
 WITH_BACKOFF = (lease_keeper, standing)
 
@@ -120,6 +131,50 @@ def reject_a_shared_lease_for_one_stream(patch: Patch) -> None:
     patch.replace(Failures, "may_be_revoked", planted)
 
 
+def renew_at_each_denial(patch: Patch) -> None:
+    """Renew a lease whenever a stream denies access under it, however new it is."""
+
+    def planted(self: LeaseKeeper, serial: int, now: int) -> None:
+        if self._lease is not None and self._lease.serial == serial:
+            self._due_at = now
+            self._set_alarm()
+
+    patch.replace(LeaseKeeper, "doubted", planted)
+
+
+def reject_whatever_lease_is_held(patch: Patch) -> None:
+    """Throw the present lease away for the refusal of an older one."""
+    honest = LeaseKeeper.rejected
+
+    def planted(self: LeaseKeeper, serial: int, code: str, now: int, turn: Turn) -> None:
+        honest(self, serial if self._lease is None else self._lease.serial, code, now, turn)
+
+    patch.replace(LeaseKeeper, "rejected", planted)
+
+
+def forget_early_deaths(patch: Patch) -> None:
+    """Take every lease that dies for the first one: ask for the next at once."""
+    honest = LeaseKeeper.rejected
+
+    def planted(self: LeaseKeeper, serial: int, code: str, now: int, turn: Turn) -> None:
+        self._deaths = 0
+        honest(self, serial, code, now, turn)
+
+    patch.replace(LeaseKeeper, "rejected", planted)
+
+
+def open_one_route_only(patch: Patch) -> None:
+    """Let the first of a role's routes go on when its lease is back, and forget the others."""
+    honest = Role.issued
+
+    def planted(self: Role, event: LeaseIssued, now: int, turn: Turn) -> None:
+        with pytest.MonkeyPatch.context() as monkey:
+            monkey.setattr(self, "_routes", self._routes[:1])
+            honest(self, event, now, turn)
+
+    patch.replace(Role, "issued", planted)
+
+
 def never_wait(patch: Patch) -> None:
     """Try again at once, always."""
 
@@ -149,6 +204,10 @@ BUGS = (
     bug(forget_that_a_lease_was_asked_for, "I10", found_by=IN_THE_MODEL_ONLY),
     bug(ask_at_once_when_sts_refuses, "I10", plan=sts_down_for_long),
     bug(reject_a_shared_lease_for_one_stream, "I10", plan=one_stream_denied),
+    bug(renew_at_each_denial, "I10", plan=denied_for_long),
+    bug(reject_whatever_lease_is_held, "I10", plan=revoked_while_slow),
+    bug(forget_early_deaths, "I10", plan=leases_that_nobody_knows),
+    bug(open_one_route_only, "I9", plan=slow_and_sts_down),
     bug(never_wait, "I10", found_by=IN_BOTH),
     bug(forget_the_jitter, "I10"),
 )

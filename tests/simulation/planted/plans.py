@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from doka.adapters.simulated.chance import Chance
-from doka.adapters.simulated.faults import draw_plan
+from doka.adapters.simulated.faults import aggregated, draw_plan, narrow
 from doka.adapters.simulated.plan import CALM, Delays, Incident, Kind, Plan, Rates, Sick, Span, Work
 from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
 from doka.domain.rules import LimitRules, OnPoison, RoleRules
@@ -75,6 +75,68 @@ def one_stream_denied(seed: int) -> Plan:
         incidents=(Incident(Kind.STREAM_DENIED, at=200 * MS, until=12 * NS_PER_SECOND),),
         heal_at=12 * NS_PER_SECOND,
     )
+
+
+def denied_for_long(seed: int) -> Plan:
+    """Give a drawn run with a long lease under which every stream denies access for ten seconds."""
+    denied = Incident(Kind.ACCESS_DENIED, at=500 * MS, until=10 * NS_PER_SECOND)
+    plan = replace(draw_plan(seed), role=RoleRules("r0"), lease_life=900 * NS_PER_SECOND, rates=CALM)
+    return replace(plan, incidents=(denied,), heal_at=12 * NS_PER_SECOND, wall_skew_seconds=0.0)
+
+
+def revoked_while_slow(seed: int) -> Plan:
+    """Give a drawn run in which leases are revoked again and again, while refusals take longer than the next lease."""
+    revoked = [Incident(Kind.TOKENS_REVOKED, at * MS, at * MS, FIRST_PARTITION) for at in MANY]
+    plan = replace(draw_plan(seed), role=RoleRules("r0"), lease_life=900 * NS_PER_SECOND, rates=CALM)
+    slow = Delays(put=Span(MS, 100 * MS), answer=Span(MS, 100 * MS), sts=Span(MS, 2 * MS))
+    limits = replace(plan.limits, requests_in_flight=16, request_timeout=NS_PER_SECOND)
+    return replace(plan, delays=slow, limits=limits, incidents=tuple(revoked), heal_at=2 * NS_PER_SECOND)
+
+
+def leases_that_nobody_knows(seed: int) -> Plan:
+    """Give a drawn run in which for ten seconds no stream recognises any lease that STS issues."""
+    return replace(draw_plan(seed), rates=Rates(sts_unknown=1.0), incidents=(), heal_at=10 * NS_PER_SECOND)
+
+
+def slow_and_sts_down(seed: int) -> Plan:
+    """Give a run of three routes in which STS is down at first, and every answer of a stream takes seconds."""
+    return Plan(
+        seed,
+        work=Work(routes=3, records=30),
+        delays=Delays(put=Span(1_500 * MS, 2_500 * MS)),
+        incidents=(Incident(Kind.STS_DOWN, 0, 2 * NS_PER_SECOND),),
+        heal_at=2 * NS_PER_SECOND,
+    )
+
+
+def little_room(seed: int) -> Plan:
+    """Give a drawn run with small requests and records, and keys of more bytes than characters."""
+    return narrow(draw_plan(seed))
+
+
+def searches_in_little_room(seed: int) -> Plan:
+    """Give one in which only the service knows what can never land, so that controls are asked for."""
+    plan = little_room(seed)
+    work = replace(plan.work, refused=0.3, value_bytes=200)
+    limits = replace(plan.limits, request_bytes=2_000, request_records=500)
+    return replace(plan, work=work, limits=limits, record_bytes_max=6_000)
+
+
+def aggregates_in_little_room(seed: int) -> Plan:
+    """Give one with aggregation, several poison records of each key, and none that stops its partition."""
+    plan = aggregated(little_room(seed))
+    work = replace(plan.work, keys=1 + seed % 2, large=0.2, refused=0.2, poisons=5)
+    rates = replace(plan.rates, letter_refused=0.5)
+    limits = replace(plan.limits, held_bytes=64 * 1024 * 1024, ahead_records=50_000)
+    return replace(plan, work=work, rates=rates, limits=limits, on_poison=OnPoison.DEAD_LETTER)
+
+
+def letters_fail_while_moving(seed: int) -> Plan:
+    """Give a run with poison whose letters are refused, and with a rebalance, or a lost session, every 150 ms."""
+    plan = much_moving(seed)
+    work = replace(plan.work, poison=0.2)
+    rates = Rates(letter_refused=0.8)
+    return replace(plan, on_poison=OnPoison.DEAD_LETTER, work=work, rates=rates)
 
 
 def sts_down_for_long(seed: int) -> Plan:

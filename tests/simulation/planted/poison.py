@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from doka.domain.events import Event, LetterAcknowledged, LetterRefused
 from doka.domain.forwarder import Forwarder
 from doka.domain.held.ledger import HeldChunk, Part
-from doka.domain.poison.quarantine import Poison
-from doka.domain.sending.outbox import Outbox
+from doka.domain.poison.quarantine import Poison, Quarantine
 from doka.domain.sending.search import Group, Search
+from doka.domain.sending.outbox import Outbox
+from doka.domain.sending.put import Put
+from doka.domain.turn import Turn
 from tests.simulation.planted.bug import IN_BOTH, IN_THE_MODEL_ONLY, Patch, bug
-from tests.simulation.planted.plans import dead_letters_that_fail
+from tests.simulation.planted.plans import (
+    dead_letters_that_fail,
+    letters_fail_while_moving,
+    searches_in_little_room,
+)
 
 
 def drop_when_the_dead_letters_fail(patch: Patch) -> None:
@@ -78,6 +84,33 @@ def forget_the_rest_of_a_search(patch: Patch) -> None:
     patch.replace(Search, "rest", planted)
 
 
+def forget_what_found_no_room_in_a_search(patch: Patch) -> None:
+    """Lose what was to go with a request of a search and did not fit into it."""
+
+    honest = Search.pack
+
+    def planted(self: Search, number: int, lease: int, now: int) -> Put | None:
+        waiting = len(self._groups)
+        put = honest(self, number, lease, now)
+        if len(self._groups) > waiting:
+            self._groups.popleft()
+        return put
+
+    patch.replace(Search, "pack", planted)
+
+
+def send_letters_for_the_gone(patch: Patch) -> None:
+    """Send a refused letter again, whoever owns its partition by now."""
+    honest = Quarantine.decide
+
+    def planted(self: Quarantine, now: int, turn: Turn, number: Callable[[], int]) -> Iterator[Poison]:
+        gone = [(poison, tries) for at, poison, tries in self.again if at <= now and poison.chunk.owner.gone]
+        yield from honest(self, now, turn, number)
+        turn.commands += [self._letter(number(), *of) for of in gone]
+
+    patch.replace(Quarantine, "decide", planted)
+
+
 BUGS = (
     bug(drop_when_the_dead_letters_fail, "I1", "I4", "I14", plan=dead_letters_that_fail, found_by=IN_BOTH),
     bug(drop_poison_that_should_block, "I1", "I4", "I13", "I14", found_by=IN_BOTH),
@@ -85,4 +118,6 @@ BUGS = (
     bug(judge_by_a_later_control, "I11"),
     bug(call_the_rest_of_many_poison, "I11", found_by=IN_THE_MODEL_ONLY),
     bug(forget_the_rest_of_a_search, "I9", found_by=IN_BOTH),
+    bug(forget_what_found_no_room_in_a_search, "I9", plan=searches_in_little_room),
+    bug(send_letters_for_the_gone, "I13", plan=letters_fail_while_moving),
 )
