@@ -77,14 +77,14 @@ def test_a_start_that_fails_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_moto_it_names_the_cure(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the demo extra is not installed, the error says how to install it."""
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(UsageError, match="doka\\[demo\\]"):
+    with pytest.raises(UsageError, match="doka-connector\\[demo\\]"):
         EmbeddedMoto().start()
 
 
 def test_only_the_child_imports_moto() -> None:
     """The gate and the server can be imported without moto, flask or werkzeug being loaded."""
     program = (
-        "import sys, adapters.embedded.gate, adapters.embedded.moto_server, adapters.embedded.streams\n"
+        "import sys, doka.adapters.embedded.gate, doka.adapters.embedded.moto_server, doka.adapters.embedded.streams\n"
         "print(sorted({'moto', 'flask', 'werkzeug'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

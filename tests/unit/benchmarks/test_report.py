@@ -44,5 +44,5 @@ def test_figures_say_what_they_hang_on() -> None:
     """Machine, versions and commit are those of this process."""
     assert {"cpu", "cores", "memory_gib", "system"} == report.machine().keys()
     assert report.machine()["cores"] >= 1
-    assert {"python", "doka", "confluent-kafka", "pycurl"} <= report.versions().keys()
+    assert {"python", "doka-connector", "confluent-kafka", "pycurl"} <= report.versions().keys()
     assert report.commit()
