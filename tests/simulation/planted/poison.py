@@ -86,7 +86,6 @@ def forget_the_rest_of_a_search(patch: Patch) -> None:
 
 def forget_what_found_no_room_in_a_search(patch: Patch) -> None:
     """Lose what was to go with a request of a search and did not fit into it."""
-
     honest = Search.pack
 
     def planted(self: Search, number: int, lease: int, now: int) -> Put | None:
