@@ -9,14 +9,14 @@ I3   watermark: monotone, owned, never above what was fetched    invariants/comm
 I4   order of each key                                           invariants/puts.py, at the put and at the landing
 I5   no stale signature                                          invariants/puts.py
 I6   one issue of secrets in a signature                         invariants/puts.py; leases.py, in the token service
-I7   bounded memory                                              invariants/puts.py, telling.py
+I7   bounded memory                                              invariants/puts.py, telling.py, holding.py
 I8   bounded duplicates                                          invariants/ownership.py, puts.py, liveness.py
 I9   liveness                                                    invariants/liveness.py
 I10  no storm                                                    invariants/leases.py, puts.py, telling.py
 I11  poison isolates                                             invariants/letters.py, puts.py
 I12  loud stop                                                   invariants/ownership.py, commits.py, liveness.py
-I13  ownership                                                   invariants/ownership.py, puts.py
-I14  conservation                                                invariants/telling.py
+I13  ownership                                                   invariants/ownership.py, puts.py, letters.py, holding.py
+I14  conservation                                                invariants/telling.py, holding.py
 I15  no silent gap                                               invariants/delivery.py
 I16  an answer is the truth                                      invariants/puts.py
 I17  no secret, no payload in a text                             invariants/telling.py
@@ -30,6 +30,7 @@ from __future__ import annotations
 
 from tests.simulation.invariants.commits import Committing
 from tests.simulation.invariants.delivery import Delivery
+from tests.simulation.invariants.holding import Holding
 from tests.simulation.invariants.ownership import Owning
 from tests.simulation.invariants.puts import Puts
 from tests.simulation.invariants.telling import Telling
@@ -38,5 +39,5 @@ from tests.simulation.invariants.violation import ViolationError
 __all__ = ["Checker", "ViolationError"]
 
 
-class Checker(Owning, Delivery, Puts, Committing, Telling):
+class Checker(Owning, Delivery, Puts, Committing, Telling, Holding):
     """Sees everything, keeps the truth, and raises at the first broken rule."""

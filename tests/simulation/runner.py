@@ -44,7 +44,8 @@ class CheckedTelemetry:
         self._checker.published(status)
 
     def turned(self, now: int) -> None:
-        """Nothing is judged by the turn: everything is where it happens."""
+        """Let the checker look into the machine."""
+        self._checker.turned()
 
     def ended(self, code: int, reason: str) -> None:
         """Keep how it ended."""
@@ -140,6 +141,7 @@ def _one_life(world: World, checker: Checker, life: Life) -> Ending | None:
     """Run the service until it ends (give how) or dies (give None)."""
     inbox = WatchedInbox(life.inbox, checker)
     runtime = service_of_this_process().begin(world, life, CheckedTelemetry(checker), inbox=inbox)
+    checker.machine = runtime._forwarder
     try:
         return runtime.run()
     except ProcessDiedError:

@@ -100,6 +100,7 @@ class Ownership:
         self.sent_to = start
         self.draining = False
         self.settled: set[int] = set()
+        self.parked: set[int] = set()  # poison that stays, as its policy says
         self.unsettled: dict[int, None] = {}  # delivered and not settled, ascending
         self.in_flight: dict[int, int] = {}  # offset -> put
         self.attempts: dict[int, list[int]] = {}  # offset -> when it was sent

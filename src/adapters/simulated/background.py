@@ -42,7 +42,10 @@ class SimulatedBackground:
         self._closed = True
 
     def _begins(self, kind: str, name: str) -> bool:
-        if self._closed or (kind, name) in self._unanswered:
+        if self._closed:
+            return False
+        if (kind, name) in self._unanswered:
+            self._world.witness.asked_again(kind, name)
             return False
         self._unanswered.add((kind, name))
         return True

@@ -86,6 +86,9 @@ class Witness:
     def letter_stored(self, partition: TopicPartition, offset: int) -> None:
         """A dead letter of this record is in the dead-letter topic."""
 
+    def asked_again(self, kind: str, name: str) -> None:
+        """Our process asked for a lease, or for the facts of a stream, although its last question is not answered."""
+
     def letter_began(self, command: SendLetter) -> None:
         """Our process sends a dead letter."""
 

@@ -70,6 +70,9 @@ class Leases(Evidence):
             waiting = [name for name, route in status.routes.items() if (route.blocked or "").startswith(LEASE_REASONS)]
             self.require(not waiting, "I9", f"there is a lease, and {waiting} wait for one")
 
+    def asked_again(self, kind: str, name: str) -> None:
+        raise ViolationError("I10", f"a {kind} of {name} was asked for again, and nobody has answered yet")
+
     def lease_answered(self, event: Event) -> None:
         self._leases_answered += 1
         self._look_at_lease(event)

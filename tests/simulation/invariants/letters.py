@@ -41,6 +41,8 @@ class Letters(Evidence):
         truth, ownership = self.truths[fact.partition], self.owned.get(fact.partition)
         self.require(fact.offset in truth.poison, "I11", f"{fact.partition} {fact.offset} is no poison")
         self.reached[f"a poison record was met, policy {fact.policy}"] += 1
+        if fact.policy == OnPoison.BLOCK.value and ownership is not None:
+            ownership.parked.add(fact.offset)
         if fact.policy == OnPoison.DROP.value:
             truth.dropped.add(fact.offset)
             if ownership is not None:

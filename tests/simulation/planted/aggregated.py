@@ -16,8 +16,8 @@ from doka.domain.sending.aggregate import encode
 from doka.domain.sending.aggregated_outbox import AggregatedOutbox
 from doka.domain.sending.put import Put, Refusal
 from doka.domain.sending.slices import Slices
-from doka.domain.sending.wide_lanes import WideLane, WideLanes
-from tests.simulation.planted.bug import IN_BOTH, IN_THE_MODEL_ONLY, Patch, bug
+from doka.domain.sending.wide_lanes import Lane, WideLanes
+from tests.simulation.planted.bug import IN_BOTH, Patch, bug
 from tests.simulation.planted.plans import aggregates_in_little_room
 
 
@@ -219,7 +219,7 @@ BUGS = (
     bug(forget_a_lane_after_a_loss, "I9", "I19", plan=plan, found_by=IN_BOTH),
     bug(keep_the_records_of_the_gone, "I13", "I8", "I12", "I3", plan=plan, found_by=IN_BOTH),
     bug(let_poison_block_its_partition, "I9", plan=poisoned, found_by=IN_BOTH),
-    bug(hold_up_what_came_before_poison, "I4", "I9", found_by=IN_THE_MODEL_ONLY),
+    bug(hold_up_what_came_before_poison, "I4", "I9", plan=aggregates_in_little_room, found_by=IN_BOTH),
     bug(forget_the_second_poison_of_a_key, "I4", plan=aggregates_in_little_room),
     bug(overfill_an_aggregate, "I7", plan=plan, found_by=IN_BOTH),
     bug(linger_for_ever, "I9", "I19", plan=plan, found_by=IN_BOTH),

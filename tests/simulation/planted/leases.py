@@ -18,7 +18,7 @@ from doka.domain.limits import BACKOFF_FIRST_NS, BACKOFF_LAST_NS, NS_PER_SECOND
 from doka.domain.routes import standing
 from doka.domain.routes.standing import Failures
 from doka.domain.turn import Turn
-from tests.simulation.planted.bug import IN_BOTH, IN_THE_MODEL_ONLY, Patch, bug
+from tests.simulation.planted.bug import IN_BOTH, Patch, bug
 from tests.simulation.planted.plans import (
     denied_for_long,
     leases_that_nobody_knows,
@@ -201,7 +201,7 @@ BUGS = (
     bug(mix_two_leases, "I6"),
     bug(take_the_end_from_the_wall_clock, "I5"),
     bug(keep_a_rejected_lease, "I5", "I9", "I10", found_by=IN_BOTH),
-    bug(forget_that_a_lease_was_asked_for, "I10", found_by=IN_THE_MODEL_ONLY),
+    bug(forget_that_a_lease_was_asked_for, "I10", found_by=IN_BOTH),
     bug(ask_at_once_when_sts_refuses, "I10", plan=sts_down_for_long),
     bug(reject_a_shared_lease_for_one_stream, "I10", plan=one_stream_denied),
     bug(renew_at_each_denial, "I10", plan=denied_for_long),

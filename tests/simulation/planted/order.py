@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import cast
 
 from doka.domain.held.lanes import Columns, KeyLanes, Run
-from doka.domain.held.ledger import OffsetLedger
+from doka.domain.held.ledger import OffsetLedger, Part
 from doka.domain.sending.outbox import Outbox
 from doka.domain.sending.put import Put
 from tests.simulation.planted.bug import IN_BOTH, Patch, bug
@@ -96,7 +96,20 @@ def sleep_through_a_retry(patch: Patch) -> None:
     patch.replace(Outbox, "leaves_at", planted)
 
 
+def keep_a_record_in_two_places(patch: Patch) -> None:
+    """Let what waits for another try wait twice."""
+    honest = Outbox.delay
+
+    def planted(self: Outbox, parts: Iterable[Part], until: int) -> None:
+        several = list(parts)
+        honest(self, several, until)
+        honest(self, several[:1], until)
+
+    patch.replace(Outbox, "delay", planted)
+
+
 BUGS = (
+    bug(keep_a_record_in_two_places, "I14"),
     bug(release_a_lane_too_early, "I4", found_by=IN_BOTH),
     bug(free_the_lane_of_a_refused_record, "I4", "I12", found_by=IN_BOTH),
     bug(hand_a_lane_to_the_last, "I4", found_by=IN_BOTH),

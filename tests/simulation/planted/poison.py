@@ -110,6 +110,17 @@ def send_letters_for_the_gone(patch: Patch) -> None:
     patch.replace(Quarantine, "decide", planted)
 
 
+def forget_a_refused_letter(patch: Patch) -> None:
+    """Keep no record whose dead letter was refused."""
+    honest = Quarantine.refused
+
+    def planted(self: Quarantine, event: LetterRefused, now: int, turn: Turn) -> None:
+        honest(self, event, now, turn)
+        self.again.clear()
+
+    patch.replace(Quarantine, "refused", planted)
+
+
 BUGS = (
     bug(drop_when_the_dead_letters_fail, "I1", "I4", "I14", plan=dead_letters_that_fail, found_by=IN_BOTH),
     bug(drop_poison_that_should_block, "I1", "I4", "I13", "I14", found_by=IN_BOTH),
@@ -118,5 +129,6 @@ BUGS = (
     bug(call_the_rest_of_many_poison, "I11", found_by=IN_THE_MODEL_ONLY),
     bug(forget_the_rest_of_a_search, "I9", found_by=IN_BOTH),
     bug(forget_what_found_no_room_in_a_search, "I9", plan=searches_in_little_room),
+    bug(forget_a_refused_letter, "I14", plan=dead_letters_that_fail),
     bug(send_letters_for_the_gone, "I13", plan=letters_fail_while_moving),
 )

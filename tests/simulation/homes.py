@@ -1,0 +1,82 @@
+"""Where in the machine records can be: the one place that must follow when the domain gets another home for them.
+
+The rules that are judged by it stand in invariants/holding.py; nothing else in the simulator looks inside the machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from doka.domain.forwarder import Forwarder
+from doka.domain.held.ledger import OffsetLedger, Part
+from doka.domain.partitions.partition import Partition
+from doka.domain.poison.quarantine import Poison
+from doka.domain.records import Chunk
+from doka.domain.routes.route import Route
+from doka.domain.sending.aggregated_outbox import AggregatedOutbox
+from doka.domain.sending.outbox import Outbox
+
+Place = tuple[str, int]
+"""The name of a home, and the offset of a record that is there."""
+
+
+def partitions_of(machine: Forwarder) -> Iterable[Partition]:
+    """Give what the machine owns."""
+    return machine._partitions.values()
+
+
+def routes_of(machine: Forwarder) -> Iterable[Route]:
+    """Give its routes."""
+    return machine._routes.values()
+
+
+def held_bytes_of(machine: Forwarder) -> int:
+    """Give the bytes that it counts as held, of all partitions."""
+    return machine._budget.held
+
+
+def halted(machine: Forwarder) -> bool:
+    """Say whether it stopped in the middle of something."""
+    return machine._halted is not None
+
+
+def places_of(partition: Partition) -> Iterator[Place]:
+    """Walk over every record of a partition that has not settled, with its home.
+
+    Poison that stays, as `on_poison: block` has it, is in none: it keeps its lane, and only the first is remembered.
+    """
+    route, ledger = partition.route, partition.ledger
+    for home, parts in _homes_of_parts(route):
+        yield from ((home, offset) for offset in _offsets(parts, ledger))
+    yield from (("its lane", offset) for offset in ledger.lanes.waiting())
+    yield from (("the backlog", o) for item in partition.backlog if isinstance(item, Chunk) for o in item.offsets)
+    for home, poison in _homes_of_poison(route):
+        yield from ((home, each.offset) for each in poison if each.chunk.owner is ledger)
+
+
+def _homes_of_parts(route: Route) -> Iterator[tuple[str, Iterable[Part]]]:
+    for put in route.puts.values():
+        yield "a request", put.parts
+    yield "the outbox", route.outbox.parts()
+    if isinstance(route.outbox, AggregatedOutbox):
+        yield "behind poison", route.outbox.parking.waiting()
+    if route._search is not None:
+        yield "the search", route._search.parts()
+
+
+def _homes_of_poison(route: Route) -> Iterator[tuple[str, Iterable[Poison]]]:
+    quarantine = route.quarantine
+    yield "the quarantine", quarantine.waiting
+    yield "a letter", [poison for poison, _ in quarantine._letters.values()]
+    yield "a letter that goes again", [poison for _, poison, _ in quarantine.again]
+
+
+def _offsets(parts: Iterable[Part], ledger: OffsetLedger) -> Iterator[int]:
+    return (part.chunk.offsets[i] for part in parts if part.chunk.owner is ledger for i in part.places)
+
+
+def ready_in(route: Route) -> int:
+    """Count the records that a route's outbox should say that it has waiting."""
+    outbox = route.outbox
+    parts = outbox._ready if isinstance(outbox, Outbox) else outbox.parts()
+    return sum(len(part.places) for part in parts)

@@ -1,0 +1,76 @@
+"""Where the machine has what it holds, seen from inside between two turns: each record in one place (I14), counted (I7).
+
+What is seen from outside comes late: a record that was forgotten shows when the world has healed, one that is in two places
+when both were sent. Here it shows in the turn in which it happened, or soon after.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from doka.adapters.simulated.plan import Plan
+from doka.domain.forwarder import Forwarder
+from doka.domain.partitions.partition import Partition
+from tests.simulation.homes import halted, held_bytes_of, partitions_of, places_of, ready_in, routes_of
+from tests.simulation.invariants.evidence import Evidence
+from tests.simulation.truth import Ownership
+
+LOOK_EVERY = 10  # turns; a look costs as much as some turns
+
+
+class Holding(Evidence):
+    """Every record that was delivered and has not settled is in exactly one place of the machine."""
+
+    machine: Forwarder | None = None
+    """The one of the present life, where somebody gave it."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(plan)
+        self._turns = 0
+
+    def turned(self) -> None:
+        """Look into the machine, now and then."""
+        self._turns += 1
+        if self._turns % LOOK_EVERY == 0 and self.machine is not None and not halted(self.machine):
+            self._look(self.machine)
+
+    def end_life(self) -> None:
+        super().end_life()
+        self.machine = None
+
+    def _look(self, machine: Forwarder) -> None:
+        partitions = {partition.tp: partition for partition in partitions_of(machine)}
+        strange = partitions.keys() - self.owned.keys()
+        self.require(not strange, "I13", f"the machine has {strange}, which are not owned")
+        missing = {tp for tp, ownership in self.owned.items() if not ownership.draining} - partitions.keys()
+        self.require(not missing, "I13", f"{missing} are owned, and the machine does not have them")
+        held = sum(partition.ledger.held_bytes for partition in partitions.values())
+        counted = held_bytes_of(machine)
+        self.require(held == counted >= 0, "I7", f"{counted} bytes are counted as held, and {held} are")
+        for route in routes_of(machine):
+            there, waiting = ready_in(route), route.outbox.waiting
+            self.require(there == waiting, "I14", f"{route.rules.name} counts {waiting} records that wait, of {there}")
+        for tp, partition in partitions.items():
+            self._look_at(partition, self.owned[tp])
+
+    def _look_at(self, partition: Partition, ownership: Ownership) -> None:
+        tp, ledger = partition.tp, partition.ledger
+        above = ledger.open + ledger.ahead
+        self.require(above <= self.plan.limits.ahead_records, "I7", f"{tp} holds {above} records above its watermark")
+        places = list(places_of(partition))
+        homes = Counter(offset for _, offset in places)
+        if len(homes) < len(places):
+            twice = next(offset for offset, times in homes.items() if times > 1)
+            where = [home for home, offset in places if offset == twice]
+            self.require(False, "I14", f"{tp} offset {twice} is in several places: {', '.join(where)}")  # noqa: FBT003
+        wanted = set(ownership.unsettled)
+        draining = ownership.draining or self.draining
+        if draining:  # what was never sent is forgotten, and what can never land is not waited for
+            wanted = {offset for offset in wanted if offset < ownership.sent_to} - ownership.truth.poison
+        lost = wanted - homes.keys() - ownership.parked
+        self.require(not lost, "I14", f"{tp}: {sorted(lost)} are not settled, and the machine has them nowhere")
+        # An acknowledged letter is told to the judge when it comes, to the machine when it looks.
+        more = homes.keys() - wanted - ownership.truth.dropped - (ownership.truth.poison if draining else set())
+        self.require(not more, "I14", f"{tp}: the machine has {sorted(more)}, which are not un-settled")
+        if not ownership.unsettled:
+            self.require(not ledger.held_bytes, "I7", f"{tp} holds {ledger.held_bytes} bytes of nothing")
