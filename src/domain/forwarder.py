@@ -55,8 +55,7 @@ from doka.domain.leases.keeper import LeaseKeeper
 from doka.domain.partitions.commits import Commits
 from doka.domain.partitions.partition import Intake, Partition
 from doka.domain.records import Chunk, TopicPartition
-from doka.domain.routes.role import Role
-from doka.domain.routes.route import Route
+from doka.domain.routes.route import Role, Route
 from doka.domain.rules import LimitRules, OnGap, Rules
 from doka.domain.sending.put import Put
 from doka.domain.status import Status

@@ -14,8 +14,6 @@ Graph = Mapping[str, Collection[str]]
 
 KNOWN_AMONG_SIBLINGS: Mapping[str, frozenset[str]] = {
     "doka.adapters.simulated": frozenset({"group", "kinesis", "neighbour", "witness", "world"}),
-    "doka.app": frozenset({"cli", "commands", "demo", "legacy", "settings", "simulate", "workers"}),
-    "doka.domain": frozenset({"leases", "poison", "routes", "sending"}),
 }
 """Folders of which files or folders still stand in a circle, and which. Take out what does no longer, and add none."""
 

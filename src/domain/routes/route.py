@@ -1,17 +1,24 @@
-"""One route: topics -> one stream, with its own lanes, requests, failures and state.
+"""A route: topics -> one stream, with its own lanes, requests, failures and state; and a role, which several may share.
 
 Theory of operation. Whatever happens to a request, its records stay here until they are settled: it comes from the outbox,
 or from the search for poison that stands in front of it, and what did not settle of it goes back to where it came from.
 `standing.py` says whether requests may leave at all; after a failure of a whole request only one leaves at a time,
 until one succeeds, so that a black hole never takes the requests of the other routes.
+
+Routes that write by one role share its lease. Whatever a stream says about a lease (it has expired, it is not recognised, it
+may be revoked) its route tells the keeper; a lease that cannot be had blocks all routes of the role, and one that is there
+again opens them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from doka.domain.backoff import Jitter
+from doka.domain.commands import RequestLease
 from doka.domain.events import (
+    LeaseIssued,
+    LeaseRefused,
     LetterAcknowledged,
     PutAmbiguous,
     PutAnswered,
@@ -28,7 +35,7 @@ from doka.domain.poison.quarantine import Quarantine
 from doka.domain.records import Chunk
 from doka.domain.routes.mapping import RecordMapping
 from doka.domain.routes.standing import Failures, RouteState, Standing
-from doka.domain.rules import LimitRules, RouteRules
+from doka.domain.rules import LimitRules, RotationPolicy, RouteRules
 from doka.domain.sending.aggregated_outbox import AggregatedOutbox
 from doka.domain.sending.order_breaks import count_breaks
 from doka.domain.sending.outbox import Outbox
@@ -40,6 +47,7 @@ from doka.domain.turn import Turn
 from doka.domain.verdicts import Verdict, of_entry, of_request
 
 TOO_MUCH_POISON = "too_much_poison"
+_LEASE_REASONS = frozenset({"clock_skew", "lease_refused", "lease_ended", "lease_rejected"})
 
 
 class Route:
@@ -360,6 +368,39 @@ class Route:
             waiting=self.outbox.waiting,
             key_fallbacks=self._mapping.cache.fallbacks,
         )
+
+
+class Role:
+    """A sick lease is a matter of this role's routes, and of no other."""
+
+    def __init__(self, keeper: LeaseKeeper, routes: Sequence[Route]) -> None:
+        """Keep the lease of these routes."""
+        self.keeper = keeper
+        self._routes = routes
+        self._on_demand = keeper.rules.policy is RotationPolicy.ON_DEMAND
+
+    def issued(self, event: LeaseIssued, now: int, turn: Turn) -> None:
+        """Take a lease; routes that waited for one go on."""
+        self.keeper.issued(event, now, turn)
+        for route in self._routes:
+            if (route.standing.reason or "").partition(":")[0] in _LEASE_REASONS:
+                route.standing.lease_is_back(now, turn)
+
+    def refused(self, event: LeaseRefused, now: int, turn: Turn) -> None:
+        """Note that no lease was to be had."""
+        self.keeper.refused(event, now, turn)
+
+    def tend(self, now: int, turn: Turn) -> None:
+        """Block the routes while no lease is to be had; ask for one when it is time."""
+        trouble = self.keeper.trouble(now)
+        if trouble is not None:
+            for route in self._routes:
+                if route.standing.reason != trouble[0]:
+                    route.standing.block(*trouble, now, turn)
+        # Only now: a route that was just blocked needs one. Only one that is renewed on demand may be missing.
+        needed = not self._on_demand or any(route.needs_lease(now) for route in self._routes)
+        if self.keeper.wants_lease(now, needed=needed):
+            turn.commands.append(RequestLease(self.keeper.rules.name))
 
 
 def _outbox(rules: RouteRules, limits: LimitRules, budget: Budget, quarantine: Quarantine) -> Outgoing:

@@ -16,7 +16,7 @@ from doka.domain.sending.aggregate import encode
 from doka.domain.sending.aggregated_outbox import AggregatedOutbox
 from doka.domain.sending.put import Put, Refusal
 from doka.domain.sending.slices import Slices
-from doka.domain.sending.wide_lanes import Lane, WideLanes
+from doka.domain.sending.wide_lanes import WideLane, WideLanes
 from tests.simulation.planted.bug import IN_BOTH, Patch, bug
 from tests.simulation.planted.plans import aggregates_in_little_room
 

@@ -13,9 +13,9 @@ from doka.domain.events import LeaseIssued, LeaseRefused
 from doka.domain.lease import Lease, Secrets
 from doka.domain.leases import keeper as lease_keeper
 from doka.domain.leases.keeper import LeaseKeeper
-from doka.domain.leases.role import Role
 from doka.domain.limits import BACKOFF_FIRST_NS, BACKOFF_LAST_NS, NS_PER_SECOND
 from doka.domain.routes import standing
+from doka.domain.routes.route import Role
 from doka.domain.routes.standing import Failures
 from doka.domain.turn import Turn
 from tests.simulation.planted.bug import IN_BOTH, Patch, bug

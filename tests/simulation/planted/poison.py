@@ -8,9 +8,9 @@ from doka.domain.events import Event, LetterAcknowledged, LetterRefused
 from doka.domain.forwarder import Forwarder
 from doka.domain.held.ledger import HeldChunk, Part
 from doka.domain.poison.quarantine import Poison, Quarantine
-from doka.domain.sending.search import Group, Search
 from doka.domain.sending.outbox import Outbox
 from doka.domain.sending.put import Put
+from doka.domain.sending.search import Group, Search
 from doka.domain.turn import Turn
 from tests.simulation.planted.bug import IN_BOTH, IN_THE_MODEL_ONLY, Patch, bug
 from tests.simulation.planted.plans import (

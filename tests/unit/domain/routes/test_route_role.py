@@ -6,8 +6,7 @@ from doka.domain.facts import LeaseRejected, RouteBlocked, RouteOpened
 from doka.domain.held.budget import Budget
 from doka.domain.leases.keeper import LeaseKeeper
 from doka.domain.partitions.partition import Partition
-from doka.domain.routes.role import Role
-from doka.domain.routes.route import Route
+from doka.domain.routes.route import Role, Route
 from doka.domain.rules import LimitRules, RoleRules, RotationPolicy
 from doka.domain.turn import Turn
 from tests.unit.domain.builders import ORDERS, SECOND, chunk, described, lease, no_jitter, route_rules, told
