@@ -12,13 +12,13 @@ from doka.app.simulate.grid import LIVES, WORLDS, cells, compared, jobs_of, run_
 from doka.app.simulate.grid_screen import grid_data, show_grid, show_summary
 from doka.app.simulate.history import CLEAN, History, Side
 from doka.app.simulate.incident import WEEKEND_HOURS, incident_scene, moral, told
+from doka.app.simulate.jobs import Tell, bar, run_jobs
 from doka.app.simulate.judge import span
 from doka.app.simulate.own_settings import configured_rules
 from doka.app.simulate.report import render
 from doka.app.simulate.scenario import read_scenario, scenario_schema, scene_of
 from doka.app.simulate.scene import DOKA, ORIGINAL, Scene
 from doka.app.simulate.screen import screen, show_story, show_totals, show_verdict
-from doka.app.simulate.workers import Tell, bar, run_jobs
 from doka.domain.errors import UsageError
 from doka.domain.limits import NS_PER_SECOND
 

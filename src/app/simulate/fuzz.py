@@ -14,8 +14,8 @@ from doka.adapters.simulated.faults import draw_plan
 from doka.adapters.simulated.plan import Incident, Kind
 from doka.app.simulate.engine import run_side
 from doka.app.simulate.history import Side
+from doka.app.simulate.jobs import Tell
 from doka.app.simulate.scene import DOKA, FAULTS, Scene, Traffic, Trouble, simple_rules
-from doka.app.simulate.workers import Tell
 from doka.domain.forwarder import Forwarder
 from doka.domain.limits import NS_PER_SECOND
 from doka.domain.rules import RouteRules, Rules

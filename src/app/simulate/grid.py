@@ -12,8 +12,8 @@ from types import MappingProxyType
 
 from doka.app.simulate.engine import run_side
 from doka.app.simulate.history import CLEAN, LOST, WAITS, Side
+from doka.app.simulate.jobs import Tell
 from doka.app.simulate.scene import CLOCK_WRONG, DOKA, ORIGINAL, Scene, Traffic, Trouble, policy_words, simple_rules
-from doka.app.simulate.workers import Tell
 from doka.domain.limits import CHAINED_ROLE_SECONDS_MAX
 from doka.domain.rules import RotationPolicy, Rules
 

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from doka.app.simulate.workers import Tell, bar, run_jobs
+from doka.app.simulate.jobs import Tell, bar, run_jobs
 
 
 def square(number: int, tell: Tell) -> tuple[int, int]:
