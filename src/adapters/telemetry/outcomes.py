@@ -14,8 +14,8 @@ from typing import Final, get_args
 from doka.adapters.telemetry.sentences import (
     MESSAGE_CHARACTERS_MAX,
     PARTITIONS_SHOWN_MAX,
+    figures,
     many,
-    place,
     quoted,
     seconds,
     shortened,
@@ -52,62 +52,60 @@ PUT_SECONDS_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 
 """From a near endpoint's answer to the default `limits.request_timeout_seconds`."""
 
 OUTCOMES: Final = Telling()
-_told, _instrument = OUTCOMES.enter, OUTCOMES.instrument
+_told, _counter = OUTCOMES.enter, OUTCOMES.instrument
 
 # --- what facts move, in the order of the page -----------------------------------------------------------------------
 
-RECORDS_SETTLED = _instrument(
-    "doka_records_settled", "Records that Kinesis acknowledged with a sequence number.", "route"
-)
-BYTES_SETTLED = _instrument(
+RECORDS_SETTLED = _counter("doka_records_settled", "Records that Kinesis acknowledged with a sequence number.", "route")
+BYTES_SETTLED = _counter(
     "doka_settled_payload_bytes", "Bytes of data that Kinesis acknowledged, partition keys not counted.", "route"
 )
-PUT_SECONDS = _instrument(
+PUT_SECONDS = OUTCOMES.instrument(
     "doka_put_duration_seconds",
     "Time from sending a PutRecords request to its answer, for requests that landed records.",
     "route",
     buckets=PUT_SECONDS_BUCKETS,
 )
-RECORDS_FAILED = _instrument(
+RECORDS_FAILED = _counter(
     "doka_records_failed", "Records that a put left un-settled; they are sent again.", "route", "code"
 )
-DUPLICATES = _instrument(
+DUPLICATES = _counter(
     "doka_possible_duplicates",
     "Records sent again although an earlier put of them, of unknown outcome, may have landed.",
     "route",
 )
-ORDER_BREAKS = _instrument(
+ORDER_BREAKS = _counter(
     "doka_order_breaks",
     "Records that landed behind a later one of their key (ordering: key_in_request), by cause; "
     "unknown: nobody can tell whether they did.",
     "route",
     "cause",
 )
-POISONED = _instrument(
+POISONED = _counter(
     "doka_records_poisoned", "Records that can never land, by what became of them.", "route", "code", "policy"
 )
-LETTERS = _instrument(
+LETTERS = _counter(
     "doka_dead_letters",
     "Dead letters, by outcome and the code of the record or the refusal.",
     "route",
     "outcome",
     "code",
 )
-REPEATS = _instrument(
+REPEATS = _counter(
     "doka_records_will_repeat",
     "Records that landed above the offset committed when a drain ended; they will land again.",
     "topic",
 )
-RENEWALS = _instrument("doka_lease_renewals", "Requests for a lease, by outcome and code.", "role", "outcome", "code")
-REJECTIONS = _instrument("doka_lease_rejections", "Leases that the service refused before their end.", "role", "code")
-ROUTE_BLOCKS = _instrument("doka_route_blocks", "How often a route stopped sending, by reason.", "route", "reason")
-ASSUMED = _instrument("doka_stream_facts_assumed", "How often a stream's limits had to be assumed.", "route", "code")
-COMMITS = _instrument("doka_commits", "Commits of offsets to Kafka, by outcome.", "outcome")
-REBALANCES = _instrument("doka_rebalances", "Changes of the owned partitions, by kind.", "change")
-GAPS = _instrument(
+RENEWALS = _counter("doka_lease_renewals", "Requests for a lease, by outcome and code.", "role", "outcome", "code")
+REJECTIONS = _counter("doka_lease_rejections", "Leases that the service refused before their end.", "role", "code")
+ROUTE_BLOCKS = _counter("doka_route_blocks", "How often a route stopped sending, by reason.", "route", "reason")
+ASSUMED = _counter("doka_stream_facts_assumed", "How often a stream's limits had to be assumed.", "route", "code")
+COMMITS = _counter("doka_commits", "Commits of offsets to Kafka, by outcome.", "outcome")
+REBALANCES = _counter("doka_rebalances", "Changes of the owned partitions, by kind.", "change")
+GAPS = _counter(
     "doka_gaps", "How often records left the log before they were read, by what followed.", "topic", "policy"
 )
-STUCK = _instrument(
+STUCK = _counter(
     "doka_partitions_stuck", "How often a partition began to wait for a record that does not settle.", "topic"
 )
 
@@ -135,12 +133,7 @@ def _records_settled(fact: RecordsSettled) -> Line:
         "records_settled",
         f"route {fact.route}: {many(fact.records, 'record')} settled "
         f"({size(fact.payload_bytes)}, slowest put {span(fact.took)})",
-        {
-            "route": fact.route,
-            "records": fact.records,
-            "payload_bytes": fact.payload_bytes,
-            "put_seconds_max": seconds(fact.took),
-        },
+        figures(fact, "route", "records", "payload_bytes", put_seconds_max=seconds(fact.took)),
     )
 
 
@@ -159,7 +152,7 @@ def _records_failed(fact: RecordsFailed) -> Line:
         logging.WARNING,
         "records_failed",
         f"route {fact.route}: {many(fact.records, 'record')} to send again after {fact.code} ({fate})",
-        {"route": fact.route, "code": fact.code, "records": fact.records, "ambiguous": fact.ambiguous},
+        figures(fact, "route", "code", "records", "ambiguous"),
     )
 
 
@@ -180,7 +173,7 @@ def _order_broken(fact: OrderBroken) -> Line:
         logging.WARNING,
         "order_broken",
         f"route {fact.route}: {many(fact.records, 'record')} {how}; ordering: key keeps the order, more slowly",
-        {"route": fact.route, "cause": fact.cause, "records": fact.records},
+        figures(fact, "route", "cause", "records"),
     )
 
 
@@ -199,13 +192,7 @@ def _records_poisoned(fact: RecordsPoisoned) -> Line:
         logging.ERROR if fact.policy == "block" else logging.WARNING,
         "records_poisoned",
         f"route {fact.route}: the record at {fact.partition}@{fact.offset} can never land ({fact.code}); {fate}",
-        {
-            "route": fact.route,
-            **place(fact.partition),
-            "offset": fact.offset,
-            "code": fact.code,
-            "policy": fact.policy,
-        },
+        figures(fact, "route", "partition", "offset", "code", "policy"),
     )
 
 
@@ -219,7 +206,7 @@ def _letter_stored(fact: LetterStored) -> Line:
         logging.WARNING,
         "letter_stored",
         f"route {fact.route}: the record at {fact.partition}@{fact.offset} is in the dead-letter topic ({fact.code})",
-        {"route": fact.route, **place(fact.partition), "offset": fact.offset, "code": fact.code},
+        figures(fact, "route", "partition", "offset", "code"),
     )
 
 
@@ -234,13 +221,7 @@ def _letter_failed(fact: LetterFailed) -> Line:
         "letter_failed",
         f"route {fact.route}: the dead letter of {fact.partition}@{fact.offset} was not stored ({fact.code}); "
         f"next try in {span(fact.retry_in)}, its key waits",
-        {
-            "route": fact.route,
-            **place(fact.partition),
-            "offset": fact.offset,
-            "code": fact.code,
-            "retry_seconds": seconds(fact.retry_in),
-        },
+        figures(fact, "route", "partition", "offset", "code", retry_seconds=seconds(fact.retry_in)),
     )
 
 
@@ -256,7 +237,7 @@ def _records_will_repeat(fact: RecordsWillRepeat) -> Line:
         "records_will_repeat",
         f"{fact.partition}: {many(fact.records, 'record')} landed above the committed offset "
         "and will land a second time",
-        {**place(fact.partition), "records": fact.records},
+        figures(fact, "partition", "records"),
     )
 
 
@@ -274,7 +255,7 @@ def _route_blocked(fact: RouteBlocked) -> Line:
         "route_blocked",
         f"route {fact.route} is blocked ({fact.reason}){quoted(fact.message)}; "
         "nothing is lost, it is probed until the cause is cured",
-        {"route": fact.route, "reason": fact.reason, "said": fact.message[:MESSAGE_CHARACTERS_MAX]},
+        figures(fact, "route", "reason", said=fact.message[:MESSAGE_CHARACTERS_MAX]),
     )
 
 
@@ -285,7 +266,7 @@ def _route_opened(fact: RouteOpened) -> Line:
         logging.INFO,
         "route_opened",
         f"route {fact.route} may send{since}",
-        {"route": fact.route, "blocked_seconds": seconds(fact.after)},
+        figures(fact, "route", blocked_seconds=seconds(fact.after)),
     )
 
 
@@ -300,7 +281,7 @@ def _stream_facts_assumed(fact: StreamFactsAssumed) -> Line:
         "stream_facts_assumed",
         f"route {fact.route}: its stream could not be described ({fact.code}), records of up to 1 MiB are assumed; "
         "allow kinesis:DescribeStreamSummary to have the stream's own limit",
-        {"route": fact.route, "code": fact.code},
+        figures(fact, "route", "code"),
     )
 
 
@@ -311,7 +292,7 @@ def _lanes_below_shards(fact: LanesBelowShards) -> Line:
         "lanes_below_shards",
         f"route {fact.route}: {fact.lanes} lanes cannot reach all {fact.shards} open shards of its stream; "
         "raise aggregation.lanes, after reading what a consumer then sees",
-        {"route": fact.route, "lanes": fact.lanes, "shards": fact.shards},
+        figures(fact, "route", "lanes", "shards"),
     )
 
 
@@ -322,11 +303,7 @@ def _lease_renewed(fact: LeaseRenewed) -> Line:
         logging.INFO,
         "lease_renewed",
         f"role {fact.role}: lease {fact.serial} issued, it {lives}",
-        {
-            "role": fact.role,
-            "serial": fact.serial,
-            "life_seconds": None if fact.life is None else seconds(fact.life),
-        },
+        figures(fact, "role", "serial", life_seconds=None if fact.life is None else seconds(fact.life)),
     )
 
 
@@ -343,13 +320,14 @@ def _lease_renewal_failed(fact: LeaseRenewalFailed) -> Line:
         "lease_renewal_failed",
         f"role {fact.role}: no new lease ({fact.code}){quoted(fact.message)}; {rest}; "
         f"next try in {span(fact.retry_in)}",
-        {
-            "role": fact.role,
-            "code": fact.code,
-            "said": fact.message[:MESSAGE_CHARACTERS_MAX],
-            "retry_seconds": seconds(fact.retry_in),
-            "left_seconds": None if left is None else seconds(left),
-        },
+        figures(
+            fact,
+            "role",
+            "code",
+            said=fact.message[:MESSAGE_CHARACTERS_MAX],
+            retry_seconds=seconds(fact.retry_in),
+            left_seconds=None if left is None else seconds(left),
+        ),
     )
 
 
@@ -364,7 +342,7 @@ def _lease_rejected(fact: LeaseRejected) -> Line:
         "lease_rejected",
         f"role {fact.role}: lease {fact.serial} was refused with {fact.code} after {span(fact.age)}; "
         "a new one is fetched, and what it signed is sent again",
-        {"role": fact.role, "serial": fact.serial, "code": fact.code, "age_seconds": seconds(fact.age)},
+        figures(fact, "role", "serial", "code", age_seconds=seconds(fact.age)),
     )
 
 
@@ -377,7 +355,7 @@ def _offsets_committed(fact: OffsetsCommitted) -> Line:
         logging.INFO,
         "offsets_committed",
         f"offsets of {many(fact.partitions, 'partition')} committed",
-        {"partitions": fact.partitions},
+        figures(fact, "partitions"),
     )
 
 
@@ -414,13 +392,7 @@ def _gap_seen(fact: GapSeen) -> Line:
         logging.ERROR,
         "gap_seen",
         f"{fact.partition}: {_gap(fact)}",
-        {
-            **place(fact.partition),
-            "expected": fact.expected,
-            "log_start": fact.log_start,
-            "policy": fact.policy,
-            "forgotten": fact.forgotten,
-        },
+        figures(fact, "partition", "expected", "log_start", "policy", "forgotten"),
     )
 
 
@@ -462,7 +434,7 @@ def _partition_stuck(fact: PartitionStuck) -> Line:
         logging.ERROR if fact.stuck else logging.INFO,
         "partition_stuck" if fact.stuck else "partition_unstuck",
         waits if fact.stuck else f"{fact.partition} goes on",
-        {**place(fact.partition), "watermark": fact.watermark},
+        figures(fact, "partition", "watermark"),
     )
 
 

@@ -1,9 +1,12 @@
-"""The words of which sentences about outcomes are made: counts, sizes, durations, places, what a service said."""
+"""The words and figures of which lines about outcomes are made: counts, sizes, durations, what a service said."""
 
 from __future__ import annotations
 
+from doka.domain.facts import Fact
 from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
 from doka.domain.records import TopicPartition
+
+Value = str | int | float | bool | None | list[str]
 
 PARTITIONS_SHOWN_MAX = 20  # in one line; the count beside them is always whole
 MESSAGE_CHARACTERS_MAX = 500  # of what a service said
@@ -39,9 +42,13 @@ def seconds(ns: int) -> float:
     return round(ns / NS_PER_SECOND, 3)
 
 
-def place(partition: TopicPartition) -> dict[str, str | int]:
-    """Give a partition as two fields of a line."""
-    return {"topic": partition.topic, "partition": partition.partition}
+def figures(fact: Fact, *names: str, **more: Value) -> dict[str, Value]:
+    """Give fields of a fact under their own names, a partition as the two that name it, and then more."""
+    found: dict[str, Value] = {}
+    for name in names:
+        value = getattr(fact, name)
+        found |= value._asdict() if isinstance(value, TopicPartition) else {name: value}
+    return found | more
 
 
 def shortened(text: str) -> str:

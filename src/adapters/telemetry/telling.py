@@ -9,9 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from doka.adapters.telemetry.sentences import Value
 from doka.domain.facts import Fact
-
-Value = str | int | float | bool | None | list[str]
 
 
 @dataclass(frozen=True, slots=True)
