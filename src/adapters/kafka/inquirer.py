@@ -21,7 +21,7 @@ from confluent_kafka import Consumer, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from doka.adapters.kafka.client import ClientLog, ClientUnusableError, new_consumer
-from doka.adapters.kafka.troubles import MISSING_TOPIC
+from doka.adapters.kafka.client_errors import MISSING_TOPIC
 from doka.domain.ports import Clock
 from doka.domain.records import TopicPartition
 

@@ -21,6 +21,7 @@ from confluent_kafka import TopicPartition as KafkaPartition
 
 from doka.adapters.kafka.chores import Chores
 from doka.adapters.kafka.client import ClientLog, ClientUnusableError, new_consumer
+from doka.adapters.kafka.client_errors import MISSING_TOPIC, UNREADABLE, ClientErrors
 from doka.adapters.kafka.client_settings import Oauth, connection_settings, consumer_settings
 from doka.adapters.kafka.columns import AnyMessage, chunks, split_errors
 from doka.adapters.kafka.commits import SentCommits
@@ -28,7 +29,6 @@ from doka.adapters.kafka.inquirer import Inquirer
 from doka.adapters.kafka.membership import Membership
 from doka.adapters.kafka.settings import MemberSettings
 from doka.adapters.kafka.starting import Starting, StartUnknownError
-from doka.adapters.kafka.troubles import MISSING_TOPIC, UNREADABLE, Troubles
 from doka.domain.commands import CommitOffsets
 from doka.domain.errors import InvariantError, invariant
 from doka.domain.events import Event, PartitionEnded, RecordsFetched, SourceFailed
@@ -48,7 +48,7 @@ class KafkaSource:
         self._one_topic = len(settings.topics) == 1
         self._commits = SentCommits()
         self._chores = Chores(settings.topics, Inquirer(self._connection, clock))
-        self._troubles = Troubles()
+        self._client_errors = ClientErrors()
         self._consumer: Consumer | None = None
         self._members: Membership | None = None
         self._failed: str | None = None
@@ -104,8 +104,8 @@ class KafkaSource:
             return self._after_a_callback_failed(consumer, members)
         if members.answered:
             members.answered = False
-            self._troubles.healthy()
-        self._failed = self._troubles.end(now)
+            self._client_errors.healthy()
+        self._failed = self._client_errors.end(now)
         if self._failed is not None:
             return self._tell_failure()
         due, self._due = self._due, []
@@ -178,7 +178,7 @@ class KafkaSource:
             self._go_back_to(consumer, members, members.moved)
         members.next_offsets.update(reached)
         if events:
-            self._troubles.healthy()
+            self._client_errors.healthy()
         return events
 
     def _fitting(
@@ -220,7 +220,7 @@ class KafkaSource:
             elif code in MISSING_TOPIC and topic in self._settings.topics:
                 refused = code == KafkaError.TOPIC_AUTHORIZATION_FAILED and offset is not None
                 (self._chores.refused if refused else self._chores.absent)(topic)
-            self._troubles.note(error, now, topic or "")
+            self._client_errors.note(error, now, topic or "")
         return ends
 
     # --- what goes wrong -------------------------------------------------------------------------------------------
@@ -242,9 +242,9 @@ class KafkaSource:
     ) -> Sequence[Event]:
         now = self._clock.now()
         if error.args and isinstance(error.args[0], KafkaError):
-            self._troubles.note(error.args[0], now)
+            self._client_errors.note(error.args[0], now)
         self._go_back(consumer, members)
-        self._failed = self._failed or self._troubles.end(now)
+        self._failed = self._failed or self._client_errors.end(now)
         return [] if self._failed is None else self._tell_failure()
 
     def _go_back(self, consumer: Consumer, members: Membership) -> None:
@@ -269,7 +269,7 @@ class KafkaSource:
 
     def _note(self, error: KafkaError) -> None:
         """Take an error of the client as a whole; librdkafka calls this inside consume, so it must not raise."""
-        self._troubles.note(error, self._clock.now())
+        self._client_errors.note(error, self._clock.now())
 
     def _joined(self) -> tuple[Consumer, Membership]:
         if self._consumer is None or self._members is None:

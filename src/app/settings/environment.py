@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel, SecretStr
 
 from doka.app.settings.outline import bare, child, is_list, is_map, is_text, leaves, may_be_null, model_of
-from doka.app.settings.problems import Path, Problem
+from doka.app.settings.problems import Problem, SettingPath
 from doka.app.settings.yamlfile import parse_scalar
 
 PREFIX = "DOKA_"
@@ -24,7 +24,7 @@ NOT_SETTINGS = frozenset({"DOKA_CONTAINERS"})
 
 
 def overlay(
-    environ: Mapping[str, str], root: type[BaseModel], data: dict[str, Any], origins: dict[Path, str]
+    environ: Mapping[str, str], root: type[BaseModel], data: dict[str, Any], origins: dict[SettingPath, str]
 ) -> list[Problem]:
     """Write the variables' values into `data`, and their names into `origins`; give what is wrong with them."""
     problems: list[Problem] = []
@@ -42,7 +42,7 @@ def overlay(
     return problems
 
 
-def put(data: dict[str, Any], path: Path, value: Any) -> bool:
+def put(data: dict[str, Any], path: SettingPath, value: Any) -> bool:
     """Write a value into nested maps and lists, making what is missing on the way.
 
     False where something else stands in the way; the model then says what must stand there.
@@ -64,7 +64,7 @@ def put(data: dict[str, Any], path: Path, value: Any) -> bool:
     return True
 
 
-def variable_of(path: Path) -> str:
+def variable_of(path: SettingPath) -> str:
     """Name the variable that sets what stands at a path."""
     return PREFIX + SEPARATOR.join(re.sub(r"[^A-Z0-9]", "_", str(part).upper()) for part in path)
 
@@ -91,7 +91,7 @@ def _in_order(variable: str) -> list[tuple[int, int, str]]:
     return [(0, int(part), "") if part.isascii() and part.isdigit() else (1, 0, part) for part in parts]
 
 
-def _resolve(variable: str, root: type[BaseModel], data: Any) -> tuple[Path, Any]:
+def _resolve(variable: str, root: type[BaseModel], data: Any) -> tuple[SettingPath, Any]:
     """Find the path that a variable means, and the type that stands there.
 
     Raises:
@@ -156,7 +156,7 @@ def _value(raw: str, kind: Any) -> Any:
     return value
 
 
-def _nearest(variable: str, root: type[BaseModel], path: Path, kind: Any) -> str:
+def _nearest(variable: str, root: type[BaseModel], path: SettingPath, kind: Any) -> str:
     """Name the variable that is most like an unknown one; `path` and `kind` are how far it could be followed."""
     below = [(*path, *leaf) for leaf in leaves(kind)] if path and model_of(kind) is not None else leaves(root)
     return difflib.get_close_matches(variable.upper(), map(variable_of, below), n=1, cutoff=0.0)[0]

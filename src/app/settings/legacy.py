@@ -18,19 +18,19 @@ It must never guess a permission: the old service spoke plaintext, and that is a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from doka.app.settings.fields import FROZEN, Text
-from doka.app.settings.problems import Origins, Path, Problem, SettingsError, origin_of
+from doka.app.settings.problems import Origins, Problem, SettingPath, SettingsError, origin_of
 from doka.app.settings.words import problems_of
 from doka.app.settings.yamlfile import read_yaml
 
 ROLE = "cross_account"
 
-_FROM: Mapping[Path, Path] = {
+_FROM: Mapping[SettingPath, SettingPath] = {
     ("kafka", "bootstrap_servers"): ("msk", "brokers"),
     ("kafka", "group_id"): ("msk", "groupId"),
     ("kafka", "security", "protocol"): ("msk", "brokers"),
@@ -83,7 +83,7 @@ class LegacySettings(BaseModel):
     msk: LegacyMsk = Field(examples=[{"topic": "orders"}])
 
 
-def read_legacy(file: FilePath) -> tuple[LegacySettings, Origins]:
+def read_legacy(file: Path) -> tuple[LegacySettings, Origins]:
     """Read an old file as it stands, and where each of its settings stands.
 
     Raises:
@@ -100,14 +100,14 @@ def read_legacy(file: FilePath) -> tuple[LegacySettings, Origins]:
         raise SettingsError(problems_of(error, LegacySettings, origins)) from None
 
 
-def translate(file: FilePath) -> tuple[dict[str, Any], dict[Path, str]]:
+def translate(file: Path) -> tuple[dict[str, Any], dict[SettingPath, str]]:
     """Give an old file's content in the new form, and the lines of the old file that it came from.
 
     Raises:
         SettingsError: it cannot be read, is not of the old form, or says crossAccount without a role.
     """
     legacy, origins = read_legacy(file)
-    found: dict[Path, str] = {(): origins[()]}
+    found: dict[SettingPath, str] = {(): origins[()]}
     for new, old in _FROM.items():
         origin = origin_of(old, origins)
         if origin is not None:

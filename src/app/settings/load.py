@@ -9,7 +9,7 @@ import copy
 import os
 import socket
 from collections.abc import Mapping
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -20,7 +20,7 @@ from doka.app.settings.crosschecks import contradictions
 from doka.app.settings.environment import overlay, put
 from doka.app.settings.legacy import translate
 from doka.app.settings.model import Settings
-from doka.app.settings.problems import Path, Problem, SettingsError, origin_of
+from doka.app.settings.problems import Problem, SettingPath, SettingsError, origin_of
 from doka.app.settings.words import problems_of
 from doka.app.settings.yamlfile import read_yaml
 
@@ -54,7 +54,7 @@ def load_settings(options: ConfigOptions, *, environ: Mapping[str, str], hostnam
     if config is not None and legacy_config is not None:
         raise SettingsError([Problem("--config and --legacy-config exclude each other; keep one")])
     data: dict[str, Any] = {}
-    origins: dict[Path, str] = {}
+    origins: dict[SettingPath, str] = {}
     if config is not None:
         data, origins = read_yaml(config)
         _refuse_legacy(data, config)
@@ -76,7 +76,7 @@ def settings_from(
     data: Mapping[str, Any],
     *,
     hostname: str,
-    origins: Mapping[Path, str] | None = None,
+    origins: Mapping[SettingPath, str] | None = None,
     found: list[Problem] | None = None,
     simulated: bool = False,
 ) -> Settings:
@@ -103,13 +103,13 @@ def settings_from(
     return settings
 
 
-def _refuse_legacy(data: Mapping[str, Any], config: FilePath) -> None:
+def _refuse_legacy(data: Mapping[str, Any], config: Path) -> None:
     aws = data.get("aws")
     if "msk" in data or (isinstance(aws, dict) and {"kinesis", "crossAccount", "crossAccountArn"} & aws.keys()):
         told = "is of the old service's form; run it with --legacy-config, or write the new form: doka config convert"
         raise SettingsError([Problem(f"{told} {config}", origin=str(config))])
 
 
-def _permit(data: dict[str, Any], origins: dict[Path, str], path: Path, option: str) -> None:
+def _permit(data: dict[str, Any], origins: dict[SettingPath, str], path: SettingPath, option: str) -> None:
     if put(data, path, value=True):
         origins[path] = option

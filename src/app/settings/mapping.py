@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
@@ -224,7 +224,7 @@ def _secret(given: SecretStr | None, file: str | None, name: str) -> str | None:
 
 def _read(file: str, name: str) -> bytes:
     try:
-        return FilePath(file).read_bytes()
+        return Path(file).read_bytes()
     except (OSError, ValueError):
         told = "names a file that cannot be read; check the path and its permissions"
         raise SettingsError([Problem(told, ("kafka", "security", name))]) from None

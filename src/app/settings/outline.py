@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from doka.app.settings.problems import Path, alternatives, dotted
+from doka.app.settings.problems import SettingPath, alternatives, dotted
 
 _NEAR, _ALIKE = 0.6, 0.8  # difflib's ratio: `role_arn` is near `role`, `topic` is `topics` misspelt
 
@@ -67,7 +67,7 @@ def child(kind: Any, part: str | int) -> Any | None:
     return get_args(bare(kind))[1] if is_map(kind) else None
 
 
-def at(root: type[BaseModel], path: Path) -> Any | None:
+def at(root: type[BaseModel], path: SettingPath) -> Any | None:
     """Give the type at a path; None where the path leads nowhere."""
     kind: Any | None = root
     for part in path:
@@ -75,13 +75,13 @@ def at(root: type[BaseModel], path: Path) -> Any | None:
     return kind
 
 
-def field_at(root: type[BaseModel], path: Path) -> FieldInfo | None:
+def field_at(root: type[BaseModel], path: SettingPath) -> FieldInfo | None:
     """Give the field that a path ends at; None where it ends at an item or nowhere."""
     model = model_of(at(root, path[:-1])) if path else None
     return None if model is None or not isinstance(path[-1], str) else model.model_fields.get(path[-1])
 
 
-def leaves(kind: Any, path: Path = ()) -> Iterator[Path]:
+def leaves(kind: Any, path: SettingPath = ()) -> Iterator[SettingPath]:
     """List the paths of all single settings; a list is shown by its first entry, a map by NAME."""
     model = model_of(kind)
     if model is not None:
@@ -95,7 +95,7 @@ def leaves(kind: Any, path: Path = ()) -> Iterator[Path]:
         yield path
 
 
-def suggestion(root: type[BaseModel], path: Path) -> str:
+def suggestion(root: type[BaseModel], path: SettingPath) -> str:
     """Say, for an unknown setting, what may have been meant: a near name beside it, a like one elsewhere, or all."""
     here, name = path[:-1], str(path[-1])
     model = model_of(at(root, here))

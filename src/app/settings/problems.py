@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from doka.domain.errors import UsageError
 
-Path = tuple[str | int, ...]
-Origins = Mapping[Path, str]
+SettingPath = tuple[str | int, ...]
+Origins = Mapping[SettingPath, str]
 """Where each value came from: `doka.yaml:12`, the name of a variable, an option."""
 
 
@@ -20,7 +20,7 @@ class Problem:
     """One thing to mend; `told` goes on after the setting's name, as one sentence."""
 
     told: str
-    path: Path = ()
+    path: SettingPath = ()
     origin: str | None = None
 
     def __str__(self) -> str:
@@ -36,12 +36,12 @@ class SettingsError(UsageError):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
-def dotted(path: Path) -> str:
+def dotted(path: SettingPath) -> str:
     """Write a path as people do: `routes[0].stream.name`."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
 
 
-def origin_of(path: Path, origins: Origins) -> str | None:
+def origin_of(path: SettingPath, origins: Origins) -> str | None:
     """Find where the value at a path, or the nearest thing around it, came from."""
     for end in range(len(path), -1, -1):
         origin = origins.get(path[:end])

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from doka.app.settings.outline import at, bare, field_at, nearest, suggestion
-from doka.app.settings.problems import Origins, Path, Problem, alternatives, origin_of
+from doka.app.settings.problems import Origins, Problem, SettingPath, alternatives, origin_of
 
 # What pydantic adds although the cause is told by another finding.
 _ECHOES = frozenset({"default_factory_not_called"})
@@ -18,7 +18,7 @@ _ECHOES = frozenset({"default_factory_not_called"})
 
 def problems_of(error: ValidationError, root: type[BaseModel], origins: Origins) -> list[Problem]:
     """Translate a validation error; one problem for each setting, in the order of the file."""
-    found: dict[Path, Problem] = {}
+    found: dict[SettingPath, Problem] = {}
     for detail in error.errors(include_url=False):
         for problem in _translate(detail, root):
             found.setdefault(problem.path, Problem(problem.told, problem.path, origin_of(problem.path, origins)))
@@ -40,7 +40,7 @@ def _translate(detail: ErrorDetails, root: type[BaseModel]) -> Iterator[Problem]
     yield Problem(told, path)
 
 
-def _told(kind: str, given: Any, limits: Mapping[str, Any], root: type[BaseModel], path: Path) -> str:
+def _told(kind: str, given: Any, limits: Mapping[str, Any], root: type[BaseModel], path: SettingPath) -> str:
     """Say what is wrong with one value, and the cure."""
     match kind:
         case "missing":
@@ -75,7 +75,7 @@ def _told(kind: str, given: Any, limits: Mapping[str, Any], root: type[BaseModel
             return "has a value that cannot be taken here"
 
 
-def _example(root: type[BaseModel], path: Path) -> str:
+def _example(root: type[BaseModel], path: SettingPath) -> str:
     field = field_at(root, path)
     return f"; write it like `{path[-1]}: {_flow(field.examples[0])}`" if field is not None and field.examples else ""
 
@@ -89,7 +89,7 @@ def _flow(value: Any) -> str:
     return f'"{value}"' if ":" in str(value) else str(value)
 
 
-def _choice(root: type[BaseModel], path: Path, given: Any) -> str:
+def _choice(root: type[BaseModel], path: SettingPath, given: Any) -> str:
     words = [str(word) for word in get_args(bare(at(root, path)))]
     near = nearest(given, words) if isinstance(given, str) else None
     return f"must be {alternatives(words)}" + ("" if near is None else f"; did you mean {near}?")
@@ -105,7 +105,7 @@ def _cure_for_text(given: Any) -> str:
     return "; it is a list or a group"
 
 
-def _range(root: type[BaseModel], path: Path) -> str:
+def _range(root: type[BaseModel], path: SettingPath) -> str:
     """Say the limits of a number as ` from 1 to 500`; empty where it has none."""
     field = field_at(root, path)
     least: Any = None

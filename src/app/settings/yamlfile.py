@@ -8,12 +8,12 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import Any
 
 import yaml
 
-from doka.app.settings.problems import Path, Problem, SettingsError
+from doka.app.settings.problems import Problem, SettingPath, SettingsError
 
 FILE_BYTES_MAX = 1024 * 1024  # a configuration is a page of text; a wrong file (a log, a device) is refused early
 VALUES_MAX = 100_000  # after anchors are followed; ten thousand routes are fewer
@@ -36,7 +36,7 @@ _Loader.yaml_implicit_resolvers = {
 }
 
 
-def read_yaml(file: FilePath) -> tuple[dict[str, Any], dict[Path, str]]:
+def read_yaml(file: Path) -> tuple[dict[str, Any], dict[SettingPath, str]]:
     """Read a file whose top is a map: its data, and where each setting stands (`doka.yaml:12`).
 
     Raises:
@@ -45,7 +45,7 @@ def read_yaml(file: FilePath) -> tuple[dict[str, Any], dict[Path, str]]:
     return parse_yaml(_read(file), str(file))
 
 
-def parse_yaml(text: str, origin: str) -> tuple[dict[str, Any], dict[Path, str]]:
+def parse_yaml(text: str, origin: str) -> tuple[dict[str, Any], dict[SettingPath, str]]:
     """Read a text as `read_yaml` reads a file.
 
     Raises:
@@ -94,7 +94,7 @@ def _unshared(data: Any, counter: Iterator[int]) -> Any:
     return [_unshared(item, counter) for item in data] if isinstance(data, list) else data
 
 
-def _read(file: FilePath) -> str:
+def _read(file: Path) -> str:
     told = ""
     try:
         with file.open("rb") as stream:
@@ -125,10 +125,10 @@ class _LineNotes:
     def __init__(self, origin: str) -> None:
         self._origin = origin
         self._seen: set[int] = set()
-        self.lines: dict[Path, str] = {(): origin}
+        self.lines: dict[SettingPath, str] = {(): origin}
         self.problems: list[Problem] = []
 
-    def walk(self, node: yaml.Node, path: Path, above: frozenset[int] = frozenset()) -> None:
+    def walk(self, node: yaml.Node, path: SettingPath, above: frozenset[int] = frozenset()) -> None:
         """Note a node and all below it; `above` are the nodes that it stands in."""
         self.lines.setdefault(path, self._line(node))
         if id(node) in above:
@@ -149,7 +149,7 @@ class _LineNotes:
                     self.lines.setdefault((*path, name), self._line(key))
                     self.walk(value, (*path, name), above)
 
-    def _name(self, key: yaml.Node, path: Path, first: dict[str, int]) -> str | None:
+    def _name(self, key: yaml.Node, path: SettingPath, first: dict[str, int]) -> str | None:
         """Give a key that is text and stands there once; note what is wrong with any other."""
         if not isinstance(key, yaml.ScalarNode) or key.tag != "tag:yaml.org,2002:str":
             told = "a name is not text (YAML reads yes, no, on, off and numbers otherwise); put it in quotes"

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, ValidationError
 
 from doka.app.settings.aws import Rotation
 from doka.app.settings.fields import FROZEN, Flag, Section, Text, Whole
-from doka.app.settings.problems import Path, Problem, SettingsError, origin_of
+from doka.app.settings.problems import Problem, SettingPath, SettingsError, origin_of
 from doka.app.settings.words import problems_of
 from doka.app.settings.yamlfile import parse_yaml, read_yaml
 from doka.app.simulate.scene import AT_ONCE, CLOCK_WRONG, FAULTS, Scene, Traffic, Trouble, simple_rules
@@ -143,7 +143,7 @@ def scenario_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **ScenarioFile.model_json_schema()}
 
 
-def read_scenario(file: FilePath, *, configured: bool = False) -> ScenarioFile:
+def read_scenario(file: Path, *, configured: bool = False) -> ScenarioFile:
     """Read a scenario; `configured` tells that a configuration comes with it.
 
     Raises:
@@ -198,7 +198,7 @@ def _trouble(fault: FaultSection) -> Trouble:
     return Trouble(fault.kind, at, at + (fault.for_minutes or 0.0) * 60, fault.which, (fault.clock_minutes or 0.0) * 60)
 
 
-def _checked(data: dict[str, Any], origins: dict[Path, str], *, configured: bool) -> ScenarioFile:
+def _checked(data: dict[str, Any], origins: dict[SettingPath, str], *, configured: bool) -> ScenarioFile:
     try:
         scenario = ScenarioFile(**data)
     except ValidationError as error:
@@ -222,7 +222,7 @@ def _contradictions(scenario: ScenarioFile, *, configured: bool) -> Iterator[Pro
         told = f"is more than the shards take, {SHARD_RECORDS_PER_SECOND:,} a second each; raise stream.shards"
         yield Problem(told, ("traffic", "records_per_second"))
     for i, fault in enumerate(scenario.faults):
-        path: Path = ("faults", i)
+        path: SettingPath = ("faults", i)
         if fault.at_minutes > scenario.duration_hours * 60:
             yield Problem("lies beyond the end of the run; raise duration_hours", (*path, "at_minutes"))
         if fault.kind in AT_ONCE and fault.for_minutes is not None:

@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 
 from doka.app.check.cures import cure_for_lease
-from doka.app.settings.problems import Path
+from doka.app.settings.problems import SettingPath
 from doka.domain.events import LeaseRefused
 from tests.unit.app.settings.given import WRITER, settings
 
 HUB = "arn:aws:iam::111122223333:role/hub"
-HOPS: Path = ("roles", "analytics", "hops")
+HOPS: SettingPath = ("roles", "analytics", "hops")
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ HOPS: Path = ("roles", "analytics", "hops")
         ),
     ],
 )
-def test_a_refused_role_has_its_cure(changes: dict[Path, Any], refused: LeaseRefused, cure: str) -> None:
+def test_a_refused_role_has_its_cure(changes: dict[SettingPath, Any], refused: LeaseRefused, cure: str) -> None:
     """It names the policy, the setting or the clock."""
     assert cure_for_lease(refused, settings(changes).roles["analytics"], "analytics") == cure
 

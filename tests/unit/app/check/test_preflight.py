@@ -11,7 +11,7 @@ from doka.adapters.kafka.preflight import Obstacle, Preflight
 from doka.app.check.findings import Finding, FindingVerdict, all_fine
 from doka.app.check.preflight import Parts, preflight
 from doka.app.settings import Settings
-from doka.app.settings.problems import Path
+from doka.app.settings.problems import SettingPath
 from doka.domain.commands import DescribeStream
 from doka.domain.events import Event, LeaseIssued, LeaseRefused, StreamDescribed, StreamRefused
 from doka.domain.lease import Lease, Secrets
@@ -20,7 +20,7 @@ from tests.unit.app.settings.given import STREAM, Absent, settings
 
 MIB = 1024 * 1024
 HUB = "arn:aws:iam::111122223333:role/hub"
-HOPS: Path = ("roles", "analytics", "hops")
+HOPS: SettingPath = ("roles", "analytics", "hops")
 
 
 def described(
@@ -336,14 +336,14 @@ FOUND = f"{STREAM} is ACTIVE, 4 open shards, records up to 1 MiB"
     ],
 )
 def test_a_stream_is_told_with_its_cure(
-    changes: dict[Path, Any], found: StreamDescribed | StreamRefused, expected: tuple[str, str, str | None]
+    changes: dict[SettingPath, Any], found: StreamDescribed | StreamRefused, expected: tuple[str, str, str | None]
 ) -> None:
     """Which stream, what is the matter, and what to do about it."""
     verdict, told, cure = expected
     assert World(streams={"orders": found}).of("stream", settings(changes)) == [(verdict, "orders", told, cure)]
 
 
-LETTERS: dict[Path, Any] = {("dead_letters", "topic"): "letters"}
+LETTERS: dict[SettingPath, Any] = {("dead_letters", "topic"): "letters"}
 
 
 def test_the_topic_for_dead_letters_is_looked_at_too() -> None:

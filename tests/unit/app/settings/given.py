@@ -8,7 +8,7 @@ from typing import Any
 
 from doka.app.settings import Settings, SettingsError, settings_from
 from doka.app.settings.environment import put
-from doka.app.settings.problems import Path
+from doka.app.settings.problems import SettingPath
 
 WRITER = "arn:aws:iam::210987654321:role/doka-writer"
 STREAM = "arn:aws:kinesis:eu-west-1:210987654321:stream/orders"
@@ -25,7 +25,7 @@ class Absent:
     """Stands for a setting that is taken away."""
 
 
-def data(changes: Mapping[Path, Any] | None = None) -> dict[str, Any]:
+def data(changes: Mapping[SettingPath, Any] | None = None) -> dict[str, Any]:
     """Give the smallest good configuration with these changes."""
     given = copy.deepcopy(dict(_SMALLEST))
     for path, value in (changes or {}).items():
@@ -39,12 +39,12 @@ def data(changes: Mapping[Path, Any] | None = None) -> dict[str, Any]:
     return given
 
 
-def settings(changes: Mapping[Path, Any] | None = None) -> Settings:
+def settings(changes: Mapping[SettingPath, Any] | None = None) -> Settings:
     """Give settings of the smallest good configuration with these changes."""
     return settings_from(data(changes), hostname="pod-1")
 
 
-def told(changes: Mapping[Path, Any], hostname: str = "pod-1") -> list[str]:
+def told(changes: Mapping[SettingPath, Any], hostname: str = "pod-1") -> list[str]:
     """Give the lines that the smallest good configuration with these changes is refused with; none if it is taken."""
     try:
         settings_from(data(changes), hostname=hostname)

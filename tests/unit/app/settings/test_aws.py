@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from doka.app.settings.problems import Path
+from doka.app.settings.problems import SettingPath
 from tests.unit.app.settings.given import WRITER, settings, told
 
-ROLE: Path = ("roles", "analytics")
+ROLE: SettingPath = ("roles", "analytics")
 
 
 @pytest.mark.parametrize(
@@ -31,5 +31,5 @@ def test_what_sts_would_refuse_is_refused_first(changes: dict[str, Any], expecte
 
 def test_a_first_hop_may_live_for_twelve_hours() -> None:
     """The longest that a role can allow."""
-    long: Path = (*ROLE, "hops", 0, "duration_seconds")
+    long: SettingPath = (*ROLE, "hops", 0, "duration_seconds")
     assert settings({long: 43_200}).roles["analytics"].hops[0].duration_seconds == 43_200

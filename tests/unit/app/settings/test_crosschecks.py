@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 
 from doka.app.settings import settings_from
-from doka.app.settings.problems import Path
+from doka.app.settings.problems import SettingPath
 from tests.unit.app.settings.given import STREAM, WRITER, Absent, data, told
 
-SECURITY: Path = ("kafka", "security")
-ROUTE: Path = ("routes", 0)
-STREAM_AT: Path = ("routes", 0, "stream")
-ROLE: Path = ("roles", "analytics")
+SECURITY: SettingPath = ("kafka", "security")
+ROUTE: SettingPath = ("routes", 0)
+STREAM_AT: SettingPath = ("routes", 0, "stream")
+ROLE: SettingPath = ("roles", "analytics")
 OTHER_ROUTE: dict[str, Any] = {"topics": ["returns"], "stream": {"name": "returns", "role": "analytics"}}
 PERMIT_PLAINTEXT = "kafka.security.allow_plaintext: true (or --allow-plaintext)"
 PERMIT_ENDPOINTS = "aws.allow_insecure_endpoints: true (or --allow-insecure-endpoints)"
@@ -85,7 +85,7 @@ def test_log_in_and_certificates_must_fit_together(security: dict[str, Any], exp
 @pytest.mark.parametrize("service", ["kinesis", "sts"])
 def test_an_endpoint_over_http_needs_its_permission(service: str) -> None:
     """Signed requests and records leave unencrypted only where somebody said so."""
-    url: Path = ("aws", "endpoint_urls", service)
+    url: SettingPath = ("aws", "endpoint_urls", service)
     assert told({url: "http://localhost:4566"}) == [
         (
             f"aws.endpoint_urls.{service} needs permission: http sends data unencrypted; use https, "
@@ -97,7 +97,7 @@ def test_an_endpoint_over_http_needs_its_permission(service: str) -> None:
 
 def test_a_host_outside_aws_needs_its_permission() -> None:
     """A misspelt or hostile host gets no signed request."""
-    url: Path = ("aws", "endpoint_urls", "sts")
+    url: SettingPath = ("aws", "endpoint_urls", "sts")
     assert told({url: "https://sts.amazonaws.com.example"}) == [
         (
             "aws.endpoint_urls.sts needs permission: the host is not one of AWS (*.amazonaws.com); correct it, "
@@ -276,14 +276,14 @@ def test_a_role_is_in_the_partition_of_its_region() -> None:
         ({(*ROLE, "rotation"): {"policy": "interval", "interval_minutes": 59}}, None),
     ],
 )
-def test_times_fit_together(changes: dict[Path, Any], expected: str | None) -> None:
+def test_times_fit_together(changes: dict[SettingPath, Any], expected: str | None) -> None:
     """Of each pair of times that contradict each other, the one to change is told."""
     assert told(changes) == ([] if expected is None else [expected])
 
 
 def test_a_policy_that_never_renews_is_for_the_demo_only() -> None:
     """The service would stop for good with its first lease, as in the incident."""
-    never: dict[Path, Any] = {(*ROLE, "rotation"): {"policy": "never"}}
+    never: dict[SettingPath, Any] = {(*ROLE, "rotation"): {"policy": "never"}}
     assert told(never) == [
         (
             "roles.analytics.rotation.policy never is for `doka demo` and the simulator: "
@@ -310,7 +310,7 @@ def test_a_policy_that_never_renews_is_for_the_demo_only() -> None:
         ),
     ],
 )
-def test_dead_letters_need_a_topic_of_their_own(changes: dict[Path, Any], expected: str) -> None:
+def test_dead_letters_need_a_topic_of_their_own(changes: dict[SettingPath, Any], expected: str) -> None:
     """Poison goes nowhere by mistake, and a letter is never read as a record again."""
     assert told(changes) == [expected]
 

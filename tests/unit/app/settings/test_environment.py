@@ -8,7 +8,7 @@ import pytest
 from doka.app.settings import Settings
 from doka.app.settings.environment import overlay, put, variable_of
 from doka.app.settings.outline import leaves
-from doka.app.settings.problems import Path
+from doka.app.settings.problems import SettingPath
 from tests.unit.app.settings.given import data
 
 
@@ -46,7 +46,7 @@ def told(environ: Mapping[str, str]) -> list[str]:
         ("DOKA_LIMITS", "{held_mib: 99}", ("limits",), {"held_mib": 99}),
     ],
 )
-def test_a_variable_sets_what_its_name_says(variable: str, value: str, path: Path, expected: object) -> None:
+def test_a_variable_sets_what_its_name_says(variable: str, value: str, path: SettingPath, expected: object) -> None:
     """Two underscores part the names; text stays as it is, the rest is YAML, lists of text also take commas."""
     place: Any = laid({variable: value})
     for part in path:
@@ -80,7 +80,7 @@ def test_a_group_is_laid_before_its_parts() -> None:
 
 def test_a_value_remembers_the_variable_it_came_from() -> None:
     """An error in it can then name the variable, and no longer a line of the file."""
-    origins: dict[Path, str] = {("limits",): "doka.yaml:9", ("limits", "held_mib"): "doka.yaml:10"}
+    origins: dict[SettingPath, str] = {("limits",): "doka.yaml:9", ("limits", "held_mib"): "doka.yaml:10"}
     overlay({"DOKA_LIMITS": "{}"}, Settings, data(), origins)
     assert origins == {("limits",): "DOKA_LIMITS"}
 
@@ -134,7 +134,7 @@ def test_every_setting_has_a_variable_of_its_own() -> None:
     names = [variable_of(path) for path in paths]
     assert len(set(names)) == len(names)
     assert variable_of(("routes", 0, "stream", "name")) in names
-    origins: dict[Path, str] = {}
+    origins: dict[SettingPath, str] = {}
     overlay(dict.fromkeys(names, "1"), Settings, {}, origins)
     assert {tuple("name" if part == "NAME" else part for part in path) for path in paths} == set(origins)
 

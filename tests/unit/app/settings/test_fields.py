@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from doka.app.settings.problems import Path
+from doka.app.settings.problems import SettingPath
 from doka.app.settings.show import schema
 from tests.unit.app.settings.given import STREAM, settings, told
 
@@ -74,7 +74,7 @@ from tests.unit.app.settings.given import STREAM, settings, told
         ),
     ],
 )
-def test_a_value_that_cannot_be_is_told_in_one_line(changes: dict[Path, Any], expected: str) -> None:
+def test_a_value_that_cannot_be_is_told_in_one_line(changes: dict[SettingPath, Any], expected: str) -> None:
     """The line names the setting, what is wrong, and what to write."""
     assert told(changes) == [expected]
 
@@ -86,7 +86,7 @@ def test_a_value_that_cannot_be_is_told_in_one_line(changes: dict[Path, Any], ex
         (("routes", 0, "topics"), ["a", "A.b_c-1", "x" * 249]),
     ],
 )
-def test_usual_names_are_taken(path: Path, good: list[str]) -> None:
+def test_usual_names_are_taken(path: SettingPath, good: list[str]) -> None:
     """What brokers and topics are really called."""
     assert told({path: good}) == []
 

@@ -17,7 +17,7 @@ from doka.app.settings.mapping import (
     to_rules,
     to_stream_targets,
 )
-from doka.app.settings.problems import Path as SettingPath
+from doka.app.settings.problems import SettingPath
 from doka.domain.limits import NS_PER_SECOND
 from doka.domain.partitions.start_positions import LogEdge
 from doka.domain.rules import (

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from doka.app.settings import Settings, SettingsError, settings_from
-from doka.app.settings.problems import Path
+from doka.app.settings.problems import SettingPath
 from tests.unit.app.settings.given import data, settings
 
 
@@ -95,7 +95,7 @@ def test_settings_cannot_be_changed() -> None:
 
 def test_an_empty_section_means_its_defaults() -> None:
     """`limits:` with nothing below it, which YAML reads as null, is no error."""
-    empty: dict[Path, Any] = {(name,): None for name in ("limits", "http", "log", "dead_letters")}
+    empty: dict[SettingPath, Any] = {(name,): None for name in ("limits", "http", "log", "dead_letters")}
     empty[("kafka", "client")] = None
     empty[("kafka", "security")] = None
     assert settings(empty) == settings()
@@ -136,7 +136,7 @@ def test_the_environment_of_the_process_never_enters_by_itself(monkeypatch: pyte
         ("log", "level"),
     ],
 )
-def test_a_secret_in_the_wrong_place_is_never_repeated(path: Path) -> None:
+def test_a_secret_in_the_wrong_place_is_never_repeated(path: SettingPath) -> None:
     """Whatever setting a password was pasted into, no message shows it."""
     secret = "p4ss word/with:odd*signs and more than any of the names may hold" * 5
     with pytest.raises(SettingsError) as refused:

@@ -4,7 +4,7 @@ import pytest
 
 from doka.app.settings import Settings
 from doka.app.settings.outline import at, field_at, is_list, is_map, is_text, leaves, may_be_null, model_of, suggestion
-from doka.app.settings.problems import Path
+from doka.app.settings.problems import SettingPath
 from doka.app.settings.routes import StreamSettings
 
 
@@ -24,7 +24,7 @@ def test_every_path_leads_to_its_type() -> None:
 @pytest.mark.parametrize(
     "path", [("kafkaa",), ("routes", "x"), ("kafka", 0), ("limits", "held_mib", "x"), ("routes", 0, 0)]
 )
-def test_a_path_that_leads_nowhere_has_no_type(path: Path) -> None:
+def test_a_path_that_leads_nowhere_has_no_type(path: SettingPath) -> None:
     """Nothing is made up."""
     assert at(Settings, path) is None
 
@@ -57,6 +57,6 @@ def test_leaves_are_single_settings() -> None:
         (("log", "colour"), "there is level, format"),
     ],
 )
-def test_an_unknown_name_is_answered_with_the_nearest(path: Path, expected: str) -> None:
+def test_an_unknown_name_is_answered_with_the_nearest(path: SettingPath, expected: str) -> None:
     """Beside it first, then anywhere, then with all that is there."""
     assert suggestion(Settings, path) == expected

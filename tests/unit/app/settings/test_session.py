@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from doka.app.settings.problems import Path
+from doka.app.settings.problems import SettingPath
 from tests.unit.app.settings.given import settings, told
 
-ROLE: Path = ("roles", "analytics")
+ROLE: SettingPath = ("roles", "analytics")
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_a_session_name_is_one_that_sts_takes(template: str, hostname: str, expe
 
 def test_a_session_policy_must_be_a_policy() -> None:
     """A text that STS would call malformed is refused before it is sent."""
-    policy: Path = (*ROLE, "session_policy")
+    policy: SettingPath = (*ROLE, "session_policy")
     expected = "roles.analytics.session_policy must be a policy document as JSON text with a Statement"
     assert [told({policy: text}) for text in ("{", "[]", "{}", '"Statement"')] == [[expected]] * 4
     good = '{"Version": "2012-10-17", "Statement": []}'

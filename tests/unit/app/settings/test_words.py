@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from doka.app.settings.problems import Path
+from doka.app.settings.problems import SettingPath
 from tests.unit.app.settings.given import Absent, told
 
 
@@ -87,7 +87,7 @@ from tests.unit.app.settings.given import Absent, told
         ),
     ],
 )
-def test_a_wrong_value_is_told_in_one_line(changes: dict[Path, Any], expected: str) -> None:
+def test_a_wrong_value_is_told_in_one_line(changes: dict[SettingPath, Any], expected: str) -> None:
     """The line names the setting, what is wrong, and what to write."""
     assert told(changes) == [expected]
 

@@ -6,76 +6,76 @@ import pytest
 from confluent_kafka import KafkaError
 
 from doka.adapters.kafka.client import SAY_AGAIN_NS
-from doka.adapters.kafka.troubles import REFUSED_AGAIN_NS, REFUSED_FOR_NS, Troubles
+from doka.adapters.kafka.client_errors import REFUSED_AGAIN_NS, REFUSED_FOR_NS, ClientErrors
 
 
 @pytest.mark.parametrize("code", [KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._MAX_POLL_EXCEEDED])
 def test_what_heals_never_ends_the_source(code: int) -> None:
     """Lost connections and missed polls are no end, however long they last."""
-    troubles = Troubles()
+    errors = ClientErrors()
     for now in range(0, 10 * REFUSED_FOR_NS, REFUSED_FOR_NS // 3):
-        troubles.note(KafkaError(code), now)
+        errors.note(KafkaError(code), now)
 
-    assert troubles.end(now) is None
+    assert errors.end(now) is None
 
 
 @pytest.mark.parametrize("code", [KafkaError._AUTHENTICATION, KafkaError._SSL])
 def test_a_refusal_ends_it_when_it_lasts(code: int) -> None:
     """A refused login, group or certificate is given a minute, counted from the first refusal."""
-    troubles = Troubles()
+    errors = ClientErrors()
     for now in (0, REFUSED_FOR_NS // 2, REFUSED_FOR_NS - 1):
-        troubles.note(KafkaError(code, "because"), now)
-        assert troubles.end(now) is None
-    troubles.note(KafkaError(code, "because"), REFUSED_FOR_NS)
+        errors.note(KafkaError(code, "because"), now)
+        assert errors.end(now) is None
+    errors.note(KafkaError(code, "because"), REFUSED_FOR_NS)
 
-    assert "because, for a minute now; check kafka.security" in (troubles.end(REFUSED_FOR_NS) or "")
+    assert "because, for a minute now; check kafka.security" in (errors.end(REFUSED_FOR_NS) or "")
 
 
 def test_a_group_that_refuses_says_so_once() -> None:
     """The client tells a refused group a single time, so that refusal lasts until an assignment or a record comes."""
-    troubles = Troubles()
-    troubles.note(KafkaError(KafkaError.GROUP_AUTHORIZATION_FAILED, "no right"), 0)
+    errors = ClientErrors()
+    errors.note(KafkaError(KafkaError.GROUP_AUTHORIZATION_FAILED, "no right"), 0)
 
-    assert troubles.end(REFUSED_FOR_NS - 1) is None
-    assert "may not read as its consumer group: no right" in (troubles.end(REFUSED_FOR_NS) or "")
-    troubles.healthy()
-    assert troubles.end(10 * REFUSED_FOR_NS) is None
+    assert errors.end(REFUSED_FOR_NS - 1) is None
+    assert "may not read as its consumer group: no right" in (errors.end(REFUSED_FOR_NS) or "")
+    errors.healthy()
+    assert errors.end(10 * REFUSED_FOR_NS) is None
 
 
 def test_two_refusals_far_apart_are_two() -> None:
     """A refusal that was mended is over, though no record came to prove it."""
-    troubles = Troubles()
+    errors = ClientErrors()
     for now in range(0, 20 * REFUSED_FOR_NS, REFUSED_AGAIN_NS + 1):
-        troubles.note(KafkaError(KafkaError._AUTHENTICATION), now)
+        errors.note(KafkaError(KafkaError._AUTHENTICATION), now)
 
-    assert troubles.end(now) is None
+    assert errors.end(now) is None
 
 
 def test_records_prove_that_a_refusal_is_over() -> None:
     """One broker that refuses while others deliver does not end the source."""
-    troubles = Troubles()
+    errors = ClientErrors()
     for now in range(0, 3 * REFUSED_FOR_NS, REFUSED_FOR_NS // 3):
-        troubles.note(KafkaError(KafkaError._AUTHENTICATION), now)
-        troubles.healthy()
+        errors.note(KafkaError(KafkaError._AUTHENTICATION), now)
+        errors.healthy()
 
-    assert troubles.end(now) is None
+    assert errors.end(now) is None
 
 
 def test_a_fatal_error_ends_it_at_once() -> None:
     """What the client itself calls fatal is the end."""
-    troubles = Troubles()
-    troubles.note(KafkaError(KafkaError.FENCED_INSTANCE_ID, "fenced", fatal=True), 0)
-    troubles.healthy()
+    errors = ClientErrors()
+    errors.note(KafkaError(KafkaError.FENCED_INSTANCE_ID, "fenced", fatal=True), 0)
+    errors.healthy()
 
-    assert "the Kafka client cannot go on: fenced (FENCED_INSTANCE_ID)" == troubles.end(0)
+    assert "the Kafka client cannot go on: fenced (FENCED_INSTANCE_ID)" == errors.end(0)
 
 
 def test_the_same_error_is_said_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
     """A broker that is away for an hour makes sixty lines, not one for each attempt."""
-    troubles = Troubles()
+    errors = ClientErrors()
     with caplog.at_level(logging.WARNING, "doka.kafka"):
         for now in (0, 1, SAY_AGAIN_NS - 1, SAY_AGAIN_NS):
-            troubles.note(KafkaError(KafkaError._TRANSPORT, "down"), now)
-        troubles.note(KafkaError(KafkaError._TRANSPORT, "down"), 2, "orders")
+            errors.note(KafkaError(KafkaError._TRANSPORT, "down"), now)
+        errors.note(KafkaError(KafkaError._TRANSPORT, "down"), 2, "orders")
 
     assert ["down (_TRANSPORT)", "down (_TRANSPORT)", "orders: down (_TRANSPORT)"] == caplog.messages

@@ -55,7 +55,7 @@ UNREADABLE: Final = frozenset(
 _log = logging.getLogger("doka.kafka")
 
 
-class Troubles:
+class ClientErrors:
     """Remembers what is wrong with the client as a whole, and since when."""
 
     def __init__(self) -> None:
