@@ -1,4 +1,4 @@
-"""Turns the status that the loop published last into gauges, at the moment of the scrape.
+"""Turns the status that the loop published last into series, at the moment of the scrape.
 
 What runs with time goes on between two publishes: a lease's seconds count down and ages grow even while the loop hangs,
 which is when somebody looks at them.
@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from doka.adapters.telemetry.labels import BoundedLabels
@@ -33,7 +33,7 @@ class PresentState(Collector):
         self.turned: int | None = None
 
     def collect(self) -> Iterator[Metric]:
-        """Give all gauges; only the loop's age before the first status was published."""
+        """Give them all; only the loop's age before the first status was published."""
         status, turned, now = self.status, self.turned, self._clock.now()
         if turned is not None:
             age = max(0, now - turned) / NS_PER_SECOND
@@ -54,12 +54,19 @@ class PresentState(Collector):
         waiting = GaugeMetricFamily(
             "doka_records_waiting", "Records that wait in lanes for their turn.", labels=["route"]
         )
+        fallbacks = CounterMetricFamily(
+            "doka_key_fallbacks",
+            "Kafka keys that are not UTF-8 and so became base64 (key_encoding: utf8), once for each time that one was met "
+            "and not remembered.",
+            labels=["route"],
+        )
         for route in status.routes.values():
             reason = "none" if route.blocked is None else self._reasons.of(route.blocked)
             blocked.add_metric([route.route, reason], float(route.blocked is not None))
             in_flight.add_metric([route.route], route.in_flight)
             waiting.add_metric([route.route], route.waiting)
-        yield from (blocked, in_flight, waiting)
+            fallbacks.add_metric([route.route], route.key_fallbacks)
+        yield from (blocked, in_flight, waiting, fallbacks)
 
 
 def _gauge(name: str, sentence: str, value: float) -> Metric:

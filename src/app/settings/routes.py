@@ -81,7 +81,7 @@ class RouteSettings(Section):
     null_value: Literal["empty", "reject"] = Field(default="empty", description="What a tombstone becomes.")
     key_encoding: Literal["utf8", "base64", "hex"] = Field(
         default="utf8",
-        description="How the bytes of a key become text; what is not UTF-8 falls back to base64, counted.",
+        description="How the bytes of a key become text; what is not UTF-8 falls back to base64, counted in doka_key_fallbacks_total.",
     )
     ordering: Literal["key", "key_in_request", "none"] = Field(
         default="key",

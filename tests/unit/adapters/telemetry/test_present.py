@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -116,6 +117,20 @@ def test_figures_of_the_process() -> None:
         for name in ("held_bytes", "held_bytes_max", "partitions_owned", "puts_in_flight", "records_waiting", "halted",
                      "loop_turn_age_seconds")
     )  # fmt: skip
+
+
+def test_keys_that_became_base64_are_counted_by_route() -> None:
+    """From 0 on, so that the first one shows as an increase."""
+    clock = HandClock()
+    state = PresentState(clock)
+    before = status(clock)
+    for fallbacks in (0, 3):
+        state.status = replace(before, routes={"orders": replace(before.routes["orders"], key_fallbacks=fallbacks)})
+        (counter,) = (family for family in state.collect() if family.name == "doka_key_fallbacks")
+        assert ("counter", [("doka_key_fallbacks_total", {"route": "orders"}, fallbacks)]) == (
+            counter.type,
+            [(sample.name, sample.labels, sample.value) for sample in counter.samples],
+        )
 
 
 @pytest.mark.parametrize(
