@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 
 from botocore.exceptions import BotoCoreError
 from botocore.session import Session
@@ -18,6 +19,7 @@ from doka.adapters.aws.kinesis.body import BodyBuilder
 from doka.adapters.aws.kinesis.clients import NewSession
 from doka.adapters.aws.kinesis.endpoint import Endpoints
 from doka.adapters.aws.kinesis.failures import name_failure
+from doka.adapters.aws.kinesis.identity import AnswerIds, read_id
 from doka.adapters.aws.kinesis.signing import Signer
 from doka.adapters.aws.kinesis.skew import SkewedClock
 from doka.adapters.aws.kinesis.target import StreamTarget
@@ -25,11 +27,18 @@ from doka.adapters.aws.kinesis.transfer import Outcome, Transfer
 from doka.adapters.aws.kinesis.wire import Wire
 from doka.domain.commands import SendPut
 from doka.domain.errors import InvariantError, invariant
-from doka.domain.events import Event, PutAmbiguous, PutAnswered, PutUnsent
+from doka.domain.events import Event, PutAmbiguous, PutAnswered, PutRefused, PutUnsent
 from doka.domain.limits import KEY_CACHE_BYTES
 from doka.domain.ports import Clock
 
 logger = logging.getLogger("doka.kinesis")
+
+DOUBTS = {
+    "repeated_answer": "an answer that was given before came again; something between here and AWS mixes answers up",
+    "nameless_answer": "an answer without x-amzn-RequestId, which may have been given before, came on a kept connection",
+    "answered_early": "a success was answered before the records were sent",
+}
+"""What is told of answers that are not believed, whatever they say."""
 
 
 class KinesisSink:
@@ -53,6 +62,7 @@ class KinesisSink:
         self._signer = Signer()
         self._skews: dict[str, SkewedClock] = {}
         self._wire = Wire(clock)
+        self._ids = AnswerIds()
         self._idle: list[Transfer] = []
         self._unsent: list[Event] = []
         self._told: dict[str, str] = {}
@@ -123,21 +133,35 @@ class KinesisSink:
             failure = name_failure(command.put, error, started=outcome.started)
             self._tell(command.route, failure.reason, words)
             return failure
-        event = read_answer(
-            command.put,
-            len(command.keys),
-            outcome.status,
-            outcome.head,
-            outcome.body,
-            wants_landings=command.wants_landings,
-        )
-        if isinstance(event, PutAnswered) and not outcome.sent_whole:
-            event = PutAmbiguous(command.put, "answered_early")
+        event = self._read(command, transfer, outcome)
         if isinstance(event, PutAmbiguous):
-            self._tell(command.route, event.reason, f"HTTP {outcome.status} does not say what became of the records")
+            words = DOUBTS.get(event.reason, f"HTTP {outcome.status} does not say what became of the records")
+            self._tell(command.route, event.reason, words)
             return event
         self._told.pop(command.route, None)
         self._learn(transfer, outcome, event)
+        return event
+
+    def _read(self, command: SendPut, transfer: Transfer, outcome: Outcome) -> PutAnswered | PutRefused | PutAmbiguous:
+        """Give what an answer says; one that may belong to another request says nothing, and ends its connection."""
+        answer_id = read_id(outcome.head)
+        doubt = self._ids.doubt(answer_id, fresh=outcome.fresh)
+        event = (
+            PutAmbiguous(command.put, doubt)
+            if doubt is not None
+            else read_answer(
+                command.put,
+                len(command.keys),
+                outcome.status,
+                outcome.head,
+                outcome.body,
+                wants_landings=command.wants_landings,
+            )
+        )
+        if isinstance(event, PutAnswered) and not outcome.sent_whole:
+            event = PutAmbiguous(command.put, "answered_early")
+        if answer_id is None or (isinstance(event, PutAmbiguous) and (doubt or outcome.status == HTTPStatus.OK)):
+            self._wire.cut(transfer)
         return event
 
     def _learn(self, transfer: Transfer, outcome: Outcome, event: Event) -> None:

@@ -3,8 +3,8 @@
 The body goes out through a read function without a seek function.
 libcurl would otherwise repeat a POST by itself when a kept-alive connection dies before the first byte of an answer,
 and the service may have accepted it; so it fails with SEND_FAIL_REWIND, which is ambiguous.
-A kept connection that was idle for more than a second is looked at before it is used again, so one that the far end
-closed meanwhile costs nothing.
+A kept connection is looked at in the moment before a request leaves on it: one that the far end has closed, or on which
+something waits that belongs to no request, is not used, and that costs nothing.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pycurl
 
+from doka.adapters.aws.kinesis.connections import Connections, Ends
 from doka.domain.commands import SendPut
 from doka.domain.limits import NS_PER_MS
 
@@ -44,6 +46,9 @@ class Outcome:
     started: bool
     """Whether libcurl asked for any of the body: if not, nothing of it can have left."""
     sent_whole: bool
+    """Whether libcurl had asked for all of the body when the answer began."""
+    fresh: bool
+    """Whether it was the first request of its connection."""
 
 
 class Transfer:
@@ -54,6 +59,14 @@ class Transfer:
         self.url = ""
         self.sent_at = 0
         self.overdue_at = 0
+        self.connections = Connections()
+        """Those that this one may be given; its wire says which."""
+        self.ends: Ends = ("", "", 0, 0)
+        """Of the connection on which it left last."""
+        self.turned_back = False
+        """Whether it was held back from a kept connection on which something waited; nothing of it has left."""
+        self._fresh = False
+        self._begun_early = False
         self._body = BytesIO()
         self._size = 0
         self._head = BytesIO()
@@ -63,6 +76,8 @@ class Transfer:
         curl.setopt(pycurl.READFUNCTION, self._read)
         curl.setopt(pycurl.WRITEFUNCTION, self._answer.write)
         curl.setopt(pycurl.HEADERFUNCTION, self._head.write)
+        curl.setopt(pycurl.SOCKOPTFUNCTION, self._connecting)
+        curl.setopt(pycurl.PREREQFUNCTION, self._may_leave)
         curl.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
         curl.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
         curl.setopt(pycurl.FOLLOWLOCATION, 0)
@@ -85,7 +100,11 @@ class Transfer:
         self.overdue_at = now + command.timeout + OVERDUE_GRACE_NS
         self._body = BytesIO(body)
         self._size = len(body)
+        self._fresh = self._begun_early = False
         curl = self.curl
+        if self.turned_back:
+            self.turned_back = False
+            curl.setopt(pycurl.FRESH_CONNECT, 0)
         if url != self.url:
             curl.setopt(pycurl.URL, url)
             self.url = url
@@ -93,6 +112,10 @@ class Transfer:
         curl.setopt(pycurl.POSTFIELDSIZE_LARGE, len(body))
         curl.setopt(pycurl.TIMEOUT_MS, timeout_ms)
         curl.setopt(pycurl.CONNECTTIMEOUT_MS, max(1, min(CONNECT_TIMEOUT_MS, timeout_ms // CONNECT_SHARE)))
+
+    def wants_a_fresh_connection(self) -> None:
+        """Go on with the same request, of which nothing has left, on a connection that nobody has used."""
+        self.curl.setopt(pycurl.FRESH_CONNECT, 1)
 
     def unload(self) -> Outcome:
         """Give how the request ended and forget it."""
@@ -102,7 +125,8 @@ class Transfer:
             head=self._head.getvalue(),
             body=self._answer.getvalue(),
             started=read > 0,
-            sent_whole=read == self._size,
+            sent_whole=read == self._size and not self._begun_early,
+            fresh=self._fresh,
         )
         self.command = None
         self._body = BytesIO()
@@ -116,7 +140,21 @@ class Transfer:
         self.curl.close()
 
     def _read(self, size: int) -> bytes:
+        if self._head.tell() and self._body.tell() < self._size:
+            self._begun_early = True
         return self._body.read(size)
+
+    def _connecting(self, _descriptor: int, _purpose: int) -> int:
+        self._fresh = True
+        return pycurl.SOCKOPT_OK
+
+    def _may_leave(self, *ends: Any) -> int:
+        """Be asked by libcurl on a connection that is ready, in the moment before anything of the request leaves."""
+        self.ends = ends
+        if self._fresh or self.connections.is_clean(self.ends):
+            return pycurl.PREREQFUNC_OK
+        self.turned_back = True
+        return pycurl.PREREQFUNC_ABORT
 
 
 def trust_only(curl: pycurl.Curl, ca: Path) -> None:

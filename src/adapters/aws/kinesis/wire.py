@@ -12,6 +12,7 @@ from contextlib import suppress
 
 import pycurl
 
+from doka.adapters.aws.kinesis.connections import Connections
 from doka.adapters.aws.kinesis.transfer import Transfer
 from doka.domain.limits import NS_PER_MS
 from doka.domain.ports import Clock
@@ -38,6 +39,7 @@ class Wire:
         self._due: int | None = None
         """When libcurl wants to be called for a timer (ns of the clock)."""
         self._running = 0
+        self._connections = Connections()
         self._flying: dict[pycurl.Curl, Transfer] = {}
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_MAXCONNECTS, CONNECTIONS_KEPT_MAX)
@@ -49,10 +51,9 @@ class Wire:
 
     def start(self, transfer: Transfer) -> None:
         """Begin a loaded transfer; what can be done without waiting is done at once."""
+        transfer.connections = self._connections
         self._flying[transfer.curl] = transfer
-        self._multi.add_handle(transfer.curl)
-        self._running += 1
-        self._serve_timer()
+        self._add(transfer)
 
     def step(self, wait: int) -> None:
         """Move all transfers on by what the sockets allow, waiting at most `wait` ns for the first of them."""
@@ -74,8 +75,15 @@ class Wire:
         while left:
             left, whole, broken = self._multi.info_read()
             for curl in whole:
-                yield self._take(curl), 0, ""
+                descriptor = curl.getinfo(pycurl.ACTIVESOCKET)
+                transfer = self._take(curl)
+                if descriptor >= 0:
+                    self._connections.keep(transfer.ends, descriptor)
+                yield transfer, 0, ""
             for curl, error, words in broken:
+                if error == pycurl.E_ABORTED_BY_CALLBACK and self._flying[curl].turned_back:
+                    self._start_afresh(curl)
+                    continue
                 yield self._take(curl), error, words
 
     def overdue(self, now: int) -> Iterator[tuple[Transfer, int, str]]:
@@ -84,11 +92,26 @@ class Wire:
             self._running = -1  # unknown until libcurl next says it
             yield self._take(transfer.curl), pycurl.E_OPERATION_TIMEDOUT, "its time was over"
 
+    def cut(self, transfer: Transfer) -> None:
+        """End the connection of a transfer that has just been handed back: what comes on it is not to be trusted."""
+        self._connections.cut(transfer.ends)
+
     def close(self) -> None:
         """Drop all connections and transfers."""
         for curl in list(self._flying):
             self._take(curl).close()
         self._multi.close()
+
+    def _add(self, transfer: Transfer) -> None:
+        self._multi.add_handle(transfer.curl)
+        self._running += 1
+        self._serve_timer()
+
+    def _start_afresh(self, curl: pycurl.Curl) -> None:
+        """Start a transfer again that was held back from its connection, which libcurl has closed; nothing has left."""
+        self._multi.remove_handle(curl)
+        self._flying[curl].wants_a_fresh_connection()
+        self._add(self._flying[curl])
 
     def _take(self, curl: pycurl.Curl) -> Transfer:
         self._multi.remove_handle(curl)

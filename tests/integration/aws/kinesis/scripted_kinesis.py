@@ -110,15 +110,19 @@ def answer(
 ) -> Act:
     """Accept and answer with this body: bytes, JSON, or what a function makes of the request.
 
-    The body is cut off after `cut_to` bytes where given.
+    The body is cut off after `cut_to` bytes where given; a header that is given as empty is left out.
     """
 
     def act(peer: Peer, start: str, read: dict[str, str]) -> bool:
         request = accept(peer, start, read)
         told = body(request) if callable(body) else body
         raw = told if isinstance(told, bytes) else json.dumps(told).encode()
-        lines = {"Content-Length": str(len(raw)), "Date": formatdate(date, usegmt=True)} | dict(headers or {})
-        head = f"HTTP/1.1 {status} X\r\n" + "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+        lines = {
+            "x-amzn-RequestId": f"5c1b7ed0-0000-4000-8000-{request.number:012x}",
+            "Content-Length": str(len(raw)),
+            "Date": formatdate(date, usegmt=True),
+        } | dict(headers or {})
+        head = f"HTTP/1.1 {status} X\r\n" + "".join(f"{name}: {value}\r\n" for name, value in lines.items() if value)
         whole = head.encode() + b"\r\n" + raw
         peer.send(whole if cut_to is None else whole[: len(whole) - len(raw) + cut_to])
         return cut_to is None
