@@ -25,7 +25,7 @@ from doka.domain.commands import SendPut
 from doka.domain.lease import Lease, Secrets
 from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
 from doka.domain.ports import Authority, Clock, Describer, Sink
-from tests.fake_aws import WRITER_ROLE, Delay, FailEntries, FakeAws, Garble, Refuse, Reset, Shuffle
+from tests.fake_aws import WRITER_ROLE, Delay, FailEntries, FakeAws, Garble, Refuse, Repeat, Reset, Shuffle
 
 ROUTE = "s0"
 ROLE = "r0"
@@ -118,6 +118,8 @@ class FakeAwsRig:
                 self._fake.inject(Reset("after"))
             case "garbled":
                 self._fake.inject(Garble("one_entry_less"))
+            case "repeated":
+                self._fake.inject(Repeat("before"))
             case "no answer":
                 self._fake.inject(Delay(4 * SHORT_NS / NS_PER_SECOND))
             case "unreachable":
@@ -189,6 +191,7 @@ class SimulatedRig:
             "reset before": "reset_before",
             "reset after": "reset_after",
             "garbled": "garbled",
+            "repeated": "repeated",
             "no answer": "answer_lost",
             "unreachable": "unsent",
         }

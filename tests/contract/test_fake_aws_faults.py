@@ -12,7 +12,7 @@ import orjson
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tests.fake_aws import Delay, FailEntries, FakeAws, Garble, Hold, Refuse, Reset, Shuffle, kinesis_client
+from tests.fake_aws import Delay, FailEntries, FakeAws, Garble, Hold, Refuse, Repeat, Reset, Shuffle, kinesis_client
 from tests.unit.fake_aws.raw import put_raw, signed_headers
 from tests.waiting import eventually
 
@@ -229,6 +229,37 @@ def test_entries_may_land_in_another_order(fake_aws: FakeAws, client: KinesisCli
     assert landed != [each["Data"] for each in records(50)]
     by_number = sorted(range(50), key=lambda i: int(answer["Records"][i]["SequenceNumber"]))
     assert landed == [f"data-{i}".encode() for i in by_number]
+
+
+def answer_ids(fake_aws: FakeAws, arn: str, puts: int, read: int) -> list[int]:
+    """Put so many times over one bare connection, and give which request each of the answers on it names."""
+    where = urlsplit(fake_aws.url)
+    body = orjson.dumps({"StreamARN": arn, "Records": [{"Data": "eA==", "PartitionKey": "k"}]})
+    headers = signed_headers(fake_aws.url, fake_aws.issue().keys, body)
+    lines = ["POST / HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), f"Content-Length: {len(body)}"]
+    with socket.create_connection((where.hostname or "", where.port or 0), timeout=10) as connection:
+        connection.sendall(puts * ("\r\n".join(lines).encode() + b"\r\n\r\n" + body))
+        said = b""
+        while said.count(b"FailedRecordCount") < read or not said.endswith(b"}"):
+            said += connection.recv(65536)
+    return [int(part.split(b"\r\n", 1)[0][-12:], 16) for part in said.split(b"x-amzn-RequestId: ")[1:]]
+
+
+@pytest.mark.parametrize(
+    ("moment", "expected"), [("after", [1, 1, 2, 3]), ("before", [1, 2, 3])], ids=["after", "before"]
+)
+def test_an_answer_can_be_said_twice(fake_aws: FakeAws, arn: str, moment: Any, expected: list[int]) -> None:
+    """After itself, or before the next one of its connection, of which the first has none before it."""
+    rule = fake_aws.inject(Repeat(moment))
+    assert expected == answer_ids(fake_aws, arn, 3, len(expected))
+    assert 1 == fake_aws.fired(rule)
+
+
+def test_the_answer_before_comes_again_ahead_of_the_next(fake_aws: FakeAws, arn: str) -> None:
+    """Then every answer of the connection is one late."""
+    fake_aws.inject(Repeat("before"), skip=1)
+    assert [1, 1, 2, 3] == answer_ids(fake_aws, arn, 3, 4)
+    assert 3 == fake_aws.landed_count("orders")
 
 
 def test_rules_add_up(fake_aws: FakeAws, client: KinesisClient, arn: str) -> None:

@@ -139,6 +139,16 @@ def test_an_answer_with_too_few_results_is_not_trusted(rig: AwsRig) -> None:
     assert [PutAmbiguous(1, "wrong_result_count")] == answers(rig)
 
 
+def test_an_answer_that_was_given_before_is_not_trusted(rig: AwsRig) -> None:
+    """What was said to another put says nothing of this one."""
+    lease = rig.lease()
+    rig.sink.submit(put_of(rig, 1, *THREE, lease=lease))
+    assert [PutAnswered(1)] == answers(rig)
+    rig.next_put("repeated")
+    rig.sink.submit(put_of(rig, 2, *THREE, lease=lease))
+    assert [PutAmbiguous(2, "repeated_answer")] == answers(rig)
+
+
 def test_a_put_that_is_not_answered_is_given_up_at_its_timeout(rig: AwsRig) -> None:
     """Silence becomes an ambiguous answer at the command's timeout, not much before, and before an answer comes."""
     rig.next_put("no answer")

@@ -14,7 +14,7 @@ from tests.fake_aws.aggregates import consumed, unfold
 from tests.fake_aws.clients import kinesis_client, sts_client
 from tests.fake_aws.history import Landed, Refused, Violation
 from tests.fake_aws.remote import FakeAwsProcess, RemoteFakeAws
-from tests.fake_aws.script import Call, Delay, FailEntries, Garble, Hold, Refuse, Reset, Shuffle
+from tests.fake_aws.script import Call, Delay, FailEntries, Garble, Hold, Refuse, Repeat, Reset, Shuffle
 from tests.fake_aws.server import FakeAws
 from tests.fake_aws.world import (
     DESTINATION_ACCOUNT,
@@ -45,6 +45,7 @@ __all__ = [
     "Refuse",
     "Refused",
     "RemoteFakeAws",
+    "Repeat",
     "Reset",
     "Shuffle",
     "Violation",

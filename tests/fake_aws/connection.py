@@ -45,10 +45,10 @@ class Exchange:
         self._connection = connection
         self._ended = False
 
-    def answer(self, reply: Reply) -> None:
-        """Send the answer, if the client is still there."""
+    def answer(self, reply: Reply, *, repeat: str | None = None) -> None:
+        """Send the answer, if the client is still there; `repeat`: say it, or the one before it, twice (`script.Repeat`)."""
         if self._end():
-            self._connection.send(reply, self.request)
+            self._connection.send(reply, self.request, repeat=repeat)
 
     def reset(self) -> None:
         """Tear the connection down with RST."""
@@ -80,6 +80,7 @@ class Connection:
         self._abort_at: int | None = None
         self._exchange: Exchange | None = None
         self._out = b""
+        self._answered = b""
         self._close_after_out = False
         self._wanted = selectors.EVENT_READ
         self.closed = False
@@ -99,14 +100,22 @@ class Connection:
         if events & selectors.EVENT_READ and not self.closed:
             self._receive()
 
-    def send(self, reply: Reply, request: Request) -> None:
+    def send(self, reply: Reply, request: Request, *, repeat: str | None = None) -> None:
         """Send an answer and go on with what the client has sent since."""
         self._exchange = None
         if self.closed:
             return
         self._close_after_out = reply.cut_at is not None or request.headers.get("connection", "").lower() == "close"
-        self._out += reply.encode(request.id, self._loop.clock.date())
-        self._flush()
+        before, self._answered = self._answered, reply.encode(request.id, self._loop.clock.date())
+        if repeat == "before":
+            self._out += before
+            self._flush()
+        if not self.closed:
+            self._out += self._answered
+            self._flush()
+        if repeat == "after" and not self.closed:
+            self._out += self._answered
+            self._flush()
         if self._buffer and not self.closed:
             self._advance()
 

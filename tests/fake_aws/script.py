@@ -92,7 +92,18 @@ class Shuffle:
     """Land the entries of a PutRecords in another order than they stand in; each keeps its place in the answer."""
 
 
-Action = Refuse | FailEntries | Reset | Delay | Hold | Garble | Shuffle
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """Say an answer twice, as a box does that keeps connections for others and loses count.
+
+    `after`: this answer comes, and at once comes again, in a packet of its own; `before`: what was answered before on
+    this connection comes again first, if there was anything, and then this one.
+    """
+
+    moment: Literal["after", "before"] = "after"
+
+
+Action = Refuse | FailEntries | Reset | Delay | Hold | Garble | Shuffle | Repeat
 ACTIONS: Mapping[str, type[Action]] = {
     "refuse": Refuse,
     "fail_entries": FailEntries,
@@ -101,6 +112,7 @@ ACTIONS: Mapping[str, type[Action]] = {
     "hold": Hold,
     "garble": Garble,
     "shuffle": Shuffle,
+    "repeat": Repeat,
 }
 
 
@@ -137,6 +149,7 @@ class Fate:
     reset: Reset | None = None
     garble: Garble | None = None
     shuffle: bool = False
+    repeat: Repeat | None = None
     delay_acceptance: float = 0.0
     delay_answer: float = 0.0
     hold_acceptance: list[str] = field(default_factory=list)
@@ -229,6 +242,8 @@ class Script:
                 fate.garble = fate.garble or action
             case Shuffle():
                 fate.shuffle = True
+            case Repeat():
+                fate.repeat = fate.repeat or action
             case Hold(label=label, at="acceptance"):
                 fate.hold_acceptance.append(label)
             case Hold(label=label):

@@ -56,7 +56,7 @@ def draw_plan(seed: int, records: int = RECORDS_DEFAULT) -> Plan:
         seed=seed,
         work=_draw_work(chance, records),
         delays=_draw_delays(chance),
-        rates=_draw_rates(chance),
+        rates=_with_repeats(_draw_rates(chance), seed),
         incidents=_draw_incidents(chance, heal_at),
         limits=_draw_limits(chance),
         role=_draw_role(chance),
@@ -213,6 +213,12 @@ def _draw_rates(chance: Random) -> Rates:
         return CALM
     likely = chance.choice((0.1, 0.3, 0.6))
     return Rates(**{name: _rarely(chance, likely, most) for name, most in _RATES.items()})
+
+
+def _with_repeats(rates: Rates, seed: int) -> Rates:
+    """Let answers come again in some of the runs that have faults; drawn apart, so that all else stays as it was."""
+    chance = Chance(seed).of("repeats")
+    return rates if rates is CALM else replace(rates, repeated=_rarely(chance, 0.2, 0.3))
 
 
 def _draw_incidents(chance: Random, heal_at: int) -> tuple[Incident, ...]:

@@ -122,6 +122,8 @@ class SimulatedSink:
         number = command.put
         if fate == "throttled":
             return PutRefused(number, THROTTLED)
+        if fate == "repeated" and self._chance.random() < 0.5:  # noqa: PLR2004 - an even chance that it never arrives
+            return self._repeated(put)
         if fate == "failed_before":
             return PutAmbiguous(number, "InternalFailure")
         code = world.tokens.judge(command.lease)
@@ -144,9 +146,15 @@ class SimulatedSink:
             return PutAmbiguous(number, "InternalFailure")
         if fate == "reset_after":
             return PutAmbiguous(number, "receive_failed")
+        if fate == "repeated":
+            return self._repeated(put)
         if fate == "garbled":
             return PutAmbiguous(number, "wrong_result_count")
         return PutAnswered(number, failed, _landings(put, failed) if command.wants_landings else None)
+
+    def _repeated(self, put: Put) -> Event:
+        """Give what the process makes of an answer to another request: it knows it by its id."""
+        return PutAmbiguous(put.command.put, "repeated_answer")
 
     def _land(self, put: Put) -> dict[int, str]:
         """Offer each entry to its shard; give the codes of those that were refused."""
@@ -226,4 +234,5 @@ def _fates(world: World) -> Sequence[tuple[str, float]]:
         ("throttled", rates.throttled),
         ("failed_before", rates.failed_before),
         ("failed_after", rates.failed_after),
+        ("repeated", rates.repeated),
     ]

@@ -70,6 +70,8 @@ class Rates:
     throttled: float = 0.0
     failed_before: float = 0.0
     failed_after: float = 0.0
+    # An answer that was given before comes instead of its own; it may have arrived, and may not.
+    repeated: float = 0.0
     # One entry of it.
     entry_throttled: float = 0.0
     entry_failed: float = 0.0

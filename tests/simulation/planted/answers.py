@@ -157,6 +157,15 @@ def let_the_client_repeat(patch: Patch) -> None:
     patch.replace(SimulatedSink, "_serve", planted)
 
 
+def believe_a_repeated_answer(patch: Patch) -> None:
+    """Believe an answer that was given before, to another request."""
+
+    def planted(self: SimulatedSink, put: Put) -> Event:
+        return PutAnswered(put.command.put)
+
+    patch.replace(SimulatedSink, "_repeated", planted)
+
+
 BUGS = (
     bug(ignore_entry_zero, "I1", "I4", "I14", found_by=IN_BOTH),
     bug(take_200_as_success, "I1", "I4", "I14", found_by=IN_BOTH),
@@ -170,4 +179,5 @@ BUGS = (
     bug(give_up_after_a_few_tries, "I1", "I4", "I14", found_by=IN_BOTH),
     bug(settle_on_the_wrong_chunk, "I1", "I8", "I12", found_by=IN_BOTH),
     bug(let_the_client_repeat, "I8"),
+    bug(believe_a_repeated_answer, "I1", "I4", "I14", "I16"),
 )
