@@ -61,10 +61,21 @@ def settings(
 class DokaProcess:
     """One `doka run`. Start it with `with`; leaving kills what still runs, by its own id."""
 
-    def __init__(self, given: Mapping[str, Any], folder: Path, name: str = "doka", options: Sequence[str] = ()) -> None:
-        """Write the settings to `folder`; nothing runs yet. `options` are further words of the command line."""
+    def __init__(
+        self,
+        given: Mapping[str, Any],
+        folder: Path,
+        name: str = "doka",
+        options: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Write the settings to `folder`; nothing runs yet. `options` are further words of the command line.
+
+        `environment` replaces or adds to what the workload is given.
+        """
         self.name = name
         self._options = tuple(options)
+        self._environment = dict(environment or {})
         self._config = folder / f"{name}.yaml"
         self._config.write_text(yaml.safe_dump(dict(given)), encoding="utf-8")
         self.stdout = folder / f"{name}.stdout"
@@ -104,7 +115,7 @@ class DokaProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
-                env=kept | workload,
+                env=kept | workload | self._environment,
                 start_new_session=True,
             )
 

@@ -236,7 +236,11 @@ def answer_ids(fake_aws: FakeAws, arn: str, puts: int, read: int) -> list[int]:
     where = urlsplit(fake_aws.url)
     body = orjson.dumps({"StreamARN": arn, "Records": [{"Data": "eA==", "PartitionKey": "k"}]})
     headers = signed_headers(fake_aws.url, fake_aws.issue().keys, body)
-    lines = ["POST / HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), f"Content-Length: {len(body)}"]
+    lines = [
+        "POST / HTTP/1.1",
+        *(f"{name}: {value}" for name, value in headers.items()),
+        f"Content-Length: {len(body)}",
+    ]
     with socket.create_connection((where.hostname or "", where.port or 0), timeout=10) as connection:
         connection.sendall(puts * ("\r\n".join(lines).encode() + b"\r\n\r\n" + body))
         said = b""

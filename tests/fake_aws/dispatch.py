@@ -118,7 +118,7 @@ class Dispatcher:
                 self._history.counts[f"{asked.operation}:reset"] += 1
             exchange.reset()
         else:
-            exchange.answer(reply, repeat=fate.repeat and fate.repeat.moment)
+            exchange.answer(reply, repeat=None if fate.repeat is None else fate.repeat.moment)
 
     def _wait(self, seconds: float, labels: list[str], then: Callable[[], None]) -> None:
         for label in reversed(labels):

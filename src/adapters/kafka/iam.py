@@ -18,6 +18,10 @@ from botocore.session import Session
 MS_PER_SECOND: Final = 1000
 
 
+class NoCredentialsHereError(LookupError):
+    """The chain of credentials is empty."""
+
+
 class MskIamTokens:
     """A source of tokens for one region; called by librdkafka on its background thread, also before `open` returns."""
 
@@ -36,8 +40,12 @@ class MskIamTokens:
                     self._region,
                     self._provider,
                 )
+            except NoCredentialsHereError as error:
+                self.last_error = str(error)
+                raise
             except Exception as error:
-                self.last_error = f"{type(error).__name__}: {error}"
+                # The text of a library's error may hold anything, a secret too.
+                self.last_error = f"{type(error).__name__} while asking for the credentials that sign the token"
                 raise
             self.last_error = None
             return token, end_ms / MS_PER_SECOND
@@ -59,6 +67,8 @@ class _Shared(CredentialProvider):
             self._session = self._session or Session()
             self._credentials = self._session.get_credentials()
         if self._credentials is None:
-            raise LookupError("this process has no AWS credentials; MSK with IAM needs a role or access keys")
+            raise NoCredentialsHereError(
+                "this process has no AWS credentials; MSK with IAM needs a role or access keys"
+            )
         frozen = self._credentials.get_frozen_credentials()
         return Credentials(frozen.access_key, frozen.secret_key, frozen.token)

@@ -8,7 +8,6 @@ write session tokens and payloads. What is said anew at each request is held hig
 from __future__ import annotations
 
 import logging
-import traceback
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -19,6 +18,7 @@ from doka.adapters.telemetry.line_writer import LineWriter
 from doka.adapters.telemetry.redaction import redacted
 from doka.adapters.telemetry.repeats import Repeats
 from doka.adapters.telemetry.telling import Line
+from doka.adapters.telemetry.tracebacks import format_exception
 from doka.domain.facts import Fact
 from doka.domain.ports import Clock
 
@@ -26,7 +26,6 @@ PINNED = {
     **dict.fromkeys(("boto3", "botocore", "urllib3", "s3transfer"), logging.INFO),
     "botocore.credentials": logging.WARNING,  # at INFO it says at each question to STS where it found credentials
 }
-TEXT_CHARACTERS_MAX = 8_000  # of one line's exception or message
 
 _COLOURS = {"debug": "\x1b[2m", "info": "\x1b[32m", "warning": "\x1b[33m", "error": "\x1b[31m", "critical": "\x1b[31m"}
 _PLAIN = "\x1b[0m"
@@ -114,9 +113,10 @@ class Log:
         line["time"] = self._stamp(self._clock.wall())
         if self._worker is not None:
             line["worker"] = self._worker
-        if (failure := line.pop("exc_info", None)) is not None:
-            line["exception"] = "".join(traceback.format_exception(*failure)).rstrip()
-        return self._render(_redaction(line))
+        failure = line.pop("exc_info", None)
+        if failure is not None and failure[1] is not None:
+            line["exception"] = format_exception(failure[1])
+        return self._render(redacted(line))
 
     def record(self, record: logging.LogRecord) -> None:
         """Write a record of the standard library's logging."""
@@ -141,11 +141,6 @@ class _Handler(logging.Handler):
             self._log.record(record)
         except Exception:  # noqa: BLE001 - a library's malformed log call must not reach the loop
             self._log.unwritten(record.name)
-
-
-def _redaction(line: dict[str, Any]) -> dict[str, Any]:
-    shown: dict[str, Any] = redacted(line)
-    return {name: value[:TEXT_CHARACTERS_MAX] if isinstance(value, str) else value for name, value in shown.items()}
 
 
 _FIRST = ("time", "level", "logger", "event", "message")

@@ -18,7 +18,8 @@ _NAMES = re.compile(
 )
 _TEXTS = (
     re.compile(r"\b(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{12,}\b"),  # access key ids, and the ids of roles and users
-    re.compile(r"(?<![A-Za-z0-9/+=])(?=[^\s]*[a-z])(?=[^\s]*[A-Z])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])"),  # secret keys
+    re.compile(r"(?<![A-Za-z0-9/+=])(?=[A-Z0-9/+]*[a-z])(?=[a-z0-9/+]*[A-Z])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])"),
+    # ^ secret keys: the looks ahead end with the word, so that a long one is not gone through from each of its places
     re.compile(r"[A-Za-z0-9+/_%=-]{80,}"),  # session tokens, payloads in base64
     re.compile(r"(?i)(?<=signature=)[0-9a-f]{16,}"),
     re.compile(r"(?i)(?<=x-amz-security-token)\s*[:=]\s*\S+"),
@@ -27,13 +28,32 @@ _TEXTS = (
     re.compile(r"(?i)(?<=secret)(?:[ _-]?(?:access)?[ _-]?key)?['\"]?\s*[:=]\s*\S+"),
 )
 _DEPTH_MAX = 6
+TEXT_CHARACTERS_MAX = 8_000
+"""Of one text that is shown: as much as the longest traceback, and little enough to be searched at once."""
 
 
 def redact(text: str) -> str:
-    """Give the text with everything that looks like a secret replaced."""
+    """Give the text with everything that looks like a secret replaced; cut first, and never inside a word.
+
+    What cannot be written as UTF-8 is written as an escape.
+    """
+    if len(text) > TEXT_CHARACTERS_MAX:
+        text = _cut(text)
+    text = _writable(text)
     for pattern in _TEXTS:
         text = pattern.sub(HIDDEN, text)
     return text
+
+
+def _writable(text: str) -> str:
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
+def _cut(text: str) -> str:
+    """Leave the end out, and what stands there of a word: it may be the half of a secret."""
+    kept = text[:TEXT_CHARACTERS_MAX]
+    words = kept.rsplit(maxsplit=1)
+    return f"{words[0]} [cut]" if len(words) > 1 else HIDDEN
 
 
 def redacted(value: Any, depth: int = 0) -> Any:
@@ -48,7 +68,8 @@ def redacted(value: Any, depth: int = 0) -> Any:
         return HIDDEN
     if isinstance(value, Mapping):
         return {
-            str(name): HIDDEN if _secret(str(name), item) else redacted(item, depth + 1) for name, item in value.items()
+            _writable(str(name)): HIDDEN if _secret(str(name), item) else redacted(item, depth + 1)
+            for name, item in value.items()
         }
     if isinstance(value, list | tuple | set | frozenset):
         return [redacted(item, depth + 1) for item in value]

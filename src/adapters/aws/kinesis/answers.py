@@ -24,10 +24,8 @@ from typing import Any
 
 import orjson
 
+from doka.adapters.aws.codes import read_code
 from doka.domain.events import Landings, PutAmbiguous, PutAnswered, PutRefused
-
-CODE_PATTERN = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,127}")
-"""What an error code looks like; it ends up in metrics, so nothing else may pass for one."""
 
 NEVER_PROCESSED = frozenset({407, 411, 413, 414, 417, 421, 431})
 """Statuses that say that a request was turned away by its form or its way (RFC 9110), whoever says it."""
@@ -87,15 +85,11 @@ def _read_results(put: int, entries: int, body: bytes, *, wants_landings: bool) 
         answer = orjson.loads(body)
         results = answer["Records"]
         # Nothing failed, told in another form: C loops prove that each entry has its number, and none an error.
-        if (
-            answer["FailedRecordCount"] == 0
-            and len(results) == entries
-            and set(map(type, map(_sequence_number, results))) == {str}
-            and b"ErrorCode" not in body
-        ):
+        if answer["FailedRecordCount"] == 0 and len(results) == entries and b"ErrorCode" not in body:
+            numbers = list(map(_sequence_number, results))
             if not wants_landings:
-                return PutAnswered(put)
-            return _landed(put, {}, list(map(_shard, results)), list(map(_sequence_number, results)))
+                return PutAnswered(put) if are_numbers(numbers) else PutAmbiguous(put, "unreadable_answer")
+            return _landed(put, {}, list(map(_shard, results)), numbers)
     except (ValueError, TypeError, KeyError, IndexError):
         pass
     return _read_each_result(put, entries, body, wants_landings=wants_landings)
@@ -118,9 +112,12 @@ def _read_each_result(put: int, entries: int, body: bytes, *, wants_landings: bo
         number, code = result.get("SequenceNumber"), result.get("ErrorCode")
         if (number is None) == (code is None):  # neither, or both; JSON's null is absence, as it is to boto3
             return PutAmbiguous(put, "contradictory_answer")
-        if not isinstance(number if code is None else code, str):
+        if code is None:
+            if not are_numbers([number]):
+                return PutAmbiguous(put, "unreadable_answer")
+        elif read_code(code) is None:
             return PutAmbiguous(put, "unreadable_answer")
-        if code is not None:
+        else:
             failed[index] = code
     told = answer.get("FailedRecordCount")
     if told is not None and told != len(failed):
@@ -135,17 +132,21 @@ def _landed(put: int, failed: Mapping[int, str], shards: list[Any], numbers: lis
     """Give an answer with the places of its entries; order cannot be judged by what is no number."""
     for index in failed:
         shards[index], numbers[index] = "", "0"
-    try:
-        digits = "".join(numbers)
-        readable = digits.isascii() and digits.isdigit() and set(map(type, shards)) == {str}
-        sizes = set(map(len, numbers))
-    except TypeError:
-        return PutAmbiguous(put, "unreadable_answer")
-    if not readable or 0 in sizes or max(sizes) > SEQUENCE_DIGITS_MAX:
+    if not are_numbers(numbers) or set(map(type, shards)) != {str}:
         return PutAmbiguous(put, "unreadable_answer")
     for index in failed:
         numbers[index] = ""
     return PutAnswered(put, failed, Landings(shards, numbers))
+
+
+def are_numbers(numbers: list[Any]) -> bool:
+    """Tell whether all of these, at least one, can be sequence numbers; C loops, for it is asked of every entry."""
+    try:
+        digits = "".join(numbers)
+        sizes = set(map(len, numbers))
+    except TypeError:
+        return False
+    return digits.isascii() and digits.isdigit() and 0 not in sizes and max(sizes) <= SEQUENCE_DIGITS_MAX
 
 
 def read_header(head: bytes, name: bytes) -> str | None:
@@ -174,7 +175,7 @@ def read_error(head: bytes, body: bytes) -> tuple[str | None, str]:
         return None, ""
     code = code.split(":", 1)[0].rsplit("#", 1)[-1]
     message = error.get("message", error.get("Message", ""))
-    return code if CODE_PATTERN.fullmatch(code) else None, message if isinstance(message, str) else ""
+    return read_code(code), message if isinstance(message, str) else ""
 
 
 def safe_message(code: str, message: str) -> str:

@@ -9,6 +9,7 @@ import botocore.session
 from botocore.exceptions import BotoCoreError
 from botocore.httpsession import get_cert_path
 
+from doka.adapters.aws.words import words_of
 from doka.domain.errors import UsageError
 
 
@@ -20,7 +21,7 @@ def find_ca() -> str:
     try:
         configured = botocore.session.get_session().get_config_variable("ca_bundle")
     except BotoCoreError as error:
-        raise UsageError(f"the AWS configuration cannot be read: {error}") from error
+        raise UsageError(f"the AWS configuration cannot be read: {words_of(error)}") from error
     if configured is None:
         configured = os.environ.get("REQUESTS_CA_BUNDLE")
     path = str(get_cert_path(verify=True)) if configured is None else str(configured)

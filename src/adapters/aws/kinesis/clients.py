@@ -17,6 +17,7 @@ from botocore.credentials import CredentialProvider, Credentials
 from botocore.exceptions import BotoCoreError
 
 from doka.adapters.aws.kinesis.target import StreamTarget
+from doka.adapters.aws.words import words_of
 from doka.domain.errors import UsageError
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def open_clients(
                 session = session or _open_session(credentials, new_session)
                 clients[place] = _open_client(session, *place)
             except (BotoCoreError, ValueError) as error:
-                raise UsageError(f"route {target.route}: no Kinesis client can be made: {error}") from error
+                raise UsageError(f"route {target.route}: no Kinesis client can be made: {words_of(error)}") from error
     return clients
 
 

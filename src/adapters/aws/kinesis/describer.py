@@ -16,12 +16,14 @@ from botocore.credentials import Credentials, ReadOnlyCredentials
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import Session
 
+from doka.adapters.aws.codes import UNREADABLE, code_of
 from doka.adapters.aws.kinesis.answers import safe_message
 from doka.adapters.aws.kinesis.clients import NewSession, open_clients, place_of
 from doka.adapters.aws.kinesis.endpoint import endpoint_of
 from doka.adapters.aws.kinesis.signing import sign
 from doka.adapters.aws.kinesis.skew import SkewedClock
 from doka.adapters.aws.kinesis.target import StreamTarget
+from doka.adapters.aws.words import words_of
 from doka.domain.commands import DescribeStream
 from doka.domain.events import ShardRange, StreamDescribed, StreamRefused
 from doka.domain.lease import Lease
@@ -31,7 +33,6 @@ from doka.domain.ports import Clock
 IGNORES_KEYS = "AUTO"
 """The record distribution strategy that ignores partition keys and explicit hash keys."""
 
-UNREADABLE = "unreadable_answer"
 BYTES_PER_KIB = 1024
 SHARD_PAGES_MAX = 100  # of 1,000 shards each
 
@@ -99,7 +100,7 @@ class KinesisDescriber:
             self._learn(skew, error.response, sent_at)
             code, message = _read_refusal(error)
         except BotoCoreError as error:  # no connection, no name, no answer in time, no endpoint by the rules
-            code, message = type(error).__name__, str(error)
+            code, message = type(error).__name__, words_of(error)
         except Exception as error:  # noqa: BLE001 - an answer that botocore's parser stumbles over is still an answer
             code, message = UNREADABLE, type(error).__name__
         else:
@@ -186,7 +187,7 @@ def _bytes(body: str | bytes) -> bytes:
 
 def _read_refusal(error: ClientError) -> tuple[str, str]:
     told = error.response.get("Error", {})
-    code = str(told.get("Code") or UNREADABLE)
-    if code.isdigit():  # botocore's stand-in where an answer has no code
-        return f"http_{code}", "the answer holds no error code of the service"
+    code = code_of(error.response)
+    if code.startswith("http_") or code == UNREADABLE:
+        return code, "the answer holds no error code of the service"
     return code, safe_message(code, str(told.get("Message", "")))

@@ -25,6 +25,7 @@ from doka.adapters.aws.kinesis.skew import SkewedClock
 from doka.adapters.aws.kinesis.target import StreamTarget
 from doka.adapters.aws.kinesis.transfer import Outcome, Transfer
 from doka.adapters.aws.kinesis.wire import Wire
+from doka.adapters.aws.words import words_of
 from doka.domain.commands import SendPut
 from doka.domain.errors import InvariantError, invariant
 from doka.domain.events import Event, PutAmbiguous, PutAnswered, PutRefused, PutUnsent
@@ -81,7 +82,7 @@ class KinesisSink:
             endpoint = self._endpoints.find(target, stream_arn, command.lease.account_id)
         except (BotoCoreError, ValueError) as error:
             self._unsent.append(PutUnsent(command.put, "no_endpoint"))
-            self._tell(command.route, "no_endpoint", str(error))
+            self._tell(command.route, "no_endpoint", words_of(error))
             return
         stream = ("StreamARN", stream_arn) if stream_arn else ("StreamName", str(target.stream_name))
         body = self._bodies.build(stream, command.keys, command.values, command.hash_keys)

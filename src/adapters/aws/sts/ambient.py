@@ -11,12 +11,14 @@ from collections.abc import Callable
 from datetime import datetime
 
 import boto3
-from botocore.credentials import Credentials, RefreshableCredentials
+from botocore.credentials import Credentials, EnvProvider, RefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError
 
+from doka.adapters.aws.codes import code_of
 from doka.adapters.aws.sts.assume import life_ns
-from doka.adapters.aws.sts.grant import Grant, RefusedError, showable
+from doka.adapters.aws.sts.grant import Grant, RefusedError, check_secrets, showable
 from doka.adapters.aws.sts.service_time import ServiceTime
+from doka.adapters.aws.words import words_of
 from doka.domain.lease import Secrets
 from doka.domain.ports import Clock
 
@@ -74,17 +76,25 @@ class AmbientCredentials:
             frozen = self._found.get_frozen_credentials()
         except ClientError as error:
             said = error.response.get("Error", {})
-            raise RefusedError(str(said.get("Code", "Unknown")), showable(str(said.get("Message", "")))) from None
-        except BotoCoreError as error:
-            raise RefusedError(type(error).__name__, showable(str(error))) from None
+            raise RefusedError(code_of(error.response), showable(str(said.get("Message", "")))) from None
+        except (BotoCoreError, OSError, ValueError) as error:
+            raise RefusedError(type(error).__name__, words_of(error)) from None
         except RuntimeError:  # how botocore says that what it was given has ended already
             raise RefusedError("ExpiredAtIssue", _ENDED_ALREADY) from None
         if not frozen.access_key or not frozen.secret_key:
             raise RefusedError("NoCredentials", _NONE_FOUND)
         expiration = _expiration(self._found)
-        life = None if expiration is None else life_ns(expiration, None, self._service_time)
         secrets = Secrets(frozen.access_key, frozen.secret_key, frozen.token)
+        check_secrets(secrets, _place_of(self._found))
+        life = None if expiration is None else life_ns(expiration, None, self._service_time)
         return Grant(secrets, asked_at, None if life is None else asked_at + life, frozen.account_id)
+
+
+def _place_of(credentials: Credentials) -> str:
+    """Name where credentials came from, as an operator would look for it."""
+    if credentials.method == EnvProvider.METHOD:
+        return "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN"
+    return f"the credentials of boto3's source {credentials.method!r}"
 
 
 def _expiration(credentials: Credentials) -> datetime | None:

@@ -20,10 +20,12 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from doka.adapters.aws.sts.grant import Grant, RefusedError, showable
+from doka.adapters.aws.codes import code_of
+from doka.adapters.aws.sts.grant import Grant, RefusedError, check_secrets, showable
 from doka.adapters.aws.sts.service_time import ServiceTime, read_date
 from doka.adapters.aws.sts.settings import RoleChain
 from doka.adapters.aws.sts.signature import DatedSignature
+from doka.adapters.aws.words import words_of
 from doka.domain.lease import Secrets
 from doka.domain.limits import NS_PER_SECOND
 from doka.domain.ports import Clock
@@ -84,7 +86,7 @@ class RoleAssumer:
                     raise
                 return ask()
         except BotoCoreError as error:
-            raise RefusedError(type(error).__name__, showable(str(error), [secrets])) from None
+            raise RefusedError(type(error).__name__, showable(words_of(error), [secrets])) from None
         finally:
             if client is not None:
                 client.close()
@@ -116,7 +118,7 @@ class RoleAssumer:
 
     def _refused(self, error: ClientError, secrets: Secrets, asked_wall: float) -> RefusedError:
         said, metadata = error.response.get("Error", {}), error.response.get("ResponseMetadata", {})
-        code, message = str(said.get("Code", "Unknown")), str(said.get("Message", ""))
+        code, message = code_of(error.response), str(said.get("Message", ""))
         date = read_date(metadata.get("HTTPHeaders", {}).get("date"))
         if date is not None:
             self._service_time.learn(date)
@@ -140,6 +142,7 @@ class RoleAssumer:
             account_id = answer["AssumedRoleUser"]["Arn"].split(":")[4]
         except (LookupError, TypeError, AttributeError):
             raise RefusedError("UnreadableAnswer", "STS answered without credentials, or not all of them") from None
+        check_secrets(secrets, "what STS issued")
         life = life_ns(expiration, date, self._service_time)
         return Grant(secrets, asked_at, asked_at + life, account_id)
 

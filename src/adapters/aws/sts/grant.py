@@ -5,12 +5,14 @@ A refusal must never carry a secret: STS itself repeats the session token in som
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from doka.domain.events import LeaseRefused
 from doka.domain.lease import Secrets
 
+_IN_A_HEADER = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 MESSAGE_CHARACTERS_MAX = 500
 _STS_REPEATS_THE_REQUEST_AFTER = "The Canonical String for this request"
 
@@ -57,6 +59,25 @@ class RefusedError(Exception):
     def event(self, role: str) -> LeaseRefused:
         """Give this refusal as the event of a role."""
         return LeaseRefused(role, self.code, self.message, self.skew_seconds)
+
+
+def check_secrets(secrets: Secrets, source: str) -> None:
+    """Refuse keys and a token that cannot stand in a header, before the HTTP client does and quotes them.
+
+    `source` says where they are from, in words for the operator.
+
+    Raises:
+        RefusedError: naming which of the three it is, never what it holds.
+    """
+    named = {"access key": secrets.access_key, "secret key": secrets.secret_key, "session token": secrets.token}
+    for name, text in named.items():
+        if text and _IN_A_HEADER.fullmatch(text) is None:
+            what = (
+                "a line break"
+                if "\n" in text or "\r" in text
+                else "a blank at an end, or a character that no header takes"
+            )
+            raise RefusedError("UnusableCredentials", f"the {name} of {source} holds {what}; give it without")
 
 
 def showable(text: str, secrets: Iterable[Secrets] = ()) -> str:

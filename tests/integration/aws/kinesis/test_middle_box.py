@@ -15,7 +15,7 @@ from doka.domain.lease import Lease, Secrets
 from doka.domain.limits import NS_PER_MS
 from tests.fake_aws import FailEntries, FakeAws
 from tests.integration.aws.kinesis.puts import answers_of
-from tests.middle_box import Mischief, MiddleBox
+from tests.middle_box import MiddleBox, Mischief
 
 SEEDS = range(8)
 PUTS = 60

@@ -80,7 +80,9 @@ class Recorder:
 
 
 @pytest.fixture(params=["plain", "tls"])
-def server(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedKinesis]:
+def server(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[ScriptedKinesis]:
     """A Kinesis over TCP, and one over TLS, where what waits on a connection cannot be read but seen."""
     if request.param == "plain":
         with scripted_kinesis() as running:

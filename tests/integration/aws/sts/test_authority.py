@@ -24,6 +24,8 @@ from tests.integration.aws.sts.conftest import MIDDLE, WRITER, base_session, cha
 from tests.integration.aws.sts.scripted_sts import Asked, Reply, ScriptedSts, issued, refused
 from tests.manual_clock import ManualClock
 
+SOON = "<Expiration>2099-01-01T00:00:00Z</Expiration>"
+
 
 def authority_of(chain: RoleChain, clock: ManualClock | SystemClock | None = None) -> StsAuthority:
     """An authority for one role, from static base credentials."""
@@ -184,8 +186,13 @@ def test_an_sts_that_never_answers_is_a_refusal(monkeypatch: pytest.MonkeyPatch)
         (Reply(200, "<html>proxy"), "UnreadableAnswer"),
         (Reply(200, issued("<Expiration>soon</Expiration>")), "UnreadableAnswer"),
         (Reply(200, issued("<Expiration>2020-01-01T00:00:00Z</Expiration>"), date=1_900_000_000), "ExpiredAtIssue"),
+        (Reply(200, issued(SOON).replace("token 1", "to&#10;ken")), "UnusableCredentials"),
+        (Reply(200, issued(SOON).replace("ASIA1", "ASIA&#13;1")), "UnusableCredentials"),
+        (Reply(200, issued(SOON).replace("token 1", "to&#233;ken")), "UnusableCredentials"),
+        (Reply(400, refused("X" * 30_000)), "http_400"),
+        (Reply(400, refused("two words")), "http_400"),
         (Reply(403, ""), "UnreadableAnswer"),
-        (Reply(502, "<html>bad gateway"), "502"),
+        (Reply(502, "<html>bad gateway"), "http_502"),
     ],
 )
 def test_an_odd_answer_is_a_refusal(sts: ScriptedSts, reply: Reply, code: str) -> None:

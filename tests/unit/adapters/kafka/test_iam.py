@@ -152,7 +152,5 @@ def test_a_chain_without_credentials_ends_the_start_with_a_sentence() -> None:
     """When no token comes within ten seconds, the start says what the chain said."""
     tokens = MskIamTokens("eu-west-1", ScriptedSession(None))
 
-    with pytest.raises(
-        ClientUnusableError, match=r"no token for Kafka within 10 s: LookupError: this process has no AWS"
-    ):
+    with pytest.raises(ClientUnusableError, match=r"no token for Kafka within 10 s: this process has no AWS"):
         new_consumer({**connection_settings(SETTINGS, tokens), "group.id": "doka", "log_level": 0})

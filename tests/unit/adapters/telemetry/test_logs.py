@@ -88,7 +88,7 @@ def test_libraries_are_heard_in_the_same_form() -> None:
     assert ("doka.kafka", "error", "log", "broker b-1 said no") == tuple(
         told[name] for name in ("logger", "level", "event", "message")
     )
-    assert "ValueError: invalid literal" in told["exception"]
+    assert told["exception"].endswith("builtins.ValueError"), "its words may quote a record or a secret"
 
 
 @pytest.mark.parametrize("level", ["debug", "info", "warning"])

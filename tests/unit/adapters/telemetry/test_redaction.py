@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from doka.adapters.telemetry.redaction import HIDDEN, redact, redacted
+from doka.adapters.telemetry.redaction import HIDDEN, TEXT_CHARACTERS_MAX, redact, redacted
 
 ACCESS_KEY = "ASIAIOSFODNN7EXAMPLE"
 SECRET_KEY = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
@@ -85,3 +87,26 @@ def test_depth_is_bounded() -> None:
     loop: list[object] = []
     loop.append(loop)
     assert HIDDEN in str(redacted(loop))
+
+
+@pytest.mark.parametrize(
+    "pattern", ["-A", "A", "a=", "AKIA", "x-amz-security-token ", "secret", "Signature=", "A1 ", "/+"]
+)
+def test_the_longest_text_is_searched_in_no_time(pattern: str) -> None:
+    """A service or a box can answer megabytes of anything; the loop must not stand still for it."""
+    text = pattern * (3_000_000 // len(pattern))
+    began = time.process_time()
+    assert len(redact(text)) <= TEXT_CHARACTERS_MAX + len(" [cut]")
+    assert time.process_time() - began < 0.5
+
+
+@pytest.mark.parametrize("before", [0, 1, 7_900, 7_950, 7_999])
+def test_a_secret_at_the_cut_is_hidden_whole(before: int) -> None:
+    """Of a token of which the end was cut off, not one half is shown."""
+    shown = redact("x" * before + " " + TOKEN + " tail" * 2_000)
+    assert not any(TOKEN[at : at + 12] in shown for at in range(0, len(TOKEN) - 12, 4))
+
+
+def test_what_cannot_be_written_is_escaped() -> None:
+    """A lone surrogate, which JSON can hold and UTF-8 cannot, is no reason to lose the line."""
+    assert {"code\\ud800": "a\\udfffb \N{EURO SIGN}"} == redacted({"code\ud800": "a\udfffb \N{EURO SIGN}"})

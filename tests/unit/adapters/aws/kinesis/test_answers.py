@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,13 +11,15 @@ from botocore.parsers import ResponseParserError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from doka.adapters.aws.kinesis.answers import CODE_PATTERN, last_block, read_answer, read_header, safe_message
+from doka.adapters.aws.codes import CODE_PATTERN
+from doka.adapters.aws.kinesis.answers import last_block, read_answer, read_header, safe_message
 from doka.domain.events import Landings, PutAmbiguous, PutAnswered, PutRefused
 from tests.unit.adapters.aws.kinesis.leases import TOKEN
 from tests.unit.adapters.aws.kinesis.reference import ARN, reference
 
 PUT = 7
 ENTRIES = 3
+UNREADABLE = PutAmbiguous(PUT, "unreadable_answer")
 LANDED = {"SequenceNumber": "49", "ShardId": "shardId-000000000000"}
 SLOW = "ProvisionedThroughputExceededException"
 THROTTLED: dict[str, object] = {"ErrorCode": SLOW, "ErrorMessage": "Rate exceeded"}
@@ -51,8 +54,11 @@ def read_by_boto3(status: int, body: bytes, headers: Mapping[str, str]) -> PutAn
         return PutAmbiguous(PUT, "what boto3 itself stumbles over")
     results: list[dict[str, Any]] = answer.get("Records", [])
     failed = {index: result["ErrorCode"] for index, result in enumerate(results) if "ErrorCode" in result}
+    numbers = [result["SequenceNumber"] for result in results if "SequenceNumber" in result]
     sound = (
         len(results) == ENTRIES
+        and all(isinstance(number, str) and re.fullmatch("[0-9]{1,129}", number) for number in numbers)
+        and all(isinstance(code, str) and CODE_PATTERN.fullmatch(code) for code in failed.values())
         and all(("ErrorCode" in result) != ("SequenceNumber" in result) for result in results)
         and all(isinstance(result.get("ErrorCode", result.get("SequenceNumber")), str) for result in results)
         and answer.get("FailedRecordCount", len(failed)) == len(failed)
@@ -181,6 +187,15 @@ def test_a_status_that_is_neither_200_nor_4xx_is_never_a_known_outcome(status: i
             {"FailedRecordCount": 0, "Records": [LANDED, LANDED, {"SequenceNumber": 49}]},
             PutAmbiguous(PUT, "unreadable_answer"),
         ),
+        *(
+            ({"FailedRecordCount": 0, "Records": [LANDED, other, {"SequenceNumber": number}]}, UNREADABLE)
+            for number in ("", "null", "None", "-1", "1e3", " 49", "49 ", "\N{SUPERSCRIPT TWO}", "1" * 130)
+            for other in (LANDED, {**LANDED, "ErrorCode": None})
+        ),
+        *(
+            ({"FailedRecordCount": 1, "Records": [LANDED, LANDED, {"ErrorCode": code}]}, UNREADABLE)
+            for code in ("", "two words", "X" * 30_000, "Internal\ud800Failure", "InternalFailure\n", "7", 7)
+        ),
         ({"FailedRecordCount": 0, "Records": [LANDED, LANDED, None]}, PutAmbiguous(PUT, "unreadable_answer")),
         ({"FailedRecordCount": 0}, PutAmbiguous(PUT, "unreadable_answer")),
         ({"__type": "ExpiredTokenException"}, PutAmbiguous(PUT, "unreadable_answer")),
@@ -252,7 +267,7 @@ def test_where_entries_came_to_lie_is_read_when_asked_for(
 
 def test_where_entries_came_to_lie_is_not_read_when_nobody_asks() -> None:
     """Other routes pay nothing for it, and do not depend on it."""
-    body = json.dumps({"FailedRecordCount": 0, "Records": [{"SequenceNumber": "x"}] * ENTRIES}).encode()
+    body = json.dumps({"FailedRecordCount": 0, "Records": [{"SequenceNumber": "8"}] * ENTRIES}).encode()
     assert PutAnswered(PUT) == read_answer(PUT, ENTRIES, 200, b"", body)
 
 

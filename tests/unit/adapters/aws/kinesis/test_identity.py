@@ -8,7 +8,9 @@ from doka.adapters.aws.kinesis.identity import ID_BYTES_MAX, AnswerIds, read_id
 def test_an_id_is_believed_once() -> None:
     """The first answer of an id is one, each further one is a repeat, also on a fresh connection."""
     ids = AnswerIds()
-    assert [None, "repeated_answer", "repeated_answer"] == [ids.doubt(b"a", fresh=fresh) for fresh in (False, True, False)]
+    assert [None, "repeated_answer", "repeated_answer"] == [
+        ids.doubt(b"a", fresh=fresh) for fresh in (False, True, False)
+    ]
 
 
 @pytest.mark.parametrize(("fresh", "doubt"), [(True, None), (False, "nameless_answer")])

@@ -8,7 +8,7 @@ import boto3
 import botocore.session
 import pytest
 from botocore.credentials import Credentials, RefreshableCredentials
-from botocore.exceptions import ClientError, MetadataRetrievalError
+from botocore.exceptions import ClientError, CredentialRetrievalError, MetadataRetrievalError
 
 from doka.adapters.aws.sts.ambient import AmbientCredentials
 from doka.adapters.aws.sts.grant import RefusedError
@@ -154,9 +154,22 @@ def test_no_credentials_is_a_refusal_that_names_the_cure(clock: ManualClock) -> 
             "Token expired",
         ),
         (
-            MetadataRetrievalError(error_msg="no answer"),
+            MetadataRetrievalError(error_msg="Received non 200 response 403 from container metadata: {canary}"),
             "MetadataRetrievalError",
-            "Error retrieving metadata: no answer",
+            "Received non 200 response 403 from container metadata",
+        ),
+        (
+            CredentialRetrievalError(provider="custom-process", error_msg="canary"),
+            "CredentialRetrievalError",
+            (
+                "credentials from custom-process: CredentialRetrievalError, whose words are kept back because they may "
+                "quote what was sent"
+            ),
+        ),
+        (
+            FileNotFoundError(2, "No such file or directory", "/var/run/token"),
+            "FileNotFoundError",
+            "/var/run/token: No such file or directory",
         ),
     ],
 )

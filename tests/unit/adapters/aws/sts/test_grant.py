@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from doka.adapters.aws.sts.grant import Grant, RefusedError, showable
+from doka.adapters.aws.sts.grant import Grant, RefusedError, check_secrets, showable
 from doka.domain.events import LeaseRefused
 from doka.domain.lease import Secrets
 from doka.domain.limits import NS_PER_SECOND
@@ -55,3 +55,27 @@ def test_no_secret_is_printed_with_a_grant() -> None:
     """Neither repr nor str of a grant holds a part of its triple."""
     printed = f"{Grant(SECRETS, 0, None)!r} {Grant(SECRETS, 0, None)}"
     assert [] == [part for part in ("ASIAKEY", "the-secret-key", "the-session-token") if part in printed]
+
+
+@pytest.mark.parametrize(
+    ("secrets", "named"),
+    [
+        (Secrets("AKIA1\n", "s", "t"), "the access key of HERE holds a line break"),
+        (Secrets("AKIA1", "s\r", "t"), "the secret key of HERE holds a line break"),
+        (Secrets("AKIA1", "s", "t\nt"), "the session token of HERE holds a line break"),
+        (Secrets("AKIA1", "s", " t"), "the session token of HERE holds a blank at an end"),
+        (Secrets("AKIA1", "s", "t\x00"), "the session token of HERE holds a blank at an end, or a character that no"),
+        (Secrets("AKIA1", "s", "\N{EURO SIGN}"), "the session token of HERE holds"),
+    ],
+)
+def test_secrets_that_cannot_stand_in_a_header_are_refused_by_name(secrets: Secrets, named: str) -> None:
+    """Which of the three it is and where it is from is told, never what it holds."""
+    with pytest.raises(RefusedError) as refused:
+        check_secrets(secrets, "HERE")
+    assert ("UnusableCredentials", True) == (refused.value.code, refused.value.message.startswith(named))
+
+
+@pytest.mark.parametrize("token", [None, "", "IQoJb3JpZ2luX2VjE/+=", "token 1"])
+def test_secrets_as_aws_issues_them_pass(token: str | None) -> None:
+    """Base64, and whatever else a header takes; no token is none."""
+    check_secrets(Secrets("ASIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG", token), "HERE")
