@@ -183,7 +183,7 @@ class Forwarder:
             case PartitionsLost(partitions):
                 lost = self._owned(partitions)
                 self._will_repeat({p.tp: p.ledger.ahead + p.ledger.uncommitted for p in lost})
-                self._forget(lost, "lost")
+                self._let_go(lost, "lost")
             case GapFound():
                 self._gap_found(event, now)
             case TopicsMissing(topics):
@@ -225,14 +225,17 @@ class Forwarder:
         return [self._partitions[tp] for tp in sorted(partitions) if tp in self._partitions]
 
     def _assigned(self, positions: Mapping[TopicPartition, int]) -> None:
+        self._take_over(positions)
+        if positions:
+            self._turn.commands.append(PartitionsOwned("assigned", frozenset(positions), dict(positions)))
+
+    def _take_over(self, positions: Mapping[TopicPartition, int]) -> None:
         for tp, start in positions.items():
             invariant(tp not in self._partitions, f"{tp} was assigned twice")
             partition = self._partitions[tp] = Partition(tp, start, self._route_of[tp.topic])
             if self._stopping:
                 partition.ledger.begin_drain()
         self._turn.look = True
-        if positions:
-            self._turn.commands.append(PartitionsOwned("assigned", frozenset(positions), dict(positions)))
 
     def _begin_drain(self, partitions: list[Partition]) -> None:
         self._turn.look = True
@@ -246,12 +249,18 @@ class Forwarder:
         if self._halted is None:
             self._commits.last((p.ledger for p in partitions), self._turn)
         self._will_repeat({p.tp: p.ledger.ahead for p in partitions})
-        self._forget(partitions, "revoked")
+        self._let_go(partitions, "revoked")
 
     def _will_repeat(self, records: Mapping[TopicPartition, int]) -> None:
         self._turn.commands += [RecordsWillRepeat(tp, count) for tp, count in records.items() if count]
 
-    def _forget(self, partitions: list[Partition], change: str) -> None:
+    def _let_go(self, partitions: list[Partition], change: str) -> None:
+        self._forget(partitions)
+        if partitions:
+            committed = {p.tp: p.ledger.watermark for p in partitions if change == "revoked"}
+            self._turn.commands.append(PartitionsOwned(change, frozenset(p.tp for p in partitions), committed))
+
+    def _forget(self, partitions: list[Partition]) -> None:
         turn = self._turn
         for partition in partitions:
             self._intake.forget(partition)
@@ -261,9 +270,6 @@ class Forwarder:
         turn.commands = [
             c for c in turn.commands if not (isinstance(c, SeekPartition) and c.partition not in self._partitions)
         ]
-        if partitions:
-            committed = {p.tp: p.ledger.watermark for p in partitions if change == "revoked"}
-            turn.commands.append(PartitionsOwned(change, frozenset(p.tp for p in partitions), committed))
 
     def _gap_found(self, event: GapFound, now: int) -> None:
         partition = self._partitions.get(event.partition)
@@ -283,8 +289,8 @@ class Forwarder:
         if not anew:
             self._intake.ended(partition, event.log_start, now)
         else:  # and so does the ledger; waiting for a sick key of the former log could hold the new one for ever
-            self._forget([partition], "lost")
-            self._assigned({event.partition: event.log_start})
+            self._forget([partition])  # the group has not moved: it is no rebalance
+            self._take_over({event.partition: event.log_start})
             self._partitions[event.partition].paused = partition.paused  # the client's flag outlives the ledger
         turn.commands.append(SeekPartition(event.partition, event.log_start))
 

@@ -54,14 +54,14 @@ def commit_what_was_fetched(patch: Patch) -> None:
 
 def commit_after_lost(patch: Patch) -> None:
     """Commit partitions that somebody else owns."""
-    honest = Forwarder._forget
+    honest = Forwarder._let_go
 
     def planted(self: Forwarder, partitions: list[Partition], change: str) -> None:
         if change == "lost":
             self._commits.last((p.ledger for p in partitions), self._turn)
         honest(self, partitions, change)
 
-    patch.replace(Forwarder, "_forget", planted)
+    patch.replace(Forwarder, "_let_go", planted)
 
 
 def commit_after_a_halt(patch: Patch) -> None:

@@ -243,6 +243,14 @@ class TestGap:
         made.answer(put)
         assert ([], 0) == (made.of(SendPut)[1:], made.forwarder.status(made.now).held_bytes)
 
+    def test_of_a_topic_made_anew_is_no_rebalance(self) -> None:
+        """The group has not moved anything: the gap is told, and no change of what is owned."""
+        made = Machine(on_gap=OnGap.CONTINUE)
+        made.open({ORDERS: 500})
+        owned = made.of(PartitionsOwned)
+        made.step(GapFound(ORDERS, 500, 0, 3))
+        assert owned == made.of(PartitionsOwned)
+
     def test_that_waits_forgets_nothing(self) -> None:
         """With `on_gap: block` what is held of the former log goes on its way."""
         made = Machine()
