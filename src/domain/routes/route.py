@@ -293,13 +293,20 @@ class Route:
             self._search = Search(self.outbox, parts, code, entries=entries, control=control, in_order=in_order)
 
     def _go_on_searching(self, now: int, turn: Turn) -> None:
-        """Let the search choose what it asks next; where it is over, the outbox is the sender again."""
+        """Let the search choose what it asks next; where it is over, the outbox is the sender again.
+
+        One that has no hope goes on, but loudly, and by one request a backoff: many bad records in a row look like a stream that
+        takes none.
+        """
         search = self._search
-        if search is not None and search.ends(now):
+        if search is None:
+            return
+        over = search.ends(now)
+        if over:
             self._search = None
-            if search.unproven:
-                message = "a record is refused, and no other landed to show that it is the record that is wrong"
-                self.standing.block(search.code, message, now, turn, seeks_control=True)
+        if search.unproven if over else search.hopeless:
+            message = "a record is refused, and no other landed to show that it is the record that is wrong"
+            self.standing.block(search.code, message, now, turn, seeks_control=True)
 
     def tend_poison(self, now: int, turn: Turn, number: Callable[[], int]) -> None:
         """Do with poison what the policy says; `number` names a letter."""

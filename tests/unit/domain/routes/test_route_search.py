@@ -53,6 +53,39 @@ class TestSearch:
         assert sorted(self.run(scene, set())) == [0, 1, 2, 3]
         assert (None, 0) == (scene.route.blocked, scene.open)
 
+    def test_without_hope_asks_once_a_backoff(self) -> None:
+        """A stream that refuses everything alike is asked some dozens of times, then the route blocks and is probed gently."""
+        scene = Scene(limits=LimitRules(request_records=500))
+        scene.admit([f"k{i}" for i in range(500)])
+        everything = set(range(500))
+        sent = [scene.send()]
+        while sent[-1] is not None:
+            scene.refused(sent[-1], "ValidationException")
+            sent.append(scene.send())
+        assert (33, "ValidationException") == (len(sent), scene.route.blocked)
+        waits = []
+        for _ in range(5):
+            waits.append(scene.probe_in())
+            scene.now += waits[-1]
+            assert [] == self.run(scene, everything, requests=2)
+        assert sorted(waits) == waits
+        scene.now += scene.probe_in()
+        assert sorted(everything) == sorted(self.run(scene, set(), requests=600))
+        assert (None, 0) == (scene.route.blocked, scene.open)
+
+    def test_many_bad_ones_in_a_row_are_found_all_the_same(self) -> None:
+        """Forty bad records before the first good one block the route for a while, and are all poison in the end."""
+        scene = Scene(limits=LimitRules(request_records=500))
+        scene.admit([f"k{i}" for i in range(100)])
+        bad = set(range(40))
+        landed: list[int] = []
+        for _ in range(300):
+            landed += self.run(scene, bad, requests=1)
+            if scene.route.blocked is not None:
+                scene.now += scene.probe_in()
+        poison = [fact.offset for fact in scene.tend_poison() if isinstance(fact, RecordsPoisoned)]
+        assert (sorted(bad), list(range(40, 100))) == (sorted(poison), sorted(landed))
+
     def test_of_a_lone_record_waits_for_a_control(self) -> None:
         """One bad record on an idle route blocks it; as soon as another lands beside it, it is poison."""
         scene = Scene()
