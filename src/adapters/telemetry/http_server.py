@@ -1,10 +1,10 @@
-"""A small HTTP server for a handful of GETs, which cannot be made to take more than one thread and 64 sockets.
+"""A small HTTP server for a handful of pages, which cannot be made to take more than one thread and 64 sockets.
 
 Why not the standard library's: it takes a thread for each connection, and a client that sends a byte now and then
 keeps one for ever. Here one thread waits for all sockets, each connection has five seconds for all it has to say,
 and when 64 are open the oldest that has not asked anything yet makes room: a probe gets its answer while somebody
 holds connections open.
-It must never raise into the loop, and it answers nothing but GET.
+It must never raise into the loop, and it answers nothing but GET and HEAD: some probes and load balancers ask with the latter.
 """
 
 from __future__ import annotations
@@ -197,15 +197,17 @@ class HealthServer:
         if len(words) != 3 or not words[2].startswith("HTTP/1."):  # noqa: PLR2004 - method, target, version
             return Response(400, b"this is no HTTP request\n").as_bytes()
         method, target, _version = words
-        if method != "GET":
-            refused = Response(405, b"only GET is answered here\n").as_bytes("Allow: GET\r\n")
-            return refused.removesuffix(b"only GET is answered here\n") if method == "HEAD" else refused
+        if method not in {"GET", "HEAD"}:
+            return Response(405, b"only GET and HEAD are answered here\n").as_bytes("Allow: GET, HEAD\r\n")
+        answer = self._page(target.split("?", 1)[0]).as_bytes()
+        return answer if method == "GET" else answer.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
+
+    def _page(self, path: str) -> Response:
         try:
-            answer = self._answer(target.split("?", 1)[0])
+            answer = self._answer(path)
         except Exception:  # noqa: BLE001 - whatever went wrong, this thread must answer the next question
-            return Response(500, b"doka could not render this page\n").as_bytes()
-        found = answer or Response(404, b"there are /metrics, /healthz and /readyz\n")
-        return found.as_bytes()
+            return Response(500, b"doka could not render this page\n")
+        return answer or Response(404, b"there are /metrics, /healthz and /readyz\n")
 
 
 def _listening(host: str, port: int) -> socket.socket:
