@@ -1,15 +1,26 @@
-"""Where the console command `doka` begins."""
+"""Where the console command `doka` begins.
+
+Nothing is imported here that takes time: `doka run` has to heed a stop before it can do anything else.
+"""
 
 from __future__ import annotations
 
 import sys
 
-from doka.app.cli.main import main as run_command_line
+from doka.adapters.system import first_signals
 
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
-    sys.exit(run_command_line(sys.argv[1:]))
+    serving = sys.argv[1:2] == ["run"]
+    if serving:
+        first_signals.leave_on_stop()
+    from doka.app.cli.main import main as run_command_line
+
+    code = run_command_line(sys.argv[1:])
+    if serving:
+        first_signals.hold_back()
+    sys.exit(code)
 
 
 if __name__ == "__main__":

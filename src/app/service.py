@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from importlib.metadata import version
 
 from doka.adapters.system.signals import StopSignals
+from doka.adapters.system.watchdog import EXIT_LATE, leave_now
 from doka.app.container import Container
 from doka.app.runtime import Ending
 from doka.app.settings.mapping import to_log_style
@@ -27,9 +29,23 @@ def build(settings: Settings, hostname: str) -> Container:
 def serve(container: Container) -> Ending:
     """Run a service that was put together, on this thread, and say how it ended."""
     telemetry = container.telemetry()
-    telemetry.open()
-    try:
-        with StopSignals(container.inbox()):
+    with StopSignals(container.inbox(), leaver(container)):
+        telemetry.open()
+        try:
             return container.runtime().run()
-    finally:
-        telemetry.close(LAST_LINES_SECONDS)
+        finally:
+            telemetry.close(LAST_LINES_SECONDS)
+
+
+def leaver(container: Container) -> Callable[[], None]:
+    """Give what a second SIGINT does to this service: it ends the process at once, and counts what will be sent again."""
+    health, telemetry = container.health(), container.telemetry()
+
+    def leave_with_words() -> None:
+        reason = (
+            f"left at once, by a second SIGINT: {health.repeats():,} records that landed and are not committed will be "
+            "sent again, and perhaps what was under way"
+        )
+        leave_now(lambda: telemetry.ended(EXIT_LATE, reason))
+
+    return leave_with_words

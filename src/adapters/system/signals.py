@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT, as an event.
+"""The signals that ask for a stop, as an event.
 
 A handler runs between two instructions of the loop's thread, perhaps inside a fetch, where an exception would destroy
 records.
@@ -13,24 +13,27 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+from doka.adapters.system.first_signals import change_nothing, heeded, leave
 from doka.domain.events import StopRequested
 from doka.domain.ports import Inbox
-
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 _Handler = Callable[[int, FrameType | None], Any] | int | None
 
 
 class StopSignals:
-    """While it is entered, SIGTERM and SIGINT leave a `StopRequested` in the inbox; leaving restores what was there.
+    """While it is entered, each stop signal leaves a `StopRequested` in the inbox; leaving restores what was there.
 
-    A second signal leaves a second event and nothing else: the drain that the first one started goes on to its
-    deadline, because cutting it short would only make duplicates.
-    Who really wants the process gone at once has SIGKILL, which loses nothing either.
+    SIGTERM, SIGINT (Ctrl-C), SIGHUP (the terminal is gone) and SIGUSR1 mean the same.
+    A second one leaves a second event: the drain that the first one started goes on to its deadline, because cutting it
+    short would only make duplicates. But a second SIGINT is somebody at the keyboard who does not want to wait: `insist`
+    is called then, in the handler, and is to end the process.
     """
 
-    def __init__(self, inbox: Inbox) -> None:
+    def __init__(self, inbox: Inbox, insist: Callable[[], object] | None = None) -> None:
+        """Take where the events go, and what a second SIGINT does; without that it is an event like the others."""
         self._inbox = inbox
+        self._insist = insist
+        self._interrupted = False
         self._before: dict[signal.Signals, _Handler] = {}
 
     def __enter__(self) -> Self:
@@ -39,7 +42,7 @@ class StopSignals:
         Raises:
             ValueError: this is not the main thread.
         """
-        for number in STOP_SIGNALS:
+        for number in heeded():
             self._before[number] = signal.signal(number, self._leave_event)
         return self
 
@@ -48,6 +51,8 @@ class StopSignals:
     ) -> None:
         """Put back the handlers that were there before."""
         for number, handler in self._before.items():
+            if handler is leave:  # it would say that nothing was started, and hide the exit code of what was
+                handler = change_nothing  # noqa: PLW2901 - what is put back in its place
             # None is a handler that was not installed from Python: it cannot be put back, so the default is.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
         self._before.clear()
@@ -56,3 +61,8 @@ class StopSignals:
         # Whatever an inbox may do wrong, nothing may leave this frame: it stands on top of an interrupted fetch.
         with contextlib.suppress(Exception):
             self._inbox.put(StopRequested(signal.Signals(number).name))
+        if number == signal.SIGINT:
+            again, self._interrupted = self._interrupted, True
+            if again and self._insist is not None:
+                with contextlib.suppress(Exception):
+                    self._insist()

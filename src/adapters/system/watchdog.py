@@ -36,10 +36,9 @@ def run_within(
     def watch() -> None:
         if returned.wait(max(deadline, 0) / NS_PER_SECOND):
             return
-        speaker = threading.Thread(target=_say, args=(late,), name="doka-last-words", daemon=True)
-        speaker.start()
-        speaker.join(LAST_WORDS_SECONDS)
-        leave(EXIT_LATE)  # even if `action` has returned meanwhile: the reason was given, and the exit code agrees
+        leave_now(
+            late, leave
+        )  # even if `action` has returned meanwhile: the reason was given, and the exit code agrees
 
     watcher = threading.Thread(target=watch, name="doka-watchdog", daemon=True)
     watcher.start()
@@ -48,6 +47,18 @@ def run_within(
     finally:
         returned.set()
         watcher.join()
+
+
+def leave_now(why: Callable[[], None], leave: Callable[[int], object] = os._exit) -> None:
+    """Call `why`, which gets a second on a thread of its own, and leave the process with exit code 1.
+
+    It takes no lock, so a signal handler may call it: where `why` waits for what the handler has interrupted, the process
+    goes without its words.
+    """
+    speaker = threading.Thread(target=_say, args=(why,), name="doka-last-words", daemon=True)
+    speaker.start()
+    speaker.join(LAST_WORDS_SECONDS)
+    leave(EXIT_LATE)
 
 
 def _say(late: Callable[[], None]) -> None:

@@ -53,6 +53,10 @@ class Health:
         told = ("starting: no state was published yet",) if status is None else tuple(map(redact, status.reasons()))
         return (*told,) if stalled is None else (stalled, *told)
 
+    def repeats(self) -> int:
+        """Count the records that would be sent again if this process ended now, by the last status."""
+        return 0 if self._status is None else sum(partition.ahead for partition in self._status.partitions.values())
+
     def answer(self, path: str) -> Response | None:
         """Answer a GET; None for a path that there is not."""
         match path:

@@ -23,7 +23,7 @@ from typing import IO
 
 import orjson
 
-from doka.adapters.system.signals import STOP_SIGNALS
+from doka.adapters.system.first_signals import STOP_SIGNALS
 from doka.app.workers.frames import FrameKind, receive_frame, send_frame
 from doka.app.workers.health import WorkerReport
 from doka.app.workers.setup import Setup

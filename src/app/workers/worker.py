@@ -6,17 +6,16 @@ its end is the end of the supervisor as well as a signal.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
-from types import FrameType
 
+from doka.adapters.system import first_signals
 from doka.adapters.system.collector import spare_the_collector
-from doka.adapters.system.signals import STOP_SIGNALS, StopSignals
+from doka.adapters.system.signals import StopSignals
 from doka.app import EXIT_USAGE
 from doka.app.workers.frames import receive_frame
 from doka.app.workers.link import SupervisorLink, write_to
@@ -29,7 +28,9 @@ ALONE = "the end of its supervisor"
 
 def main(arguments: Sequence[str]) -> int:
     """Run a worker: the descriptors of the socket pair and of the supervisor's stdout; give its exit code."""
-    _take_no_default_action()
+    # Held back until here by the supervisor. Nothing is owned yet, so a stop may end this process like that.
+    first_signals.leave_on_stop()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, first_signals.STOP_SIGNALS)
     sock, stdout = socket.socket(fileno=int(arguments[0])), int(arguments[1])
     frame = receive_frame(sock)
     if frame is None:  # the supervisor is gone before it said anything
@@ -50,7 +51,7 @@ def serve(setup: Setup, sock: socket.socket, stdout: int) -> int:
         UsageError: the configuration cannot be used.
     """
     from doka.app.container import Container
-    from doka.app.service import LAST_LINES_SECONDS
+    from doka.app.service import LAST_LINES_SECONDS, leaver
 
     container = Container(
         settings=setup.settings,
@@ -70,30 +71,11 @@ def serve(setup: Setup, sock: socket.socket, stdout: int) -> int:
     telemetry.open()
     SupervisorLink(sock, container.clock(), container.health(), alone).open()
     try:
-        with StopSignals(inbox), _stops_heeded():
+        with StopSignals(inbox, leaver(container)):
             return container.runtime().run().code
     finally:
+        first_signals.hold_back()
         telemetry.close(LAST_LINES_SECONDS)
-
-
-def _take_no_default_action() -> None:
-    """Let no stop kill this process: before and after the loop there is nothing that a stop could shorten."""
-
-    def ignore(_number: int, _frame: FrameType | None) -> None:
-        return
-
-    for number in STOP_SIGNALS:
-        signal.signal(number, ignore)  # SIG_IGN would throw away what is held back
-
-
-@contextlib.contextmanager
-def _stops_heeded() -> Iterator[None]:
-    """Let in what the supervisor held back at the birth of this process, and hold it back again at its end."""
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
 
 
 if __name__ == "__main__":

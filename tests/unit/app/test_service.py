@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from doka.adapters.system.first_signals import STOP_SIGNALS
 from doka.adapters.system.inbox import ThreadInbox
-from doka.adapters.system.signals import STOP_SIGNALS
+from doka.app import service as service_module
 from doka.app.container import Container
 from doka.app.runtime import Ending
 from doka.app.service import LAST_LINES_SECONDS, build, serve
@@ -18,6 +19,8 @@ from doka.app.settings.load import settings_from
 from doka.app.settings.model import Settings
 from doka.domain.errors import UsageError
 from doka.domain.events import StopRequested
+from doka.domain.records import TopicPartition
+from doka.domain.status import PartitionStatus, Status
 from tests.waiting import eventually
 
 SETTINGS = {
@@ -38,15 +41,20 @@ class Parts:
     """Telemetry and loop of a service in one, which write down when they are used."""
 
     def __init__(self, turn: Callable[[], Ending]) -> None:
-        self.deeds: list[object] = []
+        self.deeds: list[Any] = []
+        self.at_open: Callable[[], None] = lambda: None
         self._turn = turn
 
     def open(self) -> None:
+        self.at_open()
         self.deeds.append("open")
 
     def run(self) -> Ending:
         self.deeds.append("run")
         return self._turn()
+
+    def ended(self, code: int, reason: str) -> None:
+        self.deeds.append(("ended", code, reason))
 
     def close(self, within: float) -> bool:
         self.deeds.append(("close", within))
@@ -63,6 +71,11 @@ def _service(turn: Callable[[], Ending]) -> tuple[Container, Parts]:
     container.telemetry.override(parts)
     container.runtime.override(parts)
     return container, parts
+
+
+def _ahead(records: int) -> PartitionStatus:
+    """Give a partition of which so many records landed and are not committed."""
+    return PartitionStatus("orders", records, 0, 0, records, None, None, paused=False, stuck=None)
 
 
 def _handlers() -> list[Any]:
@@ -113,6 +126,41 @@ def test_a_signal_reaches_the_loop_and_the_handlers_come_back() -> None:
 
     assert Ending(0, str([StopRequested("SIGTERM")])) == serve(container)
     assert before == _handlers()
+
+
+def test_a_second_interrupt_leaves_at_once_and_says_what_will_repeat(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C twice ends the process with 1, and the last line counts what landed and is not committed."""
+    monkeypatch.setattr(service_module, "leave_now", lambda why: why())
+
+    def interrupted() -> Ending:
+        container.health().publish(
+            Status(
+                0,
+                0,
+                1,
+                partitions={TopicPartition("orders", 0): _ahead(1_200), TopicPartition("orders", 1): _ahead(34)},
+            )
+        )
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+            eventually(container.inbox().drain, what="the event of the signal")
+        return ENDING
+
+    container, parts = _service(interrupted)
+    serve(container)
+    told = (
+        "left at once, by a second SIGINT: 1,234 records that landed and are not committed will be sent again, and "
+        "perhaps what was under way"
+    )
+    assert [("ended", 1, told)] == [deed for deed in parts.deeds if deed[0] == "ended"]
+
+
+def test_a_signal_before_the_pages_are_served_is_not_lost() -> None:
+    """A stop that comes while telemetry opens waits in the inbox for the loop."""
+    container, parts = _service(lambda: Ending(0, str(container.inbox().drain())))
+    parts.at_open = lambda: os.kill(os.getpid(), signal.SIGTERM)
+
+    assert Ending(0, str([StopRequested("SIGTERM")])) == serve(container)
 
 
 @pytest.mark.parametrize("error", [UsageError("the port is taken"), KeyboardInterrupt()])

@@ -5,8 +5,9 @@ import signal
 
 import pytest
 
+from doka.adapters.system.first_signals import STOP_SIGNALS, change_nothing, leave
 from doka.adapters.system.inbox import ThreadInbox
-from doka.adapters.system.signals import STOP_SIGNALS, StopSignals
+from doka.adapters.system.signals import StopSignals
 from doka.domain.events import Event, StopRequested
 from tests.waiting import eventually
 
@@ -26,7 +27,7 @@ class BrokenInbox(ThreadInbox):
 
 @pytest.mark.parametrize("number", STOP_SIGNALS)
 def test_a_stop_signal_becomes_an_event(number: signal.Signals) -> None:
-    """SIGTERM and SIGINT each leave a stop that names them, and interrupt nothing."""
+    """Each of the four leaves a stop that names it, and interrupts nothing."""
     inbox = ThreadInbox()
     with StopSignals(inbox):
         os.kill(os.getpid(), number)
@@ -61,3 +62,57 @@ def test_nothing_leaves_the_handler() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         eventually(lambda: inbox.tried, what="the handler to run")
     assert inbox.tried == 1
+
+
+def test_a_second_interrupt_is_insisting() -> None:
+    """Ctrl-C twice calls what ends the process, after both events; SIGTERM may come as often as it likes."""
+    inbox, insisted = ThreadInbox(), []
+    with StopSignals(inbox, lambda: insisted.append(True)):
+        for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT):
+            os.kill(os.getpid(), number)
+            eventually(inbox.drain, what="the event of the signal")
+        assert [] == insisted
+        os.kill(os.getpid(), signal.SIGINT)
+        assert [StopRequested("SIGINT")] == eventually(inbox.drain, what="the event of the second interrupt")
+    assert [True] == insisted
+
+
+def test_insisting_that_fails_disturbs_nothing() -> None:
+    """Whatever goes wrong while the process is to be left, the drain goes on."""
+    inbox, tried = ThreadInbox(), []
+
+    def fail() -> None:
+        tried.append(True)
+        raise OSError
+
+    with StopSignals(inbox, fail):
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+            eventually(inbox.drain, what="the event of the signal")
+    assert [True] == tried
+
+
+def test_a_hangup_that_the_starter_ignores_stays_ignored() -> None:
+    """Under nohup the end of the terminal is no stop."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        inbox = ThreadInbox()
+        with StopSignals(inbox):
+            assert signal.SIG_IGN == signal.getsignal(signal.SIGHUP)
+            os.kill(os.getpid(), signal.SIGHUP)
+            os.kill(os.getpid(), signal.SIGUSR1)
+            assert [StopRequested("SIGUSR1")] == eventually(inbox.drain, what="the event of the other signal")
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_stop_after_the_service_has_ended_changes_nothing() -> None:
+    """The first handler does not come back: it would end a service that was halted with exit code 0."""
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        with StopSignals(ThreadInbox()):
+            pass
+        assert change_nothing == signal.getsignal(signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)

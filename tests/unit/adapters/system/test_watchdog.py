@@ -7,12 +7,12 @@ import time
 
 import pytest
 
-from doka.adapters.system.watchdog import run_within
+from doka.adapters.system.watchdog import leave_now, run_within
 from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
 
 HANGS = """
 import sys, threading
-from doka.adapters.system.watchdog import run_within
+from doka.adapters.system.watchdog import leave_now, run_within
 
 def late():
     print("the coordinator is frozen", flush=True)
@@ -92,3 +92,11 @@ def test_a_real_process_that_hangs_leaves_with_1(words: str) -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (1, "the coordinator is frozen\n", "")
     assert time.monotonic() - started < 10
+
+
+def test_leaving_now_says_why_first() -> None:
+    """The reason is given, then the process leaves with 1; words that fail change nothing of that."""
+    left, told = Left(), []
+    leave_now(lambda: told.append(list(left.codes)), left)
+    leave_now(never, left)
+    assert (told, left.codes) == ([[]], [1, 1])
