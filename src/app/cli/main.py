@@ -5,9 +5,12 @@ Whatever a user can cause ends as one plain line on stderr and an exit code, nev
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TextIO
 
 import typer
 
@@ -16,28 +19,70 @@ from doka.app.cli.words import cli
 from doka.domain.errors import UsageError
 
 EXIT_INTERRUPTED = 130  # as shells say it: 128 + SIGINT
-EXIT_PIPE_CLOSED = 1  # the reader of the output went away; typer says 1 where it notices first
+EXIT_OUTPUT = 1  # the output has no place: its reader went away, its disk is full; typer says 1 where it notices first
+WRITE_FAILED = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF, errno.EROFS})
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command; give its exit code."""
-    _survive_odd_terminals()
+    if not _take_standard_streams():
+        _complain("doka: stdout is closed; open it, or send it to /dev/null")
+        return EXIT_OUTPUT
     try:
         code: object = cli(args=list(arguments), prog_name="doka", standalone_mode=False)
         sys.stdout.flush()
     except typer.TyperException as error:
         return _explain_usage(error, arguments)
     except UsageError as error:
-        for line in str(error).splitlines():
-            typer.echo(f"doka: {line}", err=True)
+        _complain(*(f"doka: {line}" for line in str(error).splitlines()))
         return EXIT_USAGE
     except BrokenPipeError:
-        # Python would complain again when it flushes stdout at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_PIPE_CLOSED
+        _let_go_of(sys.stdout)
+        return EXIT_OUTPUT
+    except OSError as error:
+        if error.errno not in WRITE_FAILED:
+            raise
+        _let_go_of(sys.stdout)
+        _complain(f"doka: {error.filename or 'stdout'} cannot be written to ({error.strerror})")
+        return EXIT_OUTPUT
     except (KeyboardInterrupt, typer.Abort):
         return EXIT_INTERRUPTED
     return code if isinstance(code, int) else 0
+
+
+def _complain(*lines: str) -> None:
+    """Write on stderr; where that cannot be, the exit code has to say it alone."""
+    try:
+        for line in lines:
+            typer.echo(line, err=True)
+    except OSError:
+        _let_go_of(sys.stderr)
+
+
+def _let_go_of(stream: TextIO) -> None:
+    """Let what is still in a stream go nowhere: Python would complain again when it flushes it at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _take_standard_streams() -> bool:
+    """Make the three standard streams safe to use; False when there is no stdout.
+
+    What is closed gets the null device, or the next socket would have its number, and lines of the log would go to Kafka.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free, so this one
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for the life of the process
+    if sys.stdout is None:
+        return False
+    for stream in (sys.stdout, sys.stderr):  # a sign that the terminal's encoding lacks is no reason to fail
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="replace")
+    return True
 
 
 def _explain_usage(error: typer.TyperException, arguments: Sequence[str]) -> int:
@@ -53,13 +98,5 @@ def _explain_usage(error: typer.TyperException, arguments: Sequence[str]) -> int
     if type(error).__name__ == "NoArgsIsHelpError":  # the help was printed already: it is the answer to `doka` alone
         return EXIT_USAGE
     told = error.format_message().strip().rstrip(".").replace("\n", " ")
-    typer.echo(f"doka: {told}; see {command} --help", err=True)
+    _complain(f"doka: {told}; see {command} --help")
     return EXIT_USAGE
-
-
-def _survive_odd_terminals() -> None:
-    """Replace what the terminal's encoding has no sign for, rather than fail in the middle of a sentence."""
-    for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure is not None:
-            reconfigure(errors="replace")

@@ -105,3 +105,55 @@ def test_a_configuration_may_come_from_a_pipe() -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "group_id: doka-orders\n" in done.stdout
+
+
+def closed(*arguments: str, without: str) -> subprocess.CompletedProcess[str]:
+    """Run doka by a shell that closes or fills one of its streams, such as `>&-`."""
+    line = f'exec "$0" "$@" {without}'
+    return subprocess.run(
+        ["/bin/sh", "-c", line, DOKA, *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+MINIMAL = str(EXAMPLES / "minimal.yaml")
+SPEAKING = [
+    ("--help",),
+    ("--version",),
+    ("version",),
+    ("config", "schema"),
+    ("config", "show", "--config", MINIMAL),
+    ("config", "convert", str(EXAMPLES / "legacy" / "dev.yaml"), "--allow-plaintext"),
+    ("simulate", "schema"),
+    ("simulate", "fuzz", "--seeds", "1"),
+    ("check", "--config", MINIMAL),
+    ("demo", "--records", "100"),
+]
+
+
+@pytest.mark.parametrize("arguments", SPEAKING, ids=" ".join)
+def test_a_full_disk_is_one_line(arguments: tuple[str, ...]) -> None:
+    """Where the output cannot be written, each command says so in one line and ends with 1."""
+    done = closed(*arguments, without=">/dev/full")
+    assert (1, "doka: stdout cannot be written to (No space left on device)\n") == (done.returncode, done.stderr)
+
+
+@pytest.mark.parametrize("arguments", [*SPEAKING, ("run", "--config", MINIMAL)], ids=" ".join)
+def test_a_closed_stdout_is_one_line(arguments: tuple[str, ...]) -> None:
+    """Without a stdout no command begins: a socket would get its number, and lines of the log would go to Kafka."""
+    done = closed(*arguments, without=">&-")
+    assert (1, "doka: stdout is closed; open it, or send it to /dev/null\n") == (done.returncode, done.stderr)
+
+
+@pytest.mark.parametrize("without", ["2>&-", "2>/dev/full", "<&-"])
+def test_what_else_is_closed_changes_no_result(without: str) -> None:
+    """Without stderr or stdin the result and the exit code are the same, the code of a mistake too."""
+    shown = run("config", "show", "--config", MINIMAL)
+    done = closed("config", "show", "--config", MINIMAL, without=without)
+    assert (0, shown.stdout, "") == (done.returncode, done.stdout, done.stderr)
+    assert 2 == closed("run", "--config", "nowhere.yaml", without=without).returncode
+    assert 2 == closed("fly", without=without).returncode
+
+
+def test_nothing_to_write_on_at_all_is_an_exit_code() -> None:
+    """With both outputs full the exit code says it alone."""
+    assert 1 == closed("config", "schema", without=">/dev/full 2>/dev/full").returncode
