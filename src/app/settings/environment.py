@@ -19,6 +19,7 @@ from doka.app.settings.yamlfile import parse_scalar
 
 PREFIX = "DOKA_"
 SEPARATOR = "__"
+INDEX = re.compile(r"[0-9]{1,6}")  # a million entries is no configuration, and beyond 4,300 digits int() raises
 # Read by doka's own test suite, and so in the environment of services that it starts.
 NOT_SETTINGS = frozenset({"DOKA_CONTAINERS"})
 
@@ -88,7 +89,7 @@ def _ours(environ: Mapping[str, str]) -> Iterator[str]:
 def _in_order(variable: str) -> list[tuple[int, int, str]]:
     """Sort whole groups before their parts, and entries of lists by number."""
     parts = variable.split(SEPARATOR)
-    return [(0, int(part), "") if part.isascii() and part.isdigit() else (1, 0, part) for part in parts]
+    return [(0, int(part), "") if INDEX.fullmatch(part) else (1, 0, part) for part in parts]
 
 
 def _resolve(variable: str, root: type[BaseModel], data: Any) -> tuple[SettingPath, Any]:
@@ -112,7 +113,7 @@ def _resolve(variable: str, root: type[BaseModel], data: Any) -> tuple[SettingPa
 def _key(part: str, kind: Any, data: Any, path: list[str | int]) -> str | int:
     """Give the name or index that a part of a variable means."""
     if is_list(kind):
-        if not (part.isascii() and part.isdigit()):
+        if INDEX.fullmatch(part) is None:
             raise ValueError(f"needs the number of an entry after {variable_of(tuple(path))}, like 0, not {part}")
         length = len(data) if isinstance(data, list) else 0
         if int(part) > length:

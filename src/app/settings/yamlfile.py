@@ -17,6 +17,12 @@ from doka.app.settings.problems import Problem, SettingPath, SettingsError
 
 FILE_BYTES_MAX = 1024 * 1024  # a configuration is a page of text; a wrong file (a log, a device) is refused early
 VALUES_MAX = 100_000  # after anchors are followed; ten thousand routes are fewer
+DEPTH_MAX = 32  # the deepest setting stands seven deep
+WHOLE_MAX = (
+    2**63
+)  # more than any setting takes; beyond some 4,300 digits Python itself refuses to read or show a number
+_TOO_LARGE = "grows out of all bounds by its anchors; write it out"
+_TOO_DEEP = f"is nested more than {DEPTH_MAX} deep, as no setting is; check its brackets and indentation"
 _QUOTES = "; put text that begins with one of * & ! % @ ` in quotes"
 
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
@@ -26,8 +32,45 @@ class _TooLargeError(Exception):
     """Aliases multiply the file beyond what a configuration can be."""
 
 
+class _TooDeepError(Exception):
+    """It is nested as no configuration is."""
+
+
+class _ValueError(yaml.MarkedYAMLError):
+    """A value that cannot be what it says it is."""
+
+
 class _Loader(yaml.SafeLoader):
-    """The safe loader, except that a time stays text: `start_from` judges its zone itself."""
+    """The safe loader, except that a time stays text: `start_from` judges its zone itself.
+
+    And its own errors are all it raises, however odd a text is.
+    """
+
+    merged = 0
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: FBT001, FBT002 - as in the base
+        """Make a value of a node; a tag that does not fit its value, and a number without measure, are an error."""
+        try:
+            value = super().construct_object(node, deep)
+        except (ValueError, OverflowError, LookupError, AttributeError, TypeError):
+            if node.tag != "tag:yaml.org,2002:int" or re.fullmatch(r"[-+]?[0-9_:]+", str(node.value)) is None:
+                raise _ValueError(problem="a value does not fit its tag", problem_mark=node.start_mark) from None
+            value = WHOLE_MAX  # so many digits that Python refuses to read them
+        if isinstance(value, int) and abs(value) >= WHOLE_MAX:
+            raise _ValueError(problem="a number is larger than any setting takes", problem_mark=node.start_mark)
+        return value
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Take in what merge keys name, counted before it is copied: the base copies without measure."""
+        for key, value in node.value:
+            if key.tag == "tag:yaml.org,2002:merge":
+                for part in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+                    if isinstance(part, yaml.MappingNode):
+                        self.flatten_mapping(part)
+                        self.merged += len(part.value)
+                    if self.merged > VALUES_MAX:
+                        raise _TooLargeError
+        super().flatten_mapping(node)
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -67,7 +110,9 @@ def parse_yaml(text: str, origin: str) -> tuple[dict[str, Any], dict[SettingPath
     except yaml.YAMLError as error:
         raise SettingsError([_syntax_problem(error, origin)]) from None
     except _TooLargeError:
-        raise SettingsError([Problem("grows out of all bounds by its anchors; write it out", origin=origin)]) from None
+        raise SettingsError([Problem(_TOO_LARGE, origin=origin)]) from None
+    except (_TooDeepError, RecursionError):
+        raise SettingsError([Problem(_TOO_DEEP, origin=origin)]) from None
     if not isinstance(data, dict):
         raise SettingsError([Problem("must be lines of `name: value` at its top", origin=origin)])
     return data, notes.lines
@@ -80,18 +125,26 @@ def parse_scalar(text: str) -> Any:
         ValueError: it is no YAML; the text does not repeat it.
     """
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a subclass of the safe loader
+        return _unshared(yaml.load(text, Loader=_Loader), itertools.count())  # noqa: S506 - a subclass of the safe loader
+    except _TooLargeError:
+        raise ValueError(_TOO_LARGE) from None
+    except (_TooDeepError, RecursionError):
+        raise ValueError(_TOO_DEEP) from None
+    except _ValueError as error:
+        raise ValueError(f"cannot be used: {error.problem}") from None
     except yaml.YAMLError:
         raise ValueError("cannot be read as YAML; check its brackets and quotes") from None
 
 
-def _unshared(data: Any, counter: Iterator[int]) -> Any:
+def _unshared(data: Any, counter: Iterator[int], depth: int = 0) -> Any:
     """Copy, so that what stands behind one anchor can be overridden in one place only."""
     if next(counter) > VALUES_MAX:
         raise _TooLargeError
+    if depth > DEPTH_MAX:
+        raise _TooDeepError
     if isinstance(data, dict):
-        return {key: _unshared(value, counter) for key, value in data.items()}
-    return [_unshared(item, counter) for item in data] if isinstance(data, list) else data
+        return {key: _unshared(value, counter, depth + 1) for key, value in data.items()}
+    return [_unshared(item, counter, depth + 1) for item in data] if isinstance(data, list) else data
 
 
 def _read(file: Path) -> str:
@@ -179,6 +232,8 @@ def _syntax_problem(error: yaml.YAMLError, origin: str) -> Problem:
         return Problem("is a second document; keep one, without a line of three dashes before it", origin=origin)
     if problem == r"found character '\t' that cannot start any token":
         return Problem("is indented with a tab; use spaces", origin=origin)
+    if isinstance(error, _ValueError):
+        return Problem(f"cannot be used: {problem}; correct it", origin=origin)
     if isinstance(error, yaml.composer.ComposerError | yaml.constructor.ConstructorError):
         return Problem(f"is not YAML as doka takes it: an alias, an anchor or a tag{_QUOTES}", origin=origin)
     cure = _QUOTES if "cannot start any token" in problem else "; check its indentation, colons, brackets and quotes"

@@ -150,3 +150,10 @@ def test_a_wrong_thing_in_the_way_is_left_for_the_model_to_refuse(given: dict[st
 def test_what_steers_the_test_suite_is_no_setting() -> None:
     """A service that a container test starts inherits it."""
     assert laid({"DOKA_CONTAINERS": "required"}) == data()
+
+
+@pytest.mark.parametrize("digits", ["9" * 7, "9" * 5_000, "²"])
+def test_a_number_that_is_no_entry_is_one_line(digits: str) -> None:
+    """Digits beyond measure are refused like any other word, and sorted without being read."""
+    told = overlay({f"DOKA_ROUTES__{digits}": "x"}, Settings, {}, {})
+    assert [f"needs the number of an entry after DOKA_ROUTES, like 0, not {digits}"] == [found.told for found in told]

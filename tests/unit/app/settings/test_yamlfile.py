@@ -105,6 +105,57 @@ def test_anchors_cannot_blow_up_the_work() -> None:
     assert refusal(text) == "doka.yaml: grows out of all bounds by its anchors; write it out"
 
 
+DEEP = "doka.yaml: is nested more than 32 deep, as no setting is; check its brackets and indentation"
+LARGE = "doka.yaml:1:4: cannot be used: a number is larger than any setting takes; correct it"
+MISFIT = "doka.yaml:1:4: cannot be used: a value does not fit its tag; correct it"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a: " + "[" * 5_000, DEEP),
+        ("a: " + "[" * 34 + "]" * 34, DEEP),
+        ("- " * 2_000 + "x", DEEP),
+        ("\n".join(" " * depth + "a:" for depth in range(1_200)), DEEP),
+        ("a: " + "9" * 5_000, LARGE),
+        ("a: -" + "9" * 5_000, LARGE),
+        ("a: 0x" + "f" * 50_000, LARGE),
+        ("a: 9" + ":59" * 500, LARGE),
+        ("a: 9223372036854775808", LARGE),
+        ("a: !!int abc", MISFIT),
+        ("a: !!float abc", MISFIT),
+        ("a: !!bool maybe", MISFIT),
+        ("a: !!timestamp soon", MISFIT),
+    ],
+)
+def test_what_no_configuration_needs_is_one_line(text: str, expected: str) -> None:
+    """Nesting without end, numbers beyond measure and tags that lie are told like any other mistake."""
+    assert expected == refusal(text)
+    variable = text.removeprefix("a: ")
+    with pytest.raises(ValueError, match="is nested more than 32 deep|larger than any setting|does not fit its tag"):
+        parse_scalar(variable)
+
+
+def test_what_is_deep_enough_for_any_setting_is_taken() -> None:
+    """The limits are far from what a configuration holds."""
+    data, _lines = parse_yaml("a: " + "[" * 31 + "]" * 31 + "\nb: 9223372036854775807\n", "doka.yaml")
+    assert 2**63 - 1 == data["b"]
+
+
+def test_merge_keys_cannot_blow_up_the_work() -> None:
+    """Merge keys copy what they name, a page of them without end; that is counted before it is copied."""
+    text = "a0: &a0 {x: 1, y: 2, z: 3}\n"
+    text += "".join(f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 10)}]}}\n" for n in range(1, 30))
+    assert refusal(text) == "doka.yaml: grows out of all bounds by its anchors; write it out"
+
+
+@pytest.mark.parametrize("text", ["&a [*a]", "{b: &a {<<: *a}}", "&a {b: *a}"])
+def test_a_variable_that_refers_to_itself_is_one_line(text: str) -> None:
+    """No line numbers are noted there, and what would go round for ever is refused all the same."""
+    with pytest.raises(ValueError, match="is nested more than 32 deep"):
+        parse_scalar(text)
+
+
 def test_an_empty_file_is_an_empty_configuration(tmp_path: Path) -> None:
     """Variables may bring everything."""
     file = tmp_path / "doka.yaml"
