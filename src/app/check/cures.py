@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from doka.app.settings.aws import RoleSettings
 from doka.app.settings.model import Settings
 from doka.app.settings.routes import RouteSettings
@@ -30,6 +32,8 @@ def cure_for_lease(refused: LeaseRefused, role: RoleSettings | None, name: str) 
         return f"set this host's clock, which is {refused.skew_seconds:+.0f} s from that of STS; run an NTP service"
     if refused.code in _NO_ANSWER:
         return "let this host reach STS (aws.region, aws.endpoint_urls.sts, proxy, security group, VPC endpoint)"
+    if refused.code == "PartialCredentialsError":
+        return _cure_for_half(refused.message)
     if refused.code in _NO_CREDENTIALS or role is None:
         return "give this process credentials: IRSA, EKS Pod Identity, an ECS or EC2 role, or AWS_* variables"
     if refused.code in _BAD_CREDENTIALS or refused.code in _BAD_SIGNATURE:
@@ -44,6 +48,17 @@ def cure_for_lease(refused: LeaseRefused, role: RoleSettings | None, name: str) 
     if refused.code == "RegionDisabledException":
         return "switch STS on for aws.region in that account, or take another region"
     return f"look the code up in the STS API reference (AssumeRole) and correct roles.{name}"
+
+
+def _cure_for_half(message: str) -> str:
+    """Name what is missing of a key: the answer of the source says where it looked and what it did not find there."""
+    found = re.search(r"found in ([\w-]+), missing: (\w+)", message)
+    if found is None:
+        return "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY together, or neither, so that the next source is asked"
+    source, missing = found.groups()
+    if source == "env":
+        return f"set {missing} too, or take the other AWS_* variables of the key away, so that the next source is asked"
+    return f"add {missing} to the profile in the {source}, or take the profile's other half away"
 
 
 def _cure_for_denied(refused: LeaseRefused, role: RoleSettings, name: str) -> str:

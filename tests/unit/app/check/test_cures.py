@@ -1,9 +1,15 @@
 from __future__ import annotations
 
+from pathlib import Path as FilePath
 from typing import Any
 
+import boto3
 import pytest
 
+from doka.adapters.aws.sts.ambient import AmbientCredentials
+from doka.adapters.aws.sts.grant import RefusedError
+from doka.adapters.aws.sts.service_time import ServiceTime
+from doka.adapters.system.clock import SystemClock
 from doka.app.check.cures import cure_for_lease
 from doka.app.settings.problems import SettingPath
 from doka.domain.events import LeaseRefused
@@ -104,3 +110,43 @@ def test_ambient_credentials_have_no_trust_policy_of_ours() -> None:
     assert cure_for_lease(LeaseRefused("ambient", "AccessDenied"), None, "ambient") == (
         "give this process credentials: IRSA, EKS Pod Identity, an ECS or EC2 role, or AWS_* variables"
     )
+
+
+def _said(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> LeaseRefused:
+    """Give the refusal that the real chain comes to in this environment."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    clock = SystemClock()
+    ambient = AmbientCredentials(clock, ServiceTime(clock), boto3.session.Session)
+    with pytest.raises(RefusedError) as refused:
+        ambient.current()
+    return refused.value.event("analytics")
+
+
+def test_half_a_key_in_the_environment_names_the_variable_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """AWS_ACCESS_KEY_ID alone: the cure is the other variable, whatever role is to be assumed."""
+    half = _said({"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE"}, monkeypatch)
+    expected = "set AWS_SECRET_ACCESS_KEY too, or take the other AWS_* variables of the key away, so that the next source is asked"
+    assert expected == cure_for_lease(half, settings().roles["analytics"], "analytics")
+    assert expected == cure_for_lease(half, None, "ambient")
+
+
+def test_half_a_key_in_a_profile_names_the_line_that_is_missing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: FilePath
+) -> None:
+    """A profile with one half: the cure is the line that it lacks, and the file."""
+    file = tmp_path / "credentials"
+    file.write_text("[default]\naws_access_key_id = AKIDEXAMPLE\n", encoding="utf-8")
+    half = _said({"AWS_SHARED_CREDENTIALS_FILE": str(file)}, monkeypatch)
+    expected = (
+        "add aws_secret_access_key to the profile in the shared-credentials-file, or take the profile's other half away"
+    )
+    assert expected == cure_for_lease(half, settings().roles["analytics"], "analytics")
+
+
+def test_half_a_key_of_unknown_origin_names_both_variables() -> None:
+    """Where the source says nothing, the pair is named."""
+    expected = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY together, or neither, so that the next source is asked"
+    assert expected == cure_for_lease(LeaseRefused("analytics", "PartialCredentialsError"), None, "ambient")
