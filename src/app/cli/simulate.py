@@ -74,9 +74,9 @@ def run(
     if config is not None:
         configured, notes = configured_rules(config)
     scene = scene_of(wanted, seed, configured)
-    sides = (ORIGINAL, DOKA) if original else (DOKA,)
+    work = [(scene.never_renewed(), ORIGINAL), (scene, DOKA)] if original else [(scene, DOKA)]
     with bar(scene.title) as tell:
-        history = _history([(scene, side) for side in sides], jobs, tell)
+        history = _history(work, jobs, tell)
     options = [f"--scenario {scenario}"] + ([f"--config {config}"] if config else [])
     options += ["--original"] if original else []
     repeat = f"doka simulate run {' '.join(options)} --seed {seed}"

@@ -302,7 +302,7 @@ def simulate_run(
     scenario: ScenarioPath,
     config: OwnConfig = None,
     original: Annotated[
-        bool, typer.Option("--original", metavar="", help="Run the service of the incident beside it.")
+        bool, typer.Option("--original", metavar="", help="Run the service of the incident beside it: it never renews.")
     ] = False,
     seed: Seed = 1,
     as_json: AsJson = False,

@@ -132,6 +132,11 @@ class Scene:
         """How far the samples of the history are apart."""
         return float(next((s for s in _STEPS if self.duration_seconds / s <= _SAMPLES_MAX), _STEPS[-1]))
 
+    def never_renewed(self) -> Scene:
+        """Give the same scene for the service of the incident, which takes a token at its start and never another."""
+        roles = tuple(replace(role, policy=RotationPolicy.NEVER) for role in self.rules.roles)
+        return replace(self, rules=replace(self.rules, roles=roles))
+
     @property
     def policy(self) -> str:
         """The rotation policies in words."""

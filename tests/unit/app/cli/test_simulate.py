@@ -62,6 +62,18 @@ def test_a_report_is_written_where_it_is_asked_for(capsys: pytest.CaptureFixture
     assert "cannot be written" in capsys.readouterr().err
 
 
+def test_the_original_never_renews_whatever_the_scenario_says(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Under `before_expiry` doka loses nothing, and the service of the incident what comes after its only token."""
+    file = scenario(tmp_path, "rotation: {policy: before_expiry, margin_seconds: 300}\n")
+    assert 0 == main(["simulate", "run", "--scenario", file, "--original", "--json"])
+    data = json.loads(capsys.readouterr().out)
+    assert [("original", "never", 900), ("doka", "before_expiry", 0)] == [
+        (side["name"], side["policy"], side["totals"]["lost"]) for side in data["sides"]
+    ]
+
+
 def test_a_mistyped_option_names_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     """The hint leads to the help of the very command."""
     assert 2 == main(["simulate", "incident", "--huors", "2"])

@@ -132,7 +132,7 @@ def test_what_no_configuration_needs_is_one_line(text: str, expected: str) -> No
     """Nesting without end, numbers beyond measure and tags that lie are told like any other mistake."""
     assert expected == refusal(text)
     variable = text.removeprefix("a: ")
-    with pytest.raises(ValueError, match="is nested more than 32 deep|larger than any setting|does not fit its tag"):
+    with pytest.raises(ValueError, match=r"is nested more than 32 deep|larger than any setting|does not fit its tag"):
         parse_scalar(variable)
 
 
