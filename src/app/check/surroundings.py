@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import urlsplit, urlunsplit
 
 from doka.app.check.findings import Finding, FindingVerdict
+from doka.app.settings.sdk_endpoints import sdk_endpoints
 from doka.domain.errors import UsageError
 
 # Obeyed in lower case too, except HTTP_PROXY, which libcurl reads in lower case only.
@@ -48,15 +49,12 @@ def look_around(environ: Mapping[str, str], find_ca: Callable[[], str]) -> Itera
         ", ".join(f"{name} {value}" for name, value in given.items()) or "no variable set; boto3's own search decides"
     )
     yield Finding("environment", "credentials", FindingVerdict.FINE, told, facts=given)
-    ignored = sorted(name for name in environ if name.startswith("AWS_ENDPOINT_URL") and environ[name])
-    if ignored:
-        yield Finding(
-            "environment",
-            "endpoints",
-            FindingVerdict.WARNING,
-            f"{', '.join(ignored)} {'is' if len(ignored) == 1 else 'are'} set, and doka ignores that",
-            "say it in aws.endpoint_urls",
-        )
+    named = sdk_endpoints(environ)
+    if named:
+        told = ", ".join(f"{service} by {origin}" for service, (origin, _url) in named.items())
+        told += "; where aws.endpoint_urls says nothing, that is taken"
+        facts = {service: origin for service, (origin, _url) in named.items()}
+        yield Finding("environment", "endpoints", FindingVerdict.FINE, told, facts=facts)
 
 
 def _without_password(value: str) -> str:

@@ -65,6 +65,14 @@ def put(data: dict[str, Any], path: SettingPath, value: Any) -> bool:
     return True
 
 
+def put_new(data: dict[str, Any], path: SettingPath, value: Any) -> bool:
+    """Write a value as `put` does, unless something stands there already; say whether it was written."""
+    place: Any = data
+    for part in path:
+        place = place.get(part) if isinstance(place, dict) else place
+    return place is None and put(data, path, value)
+
+
 def variable_of(path: SettingPath) -> str:
     """Name the variable that sets what stands at a path."""
     return PREFIX + SEPARATOR.join(re.sub(r"[^A-Z0-9]", "_", str(part).upper()) for part in path)

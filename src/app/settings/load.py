@@ -1,5 +1,7 @@
 """Lays the layers: a file (the new form or the old service's), over it `DOKA_*` variables, over them the command line.
 
+Under all of them lie the endpoints that AWS's own variables and profile name.
+
 What leaves here is whole and checked, or an error that lists everything to mend at once.
 """
 
@@ -17,10 +19,11 @@ from pydantic import ValidationError
 from doka.app.config_options import ConfigOptions
 from doka.app.settings.client_keys import refused_client_keys
 from doka.app.settings.crosschecks import contradictions
-from doka.app.settings.environment import overlay, put
+from doka.app.settings.environment import overlay, put, put_new
 from doka.app.settings.legacy import translate
 from doka.app.settings.model import Settings
 from doka.app.settings.problems import Problem, SettingPath, SettingsError, origin_of
+from doka.app.settings.sdk_endpoints import sdk_endpoints
 from doka.app.settings.words import problems_of
 from doka.app.settings.yamlfile import read_yaml
 
@@ -65,6 +68,9 @@ def load_settings(options: ConfigOptions, *, environ: Mapping[str, str], hostnam
         raise SettingsError(
             [Problem(NO_SOURCE if config is None else "is empty", origin=str(config) if config else None)]
         )
+    for service, (origin, url) in sdk_endpoints(environ).items():
+        if put_new(data, ("aws", "endpoint_urls", service), url):
+            origins["aws", "endpoint_urls", service] = origin
     if options.allow_plaintext:
         _permit(data, origins, ("kafka", "security", "allow_plaintext"), "--allow-plaintext")
     if options.allow_insecure_endpoints:

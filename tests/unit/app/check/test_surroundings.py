@@ -39,10 +39,10 @@ def test_what_steers_requests_from_outside_is_told_without_passwords() -> None:
         ("fine", "authorities", "/etc/ca.pem (by AWS_CA_BUNDLE)", None),
         ("fine", "credentials", "AWS_PROFILE prd, AWS_SECRET_ACCESS_KEY set", None),
         (
-            "warning",
+            "fine",
             "endpoints",
-            "AWS_ENDPOINT_URL_KINESIS is set, and doka ignores that",
-            "say it in aws.endpoint_urls",
+            "kinesis by AWS_ENDPOINT_URL_KINESIS; where aws.endpoint_urls says nothing, that is taken",
+            None,
         ),
     ]
     assert "hunter2" not in repr(found)
