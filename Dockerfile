@@ -14,7 +14,11 @@ RUN python3 -m venv --without-pip /build/backend \
     > backend.txt \
  && python3 -m pip --python /build/backend/bin/python3 install --require-hashes --only-binary :all: -r backend.txt
 COPY LICENSE README.md pyproject.toml ./
+COPY scripts/build_hook.py scripts/build_hook.py
 COPY src src
+# Told by `doka --version`, by the first log line and by doka_build_info; the repository itself is not sent here.
+ARG COMMIT=""
+ENV BUILD_COMMIT=$COMMIT
 RUN /build/backend/bin/python3 -m hatchling build -t wheel -d dist \
  && python3 -m pip --python /opt/doka/bin/python3 install --no-index --no-deps dist/doka_connector-*.whl
 

@@ -100,7 +100,7 @@ class Container(containers.DeclarativeContainer):
     server: Provider[HealthServer | None] = Singleton(
         HealthServer, clock, settings.provided.http.host, settings.provided.http.port
     )
-    telemetry: Provider[ServiceTelemetry] = Singleton(ServiceTelemetry, metrics, log, health, server)
+    telemetry: Provider[ServiceTelemetry] = Singleton(ServiceTelemetry, metrics, log, health, server, version)
 
     # The machine and its loop.
     forwarder: Provider[Forwarder] = Singleton(Forwarder, rules, jitter)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from importlib.metadata import version
 
 from doka.adapters.system.signals import StopSignals
 from doka.adapters.system.watchdog import EXIT_LATE, leave_now
@@ -12,6 +11,7 @@ from doka.app.container import Container
 from doka.app.runtime import Ending
 from doka.app.settings.mapping import to_log_style
 from doka.app.settings.model import Settings
+from doka.app.version import version
 
 LAST_LINES_SECONDS = 2.0
 
@@ -21,7 +21,7 @@ def build(settings: Settings, hostname: str) -> Container:
     return Container(
         settings=settings,
         hostname=hostname,
-        version=version("doka-connector"),
+        version=version(),
         log_style=to_log_style(settings, terminal=sys.stdout.isatty()),
     )
 

@@ -26,7 +26,7 @@ def telemetry(request: pytest.FixtureRequest) -> Iterator[Telemetry]:
     metrics = Metrics(clock, "1")
     with pipe() as stdout:
         log = Log(clock, LineWriter(stdout.writer, metrics.line_dropped, limit=100))
-        service = ServiceTelemetry(metrics, log, Health(clock, metrics.page), None)
+        service = ServiceTelemetry(metrics, log, Health(clock, metrics.page), None, "1.2.3")
         service.open()
         yield service
         service.close(within=0.1)

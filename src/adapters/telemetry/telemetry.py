@@ -28,12 +28,13 @@ LAST_WORDS_SECONDS = 0.5
 class ServiceTelemetry:
     """The port `Telemetry`: its methods never raise, and none but the last, `ended`, waits."""
 
-    def __init__(self, metrics: Metrics, log: Log, health: Health, server: HealthServer | None) -> None:
-        """Take the parts; without a server nothing listens, and a supervisor asks `health` in another way."""
+    def __init__(self, metrics: Metrics, log: Log, health: Health, server: HealthServer | None, version: str) -> None:
+        """Take the parts, and the version that the first line tells; without a server nothing listens, and a supervisor asks `health` in another way."""
         self._metrics = metrics
         self._log = log
         self._health = health
         self._server = server
+        self._version = version
 
     @property
     def port(self) -> int | None:
@@ -49,8 +50,8 @@ class ServiceTelemetry:
             self._server.open(self._health.answer)
         self._log.open()
         where = "by the supervisor" if self.port is None else f"at port {self.port}"
-        message = f"doka started; /metrics, /healthz and /readyz are served {where}"
-        self._log.say(logging.INFO, "started", message, port=self.port)
+        message = f"doka {self._version} started; /metrics, /healthz and /readyz are served {where}"
+        self._log.say(logging.INFO, "started", message, port=self.port, version=self._version)
 
     def close(self, within: float = 1.0) -> bool:
         """Write the last lines, at most `within` seconds, and free the port; False when lines were left."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable
-from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -100,7 +99,9 @@ def _taught(command: _Command) -> _Command:
 
 def _print_version(*, wanted: bool) -> None:
     if wanted:
-        typer.echo(f"doka {version_of('doka-connector')}")
+        from doka.app.version import version
+
+        typer.echo(f"doka {version()}")
         raise typer.Exit
 
 

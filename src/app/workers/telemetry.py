@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from doka.adapters.telemetry.logs import Log
 from doka.adapters.telemetry.merged_page import SupervisorMetrics
 from doka.app.settings.model import Settings
+from doka.app.version import version
 from doka.app.workers.supervision import Outage
 from doka.domain.limits import NS_PER_SECOND
 
@@ -26,11 +27,11 @@ class SupervisorTelemetry:
         """Say how the service starts: how many, with which limits, and where its pages are."""
         held = settings.limits.held_mib
         message = (
-            f"doka started with {workers} workers, each a process and a member of the group {settings.kafka.group_id}; "
+            f"doka {version()} started with {workers} workers, each a process and a member of the group {settings.kafka.group_id}; "
             f"limits are per worker: {held} MiB of records each, {workers * held} MiB together; "
             f"/metrics, /healthz and /readyz of all are served at port {port}; SIGTERM or Ctrl-C stops all of them"
         )
-        self._log.say(logging.INFO, "started", message, port=port, workers=workers)
+        self._log.say(logging.INFO, "started", message, port=port, workers=workers, version=version())
 
     def started(self, worker: int, pid: int) -> None:
         """Tell of a worker that was started."""

@@ -11,12 +11,12 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 
 from doka.adapters.system import first_signals
 from doka.adapters.system.collector import spare_the_collector
 from doka.adapters.system.signals import StopSignals
 from doka.app import EXIT_USAGE
+from doka.app.version import version
 from doka.app.workers.frames import receive_frame
 from doka.app.workers.link import SupervisorLink, write_to
 from doka.app.workers.setup import Setup, unpacked
@@ -56,7 +56,7 @@ def serve(setup: Setup, sock: socket.socket, stdout: int) -> int:
     container = Container(
         settings=setup.settings,
         hostname=setup.hostname,
-        version=version("doka-connector"),
+        version=version(),
         log_style=setup.log_style,
         worker=setup.worker,
         server=None,

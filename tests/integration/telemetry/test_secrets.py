@@ -81,7 +81,7 @@ def test_nothing_is_told_at_debug(endpoint: str, style: str) -> None:
     with pipe() as stdout:
         log = Log(clock, LineWriter(stdout.writer, metrics.line_dropped), "debug", style)
         server = HealthServer(clock, "127.0.0.1", 0)
-        telemetry = ServiceTelemetry(metrics, log, Health(clock, metrics.page), server)
+        telemetry = ServiceTelemetry(metrics, log, Health(clock, metrics.page), server, "1.2.3")
         telemetry.open()
         try:
             talk_to_aws(endpoint)

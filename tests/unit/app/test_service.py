@@ -4,7 +4,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ from doka.app.runtime import Ending
 from doka.app.service import LAST_LINES_SECONDS, build, serve
 from doka.app.settings.load import settings_from
 from doka.app.settings.model import Settings
+from doka.app.version import version
 from doka.domain.errors import UsageError
 from doka.domain.events import StopRequested
 from doka.domain.records import TopicPartition
@@ -90,7 +90,7 @@ def test_the_container_is_told_everything(monkeypatch: pytest.MonkeyPatch, termi
     container = build(settings, "host")
 
     assert settings is container.settings()
-    assert ("host", version("doka-connector"), style) == (
+    assert ("host", version(), style) == (
         container.hostname(),
         container.version(),
         container.log_style(),

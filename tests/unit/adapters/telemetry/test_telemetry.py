@@ -27,7 +27,7 @@ def service(metrics: Metrics | None = None) -> Iterator[tuple[ServiceTelemetry, 
     with pipe() as stdout:
         log = Log(clock, LineWriter(stdout.writer, counted.line_dropped))
         health = Health(clock, counted.page)
-        telemetry = ServiceTelemetry(counted, log, health, HealthServer(clock, "127.0.0.1", 0))
+        telemetry = ServiceTelemetry(counted, log, health, HealthServer(clock, "127.0.0.1", 0), "1.2.3")
         telemetry.open()
         try:
             yield telemetry, stdout, clock
@@ -129,7 +129,7 @@ def test_a_taken_port_is_told_before_anything_runs() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, pipe() as stdout:
         log = Log(clock, LineWriter(stdout.writer))
         server = HealthServer(clock, "127.0.0.1", taken.getsockname()[1])
-        telemetry = ServiceTelemetry(metrics, log, Health(clock, metrics.page), server)
+        telemetry = ServiceTelemetry(metrics, log, Health(clock, metrics.page), server, "1.2.3")
         with pytest.raises(UsageError, match=r"http\.port"):
             telemetry.open()
         assert telemetry.close(within=1)
@@ -141,7 +141,9 @@ def test_without_a_server() -> None:
     clock = HandClock()
     metrics = Metrics(clock, "1")
     with pipe() as stdout:
-        telemetry = ServiceTelemetry(metrics, Log(clock, LineWriter(stdout.writer)), Health(clock, metrics.page), None)
+        telemetry = ServiceTelemetry(
+            metrics, Log(clock, LineWriter(stdout.writer)), Health(clock, metrics.page), None, "1.2.3"
+        )
         telemetry.open()
         telemetry.tell(FACTS[0])
         assert telemetry.port is None

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from doka.app.cli.main import main
+from doka.app.version import version
 
 EXAMPLES = Path(__file__).parents[4] / "examples"
 
@@ -28,7 +28,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
 @pytest.mark.parametrize("arguments", [["--version"], ["version"]])
 def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
     """One line, for people and scripts."""
-    assert run(capsys, *arguments) == (0, f"doka {version('doka-connector')}\n", "")
+    assert run(capsys, *arguments) == (0, f"doka {version()}\n", "")
 
 
 @pytest.mark.parametrize(
