@@ -22,6 +22,7 @@ from doka.domain.leases.keeper import SIGNING, TRANSITIONS, LeaseState
 from doka.domain.records import TopicPartition
 from doka.domain.status import LeaseStatus, PartitionStatus, RouteStatus, Status
 from doka.domain.verdicts import ENTRY, REQUEST
+from scripts import settings_page
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 WRITTEN = "<!-- Written by `make docs` from {source}. Edit that instead. -->"
@@ -31,7 +32,12 @@ Row = tuple[str, ...]
 
 def pages() -> Mapping[str, str]:
     """Give each generated page: its file name in docs/ -> its whole text."""
-    return {"metrics.md": _metrics_page(), "lease.md": _lease_page(), "verdicts.md": _verdicts_page()}
+    return {
+        "metrics.md": _metrics_page(),
+        "lease.md": _lease_page(),
+        "settings.md": _page("src/app/settings", "Settings", *settings_page.parts()),
+        "verdicts.md": _verdicts_page(),
+    }
 
 
 def metric_names() -> frozenset[str]:

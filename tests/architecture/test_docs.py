@@ -10,11 +10,13 @@ import pytest
 import typer
 import yaml
 
+from doka.app.check.surroundings import CREDENTIALS, PROXIES, SECRET, TRUST
 from doka.app.cli.words import cli
 from doka.app.settings import Settings
 from doka.app.settings.environment import overlay
 from doka.app.settings.load import settings_from
-from doka.app.settings.outline import child
+from doka.app.settings.outline import child, leaves
+from doka.app.settings.sdk_endpoints import variables
 from doka.domain.verdicts import REQUEST, Verdict
 from scripts.generated_pages import DOCS, metric_names, pages
 from tests.architecture.source_tree import ROOT, project_files, shown
@@ -29,6 +31,26 @@ A_COMMAND = re.compile(r"^\s*(?:\$ )?(?:\.venv/bin/)?(doka(?: .*)?)$", re.MULTIL
 A_METRIC = re.compile(r"\bdoka_[a-z][a-z_]*[a-z]\b")
 A_VARIABLE = re.compile(r"\bDOKA_[A-Z0-9_]+\b")
 A_FILE = re.compile(r"(?:src|tests|deploy|examples|docs|scripts|requirements)/[\w./-]*[\w/]")
+WORDS_OF_THE_HOUSE = frozenset(
+    [
+        "lane",
+        "lease",
+        "settled",
+        "committed",
+        "watermark",
+        "drain",
+        "gap",
+        "probe",
+        "poison",
+        "hop",
+        "member",
+        "chunk",
+        "run",
+        "route",
+        "aggregate",
+        "ambiguous",
+    ]
+)
 OF_THE_TESTS = frozenset({"DOKA_CONTAINERS", "DOKA_TEST_KAFKA_PORT", "DOKA_TEST_AWS_PORT", "DOKA_TEST_HTTP_PORT"})
 
 
@@ -65,6 +87,49 @@ def test_the_metrics_page_knows_counters_gauges_and_histograms() -> None:
         "doka_lease_seconds_left",
         "doka_put_duration_seconds_bucket",
     } <= metric_names()
+
+
+def test_the_settings_page_knows_every_setting() -> None:
+    """Each setting that can be set has its row, under the name that the configuration knows."""
+    page = read(DOCS / "settings.md")
+    paths = [".".join(map(str, path)) for path in leaves(Settings)]
+    written = [re.sub(r"\.0(?=\.|$)", "[]", path).replace("roles.NAME.", "roles.*.") for path in paths]
+    named = set(re.findall(r"^\| `([^`]+)` \|", page, re.MULTILINE))
+    missing = [path for path in written if not {path, path.removesuffix("[]"), path.rpartition(".")[0]} & named]
+    assert [] == missing
+
+
+def test_the_index_has_every_page_and_every_decision() -> None:
+    """Whoever looks for a page finds it in docs/README.md, a decision under the title that it has."""
+    index = read(DOCS / "README.md")
+    there = {
+        path.relative_to(DOCS).as_posix(): path for path in sorted(DOCS.rglob("*")) if path.suffix in {".md", ".html"}
+    }
+    assert [] == [name for name in there if name != "README.md" and f"({name})" not in index]
+    titles = [
+        f"| [{path.name[:4]}]({name}) | {read(path).splitlines()[0].partition('. ')[2]} |"
+        for name, path in there.items()
+        if name.startswith("adr/")
+    ]
+    assert [] == [title for title in titles if title not in index]
+
+
+def test_the_page_of_variables_knows_those_that_the_code_knows() -> None:
+    """Every variable that `doka check` looks at, or that names an endpoint, is on the page."""
+    known = {*PROXIES, *TRUST, *CREDENTIALS, *SECRET, *variables()}
+    assert [] == sorted(known - set(inline(DOCS / "environment.md")))
+
+
+@pytest.mark.parametrize("name", ["operating.md", "failure-modes.md"])
+def test_a_page_for_the_night_leads_to_its_words_at_its_top(name: str) -> None:
+    """It links the one list of words before its first heading or table, and the list has the words that it uses."""
+    page = read(DOCS / name)
+    top = page[: min(place for place in (page.find("\n## "), page.find("\n|")) if place > 0)]
+    assert "(design.md#words)" in top
+    listed = set(re.findall(r"^\| \*([a-z ]+)\* \|", read(DOCS / "design.md"), re.MULTILINE))
+    used = {word for word in WORDS_OF_THE_HOUSE if re.search(rf"\b{word}", page)}
+    assert used
+    assert [] == sorted(used - listed)
 
 
 # --- links -------------------------------------------------------------------------------------------------------
@@ -203,7 +268,7 @@ def test_every_configuration_that_is_shown_loads(path: Path) -> None:
 @pytest.mark.parametrize("path", PROSE, ids=shown)
 def test_every_metric_that_is_named_exists(path: Path) -> None:
     """A page names metrics by the names that a scrape shows."""
-    assert [] == sorted(set(A_METRIC.findall(read(path))) - metric_names())
+    assert [] == sorted(set(A_METRIC.findall(read(path))) - metric_names() - {"doka_connector"})
 
 
 def test_every_code_that_blocks_a_route_has_its_cure() -> None:

@@ -1,0 +1,218 @@
+"""What a page tells to type is typed here, as it stands: a command on a page that does not work is worse than none.
+
+The scheme: each command of a page is in `TYPED`, with how it ends, or in `ELSEWHERE`, with the reason why not here.
+It is run by a shell in a folder that looks as the page says: doka.yaml is the one of README, configs/dev.yaml a file of
+the old service, examples/ and .venv those of the checkout. Kafka and AWS are those that the file names, and cannot be
+reached: a command that needs them must say so and end with the code of the page, or run on until it is stopped.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.source_tree import ROOT
+from tests.architecture.test_docs import FENCED, fenced, inline
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+A_PROMPT = re.compile(r"^\$ (.+?)(?:\s{2,}#.*)?$", re.MULTILINE)
+A_PROGRAM = re.compile(r"(?:doka|\.venv/bin/\w+|make|docker|pip|git) .+")
+PATIENCE_SECONDS = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """How a command ends: its exit code, and what it says on the way."""
+
+    code: int
+    told: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Serves:
+    """A command that serves until it is stopped; then it ends with 0."""
+
+    started: str = '"event":"started"'
+
+
+TYPED: dict[str, Ends | Serves] = {
+    ".venv/bin/doka demo --policy never --original": Ends(1, "This is the incident"),
+    "doka --version": Ends(0, "doka 0."),
+    "doka check --config doka.yaml": Ends(1, "✗"),
+    "doka run --config doka.yaml": Serves(),
+    "doka run --config doka.yaml --workers 4": Serves(),
+    "doka run --legacy-config configs/dev.yaml --allow-plaintext": Serves(),
+    "doka config convert configs/dev.yaml > doka.yaml": Ends(0, "the old service spoke plaintext"),
+    "doka config convert configs/dev.yaml --allow-plaintext > doka.yaml": Ends(0),
+    "doka config schema": Ends(0, '"kafka"'),
+    "doka config show --config doka.yaml": Ends(0, "group_id: doka-orders"),
+    "doka simulate run --scenario examples/scenarios/sts-outage.yaml": Ends(0, "doka: clean"),
+    "doka simulate run --scenario examples/scenarios/sts-outage.yaml --config examples/doka.yaml": Ends(
+        0, "doka: clean"
+    ),
+    "doka simulate schema": Ends(0, '"traffic"'),
+    'doka simulate compare --world "STS down 40 min" --tokens 1h': Ends(0, "STS down 40 min"),
+}
+
+MAKES = "it runs for minutes, and its own tests run a short form of it"
+NAMES_A_COMMAND = "names a command, and is no line to type"
+OF_THE_CHECKOUT = "it changes the checkout or its environment; CI does it"
+ELSEWHERE: dict[str, str] = {
+    "make demo": "tests/integration/app/commands/test_demo.py runs it",
+    "make test": "this test is part of it",
+    "make setup": OF_THE_CHECKOUT,
+    "make check": OF_THE_CHECKOUT,
+    "make docs": OF_THE_CHECKOUT,
+    "make planted": MAKES,
+    "make chaos": MAKES,
+    "make simulate": MAKES,
+    "make bench": MAKES,
+    "make evidence": MAKES,
+    ".venv/bin/python -m hatchling build -t wheel": "tests/architecture/test_packaging.py builds it, and installs it",
+    "pip install dist/doka_connector-*.whl": "tests/architecture/test_packaging.py installs it",
+    'pip install "$(ls dist/doka_connector-*.whl)[demo]"': "it downloads; the lock holds what the extra names",
+    "pip install doka": "is what not to do",
+    "docker build -t doka --build-arg COMMIT=$(git describe --always --dirty) .": "tests/containers/test_readme.py runs it",
+    "doka simulate incident": "tests/unit/app/commands/test_simulate.py runs a shorter weekend",
+    "doka simulate incident --report incident.html": "tests/unit/app/commands/test_simulate.py runs a shorter weekend",
+    "doka simulate compare": "it takes minutes; a part of it is typed here",
+    "doka simulate fuzz --seeds 200": "tests/unit/app/simulate/test_fuzz.py runs fewer seeds",
+    "doka run": NAMES_A_COMMAND,
+    "doka check": NAMES_A_COMMAND,
+    "doka demo": "tests/integration/app/commands/test_demo.py runs it",
+    "doka simulate": NAMES_A_COMMAND,
+    "doka simulate run": NAMES_A_COMMAND,
+}
+IN_CONTAINERS = "tests/containers/test_readme.py runs it"
+MAKE_WITH_WORDS = re.compile(r"make \w+( \w+=\S+)+")
+
+
+def commands(page: Path) -> list[str]:
+    """Give every command of a page: behind the prompt of a console, and in a sentence."""
+    found = [line for block in fenced(page, "console") for line in A_PROMPT.findall(block)]
+    found += [text for text in inline(page) if A_PROGRAM.fullmatch(text)]
+    return [re.sub(r"\s+#.*", "", line) for line in found]
+
+
+def reason_for(command: str) -> str | None:
+    """Say why a command is not typed here; None where there is no reason."""
+    if command.startswith("docker run "):
+        return IN_CONTAINERS
+    if MAKE_WITH_WORDS.fullmatch(command):
+        return MAKES
+    return ELSEWHERE.get(command)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_command_of_a_page_is_typed_or_has_a_reason(page: Path) -> None:
+    """No page has a command that nobody has looked at."""
+    assert [] == [command for command in commands(page) if command not in TYPED and reason_for(command) is None]
+
+
+def test_nothing_is_looked_at_that_no_page_has() -> None:
+    """What is listed here stands on a page, word for word."""
+    on_pages = {command for page in PAGES for command in commands(page)}
+    assert [] == sorted((TYPED.keys() | ELSEWHERE.keys()) - on_pages)
+
+
+def test_each_reason_that_names_a_test_names_one_that_there_is() -> None:
+    """A command is not excused by a file that has gone."""
+    named = {name for reason in (*ELSEWHERE.values(), IN_CONTAINERS) for name in re.findall(r"tests/\S+\.py", reason)}
+    assert [] == sorted(name for name in named if not (ROOT / name).exists())
+
+
+def test_what_is_not_for_this_shell_is_for_an_account() -> None:
+    """A block that is no console holds commands of AWS's own program, which need accounts, and nothing else."""
+    lines = [line for page in PAGES for block in fenced(page, "sh", "bash") for line in block.splitlines()]
+    assert lines
+    assert [] == [line for line in lines if not line.startswith("aws ")]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Give a folder as the pages assume it."""
+    (block,) = (body for body in fenced(ROOT / "README.md", "yaml") if body.startswith("# doka.yaml"))
+    (tmp_path / "doka.yaml").write_text(block, encoding="utf-8")
+    (tmp_path / "configs").mkdir()
+    old = ROOT / "examples" / "legacy" / "dev.yaml"
+    (tmp_path / "configs" / "dev.yaml").write_text(old.read_text(encoding="utf-8"), encoding="utf-8")
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
+    return tmp_path
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Give what a shell of a newcomer knows: doka on the path, a key of AWS that nobody takes, and a port that is free."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "DOKA_"))}
+    return kept | {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "DOKA_HTTP__PORT": "0",
+        "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+        "AWS_SECRET_ACCESS_KEY": "example",
+        "AWS_CONFIG_FILE": str(folder / "none"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(folder / "none"),
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "COLUMNS": "200",
+    }
+
+
+@pytest.mark.parametrize("command", [command for command, ends in TYPED.items() if isinstance(ends, Ends)])
+def test_a_command_ends_as_it_should(folder: Path, command: str) -> None:
+    """Typed as it stands, it ends with its code and says what it is for; nothing is a traceback."""
+    expected = TYPED[command]
+    assert isinstance(expected, Ends)
+    done = subprocess.run(
+        ["/bin/sh", "-c", command],
+        cwd=folder,
+        env=environment(folder),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
+    said = done.stdout + done.stderr
+    assert expected.code == done.returncode, said
+    assert expected.told in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("command", [command for command, ends in TYPED.items() if isinstance(ends, Serves)])
+def test_a_command_serves_until_it_is_stopped(folder: Path, command: str) -> None:
+    """Typed as it stands, it starts, though nothing that it needs can be reached, and a SIGTERM ends it with 0."""
+    expected = TYPED[command]
+    assert isinstance(expected, Serves)
+    with subprocess.Popen(
+        ["/bin/sh", "-c", f"exec {command}"],
+        cwd=folder,
+        env=environment(folder),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as service:
+        try:
+            assert service.stdout is not None
+            said = next((line for line in service.stdout if expected.started in line), "it ended before it served")
+            assert expected.started in said
+            service.send_signal(signal.SIGTERM)
+            _out, err = service.communicate(timeout=PATIENCE_SECONDS)
+        finally:
+            service.kill()
+    assert 0 == service.returncode, err
+    assert "Traceback" not in err
+
+
+def test_commands_are_found_where_they_stand() -> None:
+    """Both places are seen, with what a comment behind them says left out."""
+    assert FENCED.search("```console\n$ doka run\n```\n")
+    found = commands(ROOT / "README.md")
+    assert ".venv/bin/doka demo --policy never --original" in found
+    assert "doka run --config doka.yaml --workers 4" in found
+    assert [] == [command for command in found if "#" in command]
