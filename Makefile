@@ -29,6 +29,7 @@ format: .venv/.ready ## Format and sort what `make check` looks at
 	$(BIN)/ruff check --fix .
 
 test: .venv/.ready ## Every test; container tests skip, with the reason, where no engine answers
+	@echo 'make test: two workers collect the tests first, half a minute without a sign; then a dot for each test'
 	$(BIN)/pytest -n 2 --dist loadgroup
 
 SECONDS ?= 60
