@@ -96,7 +96,7 @@ def test_lines_go_to_the_other_descriptor_afterwards() -> None:
     """What is written at stdout before arrives at the supervisor's pipe, what is written after at its own stdout."""
     reading, writing = os.pipe()
     program = (
-        "import os; from doka.app.workers.tether import write_to; "
+        "import os; from doka.app.workers.link import write_to; "
         f"os.write(1, b'before'); write_to({writing}); os.write(1, b'after')"
     )
     with os.fdopen(reading, "rb") as other:
