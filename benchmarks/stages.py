@@ -57,7 +57,7 @@ STAGES = (
     ("doka.domain.forwarder:Forwarder.handle", "forwarder: events, the rest"),
     ("doka.domain.forwarder:Forwarder.decide", "forwarder: decide, the rest"),
     ("doka.adapters.aws.kinesis.body:BodyBuilder.build", "sink: body"),
-    ("doka.adapters.aws.kinesis.signing:Signer.sign", "sink: signature"),
+    ("doka.adapters.aws.signing:Signer.sign", "sink: signature"),
     ("doka.adapters.aws.kinesis.wire:Wire.start", "sink: libcurl, send"),
     ("doka.adapters.aws.kinesis.wire:Wire.step", "sink: libcurl, receive"),
     ("doka.adapters.aws.kinesis.sink:read_answer", "sink: read the answer"),

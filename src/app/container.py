@@ -15,6 +15,7 @@ from dependency_injector.providers import Dependency, Object, Provider, Singleto
 
 from doka.adapters.aws.kinesis.describer import KinesisDescriber
 from doka.adapters.aws.kinesis.sink import KinesisSink
+from doka.adapters.aws.session import AwsSessions
 from doka.adapters.aws.sts.authority import StsAuthority
 from doka.adapters.kafka.client_settings import Oauth
 from doka.adapters.kafka.letters import KafkaLetters
@@ -31,7 +32,6 @@ from doka.adapters.telemetry.line_writer import LineWriter
 from doka.adapters.telemetry.logs import Log
 from doka.adapters.telemetry.metrics import Metrics
 from doka.adapters.telemetry.telemetry import ServiceTelemetry
-from doka.app.aws_sessions import AwsSessions
 from doka.app.runtime import Runtime, Within
 from doka.app.settings.mapping import to_member_settings, to_oauth, to_role_chains, to_rules, to_stream_targets
 from doka.app.settings.memory import key_cache_bytes

@@ -6,53 +6,26 @@ let botocore's loggers speak at DEBUG, where they write tokens and payloads.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import boto3.session
 import botocore.session
 from botocore.config import Config
-from botocore.credentials import CredentialProvider, Credentials
+from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError
 
 from doka.adapters.aws.kinesis.target import StreamTarget
+from doka.adapters.aws.session import GivenCredentials, NewSession, pin_loggers
 from doka.adapters.aws.words import words_of
 from doka.domain.errors import UsageError
 
 if TYPE_CHECKING:
     from types_boto3_kinesis import KinesisClient
 
-TALKATIVE_LOGGERS = ("boto3", "botocore", "s3transfer", "urllib3")
 CONNECT_TIMEOUT_SECONDS = 3.0
 READ_TIMEOUT_SECONDS = 10.0
 
-
-class GivenCredentials(CredentialProvider):
-    """The only source of credentials of a session: the object that it was given."""
-
-    METHOD = "doka"
-    CANONICAL_NAME = "doka"
-
-    def __init__(self, credentials: Credentials) -> None:
-        super().__init__()
-        self._credentials = credentials
-
-    def load(self) -> Credentials:
-        """Give the object, whatever the environment holds."""
-        return self._credentials
-
-
-def pin_loggers() -> None:
-    """Keep the loggers of boto3 and what is below it at INFO or above: at DEBUG they print secrets and records."""
-    for name in TALKATIVE_LOGGERS:
-        logger = logging.getLogger(name)
-        if logger.level < logging.INFO:
-            logger.setLevel(logging.INFO)
-
-
-NewSession = Callable[[], botocore.session.Session]
-"""Makes a session that is nobody else's; those of one process may share what botocore reads from its own files."""
 
 Place = tuple[str, str | None]
 """What a client is made for: a region, and the endpoint URL that overrides it."""

@@ -20,30 +20,33 @@ NAMES_MAX = 1024
 
 
 class Connections:
-    """The descriptors of kept connections by their ends."""
+    """The descriptors of the connections on which a request may leave, by their ends.
+
+    One is given to one request, and is there again when the answer to it was judged and believed: libcurl itself gives
+    it to the next request as soon as an answer has been read, whatever that answer is worth.
+    """
 
     def __init__(self) -> None:
         self._kept: dict[Ends, int] = {}
 
     def keep(self, ends: Ends, descriptor: int) -> None:
-        """Remember a connection that is open after its request ended."""
+        """Let another request leave on a connection: it is open, and its last answer was believed."""
         self._kept.pop(ends, None)
         self._kept[ends] = descriptor
         if len(self._kept) > NAMES_MAX:
             del self._kept[next(iter(self._kept))]
 
-    def is_clean(self, ends: Ends) -> bool:
-        """Tell whether a request may leave on a kept connection: it is known, open, and nothing waits to be read."""
-        descriptor = self._kept.get(ends)
+    def take(self, ends: Ends) -> bool:
+        """Tell whether a request may leave on a connection, which is its own from now on: nothing waits to be read."""
+        descriptor = self._kept.pop(ends, None)
         if descriptor is None:
             return False
         poll = select.poll()
         poll.register(descriptor, select.POLLIN)
         return not poll.poll(0)
 
-    def cut(self, ends: Ends) -> None:
-        """End a kept connection; libcurl is not told and need not be: it is not clean from now on."""
-        descriptor = self._kept.pop(ends, None)
-        if descriptor is not None:
-            with suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as connection:
-                connection.shutdown(socket.SHUT_RDWR)
+
+def cut(descriptor: int) -> None:
+    """End a connection whose answer was not believed; the descriptor stays libcurl's to close."""
+    with suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as connection:
+        connection.shutdown(socket.SHUT_RDWR)

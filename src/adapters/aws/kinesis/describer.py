@@ -16,13 +16,13 @@ from botocore.credentials import Credentials, ReadOnlyCredentials
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import Session
 
+from doka.adapters.aws.clock import ServiceClock, read_date
 from doka.adapters.aws.codes import UNREADABLE, code_of
 from doka.adapters.aws.kinesis.answers import safe_message
-from doka.adapters.aws.kinesis.clients import NewSession, open_clients, place_of
-from doka.adapters.aws.kinesis.endpoint import endpoint_of
-from doka.adapters.aws.kinesis.signing import sign
-from doka.adapters.aws.kinesis.skew import SkewedClock
+from doka.adapters.aws.kinesis.clients import open_clients, place_of
 from doka.adapters.aws.kinesis.target import StreamTarget
+from doka.adapters.aws.session import NewSession
+from doka.adapters.aws.signing import scope_of, sign_request
 from doka.adapters.aws.words import words_of
 from doka.domain.commands import DescribeStream
 from doka.domain.events import ShardRange, StreamDescribed, StreamRefused
@@ -83,28 +83,28 @@ class KinesisDescriber:
         self._clock = clock
         self._credentials = LeaseCredentials()
         self._clients = open_clients(self._credentials, self._targets.values(), new_session)
-        self._skews = {place: SkewedClock(clock) for place in self._clients}
+        self._service_clocks = {place: ServiceClock(clock) for place in self._clients}
         for place, client in self._clients.items():
             # Last of the same event by which botocore signs; one with the operation's name would come before it.
-            client.meta.events.register_last("request-created.kinesis", self._dated_by(self._skews[place]))
+            client.meta.events.register_last("request-created.kinesis", self._dated_by(self._service_clocks[place]))
 
     def describe(self, command: DescribeStream) -> StreamDescribed | StreamRefused:
         """Give the facts of the route's stream, or why there are none; blocks for some seconds at worst."""
         target = self._targets[command.route]
-        skew = self._skews[place_of(target)]
+        service_clock = self._service_clocks[place_of(target)]
         sent_at = self._clock.now()
         try:
             with self._credentials.of(command.lease):
                 answer = self._ask(target)
         except ClientError as error:
-            self._learn(skew, error.response, sent_at)
+            _learn(service_clock, error.response, sent_at)
             code, message = _read_refusal(error)
         except BotoCoreError as error:  # no connection, no name, no answer in time, no endpoint by the rules
             code, message = type(error).__name__, words_of(error)
         except Exception as error:  # noqa: BLE001 - an answer that botocore's parser stumbles over is still an answer
             code, message = UNREADABLE, type(error).__name__
         else:
-            self._learn(skew, answer, sent_at)
+            _learn(service_clock, answer, sent_at)
             summary = answer.get("StreamDescriptionSummary")
             if isinstance(summary, Mapping) and isinstance(summary.get("StreamStatus"), str):
                 with self._credentials.of(command.lease):
@@ -135,21 +135,19 @@ class KinesisDescriber:
             return ()
         return ()
 
-    def _dated_by(self, skew: SkewedClock) -> Any:
+    def _dated_by(self, service_clock: ServiceClock) -> Any:
         """Give a handler that signs a built request again, at the service's time and not at the host's."""
 
         def sign_again(request: AWSRequest, **_: object) -> None:
-            signed = sign(endpoint_of(request), _bytes(request.body), self._credentials.lease, skew.wall())
-            for name, value in signed.items():
-                del request.headers[name]
-                request.headers[name] = value
+            sign_request(request, *scope_of(request), self._credentials.lease.secrets, service_clock.wall())
 
         return sign_again
 
-    def _learn(self, skew: SkewedClock, answer: Mapping[str, Any], sent_at: int) -> None:
-        date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
-        if date is not None:
-            skew.learn(date, sent_at)
+
+def _learn(service_clock: ServiceClock, answer: Mapping[str, Any], sent_at: int) -> None:
+    date = read_date(answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date"))
+    if date is not None:
+        service_clock.learn(date, sent_at)
 
 
 def read_shards(answer: Mapping[str, Any]) -> list[ShardRange]:
@@ -179,10 +177,6 @@ def read_summary(
         open_shards=open_shards if isinstance(open_shards, int) else None,
         shards=shards,
     )
-
-
-def _bytes(body: str | bytes) -> bytes:
-    return body.encode() if isinstance(body, str) else body
 
 
 def _read_refusal(error: ClientError) -> tuple[str, str]:

@@ -9,35 +9,20 @@ It must never touch the network and never see a lease's secrets.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import cast
 
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSPreparedRequest, AWSRequest, AWSResponse
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
-from botocore.credentials import Credentials, ReadOnlyCredentials
+from botocore.credentials import Credentials
 from botocore.session import Session
 
-from doka.adapters.aws.kinesis.clients import NewSession, open_clients, place_of
+from doka.adapters.aws.kinesis.clients import open_clients, place_of
 from doka.adapters.aws.kinesis.target import StreamTarget
+from doka.adapters.aws.session import NewSession
+from doka.adapters.aws.signing import Endpoint, endpoint_of, scope_of
 from doka.domain.errors import InvariantError
 
 ENDPOINTS_MAX = 1024
 """More than any sane number of routes times accounts; beyond it the cache starts anew."""
-
-PER_REQUEST_HEADERS = frozenset({
-    "authorization", "x-amz-date", "x-amz-security-token", "content-length", "host", "amz-sdk-invocation-id", "amz-sdk-request",
-})  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """A place to send to: URL, the headers that never change, and the scope of a signature."""
-
-    url: str
-    headers: tuple[tuple[str, str], ...]
-    region: str
-    service: str
 
 
 class ProbeCredentials(Credentials):
@@ -86,23 +71,8 @@ class Endpoints:
         self._clients[place_of(target)].put_records(Records=[{"Data": b"", "PartitionKey": "0"}], **stream)
         if self._seen is None:
             raise InvariantError("boto3 built no request for PutRecords")
-        return endpoint_of(self._seen)
+        return endpoint_of(self._seen, *scope_of(self._seen))
 
     def _answer_locally(self, request: AWSPreparedRequest, **_: object) -> AWSResponse:
         self._seen = request
         return AWSResponse(str(request.url), 200, HTTPHeaders(), _LocalBody())
-
-
-def endpoint_of(request: AWSRequest | AWSPreparedRequest) -> Endpoint:
-    """Give what would be the same for every request like this one, which boto3 has built and signed."""
-    headers = {name: _text(value) for name, value in request.headers.items()}
-    _, _, region, service, _ = headers["Authorization"].split("Credential=")[1].split(",")[0].split("/")
-    fixed = tuple((name, value) for name, value in headers.items() if name.lower() not in PER_REQUEST_HEADERS)
-    # The host as botocore signs it: sent as it is signed, whatever libcurl would make of the URL.
-    signer = SigV4Auth(ReadOnlyCredentials("none", "none", None), service, region)
-    host = signer.headers_to_sign(cast("AWSRequest", request))["host"]
-    return Endpoint(url=str(request.url), headers=(("Host", host), *fixed), region=region, service=service)
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode("latin-1") if isinstance(value, bytes) else value

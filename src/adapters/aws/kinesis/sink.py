@@ -13,18 +13,18 @@ from http import HTTPStatus
 from botocore.exceptions import BotoCoreError
 from botocore.session import Session
 
+from doka.adapters.aws.clock import ServiceClock, read_date
 from doka.adapters.aws.kinesis.answers import read_answer, read_header
 from doka.adapters.aws.kinesis.authorities import find_ca
 from doka.adapters.aws.kinesis.body import BodyBuilder
-from doka.adapters.aws.kinesis.clients import NewSession
 from doka.adapters.aws.kinesis.endpoint import Endpoints
 from doka.adapters.aws.kinesis.failures import name_failure
 from doka.adapters.aws.kinesis.identity import AnswerIds, read_id
-from doka.adapters.aws.kinesis.signing import Signer
-from doka.adapters.aws.kinesis.skew import SkewedClock
 from doka.adapters.aws.kinesis.target import StreamTarget
 from doka.adapters.aws.kinesis.transfer import Outcome, Transfer
 from doka.adapters.aws.kinesis.wire import Wire
+from doka.adapters.aws.session import NewSession
+from doka.adapters.aws.signing import Signer
 from doka.adapters.aws.words import words_of
 from doka.domain.commands import SendPut
 from doka.domain.errors import InvariantError, invariant
@@ -61,11 +61,11 @@ class KinesisSink:
         self._ca_path = find_ca()
         self._bodies = BodyBuilder(key_cache_bytes)
         self._signer = Signer()
-        self._skews: dict[str, SkewedClock] = {}
+        self._service_clocks: dict[str, ServiceClock] = {}
         self._wire = Wire(clock)
         self._ids = AnswerIds()
         self._idle: list[Transfer] = []
-        self._unsent: list[Event] = []
+        self._ready: list[Event] = []
         self._told: dict[str, str] = {}
         self._closed = False
 
@@ -74,23 +74,25 @@ class KinesisSink:
         invariant(not self._closed, "a put was submitted to a closed sink")
         ends_at = command.lease.ends_at
         if ends_at is not None and self._clock.now() >= ends_at:  # the process stood still since this was decided
-            self._unsent.append(PutUnsent(command.put, "lease_ended"))
+            self._ready.append(PutUnsent(command.put, "lease_ended"))
             return
         target = self._targets[command.route]
         stream_arn = command.stream_arn or target.stream_arn
         try:
             endpoint = self._endpoints.find(target, stream_arn, command.lease.account_id)
         except (BotoCoreError, ValueError) as error:
-            self._unsent.append(PutUnsent(command.put, "no_endpoint"))
+            self._ready.append(PutUnsent(command.put, "no_endpoint"))
             self._tell(command.route, "no_endpoint", words_of(error))
             return
         stream = ("StreamARN", stream_arn) if stream_arn else ("StreamName", str(target.stream_name))
         body = self._bodies.build(stream, command.keys, command.values, command.hash_keys)
-        skew = self._skews.get(endpoint.url)
-        if skew is None:
-            skew = self._skews[endpoint.url] = SkewedClock(self._clock)
-        headers = self._signer.sign(endpoint, body, command.lease, skew.wall())
+        service_clock = self._service_clocks.get(endpoint.url)
+        if service_clock is None:
+            service_clock = self._service_clocks[endpoint.url] = ServiceClock(self._clock)
+        headers = self._signer.sign(endpoint, body, command.lease, service_clock.wall())
         transfer = self._idle.pop() if self._idle else Transfer(self._ca_path)
+        # What has ended is judged before another leaves: on its connection nobody may go before.
+        self._ready += [self._settle(*ended) for ended in self._wire.finished()]
         transfer.load(command, endpoint.url, headers, body, self._clock.now())
         self._wire.start(transfer)
 
@@ -100,7 +102,7 @@ class KinesisSink:
             return []
         now = self._clock.now()
         deadline = now + wait
-        found, self._unsent = self._unsent, []
+        found, self._ready = self._ready, []
         found += [self._settle(*ended) for ended in self._wire.finished()]  # some end while they are started
         while True:
             self._wire.step(0 if found else deadline - now)
@@ -163,15 +165,17 @@ class KinesisSink:
             event = PutAmbiguous(command.put, "answered_early")
         if answer_id is None or (isinstance(event, PutAmbiguous) and (doubt or outcome.status == HTTPStatus.OK)):
             self._wire.cut(transfer)
+        else:
+            self._wire.keep(transfer)
         return event
 
     def _learn(self, transfer: Transfer, outcome: Outcome, event: Event) -> None:
         """Set the clock of signatures by an answer that was read as the service's own."""
-        skew = self._skews[transfer.url]
-        if skew.is_due(refused=not isinstance(event, PutAnswered)):
-            date = read_header(outcome.head, b"date")
+        service_clock = self._service_clocks[transfer.url]
+        if service_clock.is_due(refused=not isinstance(event, PutAnswered)):
+            date = read_date(read_header(outcome.head, b"date"))
             if date is not None:
-                skew.learn(date, transfer.sent_at)
+                service_clock.learn(date, transfer.sent_at)
 
     def _tell(self, route: str, reason: str, words: str) -> None:
         """Log the details of a failure once, and again when it changes or came back after a success."""

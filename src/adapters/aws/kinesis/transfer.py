@@ -63,6 +63,8 @@ class Transfer:
         """Those that this one may be given; its wire says which."""
         self.ends: Ends = ("", "", 0, 0)
         """Of the connection on which it left last."""
+        self.descriptor = -1
+        """Of that connection after the request ended; negative where it is closed."""
         self.turned_back = False
         """Whether it was held back from a kept connection on which something waited; nothing of it has left."""
         self._fresh = False
@@ -151,7 +153,7 @@ class Transfer:
     def _may_leave(self, *ends: Any) -> int:
         """Be asked by libcurl on a connection that is ready, in the moment before anything of the request leaves."""
         self.ends = ends
-        if self._fresh or self.connections.is_clean(self.ends):
+        if self._fresh or self.connections.take(self.ends):
             return pycurl.PREREQFUNC_OK
         self.turned_back = True
         return pycurl.PREREQFUNC_ABORT

@@ -12,7 +12,7 @@ from contextlib import suppress
 
 import pycurl
 
-from doka.adapters.aws.kinesis.connections import Connections
+from doka.adapters.aws.kinesis.connections import Connections, cut
 from doka.adapters.aws.kinesis.transfer import Transfer
 from doka.domain.limits import NS_PER_MS
 from doka.domain.ports import Clock
@@ -30,6 +30,7 @@ CONNECTIONS_KEPT_MAX = 256
 class Wire:
     """The transfers in flight, and the connections kept alive between them.
 
+    A connection is used again only when `keep` was called for the transfer before.
     Each started transfer is handed back exactly once by `finished`, unless the wire is closed first.
     """
 
@@ -75,11 +76,8 @@ class Wire:
         while left:
             left, whole, broken = self._multi.info_read()
             for curl in whole:
-                descriptor = curl.getinfo(pycurl.ACTIVESOCKET)
-                transfer = self._take(curl)
-                if descriptor >= 0:
-                    self._connections.keep(transfer.ends, descriptor)
-                yield transfer, 0, ""
+                self._flying[curl].descriptor = curl.getinfo(pycurl.ACTIVESOCKET)
+                yield self._take(curl), 0, ""
             for curl, error, words in broken:
                 if error == pycurl.E_ABORTED_BY_CALLBACK and self._flying[curl].turned_back:
                     self._start_afresh(curl)
@@ -92,9 +90,15 @@ class Wire:
             self._running = -1  # unknown until libcurl next says it
             yield self._take(transfer.curl), pycurl.E_OPERATION_TIMEDOUT, "its time was over"
 
+    def keep(self, transfer: Transfer) -> None:
+        """Let others leave on the connection of a transfer that has just been handed back, answered."""
+        if transfer.descriptor >= 0:
+            self._connections.keep(transfer.ends, transfer.descriptor)
+
     def cut(self, transfer: Transfer) -> None:
-        """End the connection of a transfer that has just been handed back: what comes on it is not to be trusted."""
-        self._connections.cut(transfer.ends)
+        """End the connection of a transfer that has just been handed back, answered: nothing on it is to be trusted."""
+        if transfer.descriptor >= 0:
+            cut(transfer.descriptor)
 
     def close(self) -> None:
         """Drop all connections and transfers."""

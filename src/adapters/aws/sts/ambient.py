@@ -14,10 +14,10 @@ import boto3
 from botocore.credentials import Credentials, EnvProvider, RefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError
 
+from doka.adapters.aws.clock import ServiceClock
 from doka.adapters.aws.codes import code_of
 from doka.adapters.aws.sts.assume import life_ns
 from doka.adapters.aws.sts.grant import Grant, RefusedError, check_secrets, showable
-from doka.adapters.aws.sts.service_time import ServiceTime
 from doka.adapters.aws.words import words_of
 from doka.domain.lease import Secrets
 from doka.domain.ports import Clock
@@ -35,9 +35,9 @@ _ENDED_ALREADY = "the ambient credentials have ended already; compare this host'
 class AmbientCredentials:
     """What boto3's chain gives, read anew at each question; safe from several threads, which wait for one another."""
 
-    def __init__(self, clock: Clock, service_time: ServiceTime, session_factory: SessionFactory) -> None:
+    def __init__(self, clock: Clock, service_clock: ServiceClock, session_factory: SessionFactory) -> None:
         self._clock = clock
-        self._service_time = service_time
+        self._service_clock = service_clock
         self._session_factory = session_factory
         self._lock = threading.Lock()
         self._found: Credentials | None = None
@@ -86,7 +86,7 @@ class AmbientCredentials:
         expiration = _expiration(self._found)
         secrets = Secrets(frozen.access_key, frozen.secret_key, frozen.token)
         check_secrets(secrets, _place_of(self._found))
-        life = None if expiration is None else life_ns(expiration, None, self._service_time)
+        life = None if expiration is None else life_ns(expiration, None, self._service_clock)
         return Grant(secrets, asked_at, None if life is None else asked_at + life, frozen.account_id)
 
 

@@ -8,7 +8,7 @@ It must never sign with a host clock that is known to be wrong, and never judge 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -20,11 +20,12 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
+from doka.adapters.aws.clock import ServiceClock, read_date
 from doka.adapters.aws.codes import code_of
+from doka.adapters.aws.session import NewSession
+from doka.adapters.aws.signing import sign_request
 from doka.adapters.aws.sts.grant import Grant, RefusedError, check_secrets, showable
-from doka.adapters.aws.sts.service_time import ServiceTime, read_date
 from doka.adapters.aws.sts.settings import RoleChain
-from doka.adapters.aws.sts.signature import DatedSignature
 from doka.adapters.aws.words import words_of
 from doka.domain.lease import Secrets
 from doka.domain.limits import NS_PER_SECOND
@@ -49,10 +50,6 @@ _SKEW_CODES = frozenset({"RequestExpired", "RequestTimeTooSkewed"})
 _SKEW_WORDS = ("Signature expired", "Signature not yet current")
 
 
-NewSession = Callable[[], botocore.session.Session]
-"""Makes a session that is nobody else's; those of one process may share what botocore reads from its own files."""
-
-
 class RoleAssumer:
     """Asks STS for roles; safe from several threads, each question on a connection of its own.
 
@@ -60,10 +57,10 @@ class RoleAssumer:
     """
 
     def __init__(
-        self, clock: Clock, service_time: ServiceTime, new_session: NewSession = botocore.session.Session
+        self, clock: Clock, service_clock: ServiceClock, new_session: NewSession = botocore.session.Session
     ) -> None:
         self._clock = clock
-        self._service_time = service_time
+        self._service_clock = service_clock
         self._new_session = new_session
         self._lock = threading.Lock()  # botocore's sessions do not let several threads make clients
         self._session: botocore.session.Session | None = None
@@ -101,14 +98,14 @@ class RoleAssumer:
             )
 
     def _sign(self, region: str, secrets: Secrets, request: AWSRequest, **_: object) -> None:
-        DatedSignature(secrets, "sts", region, self._service_time.wall()).add_auth(request)
+        sign_request(request, region, "sts", secrets, self._service_clock.wall())
 
     def _ask(self, client: Any, parameters: Mapping[str, Any], secrets: Secrets) -> Grant:
-        asked_at, asked_wall = self._clock.now(), self._service_time.wall()
+        asked_at, asked_wall = self._clock.now(), self._service_clock.wall()
         try:
             answer = client.assume_role(**parameters)
         except ClientError as error:
-            raise self._refused(error, secrets, asked_wall) from None
+            raise self._refused(error, secrets, asked_at, asked_wall) from None
         except BotoCoreError:
             raise
         except (ResponseParserError, ValueError, LookupError):  # their texts repeat the answer
@@ -116,25 +113,25 @@ class RoleAssumer:
             raise RefusedError("UnreadableAnswer", "STS, or something in front of it, gave no answer of STS") from None
         return self._grant(answer, asked_at)
 
-    def _refused(self, error: ClientError, secrets: Secrets, asked_wall: float) -> RefusedError:
+    def _refused(self, error: ClientError, secrets: Secrets, asked_at: int, asked_wall: float) -> RefusedError:
         said, metadata = error.response.get("Error", {}), error.response.get("ResponseMetadata", {})
         code, message = code_of(error.response), str(said.get("Message", ""))
         date = read_date(metadata.get("HTTPHeaders", {}).get("date"))
         if date is not None:
-            self._service_time.learn(date)
+            self._service_clock.learn(date, asked_at)
         by_date = code in _SKEW_CODES or any(words in message for words in _SKEW_WORDS)
         return RefusedError(
             code,
             showable(message, [secrets]),
-            skew_seconds=self._service_time.host_ahead_seconds() if by_date else None,
+            skew_seconds=self._service_clock.host_ahead_seconds() if by_date else None,
             identity_refused=metadata.get("HTTPStatusCode") in {400, 401, 403} and "Throttl" not in code,
-            worth_asking_again=by_date and abs(self._service_time.wall() - asked_wall) > WORTH_ASKING_AGAIN_SECONDS,
+            worth_asking_again=by_date and abs(self._service_clock.wall() - asked_wall) > WORTH_ASKING_AGAIN_SECONDS,
         )
 
     def _grant(self, answer: Mapping[str, Any], asked_at: int) -> Grant:
         date = read_date(answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date"))
         if date is not None:
-            self._service_time.learn(date)
+            self._service_clock.learn(date, asked_at)
         try:
             credentials = answer["Credentials"]
             secrets = Secrets(credentials["AccessKeyId"], credentials["SecretAccessKey"], credentials["SessionToken"])
@@ -143,11 +140,11 @@ class RoleAssumer:
         except (LookupError, TypeError, AttributeError):
             raise RefusedError("UnreadableAnswer", "STS answered without credentials, or not all of them") from None
         check_secrets(secrets, "what STS issued")
-        life = life_ns(expiration, date, self._service_time)
+        life = life_ns(expiration, date, self._service_clock)
         return Grant(secrets, asked_at, asked_at + life, account_id)
 
 
-def life_ns(expiration: datetime, date: datetime | None, service_time: ServiceTime) -> int:
+def life_ns(expiration: datetime, date: datetime | None, service_clock: ServiceClock) -> int:
     """Give how long credentials live, in ns: `Expiration` minus the `Date` of the answer that brought them.
 
     Both are cut off to whole seconds: the error is below one second, and the reserve before a lease's end covers it.
@@ -159,7 +156,7 @@ def life_ns(expiration: datetime, date: datetime | None, service_time: ServiceTi
     if date is not None:
         seconds = (expiration.replace(microsecond=0) - date).total_seconds()
     else:
-        seconds = expiration.timestamp() - service_time.wall() - WALL_CLOCK_ALLOWANCE_SECONDS
+        seconds = expiration.timestamp() - service_clock.wall() - WALL_CLOCK_ALLOWANCE_SECONDS
     if seconds <= 0:
         raise RefusedError(
             "ExpiredAtIssue",

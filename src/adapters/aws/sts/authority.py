@@ -13,10 +13,11 @@ from collections.abc import Mapping
 import boto3
 import botocore.session
 
+from doka.adapters.aws.clock import ServiceClock
+from doka.adapters.aws.session import NewSession
 from doka.adapters.aws.sts.ambient import AmbientCredentials, SessionFactory
-from doka.adapters.aws.sts.assume import NewSession, RoleAssumer
+from doka.adapters.aws.sts.assume import RoleAssumer
 from doka.adapters.aws.sts.grant import Grant, RefusedError
-from doka.adapters.aws.sts.service_time import ServiceTime
 from doka.adapters.aws.sts.settings import AMBIENT_ROLE, RoleChain
 from doka.domain.events import LeaseIssued, LeaseRefused
 from doka.domain.lease import Lease, Secrets
@@ -40,9 +41,9 @@ class StsAuthority:
         base_session_factory: SessionFactory = boto3.session.Session,
         new_session: NewSession = botocore.session.Session,
     ) -> None:
-        service_time = ServiceTime(clock)
-        ambient = AmbientCredentials(clock, service_time, base_session_factory)
-        assumer = RoleAssumer(clock, service_time, new_session)
+        service_clock = ServiceClock(clock)
+        ambient = AmbientCredentials(clock, service_clock, base_session_factory)
+        assumer = RoleAssumer(clock, service_clock, new_session)
         ways = {AMBIENT_ROLE: RoleChain(AMBIENT_ROLE, region=""), **chains}
         self._ways = {role: _Way(chain, clock, ambient, assumer) for role, chain in ways.items()}
         self._serials = itertools.count(1)  # its `next` is atomic

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from doka.domain.events import PutAmbiguous, PutAnswered, PutRefused
+from doka.domain.limits import NS_PER_MS
 from tests.integration.aws.kinesis.certificates import make_authority
 from tests.integration.aws.kinesis.conftest import MakeSink
 from tests.integration.aws.kinesis.puts import answer_to, answers_of, make_put
@@ -70,6 +71,11 @@ class Recorder:
         peer.send(self.said)
         peer.stay_silent()
         return False
+
+    def again_and_its_own(self, peer: Peer, start: str, headers: dict[str, str]) -> bool:
+        """Say what was said to another one, and then the right answer."""
+        peer.send(self.said)
+        return answer()(peer, start, headers)
 
     def again_at_head(self, peer: Peer, start: str, headers: dict[str, str]) -> bool:
         """Say it before the body was read."""
@@ -184,4 +190,21 @@ def test_an_answer_that_says_too_much_ends_its_connection(server: ScriptedKinesi
     server.will(answer({"FailedRecordCount": 0, "Records": [{"SequenceNumber": "1", "ShardId": "s"}]}))
     assert PutAmbiguous(1, "wrong_result_count") == answer_to(sink, make_put(1))
     assert PutAnswered(2) == answer_to(sink, make_put(2))
+    assert 2 == server.connections
+
+
+def test_no_put_leaves_behind_an_answer_that_nobody_has_judged(server: ScriptedKinesis, sink_to: MakeSink) -> None:
+    """Libcurl has read a repeated answer and has the connection to give: the right answer comes there yet, for nobody."""
+    sink, recorder = sink_to(server.url), Recorder()
+    server.will(recorder.recorded(answer()), recorder.again_and_its_own, refuse(THROTTLED))
+    assert PutAnswered(1) == answer_to(sink, make_put(1))
+    sink.submit(make_put(2))
+
+    def read_by_libcurl() -> bool:
+        sink._wire.step(NS_PER_MS)
+        return sink._wire._running < len(sink._wire)
+
+    eventually(read_by_libcurl, what="libcurl has an answer")
+    sink.submit(make_put(3))
+    assert {PutAmbiguous(2, "repeated_answer"), PutRefused(3, THROTTLED)} == set(answers_of(sink, 2))
     assert 2 == server.connections

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from doka.adapters.aws.clock import ServiceClock
 from doka.adapters.aws.sts.assume import WALL_CLOCK_ALLOWANCE_SECONDS, RoleAssumer, life_ns
 from doka.adapters.aws.sts.grant import RefusedError
-from doka.adapters.aws.sts.service_time import ServiceTime
 from doka.adapters.aws.sts.settings import Hop, RoleChain
 from doka.domain.lease import Secrets
 from doka.domain.limits import NS_PER_SECOND
@@ -23,7 +23,7 @@ POLICY = json.dumps({"Version": "2012-10-17", "Statement": []})
 def assumer(clock: ManualClock | None = None) -> RoleAssumer:
     """Give what asks, with a service time that has learned nothing yet."""
     clock = clock or ManualClock()
-    return RoleAssumer(clock, ServiceTime(clock))
+    return RoleAssumer(clock, ServiceClock(clock))
 
 
 def refusal(sts: ScriptedSts, clock: ManualClock | None = None) -> RefusedError:
@@ -155,7 +155,7 @@ def test_only_a_date_that_moved_is_worth_asking_again(sts: ScriptedSts, moved: f
 
 def test_a_life_is_what_the_service_says_between_its_own_two_times() -> None:
     """Expiration minus Date, parts of a second cut off, whatever this host takes the time to be."""
-    wrong = ServiceTime(ManualClock(ahead_seconds=1200))
+    wrong = ServiceClock(ManualClock(ahead_seconds=1200))
     expiration = ISSUED_AT + timedelta(seconds=900, microseconds=999_999)
 
     assert 900 * NS_PER_SECOND == life_ns(expiration, ISSUED_AT, wrong)
@@ -165,7 +165,7 @@ def test_without_a_date_a_life_is_a_minute_shorter() -> None:
     """The wall clock judges, less its allowance."""
     clock = ManualClock()
     expiration = datetime.fromtimestamp(clock.seconds + 900, UTC)
-    seconds = life_ns(expiration, None, ServiceTime(clock)) / NS_PER_SECOND
+    seconds = life_ns(expiration, None, ServiceClock(clock)) / NS_PER_SECOND
 
     assert 900 - WALL_CLOCK_ALLOWANCE_SECONDS == pytest.approx(seconds, abs=1e-3)
 
@@ -174,4 +174,4 @@ def test_without_a_date_a_life_is_a_minute_shorter() -> None:
 def test_credentials_that_are_over_are_refused(seconds: int) -> None:
     """A lease that ends as it begins would be asked for again and again; the text names the clocks."""
     with pytest.raises(RefusedError, match="compare this host's clock"):
-        life_ns(ISSUED_AT + timedelta(seconds=seconds), ISSUED_AT, ServiceTime(ManualClock()))
+        life_ns(ISSUED_AT + timedelta(seconds=seconds), ISSUED_AT, ServiceClock(ManualClock()))

@@ -8,10 +8,10 @@ from itertools import pairwise
 import boto3
 import pytest
 
+from doka.adapters.aws.clock import ServiceClock
 from doka.adapters.aws.sts import assume
 from doka.adapters.aws.sts.assume import RoleAssumer
 from doka.adapters.aws.sts.authority import StsAuthority
-from doka.adapters.aws.sts.service_time import ServiceTime
 from doka.adapters.aws.sts.settings import Hop, RoleChain
 from doka.adapters.embedded.gate import ExpiringGate
 from doka.adapters.embedded.moto_server import EmbeddedMoto
@@ -253,7 +253,7 @@ def test_the_environment_cannot_send_the_question_elsewhere(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     clock = ManualClock()
-    client = RoleAssumer(clock, ServiceTime(clock))._client(RoleChain("analytics", "eu-west-1"))
+    client = RoleAssumer(clock, ServiceClock(clock))._client(RoleChain("analytics", "eu-west-1"))
     assert client.meta.endpoint_url == "https://sts.eu-west-1.amazonaws.com"
     client.close()
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from doka.adapters.aws.kinesis.connections import NAMES_MAX, Connections, Ends
+from doka.adapters.aws.kinesis.connections import NAMES_MAX, Connections, Ends, cut
 
 ENDS: Ends = ("127.0.0.1", "127.0.0.1", 443, 40_000)
 
@@ -18,45 +18,41 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
         yield near, far
 
 
-def test_a_quiet_connection_is_clean(pair: tuple[socket.socket, socket.socket]) -> None:
-    """It is clean as often as it is asked for."""
+def test_a_quiet_connection_is_taken_once(pair: tuple[socket.socket, socket.socket]) -> None:
+    """It is one request's at a time, and the next one's when it was given back."""
     connections = Connections()
     connections.keep(ENDS, pair[0].fileno())
-    assert [True, True] == [connections.is_clean(ENDS), connections.is_clean(ENDS)]
+    assert [True, False] == [connections.take(ENDS), connections.take(ENDS)]
+    connections.keep(ENDS, pair[0].fileno())
+    assert connections.take(ENDS)
 
 
-def test_what_waits_makes_a_connection_unclean(pair: tuple[socket.socket, socket.socket]) -> None:
+def test_no_request_leaves_where_something_waits(pair: tuple[socket.socket, socket.socket]) -> None:
     """One byte is enough; it is not read."""
     connections = Connections()
     connections.keep(ENDS, pair[0].fileno())
     pair[1].send(b"x")
-    assert not connections.is_clean(ENDS)
+    assert not connections.take(ENDS)
     assert b"x" == pair[0].recv(10)
 
 
-def test_a_closed_connection_is_unclean(pair: tuple[socket.socket, socket.socket]) -> None:
+def test_no_request_leaves_on_a_closed_connection(pair: tuple[socket.socket, socket.socket]) -> None:
     """A far end that has gone can be seen before anything is sent."""
     connections = Connections()
     connections.keep(ENDS, pair[0].fileno())
     pair[1].close()
-    assert not connections.is_clean(ENDS)
+    assert not connections.take(ENDS)
 
 
 def test_a_cut_connection_is_over_for_both_ends(pair: tuple[socket.socket, socket.socket]) -> None:
-    """The far end sees the end at once, and no request leaves on it."""
-    connections = Connections()
-    connections.keep(ENDS, pair[0].fileno())
-    connections.cut(ENDS)
-    assert b"" == pair[1].recv(10)
-    assert not connections.is_clean(ENDS)
-    assert b"" == pair[0].recv(10), "the descriptor itself is the library's to close"
+    """The far end sees the end at once, and the descriptor is still the library's to close."""
+    cut(pair[0].fileno())
+    assert (b"", b"") == (pair[1].recv(10), pair[0].recv(10))
 
 
-def test_what_is_not_known_is_not_clean() -> None:
-    """A connection that nobody looked after is not used; cutting it is nothing."""
-    connections = Connections()
-    connections.cut(ENDS)
-    assert not connections.is_clean(ENDS)
+def test_what_is_not_known_is_not_taken() -> None:
+    """A connection whose last answer nobody believed is not used."""
+    assert not Connections().take(ENDS)
 
 
 def test_names_are_bounded(pair: tuple[socket.socket, socket.socket]) -> None:
@@ -64,5 +60,5 @@ def test_names_are_bounded(pair: tuple[socket.socket, socket.socket]) -> None:
     connections = Connections()
     for port in range(NAMES_MAX + 10):
         connections.keep((*ENDS[:3], port), pair[0].fileno())
-    found = [port for port in range(NAMES_MAX + 10) if connections.is_clean((*ENDS[:3], port))]
+    found = [port for port in range(NAMES_MAX + 10) if connections.take((*ENDS[:3], port))]
     assert list(range(10, NAMES_MAX + 10)) == found

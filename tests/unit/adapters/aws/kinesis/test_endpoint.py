@@ -7,9 +7,10 @@ from typing import NoReturn
 import pytest
 from botocore.exceptions import BotoCoreError
 
-from doka.adapters.aws.kinesis.clients import TALKATIVE_LOGGERS
-from doka.adapters.aws.kinesis.endpoint import PER_REQUEST_HEADERS, Endpoints
+from doka.adapters.aws.kinesis.endpoint import Endpoints
 from doka.adapters.aws.kinesis.target import StreamTarget
+from doka.adapters.aws.session import TALKATIVE_LOGGERS
+from doka.adapters.aws.signing import PER_REQUEST_HEADERS
 from doka.domain.errors import UsageError
 from tests.unit.adapters.aws.kinesis.reference import ARN, Reference, sent_headers
 

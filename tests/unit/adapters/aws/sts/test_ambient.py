@@ -10,9 +10,9 @@ import pytest
 from botocore.credentials import Credentials, RefreshableCredentials
 from botocore.exceptions import ClientError, CredentialRetrievalError, MetadataRetrievalError
 
+from doka.adapters.aws.clock import ServiceClock
 from doka.adapters.aws.sts.ambient import AmbientCredentials
 from doka.adapters.aws.sts.grant import RefusedError
-from doka.adapters.aws.sts.service_time import ServiceTime
 from doka.domain.lease import Secrets
 from doka.domain.limits import NS_PER_SECOND
 from tests.manual_clock import ManualClock
@@ -86,7 +86,7 @@ Make = Callable[[Chain], AmbientCredentials]
 @pytest.fixture
 def ambient_of(clock: ManualClock) -> Make:
     """Make ambient credentials of a chain."""
-    return lambda chain: AmbientCredentials(clock, ServiceTime(clock), chain)
+    return lambda chain: AmbientCredentials(clock, ServiceClock(clock), chain)
 
 
 def test_static_keys_do_not_end(clock: ManualClock, ambient_of: Make) -> None:
@@ -139,7 +139,7 @@ def test_forgotten_credentials_are_looked_for_anew(clock: ManualClock, ambient_o
 
 def test_no_credentials_is_a_refusal_that_names_the_cure(clock: ManualClock) -> None:
     """Where the chain finds nothing, the text says what to give the process."""
-    ambient = AmbientCredentials(clock, ServiceTime(clock), lambda: session_of(None))
+    ambient = AmbientCredentials(clock, ServiceClock(clock), lambda: session_of(None))
     with pytest.raises(RefusedError, match="AWS_ACCESS_KEY_ID") as refused:
         ambient.current()
     assert refused.value.code == "NoCredentials"

@@ -1,4 +1,4 @@
-"""Signature Version 4 by botocore's own code, with a lease and a time that are given and never looked up.
+"""Signature Version 4 by botocore's own code, with secrets and a time that are given and never looked up.
 
 botocore's `add_auth` is not called: it takes the host's wall clock, and its debug lines print the session token.
 Its header objects are left out too: they are e-mail messages and cost as much as all the hashing.
@@ -18,15 +18,29 @@ from hmac import digest as hmac_digest
 from typing import Any, cast
 
 from botocore.auth import SIGNED_HEADERS_BLACKLIST, SIGV4_TIMESTAMP, SigV4Auth
-from botocore.awsrequest import AWSRequest
+from botocore.awsrequest import AWSPreparedRequest, AWSRequest
 from botocore.credentials import ReadOnlyCredentials
 
-from doka.adapters.aws.kinesis.endpoint import Endpoint
-from doka.domain.lease import Lease
+from doka.domain.lease import Lease, Secrets
 
 UNSIGNED = frozenset(SIGNED_HEADERS_BLACKLIST)
 SIGNATURES_KEPT_MAX = 64
 """Of as many (endpoint, role) pairs; beyond it the memory starts anew."""
+
+
+PER_REQUEST_HEADERS = frozenset({
+    "authorization", "x-amz-date", "x-amz-security-token", "content-length", "host", "amz-sdk-invocation-id", "amz-sdk-request",
+})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A place to send to: URL, the headers that never change, and the scope of a signature."""
+
+    url: str
+    headers: tuple[tuple[str, str], ...]
+    region: str
+    service: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +63,8 @@ class SignedHeaders(dict[str, str]):
         return [self[name]]
 
 
-class LeaseSigner(SigV4Auth):
-    """botocore's signer for one request of one lease."""
+class DatedSigner(SigV4Auth):
+    """botocore's signer for one request, which has its date already."""
 
     def headers_to_sign(self, request: AWSRequest) -> Any:
         """Give what botocore would sign of these headers; the host stands among them already."""
@@ -59,14 +73,13 @@ class LeaseSigner(SigV4Auth):
 
 
 class Signature:
-    """All of a signature but the body: for one endpoint, one lease and one second (`timestamp`, as AWS writes it)."""
+    """All of a signature but the body: for one endpoint, the secrets of one lease and one second (`timestamp`, as AWS writes it)."""
 
-    __slots__ = ("_before_hash", "_before_request", "_credential", "_headers", "_key", "lease", "timestamp")
+    __slots__ = ("_before_hash", "_before_request", "_credential", "_headers", "_key", "secrets", "timestamp")
 
-    def __init__(self, endpoint: Endpoint, lease: Lease, timestamp: str) -> None:
-        self.lease = lease
+    def __init__(self, endpoint: Endpoint, secrets: Secrets, timestamp: str) -> None:
+        self.secrets = secrets
         self.timestamp = timestamp
-        secrets = lease.secrets
         self._headers = dict(endpoint.headers)
         self._headers["X-Amz-Date"] = timestamp
         if secrets.token:
@@ -74,7 +87,7 @@ class Signature:
         context = {"timestamp": timestamp}
         request = cast("AWSRequest", SignableRequest(endpoint.url, self._headers, b"", context))
         credentials = ReadOnlyCredentials(secrets.access_key, secrets.secret_key, secrets.token)
-        signer = LeaseSigner(credentials, endpoint.service, endpoint.region)
+        signer = DatedSigner(credentials, endpoint.service, endpoint.region)
         canonical = signer.canonical_request(request)  # its last line is the hash of the body
         self._before_hash = canonical.rpartition("\n")[0] + "\n"
         self._before_request = signer.string_to_sign(request, canonical).rpartition("\n")[0] + "\n"
@@ -94,9 +107,41 @@ class Signature:
         return headers
 
 
-def sign(endpoint: Endpoint, body: bytes, lease: Lease, at: float) -> dict[str, str]:
-    """Give all headers of a POST of `body`, signed with `lease` at `at` (seconds since the epoch)."""
-    return Signature(endpoint, lease, _timestamp(at)).of(body)
+def sign(endpoint: Endpoint, body: bytes, secrets: Secrets, at: float) -> dict[str, str]:
+    """Give all headers of a POST of `body`, signed with `secrets` at `at` (seconds since the epoch)."""
+    return Signature(endpoint, secrets, _timestamp(at)).of(body)
+
+
+def sign_request(request: AWSRequest, region: str, service: str, secrets: Secrets, at: float) -> None:
+    """Sign a request that botocore has built, whoever has signed it before, with `secrets` at `at`."""
+    for name in ("X-Amz-Date", "X-Amz-Security-Token", "Authorization"):
+        del request.headers[name]
+    body: str | bytes = request.body
+    signed = sign(endpoint_of(request, region, service), body.encode() if isinstance(body, str) else body, secrets, at)
+    for name in ("X-Amz-Date", "X-Amz-Security-Token", "Authorization"):
+        if name in signed:
+            request.headers[name] = signed[name]
+
+
+def endpoint_of(request: AWSRequest | AWSPreparedRequest, region: str, service: str) -> Endpoint:
+    """Give what would be the same for every request like this one, which botocore has built."""
+    headers = {name: _text(value) for name, value in request.headers.items()}
+    fixed = tuple((name, value) for name, value in headers.items() if name.lower() not in PER_REQUEST_HEADERS)
+    # The host as botocore signs it: sent as it is signed, whatever a client would make of the URL.
+    signer = SigV4Auth(ReadOnlyCredentials("none", "none", None), service, region)
+    host = signer.headers_to_sign(cast("AWSRequest", request))["host"]
+    return Endpoint(url=str(request.url), headers=(("Host", host), *fixed), region=region, service=service)
+
+
+def scope_of(request: AWSRequest | AWSPreparedRequest) -> tuple[str, str]:
+    """Give (region, service) of a request that boto3 has signed: AWS's endpoint rules may give others than were asked."""
+    credential = _text(request.headers["Authorization"]).split("Credential=")[1].split(",")[0]
+    _, _, region, service, _ = credential.split("/")
+    return region, service
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else value
 
 
 def _timestamp(at: float) -> str:
@@ -110,19 +155,19 @@ class Signer:
         self._kept: dict[tuple[str, str], tuple[Endpoint, Signature]] = {}
 
     def sign(self, endpoint: Endpoint, body: bytes, lease: Lease, at: float) -> dict[str, str]:
-        """Give what `sign` gives."""
+        """Give what `sign` gives with the secrets of a lease."""
         timestamp = _timestamp(at)
         place = (endpoint.url, lease.role)
         for_endpoint, signature = self._kept.get(place, (None, None))
         if (
             signature is None
             or for_endpoint is not endpoint
-            or signature.lease is not lease
+            or signature.secrets is not lease.secrets
             or signature.timestamp != timestamp
         ):
             if len(self._kept) >= SIGNATURES_KEPT_MAX:
                 self._kept.clear()
-            signature = Signature(endpoint, lease, timestamp)
+            signature = Signature(endpoint, lease.secrets, timestamp)
             self._kept[place] = (endpoint, signature)
         return signature.of(body)
 

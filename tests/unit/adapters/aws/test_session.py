@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from doka.app.aws_sessions import AwsSessions
+from doka.adapters.aws.session import AwsSessions
 
 
 def test_data_is_read_once_for_all_sessions() -> None:

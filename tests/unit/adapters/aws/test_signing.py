@@ -10,10 +10,10 @@ from botocore.credentials import Credentials
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from doka.adapters.aws.kinesis.endpoint import Endpoint, Endpoints
-from doka.adapters.aws.kinesis.signing import SIGNATURES_KEPT_MAX, Signer, sign
+from doka.adapters.aws.kinesis.endpoint import Endpoints
 from doka.adapters.aws.kinesis.target import StreamTarget
-from doka.domain.lease import Lease
+from doka.adapters.aws.signing import SIGNATURES_KEPT_MAX, Endpoint, Signer, sign, sign_request
+from doka.domain.lease import Lease, Secrets
 from tests.unit.adapters.aws.kinesis.leases import ACCESS_KEY, SECRET_KEY, TOKEN, make_lease
 from tests.unit.adapters.aws.kinesis.reference import ARN
 
@@ -58,7 +58,7 @@ def test_the_signature_is_botocores_own_for_the_same_instant(
     endpoint = Endpoint(url[0], (("Host", url[1]), *HEADERS), "eu-west-1", "kinesis")
     with pytest.MonkeyPatch.context() as patch:
         wanted = signed_by_botocore(endpoint, body, token, at, patch)
-    assert {"Host": url[1]} | wanted == sign(endpoint, body, make_lease(token=token), at)
+    assert {"Host": url[1]} | wanted == sign(endpoint, body, make_lease(token=token).secrets, at)
 
 
 PLACES = [
@@ -85,7 +85,9 @@ def test_what_is_kept_of_a_signature_is_never_taken_for_another(
 ) -> None:
     """Whatever was signed before: the same headers as of a signer that has kept nothing."""
     signer = Signer()
-    assert [sign(*request) for request in requests] == [signer.sign(*request) for request in requests]
+    assert [sign(place, body, lease.secrets, at) for place, body, lease, at in requests] == [
+        signer.sign(*request) for request in requests
+    ]
 
 
 def test_what_is_kept_of_signatures_is_bounded_and_shown_to_nobody() -> None:
@@ -104,10 +106,48 @@ def test_a_request_is_signed_with_the_endpoint_that_the_rules_gave(monkeypatch: 
     target = StreamTarget("orders", "orders", None, "eu-west-1")
     endpoint = Endpoints([target]).find(target, ARN, None)
     wanted = signed_by_botocore(endpoint, b"{}", TOKEN, 1.7e9, monkeypatch)
-    assert wanted["Authorization"] == sign(endpoint, b"{}", make_lease(), 1.7e9)["Authorization"]
+    assert wanted["Authorization"] == sign(endpoint, b"{}", make_lease().secrets, 1.7e9)["Authorization"]
 
 
 def test_a_lease_without_a_token_sends_none() -> None:
     """A static access key has no session token, and no empty header stands for it."""
     endpoint = Endpoint("https://localhost/", (("Host", "localhost"), *HEADERS), "eu-west-1", "kinesis")
-    assert "X-Amz-Security-Token" not in sign(endpoint, b"{}", make_lease(token=None), 1.7e9)
+    assert "X-Amz-Security-Token" not in sign(endpoint, b"{}", make_lease(token=None).secrets, 1.7e9)
+
+
+FORM = b"Action=AssumeRole&Version=2011-06-15&RoleSessionName=doka"
+WALL = 1_900_000_000.75
+
+
+def built() -> AWSRequest:
+    """Make a request as botocore builds it."""
+    headers = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
+    return AWSRequest("POST", "https://sts.eu-west-1.amazonaws.com/", headers, FORM)
+
+
+@pytest.mark.parametrize("token", ["a-session-token+/=", None])
+@pytest.mark.parametrize("before", ["unsigned", "signed"])
+def test_a_built_request_is_signed_as_botocore_does_at_that_moment(
+    monkeypatch: pytest.MonkeyPatch, token: str | None, before: str
+) -> None:
+    """With botocore's clock set to the same moment, every header is equal, whoever has signed it before."""
+    ours, theirs = built(), built()
+    if before == "signed":
+        SigV4Auth(Credentials("AKIAOTHER", "other", "other"), "sts", "eu-west-1").add_auth(ours)
+    moment = datetime.fromtimestamp(WALL, UTC).replace(tzinfo=None)
+    monkeypatch.setattr("botocore.auth.get_current_datetime", lambda: moment)
+    SigV4Auth(Credentials("ASIAKEY", "secret", token), "sts", "eu-west-1").add_auth(theirs)
+    sign_request(ours, "eu-west-1", "sts", Secrets("ASIAKEY", "secret", token), WALL)
+    assert dict(theirs.headers) == dict(ours.headers)
+
+
+def test_a_built_request_is_signed_without_a_look_at_the_hosts_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The date in the request is the one that was given, even where reading a clock would fail."""
+
+    def no_clock() -> None:
+        raise AssertionError("the host's clock was read")
+
+    monkeypatch.setattr("botocore.auth.get_current_datetime", no_clock)
+    signed = built()
+    sign_request(signed, "eu-west-1", "sts", Secrets("ASIAKEY", "secret", None), WALL)
+    assert "20300317T174640Z" == signed.headers["X-Amz-Date"]
