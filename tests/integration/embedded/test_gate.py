@@ -41,9 +41,11 @@ def test_a_token_works_until_it_expires_and_the_next_one_works_again(moto: Embed
 
 def test_the_answer_of_sts_tells_the_life_that_is_enforced(gate_of: MakeGate) -> None:
     """Expiration minus the answer's own Date is the life of the token, in every answer."""
-    gate = gate_of(token_seconds=5)
+    clock = ManualClock()
+    gate = gate_of(token_seconds=5, clock=clock)
     lives = []
     for _ in range(3):
+        clock.pass_seconds(0.4)
         answer = assume(gate.url)
         date = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
         lives.append((answer["Credentials"]["Expiration"] - date).total_seconds())
@@ -97,12 +99,17 @@ def test_the_next_hop_is_refused_when_the_hop_before_it_is_over(gate_of: MakeGat
 
 def test_web_identity_needs_no_signature_and_gets_a_token_that_expires(moto: EmbeddedMoto, gate_of: MakeGate) -> None:
     """Its answer is rewritten like any other, and its keys are known."""
-    gate = gate_of(token_seconds=5)
+    clock = ManualClock()
+    gate = gate_of(token_seconds=5, clock=clock)
     answer = sts_client(gate.url).assume_role_with_web_identity(
         RoleArn=WRITER, RoleSessionName="doka", WebIdentityToken="a.b.c"
     )
     arn = create_stream(moto.url, WRITER, "web-identity", 1)
-    assert None is put(kinesis_client(gate.url, answer["Credentials"]), arn, "a")
+    client = kinesis_client(gate.url, answer["Credentials"])
+    codes = [put(client, arn, "a")]
+    clock.pass_seconds(5)
+    codes.append(put(client, arn, "b"))
+    assert [None, "ExpiredTokenException"] == codes
     assert gate.counts().leases_issued == 1
 
 
