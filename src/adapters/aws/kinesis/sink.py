@@ -20,8 +20,8 @@ from doka.adapters.aws.kinesis.body import BodyBuilder
 from doka.adapters.aws.kinesis.endpoint import Endpoints
 from doka.adapters.aws.kinesis.failures import name_failure
 from doka.adapters.aws.kinesis.identity import AnswerIds, read_id
+from doka.adapters.aws.kinesis.request import Outcome, Request
 from doka.adapters.aws.kinesis.target import StreamTarget
-from doka.adapters.aws.kinesis.transfer import Outcome, Transfer
 from doka.adapters.aws.kinesis.wire import Wire
 from doka.adapters.aws.session import NewSession
 from doka.adapters.aws.signing import Signer
@@ -64,7 +64,7 @@ class KinesisSink:
         self._service_clocks: dict[str, ServiceClock] = {}
         self._wire = Wire(clock)
         self._ids = AnswerIds()
-        self._idle: list[Transfer] = []
+        self._idle: list[Request] = []
         self._ready: list[Event] = []
         self._told: dict[str, str] = {}
         self._closed = False
@@ -90,11 +90,11 @@ class KinesisSink:
         if service_clock is None:
             service_clock = self._service_clocks[endpoint.url] = ServiceClock(self._clock)
         headers = self._signer.sign(endpoint, body, command.lease, service_clock.wall())
-        transfer = self._idle.pop() if self._idle else Transfer(self._ca_path)
+        request = self._idle.pop() if self._idle else Request(self._ca_path)
         # What has ended is judged before another leaves: on its connection nobody may go before.
         self._ready += [self._settle(*ended) for ended in self._wire.finished()]
-        transfer.load(command, endpoint.url, headers, body, self._clock.now())
-        self._wire.start(transfer)
+        request.load(command, endpoint.url, headers, body, self._clock.now())
+        self._wire.start(request)
 
     def answers(self, wait: int) -> Sequence[Event]:
         """Drive the requests in flight; give the answers that are there, waiting at most `wait` ns for the first."""
@@ -118,34 +118,34 @@ class KinesisSink:
             return
         self._closed = True
         self._wire.close()
-        for transfer in self._idle:
-            transfer.close()
+        for request in self._idle:
+            request.close()
         self._idle.clear()
 
     def __repr__(self) -> str:
         return f"KinesisSink({', '.join(sorted(self._targets))}; {len(self._wire)} in flight)"
 
-    def _settle(self, transfer: Transfer, error: int, words: str) -> Event:
-        """Give the event of a transfer that ended, and keep the transfer for the next put."""
-        command = transfer.command
+    def _settle(self, request: Request, error: int, words: str) -> Event:
+        """Give the event of a request that ended, and keep the request for the next put."""
+        command = request.command
         if command is None:
-            raise InvariantError("a transfer ended that carried no put")
-        outcome = transfer.unload()
-        self._idle.append(transfer)
+            raise InvariantError("a request ended that carried no put")
+        outcome = request.unload()
+        self._idle.append(request)
         if error:
             failure = name_failure(command.put, error, started=outcome.started)
             self._tell(command.route, failure.reason, words)
             return failure
-        event = self._read(command, transfer, outcome)
+        event = self._read(command, request, outcome)
         if isinstance(event, PutAmbiguous):
             words = DOUBTS.get(event.reason, f"HTTP {outcome.status} does not say what became of the records")
             self._tell(command.route, event.reason, words)
             return event
         self._told.pop(command.route, None)
-        self._learn(transfer, outcome, event)
+        self._learn(request, outcome, event)
         return event
 
-    def _read(self, command: SendPut, transfer: Transfer, outcome: Outcome) -> PutAnswered | PutRefused | PutAmbiguous:
+    def _read(self, command: SendPut, request: Request, outcome: Outcome) -> PutAnswered | PutRefused | PutAmbiguous:
         """Give what an answer says; one that may belong to another request says nothing, and ends its connection."""
         answer_id = read_id(outcome.head)
         doubt = self._ids.doubt(answer_id, fresh=outcome.fresh)
@@ -164,18 +164,18 @@ class KinesisSink:
         if isinstance(event, PutAnswered) and not outcome.sent_whole:
             event = PutAmbiguous(command.put, "answered_early")
         if answer_id is None or (isinstance(event, PutAmbiguous) and (doubt or outcome.status == HTTPStatus.OK)):
-            self._wire.cut(transfer)
+            self._wire.cut(request)
         else:
-            self._wire.keep(transfer)
+            self._wire.keep(request)
         return event
 
-    def _learn(self, transfer: Transfer, outcome: Outcome, event: Event) -> None:
+    def _learn(self, request: Request, outcome: Outcome, event: Event) -> None:
         """Set the clock of signatures by an answer that was read as the service's own."""
-        service_clock = self._service_clocks[transfer.url]
+        service_clock = self._service_clocks[request.url]
         if service_clock.is_due(refused=not isinstance(event, PutAnswered)):
             date = read_date(read_header(outcome.head, b"date"))
             if date is not None:
-                service_clock.learn(date, transfer.sent_at)
+                service_clock.learn(date, request.sent_at)
 
     def _tell(self, route: str, reason: str, words: str) -> None:
         """Log the details of a failure once, and again when it changes or came back after a success."""

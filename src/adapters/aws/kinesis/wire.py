@@ -1,4 +1,4 @@
-"""Many transfers at once on the caller's thread: libcurl's multi interface, driven by its socket callbacks and poll.
+"""Many requests at once on the caller's thread: libcurl's multi interface, driven by its socket callbacks and poll.
 
 It must never wait longer than it was told, and never wait at all in `start`.
 `poll` and not `select`: a process with many brokers has descriptors above 1,023, which `select` cannot name.
@@ -13,7 +13,7 @@ from contextlib import suppress
 import pycurl
 
 from doka.adapters.aws.kinesis.connections import Connections, cut
-from doka.adapters.aws.kinesis.transfer import Transfer
+from doka.adapters.aws.kinesis.request import Request
 from doka.domain.limits import NS_PER_MS
 from doka.domain.ports import Clock
 
@@ -28,10 +28,10 @@ CONNECTIONS_KEPT_MAX = 256
 
 
 class Wire:
-    """The transfers in flight, and the connections kept alive between them.
+    """The requests in flight, and the connections kept alive between them.
 
-    A connection is used again only when `keep` was called for the transfer before.
-    Each started transfer is handed back exactly once by `finished`, unless the wire is closed first.
+    A connection is used again only when `keep` was called for the request before.
+    Each started request is handed back exactly once by `finished`, unless the wire is closed first.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -41,23 +41,23 @@ class Wire:
         """When libcurl wants to be called for a timer (ns of the clock)."""
         self._running = 0
         self._connections = Connections()
-        self._flying: dict[pycurl.Curl, Transfer] = {}
+        self._in_flight: dict[pycurl.Curl, Request] = {}
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_MAXCONNECTS, CONNECTIONS_KEPT_MAX)
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
         self._multi.setopt(pycurl.M_TIMERFUNCTION, self._set_timer)
 
     def __len__(self) -> int:
-        return len(self._flying)
+        return len(self._in_flight)
 
-    def start(self, transfer: Transfer) -> None:
-        """Begin a loaded transfer; what can be done without waiting is done at once."""
-        transfer.connections = self._connections
-        self._flying[transfer.curl] = transfer
-        self._add(transfer)
+    def start(self, request: Request) -> None:
+        """Begin a loaded request; what can be done without waiting is done at once."""
+        request.connections = self._connections
+        self._in_flight[request.curl] = request
+        self._add(request)
 
     def step(self, wait: int) -> None:
-        """Move all transfers on by what the sockets allow, waiting at most `wait` ns for the first of them."""
+        """Move all requests on by what the sockets allow, waiting at most `wait` ns for the first of them."""
         if self._due is not None:
             wait = min(wait, self._due - self._clock.now())
         for descriptor, ready in self._poll.poll(max(0, wait) / NS_PER_MS):
@@ -68,58 +68,58 @@ class Wire:
             _, self._running = self._multi.socket_action(descriptor, action)
         self._serve_timer()
 
-    def finished(self) -> Iterator[tuple[Transfer, int, str]]:
-        """Hand back the transfers that ended, each with libcurl's error number (0: none) and words."""
-        if self._running == len(self._flying):
+    def finished(self) -> Iterator[tuple[Request, int, str]]:
+        """Hand back the requests that ended, each with libcurl's error number (0: none) and words."""
+        if self._running == len(self._in_flight):
             return
         left = 1
         while left:
             left, whole, broken = self._multi.info_read()
             for curl in whole:
-                self._flying[curl].descriptor = curl.getinfo(pycurl.ACTIVESOCKET)
+                self._in_flight[curl].descriptor = curl.getinfo(pycurl.ACTIVESOCKET)
                 yield self._take(curl), 0, ""
             for curl, error, words in broken:
-                if error == pycurl.E_ABORTED_BY_CALLBACK and self._flying[curl].turned_back:
+                if error == pycurl.E_ABORTED_BY_CALLBACK and self._in_flight[curl].turned_back:
                     self._start_afresh(curl)
                     continue
                 yield self._take(curl), error, words
 
-    def overdue(self, now: int) -> Iterator[tuple[Transfer, int, str]]:
-        """Hand back the transfers whose time is over by the steady clock, their connections closed."""
-        for transfer in [flying for flying in self._flying.values() if flying.overdue_at <= now]:
+    def overdue(self, now: int) -> Iterator[tuple[Request, int, str]]:
+        """Hand back the requests whose time is over by the steady clock, their connections closed."""
+        for request in [request for request in self._in_flight.values() if request.overdue_at <= now]:
             self._running = -1  # unknown until libcurl next says it
-            yield self._take(transfer.curl), pycurl.E_OPERATION_TIMEDOUT, "its time was over"
+            yield self._take(request.curl), pycurl.E_OPERATION_TIMEDOUT, "its time was over"
 
-    def keep(self, transfer: Transfer) -> None:
-        """Let others leave on the connection of a transfer that has just been handed back, answered."""
-        if transfer.descriptor >= 0:
-            self._connections.keep(transfer.ends, transfer.descriptor)
+    def keep(self, request: Request) -> None:
+        """Let others leave on the connection of a request that has just been handed back, answered."""
+        if request.descriptor >= 0:
+            self._connections.keep(request.ends, request.descriptor)
 
-    def cut(self, transfer: Transfer) -> None:
-        """End the connection of a transfer that has just been handed back, answered: nothing on it is to be trusted."""
-        if transfer.descriptor >= 0:
-            cut(transfer.descriptor)
+    def cut(self, request: Request) -> None:
+        """End the connection of a request that has just been handed back, answered: nothing on it is to be trusted."""
+        if request.descriptor >= 0:
+            cut(request.descriptor)
 
     def close(self) -> None:
-        """Drop all connections and transfers."""
-        for curl in list(self._flying):
+        """Drop all connections and requests."""
+        for curl in list(self._in_flight):
             self._take(curl).close()
         self._multi.close()
 
-    def _add(self, transfer: Transfer) -> None:
-        self._multi.add_handle(transfer.curl)
+    def _add(self, request: Request) -> None:
+        self._multi.add_handle(request.curl)
         self._running += 1
         self._serve_timer()
 
     def _start_afresh(self, curl: pycurl.Curl) -> None:
-        """Start a transfer again that was held back from its connection, which libcurl has closed; nothing has left."""
+        """Start a request again that was held back from its connection, which libcurl has closed; nothing has left."""
         self._multi.remove_handle(curl)
-        self._flying[curl].wants_a_fresh_connection()
-        self._add(self._flying[curl])
+        self._in_flight[curl].wants_a_fresh_connection()
+        self._add(self._in_flight[curl])
 
-    def _take(self, curl: pycurl.Curl) -> Transfer:
+    def _take(self, curl: pycurl.Curl) -> Request:
         self._multi.remove_handle(curl)
-        return self._flying.pop(curl)
+        return self._in_flight.pop(curl)
 
     def _serve_timer(self) -> None:
         if self._due is not None and self._due <= self._clock.now():

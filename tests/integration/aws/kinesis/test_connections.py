@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from doka.adapters.aws.kinesis.transfer import Transfer
+from doka.adapters.aws.kinesis.request import Request
 from doka.domain.events import Event, PutAmbiguous, PutAnswered, PutRefused, PutUnsent
 from doka.domain.limits import NS_PER_MS
 from tests.integration.aws.kinesis.conftest import MakeSink
@@ -47,14 +47,14 @@ def test_a_connection_is_kept_from_put_to_put(kinesis: ScriptedKinesis, sink_to:
 
 def test_handles_are_used_again(kinesis: ScriptedKinesis, sink_to: MakeSink, monkeypatch: pytest.MonkeyPatch) -> None:
     """Twenty puts, at most two at a time, need two handles."""
-    made: list[Transfer] = []
+    made: list[Request] = []
 
-    class Counted(Transfer):
+    class Counted(Request):
         def __init__(self, ca_path: str) -> None:
             super().__init__(ca_path)
             made.append(self)
 
-    monkeypatch.setattr("doka.adapters.aws.kinesis.sink.Transfer", Counted)
+    monkeypatch.setattr("doka.adapters.aws.kinesis.sink.Request", Counted)
     sink = sink_to(kinesis.url)
     for number in range(0, 20, 2):
         sink.submit(make_put(number))
@@ -90,9 +90,9 @@ def test_a_kept_connection_that_dies_after_acceptance_is_ambiguous_and_never_rep
 def test_with_a_seek_function_libcurl_would_repeat_the_put_by_itself(
     kinesis: ScriptedKinesis, sink_to: MakeSink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The control of the test above: give the transfer a way to rewind, and the service accepts the put twice."""
+    """The control of the test above: give the request a way to rewind, and the service accepts the put twice."""
 
-    class Rewinding(Transfer):
+    class Rewinding(Request):
         def __init__(self, ca_path: str) -> None:
             super().__init__(ca_path)
             self.curl.setopt(pycurl.SEEKFUNCTION, self._seek)
@@ -101,7 +101,7 @@ def test_with_a_seek_function_libcurl_would_repeat_the_put_by_itself(
             self._body.seek(offset, io.SEEK_SET)
             return pycurl.SEEKFUNC_OK
 
-    monkeypatch.setattr("doka.adapters.aws.kinesis.sink.Transfer", Rewinding)
+    monkeypatch.setattr("doka.adapters.aws.kinesis.sink.Request", Rewinding)
     sink = sink_to(kinesis.url)
     kinesis.will(answer(), close_when_accepted)
     answer_to(sink, make_put(1))

@@ -55,7 +55,7 @@ def test_no_secret_and_no_record_is_ever_told(kinesis: ScriptedKinesis, caplog: 
         told += [describer.describe(DescribeStream("orders", make_lease())) for _ in range(3)]
         assert 8 == len(kinesis.accepted)
         sink.submit(commands[0])
-        in_flight = repr(sink) + repr(sink._wire._flying)
+        in_flight = repr(sink) + repr(sink._wire._in_flight)
     finally:
         sink.close()
     everything = "\n".join([caplog.text, in_flight, *map(repr, (sink, describer, *told, *commands, commands[0].lease))])

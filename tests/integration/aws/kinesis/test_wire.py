@@ -1,4 +1,4 @@
-"""The bare wire: each transfer comes back once, and no number of descriptors is too high."""
+"""The bare wire: each request comes back once, and no number of descriptors is too high."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import ExitStack
 import certifi
 import pytest
 
-from doka.adapters.aws.kinesis.transfer import Transfer
+from doka.adapters.aws.kinesis.request import Request
 from doka.adapters.aws.kinesis.wire import Wire
 from doka.adapters.system.clock import SystemClock
 from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
@@ -31,17 +31,17 @@ def wire() -> Iterator[Wire]:
     made.close()
 
 
-def loaded(url: str, timeout: int = 10 * NS_PER_SECOND, now: int | None = None) -> Transfer:
-    """Give a transfer that is ready to start."""
-    transfer = Transfer(certifi.where())
+def loaded(url: str, timeout: int = 10 * NS_PER_SECOND, now: int | None = None) -> Request:
+    """Give a request that is ready to start."""
+    request = Request(certifi.where())
     began = SystemClock().now() if now is None else now
-    transfer.load(make_put(timeout=timeout), url, {"Content-Type": "application/json"}, BODY, began)
-    return transfer
+    request.load(make_put(timeout=timeout), url, {"Content-Type": "application/json"}, BODY, began)
+    return request
 
 
-def run(wire: Wire) -> list[tuple[Transfer, int, str]]:
+def run(wire: Wire) -> list[tuple[Request, int, str]]:
     """Drive the wire until it is empty."""
-    found: list[tuple[Transfer, int, str]] = []
+    found: list[tuple[Request, int, str]] = []
 
     def drained() -> bool:
         wire.step(10 * NS_PER_MS)
@@ -52,36 +52,36 @@ def run(wire: Wire) -> list[tuple[Transfer, int, str]]:
     return found
 
 
-def test_each_transfer_comes_back_once(wire: Wire, kinesis: ScriptedKinesis) -> None:
+def test_each_request_comes_back_once(wire: Wire, kinesis: ScriptedKinesis) -> None:
     """Three that succeed and two that nobody listens to: five come back, each once, and then none."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         nobody = f"http://127.0.0.1:{free.getsockname()[1]}"
         started = [loaded(url) for url in (kinesis.url, nobody, kinesis.url, nobody, kinesis.url)]
-        for transfer in started:
-            wire.start(transfer)
+        for request in started:
+            wire.start(request)
         assert 5 == len(wire)
         ended = run(wire)
-    assert {id(transfer) for transfer in started} == {id(transfer) for transfer, _, _ in ended}
+    assert {id(request) for request in started} == {id(request) for request, _, _ in ended}
     assert [False, False, False, True, True] == sorted(error != 0 for _, error, _ in ended)
     assert 5 == len(ended)
     assert [] == list(wire.finished())
 
 
-def test_an_overdue_transfer_comes_back_once_and_its_connection_is_closed(wire: Wire, kinesis: ScriptedKinesis) -> None:
+def test_an_overdue_request_comes_back_once_and_its_connection_is_closed(wire: Wire, kinesis: ScriptedKinesis) -> None:
     """By the steady clock its time is over: given up here, gone there, and never handed back again."""
     kinesis.will(silence)
-    transfer = loaded(kinesis.url, timeout=NS_PER_SECOND, now=0)
-    wire.start(transfer)
+    request = loaded(kinesis.url, timeout=NS_PER_SECOND, now=0)
+    wire.start(request)
 
     def accepted() -> bool:
         wire.step(NS_PER_MS)
         return bool(kinesis.accepted)
 
     eventually(accepted, what="the silent server accepts")
-    assert [] == list(wire.overdue(transfer.overdue_at - 1))
-    assert [transfer] == [late for late, _, _ in wire.overdue(transfer.overdue_at)]
-    assert (0, []) == (len(wire), [*wire.overdue(transfer.overdue_at), *wire.finished()])
+    assert [] == list(wire.overdue(request.overdue_at - 1))
+    assert [request] == [late for late, _, _ in wire.overdue(request.overdue_at)]
+    assert (0, []) == (len(wire), [*wire.overdue(request.overdue_at), *wire.finished()])
     eventually(lambda: kinesis.closed_connections == 1, what="the connection is closed")
 
 

@@ -51,7 +51,7 @@ class Outcome:
     """Whether it was the first request of its connection."""
 
 
-class Transfer:
+class Request:
     """One request in flight, or none (`command` is None); its buffers hold nothing of a request that ended."""
 
     def __init__(self, ca_path: str) -> None:
