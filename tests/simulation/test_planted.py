@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
+
 import pytest
 
 from doka.domain.partitions.commits import Commits
@@ -109,3 +112,29 @@ def test_the_published_table_names_every_bug() -> None:
     page = command.PAGE.read_text(encoding="utf-8")
     assert [] == [b.name for b in PLANTED if f"| {b.name.replace('_', ' ')} | {b.wrong} |" not in page]
     assert f"Found: {len(PLANTED)} of {len(PLANTED)}" in page
+
+
+def test_the_table_names_what_can_be_found() -> None:
+    """The page names the tree of the sources, which outlives a rebase, and no commit that nobody has."""
+    page = command.page_of([], 0, "0123456789ab")
+    assert "\n- Code: `src` with the tree 0123456789ab; `git rev-parse HEAD:src` begins so" in page
+    assert "Commit:" not in page
+
+
+def test_a_tree_is_that_of_what_is_there_now(tmp_path: Path) -> None:
+    """What is committed has the id that git gives it, a change has another, and the real index is left alone."""
+
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", *words], cwd=tmp_path, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    git("init", "-q")
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "a.py").write_text("a = 1\n", encoding="utf-8")
+    git("add", "src")
+    git("-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "-qm", "first")
+    assert git("rev-parse", "HEAD:src")[:12] == command.tree_of("src", tmp_path)
+    (tmp_path / "src" / "a.py").write_text("a = 2\n", encoding="utf-8")
+    assert git("rev-parse", "HEAD:src")[:12] != command.tree_of("src", tmp_path)
+    assert "M src/a.py" == git("status", "--short")
+    assert "unknown" == command.tree_of("nowhere", tmp_path / "src")

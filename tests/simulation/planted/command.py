@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -56,7 +58,7 @@ def _run(names: Sequence[str], workers: int, budget: int | None, page: Path | No
     _say(f"with no bug planted, {runs - broken} of the same {runs} runs break no rule")
     good = len(found) == len(findings) and not broken
     if good and page is not None:
-        page.write_text(page_of(findings, runs, _commit()), encoding="utf-8")
+        page.write_text(page_of(findings, runs, tree_of("src")), encoding="utf-8")
         _say(f"written: {page}")
     return 0 if good else 1
 
@@ -83,7 +85,7 @@ def _order(rule: str) -> tuple[int, str]:
     return len(rule), rule
 
 
-def page_of(findings: Sequence[Finding], clean_runs: int, commit: str) -> str:
+def page_of(findings: Sequence[Finding], clean_runs: int, tree: str) -> str:
     """Give the published table, as Markdown."""
     lines = [
         f"<!-- Written by `{COMMAND}`. -->",
@@ -95,7 +97,7 @@ def page_of(findings: Sequence[Finding], clean_runs: int, commit: str) -> str:
         "and the simulator ran seeds from 0 on until one of its rules was broken.",
         "A bug counts as found when the rule that was broken is one that is there for it.",
         "",
-        f"- Commit: {commit}",
+        f"- Code: `src` with the tree {tree}; `git rev-parse HEAD:src` begins so where it is the present one",
         f"- Command: `{COMMAND}` (it writes this page, and fails where a bug is not found)",
         f"- Found: {sum(finding.found for finding in findings)} of {len(findings)}",
         f"- Without a bug: {clean_runs} runs of the same seeds, and no rule is broken",
@@ -112,10 +114,21 @@ def page_of(findings: Sequence[Finding], clean_runs: int, commit: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _commit() -> str:
-    command = ["git", "describe", "--always", "--dirty=, with changes", "--exclude=*"]
-    described = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    return described.stdout.strip() or "unknown"
+def tree_of(folder: str, root: Path = ROOT) -> str:
+    """Give the id that git has for what a folder holds now; «unknown» without git.
+
+    A commit's id changes when the commit is moved, and then names nothing that anybody has. What a folder holds does not.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        known = {**os.environ, "GIT_INDEX_FILE": str(Path(scratch) / "index")}
+
+        def git(*words: str) -> str:
+            return subprocess.run(
+                ["git", *words], cwd=root, env=known, capture_output=True, text=True, check=False
+            ).stdout.strip()
+
+        git("add", "--", folder)
+        return git("write-tree", f"--prefix={folder}/")[:12] or "unknown"
 
 
 def _say(line: str) -> None:
