@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from doka.domain.partitions.commits import Commits
-from tests.simulation.planted import command
+from tests.simulation.planted import command, search
 from tests.simulation.planted.bug import Bug, Patch, PatchError, bug, planted
 from tests.simulation.planted.catalogue import BY_NAME, PLANTED
-from tests.simulation.planted.search import Finding, broken_rule, digests_under, look_for
+from tests.simulation.planted.search import Finding, broken_rule, digests_under, look_again_for, look_for, recorded
 
 PLANTED_MIN = 50
 CLEAN_SEEDS = 12
@@ -20,8 +20,8 @@ PLANS = {planted_bug.plan.__name__: planted_bug.plan for planted_bug in PLANTED}
 
 @pytest.mark.parametrize("this", PLANTED, ids=lambda this: this.name)
 def test_a_planted_bug_is_found(this: Bug) -> None:
-    """Within its budget of seeds the bug breaks one of the rules that are there for it."""
-    finding = look_for(this)
+    """With the seed that is on record, or else within its budget, the bug breaks one of the rules that are there for it."""
+    finding = look_again_for(this)
     assert finding.found, f"{finding.rule} in seed {finding.seeds - 1}: {finding.what}"
 
 
@@ -138,3 +138,17 @@ def test_a_tree_is_that_of_what_is_there_now(tmp_path: Path) -> None:
     assert git("rev-parse", "HEAD:src")[:12] != command.tree_of("src", tmp_path)
     assert "M src/a.py" == git("status", "--short")
     assert "unknown" == command.tree_of("nowhere", tmp_path / "src")
+
+
+def test_every_bug_has_its_seed_on_record() -> None:
+    """`make planted` writes down the seed of each bug, so that `make test` need not look for it."""
+    assert BY_NAME.keys() == recorded().keys()
+
+
+def test_a_seed_that_finds_a_bug_no_longer_is_no_reason_to_miss_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the machine draws otherwise, the record is out of date, and the bug is looked for from the first seed on."""
+    this = BY_NAME["ignore_entry_zero"]
+    first = look_for(this)
+    monkeypatch.setattr(search, "recorded", lambda: {this.name: first.seeds - 2})
+    assert first.seeds > 1
+    assert (first.rule, first.seeds) == (look_again_for(this).rule, look_again_for(this).seeds)

@@ -32,6 +32,7 @@ def results(commit: str = COMMIT) -> dict[str, dict[str, Any]]:
             "befell": {"sts_down": 8_765, "crash": 4},
             "reached": {"a lease was refused": 77, "a gap in the input": 0},
             "failure": None,
+            "passed": True,
         },
         "planted": run
         | {
@@ -93,7 +94,7 @@ def test_what_was_not_run_is_said(missing: str) -> None:
 def test_a_broken_rule_is_on_the_page() -> None:
     """What went wrong is told where it went wrong, and a result with it is no good one."""
     given = results()
-    given["simulation"]["failure"] = "ViolationError: I4: swapped"
+    given["simulation"] |= {"failure": "ViolationError: I4: swapped", "passed": False}
     given["chaos"]["broken"] = ["I1: committed\n and more", "I8: twice"]
     text = page(AT, COMMIT, MACHINE, given)
     assert "**A rule was broken**: ViolationError: I4: swapped" in text

@@ -9,7 +9,7 @@ import pytest
 from doka.app.cli.main import main
 from doka.app.simulate.engine import run_side
 from doka.testing import Simulate, simulate, simulated
-from tests.unit.app.simulate.test_engine import LosesOne
+from tests.integration.app.simulate.forwarders import LosesOne
 from tests.unit.app.simulate.test_own_settings import CONFIG
 
 __all__ = ["simulate"]  # the fixture, as a user's conftest has it

@@ -215,7 +215,7 @@ BUGS = (
     bug(give_a_record_the_key_of_its_neighbour, "I2", "I4", plan=plan, found_by=IN_BOTH),
     bug(write_no_hash_key_inside, "I2", plan=plan, found_by=IN_BOTH),
     bug(leave_the_last_one_out, "I1", "I2", "I14", "I16", "I4", plan=plan, found_by=IN_BOTH),
-    bug(settle_only_the_first_record, "I9", "I1", "I4", "I12", "I19", plan=plan, found_by=IN_BOTH),
+    bug(settle_only_the_first_record, "I9", "I1", "I4", "I12", "I19", "I14", plan=plan, found_by=IN_BOTH),
     bug(forget_a_lane_after_a_loss, "I9", "I19", plan=plan, found_by=IN_BOTH),
     bug(keep_the_records_of_the_gone, "I13", "I8", "I12", "I3", plan=plan, found_by=IN_BOTH),
     bug(let_poison_block_its_partition, "I9", plan=poisoned, found_by=IN_BOTH),

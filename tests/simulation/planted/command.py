@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.simulation.planted.bug import BUDGET, PatchError
 from tests.simulation.planted.catalogue import BY_NAME, PLANTED
-from tests.simulation.planted.search import Finding, look_for_all, unclean
+from tests.simulation.planted.search import Finding, look_for_all, record, unclean
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = ROOT / "docs" / "planted.md"
@@ -25,7 +25,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("bug", nargs="*", help="names of bugs; all by default")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--budget", type=int, help=f"seeds for each bug ({BUDGET} unless a bug says otherwise)")
-    parser.add_argument("--page", type=Path, help="write the table there, as Markdown; only when all are found")
+    parser.add_argument(
+        "--page", type=Path, help="write the table there, as Markdown, and the seeds; only when all are found"
+    )
     chosen = parser.parse_args(arguments)
     unknown = [name for name in chosen.bug if name not in BY_NAME]
     if unknown:
@@ -59,7 +61,8 @@ def _run(names: Sequence[str], workers: int, budget: int | None, page: Path | No
     good = len(found) == len(findings) and not broken
     if good and page is not None:
         page.write_text(page_of(findings, runs, tree_of("src")), encoding="utf-8")
-        _say(f"written: {page}")
+        record(findings)
+        _say(f"written: {page}, and the seeds for the tests")
     return 0 if good else 1
 
 

@@ -127,8 +127,8 @@ BUGS = (
     bug(call_a_whole_topic_poison, "I11"),
     bug(judge_by_a_later_control, "I11"),
     bug(call_the_rest_of_many_poison, "I11", found_by=IN_THE_MODEL_ONLY),
-    bug(forget_the_rest_of_a_search, "I9", found_by=IN_BOTH),
-    bug(forget_what_found_no_room_in_a_search, "I9", plan=searches_in_little_room),
+    bug(forget_the_rest_of_a_search, "I9", "I14", found_by=IN_BOTH),
+    bug(forget_what_found_no_room_in_a_search, "I9", "I14", plan=searches_in_little_room),
     bug(forget_a_refused_letter, "I14", plan=dead_letters_that_fail),
     bug(send_letters_for_the_gone, "I13", plan=letters_fail_while_moving),
 )

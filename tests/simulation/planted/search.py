@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -11,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from doka.adapters.simulated.plan import Plan
 from tests.simulation.checkers import ViolationError
@@ -18,6 +20,7 @@ from tests.simulation.planted.bug import Bug, PatchError, planted
 from tests.simulation.planted.catalogue import BY_NAME
 from tests.simulation.runner import run_plan
 
+RECORD = Path(__file__).with_name("seeds.json")
 HASH_SEEDS = ("1", "2", "3")
 HASH_SEED_RUNS = 8  # seeds that are compared at once: most of the time goes into starting an interpreter
 IN_THE_BUG_ITSELF = re.compile(r"an unexpected \w+ came up.*\bplanted\w* \([^>]*$")
@@ -49,14 +52,43 @@ def broken_rule(plan: Plan) -> tuple[str, str] | None:
     return violation.rule if isinstance(violation, ViolationError) else type(violation).__name__, str(violation)
 
 
+def recorded() -> Mapping[str, int]:
+    """Give the seed with which each bug was found last, as `make planted` wrote it down."""
+    found: dict[str, int] = json.loads(RECORD.read_text(encoding="utf-8"))
+    return found
+
+
+def record(findings: Iterable[Finding]) -> None:
+    """Write down the seeds with which bugs were found."""
+    found = {finding.bug: finding.seeds - 1 for finding in findings}
+    RECORD.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+def look_again_for(bug: Bug) -> Finding:
+    """Run the seed that is on record for a bug, and look further only where that does not find it any more.
+
+    Raises:
+        PatchError: the bug no longer applies.
+    """
+    seed = recorded().get(bug.name)
+    if seed is not None:
+        finding = _look_in(bug, range(seed, seed + 1))
+        if finding.found:
+            return finding
+    return look_for(bug)
+
+
 def look_for(bug: Bug, budget: int | None = None) -> Finding:
     """Run seeds with the bug planted until one breaks a rule, or the budget is used up.
 
     Raises:
         PatchError: the bug no longer applies.
     """
+    return _look_in(bug, range(bug.budget if budget is None else budget))
+
+
+def _look_in(bug: Bug, seeds: range) -> Finding:
     began = time.process_time()
-    seeds = range(bug.budget if budget is None else budget)
     search = _differing if bug.by_hash_seed else _breaking
     tried, rule, what = search(bug, seeds)
     if IN_THE_BUG_ITSELF.search(what):

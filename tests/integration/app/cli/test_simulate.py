@@ -9,7 +9,7 @@ from doka.app.cli.main import main
 from doka.app.cli.simulate import incident
 from doka.app.simulate.fuzz import run_seeds
 from doka.domain.errors import UsageError
-from tests.unit.app.simulate.test_engine import LosesOne
+from tests.integration.app.simulate.forwarders import LosesOne
 
 INCIDENT = ["simulate", "incident", "--hours", "2", "--rate", "1", "--jobs", "1"]
 

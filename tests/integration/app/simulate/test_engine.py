@@ -7,12 +7,8 @@ import pytest
 from doka.app.simulate.engine import run_scene, run_side
 from doka.app.simulate.history import CLEAN, LATE, LOST, WAITS, uneven
 from doka.app.simulate.scene import CLOCK_WRONG, DOKA, ORIGINAL, Scene, Traffic, Trouble, simple_rules
-from doka.domain.commands import SendPut
-from doka.domain.errors import InvariantError
-from doka.domain.events import Event, PutAnswered
-from doka.domain.forwarder import Forwarder
 from doka.domain.rules import RotationPolicy
-from doka.domain.turn import Decision
+from tests.integration.app.simulate.forwarders import Breaks, LosesOne
 
 SLOW = Traffic(rate=1.0, keys=100, burst_seconds=10.0)
 SCENE = Scene("test", 1_800.0, 900.0, traffic=SLOW, settle_seconds=120.0)
@@ -34,7 +30,7 @@ TROUBLES = (
     Trouble("stream_auto", 300.0, 600.0),
     Trouble("describe_denied", 0.0, 600.0),
     Trouble("shard_split", 300.0, 300.0),
-    Trouble("shard_hot", 300.0, 600.0),
+    Trouble("shard_hot", 300.0, 360.0),
     Trouble("access_denied", 300.0, 600.0),
     Trouble("sts_denied", 300.0, 600.0),
     Trouble("sts_slow", 0.0, 1_800.0),
@@ -96,34 +92,6 @@ def test_progress_is_told_up_to_the_end() -> None:
     assert told == sorted(told)
     assert 0.0 == told[0]
     assert 0.9 < told[-1] <= 1.0
-
-
-class LosesOne(Forwarder):
-    """Leaves the third record of its first put out, and takes it for settled."""
-
-    _left_out = False
-
-    def decide(self, now: int) -> Decision:
-        decided = super().decide(now)
-        decided.commands = [self._shorten(c) if isinstance(c, SendPut) else c for c in decided.commands]
-        return decided
-
-    def _shorten(self, command: SendPut) -> SendPut:
-        if self._left_out or len(command.keys) < 5:
-            return command
-        self._left_out = True
-        keys, values = list(command.keys), list(command.values)
-        del keys[2], values[2]
-        return replace(command, keys=keys, values=values)
-
-
-class Breaks(Forwarder):
-    """Finds a rule broken at its first answer."""
-
-    def handle(self, event: Event, now: int) -> None:
-        if isinstance(event, PutAnswered):
-            raise InvariantError("planted")
-        super().handle(event, now)
 
 
 def test_a_forwarder_that_loses_one_record_is_seen() -> None:

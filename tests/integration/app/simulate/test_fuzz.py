@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from doka.app.simulate.fuzz import SEEDS_A_JOB, draw_scene, run_seeds, shares
-from tests.unit.app.simulate.test_engine import LosesOne
+from tests.integration.app.simulate.forwarders import LosesOne
 
 
 def test_a_seed_draws_the_same_scene_always() -> None:
