@@ -19,8 +19,10 @@ pytest_plugins = ["tests.fake_aws.fixtures"]
 RECORDS = 4_000
 
 
-@pytest.mark.parametrize(("share", "records"), [(0.01, RECORDS), (0.5, RECORDS // 8)])
-@pytest.mark.parametrize("code", ["ProvisionedThroughputExceededException", "InternalFailure"])
+@pytest.mark.parametrize(
+    ("code", "share", "records"),
+    [("ProvisionedThroughputExceededException", 0.5, RECORDS // 8), ("InternalFailure", 0.01, RECORDS)],
+)
 def test_refused_entries_keep_the_order_of_their_keys(
     kafka_broker: KafkaBroker,
     fake_aws_process: FakeAwsProcess,

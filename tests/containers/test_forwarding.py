@@ -21,8 +21,8 @@ PARTITIONS = 12
 def test_quiet_weather_is_exactly_once_at_speed(
     kafka_broker: KafkaBroker, fake_aws_process: FakeAwsProcess, tmp_path: Path, keys_per_partition: int
 ) -> None:
-    """300,000 records land exactly once and in order, and the commits say so, whatever the number of keys."""
-    records = 300_000
+    """100,000 records land exactly once and in order, and the commits say so, whatever the number of keys."""
+    records = 100_000
     keys = Keys(keys_per_partition)
     quiet = line(
         kafka_broker, fake_aws_process, records, partitions=PARTITIONS, keys=keys, answers=None, client={}, limits={}

@@ -20,7 +20,7 @@ pytest_plugins = ["tests.fake_aws.fixtures"]
 
 PARTITIONS = 12
 STREAM = "orders"
-RECORDS = 100_000
+RECORDS = 30_000
 
 
 def forward(broker: KafkaBroker, aws: FakeAwsProcess, folder: Path) -> tuple[Verdict, Mapping[str, float]]:

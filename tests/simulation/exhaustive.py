@@ -9,16 +9,16 @@ otherwise draws it asks an explorer for, which gives every answer in turn:
     what becomes of its answer                             it comes, or is lost before or after the records landed
 
 The first requests choose, the later ones are answered in calm weather, so that the tree of choices has an end.
-tests/property/test_exhaustive.py does the same to the machine alone, without a world and its time.
+Each of the three ways to keep order is tried: a request for each record of a key, several of a key in one, aggregates.
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from random import Random
@@ -29,7 +29,7 @@ from doka.adapters.simulated import kinesis, world
 from doka.adapters.simulated.chance import Chance
 from doka.adapters.simulated.plan import Delays, Plan, Rates, Span, Work
 from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
-from doka.domain.rules import LimitRules
+from doka.domain.rules import AggregationRules, LimitRules, Ordering
 from tests.choices import Choices
 from tests.simulation.report import describe
 from tests.simulation.runner import Outcome, run_plan
@@ -38,8 +38,15 @@ PARTITIONS, KEYS, RECORDS = 2, 3, 4
 REQUEST_SIZES = (1, 2, 4)
 FATES = ("", "reset_before", "reset_after")
 LENGTHS = 3  # of the way of a request: as many as there are requests in flight at once, most often
+TWO_EACH = AggregationRules(target_bytes=360, linger=0, lanes=2)  # values have 100 bytes and some
 WAY = Span(2 * NS_PER_MS, 10 * NS_PER_MS)
 COLLECT_EVERY = 200
+WAYS: Mapping[str, Callable[[Plan], Plan]] = {
+    "key": lambda plan: plan,
+    "key_in_request": lambda plan: replace(plan, ordering=Ordering.KEY_IN_REQUEST),
+    "aggregated": lambda plan: replace(plan, aggregation=TWO_EACH),
+}
+"""How order is kept: what it changes in a plan."""
 
 Layout = tuple[tuple[int, int], ...]
 """The partition and the key of each record, in the order in which they are written."""
@@ -136,9 +143,11 @@ def small_plan(request_records: int) -> Plan:
     )
 
 
-def outcomes(layout: Layout, request_records: int, depth: Depth, choices: Choices) -> Iterator[Outcome]:
+def outcomes(
+    layout: Layout, request_records: int, depth: Depth, choices: Choices, way: str = "key"
+) -> Iterator[Outcome]:
     """Run a layout with every sequence of choices."""
-    plan = small_plan(request_records)
+    plan = WAYS[way](small_plan(request_records))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(world, "Chance", lambda seed: AskingChance(seed, layout, choices, depth))
         patch.setattr(kinesis, "draw_fate", lambda chance, _: chance.fate())
@@ -157,33 +166,35 @@ class Explored:
 
     layout: Layout
     request_records: int
+    way: str
     runs: int
     failure: str | None
     traces: int
     """How many of the runs went differently."""
 
 
-def explore(layout: Layout, request_records: int, depth: Depth) -> Explored:
+def explore(layout: Layout, request_records: int, depth: Depth, way: str = "key") -> Explored:
     """Try everything with a layout, until a rule is broken."""
     choices, traces = Choices(), set[str]()
     failure = None
     gc.disable()
     try:
-        for outcome in outcomes(layout, request_records, depth, choices):
+        for outcome in outcomes(layout, request_records, depth, choices, way):
             traces.add(outcome.world.trace.digest())
             if outcome.violation is not None:
                 shown = " ".join(f"{partition}{'abc'[key]}" for partition, key in layout)
-                failure = f"{describe(outcome)}\nlayout {shown}, requests of {request_records}, choices {choices.taken}"
+                failure = f"{describe(outcome)}\n{way}, layout {shown}, requests of {request_records}, choices {choices.taken}"
                 break
             if choices.runs % COLLECT_EVERY == 0:
                 gc.collect()
     finally:
         gc.enable()
-    return Explored(layout, request_records, choices.runs, failure, len(traces))
+    return Explored(layout, request_records, way, choices.runs, failure, len(traces))
 
 
-def _explore(case: tuple[Layout, int], depth: Depth) -> Explored:
-    return explore(*case, depth)
+def _explore(case: tuple[Layout, int, str], depth: Depth) -> Explored:
+    layout, request_records, way = case
+    return explore(layout, request_records, depth, way)
 
 
 def main(arguments: list[str]) -> int:
@@ -195,9 +206,15 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--refusals", type=int, default=usual.refusals, help="how many requests choose who is refused")
     parser.add_argument("--fates", type=int, default=usual.fates, help="how many requests choose their fate")
     parser.add_argument("--layouts", type=int, help="so many layouts only")
+    parser.add_argument("--way", action="append", choices=list(WAYS), help="how order is kept; every way by default")
     chosen = parser.parse_args(arguments)
     depth = Depth(chosen.lengths, chosen.refusals, chosen.fates)
-    cases = [(layout, size) for layout in layouts()[: chosen.layouts] for size in REQUEST_SIZES]
+    cases = [
+        (layout, size, way)
+        for layout in layouts()[: chosen.layouts]
+        for size in REQUEST_SIZES
+        for way in chosen.way or WAYS
+    ]
     runs = different = 0
     with ProcessPoolExecutor(chosen.workers) as pool:
         for explored in pool.map(partial(_explore, depth=depth), cases, chunksize=4):
@@ -207,7 +224,9 @@ def main(arguments: list[str]) -> int:
                 _say(explored.failure)
                 pool.shutdown(cancel_futures=True)
                 return 1
-    _say(f"{len(cases) // len(REQUEST_SIZES)} layouts, requests of {REQUEST_SIZES} records: {runs} runs, all there are")
+    _say(
+        f"{len({layout for layout, _, _ in cases})} layouts, requests of {REQUEST_SIZES} records: {runs} runs, all there are"
+    )
     _say(f"{different} of them went differently, and no rule is broken")
     return 0
 

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.choices import Choices
 from tests.simulation import __main__ as command
-from tests.simulation.exhaustive import KEYS, PARTITIONS, RECORDS, REQUEST_SIZES, Depth, explore, layouts, outcomes
+from tests.simulation.exhaustive import (
+    KEYS,
+    PARTITIONS,
+    RECORDS,
+    REQUEST_SIZES,
+    WAYS,
+    Depth,
+    explore,
+    layouts,
+    outcomes,
+)
 from tests.simulation.planted.bug import planted
 from tests.simulation.planted.catalogue import BY_NAME
 
@@ -24,6 +36,17 @@ def test_nothing_that_can_happen_breaks_a_rule(layout: tuple[tuple[int, int], ..
     assert explored.failure is None, explored.failure
     assert explored.runs >= 27
     assert explored.traces > explored.runs // 3
+
+
+@pytest.mark.parametrize("layout", [ONE_KEY, MIXED, WIDE])
+@pytest.mark.parametrize("way", [way for way in WAYS if way != "key"])
+def test_nothing_that_can_happen_breaks_a_rule_where_records_travel_together(
+    layout: tuple[tuple[int, int], ...], way: str
+) -> None:
+    """Several of a key in a request, or in an aggregate: whoever is refused of the first two, every rule holds."""
+    explored = explore(layout, 2, replace(QUICK, refusals=2), way)
+    assert explored.failure is None, explored.failure
+    assert explored.runs >= 27
 
 
 def test_every_layout_is_there_once() -> None:
