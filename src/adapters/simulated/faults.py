@@ -143,7 +143,9 @@ def narrow(plan: Plan) -> Plan:
     )
     held_bytes = 64 * 1024 * 1024 if work.large else plan.limits.held_bytes  # large poison stays in it
     limits = replace(plan.limits, request_bytes=chance.choice((800, 2_000, 5_000)), held_bytes=held_bytes)
-    return replace(plan, work=work, limits=limits, record_bytes_max=chance.choice((1_300, 2_500, 6_000)))
+    record_bytes_max = chance.choice((1_300, 2_500, 6_000))
+    rates = replace(plan.rates, entry_unheard=_rarely(chance, 0.3, 0.3))
+    return replace(plan, work=work, limits=limits, rates=rates, record_bytes_max=record_bytes_max)
 
 
 def distrusted(plan: Plan) -> Plan:

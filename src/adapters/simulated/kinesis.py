@@ -25,6 +25,7 @@ NEVER_ARRIVES = frozenset({"unsent", "reset_before", "vanished"})
 UNSEEN = frozenset({"vanished", "answer_lost"})  # nothing comes back: the process waits for the timeout
 UNSIGNED = "unsigned"  # it never left, nobody saw it
 INVALID = "InvalidArgumentException"
+UNHEARD = "UnheardOfException"
 UNSENT_AFTER_NS = 3 * NS_PER_MS
 LATE_TIMEOUTS_MAX = 3.0
 
@@ -162,10 +163,14 @@ class SimulatedSink:
         stream = world.streams[command.route]
         now, witness, random, rates = world.timeline.now, world.witness, self._chance.random, world.rates
         throttled, unlucky = rates.entry_throttled, rates.entry_throttled + rates.entry_failed
+        unheard = rates.entry_unheard
         failed: dict[int, str] = {}
         hash_keys = command.hash_keys
         for i in self._order(len(command.keys)):
             key, value = command.keys[i], command.values[i]
+            if unheard and random() < unheard:
+                failed[i] = UNHEARD
+                continue
             draw = random() if unlucky else 1.0
             if draw < throttled:
                 failed[i] = THROTTLED

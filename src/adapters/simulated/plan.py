@@ -75,6 +75,8 @@ class Rates:
     # One entry of it.
     entry_throttled: float = 0.0
     entry_failed: float = 0.0
+    entry_unheard: float = 0.0
+    """Refused, with a code that nobody has heard of."""
     # The entries of a put land in another order than that of the request.
     reordered: float = 0.0
     # Commits.

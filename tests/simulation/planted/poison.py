@@ -8,14 +8,17 @@ from doka.domain.events import Event, LetterAcknowledged, LetterRefused
 from doka.domain.forwarder import Forwarder
 from doka.domain.held.ledger import HeldChunk, Part
 from doka.domain.poison.quarantine import Poison, Quarantine
+from doka.domain.routes import route
 from doka.domain.sending.outbox import Outbox
 from doka.domain.sending.put import Put
 from doka.domain.sending.search import Group, Search
 from doka.domain.turn import Turn
+from doka.domain.verdicts import Verdict, of_entry
 from tests.simulation.planted.bug import IN_BOTH, IN_THE_MODEL_ONLY, Patch, bug
 from tests.simulation.planted.plans import (
     dead_letters_that_fail,
     letters_fail_while_moving,
+    little_room,
     searches_in_little_room,
 )
 
@@ -121,6 +124,16 @@ def forget_a_refused_letter(patch: Patch) -> None:
     patch.replace(Quarantine, "refused", planted)
 
 
+def take_an_unheard_code_for_poison(patch: Patch) -> None:
+    """Take a record that is refused with a code that nobody knows for one that can never land."""
+
+    def planted(code: str) -> Verdict:
+        verdict = of_entry(code)
+        return Verdict.ISOLATE if verdict is Verdict.LANE else verdict
+
+    patch.replace(route, "of_entry", planted)
+
+
 BUGS = (
     bug(drop_when_the_dead_letters_fail, "I1", "I4", "I14", plan=dead_letters_that_fail, found_by=IN_BOTH),
     bug(drop_poison_that_should_block, "I1", "I4", "I13", "I14", found_by=IN_BOTH),
@@ -129,6 +142,7 @@ BUGS = (
     bug(call_the_rest_of_many_poison, "I11", found_by=IN_THE_MODEL_ONLY),
     bug(forget_the_rest_of_a_search, "I9", "I14", found_by=IN_BOTH),
     bug(forget_what_found_no_room_in_a_search, "I9", "I14", plan=searches_in_little_room),
+    bug(take_an_unheard_code_for_poison, "I11", plan=little_room),
     bug(forget_a_refused_letter, "I14", plan=dead_letters_that_fail),
     bug(send_letters_for_the_gone, "I13", plan=letters_fail_while_moving),
 )
