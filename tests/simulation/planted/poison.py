@@ -129,7 +129,7 @@ def take_an_unheard_code_for_poison(patch: Patch) -> None:
 
     def planted(code: str) -> Verdict:
         verdict = of_entry(code)
-        return Verdict.ISOLATE if verdict is Verdict.LANE else verdict
+        return Verdict.SEARCH if verdict is Verdict.LANE else verdict
 
     patch.replace(route, "of_entry", planted)
 
