@@ -72,5 +72,5 @@ class Holding(Evidence):
         # An acknowledged letter is told to the judge when it comes, to the machine when it looks.
         more = homes.keys() - wanted - ownership.truth.dropped - (ownership.truth.poison if draining else set())
         self.require(not more, "I14", f"{tp}: the machine has {sorted(more)}, which are not un-settled")
-        if not ownership.unsettled:
+        if not ownership.unsettled and not places:
             self.require(not ledger.held_bytes, "I7", f"{tp} holds {ledger.held_bytes} bytes of nothing")

@@ -134,7 +134,7 @@ def go_on_after_a_halt(patch: Patch) -> None:
 
 
 BUGS = (
-    bug(send_on_in_a_drain, "I13", found_by=IN_BOTH),
+    bug(send_on_in_a_drain, "I13", "I14", found_by=IN_BOTH),
     bug(keep_what_waits_for_its_pace_in_a_drain, "I12", "I13", plan=paced_and_moving, found_by=IN_BOTH),
     bug(resend_for_the_next_owner, "I3", "I8", "I12", "I13", plan=much_moving, found_by=IN_BOTH),
     bug(settle_for_somebody_else, "I3", "I4", "I8", "I12", "I13", plan=much_moving, found_by=IN_BOTH),
