@@ -159,16 +159,23 @@ def distrusted(plan: Plan) -> Plan:
     return replace(plan, rates=rates, incidents=incidents, role=role, lease_life=900 * SECOND, heal_at=heal_at)
 
 
+def unordered(plan: Plan) -> Plan:
+    """Give the same run with `ordering: none`: nothing waits for another record of its key."""
+    return replace(plan, ordering=Ordering.NONE)
+
+
 def swarm_plan(seed: int, records: int = RECORDS_DEFAULT) -> Plan:
     """Give the plan of a seed: of six, two with aggregation, and one in which the records of a key share requests.
 
-    Of each of these, one in four is narrow, and one in ten is distrusted.
+    Of the others one in eight keeps no order. Of each of these, one in four is narrow, and one in ten is distrusted.
     """
     plan = draw_plan(seed, records)
     if seed % 3 == 2:  # noqa: PLR2004
         plan = aggregated(plan)
     elif seed % 6 == 1:
         plan = sharing(plan)
+    elif seed // 6 % 8 == 1:
+        plan = unordered(plan)
     if seed // 6 % 4 == 3:  # noqa: PLR2004
         plan = narrow(plan)
     return distrusted(plan) if seed // 6 % 10 == 4 else plan  # noqa: PLR2004

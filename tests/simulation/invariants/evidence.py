@@ -57,6 +57,7 @@ class Evidence(Witness):
         self._gaps_untold: set[TopicPartition] = set()
         self._waits_in_step = 0
         self._denials = 0
+        self._blocked_told: set[str] = set()
         self._letter_of: dict[int, Ownership | None] = {}  # in which time of ownership each letter left
         self._refused_leases: set[int] = set()
         self._dead_leases: deque[int] = deque()  # when leases were given up since something landed
@@ -119,6 +120,7 @@ class Evidence(Witness):
         self._gaps_untold.clear()
         self._lease = None
         self._described.clear()
+        self._blocked_told.clear()
         self._letter_of.clear()
         self._dead_leases.clear()
         self.last_status = None

@@ -34,6 +34,7 @@ class Order(Evidence):
     def __init__(self, plan: Plan) -> None:
         super().__init__(plan)
         self.shares = plan.ordering is Ordering.KEY_IN_REQUEST and plan.aggregation is None
+        self.keeps = plan.ordering is not Ordering.NONE or plan.aggregation is not None
         self._carried: dict[SendPut, Carried] = {}
         self._order_of: dict[SendPut, list[int]] = {}  # the entries of a put as they landed
         self._overtaken: dict[SendPut, set[tuple[PartitionTruth, int]]] = {}
@@ -50,7 +51,7 @@ class Order(Evidence):
     def may_follow(self, ownership: Ownership, offset: int, together: set[tuple[TopicPartition, int]]) -> None:
         """Judge what is sent: all earlier records of its key have settled, or stand before it in the same request."""
         truth = ownership.truth
-        for before in truth.earlier(offset):
+        for before in truth.earlier(offset) if self.keeps else ():
             if before < ownership.start:
                 return
             if not (before in ownership.settled or before in truth.dropped or (truth.tp, before) in together):
@@ -77,7 +78,7 @@ class Order(Evidence):
 
     def lands(self, put: Put | None, entry: int, truth: PartitionTruth, offset: int) -> None:
         """Judge a first landing: no earlier record of its key is open, but for those before it in the same request."""
-        for before in truth.earlier(offset):
+        for before in truth.earlier(offset) if self.keeps else ():
             dropped = before in truth.poison and self.plan.on_poison is OnPoison.DROP
             if not truth.done(before) and not dropped:
                 if not self._in_the_same(put, entry, truth, before):

@@ -14,6 +14,7 @@ from doka.domain.facts import (
     RecordsPoisoned,
     RecordsSettled,
     RouteBlocked,
+    RouteOpened,
     StreamFactsAssumed,
 )
 from doka.domain.limits import BACKOFF_FIRST_NS, BACKOFF_LAST_NS
@@ -62,7 +63,10 @@ class Telling(Leases, Letters, Liveness, Order):
             self.told_poison(fact)
         elif isinstance(fact, StreamFactsAssumed):
             self.facts_assumed = True
+        elif isinstance(fact, RouteOpened):
+            self._blocked_told.discard(fact.route)
         elif isinstance(fact, RouteBlocked):
+            self._blocked_told.add(fact.route)
             look_for_payload(fact.message)
             self.reached[f"a route was blocked: {fact.reason.partition(':')[0]}"] += 1
 
@@ -94,6 +98,8 @@ class Telling(Leases, Letters, Liveness, Order):
             self._ambiguous_told >= self._ambiguous_here, "I14", "ambiguous records were told as if nothing had landed"
         )
         self.judge_breaks_told()
+        silent = [name for name in self._blocked_told if status.routes[name].blocked is None]
+        self.require(not silent, "I14", f"{silent} send again, and nothing told of it")
         self.judge_blocks(status)
         for tp, shown in status.partitions.items():
             ownership = self.owned.get(tp)
