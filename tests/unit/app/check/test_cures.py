@@ -6,9 +6,9 @@ from typing import Any
 import boto3
 import pytest
 
+from doka.adapters.aws.clock import ServiceClock
 from doka.adapters.aws.sts.ambient import AmbientCredentials
 from doka.adapters.aws.sts.grant import RefusedError
-from doka.adapters.aws.sts.service_time import ServiceTime
 from doka.adapters.system.clock import SystemClock
 from doka.app.check.cures import cure_for_lease
 from doka.app.settings.problems import SettingPath
@@ -119,7 +119,7 @@ def _said(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> LeaseRefu
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     clock = SystemClock()
-    ambient = AmbientCredentials(clock, ServiceTime(clock), boto3.session.Session)
+    ambient = AmbientCredentials(clock, ServiceClock(clock), boto3.session.Session)
     with pytest.raises(RefusedError) as refused:
         ambient.current()
     return refused.value.event("analytics")
