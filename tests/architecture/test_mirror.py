@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.architecture.source_tree import ROOT, SRC, TESTS, imports, modules, shown
 
-KINDS = ("unit", "property", "simulation", "integration", "containers")
+KINDS = ("unit", "simulation", "integration", "containers")
 
 COVERED_BY: dict[str, str] = {
     "adapters/embedded/kafka_cluster.py": "tests/integration/kafka/test_kafka_cluster.py",

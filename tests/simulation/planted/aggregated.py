@@ -17,7 +17,7 @@ from doka.domain.sending.aggregated_outbox import AggregatedOutbox
 from doka.domain.sending.put import Put, Refusal
 from doka.domain.sending.slices import Slices
 from doka.domain.sending.wide_lanes import WideLane, WideLanes
-from tests.simulation.planted.bug import IN_BOTH, Patch, bug
+from tests.simulation.planted.bug import Patch, bug
 from tests.simulation.planted.plans import aggregates_in_little_room
 
 
@@ -207,20 +207,20 @@ def linger_for_ever(patch: Patch) -> None:
 
 
 BUGS = (
-    bug(let_two_aggregates_of_a_lane_fly, "I4", plan=plan, found_by=IN_BOTH),
-    bug(send_on_before_what_was_refused, "I4", plan=plan, found_by=IN_BOTH),
-    bug(place_a_lane_in_the_next_slice, "I4", plan=plan, found_by=IN_BOTH),
-    bug(choose_lanes_by_the_wrong_bits, "I4", plan=plan, found_by=IN_BOTH),
-    bug(reverse_the_inner_order, "I4", plan=plan, found_by=IN_BOTH),
-    bug(give_a_record_the_key_of_its_neighbour, "I2", "I4", plan=plan, found_by=IN_BOTH),
-    bug(write_no_hash_key_inside, "I2", plan=plan, found_by=IN_BOTH),
-    bug(leave_the_last_one_out, "I1", "I2", "I14", "I16", "I4", plan=plan, found_by=IN_BOTH),
-    bug(settle_only_the_first_record, "I9", "I1", "I4", "I12", "I19", "I14", plan=plan, found_by=IN_BOTH),
-    bug(forget_a_lane_after_a_loss, "I9", "I19", plan=plan, found_by=IN_BOTH),
-    bug(keep_the_records_of_the_gone, "I13", "I8", "I12", "I3", plan=plan, found_by=IN_BOTH),
-    bug(let_poison_block_its_partition, "I9", plan=poisoned, found_by=IN_BOTH),
-    bug(hold_up_what_came_before_poison, "I4", "I9", plan=aggregates_in_little_room, found_by=IN_BOTH),
+    bug(let_two_aggregates_of_a_lane_fly, "I4", plan=plan),
+    bug(send_on_before_what_was_refused, "I4", plan=plan),
+    bug(place_a_lane_in_the_next_slice, "I4", plan=plan),
+    bug(choose_lanes_by_the_wrong_bits, "I4", plan=plan),
+    bug(reverse_the_inner_order, "I4", plan=plan),
+    bug(give_a_record_the_key_of_its_neighbour, "I2", "I4", plan=plan),
+    bug(write_no_hash_key_inside, "I2", plan=plan),
+    bug(leave_the_last_one_out, "I1", "I2", "I14", "I16", "I4", plan=plan),
+    bug(settle_only_the_first_record, "I9", "I1", "I4", "I12", "I19", "I14", plan=plan),
+    bug(forget_a_lane_after_a_loss, "I9", "I19", plan=plan),
+    bug(keep_the_records_of_the_gone, "I13", "I8", "I12", "I3", plan=plan),
+    bug(let_poison_block_its_partition, "I9", plan=poisoned),
+    bug(hold_up_what_came_before_poison, "I4", "I9", plan=aggregates_in_little_room),
     bug(forget_the_second_poison_of_a_key, "I4", plan=aggregates_in_little_room),
-    bug(overfill_an_aggregate, "I7", plan=plan, found_by=IN_BOTH),
-    bug(linger_for_ever, "I9", "I19", plan=plan, found_by=IN_BOTH),
+    bug(overfill_an_aggregate, "I7", plan=plan),
+    bug(linger_for_ever, "I9", "I19", plan=plan),
 )

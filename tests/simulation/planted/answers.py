@@ -15,7 +15,7 @@ from doka.domain.sending.outbox import Outbox
 from doka.domain.sending.put import Refusal
 from doka.domain.turn import Turn
 from doka.domain.verdicts import Verdict, of_request
-from tests.simulation.planted.bug import IN_BOTH, Patch, bug
+from tests.simulation.planted.bug import Patch, bug
 
 TRIES_MAX = 2
 
@@ -167,17 +167,17 @@ def believe_a_repeated_answer(patch: Patch) -> None:
 
 
 BUGS = (
-    bug(ignore_entry_zero, "I1", "I4", "I14", found_by=IN_BOTH),
-    bug(take_200_as_success, "I1", "I4", "I14", found_by=IN_BOTH),
-    bug(swap_the_results, "I1", "I4", "I8", "I11", "I14", found_by=IN_BOTH),
+    bug(ignore_entry_zero, "I1", "I4", "I14"),
+    bug(take_200_as_success, "I1", "I4", "I14"),
+    bug(swap_the_results, "I1", "I4", "I8", "I11", "I14"),
     bug(trust_a_wrong_number_of_results, "I1", "I4", "I14", "I16"),
-    bug(take_unknown_for_landed, "I1", "I4", "I14", found_by=IN_BOTH),
+    bug(take_unknown_for_landed, "I1", "I4", "I14"),
     bug(take_a_timeout_for_failed, "I8", "I14"),
-    bug(drop_on_expired_token, "I1", "I4", "I5", "I14", found_by=IN_BOTH),
-    bug(count_the_neighbours_of_a_bad_record, "I1", "I4", "I11", "I14", found_by=IN_BOTH),
-    bug(resend_the_whole_batch, "I4", "I8", "I11", "I12", found_by=IN_BOTH),
-    bug(give_up_after_a_few_tries, "I1", "I4", "I14", found_by=IN_BOTH),
-    bug(settle_on_the_wrong_chunk, "I1", "I8", "I12", found_by=IN_BOTH),
+    bug(drop_on_expired_token, "I1", "I4", "I5", "I14"),
+    bug(count_the_neighbours_of_a_bad_record, "I1", "I4", "I11", "I14"),
+    bug(resend_the_whole_batch, "I4", "I8", "I11", "I12"),
+    bug(give_up_after_a_few_tries, "I1", "I4", "I14"),
+    bug(settle_on_the_wrong_chunk, "I1", "I8", "I12"),
     bug(let_the_client_repeat, "I8"),
     bug(believe_a_repeated_answer, "I1", "I4", "I14", "I16"),
 )

@@ -17,7 +17,7 @@ from doka.domain.routes.route import Route
 from doka.domain.sending.aggregated_outbox import AggregatedOutbox
 from doka.domain.sending.outbox import Outbox
 from doka.domain.turn import Turn
-from tests.simulation.planted.bug import IN_BOTH, Patch, bug, overwrite
+from tests.simulation.planted.bug import Patch, bug, overwrite
 from tests.simulation.planted.plans import aggregates_in_little_room, little_room
 
 
@@ -91,8 +91,8 @@ def ignore_what_the_stream_takes(patch: Patch) -> None:
 
 
 BUGS = (
-    bug(fly_without_limit, "I7", found_by=IN_BOTH),
-    bug(never_give_bytes_back, "I7", "I9", found_by=IN_BOTH),
+    bug(fly_without_limit, "I7"),
+    bug(never_give_bytes_back, "I7", "I9"),
     bug(count_keys_in_characters, "I7", plan=little_room),
     bug(ignore_what_the_stream_takes, "I7", plan=aggregates_in_little_room),
     bug(count_refused_as_settled, "I14"),

@@ -1,7 +1,4 @@
-"""What a planted bug is, and how it is put into the machine: for a moment, in this process, and never by half.
-
-Two harnesses look for the bugs of one list; a bug says which of them must find it.
-"""
+"""What a planted bug is, and how it is put into the machine: for a moment, in this process, and never by half."""
 
 from __future__ import annotations
 
@@ -9,7 +6,6 @@ import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import Enum
 from types import ModuleType
 from typing import Any
 
@@ -20,17 +16,6 @@ from doka.adapters.simulated.plan import Plan
 
 BUDGET = 400
 """Seeds within which a bug must be found, unless it says otherwise."""
-
-
-class Harness(Enum):
-    """Who looks for bugs."""
-
-    SIMULATION = "the loop and the machine in the simulated world, tests/simulation"
-    MODEL = "the machine alone in the model world, tests/property"
-
-
-IN_BOTH = frozenset(Harness)
-IN_THE_MODEL_ONLY = frozenset({Harness.MODEL})
 
 
 class PatchError(Exception):
@@ -82,8 +67,6 @@ class Bug:
     """The invariants of which one must find it; another one that did would not be about this bug."""
     plan: Callable[[int], Plan] = draw_plan
     """Gives the run of a seed, with the settings that the bug needs to show."""
-    found_by: frozenset[Harness] = frozenset({Harness.SIMULATION})
-    """The harnesses that must find it; the model world has no delays, no client and no telemetry."""
     by_hash_seed: bool = False
     """It breaks no rule, but makes two runs of a seed differ where PYTHONHASHSEED does."""
     budget: int = BUDGET

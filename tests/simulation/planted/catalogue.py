@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from tests.simulation.planted import aggregated, answers, bounds, commits, leases, order, ownership, poison, sharing
-from tests.simulation.planted.bug import Bug, Harness
+from tests.simulation.planted.bug import Bug
 
-ALL: tuple[Bug, ...] = (
+PLANTED: tuple[Bug, ...] = (
     *commits.BUGS,
     *answers.BUGS,
     *order.BUGS,
@@ -16,10 +16,5 @@ ALL: tuple[Bug, ...] = (
     *aggregated.BUGS,
     *sharing.BUGS,
 )
-
-PLANTED = tuple(bug for bug in ALL if Harness.SIMULATION in bug.found_by)
-"""What the simulator looks for."""
-PLANTED_IN_THE_MODEL = tuple(bug for bug in ALL if Harness.MODEL in bug.found_by)
-"""What the model world looks for."""
 
 BY_NAME: dict[str, Bug] = {bug.name: bug for bug in PLANTED}

@@ -12,7 +12,7 @@ from doka.domain.held.ledger import HeldChunk, OffsetLedger
 from doka.domain.partitions.commits import Commits
 from doka.domain.partitions.partition import Intake, Partition
 from doka.domain.turn import Turn
-from tests.simulation.planted.bug import IN_BOTH, Patch, bug, overwrite
+from tests.simulation.planted.bug import Patch, bug, overwrite
 from tests.simulation.planted.plans import a_dead_consumer, commits_that_vanish
 
 
@@ -110,12 +110,12 @@ def ignore_ahead_records(patch: Patch) -> None:
 
 
 BUGS = (
-    bug(commit_one_too_far, "I1", "I3", found_by=IN_BOTH),
-    bug(commit_over_a_hole, "I1", found_by=IN_BOTH),
-    bug(commit_what_was_fetched, "I1", found_by=IN_BOTH),
-    bug(commit_after_lost, "I3", "I13", found_by=IN_BOTH),
+    bug(commit_one_too_far, "I1", "I3"),
+    bug(commit_over_a_hole, "I1"),
+    bug(commit_what_was_fetched, "I1"),
+    bug(commit_after_lost, "I3", "I13"),
     bug(commit_after_a_halt, "I12", plan=a_dead_consumer),
-    bug(apply_a_stale_commit_answer, "I3", "I8", "I9", plan=commits_that_vanish, found_by=IN_BOTH),
-    bug(let_the_end_overtake, "I1", found_by=IN_BOTH),
-    bug(ignore_ahead_records, "I7", "I8", "I14", found_by=IN_BOTH),
+    bug(apply_a_stale_commit_answer, "I3", "I8", "I9", plan=commits_that_vanish),
+    bug(let_the_end_overtake, "I1"),
+    bug(ignore_ahead_records, "I7", "I8", "I14"),
 )

@@ -18,7 +18,7 @@ from doka.domain.routes import standing
 from doka.domain.routes.route import Role
 from doka.domain.routes.standing import Failures
 from doka.domain.turn import Turn
-from tests.simulation.planted.bug import IN_BOTH, Patch, bug
+from tests.simulation.planted.bug import Patch, bug
 from tests.simulation.planted.plans import (
     denied_for_long,
     leases_that_nobody_knows,
@@ -196,18 +196,18 @@ def forget_the_jitter(patch: Patch) -> None:
 
 
 BUGS = (
-    bug(sign_to_the_last_moment, "I5", found_by=IN_BOTH),
-    bug(sign_with_the_old_lease, "I5", "I6", plan=renewed_before_the_end, found_by=IN_BOTH),
+    bug(sign_to_the_last_moment, "I5"),
+    bug(sign_with_the_old_lease, "I5", "I6", plan=renewed_before_the_end),
     bug(mix_two_leases, "I6"),
     bug(take_the_end_from_the_wall_clock, "I5"),
-    bug(keep_a_rejected_lease, "I5", "I9", "I10", found_by=IN_BOTH),
-    bug(forget_that_a_lease_was_asked_for, "I10", found_by=IN_BOTH),
+    bug(keep_a_rejected_lease, "I5", "I9", "I10"),
+    bug(forget_that_a_lease_was_asked_for, "I10"),
     bug(ask_at_once_when_sts_refuses, "I10", plan=sts_down_for_long),
     bug(reject_a_shared_lease_for_one_stream, "I10", plan=one_stream_denied),
     bug(renew_at_each_denial, "I10", plan=denied_for_long),
     bug(reject_whatever_lease_is_held, "I10", plan=revoked_while_slow),
     bug(forget_early_deaths, "I10", plan=leases_that_nobody_knows),
     bug(open_one_route_only, "I9", plan=slow_and_sts_down),
-    bug(never_wait, "I10", found_by=IN_BOTH),
+    bug(never_wait, "I10"),
     bug(forget_the_jitter, "I10"),
 )

@@ -10,7 +10,7 @@ from doka.domain.held.lanes import Columns, KeyLanes, Run
 from doka.domain.held.ledger import OffsetLedger, Part
 from doka.domain.sending.outbox import Outbox
 from doka.domain.sending.put import Put
-from tests.simulation.planted.bug import IN_BOTH, Patch, bug
+from tests.simulation.planted.bug import Patch, bug
 
 ONE_LANE = "all"
 
@@ -110,10 +110,10 @@ def keep_a_record_in_two_places(patch: Patch) -> None:
 
 BUGS = (
     bug(keep_a_record_in_two_places, "I14"),
-    bug(release_a_lane_too_early, "I4", found_by=IN_BOTH),
-    bug(free_the_lane_of_a_refused_record, "I4", "I12", found_by=IN_BOTH),
-    bug(hand_a_lane_to_the_last, "I4", found_by=IN_BOTH),
-    bug(forget_who_waits, "I1", "I9", "I12", "I14", found_by=IN_BOTH),
-    bug(let_one_key_block_the_rest, "I9", found_by=IN_BOTH),
-    bug(sleep_through_a_retry, "I9", "I19", found_by=IN_BOTH),
+    bug(release_a_lane_too_early, "I4"),
+    bug(free_the_lane_of_a_refused_record, "I4", "I12"),
+    bug(hand_a_lane_to_the_last, "I4"),
+    bug(forget_who_waits, "I1", "I9", "I12", "I14"),
+    bug(let_one_key_block_the_rest, "I9"),
+    bug(sleep_through_a_retry, "I9", "I19"),
 )

@@ -11,10 +11,10 @@ from doka.domain.poison.quarantine import Poison, Quarantine
 from doka.domain.routes import route
 from doka.domain.sending.outbox import Outbox
 from doka.domain.sending.put import Put
-from doka.domain.sending.search import Group, Search
+from doka.domain.sending.search import Search
 from doka.domain.turn import Turn
 from doka.domain.verdicts import Verdict, of_entry
-from tests.simulation.planted.bug import IN_BOTH, IN_THE_MODEL_ONLY, Patch, bug
+from tests.simulation.planted.bug import Patch, bug
 from tests.simulation.planted.plans import (
     dead_letters_that_fail,
     letters_fail_while_moving,
@@ -66,16 +66,6 @@ def judge_by_a_later_control(patch: Patch) -> None:
         self._not_before = self._not_before if landed else now
 
     patch.replace(Search, "answered", planted)
-
-
-def call_the_rest_of_many_poison(patch: Patch) -> None:
-    """Suspect the one record that is left of a refused request, the culprit having gone with its partition."""
-    honest = Search.refused
-
-    def planted(self: Search, parts: Group, *, entries: int | None = None) -> None:
-        honest(self, parts)
-
-    patch.replace(Search, "refused", planted)
 
 
 def forget_the_rest_of_a_search(patch: Patch) -> None:
@@ -135,12 +125,11 @@ def take_an_unheard_code_for_poison(patch: Patch) -> None:
 
 
 BUGS = (
-    bug(drop_when_the_dead_letters_fail, "I1", "I4", "I14", plan=dead_letters_that_fail, found_by=IN_BOTH),
-    bug(drop_poison_that_should_block, "I1", "I4", "I13", "I14", found_by=IN_BOTH),
+    bug(drop_when_the_dead_letters_fail, "I1", "I4", "I14", plan=dead_letters_that_fail),
+    bug(drop_poison_that_should_block, "I1", "I4", "I13", "I14"),
     bug(call_a_whole_topic_poison, "I11"),
     bug(judge_by_a_later_control, "I11"),
-    bug(call_the_rest_of_many_poison, "I11", found_by=IN_THE_MODEL_ONLY),
-    bug(forget_the_rest_of_a_search, "I9", "I14", found_by=IN_BOTH),
+    bug(forget_the_rest_of_a_search, "I9", "I14"),
     bug(forget_what_found_no_room_in_a_search, "I9", "I14", plan=searches_in_little_room),
     bug(take_an_unheard_code_for_poison, "I11", plan=little_room),
     bug(forget_a_refused_letter, "I14", plan=dead_letters_that_fail),
