@@ -8,11 +8,12 @@ What fails here is raised: librdkafka then asks again, about every ten seconds.
 
 from __future__ import annotations
 
+import math
 import threading
 from typing import Any, Final
 
 from aws_msk_iam_sasl_signer import MSKAuthTokenProvider
-from botocore.credentials import CredentialProvider, Credentials
+from botocore.credentials import CredentialProvider, Credentials, RefreshableCredentials
 from botocore.session import Session
 
 MS_PER_SECOND: Final = 1000
@@ -33,7 +34,10 @@ class MskIamTokens:
         """Why the last token could not be made; None when it could."""
 
     def __call__(self, _config: str) -> tuple[str, float]:
-        """Give (token, its end in seconds since the epoch); raises what the credential chain raises."""
+        """Give (token, its end in seconds since the epoch); raises what the credential chain raises.
+
+        The broker refuses a token whose credentials have ended, whatever end the token has: it ends with them.
+        """
         with self._lock:
             try:
                 token, end_ms = MSKAuthTokenProvider.generate_auth_token_from_credentials_provider(
@@ -48,7 +52,7 @@ class MskIamTokens:
                 self.last_error = f"{type(error).__name__} while asking for the credentials that sign the token"
                 raise
             self.last_error = None
-            return token, end_ms / MS_PER_SECOND
+            return token, min(end_ms / MS_PER_SECOND, self._provider.end)
 
 
 class _Shared(CredentialProvider):
@@ -60,6 +64,8 @@ class _Shared(CredentialProvider):
         super().__init__()
         self._session = session
         self._credentials: Any = None
+        self.end = math.inf
+        """When the credentials that were given last end, in seconds since the epoch; never for static ones."""
 
     def load(self) -> Credentials:
         """Give key, secret and token of one issue: the signer reads them one after the other."""
@@ -71,4 +77,7 @@ class _Shared(CredentialProvider):
                 "this process has no AWS credentials; MSK with IAM needs a role or access keys"
             )
         frozen = self._credentials.get_frozen_credentials()
+        if isinstance(self._credentials, RefreshableCredentials):
+            # No public name; a missing one raises here, where silence would give tokens that outlive their credentials.
+            self.end = vars(self._credentials)["_expiry_time"].timestamp()
         return Credentials(frozen.access_key, frozen.secret_key, frozen.token)

@@ -57,6 +57,15 @@ def test_the_end_of_a_token_is_in_seconds() -> None:
     assert "/eu-west-1/kafka-cluster/" in signed(token)["X-Amz-Credential"]
 
 
+@pytest.mark.parametrize(("life", "end"), [(780, 780), (3_600, 900)])
+def test_a_token_never_outlives_the_credentials_that_signed_it(life: int, end: int) -> None:
+    """ECS, EC2 and pod agents hand out the same credentials until minutes before their end; a token ends with them."""
+    issue = {"access_key": "AKID", "secret_key": "secret", "token": "session", "expiry_time": _in_seconds(life)}
+    credentials = RefreshableCredentials.create_from_metadata(issue, lambda: issue, "test", 100, 60)
+    _, ends_at = MskIamTokens("eu-west-1", ScriptedSession(credentials))("")
+    assert end - 10 < ends_at - time.time() <= end + 1
+
+
 def test_all_tokens_share_one_search_for_credentials() -> None:
     """The chain is walked once; botocore renews what it found in place."""
     session = ScriptedSession(Credentials("AKID", "secret"))
