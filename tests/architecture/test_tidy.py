@@ -11,6 +11,8 @@ from tests.architecture.source_tree import ROOT, SRC, TESTS, imports, modules, p
 LINES_MAX = 650
 """A file is as long as its idea: a lower bound cut classes by their size. What a reader must open counts test_walk.py."""
 
+POSITIONAL_MAX = 6
+
 LEFT_OVERS = re.compile(r"\b(?:TODO|FIXME|XXX)\b")
 THIS_MACHINE = re.compile(r"(?<![\w.])/(?:work|root|home/\w+)/|(?<!\w)\.\./shared\b")
 AN_INDEX = re.compile(r"--(?:extra-)?index-url|--find-links|--trusted-host|\bPIP_INDEX_URL|/simple/?\b")
@@ -79,6 +81,17 @@ def test_a_file_is_one_thought(path: Path) -> None:
     """A source file has a docstring that says why it exists, and is no longer than one idea can be."""
     assert ast.get_docstring(parsed(path)), f"{shown(path)} does not say why it exists"
     assert len(path.read_text(encoding="utf-8").splitlines()) <= LINES_MAX
+
+
+def test_no_call_is_a_riddle() -> None:
+    """No call of src has more than six positional arguments: beyond that nobody sees which is which."""
+    riddles = [
+        f"{shown(path)}:{node.lineno}"
+        for path in modules(SRC)
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.Call) and len(node.args) > POSITIONAL_MAX
+    ]
+    assert [] == riddles
 
 
 def test_nobody_sleeps() -> None:

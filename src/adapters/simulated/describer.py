@@ -53,5 +53,11 @@ class SimulatedDescriber:
             return StreamRefused(route, "ResourceNotFoundException", "no such stream", serial)
         shards = tuple(ShardRange(str(shard.number), shard.first) for shard in stream.shards)
         return StreamDescribed(
-            route, stream.arn, stream.status, stream.record_bytes_max, stream.honours_keys, len(shards), shards
+            route,
+            arn=stream.arn,
+            status=stream.status,
+            record_bytes_max=stream.record_bytes_max,
+            honours_keys=stream.honours_keys,
+            open_shards=len(shards),
+            shards=shards,
         )

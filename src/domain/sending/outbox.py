@@ -191,8 +191,20 @@ class Outbox:
             size = sum(map(len, values))
         note_sent(parts)
         shares = self._shares and len(set(keys)) < len(keys)
-        attempts = max(map(_ATTEMPTS, parts)) + 1
-        return Put(number, parts, keys, values, lease, now, attempts, size, len(keys), size, shares=shares), rest
+        put = Put(
+            number=number,
+            parts=parts,
+            keys=keys,
+            values=values,
+            lease=lease,
+            sent_at=now,
+            attempts=max(map(_ATTEMPTS, parts)) + 1,
+            entry_bytes=size,
+            records=len(keys),
+            payload_bytes=size,
+            shares=shares,
+        )
+        return put, rest
 
     def _how_many_fit(self, keys: Sequence[str], values: Sequence[bytes]) -> int:
         """Count the leading entries that fit the request's bytes; one always does."""
