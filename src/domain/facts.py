@@ -167,6 +167,26 @@ class PartitionsOwned:
 
 
 @dataclass(frozen=True, slots=True)
+class StopBegan:
+    """Somebody asked this process to end: it settles and commits what was sent, for at most `within` ns."""
+
+    reason: str
+    within: int
+
+
+@dataclass(frozen=True, slots=True)
+class StopWaits:
+    """A stop goes on: what it still waits for. Told each few seconds until nothing is left."""
+
+    requests: int
+    """In flight."""
+    records: int
+    """Sent and not settled."""
+    partitions: int
+    """Of which Kafka is not known to hold the last offset."""
+
+
+@dataclass(frozen=True, slots=True)
 class RecordsWillRepeat:
     """A drain ended with holes: this many records have landed above the committed offset and will land again."""
 
@@ -220,6 +240,8 @@ Fact = (
     | CommitFailed
     | PartitionsOwned
     | RecordsWillRepeat
+    | StopBegan
+    | StopWaits
     | GapSeen
     | PartitionStuck
 )

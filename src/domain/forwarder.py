@@ -49,9 +49,10 @@ from doka.domain.events import (
     StreamRefused,
     TopicsMissing,
 )
-from doka.domain.facts import GapSeen, PartitionsOwned, RecordsWillRepeat
+from doka.domain.facts import GapSeen, PartitionsOwned, RecordsWillRepeat, StopBegan, StopWaits
 from doka.domain.held.budget import Budget
 from doka.domain.leases.keeper import LeaseKeeper
+from doka.domain.limits import STOP_TOLD_EVERY_NS
 from doka.domain.partitions.commits import Commits
 from doka.domain.partitions.partition import Intake, Partition
 from doka.domain.records import Chunk, TopicPartition
@@ -137,6 +138,7 @@ class Forwarder:
         self._missing: frozenset[str] = frozenset()
         self._draining: frozenset[TopicPartition] | None = None  # given back just now; None: all that is owned
         self._stopping = False
+        self._stop_told_at = 0
         self._halted: str | None = None
         self._turn = Turn()
         self._decided: Decision | None = None  # lasts until something happens
@@ -190,9 +192,8 @@ class Forwarder:
                 self._missing = topics
             case SourceFailed(reason):
                 self.halt(reason)
-            case StopRequested():
-                self._stopping = True
-                self._begin_drain(list(self._partitions.values()))
+            case StopRequested(reason):
+                self._stop(reason, now)
             case _:
                 assert_never(event)
         if turn.moved:
@@ -243,6 +244,27 @@ class Forwarder:
             if not partition.ledger.draining:
                 self._intake.begin_drain(partition)
                 self._commits.moved((partition.ledger,))
+
+    def _stop(self, reason: str, now: int) -> None:
+        if not self._stopping:
+            self._stopping = True
+            self._stop_told_at = now
+            self._turn.commands.append(StopBegan(reason, self._rules.limits.drain))
+            self._begin_drain(list(self._partitions.values()))
+
+    def _tell_of_stop(self, now: int) -> None:
+        """Tell each few seconds what a stop waits for."""
+        if now - self._stop_told_at < STOP_TOLD_EVERY_NS:
+            return
+        self._stop_told_at = now
+        owned = self._partitions.values()
+        waits = StopWaits(
+            requests=self._in_flight.puts,
+            records=sum(p.ledger.open for p in owned),
+            partitions=sum(p.ledger.watermark > p.ledger.committed for p in owned),
+        )
+        if waits != StopWaits(0, 0, 0):
+            self._turn.commands.append(waits)
 
     def _revoked(self, partitions: list[Partition]) -> None:
         self._begin_drain(partitions)
@@ -328,6 +350,8 @@ class Forwarder:
                 role.tend(now, self._turn)  # and only now it shows whether a lease is needed
             again = self._send(now)
             self._commits.due(now, self._turn, hurry=self._stopping)
+            if self._stopping:
+                self._tell_of_stop(now)
             if self._turn.look:  # a route was blocked just now
                 self._intake.steer(self._partitions.values(), now, self._turn)
         turn, self._turn = self._turn, Turn()
@@ -405,6 +429,7 @@ class Forwarder:
         moments = [role.keeper.next_change(after) for role in self._roles.values()]
         moments += [route.next_wake(after) for route in self._routes.values()]
         moments += [self._commits.next_wake(), self._budget.squeezes_at]
+        moments.append(self._stop_told_at + STOP_TOLD_EVERY_NS if self._stopping else None)
         moments.append(self._intake.next_look(self._partitions.values()))
         return moments
 

@@ -38,6 +38,7 @@ PACED_BACKOFF_LAST_NS = 1 * NS_PER_SECOND  # a shard counts by the second, and i
 COMMIT_GIVEN_UP_NS = 60 * NS_PER_SECOND  # librdkafka answers an OffsetCommit within socket.timeout.ms (60 s)
 PARTIAL_PUT_WAIT_NS = 5 * NS_PER_MS  # how long a request that is not full waits while others are in flight
 STALL_BEFORE_PAUSE_NS = 500 * NS_PER_MS  # pausing throws the prefetched queue away, so it comes late
+STOP_TOLD_EVERY_NS = 5 * NS_PER_SECOND  # what a stop still waits for
 SERVE_CALLBACKS_NS = 100 * NS_PER_MS  # callbacks and signal handlers wait for the longest fetch
 
 assert PUT_RECORDS_MAX * PARTITION_KEY_BYTES_MAX < PUT_BYTES_MAX

@@ -43,6 +43,8 @@ from doka.domain.facts import (
     RecordsWillRepeat,
     RouteBlocked,
     RouteOpened,
+    StopBegan,
+    StopWaits,
     StreamFactsAssumed,
 )
 from doka.domain.limits import NS_PER_SECOND
@@ -239,6 +241,23 @@ def _records_will_repeat(fact: RecordsWillRepeat) -> Line:
         "and will land a second time",
         figures(fact, "partition", "records"),
     )
+
+
+@_told(StopBegan, alike=None)
+def _stop_began(fact: StopBegan) -> Line:
+    within = {"within_seconds": seconds(fact.within)}
+    return Line(logging.INFO, "stop_began", f"stopping: {fact.reason}, at most {span(fact.within)}", within)
+
+
+@_told(StopWaits, alike=None)
+def _stop_waits(fact: StopWaits) -> Line:
+    waits = []
+    if fact.requests or fact.records:
+        waits.append(f"{many(fact.records, 'record')} to settle ({many(fact.requests, 'request')} in flight)")
+    if fact.partitions:
+        waits.append(f"Kafka to take the offsets of {many(fact.partitions, 'partition')}")
+    message = f"stopping: still waiting for {' and for '.join(waits)}"
+    return Line(logging.INFO, "stop_waits", message, figures(fact, "requests", "records", "partitions"))
 
 
 # --- routes and roles ------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from doka.domain.events import (
     SourceFailed,
     StopRequested,
 )
-from doka.domain.facts import RecordsWillRepeat
+from doka.domain.facts import RecordsWillRepeat, StopBegan, StopWaits
 from doka.domain.limits import RECORD_BYTES_DEFAULT
 from doka.domain.rules import LimitRules, OnPoison
 from doka.domain.turn import Left
@@ -35,6 +35,22 @@ class TestStop:
         assert (True, {ORDERS: 2}) == (made.left.drained, made.committed())
         made.store()
         assert (True, 0) == (made.left.committed, made.left.holes)
+
+    def test_says_what_it_waits_for_each_five_seconds(self) -> None:
+        """It says at once that it has begun, and for how long at most; then what is open, until nothing is."""
+        made = machine(drain=25 * SECOND)
+        (put,) = made.fetch("ab")
+        assert [StopBegan("SIGTERM", 25 * SECOND)] == [c for c in made.step(STOP) if isinstance(c, StopBegan)]
+        assert made.wakes_in() <= 5 * SECOND
+        assert [] == made.decide(after=4 * SECOND)
+        assert [StopWaits(requests=1, records=2, partitions=0)] == made.decide(after=SECOND)
+        made.answer(put)
+        made.decide(after=5 * SECOND)
+        assert StopWaits(requests=0, records=0, partitions=1) == made.of(StopWaits)[-1]
+        made.store()
+        told = len(made.of(StopWaits))
+        made.decide(after=5 * SECOND)
+        assert told == len(made.of(StopWaits))
 
     def test_twice_is_once(self) -> None:
         """A second request to stop changes nothing."""

@@ -30,6 +30,8 @@ from doka.domain.facts import (
     RecordsWillRepeat,
     RouteBlocked,
     RouteOpened,
+    StopBegan,
+    StopWaits,
     StreamFactsAssumed,
 )
 from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
@@ -81,6 +83,8 @@ FACTS: tuple[Fact, ...] = (
     LetterFailed("orders", ORDERS_3, 41, "_MSG_TIMED_OUT", NS_PER_SECOND),
     LanesBelowShards("orders", 4, 16),
     OrderBroken("orders", "refused", 3),
+    StopBegan("SIGTERM", 25 * NS_PER_SECOND),
+    StopWaits(2, 900, 3),
 )
 """One of each kind."""
 

@@ -36,7 +36,7 @@ def test_every_fact_has_a_line(fact: Fact) -> None:
     line = OUTCOMES.line(fact)
     assert re.fullmatch(r"[a-z]+(_[a-z]+)+", line.event)
     assert line.level in (logging.INFO, logging.WARNING, logging.ERROR)
-    assert re.search(r"orders|analytics|offsets", line.message)
+    assert re.search(r"orders|analytics|offsets|stopping", line.message)
     assert dict(line.fields) == orjson.loads(orjson.dumps(dict(line.fields)))
 
 
@@ -149,8 +149,9 @@ def test_merging_adds_counts_and_keeps_the_longest() -> None:
 
 
 def test_keys_tell_apart_what_people_must_see_apart() -> None:
-    """Each change of ownership and each new lease has its own line; other facts share by route, code or partition."""
-    assert {"LeaseRenewed", "PartitionsOwned"} == {type(f).__name__ for f in FACTS if OUTCOMES.key(f) is None}
+    """Each change of ownership, each new lease and each word of a stop has its own line; others share by route, code or partition."""
+    own = {"LeaseRenewed", "PartitionsOwned", "StopBegan", "StopWaits"}
+    assert own == {type(f).__name__ for f in FACTS if OUTCOMES.key(f) is None}
     assert OUTCOMES.key(RecordsFailed("a", "x", 1, ambiguous=True)) != OUTCOMES.key(
         RecordsFailed("a", "y", 1, ambiguous=True)
     )
