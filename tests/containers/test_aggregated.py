@@ -60,7 +60,7 @@ def test_quiet_weather_is_exactly_once_at_speed(
     assert_exactly_once_in_aggregates(quiet)
 
 
-@pytest.mark.parametrize(("refused", "records"), [(0.01, 50_000), (0.5, 15_000)], ids=["1 %", "50 %"])
+@pytest.mark.parametrize(("refused", "records"), [(0.1, 50_000), (0.5, 15_000)], ids=["10 %", "50 %"])
 def test_refused_aggregates_neither_lose_nor_swap(
     kafka_broker: KafkaBroker, fake_aws_process: FakeAwsProcess, tmp_path: Path, refused: float, records: int
 ) -> None:
