@@ -65,13 +65,14 @@ MAKES = "it runs for minutes, and its own tests run a short form of it"
 NAMES_A_COMMAND = "names a command, and is no line to type"
 OF_THE_CHECKOUT = "it changes the checkout or its environment; CI does it"
 ELSEWHERE: dict[str, str] = {
-    "make demo": "tests/integration/app/commands/test_demo.py runs it",
+    "make demo": "tests/integration/app/cli/test_demo.py runs it",
     "make test": "this test is part of it",
     "make setup": OF_THE_CHECKOUT,
     "make check": OF_THE_CHECKOUT,
     "make docs": OF_THE_CHECKOUT,
     "make planted": MAKES,
     "make chaos": MAKES,
+    "make mutants": MAKES,
     "make simulate": MAKES,
     "make bench": MAKES,
     "make evidence": MAKES,
@@ -80,13 +81,13 @@ ELSEWHERE: dict[str, str] = {
     'pip install "$(ls dist/doka_connector-*.whl)[demo]"': "it downloads; the lock holds what the extra names",
     "pip install doka": "is what not to do",
     "docker build -t doka --build-arg COMMIT=$(git describe --always --dirty) .": "tests/containers/test_readme.py runs it",
-    "doka simulate incident": "tests/unit/app/commands/test_simulate.py runs a shorter weekend",
-    "doka simulate incident --report incident.html": "tests/unit/app/commands/test_simulate.py runs a shorter weekend",
+    "doka simulate incident": "tests/unit/app/cli/test_simulate.py runs a shorter weekend",
+    "doka simulate incident --report incident.html": "tests/unit/app/cli/test_simulate.py runs a shorter weekend",
     "doka simulate compare": "it takes minutes; a part of it is typed here",
     "doka simulate fuzz --seeds 200": "tests/unit/app/simulate/test_fuzz.py runs fewer seeds",
     "doka run": NAMES_A_COMMAND,
     "doka check": NAMES_A_COMMAND,
-    "doka demo": "tests/integration/app/commands/test_demo.py runs it",
+    "doka demo": "tests/integration/app/cli/test_demo.py runs it",
     "doka simulate": NAMES_A_COMMAND,
     "doka simulate run": NAMES_A_COMMAND,
 }

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from doka.app.version import version
 from tests.checking import judge
 from tests.containers.feeding import Keys
 from tests.containers.service import DOKA
@@ -134,7 +135,7 @@ def test_a_person_at_a_terminal_gets_sentences(make_world: MakeWorld, tmp_path: 
     child = subprocess.Popen(command, stdout=theirs, stderr=theirs, env=environ, start_new_session=True)
     os.close(theirs)
     try:
-        eventually(lambda: b"worker 1: doka started" in read(), within=60, what="a worker's line")
+        eventually(lambda: f"worker 1: doka {version()} started".encode() in read(), within=60, what="a worker's line")
         child.send_signal(signal.SIGINT)
         eventually(lambda: (read(), child.poll())[1] is not None, within=60, what="its end")
         text = read().decode()
@@ -143,6 +144,9 @@ def test_a_person_at_a_terminal_gets_sentences(make_world: MakeWorld, tmp_path: 
         child.wait()
         os.close(ours)
     assert 0 == child.returncode
-    assert "doka started with 2 workers, each a process and a member of the group doka-workers; limits are per" in text
+    assert (
+        f"doka {version()} started with 2 workers, each a process and a member of the group doka-workers; limits are per"
+        in text
+    )
     assert "SIGTERM or Ctrl-C stops all of them" in text
     assert "{" not in text
