@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaException
@@ -15,6 +15,7 @@ from confluent_kafka import Consumer, KafkaException
 from doka.domain.limits import NS_PER_SECOND
 from doka.domain.ports import Clock
 
+FATAL_FACILITY: Final = "FATAL"  # librdkafka's own word for the kind of such a line
 SAY_AGAIN_NS: Final = 60 * NS_PER_SECOND
 KINDS_MAX: Final = 1000  # texts hold addresses; whatever they hold, the memory of them is bounded
 _NUMBERS: Final = re.compile(r"\d+")
@@ -44,12 +45,19 @@ class ClientLog:
     Debug lines are written as they come: somebody asked for them.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, on_fatal: Callable[[str], None] | None = None) -> None:
+        """Write lines by this clock; `on_fatal` is given the words of the line that says that the client has ended.
+
+        librdkafka serves its lines before its records, and the error itself behind all that are prefetched.
+        """
         self._clock = clock
         self._said = OnceAMinute()
+        self._on_fatal = on_fatal
 
     def log(self, level: int, text: str, *words: object) -> None:
         """Take one line; librdkafka calls this inside consume, so it must not raise."""
+        if self._on_fatal is not None and words and words[0] == FATAL_FACILITY:
+            self._on_fatal(str(words[-1]).partition("Fatal error: ")[2] or str(words[-1]))
         kind = _NUMBERS.sub("", text % words if words else text)
         if self._said.due(kind, self._clock.now()) or level <= logging.DEBUG:
             _log.log(level, text, *words)

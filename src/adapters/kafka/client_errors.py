@@ -4,6 +4,10 @@ Most errors heal by themselves (a broker restarts, a leader moves) and librdkafk
 a minute for each kind. Refused credentials are given a minute, because rights and secrets change while a process runs,
 and count as lasting only while they are refused again and again: an idle topic brings nothing that would prove the
 contrary, and one refusal of one broker is soon mended. Only what cannot heal here is `SourceFailed`.
+
+What is fatal to the client is told once, and in four ways: among the records and behind all that are prefetched, as code
+`_FATAL` whose `fatal()` is False; in the answer of each commit, without words; raised by whatever is asked; and, first
+of all, as a line of the log, which librdkafka gives before the records. Each of them ends the process.
 """
 
 from __future__ import annotations
@@ -31,6 +35,31 @@ _TOLD_ONCE: Final = {
     # The client goes on asking in silence, so this refusal lasts until the group or a record proves the contrary.
     KafkaError.GROUP_AUTHORIZATION_FAILED: "this process may not read as its consumer group",
 }
+FATAL: Final = frozenset(
+    {
+        KafkaError._FATAL,  # noqa: SLF001
+        KafkaError.FENCED_INSTANCE_ID,
+        KafkaError.UNRELEASED_INSTANCE_ID,
+    },
+)
+_CURES: Final = (
+    # The words of librdkafka and the broker; the code beneath `_FATAL` is not given to a Python client.
+    (
+        "same group.instance.id",
+        "another member has the same kafka.group_instance_id and took its place; give each member its own",
+    ),
+    (
+        "instance ID is still used",
+        (
+            "another member has the same kafka.group_instance_id; give each member its own, or wait until the group has "
+            "given up one that was killed (45 s)"
+        ),
+    ),
+    (
+        "ConsumerGroupHeartbeat fatal error: Broker: API version not supported",
+        "the cluster does not offer this group protocol; set kafka.group_protocol: classic",
+    ),
+)
 MISSING_TOPIC: Final = frozenset(
     {
         KafkaError.UNKNOWN_TOPIC_OR_PART,
@@ -52,7 +81,14 @@ UNREADABLE: Final = frozenset(
     },
 )
 
+_BARE: Final = "Local: Fatal error"  # what a commit is answered with
+
 _log = logging.getLogger("doka.kafka")
+
+
+def is_fatal(error: KafkaError) -> bool:
+    """Whether the client cannot go on after this error."""
+    return error.fatal() or error.code() in FATAL
 
 
 class ClientErrors:
@@ -65,12 +101,13 @@ class ClientErrors:
         self._shut_out_since: int | None = None
         self._shut_out = ""
         self._fatal: str | None = None
+        self._names_a_cause = False
         self._said = OnceAMinute()
 
     def note(self, error: KafkaError, now: int, where: str = "") -> None:
         """Take an error of the client, or one that came among the records (of `where`)."""
-        if error.fatal():
-            self._fatal = f"the Kafka client cannot go on: {error.str()} ({error.name()})"
+        if is_fatal(error):
+            self.fatal(error.str(), error.name())
         elif (what := _TOLD_ONCE.get(error.code())) is not None:
             self._shut_out = f"{what}: {error.str()}"
             if self._shut_out_since is None:
@@ -81,6 +118,15 @@ class ClientErrors:
                 self._refused_since = now
             self._refused_last = now
         self._say(error, now, where)
+
+    def fatal(self, text: str, name: str = "_FATAL") -> None:
+        """Take the end of the client, as librdkafka words it; the first to name a cause is kept."""
+        if self._fatal is not None and self._names_a_cause:
+            return
+        text = text.removeprefix("Fatal error: ")
+        self._names_a_cause = text != _BARE
+        cure = next((cure for words, cure in _CURES if words in text), None)
+        self._fatal = f"the Kafka client cannot go on: {text} ({name})" + (f"; {cure}" if cure else "")
 
     def healthy(self) -> None:
         """Forget refusals: something of the cluster arrived."""

@@ -8,12 +8,13 @@ Nothing here ever waits for the coordinator: a synchronous commit has no bound i
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
+from doka.adapters.kafka.client_errors import is_fatal
 from doka.domain.commands import CommitOffsets
 from doka.domain.events import CommitAnswered
 from doka.domain.partitions.start_positions import Birth
@@ -31,7 +32,9 @@ class _Sent:
 class SentCommits:
     """What was sent to the group and not yet answered, and the starting positions that it has not stored yet."""
 
-    def __init__(self) -> None:
+    def __init__(self, note: Callable[[KafkaError], None]) -> None:
+        """Start with nothing; `note` is given what is fatal to the client, not to the commit alone."""
+        self._note = note
         self._sent: deque[_Sent] = deque()
         self._answers: list[CommitAnswered] = []
         self._births: dict[TopicPartition, Birth] = {}
@@ -63,6 +66,9 @@ class SentCommits:
 
     def answered(self, error: KafkaError | None, partitions: Sequence[KafkaPartition]) -> None:
         """Take librdkafka's answer; called by it, inside consume."""
+        for told in (error, *(p.error for p in partitions)):
+            if told is not None and is_fatal(told):
+                self._note(told)
         offsets = {TopicPartition(stored.topic, stored.partition): stored.offset for stored in partitions}
         sent = next((sent for sent in self._sent if sent.offsets == offsets), None)
         if sent is not None:
@@ -86,7 +92,10 @@ class SentCommits:
             consumer.commit(offsets=offsets, asynchronous=True)
         except KafkaException as refused:
             self._sent.remove(sent)
-            self._settle(sent, _name_of(refused))
+            reason = refused.args[0] if refused.args else None
+            if isinstance(reason, KafkaError) and is_fatal(reason):
+                self._note(reason)
+            self._settle(sent, reason.name() if isinstance(reason, KafkaError) else str(refused))
 
     def _kafka_partition(self, partition: TopicPartition, offset: int) -> KafkaPartition:
         birth = self._births.get(partition)
@@ -101,8 +110,3 @@ class SentCommits:
             for partition, offset in sent.offsets.items():
                 if self._unstored.get(partition) == offset:
                     del self._unstored[partition]
-
-
-def _name_of(refused: KafkaException) -> str:
-    reason = refused.args[0] if refused.args else None
-    return reason.name() if isinstance(reason, KafkaError) else str(refused)

@@ -13,7 +13,8 @@ group's coordinator.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException
@@ -21,7 +22,7 @@ from confluent_kafka import TopicPartition as KafkaPartition
 
 from doka.adapters.kafka.chores import Chores
 from doka.adapters.kafka.client import ClientLog, ClientUnusableError, new_consumer
-from doka.adapters.kafka.client_errors import MISSING_TOPIC, UNREADABLE, ClientErrors
+from doka.adapters.kafka.client_errors import MISSING_TOPIC, UNREADABLE, ClientErrors, is_fatal
 from doka.adapters.kafka.client_settings import Oauth, connection_settings, consumer_settings
 from doka.adapters.kafka.columns import AnyMessage, chunks, split_errors
 from doka.adapters.kafka.commits import SentCommits
@@ -46,7 +47,7 @@ class KafkaSource:
         self._connection = connection_settings(settings, oauth)
         self._keys = consumer_settings(settings, oauth)
         self._one_topic = len(settings.topics) == 1
-        self._commits = SentCommits()
+        self._commits = SentCommits(self._note)
         self._chores = Chores(settings.topics, Inquirer(self._connection, clock))
         self._client_errors = ClientErrors()
         self._consumer: Consumer | None = None
@@ -65,7 +66,7 @@ class KafkaSource:
                     **self._keys,
                     "on_commit": self._commits.answered,
                     "error_cb": self._note,
-                    "logger": ClientLog(self._clock),
+                    "logger": ClientLog(self._clock, self._client_errors.fatal),
                 },
             )
         except ClientUnusableError as error:
@@ -119,18 +120,21 @@ class KafkaSource:
     def pause(self, partitions: frozenset[TopicPartition]) -> None:
         """Stop delivery; records that were prefetched are fetched again after `resume`."""
         consumer, members = self._joined()
-        members.pause(consumer, partitions)
+        with self._fatal_waits():
+            members.pause(consumer, partitions)
 
     def resume(self, partitions: frozenset[TopicPartition]) -> None:
         """Deliver again, from the next offset that was not delivered."""
         consumer, members = self._joined()
-        members.resume(consumer, partitions)
+        with self._fatal_waits():
+            members.resume(consumer, partitions)
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
         """Go on reading an owned partition at `offset`; one that is not owned any more is left alone."""
         consumer, members = self._joined()
         self._chores.unreadable.pop(partition, None)
-        members.seek(consumer, partition, offset)
+        with self._fatal_waits():
+            members.seek(consumer, partition, offset)
 
     def log_ends(self) -> Mapping[TopicPartition, int]:
         """Give the end of each owned partition's log as the last fetch from its broker told it."""
@@ -230,7 +234,8 @@ class KafkaSource:
         self._go_back(consumer, members)
         if isinstance(error, StartUnknownError | ClientUnusableError | KafkaException):
             # The group counts these partitions as ours and nobody reads them: only a new member can mend that.
-            self._failed = self._failed or f"partitions could not be taken over: {error}"
+            self._note_raised(error)
+            self._failed = self._client_errors.end(self._clock.now()) or f"partitions could not be taken over: {error}"
             return self._tell_failure()
         raise cast("BaseException", error)
 
@@ -240,12 +245,24 @@ class KafkaSource:
         members: Membership,
         error: KafkaException,
     ) -> Sequence[Event]:
-        now = self._clock.now()
-        if error.args and isinstance(error.args[0], KafkaError):
-            self._client_errors.note(error.args[0], now)
+        self._note_raised(error)
         self._go_back(consumer, members)
-        self._failed = self._failed or self._client_errors.end(now)
+        self._failed = self._client_errors.end(self._clock.now()) or self._failed
         return [] if self._failed is None else self._tell_failure()
+
+    def _note_raised(self, error: BaseException) -> None:
+        if error.args and isinstance(error.args[0], KafkaError):
+            self._note(error.args[0])
+
+    @contextmanager
+    def _fatal_waits(self) -> Iterator[None]:
+        """Let the next fetch tell what a call met that only a client without a future refuses."""
+        try:
+            yield
+        except KafkaException as error:
+            if not is_fatal(error.args[0]):
+                raise
+            self._note_raised(error)
 
     def _go_back(self, consumer: Consumer, members: Membership) -> None:
         """Make every position safe after records may have been lost between the client and us."""

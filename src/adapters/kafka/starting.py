@@ -17,9 +17,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
+from doka.adapters.kafka.client_errors import is_fatal
 from doka.adapters.kafka.inquirer import beside, size_of
 from doka.domain.limits import NS_PER_SECOND
 from doka.domain.partitions.start_positions import (
@@ -156,6 +157,8 @@ class Starting:
             try:
                 return ask()
             except KafkaException as error:
+                if isinstance(error.args[0], KafkaError) and is_fatal(error.args[0]):
+                    raise  # asking again cannot help
                 if self._clock.now() >= deadline:
                     raise StartUnknownError(f"Kafka did not tell {what} within 30 s: {error}") from error
                 _log.warning("asking again for %s: %s", what, error)

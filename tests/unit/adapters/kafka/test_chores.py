@@ -43,7 +43,7 @@ class Rig:
     def __init__(self) -> None:
         self.cluster = Cluster()
         self.consumer = ScriptedConsumer()
-        self.commits = SentCommits()
+        self.commits = SentCommits(note=lambda _: None)
         nobody: Any = None
         self.members = Membership(Listener(), nobody, self.commits)
         self.members.next_offsets.update({P0: 5, P1: 7})

@@ -29,6 +29,18 @@ def test_lines_that_differ_in_numbers_are_one_kind(caplog: pytest.LogCaptureFixt
     assert 3 == len(caplog.messages)
 
 
+def test_the_line_of_the_clients_end_is_handed_on() -> None:
+    """Librdkafka serves it before the records that are prefetched, and the error itself behind them."""
+    told: list[str] = []
+    log = ClientLog(ScriptedClock(), told.append)
+    log.log(logging.CRITICAL, "%s [%s] %s", "FAIL", "doka#consumer-1", "connect failed")
+    log.log(
+        logging.CRITICAL, "%s [%s] %s", "FATAL", "doka#consumer-1", "[thrd:main]: Fatal error: Broker: fenced: so it is"
+    )
+
+    assert ["Broker: fenced: so it is"] == told
+
+
 def test_debug_lines_are_written_as_they_come(caplog: pytest.LogCaptureFixture) -> None:
     """Who sets `debug` wants them all."""
     log = ClientLog(ScriptedClock())

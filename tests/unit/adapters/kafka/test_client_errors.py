@@ -70,6 +70,58 @@ def test_a_fatal_error_ends_it_at_once() -> None:
     assert "the Kafka client cannot go on: fenced (FENCED_INSTANCE_ID)" == errors.end(0)
 
 
+FENCED = (
+    "Fatal error: Broker: Static consumer fenced by other consumer with same group.instance.id: Fatal consumer error: "
+    "Broker: Static consumer fenced by other consumer with same group.instance.id"
+)  # what librdkafka 2.12 says of a real broker's refusal
+
+
+@pytest.mark.parametrize(
+    ("text", "cure"),
+    [
+        (FENCED, "another member has the same kafka.group_instance_id and took its place; give each member its own"),
+        (
+            (
+                "Fatal error: Broker: The instance ID is still used by another member in the consumer group: "
+                "ConsumerGroupHeartbeat fatal error: Broker: The instance ID is still used by another member in the "
+                "consumer group"
+            ),
+            (
+                "another member has the same kafka.group_instance_id; give each member its own, or wait until the group "
+                "has given up one that was killed (45 s)"
+            ),
+        ),
+        (
+            (
+                "Fatal error: Broker: API version not supported: ConsumerGroupHeartbeat fatal error: "
+                "Broker: API version not supported"
+            ),
+            "the cluster does not offer this group protocol; set kafka.group_protocol: classic",
+        ),
+    ],
+)
+def test_a_fatal_error_in_band_ends_it_with_the_cure(text: str, cure: str) -> None:
+    """Among the records it comes as `_FATAL` whose `fatal()` is False; the words name the setting to mend."""
+    errors, error = ClientErrors(), KafkaError(KafkaError._FATAL, text)
+    assert not error.fatal()
+    errors.note(error, 0)
+
+    assert f"the Kafka client cannot go on: {text.removeprefix('Fatal error: ')} (_FATAL); {cure}" == errors.end(0)
+
+
+def test_the_first_fatal_error_that_names_a_cause_is_kept() -> None:
+    """A commit is answered with a bare `Local: Fatal error`, before or after the client says which."""
+    errors = ClientErrors()
+    errors.note(KafkaError(KafkaError._FATAL, "Local: Fatal error"), 0)
+    assert "the Kafka client cannot go on: Local: Fatal error (_FATAL)" == errors.end(0)
+    errors.note(KafkaError(KafkaError._FATAL, FENCED), 0)
+    told = errors.end(0)
+    errors.note(KafkaError(KafkaError._FATAL, "Local: Fatal error"), 0)
+
+    assert told == errors.end(0)
+    assert "took its place" in (told or "")
+
+
 def test_the_same_error_is_said_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
     """A broker that is away for an hour makes sixty lines, not one for each attempt."""
     errors = ClientErrors()

@@ -30,7 +30,7 @@ def client() -> tuple[ScriptedConsumer, Any]:
 
 def test_answers_in_order_get_their_serials() -> None:
     """The oldest commit with the same offsets is the one that was answered."""
-    commits, (_, consumer) = SentCommits(), client()
+    commits, (_, consumer) = SentCommits(note=lambda _: None), client()
     for serial, offset in ((1, 5), (2, 6), (3, 6)):
         commits.send(consumer, CommitOffsets(serial, {P0: offset}))
 
@@ -43,7 +43,7 @@ def test_answers_in_order_get_their_serials() -> None:
 
 def test_an_answer_out_of_order_finds_its_own() -> None:
     """Where answers overtake each other, the offsets tell which commit was meant."""
-    commits, (_, consumer) = SentCommits(), client()
+    commits, (_, consumer) = SentCommits(note=lambda _: None), client()
     commits.send(consumer, CommitOffsets(1, {P0: 5}))
     commits.send(consumer, CommitOffsets(2, {P0: 9, P1: 2}))
 
@@ -55,7 +55,7 @@ def test_an_answer_out_of_order_finds_its_own() -> None:
 
 def test_an_answer_with_other_offsets_is_the_oldests() -> None:
     """An answer without its offsets (the client lost them) is taken for the oldest commit, so that none waits for ever."""
-    commits, (_, consumer) = SentCommits(), client()
+    commits, (_, consumer) = SentCommits(note=lambda _: None), client()
     commits.send(consumer, CommitOffsets(1, {P0: 5}))
     commits.send(consumer, CommitOffsets(2, {P0: 6}))
 
@@ -66,7 +66,7 @@ def test_an_answer_with_other_offsets_is_the_oldests() -> None:
 
 def test_an_answer_to_nothing_is_ignored() -> None:
     """An answer that nobody waits for makes no event."""
-    commits = SentCommits()
+    commits = SentCommits(note=lambda _: None)
 
     commits.answered(None, answer({P0: 1}))
 
@@ -75,7 +75,7 @@ def test_an_answer_to_nothing_is_ignored() -> None:
 
 def test_one_refused_partition_refuses_the_commit() -> None:
     """Where Kafka stored some offsets and refused others, the commit did not succeed, and the partition is named."""
-    commits, (_, consumer) = SentCommits(), client()
+    commits, (_, consumer) = SentCommits(note=lambda _: None), client()
     commits.send(consumer, CommitOffsets(1, {P0: 5}))
 
     commits.answered(None, answer({P0: 5}, KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART)))
@@ -85,7 +85,7 @@ def test_one_refused_partition_refuses_the_commit() -> None:
 
 def test_a_start_is_sent_until_it_is_stored_and_answers_nobody() -> None:
     """A starting position goes out once at a time, again after a refusal, and never as an event."""
-    commits, (script, consumer) = SentCommits(), client()
+    commits, (script, consumer) = SentCommits(note=lambda _: None), client()
     commits.owned({P0: 7}, {})
 
     commits.send_starts(consumer)
@@ -101,7 +101,7 @@ def test_a_start_is_sent_until_it_is_stored_and_answers_nobody() -> None:
 
 def test_a_real_commit_replaces_a_start() -> None:
     """Once the ledger commits a partition, its start is old and is not sent over it."""
-    commits, (script, consumer) = SentCommits(), client()
+    commits, (script, consumer) = SentCommits(note=lambda _: None), client()
     commits.owned({P0: 7}, {})
     commits.send(consumer, CommitOffsets(1, {P0: 9}))
 
@@ -112,7 +112,7 @@ def test_a_real_commit_replaces_a_start() -> None:
 
 def test_a_forgotten_partition_is_not_started() -> None:
     """After a revoke nothing of ours is sent for the partition."""
-    commits, (script, consumer) = SentCommits(), client()
+    commits, (script, consumer) = SentCommits(note=lambda _: None), client()
     commits.owned({P0: 7, P1: 8}, {})
     commits.forget([P0])
 
@@ -123,7 +123,7 @@ def test_a_forgotten_partition_is_not_started() -> None:
 
 def test_each_commit_carries_the_birth() -> None:
     """The group's birth on a topic travels in every commit of it, so that it outlives all members."""
-    commits, (script, consumer) = SentCommits(), client()
+    commits, (script, consumer) = SentCommits(note=lambda _: None), client()
     sent: list[KafkaPartition] = []
     script.commit = lambda offsets, asynchronous: sent.extend(offsets)  # type: ignore[method-assign] # to see metadata
     commits.owned({}, {P0: Birth(5, 2)})

@@ -38,7 +38,7 @@ class Rig:
     def __init__(self) -> None:
         self.listener = Listener()
         self.consumer = ScriptedConsumer()
-        self.commits = SentCommits()
+        self.commits = SentCommits(note=lambda _: None)
         self.starting = KnownStarts({P0: 5, P1: 7}, frozenset({P1}))
         stand_in: Any = self.starting
         self.members = Membership(self.listener, stand_in, self.commits)

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, Message
 
 from doka.adapters.kafka.columns import AnyMessage
 from doka.domain.commands import CommitOffsets
@@ -319,6 +321,70 @@ def test_a_fatal_error_ends_the_source(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert isinstance(event, SourceFailed)
     assert "another member took this name" in event.reason
+
+
+FENCED = KafkaError(KafkaError._FATAL, "Fatal error: Broker: fenced by other consumer with same group.instance.id")
+
+
+def _in_band(_consumer: ScriptedConsumer) -> list[AnyMessage]:
+    """Bring it behind records that were prefetched."""
+    error = Message(topic=None, partition=0, offset=-1001, value=b"", error=FENCED)
+    return [*run(0, 4), error]
+
+
+def _in_the_log(consumer: ScriptedConsumer) -> list[AnyMessage]:
+    consumer.keys["logger"].log(50, "%s [%s] %s", "FATAL", "doka", f"[thrd:main]: {FENCED.str()}")
+    return run(0, 4)
+
+
+def _by_a_commit(consumer: ScriptedConsumer) -> list[AnyMessage]:
+    consumer.keys["on_commit"](FENCED, [])
+    return run(0, 4)
+
+
+def _by_a_callback(consumer: ScriptedConsumer) -> list[AnyMessage]:
+    consumer.failing["committed"] = FENCED
+    consumer.call("on_assign", P1)
+    return run(0, 4)
+
+
+def _by_a_raise(_consumer: ScriptedConsumer) -> list[AnyMessage]:
+    raise KafkaException(FENCED)
+
+
+@pytest.mark.parametrize("told", [_in_band, _in_the_log, _by_a_commit, _by_a_callback, _by_a_raise])
+def test_what_is_fatal_ends_the_source_on_every_path(
+    monkeypatch: pytest.MonkeyPatch, told: Callable[[ScriptedConsumer], list[AnyMessage]]
+) -> None:
+    """Code `_FATAL` with `fatal()` False is the end at once; records of that call are not fed, so nothing more is put."""
+    source, consumer = open_source(monkeypatch, Listener())
+    consumer.steps.extend([calls("on_assign", P0), told, brings(*run(5, 9))])
+    source.fetch(*FETCH)
+
+    events = source.fetch(*FETCH)
+
+    cure = "another member has the same kafka.group_instance_id and took its place; give each member its own"
+    said = FENCED.str().removeprefix("Fatal error: ")
+    assert [SourceFailed(f"the Kafka client cannot go on: {said} (_FATAL); {cure}")] == events
+    assert not source.fetch(*FETCH)
+
+
+@pytest.mark.parametrize("call", ["pause", "resume", "commit"])
+def test_a_fatal_error_of_a_call_is_told_by_the_next_fetch(monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+    """Nothing is raised into the loop, which would take it for a fault of doka."""
+    source, consumer = open_source(monkeypatch, Listener())
+    consumer.steps.append(calls("on_assign", P0))
+    source.fetch(*FETCH)
+    consumer.failing[call] = FENCED
+    if call == "commit":
+        source.commit(CommitOffsets(3, {P0: 5}))
+    else:
+        getattr(source, call)(frozenset({P0}))
+
+    (event,) = source.fetch(*FETCH)
+
+    assert isinstance(event, SourceFailed)
+    assert "took its place" in event.reason
 
 
 def test_a_refused_login_ends_the_source_after_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
