@@ -90,9 +90,9 @@ class KinesisSink:
         if service_clock is None:
             service_clock = self._service_clocks[endpoint.url] = ServiceClock(self._clock)
         headers = self._signer.sign(endpoint, body, command.lease, service_clock.wall())
-        request = self._idle.pop() if self._idle else Request(self._ca_path)
         # What has ended is judged before another leaves: on its connection nobody may go before.
         self._ready += [self._settle(*ended) for ended in self._wire.finished()]
+        request = self._idle.pop() if self._idle else Request(self._ca_path)
         request.load(command, endpoint.url, headers, body, self._clock.now())
         self._wire.start(request)
 
