@@ -8,15 +8,15 @@ come again and again.
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from json.encoder import encode_basestring_ascii  # json.dumps of a str, without what goes around it
-from typing import TypeVar
 
 from pybase64 import b64encode
 
 from doka.domain.errors import invariant
 from doka.domain.limits import KEY_CACHE_BYTES
+from doka.domain.remembered import Remembered
 
 ENTRY_OVERHEAD_BYTES = 180
 """What CPython adds to a cached key: the slot of the dict, and the heads of a str and a bytes object."""
@@ -25,55 +25,28 @@ _KEY = b'", "PartitionKey": '
 _BETWEEN = b'}, {"Data": "'
 _AROUND_BYTES = len(_KEY) + len(_BETWEEN)
 
-K = TypeVar("K", bound=Hashable)
+
+def _size(fragment: bytes) -> int:
+    """Give what a remembered fragment takes; its key itself is what is left of it without what stands around."""
+    return 2 * len(fragment) - _AROUND_BYTES + ENTRY_OVERHEAD_BYTES
 
 
-class FragmentCache(dict[K, bytes]):
-    """Key -> the JSON from the end of its value to the start of the next one. Bounded in bytes; starts anew when full.
+class KeyFragments(Remembered[str, bytes]):
+    """Key -> the JSON from the end of its value to the start of the next one, where keys place entries."""
 
-    `misses` and `clears` count what the cache could not help with, for whoever tunes it.
-    """
-
-    def __init__(self, bytes_max: int = KEY_CACHE_BYTES) -> None:
-        super().__init__()
-        self._bytes_max = bytes_max
-        self._bytes = 0
-        self.misses = 0
-        self.clears = 0
-
-    def __missing__(self, key: K) -> bytes:
-        fragment = self.render(key)
-        size = 2 * len(fragment) - _AROUND_BYTES + ENTRY_OVERHEAD_BYTES  # the key itself is the rest of a fragment
-        if self._bytes + size > self._bytes_max and self:
-            self.clear()
-            self._bytes = 0
-            self.clears += 1
-        self._bytes += size
-        self.misses += 1
-        self[key] = fragment
-        return fragment
-
-    def render(self, key: K) -> bytes:
-        """Write the fragment of a key that is not cached."""
-        raise NotImplementedError
+    def __missing__(self, key: str) -> bytes:
+        fragment = _KEY + encode_basestring_ascii(key).encode() + _BETWEEN
+        return self.keep(key, fragment, _size(fragment))
 
 
-class KeyFragments(FragmentCache[str]):
-    """Fragments of entries that are placed by their partition key."""
+class HashedKeyFragments(Remembered[tuple[str, str | None], bytes]):
+    """The same, with the explicit hash key, where some entries are placed by one."""
 
-    def render(self, key: str) -> bytes:
-        """Close the value, name the key, open the next value."""
-        return _KEY + encode_basestring_ascii(key).encode() + _BETWEEN
-
-
-class HashedKeyFragments(FragmentCache[tuple[str, str | None]]):
-    """Fragments of entries where some are placed by an explicit hash key."""
-
-    def render(self, key: tuple[str, str | None]) -> bytes:
-        """Close the value, name the key and, where there is one, its hash key, open the next value."""
+    def __missing__(self, key: tuple[str, str | None]) -> bytes:
         partition_key, hash_key = key
         explicit = b"" if hash_key is None else b', "ExplicitHashKey": ' + encode_basestring_ascii(hash_key).encode()
-        return _KEY + encode_basestring_ascii(partition_key).encode() + explicit + _BETWEEN
+        fragment = _KEY + encode_basestring_ascii(partition_key).encode() + explicit + _BETWEEN
+        return self.keep(key, fragment, _size(fragment))
 
 
 class BodyBuilder:
