@@ -251,8 +251,8 @@ class Runtime:
     def _publish(self, now: int, *, at_once: bool = False) -> None:
         if at_once or self._published_at is None or now - self._published_at >= PUBLISH_EVERY_NS:
             self._published_at = now
-            ends = {} if at_once else self._source.log_ends()
-            self._telemetry.publish(self._forwarder.status(now, ends))
+            source = None if at_once else self._source.status()
+            self._telemetry.publish(self._forwarder.status(now, source))
 
     # --- inside `fetch`, on this thread -----------------------------------------------------------------------------
 

@@ -59,7 +59,7 @@ from doka.domain.records import Chunk, TopicPartition
 from doka.domain.routes.route import Role, Route
 from doka.domain.rules import LimitRules, OnGap, Rules
 from doka.domain.sending.put import Put
-from doka.domain.status import Status
+from doka.domain.status import SourceStatus, Status
 from doka.domain.turn import Decision, Left, Turn
 
 ENTRY_BYTES = 100
@@ -433,15 +433,18 @@ class Forwarder:
         moments.append(self._intake.next_look(self._partitions.values()))
         return moments
 
-    def status(self, now: int, log_ends: Mapping[TopicPartition, int] | None = None) -> Status:
-        """Give the whole state in figures; walks over every owned partition, so about once a second."""
-        ends = log_ends or {}
+    def status(self, now: int, source: SourceStatus | None = None) -> Status:
+        """Give the whole state in figures, with what the source knows of Kafka.
+
+        It walks over every owned partition, so it is asked about once a second.
+        """
+        logs = {} if source is None else source.logs
         return Status(
             at=now,
             held_bytes=self._budget.held,
             held_bytes_max=self._budget.max,
             partitions={
-                tp: p.status(now, ends.get(tp), blocked=p.route.blocked is not None)
+                tp: p.status(now, logs.get(tp), blocked=p.route.blocked is not None)
                 for tp, p in self._partitions.items()
             },
             leases={name: role.keeper.status(now) for name, role in self._roles.items()},
@@ -449,6 +452,8 @@ class Forwarder:
             draining=self._stopping,
             missing_topics=self._missing,
             halted=self._halted,
+            group=None if source is None else source.group,
+            throttled=0 if source is None else source.throttled,
         )
 
     def halt(self, reason: str) -> None:

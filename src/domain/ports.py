@@ -16,7 +16,7 @@ from doka.domain.commands import CommitOffsets, DescribeStream, SendLetter, Send
 from doka.domain.events import Event
 from doka.domain.facts import Fact
 from doka.domain.records import TopicPartition
-from doka.domain.status import Status
+from doka.domain.status import SourceStatus, Status
 
 
 class Clock(Protocol):
@@ -90,8 +90,8 @@ class Source(Protocol):
         """Go on reading an owned partition at `offset`."""
         ...
 
-    def log_ends(self) -> Mapping[TopicPartition, int]:
-        """Give the end of the log of each owned partition as far as it is known locally (no request)."""
+    def status(self) -> SourceStatus:
+        """Say what is known of the group and of the log of each owned partition, and since when, without waiting."""
         ...
 
     def close(self) -> None:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from doka.domain.limits import NS_PER_SECOND
 from doka.domain.records import TopicPartition
+
+GROUP_LOST_NS = 20 * NS_PER_SECOND
+"""How long the group may be out of reach before this process says that it is not ready.
+
+Longer than a coordinator's move to another broker takes, shorter than the 30 s after which no wait may be silent.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,8 +20,57 @@ class Stuck:
     """Why a partition waits, or a lane of it."""
 
     reason: str
-    """One of a few words, fit for a label: gap, poison, letter_failed, unknown_code, not_settled, not_committed."""
+    """One of a few words, fit for a label: gap, poison, letter_failed, unknown_code, not_settled, not_committed, and those
+    of `partitions/log_watch.py`."""
     sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class GroupStatus:
+    """Whether this process is a member of its consumer group. Times in ns on the loop's clock."""
+
+    joined: bool
+    """Whether the group has ever given it an assignment, be it an empty one."""
+    lost_since: int | None = None
+    """Since when the group cannot be reached, or does not have it as a member; None while all is well."""
+    why: str = ""
+    """The client's own last words about it."""
+
+    def reason(self, now: int) -> str | None:
+        """Say why nothing can come of the group; None where it can."""
+        waits = 0 if self.lost_since is None else now - self.lost_since
+        said = f": {self.why}" if self.why else ""
+        if not self.joined:
+            return f"the consumer group has given no assignment yet, for {waits // NS_PER_SECOND} s{said}"
+        if waits >= GROUP_LOST_NS:
+            return f"the consumer group is lost since {waits // NS_PER_SECOND} s{said}"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class LogStatus:
+    """What the source knows of the log of an owned partition. Times in ns on the loop's clock."""
+
+    end: int | None = None
+    """Where the log ended when its broker said so last."""
+    told_at: int | None = None
+    """When that was; None: it has said nothing yet."""
+    open_from: int | None = None
+    """Where the first transaction begins that is still open, and behind which nothing can be read; None: none is known."""
+    broker: str = "its broker"
+    """Who leads it, for a person."""
+    throttled_until: int | None = None
+    """Until when that broker lets this process wait for a quota, as it said last."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceStatus:
+    """What the source knows of Kafka without asking."""
+
+    group: GroupStatus
+    logs: Mapping[TopicPartition, LogStatus] = field(default_factory=dict)
+    throttled: int = 0
+    """For how long (ns) brokers have let this process wait for their quotas, since it started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +94,12 @@ class PartitionStatus:
     stuck: str | None
     """Why it, or a lane of it, waits for a person (a gap, a record that does not settle); None when nothing does."""
     log_end: int | None = None
-    """End of the log, where the source knows it."""
+    """End of the log; None where its broker has not told it for a while."""
     stuck_reason: str | None = None
     """The word for `stuck`, one of a few."""
+    waiting: int | None = None
+    """How long the oldest record that has not settled has waited, here or in Kafka, since this process could know of it;
+    0 where nothing waits, None where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +138,10 @@ class Status:
     draining: bool = False
     missing_topics: frozenset[str] = frozenset()
     halted: str | None = None
+    group: GroupStatus | None = None
+    """None where nothing is known of it, as after the group was left."""
+    throttled: int = 0
+    """For how long (ns) Kafka has let this process wait for its quotas."""
 
     def reasons(self) -> tuple[str, ...]:
         """Say why this process is not ready, a sentence each; empty when it is."""
@@ -87,6 +150,8 @@ class Status:
             found.append(f"halted: {self.halted}")
         if self.draining:
             found.append("draining: this process is about to end")
+        elif self.group is not None and (lost := self.group.reason(self.at)) is not None:
+            found.append(lost)
         found += [f"route {r.route} is blocked: {r.blocked}" for r in self.routes.values() if r.blocked]
         found += [f"topic {topic} does not exist" for topic in sorted(self.missing_topics)]
         found += [f"partition {tp} waits: {p.stuck}" for tp, p in self.partitions.items() if p.stuck]

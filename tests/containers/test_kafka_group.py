@@ -155,8 +155,8 @@ def test_a_frozen_coordinator_stops_nothing_but_itself(own_kafka_broker: KafkaBr
                 took["commit"].append(seconds_of(partial(m.source.commit, commit)))
                 took["fetch"].append(seconds_of(partial(m.turn, wait=100_000_000)))
                 took["pause, seek, resume"].append(seconds_of(partial(step_back, m, p0, p1)))
-                took["log_ends"].append(seconds_of(m.source.log_ends))
-                assert {p0: 100, p1: 100} == m.source.log_ends()
+                took["status"].append(seconds_of(m.source.status))
+                assert {p0: 100, p1: 100} == {tp: log.end for tp, log in m.source.status().logs.items()}
         finally:
             broker.unpause()
         produce(broker.bootstrap_servers, topic, {0: numbered(10, 100), 1: numbered(10, 100)})

@@ -157,6 +157,11 @@ class Reader:
         """Give the offsets of one partition, as they came."""
         return [o for chunk in self.chunks() if chunk.partition.partition == partition for o in chunk.offsets]
 
+    def end_of(self, partition: TopicPartition) -> int | None:
+        """Give the end of a log, as the source knows it."""
+        log = self.source.status().logs.get(partition)
+        return None if log is None else log.end
+
     def of(self, kind: type[Event]) -> list[Event]:
         """Give the events of one kind."""
         return [event for event in self.events if isinstance(event, kind)]

@@ -203,7 +203,7 @@ def test_leaving_gives_every_partition_back(new_reader: NewReader) -> None:
     reader.idle()
     reader.source.close()
     assert [frozenset({ZERO, ONE})] == reader.listener.revoked
-    assert {} == dict(reader.source.log_ends())
+    assert {} == dict(reader.source.status().logs)
 
 
 def test_a_gap_is_told_and_not_jumped(rig: SourceRig, new_reader: NewReader) -> None:
@@ -242,4 +242,4 @@ def test_the_ends_of_the_logs_are_known_without_asking(rig: SourceRig, new_reade
     rig.write(0, *FIVE)
     reader = new_reader().open()
     reader.until(lambda: len(reader.offsets()) == 5)
-    reader.until(lambda: reader.source.log_ends().get(ZERO) == 5)
+    reader.until(lambda: reader.end_of(ZERO) == 5)

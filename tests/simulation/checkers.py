@@ -23,6 +23,7 @@ I17  no secret, no payload in a text                             invariants/tell
 I18  determinism                                                 test_determinism.py
 I19  a stop keeps its time                                       invariants/ownership.py
 I20  no decision by wall time                                    test_determinism.py
+I21  no silent wait                                              invariants/silence.py
 ===  ==========================================================  ==================================================
 """
 

@@ -103,6 +103,13 @@ class ClientErrors:
         self._fatal: str | None = None
         self._names_a_cause = False
         self._said = OnceAMinute()
+        self.last_words = ""
+        """What the client said last of what is wrong; as long as nothing arrives, it is why."""
+
+    @property
+    def shut_out_since(self) -> int | None:
+        """Since when the group refuses this process; None while it does not."""
+        return self._shut_out_since
 
     def note(self, error: KafkaError, now: int, where: str = "") -> None:
         """Take an error of the client, or one that came among the records (of `where`)."""
@@ -117,6 +124,8 @@ class ClientErrors:
             if self._refused_since is None or now - self._refused_last > REFUSED_AGAIN_NS:
                 self._refused_since = now
             self._refused_last = now
+        if error.code() != KafkaError._ALL_BROKERS_DOWN or not self.last_words:  # noqa: SLF001 - which says why of none
+            self.last_words = f"{where}: {error.str()}" if where else error.str()
         self._say(error, now, where)
 
     def fatal(self, text: str, name: str = "_FATAL") -> None:
@@ -131,6 +140,7 @@ class ClientErrors:
     def healthy(self) -> None:
         """Forget refusals: something of the cluster arrived."""
         self._refused_since = self._shut_out_since = None
+        self.last_words = ""
 
     def end(self, now: int) -> str | None:
         """Say why the consumer cannot go on, as a sentence; None while it can."""

@@ -39,13 +39,18 @@ class Membership:
         """Whether a callback is on the stack: then nobody may fetch."""
         self.answered = False
         """Whether the group has given an assignment, be it an empty one, since the source last looked."""
+        self.joined = False
+        """Whether the group has ever given an assignment, be it an empty one."""
+        self.expelled = False
+        """Whether the group has declared this member dead, and has not taken it in again."""
         self._listener = listener
         self._starting = starting
         self._commits = commits
 
     def assigned(self, consumer: Consumer, partitions: Sequence[KafkaPartition]) -> None:
         """Begin each partition at an explicit offset, commit where that is new, and tell the listener."""
-        self.answered = True
+        self.answered = self.joined = True
+        self.expelled = False
         self._guarded(lambda: self._assign(consumer, _named(partitions)))
 
     def revoked(self, consumer: Consumer, partitions: Sequence[KafkaPartition]) -> None:
@@ -59,6 +64,7 @@ class Membership:
 
     def lost(self, consumer: Consumer, partitions: Sequence[KafkaPartition]) -> None:
         """Forget partitions that somebody else owns already."""
+        self.expelled = True
         owned = frozenset(_named(partitions)).intersection(self.next_offsets)
         if owned:
             self._guarded(lambda: self._listener.partitions_lost(owned))

@@ -18,7 +18,6 @@ from contextlib import contextmanager
 from typing import cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException
-from confluent_kafka import TopicPartition as KafkaPartition
 
 from doka.adapters.kafka.chores import Chores
 from doka.adapters.kafka.client import ClientLog, ClientUnusableError, new_consumer
@@ -27,7 +26,9 @@ from doka.adapters.kafka.client_settings import Oauth, connection_settings, cons
 from doka.adapters.kafka.columns import AnyMessage, chunks, split_errors
 from doka.adapters.kafka.commits import SentCommits
 from doka.adapters.kafka.inquirer import Inquirer
+from doka.adapters.kafka.log_ends import LogEnds
 from doka.adapters.kafka.membership import Membership
+from doka.adapters.kafka.overview import Overview
 from doka.adapters.kafka.settings import MemberSettings
 from doka.adapters.kafka.starting import Starting, StartUnknownError
 from doka.domain.commands import CommitOffsets
@@ -36,6 +37,7 @@ from doka.domain.events import Event, PartitionEnded, RecordsFetched, SourceFail
 from doka.domain.limits import FETCH_RECORDS_MAX, NS_PER_SECOND, SERVE_CALLBACKS_NS
 from doka.domain.ports import Clock, RebalanceListener
 from doka.domain.records import Chunk, TopicPartition
+from doka.domain.status import GroupStatus, SourceStatus
 
 
 class KafkaSource:
@@ -50,6 +52,8 @@ class KafkaSource:
         self._commits = SentCommits(self._note)
         self._chores = Chores(settings.topics, Inquirer(self._connection, clock))
         self._client_errors = ClientErrors()
+        self._log_ends = LogEnds(self._connection, clock)
+        self._overview = Overview(self._log_ends, self._client_errors, clock)
         self._consumer: Consumer | None = None
         self._members: Membership | None = None
         self._failed: str | None = None
@@ -64,6 +68,7 @@ class KafkaSource:
             self._consumer = new_consumer(
                 {
                     **self._keys,
+                    **self._overview.keys(),
                     "on_commit": self._commits.answered,
                     "error_cb": self._note,
                     "logger": ClientLog(self._clock, self._client_errors.fatal),
@@ -136,16 +141,11 @@ class KafkaSource:
         with self._fatal_waits():
             members.seek(consumer, partition, offset)
 
-    def log_ends(self) -> Mapping[TopicPartition, int]:
-        """Give the end of each owned partition's log as the last fetch from its broker told it."""
+    def status(self) -> SourceStatus:
+        """Say what is known of the group and the logs; what is due is asked beside the loop."""
         if self._consumer is None or self._members is None:
-            return {}
-        ends: dict[TopicPartition, int] = {}
-        for partition in self._members.next_offsets:
-            _, end = self._consumer.get_watermark_offsets(KafkaPartition(*partition), cached=True)
-            if end >= 0:
-                ends[partition] = end
-        return ends
+            return SourceStatus(GroupStatus(joined=False, why=self._failed or ""))
+        return self._overview.status(self._consumer, self._members)
 
     def close(self) -> None:
         """Leave the group; the listener is told of the revoke in here. May hang: call it under a watchdog.
@@ -154,6 +154,7 @@ class KafkaSource:
         """
         if self._consumer is None or self._members is None:
             return
+        self._log_ends.close()
         self._consumer.close()
         self._consumer = None
         if self._members.error is not None:
@@ -180,6 +181,7 @@ class KafkaSource:
                 self._chores.delivered(partition.topic)
         if members.moved:
             self._go_back_to(consumer, members, members.moved)
+        self._overview.brought(reached)
         members.next_offsets.update(reached)
         if events:
             self._client_errors.healthy()

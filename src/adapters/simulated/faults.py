@@ -11,7 +11,7 @@ from dataclasses import replace
 from random import Random  # noqa: TID251 - the type of a seeded source that is given
 
 from doka.adapters.simulated.chance import Chance
-from doka.adapters.simulated.plan import CALM, Delays, Incident, Kind, Plan, Rates, Sick, Span, Work
+from doka.adapters.simulated.plan import CALM, SILENT, Delays, Incident, Kind, Plan, Rates, Sick, Span, Work
 from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
 from doka.domain.rules import AggregationRules, LimitRules, OnGap, OnPoison, Ordering, RoleRules, RotationPolicy
 
@@ -164,11 +164,32 @@ def unordered(plan: Plan) -> Plan:
     return replace(plan, ordering=Ordering.NONE)
 
 
+_LONG = (*SILENT, Kind.BROKER_STALL, Kind.COORDINATOR_FROZEN, Kind.PARTITION_STALL, Kind.STREAM_DENIED, Kind.STS_DENIED)
+
+
+def silent(plan: Plan) -> Plan:
+    """Give a run of minutes in calm weather, in which one or two faults let records wait in Kafka for long."""
+    chance = Chance(plan.seed).of("silent")
+    heal_at = 200 * SECOND
+    incidents: list[Incident] = []
+    for number in range(chance.choice((1, 1, 2))):
+        at = int(chance.uniform(0, 60) * SECOND)
+        until = at + int(chance.uniform(20, 130) * SECOND)
+        incidents.append(Incident(chance.choice(_LONG if number else SILENT), at, until, chance.getrandbits(30)))
+    calm = calm_plan(plan.seed, records=60)
+    work = replace(calm.work, burst=chance.choice((1, 3)), every=Span(0, int(chance.choice((1, 6)) * SECOND)))
+    incidents.sort(key=lambda incident: incident.at)
+    return replace(calm, work=work, incidents=tuple(incidents), heal_at=heal_at, lease_life=900 * SECOND)
+
+
 def swarm_plan(seed: int, records: int = RECORDS_DEFAULT) -> Plan:
     """Give the plan of a seed: of six, two with aggregation, and one in which the records of a key share requests.
 
     Of the others one in eight keeps no order. Of each of these, one in four is narrow, and one in ten is distrusted.
+    One in thirty is calm and long, with faults that show nowhere but in what the service says of itself.
     """
+    if seed % 30 == 29:  # noqa: PLR2004
+        return silent(draw_plan(seed, records))
     plan = draw_plan(seed, records)
     if seed % 3 == 2:  # noqa: PLR2004
         plan = aggregated(plan)
@@ -231,7 +252,7 @@ def _with_repeats(rates: Rates, seed: int) -> Rates:
 
 
 def _draw_incidents(chance: Random, heal_at: int) -> tuple[Incident, ...]:
-    kinds = [kind for kind in Kind if chance.random() < chance.choice((0.0, 0.1, 0.3))]
+    kinds = [kind for kind in Kind if kind not in SILENT and chance.random() < chance.choice((0.0, 0.1, 0.3))]
     found: list[Incident] = []
     for kind in kinds:
         for _ in range(1 if kind in _ONCE else chance.choice((1, 1, 2, 4))):

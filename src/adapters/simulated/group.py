@@ -23,10 +23,13 @@ from doka.adapters.simulated.trace import Trace
 from doka.adapters.simulated.weather import draw_span
 from doka.adapters.simulated.witness import Witness
 from doka.domain.commands import CommitOffsets
+from doka.domain.limits import NS_PER_SECOND
 from doka.domain.records import TopicPartition
 
 Partitions = tuple[TopicPartition, ...]
 CommitCallback = Callable[[str | None], object]
+
+ASK_AGAIN_NS = NS_PER_SECOND  # a member that is refused
 
 NEIGHBOUR = -1
 """Stands for the other member of the group as an owner."""
@@ -61,6 +64,7 @@ class ConsumerGroup:
     ) -> None:
         self.rates = Rates()
         self.frozen_until = 0
+        self.refused_until = 0
         self.committed: dict[TopicPartition, int] = {}
         self.owner: dict[TopicPartition, int | None] = dict.fromkeys(logs)
         self.generation = 0
@@ -93,6 +97,9 @@ class ConsumerGroup:
 
     def _welcome(self, member: Member) -> None:
         if member.expelled or member.left:
+            return
+        if self._timeline.now < self.refused_until:
+            self._timeline.after(ASK_AGAIN_NS, lambda: self._welcome(member))
             return
         member.welcomed = True
         self._member = member

@@ -15,7 +15,7 @@ from doka.adapters.simulated.timeline import START_NS
 from doka.adapters.simulated.tokens import REVOKED_CODES
 from doka.adapters.simulated.world import World
 from doka.domain.events import StopRequested
-from doka.domain.limits import NS_PER_MS
+from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
 from doka.domain.records import TopicPartition
 
 WALL_JUMP_SECONDS = 1_200.0  # twenty minutes, either way
@@ -163,6 +163,38 @@ def _coordinator_frozen(world: World, incident: Incident) -> None:
 def _partition_stall(world: World, incident: Incident) -> None:
     for tp in _some_partitions(world, incident):
         world.unfetchable_until[tp] = _until(incident)
+
+
+def _broker_unreachable(world: World, incident: Incident) -> None:
+    """Cut this process off from the leaders of some partitions; others, and the group, it still reaches."""
+    for tp in _some_partitions(world, incident):
+        world.unreachable_until[tp] = _until(incident)
+    world.timeline.at(_until(incident), world.stir)
+
+
+def _group_refused(world: World, incident: Incident) -> None:
+    """Throw this process out of the group and let it in no more until the end."""
+    world.group.refused_until = _until(incident)
+    world.group.expel()
+
+
+def _transaction_open(world: World, incident: Incident) -> None:
+    """Let a producer go away with a transaction open: nothing behind it can be read."""
+    for tp in _some_partitions(world, incident):
+        world.open_from.setdefault(tp, world.logs[tp].end)
+        world.timeline.at(_until(incident), partial(_abort_transaction, world, tp))
+
+
+def _abort_transaction(world: World, tp: TopicPartition) -> None:
+    world.open_from.pop(tp, None)
+    world.stir()
+
+
+def _quota(world: World, incident: Incident) -> None:
+    """Let every fetch that brought something be followed by a long wait."""
+    world.quota_until = _until(incident)
+    world.quota_wait = (5 + incident.draw % 60) * NS_PER_SECOND
+    world.timeline.at(_until(incident), world.stir)
 
 
 def _retention(world: World, incident: Incident) -> None:
@@ -316,5 +348,9 @@ _STRIKES: Mapping[Kind, Callable[[World, Incident], None]] = MappingProxyType(
         Kind.CRASH: _crash,
         Kind.STOP: _stop,
         Kind.CONSUMER_DEAD: _consumer_dead,
+        Kind.BROKER_UNREACHABLE: _broker_unreachable,
+        Kind.GROUP_REFUSED: _group_refused,
+        Kind.TRANSACTION_OPEN: _transaction_open,
+        Kind.QUOTA: _quota,
     }
 )

@@ -7,7 +7,7 @@ kept and raised when every position is safe, and the records of that call are fe
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from doka.adapters.simulated.group import Member, Partitions
 from doka.adapters.simulated.life import Life
@@ -15,11 +15,14 @@ from doka.adapters.simulated.world import World
 from doka.domain.commands import CommitOffsets
 from doka.domain.errors import InvariantError, invariant
 from doka.domain.events import CommitAnswered, Event, GapFound, PartitionEnded, RecordsFetched, SourceFailed
-from doka.domain.limits import SERVE_CALLBACKS_NS
+from doka.domain.limits import NS_PER_SECOND, SERVE_CALLBACKS_NS
 from doka.domain.ports import RebalanceListener
 from doka.domain.records import TopicPartition
+from doka.domain.status import GroupStatus, LogStatus, SourceStatus
 
 CLIENT_FAILED = "the Kafka client failed for good"
+REFUSED = "the group refuses this member"
+ASK_EVERY_NS = 10 * NS_PER_SECOND  # as the real source asks for ends
 
 _Telling = Callable[[RebalanceListener], None]
 
@@ -42,6 +45,12 @@ class SimulatedSource:
         self._inside = False
         self._stirred = True
         self._failure_told = False
+        self._told: dict[TopicPartition, tuple[int, int]] = {}  # the end of each log, and when it was told
+        self._opened_at = world.timeline.now
+        self._has_joined = False
+        self._lost_since: int | None = None
+        self._throttled_until = 0
+        self._throttled = 0
 
     # --- the port ------------------------------------------------------------------------------------------------
 
@@ -113,9 +122,39 @@ class SimulatedSource:
             self._stirred = True
             self._world.witness.sought(partition, offset)
 
-    def log_ends(self) -> Mapping[TopicPartition, int]:
-        """Give the end of each owned partition's log."""
-        return {tp: self._world.logs[tp].end for tp in self.positions}
+    def status(self) -> SourceStatus:
+        """Say what is known of the group and the logs; the ends are asked for each ten seconds, and answered at once."""
+        world, now = self._world, self._world.timeline.now
+        self._told = {tp: told for tp, told in self._told.items() if tp in self.positions}
+        for tp in self.positions:
+            told = self._told.get(tp)
+            if world.answers(tp) and (told is None or now - told[1] >= ASK_EVERY_NS):
+                self._told[tp] = (world.logs[tp].end, now)
+        return SourceStatus(
+            self._group_status(now), {tp: self._log_status(tp) for tp in self.positions}, self._throttled
+        )
+
+    def _group_status(self, now: int) -> GroupStatus:
+        world, member = self._world, self._world.member
+        if member is None or member.expelled or not member.welcomed or world.group.frozen:
+            self._lost_since = now if self._lost_since is None else self._lost_since
+        else:
+            self._has_joined, self._lost_since = True, None
+        refused = now < world.group.refused_until
+        since = self._lost_since if self._has_joined else self._opened_at
+        return GroupStatus(self._has_joined, since, REFUSED if refused else "")
+
+    def _log_status(self, tp: TopicPartition) -> LogStatus:
+        world = self._world
+        end, told_at = self._told.get(tp, (None, None))
+        open_from = world.open_from.get(tp)
+        return LogStatus(
+            end=end,
+            told_at=told_at,
+            open_from=None if open_from is None or open_from >= world.logs[tp].end else open_from,
+            broker=f"broker {tp.partition}",
+            throttled_until=self._throttled_until or None,
+        )
 
     def close(self) -> None:
         """Leave the group: the listener is told of the revoke in here. Hangs while the coordinator is frozen.
@@ -217,9 +256,11 @@ class SimulatedSource:
         logs = world.logs
         for tp, position in self.positions.items():
             log = logs[tp]
-            if position == log.end and self._ended.get(tp) == position:
+            if position == world.readable_end(tp) and self._ended.get(tp) == position:
                 continue
             if tp in self.paused or not world.can_fetch(tp):
+                continue
+            if world.timeline.now < min(self._throttled_until, world.quota_until):
                 continue
             if position < log.start or position > log.end:
                 if self._gaps_shown.get(tp) != log.start:
@@ -238,18 +279,32 @@ class SimulatedSource:
         """Hand over records of one partition, or its end; give how many records."""
         world, log = self._world, self._world.logs[tp]
         run = min(limit, 1 + int(self._chance.random() * world.plan.work.fetch_run))
+        end = world.readable_end(tp)
+        if end < log.end:
+            run = min(run, log.place_of(end) - log.place_of(self.positions[tp]))
         chunk = log.read(self.positions[tp], run, whole=tp.topic in self._whole_topics)
+        self._told[tp] = (log.end, world.timeline.now)
         if chunk is not None:
             self.positions[tp] = chunk.end
             world.trace.note("fetch", tp, chunk.offsets[0], chunk.offsets[-1])
             world.witness.delivered(chunk)
             world.progress()
             events.append(RecordsFetched(chunk))
-        if log.place_of(self.positions[tp]) == len(log.offsets) and self._ended.get(tp) != log.end:
-            self.positions[tp] = self._ended[tp] = log.end
-            world.witness.ended(tp, log.end)
-            events.append(PartitionEnded(tp, log.end))
+            self._throttle()
+        last = len(log.offsets) if end == log.end else log.place_of(end)
+        if log.place_of(self.positions[tp]) == last and self._ended.get(tp) != end:
+            self.positions[tp] = self._ended[tp] = end
+            world.witness.ended(tp, end)
+            events.append(PartitionEnded(tp, end))
         return 0 if chunk is None else chunk.count
+
+    def _throttle(self) -> None:
+        """Wait for the quota before the next fetch, where there is one."""
+        world = self._world
+        if world.timeline.now < world.quota_until:
+            self._throttled_until = world.timeline.now + world.quota_wait
+            self._throttled += world.quota_wait
+            world.timeline.at(self._throttled_until, self._stir)
 
     def _stir(self) -> None:
         self._stirred = True

@@ -141,6 +141,14 @@ class Kind(Enum):
     CRASH = "crash"
     STOP = "stop"
     CONSUMER_DEAD = "consumer_dead"
+    # What lets records wait in Kafka without an error: drawn for runs that last long enough (faults.silent).
+    BROKER_UNREACHABLE = "broker_unreachable"
+    GROUP_REFUSED = "group_refused"
+    TRANSACTION_OPEN = "transaction_open"
+    QUOTA = "quota"
+
+
+SILENT = (Kind.BROKER_UNREACHABLE, Kind.GROUP_REFUSED, Kind.TRANSACTION_OPEN, Kind.QUOTA)
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,10 @@ class World:
             for tp in (TopicPartition(topic, i) for i in range(plan.work.partitions))
         }
         self.unfetchable_until: dict[TopicPartition, int] = {}
+        self.unreachable_until: dict[TopicPartition, int] = {}
+        self.open_from: dict[TopicPartition, int] = {}  # where a transaction is open, behind which nothing is read
+        self.quota_until = 0
+        self.quota_wait = 0
         self.stalled_until = 0
         self.describe_denied_until = 0
         self.tokens = TokenService(timeline, self.clock, self.chance.of("sts"), plan.lease_life)
@@ -168,9 +172,16 @@ class World:
             self.member.wake()
 
     def can_fetch(self, partition: TopicPartition) -> bool:
-        """Say whether the partition's leader answers."""
-        now = self.timeline.now
-        return now >= self.stalled_until and now >= self.unfetchable_until.get(partition, 0)
+        """Say whether the partition's leader answers a fetch."""
+        return self.answers(partition) and self.timeline.now >= self.unfetchable_until.get(partition, 0)
+
+    def answers(self, partition: TopicPartition) -> bool:
+        """Say whether the partition's leader can be reached at all, be it only for a question about its log."""
+        return self.timeline.now >= max(self.stalled_until, self.unreachable_until.get(partition, 0))
+
+    def readable_end(self, partition: TopicPartition) -> int:
+        """Give where the part of a log ends that may be read: its end, or where a transaction is open."""
+        return min(self.logs[partition].end, self.open_from.get(partition, 1 << 62))
 
     def heal(self) -> None:
         """End every fault that ends; what the plan calls sick stays so for ever."""
@@ -181,7 +192,11 @@ class World:
         self.tokens.heal()
         self.group.frozen_until = min(self.group.frozen_until, now)
         self.stalled_until = self.describe_denied_until = self.letters_down_until = 0
+        self.quota_until = 0
         self.unfetchable_until.clear()
+        self.unreachable_until.clear()
+        self.open_from.clear()
+        self.group.refused_until = min(self.group.refused_until, now)
         self.clock.skew_seconds = 0.0
         for stream in self.streams.values():
             stream.status, stream.honours_keys, stream.refuses_with = "ACTIVE", True, None

@@ -83,6 +83,11 @@ def _process(status: Status) -> Iterator[Metric]:
     yield _gauge("doka_held_bytes_max", "The limit of doka_held_bytes; at it, fetching stops.", status.held_bytes_max)
     yield _gauge("doka_partitions_owned", "Kafka partitions owned by this process.", len(status.partitions))
     yield _gauge("doka_topics_missing", "Subscribed topics that do not exist.", len(status.missing_topics))
+    yield CounterMetricFamily(
+        "doka_kafka_throttled_seconds",
+        "For how long Kafka's brokers have let this process wait for its quotas.",
+        value=status.throttled / NS_PER_SECOND,
+    )
 
 
 def _leases(status: Status, passed: int) -> Iterator[Metric]:
@@ -116,7 +121,13 @@ def _partitions(status: Status, passed: int, wall: float) -> Iterator[Metric]:
     lag = family("doka_lag_records", "Offsets from the first un-settled record to the end of the partition.")
     lag_seconds = family(
         "doka_lag_seconds",
-        "Age of the oldest un-settled record by its Kafka timestamp; 0 when all that is in the partition has settled.",
+        "Age of the oldest un-settled record by its Kafka timestamp, or by doka_waiting_seconds where that is more or its "
+        "timestamp is not known; 0 when all that is in the partition has settled.",
+    )
+    waiting = family(
+        "doka_waiting_seconds",
+        "How long the oldest un-settled record has waited, here or in Kafka, since this process could know of it, whatever "
+        "its timestamp says; it grows as well while the partition's broker does not tell the end of the log.",
     )
     age = family("doka_oldest_unsettled_age_seconds", "How long the oldest un-settled record has been held; 0: none.")
     unsettled = family("doka_unsettled_records", "Records fetched and not settled.")
@@ -135,7 +146,10 @@ def _partitions(status: Status, passed: int, wall: float) -> Iterator[Metric]:
         labels = (p.route, tp.topic, str(tp.partition))
         if p.log_end is not None:
             lag.add_metric(labels, max(0, p.log_end - p.watermark))
-        seconds = _lag_seconds(p, wall)
+        waits = None if p.waiting is None else (p.waiting + passed * bool(p.waiting)) / NS_PER_SECOND
+        if waits is not None:
+            waiting.add_metric(labels, waits)
+        seconds = _lag_seconds(p, wall, waits)
         if seconds is not None:
             lag_seconds.add_metric(labels, seconds)
         held = p.oldest_unsettled_age
@@ -144,12 +158,12 @@ def _partitions(status: Status, passed: int, wall: float) -> Iterator[Metric]:
         ahead.add_metric(labels, p.ahead)
         paused.add_metric(labels, float(p.paused))
         stuck.add_metric((*labels, p.stuck_reason or "none"), float(p.stuck is not None))
-    yield from (lag, lag_seconds, age, unsettled, ahead, paused, stuck)
+    yield from (lag, lag_seconds, waiting, age, unsettled, ahead, paused, stuck)
 
 
-def _lag_seconds(partition: PartitionStatus, wall: float) -> float | None:
+def _lag_seconds(partition: PartitionStatus, wall: float, waits: float | None) -> float | None:
     """Give the lag in seconds; None while records wait of which nothing is known but that they are there."""
     if partition.oldest_timestamp_ms is not None and partition.oldest_timestamp_ms >= 0:
-        return max(0.0, wall - partition.oldest_timestamp_ms / 1000)
+        return max(0.0, wall - partition.oldest_timestamp_ms / 1000, waits or 0.0)
     end = partition.log_end
-    return 0.0 if partition.unsettled == 0 and end is not None and end <= partition.watermark else None
+    return 0.0 if partition.unsettled == 0 and end is not None and end <= partition.watermark else waits

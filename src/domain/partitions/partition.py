@@ -28,10 +28,11 @@ from doka.domain.held.ledger import OffsetLedger
 from doka.domain.held.shared_lanes import SharedLanes
 from doka.domain.limits import STALL_BEFORE_PAUSE_NS
 from doka.domain.partitions.commits import Commits
+from doka.domain.partitions.log_watch import LogWatch
 from doka.domain.records import Chunk, TopicPartition
 from doka.domain.routes.route import Route
 from doka.domain.rules import RouteRules
-from doka.domain.status import PartitionStatus, Stuck
+from doka.domain.status import LogStatus, PartitionStatus, Stuck
 from doka.domain.turn import Turn
 
 
@@ -50,6 +51,7 @@ class Partition:
         "expected",
         "gap",
         "ledger",
+        "log_watch",
         "paused",
         "route",
         "stuck_at",
@@ -69,6 +71,7 @@ class Partition:
         self.stuck_since: int | None = None  # Intake, as the next two
         self.stuck_at = (start, start, 0)  # watermark, committed offset and open records then
         self.stuck_told = False
+        self.log_watch = LogWatch()  # Partition
 
     def __repr__(self) -> str:
         return f"Partition({self.tp} at {self.ledger.watermark}, {self.ledger.open} open)"
@@ -88,22 +91,26 @@ class Partition:
         """Whether nothing that was sent of it is on its way; a record that can never land is not waited for."""
         return not self.ledger.open or not self.route.holds(self.ledger)
 
-    def status(self, now: int, log_end: int | None, *, blocked: bool) -> PartitionStatus:
-        """Give the present state in figures."""
-        oldest = self.ledger.oldest
+    def status(self, now: int, log: LogStatus | None, *, blocked: bool) -> PartitionStatus:
+        """Give the present state in figures, with what is known of its log."""
+        oldest, unsettled = self.ledger.oldest, self.unsettled
+        self.log_watch.look(now, self.ledger.watermark, log)
         stuck = self._stuck(now, blocked=blocked)
+        if stuck is None and not blocked and not self.ledger.draining:
+            stuck = self.log_watch.stuck(now, brings_nothing=not unsettled and not self.paused)
         return PartitionStatus(
             route=self.route.rules.name,
             watermark=self.ledger.watermark,
             committed=self.ledger.committed,
-            unsettled=self.unsettled,
+            unsettled=unsettled,
             ahead=self.ledger.ahead + self.ledger.uncommitted,
             oldest_unsettled_age=None if oldest is None else now - oldest.arrived,
             oldest_timestamp_ms=None if oldest is None or oldest.timestamp_ms < 0 else oldest.timestamp_ms,
             paused=self.paused,
             stuck=None if stuck is None else stuck.sentence,
-            log_end=log_end,
+            log_end=self.log_watch.end,
             stuck_reason=None if stuck is None else stuck.reason,
+            waiting=self.log_watch.waiting(now, held=None if oldest is None else now - oldest.arrived),
         )
 
     def _stuck(self, now: int, *, blocked: bool) -> Stuck | None:

@@ -123,16 +123,17 @@ def test_a_record_does_not_wait_for_its_neighbours(cluster: KafkaCluster) -> Non
 
 
 def test_the_ends_of_logs_are_known_without_a_question(cluster: KafkaCluster) -> None:
-    """Once a partition was read, the end of its log is known locally, also with the brokers gone."""
+    """Once a partition was read, the end of its log is known locally, also with the brokers gone, and since when."""
     produce(cluster, "orders", {0: numbered(10), 1: numbered(20)})
 
     with member(settings_for(cluster.bootstrap_servers, "orders")) as m:
         m.until(lambda: m.records() == 30)
         cluster.set_down()
-        ends = m.source.log_ends()
+        logs = m.source.status().logs
         cluster.set_up()
 
-    assert {P0: 10, P1: 20} == ends
+    assert {P0: 10, P1: 20} == {partition: log.end for partition, log in logs.items()}
+    assert [True, True] == [log.told_at is not None for log in logs.values()]
 
 
 def test_pausing_and_seeking_leave_no_hole(cluster: KafkaCluster) -> None:

@@ -24,6 +24,7 @@ from tests.simulation.invariants.leases import Leases
 from tests.simulation.invariants.letters import Letters
 from tests.simulation.invariants.liveness import Liveness
 from tests.simulation.invariants.order import Order
+from tests.simulation.invariants.silence import Silence
 from tests.simulation.invariants.violation import ViolationError
 
 CEILINGS = frozenset(min(BACKOFF_FIRST_NS << i, BACKOFF_LAST_NS) for i in range(16))
@@ -39,7 +40,7 @@ def look_for_payload(text: str) -> None:
         raise ViolationError("I17", f"a text for people shows {shown[0]!r}")
 
 
-class Telling(Leases, Letters, Liveness, Order):
+class Telling(Leases, Letters, Liveness, Order, Silence):
     """Facts and figures are those of the world (I14), and name no secret and no payload (I17)."""
 
     def told(self, fact: Fact) -> None:
@@ -101,6 +102,7 @@ class Telling(Leases, Letters, Liveness, Order):
         silent = [name for name in self._blocked_told if status.routes[name].blocked is None]
         self.require(not silent, "I14", f"{silent} send again, and nothing told of it")
         self.judge_blocks(status)
+        self.judge_silence(status)
         for tp, shown in status.partitions.items():
             ownership = self.owned.get(tp)
             if ownership is None or ownership.draining or status.draining:

@@ -70,7 +70,7 @@ def test_nothing_is_opened_by_being_built(settings: Settings) -> None:
     container = _container(settings)
     container.runtime()
 
-    assert container.source().log_ends() == {}
+    assert container.source().status().logs == {}
 
 
 def test_a_part_that_was_swapped_is_the_one_that_is_used(settings: Settings) -> None:

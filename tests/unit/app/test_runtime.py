@@ -29,6 +29,7 @@ from doka.domain.limits import NS_PER_MS, NS_PER_SECOND, RETRY_BACKOFF_LAST_NS
 from doka.domain.ports import RebalanceListener
 from doka.domain.records import Chunk, TopicPartition
 from doka.domain.rules import LimitRules, RoleRules, RouteRules, Rules
+from doka.domain.status import GroupStatus, LogStatus, SourceStatus
 
 TP = TopicPartition("orders", 0)
 DRAIN = 20 * NS_PER_SECOND
@@ -88,8 +89,8 @@ class HandSource:
     def seek(self, partition: TopicPartition, offset: int) -> None:
         raise AssertionError("nothing here seeks")
 
-    def log_ends(self) -> Mapping[TopicPartition, int]:
-        return {TP: 100}
+    def status(self) -> SourceStatus:
+        return SourceStatus(GroupStatus(joined=True), {TP: LogStatus(100, self.clock.now())})
 
     def close(self) -> None:
         self.on_close()

@@ -21,6 +21,7 @@ from doka.domain.events import (
 )
 from doka.domain.facts import CommitFailed, LeaseRejected, RecordsPoisoned, RouteBlocked, RouteOpened
 from doka.domain.rules import OnPoison
+from doka.domain.status import GroupStatus, LogStatus, SourceStatus
 from doka.domain.turn import LOOK_AGAIN_NS
 from tests.unit.domain.builders import MS, ORDERS, SECOND, Machine, chunk, described, lease, route_rules
 from tests.unit.domain.forwarding import ONLY, OTHER, PAYMENTS, STOP, machine, on_demand, sent, two_routes
@@ -397,7 +398,7 @@ def test_status_has_every_part() -> None:
     made = machine()
     (put,) = made.fetch("abc")
     made.answer(put, {0: "InternalFailure"})
-    status = made.forwarder.status(made.now, {ORDERS: 9})
+    status = made.forwarder.status(made.now, SourceStatus(GroupStatus(joined=True), {ORDERS: LogStatus(9, made.now)}))
     partition = status.partitions[ORDERS]
     assert (0, 0, 1, 2, 9) == (
         partition.watermark,

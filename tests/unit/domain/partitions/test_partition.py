@@ -7,6 +7,7 @@ from doka.domain.held.shared_lanes import SharedLanes
 from doka.domain.limits import RECORD_BYTES_DEFAULT
 from doka.domain.partitions.partition import Partition
 from doka.domain.rules import AggregationRules, Ordering
+from doka.domain.status import LogStatus
 from doka.domain.turn import Turn
 from tests.unit.domain.builders import SECOND, chunk, described, held, partition, route_rules
 from tests.unit.domain.routing import SLOW, Scene
@@ -94,7 +95,7 @@ class TestStatus:
         taken = held(owner, "ab", 5, arrived=NOW - 3 * SECOND, timestamp_ms=1_700)
         owner.ledger.append(taken)
         owner.backlog.extend([chunk("cd", start=7), 12])
-        status = owner.status(NOW, 20, blocked=False)
+        status = owner.status(NOW, LogStatus(20, NOW), blocked=False)
         assert (4, 3 * SECOND, 1_700, 20) == (
             status.unsettled,
             status.oldest_unsettled_age,

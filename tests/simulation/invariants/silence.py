@@ -1,0 +1,96 @@
+"""Whether anything says that records wait in Kafka: never silent for more than 30 s (I21).
+
+What is judged is what a person or a rule can see: the reasons of /readyz, and the figures of the metrics page, rendered
+by the code that renders them. What was written, and what has landed, only the world knows.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+
+from prometheus_client.core import Metric
+
+from doka.adapters.simulated.plan import Plan
+from doka.adapters.telemetry.present import PresentState
+from doka.domain.limits import NS_PER_SECOND
+from doka.domain.records import TopicPartition
+from doka.domain.status import Status
+from tests.simulation.invariants.evidence import Evidence
+
+SILENT_AT_MOST_NS = 30 * NS_PER_SECOND
+BEHIND_NS = 2 * NS_PER_SECOND  # what a lag may be below the true one: it is published once a second
+
+
+class Silence(Evidence):
+    """A record that waits longer than 30 s in Kafka shows: un-ready, stuck, or a lag as long as its wait."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(plan)
+        self._written: dict[TopicPartition, list[tuple[int, int]]] = {}  # each record's offset, and when it was written
+        self._since: dict[TopicPartition, tuple[object, int]] = {}  # whose each partition is, and since when
+
+    def produced(self, partition: TopicPartition, offset: int, key: bytes | None, value: bytes | None) -> None:
+        super().produced(partition, offset, key, value)
+        self._written.setdefault(partition, []).append((offset, self.world.timeline.now))
+
+    def judge_silence(self, status: Status) -> None:
+        """Judge a status that was published: I21."""
+        if status.draining or status.halted is not None:
+            return  # which is un-ready, and says why
+        now = self.world.timeline.now
+        waits = {tp: wait for tp in self.truths if (wait := self._wait_of(tp, now)) is not None}
+        late = {tp: wait for tp, wait in waits.items() if wait > SILENT_AT_MOST_NS}
+        if not late:
+            return
+        lags, stuck = self._shown(status)
+        reasons = status.reasons()
+        for tp, wait in late.items():
+            owned = self.world.group.owner[tp] is not None
+            shown = lags.get(tp)
+            says = stuck.get(tp) or (shown is not None and shown * NS_PER_SECOND >= wait - BEHIND_NS)
+            route = self.world.routes[tp.topic]
+            says = says or any(f"{tp} " in reason or f"route {route} " in reason for reason in reasons)
+            says = says or any("consumer group" in reason for reason in reasons)
+            self.reached["a record waited in Kafka for more than 30 s"] += 1
+            self.require(
+                says,
+                "I21",
+                f"{'' if owned else 'unowned '}{tp} has waited for {wait / NS_PER_SECOND:.0f} s, and is shown with a "
+                f"lag of {shown}, stuck {stuck.get(tp)}, and {reasons}",
+            )
+
+    def _wait_of(self, tp: TopicPartition, now: int) -> int | None:
+        """Give for how long its oldest record has waited that this process could know of; None where none waits."""
+        owner: object = (self.world.lives, self.world.group.owner[tp], tp in self.owned)
+        former, since = self._since.get(tp, (None, 0))
+        if owner != former:
+            since = now
+            self._since[tp] = owner, now
+        elsewhere = self.world.group.owner[tp] is not None and tp not in self.owned
+        if elsewhere:
+            return None  # the neighbour's, or on its way to us or from us
+        truth, log = self.truths[tp], self.world.logs[tp]
+        offset = truth.undone(log.start, log.end)
+        if offset is None:
+            return None
+        written = self._written.get(tp, [])
+        place = bisect_left(written, (offset, 0))
+        if place == len(written):
+            return None
+        return now - max(since, written[place][1])
+
+    def _shown(self, status: Status) -> tuple[dict[TopicPartition, float], dict[TopicPartition, bool]]:
+        """Render the page's series of lag and stuck, as a scrape at this moment does."""
+        present = PresentState(self.world.clock)
+        present.status = status
+        found: dict[str, Metric] = {metric.name: metric for metric in present.collect()}
+        lags: dict[TopicPartition, float] = {}
+        for name in ("doka_lag_seconds", "doka_waiting_seconds"):
+            for sample in found[name].samples:
+                tp = TopicPartition(sample.labels["topic"], int(sample.labels["partition"]))
+                lags[tp] = max(sample.value, lags.get(tp, 0.0))
+        stuck = {
+            TopicPartition(sample.labels["topic"], int(sample.labels["partition"])): bool(sample.value)
+            for sample in found["doka_partition_stuck"].samples
+        }
+        return lags, stuck
