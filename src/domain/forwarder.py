@@ -131,7 +131,9 @@ class Forwarder:
         }
         self._partitions: dict[TopicPartition, Partition] = {}
         self._commits = Commits(limits.commit_every)
-        self._intake = Intake(self._budget, self._commits, limits.ahead_records)
+        self._intake = Intake(
+            self._budget, self._commits, limits.ahead_records, stuck_after=limits.request_timeout * 3 // 2
+        )
         self._in_flight = InFlight(limits, self._routes)
         self._letters = count(1)
         self._route_of_letter: dict[int, Route] = {}

@@ -50,6 +50,7 @@ class Partition:
         "backlog",
         "expected",
         "gap",
+        "held_up",
         "ledger",
         "log_watch",
         "paused",
@@ -68,6 +69,7 @@ class Partition:
         self.expected = start  # Intake: the lowest offset that the next chunk may begin with
         self.paused = False  # Intake
         self.gap: str | None = None  # Forwarder: a sentence for a person
+        self.held_up = False  # Intake: the backlog waits, and nothing below it has moved for a moment
         self.stuck_since: int | None = None  # Intake, as the next two
         self.stuck_at = (start, start, 0)  # watermark, committed offset and open records then
         self.stuck_told = False
@@ -138,11 +140,13 @@ def _lanes(rules: RouteRules) -> Lanes:
 class Intake:
     """Nothing is in a lane that could settle more than `ahead_records` above its partition's committed offset."""
 
-    def __init__(self, budget: Budget, commits: Commits, ahead_records: int) -> None:
+    def __init__(self, budget: Budget, commits: Commits, ahead_records: int, stuck_after: int) -> None:
+        """Let in up to `ahead_records`; a partition of which nothing moves for `stuck_after` ns is told to be stuck."""
         self.unpaused = 0
         self._budget = budget
         self._commits = commits
         self._ahead_records = ahead_records
+        self._stuck_after = stuck_after
         self._look_at = 0
 
     # --- records -------------------------------------------------------------------------------------------------
@@ -213,7 +217,7 @@ class Intake:
 
         It is needed while the budget squeezes, for who holds much changes with each record, and while time may decide.
         """
-        waits = (self._waits_for_time(p) for p in partitions if p.backlog or p.stuck_told)
+        waits = (self._waits_for_time(p) for p in partitions if p.backlog or p.held_up)
         return self._look_at if self._budget.squeezed or any(waits) else None
 
     def _waits_for_time(self, partition: Partition) -> bool:
@@ -222,7 +226,7 @@ class Intake:
             return False
         if partition.backlog:
             return not partition.stuck_told
-        return partition.stuck_told and partition.ledger.reach < self._ahead_records
+        return partition.held_up and (not partition.stuck_told or partition.ledger.reach < self._ahead_records)
 
     def steer(self, partitions: Collection[Partition], now: int, turn: Turn) -> None:
         """Pause and resume who is due; looks at every partition ten times a second at most, unless the turn asks for it."""
@@ -247,34 +251,38 @@ class Intake:
     def _must_wait(self, partition: Partition, now: int, turn: Turn) -> bool:
         self.admit(partition, now)
         standing = partition.route.standing
-        if self._stuck(partition, now, turn) or partition.ledger.draining or partition.gap is not None:
+        if self._held_up(partition, now, turn) or partition.ledger.draining or partition.gap is not None:
             return True
         return standing.blocked is not None and not standing.seeks_control
 
-    def _stuck(self, partition: Partition, now: int, turn: Turn) -> bool:
-        """Say whether nothing settles or is committed below the backlog, and tell it once.
+    def _held_up(self, partition: Partition, now: int, turn: Turn) -> bool:
+        """Say whether nothing settles or is committed below the backlog; where that lasts, tell it once.
 
         It is over when the backlog is taken in and half the way is free; or less of it, where nothing moves any more:
         what has settled behind a sick key may never become free, and the other keys go on to the end of the way.
+        A pause comes soon, for it costs little; that a partition is stuck is said only when nothing has moved for longer
+        than a request may take, for slow is not stuck.
         """
         ledger = partition.ledger
         if partition.route.standing.blocked is not None:  # which is told already, once for all its partitions
             partition.stuck_since = None
             return False
-        waits, told = bool(partition.backlog), partition.stuck_told
-        if not waits and not told:
+        waits, held_up = bool(partition.backlog), partition.held_up
+        if not waits and not held_up:
             partition.stuck_since = None
             return False
         at = (ledger.watermark, ledger.committed, ledger.open)
         if partition.stuck_since is None or at != partition.stuck_at:
             partition.stuck_since, partition.stuck_at = now, at
-        rests = now - partition.stuck_since >= STALL_BEFORE_PAUSE_NS
-        stuck = waits and (told or rests)
-        if told and not waits:
+        still = now - partition.stuck_since
+        rests = still >= STALL_BEFORE_PAUSE_NS
+        partition.held_up = waits and (held_up or rests)
+        if held_up and not waits:
             free = self._ahead_records - ledger.reach
-            stuck = free * 2 < self._ahead_records and (free <= 0 or not rests)
+            partition.held_up = free * 2 < self._ahead_records and (free <= 0 or not rests)
+        stuck = partition.held_up and still >= self._stuck_after
         if stuck != partition.stuck_told:
             partition.stuck_told = stuck
             uncommitted = stuck and partition.waits_for_kafka
             turn.commands.append(PartitionStuck(ledger.tp, ledger.watermark, stuck, uncommitted=uncommitted))
-        return stuck
+        return partition.held_up
