@@ -73,6 +73,19 @@ class GapFound:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordsUnreadable:
+    """What stands in the log from offset `first` to below `far` cannot be read: damaged, or larger than can be unpacked.
+
+    All below `first` was delivered. `why` is the client's sentence.
+    """
+
+    partition: TopicPartition
+    first: int
+    far: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class CommitAnswered:
     """Kafka answered a commit; `error` is None when every offset of it was stored."""
 
@@ -233,6 +246,7 @@ Event = (
     | PartitionsRevoked
     | PartitionsLost
     | GapFound
+    | RecordsUnreadable
     | CommitAnswered
     | TopicsMissing
     | SourceFailed

@@ -210,6 +210,17 @@ class GapSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class UnreadableSeen:
+    """What stands in a log from offset `first` to below `far` cannot be read; `policy` says what follows."""
+
+    partition: TopicPartition
+    first: int
+    far: int
+    why: str
+    policy: str
+
+
+@dataclass(frozen=True, slots=True)
 class PartitionStuck:
     """A partition reached `ahead_records` above what Kafka holds; it waits (`stuck`) or goes on.
 
@@ -243,5 +254,6 @@ Fact = (
     | StopBegan
     | StopWaits
     | GapSeen
+    | UnreadableSeen
     | PartitionStuck
 )

@@ -42,6 +42,7 @@ from doka.domain.events import (
     PutRefused,
     PutUnsent,
     RecordsFetched,
+    RecordsUnreadable,
     RevokeStarted,
     SourceFailed,
     StopRequested,
@@ -49,7 +50,7 @@ from doka.domain.events import (
     StreamRefused,
     TopicsMissing,
 )
-from doka.domain.facts import GapSeen, PartitionsOwned, RecordsWillRepeat, StopBegan, StopWaits
+from doka.domain.facts import GapSeen, PartitionsOwned, RecordsWillRepeat, StopBegan, StopWaits, UnreadableSeen
 from doka.domain.held.budget import Budget
 from doka.domain.leases.keeper import LeaseKeeper
 from doka.domain.limits import STOP_TOLD_EVERY_NS
@@ -57,7 +58,7 @@ from doka.domain.partitions.commits import Commits
 from doka.domain.partitions.partition import Intake, Partition
 from doka.domain.records import Chunk, TopicPartition
 from doka.domain.routes.route import Role, Route
-from doka.domain.rules import LimitRules, OnGap, Rules
+from doka.domain.rules import LimitRules, OnGap, OnUnreadable, Rules
 from doka.domain.sending.put import Put
 from doka.domain.status import SourceStatus, Status
 from doka.domain.turn import Decision, Left, Turn
@@ -190,6 +191,8 @@ class Forwarder:
                 self._let_go(lost, "lost")
             case GapFound():
                 self._gap_found(event, now)
+            case RecordsUnreadable():
+                self._unreadable(event, now)
             case TopicsMissing(topics):
                 self._missing = topics
             case SourceFailed(reason):
@@ -206,11 +209,13 @@ class Forwarder:
         if partition is None:
             raise InvariantError(f"records of {chunk.partition} came, which is not owned")
         if not partition.ledger.draining:  # else never sent, never committed: it is read again by whoever owns it next
+            partition.unreadable = None
             self._intake.fetched(partition, chunk, now)
 
     def _ended(self, tp: TopicPartition, offset: int, now: int) -> None:
         partition = self._partitions.get(tp)
         if partition is not None and not partition.ledger.draining:
+            partition.unreadable = None
             self._intake.ended(partition, offset, now)
 
     def _move_on(self, now: int) -> None:
@@ -317,6 +322,21 @@ class Forwarder:
             self._take_over({event.partition: event.log_start})
             self._partitions[event.partition].paused = partition.paused  # the client's flag outlives the ledger
         turn.commands.append(SeekPartition(event.partition, event.log_start))
+
+    def _unreadable(self, event: RecordsUnreadable, now: int) -> None:
+        partition = self._partitions.get(event.partition)
+        if partition is None or partition.unreadable is not None or partition.ledger.draining:
+            return
+        turn, policy = self._turn, self._rules.on_unreadable
+        turn.commands.append(UnreadableSeen(event.partition, event.first, event.far, event.why, policy.value))
+        if policy is OnUnreadable.BLOCK:  # not paused: the source tries again, for a disk may be mended
+            partition.unreadable = (
+                f"offsets {event.first} to {event.far - 1} cannot be read: {event.why}; restore them, or set "
+                "kafka.on_unreadable: continue to step over what cannot be read"
+            )
+            return
+        self._intake.ended(partition, event.far, now)
+        turn.commands.append(SeekPartition(event.partition, event.far))
 
     def _left(self) -> Left | None:
         """Say what is left to do of what is given back; None while nothing is.

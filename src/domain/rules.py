@@ -64,6 +64,13 @@ class OnGap(Enum):
     CONTINUE = "continue"
 
 
+class OnUnreadable(Enum):
+    """What happens when stored records cannot be read."""
+
+    BLOCK = "block"
+    CONTINUE = "continue"
+
+
 class RotationPolicy(Enum):
     """When a lease is renewed; every policy also renews after a rejection, except NEVER."""
 
@@ -149,6 +156,7 @@ class Rules:
     roles: tuple[RoleRules, ...]
     limits: LimitRules = field(default_factory=LimitRules)
     on_gap: OnGap = OnGap.BLOCK
+    on_unreadable: OnUnreadable = OnUnreadable.BLOCK
 
     def route_of(self) -> Mapping[str, RouteRules]:
         """Map each topic to its route."""

@@ -20,8 +20,8 @@ class Stuck:
     """Why a partition waits, or a lane of it."""
 
     reason: str
-    """One of a few words, fit for a label: gap, poison, letter_failed, unknown_code, not_settled, not_committed, and those
-    of `partitions/log_watch.py`."""
+    """One of a few words, fit for a label: gap, unreadable, poison, letter_failed, unknown_code, not_settled, not_committed,
+    and those of `partitions/log_watch.py`."""
     sentence: str
 
 

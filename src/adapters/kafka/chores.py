@@ -1,5 +1,9 @@
 """What the source must come back to: gaps, unreadable records, missing topics, starts that are not stored.
 
+Records that cannot be read are read again each second until the far side of the damage is known, and told with it
+(far_side.py); from then on each half a minute, and the partition rests meanwhile, for the client by itself would fetch
+the batch twice a second for ever.
+
 Each asks the cluster something or goes back to an offset; none may be forgotten, and none is worth stopping the records
 of other partitions for. So the cluster is asked beside the loop (inquirer.py), and all else is done once a second.
 """
@@ -12,23 +16,33 @@ from typing import Final
 from confluent_kafka import Consumer
 
 from doka.adapters.kafka.commits import SentCommits
+from doka.adapters.kafka.far_side import Damage, FarSide
 from doka.adapters.kafka.inquirer import ClusterAnswer, Inquirer
 from doka.adapters.kafka.membership import Membership
-from doka.domain.events import Event, TopicsMissing
+from doka.adapters.kafka.question import Question
+from doka.domain.events import Event, RecordsUnreadable, TopicsMissing
 from doka.domain.limits import NS_PER_SECOND
 from doka.domain.partitions.start_positions import gap_at
 from doka.domain.records import TopicPartition
 
 EVERY_NS: Final = NS_PER_SECOND
+REST_NS: Final = 30 * NS_PER_SECOND
 LOOK_AT_TOPICS_NS: Final = 60 * NS_PER_SECOND  # while all are there; the newer group protocol tells of no missing one
+
+
+FarSideQuestion = Question[Damage, FarSide | None]
 
 
 class Chores:
     """The open ones, each until it is done or its partition is gone."""
 
-    def __init__(self, topics: Iterable[str], inquirer: Inquirer) -> None:
+    def __init__(self, topics: Iterable[str], inquirer: Inquirer, far_sides: FarSideQuestion) -> None:
         self.unreadable: dict[TopicPartition, int] = {}
         """The offset from which nothing of a partition may be delivered before it was read again."""
+        self._far_sides = far_sides
+        self._damages: dict[TopicPartition, Damage] = {}  # whose far side is not known
+        self._rests: dict[TopicPartition, int] = {}  # of what was told: when it is read again
+        self._resting: set[TopicPartition] = set()  # those of them that the client rests
         self._topics = tuple(sorted(topics))
         self._inquirer = inquirer
         self._out_of_log: set[TopicPartition] = set()
@@ -45,9 +59,23 @@ class Chores:
         self._out_of_log.add(partition)
         self._urgent = True
 
-    def cannot_read(self, partition: TopicPartition, offset: int) -> None:
-        """Note that the client skipped something at `offset` that it could not read."""
-        self.unreadable[partition] = min(offset, self.unreadable.get(partition, offset))
+    def cannot_read(self, partition: TopicPartition, offset: int, expected: int, why: str) -> bool:
+        """Note that the client could not read something at `offset`, when `expected` should have been read next.
+
+        All between the two was delivered before, for the client tells it in its place. Says whether that is news.
+        """
+        news = partition not in self._rests and partition not in self._damages
+        if offset < self.unreadable.get(partition, offset + 1):
+            self.unreadable[partition] = offset
+            if partition not in self._rests:
+                self._damages[partition] = Damage(partition, offset, max(offset, expected), why)
+        return news
+
+    def moved(self, partitions: Iterable[TopicPartition]) -> None:
+        """Note that partitions are read elsewhere, or belong to another ownership: what was wrong with them is over."""
+        for partition in partitions:
+            for found in (self.unreadable, self._damages, self._rests):
+                found.pop(partition, None)
 
     def absent(self, topic: str) -> None:
         """Note that the client found no such topic."""
@@ -58,10 +86,12 @@ class Chores:
         """Note that a topic is there and may not be read; only its records show that the right was given."""
         self._refused.add(topic)
 
-    def delivered(self, topic: str) -> None:
-        """Note that something of a topic arrived."""
+    def delivered(self, partition: TopicPartition) -> None:
+        """Note that something of a partition arrived."""
         if self._refused:
-            self._refused.discard(topic)
+            self._refused.discard(partition.topic)
+        if self._rests:
+            self._rests.pop(partition, None)
 
     def do(self, consumer: Consumer, members: Membership, commits: SentCommits, now: int) -> list[Event]:
         """Do what is due and give what was found; raises KafkaException where going back to an offset fails."""
@@ -71,7 +101,8 @@ class Chores:
             self._learn(answer, consumer, members, events)
         if self._urgent or now - self._done_at >= EVERY_NS:
             self._done_at = now
-            self._read_again(consumer, members)
+            self._look_for_far_sides(members, now, events)
+            self._read_again(consumer, members, now)
             self._urgent = not self._ask(members, now)
             commits.send_starts(consumer)
         if self._told != self._absent | self._refused:
@@ -79,11 +110,36 @@ class Chores:
             events.append(TopicsMissing(self._told))
         return events
 
-    def _read_again(self, consumer: Consumer, members: Membership) -> None:
-        again, self.unreadable = self.unreadable, {}
-        for partition in again:
+    def _read_again(self, consumer: Consumer, members: Membership, now: int) -> None:
+        for partition in self._resting - self._rests.keys():
+            self._resting.discard(partition)
+            members.wake(consumer, partition)
+        for partition in tuple(self.unreadable):
+            due = self._rests.get(partition)
+            if due is not None and now < due:
+                if partition not in self._resting:
+                    self._resting.add(partition)
+                    members.rest(consumer, partition)
+                continue
+            del self.unreadable[partition]
+            if due is not None:
+                self._rests[partition] = now + REST_NS
+                self._resting.discard(partition)
+                members.wake(consumer, partition)
             if partition in members.next_offsets:
                 members.seek(consumer, partition, members.next_offsets[partition])
+
+    def _look_for_far_sides(self, members: Membership, now: int, events: list[Event]) -> None:
+        found = self._far_sides.answer()
+        damage = None if found is None else self._damages.get(found.damage.partition)
+        if found is not None and damage == found.damage:
+            del self._damages[damage.partition]
+            if found.offset > damage.first >= members.next_offsets.get(damage.partition, found.offset):
+                self._rests[damage.partition] = now + REST_NS
+                events.append(RecordsUnreadable(damage.partition, damage.first, found.offset, damage.why))
+        for damage in self._damages.values():
+            if self._far_sides.ask(damage):
+                break
 
     def _ask(self, members: Membership, now: int) -> bool:
         """Ask what is open; False where it has to wait for the answer to another question."""

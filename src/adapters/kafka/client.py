@@ -45,19 +45,24 @@ class ClientLog:
     Debug lines are written as they come: somebody asked for them.
     """
 
-    def __init__(self, clock: Clock, on_fatal: Callable[[str], None] | None = None) -> None:
-        """Write lines by this clock; `on_fatal` is given the words of the line that says that the client has ended.
+    def __init__(self, clock: Clock, on_fatal: Callable[[str], None] | None = None, *, quiet: bool = False) -> None:
+        """Write lines by this clock; `quiet` writes debug lines alone, for a client whose questions are asked again.
+
+        `on_fatal` is given the words of the line that says that the client has ended.
 
         librdkafka serves its lines before its records, and the error itself behind all that are prefetched.
         """
         self._clock = clock
         self._said = OnceAMinute()
         self._on_fatal = on_fatal
+        self._quiet = quiet
 
     def log(self, level: int, text: str, *words: object) -> None:
         """Take one line; librdkafka calls this inside consume, so it must not raise."""
         if self._on_fatal is not None and words and words[0] == FATAL_FACILITY:
             self._on_fatal(str(words[-1]).partition("Fatal error: ")[2] or str(words[-1]))
+        if self._quiet and level > logging.DEBUG:
+            return
         kind = _NUMBERS.sub("", text % words if words else text)
         if self._said.due(kind, self._clock.now()) or level <= logging.DEBUG:
             _log.log(level, text, *words)

@@ -10,18 +10,17 @@ admin client would where brokers create what is asked for.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from queue import Empty, SimpleQueue
 from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
-from doka.adapters.kafka.client import ClientLog, ClientUnusableError, new_consumer
+from doka.adapters.kafka.client import ClientLog, new_consumer
 from doka.adapters.kafka.client_errors import MISSING_TOPIC
+from doka.adapters.kafka.question import Question
 from doka.domain.ports import Clock
 from doka.domain.records import TopicPartition
 
@@ -45,42 +44,26 @@ class Inquirer:
     def __init__(self, connection: Mapping[str, Any], clock: Clock) -> None:
         self._connection = connection
         self._clock = clock
-        self._answers: SimpleQueue[ClusterAnswer] = SimpleQueue()
-        self._busy = False
+        self._question = Question(self._find_out, ClusterAnswer())
 
     def ask(self, logs: Iterable[TopicPartition], topics: Iterable[str]) -> bool:
         """Ask about these logs and topics; False, and nothing is asked, while another question is open."""
-        if self._busy:
-            return False
-        self._busy = True
-        question = (tuple(logs), tuple(topics))
-        threading.Thread(target=self._find_out, args=question, name="doka-kafka-inquiry", daemon=True).start()
-        return True
+        return self._question.ask((tuple(logs), tuple(topics)))
 
     def answer(self) -> ClusterAnswer | None:
         """Take the answer; None while there is none."""
-        try:
-            answer = self._answers.get_nowait()
-        except Empty:
-            return None
-        self._busy = False
-        return answer
+        return self._question.answer()
 
-    def _find_out(self, logs: tuple[TopicPartition, ...], topics: tuple[str, ...]) -> None:
-        answer = ClusterAnswer()
-        try:
-            with beside(self._connection, self._clock) as client:
-                answer = ClusterAnswer(_ends(client, logs), _existing(client, topics))
-        except ClientUnusableError:
-            pass  # no token for a client at the moment: the question is asked again
-        finally:
-            self._answers.put(answer)
+    def _find_out(self, asked: tuple[tuple[TopicPartition, ...], tuple[str, ...]]) -> ClusterAnswer:
+        logs, topics = asked
+        with beside(self._connection, self._clock) as client:
+            return ClusterAnswer(_ends(client, logs), _existing(client, topics))
 
 
 @contextmanager
 def beside(connection: Mapping[str, Any], clock: Clock) -> Iterator[Consumer]:
     """Give a client for questions beside the group member; raises ClientUnusableError where none can be made."""
-    client = new_consumer({**connection, "group.id": NO_GROUP, "logger": ClientLog(clock)})
+    client = new_consumer({**connection, "group.id": NO_GROUP, "logger": ClientLog(clock, quiet=True)})
     try:
         yield client
     finally:

@@ -98,6 +98,16 @@ class Membership:
         self.paused.difference_update(owned)
         consumer.resume([KafkaPartition(*partition) for partition in owned])
 
+    def rest(self, consumer: Consumer, partition: TopicPartition) -> None:
+        """Let the client fetch nothing of a partition for a while, whatever the loop has paused."""
+        if partition in self.next_offsets:
+            consumer.pause([KafkaPartition(*partition)])
+
+    def wake(self, consumer: Consumer, partition: TopicPartition) -> None:
+        """Let the client fetch a partition again that rested, unless the loop has paused it."""
+        if partition in self.next_offsets and partition not in self.paused:
+            consumer.resume([KafkaPartition(*partition)])
+
     def _assign(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
         if not partitions:
             consumer.incremental_assign([])

@@ -15,6 +15,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException
@@ -25,10 +26,12 @@ from doka.adapters.kafka.client_errors import MISSING_TOPIC, UNREADABLE, ClientE
 from doka.adapters.kafka.client_settings import Oauth, connection_settings, consumer_settings
 from doka.adapters.kafka.columns import AnyMessage, chunks, split_errors
 from doka.adapters.kafka.commits import SentCommits
+from doka.adapters.kafka.far_side import far_side
 from doka.adapters.kafka.inquirer import Inquirer
 from doka.adapters.kafka.log_ends import LogEnds
 from doka.adapters.kafka.membership import Membership
 from doka.adapters.kafka.overview import Overview
+from doka.adapters.kafka.question import Question
 from doka.adapters.kafka.settings import MemberSettings
 from doka.adapters.kafka.starting import Starting, StartUnknownError
 from doka.domain.commands import CommitOffsets
@@ -50,7 +53,11 @@ class KafkaSource:
         self._keys = consumer_settings(settings, oauth)
         self._one_topic = len(settings.topics) == 1
         self._commits = SentCommits(self._note)
-        self._chores = Chores(settings.topics, Inquirer(self._connection, clock))
+        self._chores = Chores(
+            settings.topics,
+            Inquirer(self._connection, clock),
+            Question(partial(far_side, self._connection, clock), None),
+        )
         self._client_errors = ClientErrors()
         self._log_ends = LogEnds(self._connection, clock)
         self._overview = Overview(self._log_ends, self._client_errors, clock)
@@ -100,6 +107,8 @@ class KafkaSource:
             self._due += self._chores.do(consumer, members, self._commits, now)
             members.moved.clear()
             messages = _consume(consumer, min(limit, FETCH_RECORDS_MAX), min(wait, SERVE_CALLBACKS_NS))
+            if members.moved:
+                self._chores.moved(members.moved)
             events = self._read(messages, consumer, members) if messages and members.error is None else []
         except KafkaException as error:
             return self._after_the_client_failed(consumer, members, error)
@@ -137,7 +146,7 @@ class KafkaSource:
     def seek(self, partition: TopicPartition, offset: int) -> None:
         """Go on reading an owned partition at `offset`; one that is not owned any more is left alone."""
         consumer, members = self._joined()
-        self._chores.unreadable.pop(partition, None)
+        self._chores.moved([partition])
         with self._fatal_waits():
             members.seek(consumer, partition, offset)
 
@@ -173,12 +182,12 @@ class KafkaSource:
             if chunk is not None:
                 reached[chunk.partition] = chunk.end
                 events.append(RecordsFetched(chunk))
-                self._chores.delivered(chunk.partition.topic)
+                self._chores.delivered(chunk.partition)
         for partition, offset in ends.items():
             if offset >= reached.get(partition, members.next_offsets[partition]):
                 reached[partition] = offset
                 events.append(PartitionEnded(partition, offset))
-                self._chores.delivered(partition.topic)
+                self._chores.delivered(partition)
         if members.moved:
             self._go_back_to(consumer, members, members.moved)
         self._overview.brought(reached)
@@ -220,9 +229,15 @@ class KafkaSource:
                     ends[partition] = offset
                 continue
             if code == KafkaError._AUTO_OFFSET_RESET and fits:  # noqa: SLF001
+                if partition in self._chores.unreadable:
+                    continue  # the client asked at a made-up place behind what it could not read
                 self._chores.out_of_log(partition)
             elif code in UNREADABLE and fits:
-                self._chores.cannot_read(partition, members.next_offsets[partition] if offset is None else offset)
+                expected = members.next_offsets[partition]
+                if not self._chores.cannot_read(
+                    partition, expected if offset is None else offset, expected, error.str()
+                ):
+                    continue  # it was told, and is no news each time that it is tried again
             elif code in MISSING_TOPIC and topic in self._settings.topics:
                 refused = code == KafkaError.TOPIC_AUTHORIZATION_FAILED and offset is not None
                 (self._chores.refused if refused else self._chores.absent)(topic)
@@ -268,6 +283,7 @@ class KafkaSource:
 
     def _go_back(self, consumer: Consumer, members: Membership) -> None:
         """Make every position safe after records may have been lost between the client and us."""
+        self._chores.moved(tuple(members.next_offsets))  # what comes again may hold the same error
         try:
             self._go_back_to(consumer, members, members.next_offsets)
         except KafkaException as error:

@@ -46,6 +46,7 @@ from doka.domain.facts import (
     StopBegan,
     StopWaits,
     StreamFactsAssumed,
+    UnreadableSeen,
 )
 from doka.domain.limits import NS_PER_SECOND
 from doka.domain.sending.order_breaks import REFUSED, REORDERED
@@ -106,6 +107,9 @@ COMMITS = _counter("doka_commits", "Commits of offsets to Kafka, by outcome.", "
 REBALANCES = _counter("doka_rebalances", "Changes of the owned partitions, by kind.", "change")
 GAPS = _counter(
     "doka_gaps", "How often records left the log before they were read, by what followed.", "topic", "policy"
+)
+UNREADABLE = _counter(
+    "doka_unreadable_offsets", "Offsets that hold what cannot be read, by what followed.", "topic", "policy"
 )
 STUCK = _counter(
     "doka_partitions_stuck", "How often a partition began to wait for a record that does not settle.", "topic"
@@ -434,6 +438,25 @@ def _gap(gap: GapSeen) -> str:
     return (
         f"offset {gap.expected} should be read next and the log ends below it, "
         f"so it is another one or was cut; {fate}{lost if gap.forgotten else ''}"
+    )
+
+
+@_told(
+    UnreadableSeen,
+    alike=lambda fact: (fact.partition,),
+    counts=lambda fact, _: [(UNREADABLE, fact.far - fact.first, (fact.partition.topic, fact.policy))],
+)
+def _unreadable_seen(fact: UnreadableSeen) -> Line:
+    fate = (
+        "going on behind them, as kafka.on_unreadable: continue asks"
+        if fact.policy == "continue"
+        else "the partition waits; to step over them set kafka.on_unreadable: continue"
+    )
+    return Line(
+        logging.ERROR,
+        "unreadable_seen",
+        f"{fact.partition}: offsets {fact.first} to {fact.far - 1} cannot be read: {fact.why}; {fate}",
+        figures(fact, "partition", "first", "far", "policy"),
     )
 
 

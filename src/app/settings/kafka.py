@@ -61,6 +61,10 @@ class KafkaSettings(Section):
     on_gap: Literal["block", "continue"] = Field(
         default="block", description="What to do when records left the log before they were read."
     )
+    on_unreadable: Literal["block", "continue"] = Field(
+        default="block",
+        description="What to do when stored records cannot be read: a damaged batch, one larger than can be unpacked.",
+    )
     group_protocol: Literal["classic", "consumer"] = Field(
         default="classic", description="classic is cooperative-sticky; consumer is KIP-848 and needs Kafka 4."
     )

@@ -34,6 +34,7 @@ from doka.domain.rules import (
     NullValue,
     OnGap,
     OnPoison,
+    OnUnreadable,
     Ordering,
     RoleRules,
     RotationPolicy,
@@ -74,6 +75,7 @@ def to_rules(settings: Settings) -> Rules:
             drain=round(limits.drain_seconds * NS_PER_SECOND),
         ),
         on_gap=OnGap(settings.kafka.on_gap),
+        on_unreadable=OnUnreadable(settings.kafka.on_unreadable),
     )
 
 

@@ -55,7 +55,7 @@ def draw_scene(seed: int) -> Scene:
             record_bytes=chance.choice((20, 200)),
             burst_seconds=chance.choice((0.1, 1.0)),
         ),
-        rules=Rules(routes, (role,), weather.limits, rules.on_gap),
+        rules=Rules(routes, (role,), weather.limits, rules.on_gap, rules.on_unreadable),
         shards=weather.work.shards,
         troubles=tuple(
             _trouble(i) for i in weather.incidents if i.kind.value in FAULTS and i.kind.value not in _LEFT_OUT

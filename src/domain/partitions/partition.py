@@ -59,6 +59,7 @@ class Partition:
         "stuck_since",
         "stuck_told",
         "tp",
+        "unreadable",
     )
 
     def __init__(self, tp: TopicPartition, start: int, route: Route) -> None:
@@ -70,6 +71,7 @@ class Partition:
         self.paused = False  # Intake
         self.gap: str | None = None  # Forwarder: a sentence for a person
         self.held_up = False  # Intake: the backlog waits, and nothing below it has moved for a moment
+        self.unreadable: str | None = None  # Forwarder: as gap, until something is read
         self.stuck_since: int | None = None  # Intake, as the next two
         self.stuck_at = (start, start, 0)  # watermark, committed offset and open records then
         self.stuck_told = False
@@ -118,6 +120,8 @@ class Partition:
     def _stuck(self, now: int, *, blocked: bool) -> Stuck | None:
         if self.gap is not None:
             return Stuck("gap", self.gap)
+        if self.unreadable is not None:
+            return Stuck("unreadable", self.unreadable)
         lane = self.route.quarantine.stopped_lane(self.ledger, now)
         if lane is not None:
             return Stuck(lane.reason, f"{lane.sentence}; limits.ahead_records is reached") if self.stuck_told else lane

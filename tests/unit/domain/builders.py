@@ -25,7 +25,7 @@ from doka.domain.limits import NS_PER_MS, NS_PER_SECOND, RECORD_BYTES_DEFAULT
 from doka.domain.partitions.partition import Partition
 from doka.domain.records import Chunk, Original, TopicPartition
 from doka.domain.routes.route import Route
-from doka.domain.rules import LimitRules, OnGap, RoleRules, RouteRules, Rules
+from doka.domain.rules import LimitRules, OnGap, OnUnreadable, RoleRules, RouteRules, Rules
 from doka.domain.turn import Decision, Left, Turn
 
 MS = NS_PER_MS
@@ -156,11 +156,14 @@ class Machine:
     limits: LimitRules = field(default_factory=LimitRules)
     roles: Sequence[RoleRules] = (RoleRules("writer"),)
     on_gap: OnGap = OnGap.BLOCK
+    on_unreadable: OnUnreadable = OnUnreadable.BLOCK
     now: int = 1_000 * SECOND
     told: list[Command] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.forwarder = Forwarder(Rules(tuple(self.routes), tuple(self.roles), self.limits, self.on_gap), no_jitter)
+        self.forwarder = Forwarder(
+            Rules(tuple(self.routes), tuple(self.roles), self.limits, self.on_gap, self.on_unreadable), no_jitter
+        )
         self.decision: Decision
         self.serials = count(1)
         self.puts: dict[int, SendPut] = {}

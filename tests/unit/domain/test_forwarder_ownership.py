@@ -15,10 +15,11 @@ from doka.domain.events import (
     PutRefused,
     PutUnsent,
     RecordsFetched,
+    RecordsUnreadable,
     RevokeStarted,
 )
-from doka.domain.facts import GapSeen, PartitionsOwned, RecordsWillRepeat
-from doka.domain.rules import OnGap
+from doka.domain.facts import GapSeen, PartitionsOwned, RecordsWillRepeat, UnreadableSeen
+from doka.domain.rules import OnGap, OnUnreadable
 from tests.unit.domain.builders import ORDERS, SECOND, Machine, chunk, described
 from tests.unit.domain.forwarding import ONLY, OTHER, machine, sent
 
@@ -177,6 +178,47 @@ class TestOwnership:
         made.step(RevokeStarted(other), PartitionsRevoked(other), PartitionsLost(other), PartitionEnded(OTHER, 9))
         made.step(GapFound(OTHER, 5, 9, 12))
         assert [] == made.told
+
+
+class TestUnreadable:
+    """Stored records that cannot be read."""
+
+    TORN = RecordsUnreadable(ORDERS, 3, 10, "failed CRC32C check")
+
+    def test_blocks_its_partition_until_something_is_read(self) -> None:
+        """The partition waits with reason and cure, is not paused, since it is tried again, and goes on by itself."""
+        made = machine()
+        made.land(made.fetch("abc"))
+        commands = made.step(self.TORN, self.TORN)
+        assert [UnreadableSeen(ORDERS, 3, 10, "failed CRC32C check", "block")] == made.of(UnreadableSeen)
+        assert not [c for c in commands if isinstance(c, PausePartitions)]
+        waits = made.forwarder.status(made.now).partitions[ORDERS]
+        assert "unreadable" == waits.stuck_reason
+        assert (
+            "offsets 3 to 9 cannot be read: failed CRC32C check; restore them, or set kafka.on_unreadable: continue to "
+            "step over what cannot be read"
+        ) == waits.stuck
+        made.fetch("d", start=3)
+        assert made.forwarder.status(made.now).partitions[ORDERS].stuck is None
+
+    def test_may_be_stepped_over_but_not_before_what_was_read(self) -> None:
+        """With `on_unreadable: continue` reading goes on behind, and the far side is committed after what is on its way."""
+        made = Machine(on_unreadable=OnUnreadable.CONTINUE)
+        made.open()
+        (put,) = made.fetch("abc")
+        commands = made.step(self.TORN, after=SECOND)
+        assert SeekPartition(ORDERS, 10) in commands
+        assert UnreadableSeen(ORDERS, 3, 10, "failed CRC32C check", "continue") in commands
+        assert {} == made.committed()
+        made.answer(put)
+        assert {ORDERS: 10} == made.committed()
+
+    def test_is_left_alone_while_draining(self) -> None:
+        """A drain looks no further ahead."""
+        made = Machine(on_unreadable=OnUnreadable.CONTINUE)
+        made.open()
+        made.step(RevokeStarted(ONLY), self.TORN, after=SECOND)
+        assert ({}, []) == (made.committed(), made.of(SeekPartition))
 
 
 class TestGap:

@@ -13,6 +13,7 @@ from confluent_kafka import TopicPartition as KafkaPartition
 
 from doka.adapters.kafka import source as source_module
 from doka.adapters.kafka.columns import AnyMessage
+from doka.adapters.kafka.far_side import FarSide
 from doka.adapters.kafka.inquirer import ClusterAnswer
 from doka.adapters.kafka.settings import MemberSettings
 from doka.adapters.kafka.source import KafkaSource
@@ -156,6 +157,7 @@ def open_source(
     """Open a source on a scripted client."""
     asked = inquirer or ScriptedInquirer()
     monkeypatch.setattr(source_module, "Inquirer", lambda *_arguments: asked)
+    monkeypatch.setattr(source_module, "far_side", lambda _connection, _clock, damage: FarSide(damage, damage.first))
     consumer = ScriptedConsumer()
 
     def new_consumer(keys: Mapping[str, Any]) -> Consumer:

@@ -5,9 +5,10 @@ from typing import Any
 
 from doka.adapters.kafka.chores import EVERY_NS, LOOK_AT_TOPICS_NS, Chores
 from doka.adapters.kafka.commits import SentCommits
+from doka.adapters.kafka.far_side import Damage, FarSide
 from doka.adapters.kafka.inquirer import ClusterAnswer
 from doka.adapters.kafka.membership import Membership
-from doka.domain.events import Event, GapFound, TopicsMissing
+from doka.domain.events import Event, GapFound, RecordsUnreadable, TopicsMissing
 from doka.domain.records import TopicPartition
 from tests.integration.kafka.group import Listener
 from tests.unit.adapters.kafka.scripted import P0, P1, ScriptedConsumer
@@ -48,7 +49,20 @@ class Rig:
         self.members = Membership(Listener(), nobody, self.commits)
         self.members.next_offsets.update({P0: 5, P1: 7})
         stand_in: Any = self.cluster
-        self.chores = Chores({"orders"}, stand_in)
+        self.searched: list[Damage] = []
+        self.far: FarSide | None = None
+        far_sides: Any = self
+        self.chores = Chores({"orders"}, stand_in, far_sides)
+
+    def ask(self, damage: Damage) -> bool:
+        """Take a question about a far side; as the real one, one at a time."""
+        self.searched.append(damage)
+        return True
+
+    def answer(self) -> FarSide | None:
+        """Give the far side that the test has written down, once."""
+        far, self.far = self.far, None
+        return far
 
     def logs_asked(self) -> list[list[TopicPartition]]:
         """Give the logs of every question that asked for some."""
@@ -129,9 +143,9 @@ def test_a_refused_topic_is_missing_until_something_of_it_arrives() -> None:
     rig.settle()
     rig.chores.refused("orders")
     refused = rig.do(NOW + 1)
-    rig.chores.delivered("payments")
+    rig.chores.delivered(TopicPartition("payments", 0))
     still = rig.do(NOW + 2, ALL_THERE)
-    rig.chores.delivered("orders")
+    rig.chores.delivered(P0)
 
     assert ([TopicsMissing(frozenset({"orders"}))], []) == (refused, still)
     assert [TopicsMissing(frozenset())] == rig.do(NOW + 3)
@@ -201,7 +215,7 @@ def test_the_earliest_unreadable_offset_is_kept() -> None:
     """Nothing behind the first hole may be delivered, whatever the client skipped later."""
     rig = Rig()
     for offset in (9, 5, 7):
-        rig.chores.cannot_read(P0, offset)
+        rig.chores.cannot_read(P0, offset, 5, "torn")
 
     assert {P0: 5} == rig.chores.unreadable
 
@@ -210,13 +224,62 @@ def test_the_unreadable_is_read_again_once_a_second_where_it_is_owned() -> None:
     """Not at every turn: the same bytes would be fetched without an end. A revoked partition is left alone."""
     rig = Rig()
     later = rig.settle()
-    rig.chores.cannot_read(P0, 5)
-    rig.chores.cannot_read(TopicPartition("orders", 2), 1)
+    rig.chores.cannot_read(P0, 5, 5, "torn")
+    rig.chores.cannot_read(TopicPartition("orders", 2), 1, 1, "torn")
     rig.do(later - 1)
     early = rig.consumer.seeks()
     rig.do(later)
 
     assert ([], [(0, 5)], {}) == (early, rig.consumer.seeks(), rig.chores.unreadable)
+
+
+def torn(rig: Rig) -> int:
+    """Let P0 be torn at 5, to 8, and be told so; give the time of the next turn."""
+    later = rig.settle()
+    assert rig.chores.cannot_read(P0, 5, 5, "torn")
+    rig.do(later)
+    rig.chores.cannot_read(P0, 5, 5, "torn")
+    rig.far = FarSide(Damage(P0, 5, 5, "torn"), 8)
+    assert [RecordsUnreadable(P0, 5, 8, "torn")] == rig.do(later + EVERY_NS)
+    return later + 2 * EVERY_NS
+
+
+def test_what_cannot_be_read_is_told_once_with_its_far_side() -> None:
+    """Then its partition rests, and is read again each half a minute without a further word."""
+    rig = Rig()
+    later = torn(rig)
+    rig.consumer.deeds.clear()
+    for seconds in range(30):
+        assert [] == rig.do(later + seconds * EVERY_NS)
+    rested = rig.consumer.deeds.copy()
+    assert not rig.chores.cannot_read(P0, 5, 5, "torn")
+    assert [] == rig.do(later + 40 * EVERY_NS)
+
+    assert [("resume", [0]), ("seek", (0, 5))] == rested
+    assert [("pause", [0])] == rig.consumer.deeds[len(rested) :]
+    assert [Damage(P0, 5, 5, "torn")] == rig.searched[:1]
+
+
+def test_what_can_be_read_by_now_is_no_damage() -> None:
+    """A batch that was torn on the wire is read by the next try; nothing is told."""
+    rig = Rig()
+    later = rig.settle()
+    rig.chores.cannot_read(P0, 5, 5, "torn")
+    rig.do(later)
+    rig.far = FarSide(Damage(P0, 5, 5, "torn"), 5)
+
+    assert [] == rig.do(later + EVERY_NS)
+
+
+def test_a_partition_that_moved_is_looked_at_anew() -> None:
+    """What was found out about a partition belongs to its ownership; the next one is told of it again."""
+    rig = Rig()
+    later = torn(rig)
+    rig.chores.moved([P0])
+    rig.do(later)
+
+    assert ("resume", [0]) == rig.consumer.deeds[-1]
+    assert rig.chores.cannot_read(P0, 5, 5, "torn")
 
 
 def test_starting_positions_that_are_not_stored_are_sent_again() -> None:

@@ -33,6 +33,7 @@ from doka.domain.facts import (
     StopBegan,
     StopWaits,
     StreamFactsAssumed,
+    UnreadableSeen,
 )
 from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
 from doka.domain.records import TopicPartition
@@ -85,6 +86,7 @@ FACTS: tuple[Fact, ...] = (
     OrderBroken("orders", "refused", 3),
     StopBegan("SIGTERM", 25 * NS_PER_SECOND),
     StopWaits(2, 900, 3),
+    UnreadableSeen(ORDERS_3, 40, 50, "failed CRC32C check", "block"),
 )
 """One of each kind."""
 

@@ -60,6 +60,7 @@ def series(page: bytes) -> dict[str, float]:
         (FACTS[15], {"doka_dead_letters_total{code=RecordTooLarge,outcome=stored,route=orders}": 1}),
         (FACTS[16], {"doka_dead_letters_total{code=_MSG_TIMED_OUT,outcome=failed,route=orders}": 1}),
         (FACTS[17], {}),
+        (FACTS[-1], {"doka_unreadable_offsets_total{policy=block,topic=orders}": 10}),
         (FACTS[18], {"doka_order_breaks_total{cause=refused,route=orders}": 3}),
     ],
 )  # fmt: skip

@@ -28,6 +28,7 @@ from doka.domain.rules import (
     NullValue,
     OnGap,
     OnPoison,
+    OnUnreadable,
     Ordering,
     RoleRules,
     RotationPolicy,
@@ -55,6 +56,7 @@ def test_every_setting_reaches_the_rules() -> None:
     given = settings(
         {
             ("kafka", "on_gap"): "continue",
+            ("kafka", "on_unreadable"): "continue",
             ("roles", "analytics", "rotation"): {
                 "policy": "interval",
                 "margin_seconds": 1.5,
@@ -117,6 +119,7 @@ def test_every_setting_reaches_the_rules() -> None:
             drain=3 * NS_PER_SECOND,
         ),
         on_gap=OnGap.CONTINUE,
+        on_unreadable=OnUnreadable.CONTINUE,
     )
 
 

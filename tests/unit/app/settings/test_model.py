@@ -19,6 +19,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         "kafka": {
             "start_from": "earliest",
             "on_gap": "block",
+            "on_unreadable": "block",
             "group_protocol": "classic",
             "group_instance_id": None,
             "security": {
