@@ -40,6 +40,7 @@ Judged = Callable[[Path, Sequence[str], float], str]
 """Runs a command in a copy, for so many seconds at most; gives how it ended: SURVIVED, KILLED or TIMEOUT."""
 
 SURVIVED, KILLED, TIMEOUT = "survived", "killed", "timeout"
+NOT_ASKED = "-"
 PASSED, FAILED, NO_TESTS = 0, 1, 5
 
 COMPARISONS: Mapping[type[ast.cmpop], type[ast.cmpop]] = {
@@ -81,6 +82,12 @@ class Verdict:
     unit: str
     """What all unit tests of the domain said."""
     simulator: str
+    """What the simulator said; NOT_ASKED where it had no time."""
+
+    @property
+    def unnoticed(self) -> bool:
+        """Say whether nobody who was asked has noticed."""
+        return self.unit == SURVIVED and self.simulator in {SURVIVED, NOT_ASKED}
 
 
 @dataclass
@@ -192,7 +199,7 @@ def judge(mutant: Mutant, copy: Path, run: Judged, seconds: float, workers: int)
         mine = [str(test) for pattern in own_tests(mutant.file) for test in sorted(copy.glob(pattern))]
         own = run(copy, _pytest(*mine), UNIT_SECONDS_MAX) if mine else SURVIVED
         unit = own if own != SURVIVED else run(copy, _pytest(UNIT_TESTS), UNIT_SECONDS_MAX)
-        simulator = _simulate(copy, run, seconds, workers)
+        simulator = _simulate(copy, run, seconds, workers) if seconds else NOT_ASKED
     finally:
         path.write_text(honest, encoding="utf-8")
     return Verdict(mutant, own, unit, simulator)
@@ -289,27 +296,26 @@ def require_green(copy: Path, run: Judged) -> None:
 
 def line_of(verdict: Verdict) -> str:
     """Give one line of the table; what nobody noticed is marked."""
-    mark = "  <- SURVIVED BOTH" if {verdict.unit, verdict.simulator} == {SURVIVED} else ""
+    mark = "  <- NOBODY NOTICED" if verdict.unnoticed else ""
     return f"{verdict.own:<8}  {verdict.unit:<8}  {verdict.simulator:<9}  {verdict.mutant}{mark}"
 
 
 def summary(verdicts: Sequence[Verdict]) -> str:
     """Give the shares, and the names of those that survived."""
-    by_unit = [verdict for verdict in verdicts if verdict.unit == SURVIVED]
-    by_both = [verdict for verdict in by_unit if verdict.simulator == SURVIVED]
     lines = [
         f"{_share(verdicts, 'own')} by the test file of their own module",
         f"{_share(verdicts, 'unit')} by the unit tests of the domain",
         f"{_share(verdicts, 'simulator')} by the simulator alone",
-        *(f"survived the unit tests: {verdict.mutant}" for verdict in by_unit if verdict not in by_both),
-        *(f"survived both: {verdict.mutant}" for verdict in by_both),
+        *(f"survived the unit tests: {v.mutant}" for v in verdicts if v.unit == SURVIVED and not v.unnoticed),
+        *(f"nobody noticed: {verdict.mutant}" for verdict in verdicts if verdict.unnoticed),
     ]
     return "\n".join(lines)
 
 
 def _share(verdicts: Sequence[Verdict], who: str) -> str:
-    killed = sum(getattr(verdict, who) != SURVIVED for verdict in verdicts)
-    return f"killed {killed} of {len(verdicts)} ({100 * killed / max(len(verdicts), 1):.0f} %)"
+    asked = [getattr(verdict, who) for verdict in verdicts if getattr(verdict, who) != NOT_ASKED]
+    killed = sum(said != SURVIVED for said in asked)
+    return f"killed {killed} of {len(asked)} ({100 * killed / max(len(asked), 1):.0f} %)"
 
 
 def as_json(seed: int, seconds: float, verdicts: Sequence[Verdict]) -> bytes:
@@ -319,13 +325,13 @@ def as_json(seed: int, seconds: float, verdicts: Sequence[Verdict]) -> bytes:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Draw mutants and judge them; 1 where one survived both, 2 where tests fail without one, 130 after Ctrl-C."""
+    """Draw mutants and judge them; 1 where nobody noticed one, 2 where tests fail without one, 130 after Ctrl-C."""
     parser = argparse.ArgumentParser(prog="python -m scripts.mutants", description=__doc__)
     parser.add_argument("--seed", type=int, default=7, help="draws the mutants (7)")
     parser.add_argument("--count", type=int, default=60, help="how many (60)")
     parser.add_argument("--jobs", type=int, default=1, help="how many are judged at once (1)")
     parser.add_argument(
-        "--simulator-seconds", type=float, default=60.0, help="how long the simulator has for each (60)"
+        "--simulator-seconds", type=float, default=60.0, help="the simulator's time for each; 0 leaves it out (60)"
     )
     parser.add_argument("--workers", type=int, default=2, help="processes of the simulator (2)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything there as well")
@@ -366,8 +372,7 @@ def main(words: Sequence[str] | None = None) -> int:
         _say(summary(verdicts))
     if given.json is not None:
         given.json.write_bytes(as_json(given.seed, given.simulator_seconds, verdicts))
-    survived = any({verdict.unit, verdict.simulator} == {SURVIVED} for verdict in verdicts)
-    return code or int(survived)
+    return code or int(any(verdict.unnoticed for verdict in verdicts))
 
 
 def _say(line: str) -> None:

@@ -12,6 +12,7 @@ import pytest
 from scripts import mutants
 from scripts.mutants import (
     KILLED,
+    NOT_ASKED,
     SURVIVED,
     TIMEOUT,
     Mutant,
@@ -146,14 +147,32 @@ def test_survivors_are_told_and_shares_counted() -> None:
         Verdict(SPOILT, SURVIVED, SURVIVED, KILLED),
         Verdict(SPOILT, SURVIVED, SURVIVED, SURVIVED),
     ]
-    assert [False, False, False, True] == ["SURVIVED BOTH" in line_of(verdict) for verdict in verdicts]
+    assert [False, False, False, True] == ["NOBODY NOTICED" in line_of(verdict) for verdict in verdicts]
     assert [
         "killed 1 of 4 (25 %) by the test file of their own module",
         "killed 2 of 4 (50 %) by the unit tests of the domain",
         "killed 2 of 4 (50 %) by the simulator alone",
         "survived the unit tests: held/ledger.py:9 And to Or",
-        "survived both: held/ledger.py:9 And to Or",
+        "nobody noticed: held/ledger.py:9 And to Or",
     ] == summary(verdicts).splitlines()
+
+
+def test_a_simulator_without_time_is_not_asked(copy: Path) -> None:
+    """With no seconds the simulator does not run and has no share; what the unit tests let pass, nobody noticed."""
+
+    def run(where: Path, words: Sequence[str], seconds: float) -> str:
+        assert "pytest" in words
+        return SURVIVED
+
+    judged = judge(SPOILT, copy, run, 0, 1)
+    assert Verdict(SPOILT, SURVIVED, SURVIVED, NOT_ASKED) == judged
+    assert judged.unnoticed
+    assert [
+        "killed 0 of 1 (0 %) by the test file of their own module",
+        "killed 0 of 1 (0 %) by the unit tests of the domain",
+        "killed 0 of 0 (0 %) by the simulator alone",
+        "nobody noticed: held/ledger.py:9 And to Or",
+    ] == summary([judged]).splitlines()
 
 
 def test_a_machine_can_read_it() -> None:
