@@ -105,6 +105,8 @@ class ClientErrors:
         self._said = OnceAMinute()
         self.last_words = ""
         """What the client said last of what is wrong; as long as nothing arrives, it is why."""
+        self.broker_refused_at: int | None = None
+        """When a broker last answered with an error, and did not merely stay out of reach."""
 
     @property
     def shut_out_since(self) -> int | None:
@@ -124,6 +126,8 @@ class ClientErrors:
             if self._refused_since is None or now - self._refused_last > REFUSED_AGAIN_NS:
                 self._refused_since = now
             self._refused_last = now
+        if error.code() > 0:
+            self.broker_refused_at = now
         if error.code() != KafkaError._ALL_BROKERS_DOWN or not self.last_words:  # noqa: SLF001 - which says why of none
             self.last_words = f"{where}: {error.str()}" if where else error.str()
         self._say(error, now, where)

@@ -7,13 +7,16 @@ The callbacks run inside `consume`, where an exception would destroy records: th
 
 The group counts as lost from the first moment at which its coordinator is out of reach, at which it refuses this member,
 at which it has declared the member dead, or from which a member without partitions waits to be taken in.
+Of an assignment without partitions the client tells nothing under the newer group protocol (KIP-848), and its state stays
+that of a member that has not joined. There such a member counts as taken in when its coordinator has been reachable for
+two heartbeats and no broker has refused anything.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from confluent_kafka import Consumer
 from confluent_kafka import TopicPartition as KafkaPartition
@@ -27,11 +30,16 @@ from doka.domain.ports import Clock
 from doka.domain.records import TopicPartition
 from doka.domain.status import GroupStatus, LogStatus, SourceStatus
 
+QUIET_NS: Final = 10 * NS_PER_SECOND
+"""Two heartbeats of the newer group protocol, by the broker's default: a member that is refused hears of it by then."""
+
 
 class Overview:
     """From the source's open to its close; its answer never waits for anybody."""
 
-    def __init__(self, log_ends: LogEnds, errors: ClientErrors, clock: Clock) -> None:
+    def __init__(self, log_ends: LogEnds, errors: ClientErrors, clock: Clock, *, tells_empty: bool) -> None:
+        """Take the parts; `tells_empty`: the client calls back for an empty assignment, too."""
+        self._tells_empty = tells_empty
         self._log_ends = log_ends
         self._errors = errors
         self._clock = clock
@@ -111,19 +119,29 @@ class Overview:
 
     def _group(self, members: Membership, now: int) -> GroupStatus:
         stats = self._stats
+        quiet = not self._tells_empty and not members.next_offsets and self._is_quiet(now)
+        joined = members.joined or quiet
         since: list[int] = []
-        if not members.joined:
+        if not joined:
             since.append(self._opened_at)
         if self._errors.shut_out_since is not None:
             since.append(self._errors.shut_out_since)
         if stats is not None and not stats.reachable:
             since.append(self._stats_at - stats.reachable_for)
-        waits = stats is not None and not stats.steady and not members.next_offsets
-        if not (members.expelled or waits):
+        waits = self._tells_empty and stats is not None and not stats.steady and not members.next_offsets
+        if not (members.expelled or waits) or quiet:
             self._outside_since = None
         elif self._outside_since is None:
             self._outside_since = now
         if self._outside_since is not None:
             since.append(self._outside_since)
         why = self._errors.last_words if since else ""
-        return GroupStatus(members.joined, min(since, default=None), why)
+        return GroupStatus(joined, min(since, default=None), why)
+
+    def _is_quiet(self, now: int) -> bool:
+        """Say whether the coordinator has been there for a while, and has refused nothing."""
+        stats, errors = self._stats, self._errors
+        if stats is None or not stats.reachable or errors.shut_out_since is not None:
+            return False
+        refused_at = errors.broker_refused_at
+        return stats.reachable_for >= QUIET_NS and (refused_at is None or now - refused_at >= QUIET_NS)

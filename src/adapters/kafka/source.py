@@ -60,7 +60,9 @@ class KafkaSource:
         )
         self._client_errors = ClientErrors()
         self._log_ends = LogEnds(self._connection, clock)
-        self._overview = Overview(self._log_ends, self._client_errors, clock)
+        self._overview = Overview(
+            self._log_ends, self._client_errors, clock, tells_empty=settings.group_protocol == "classic"
+        )
         self._consumer: Consumer | None = None
         self._members: Membership | None = None
         self._failed: str | None = None
