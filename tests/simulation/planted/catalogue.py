@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from tests.simulation.planted import aggregated, answers, bounds, commits, leases, order, ownership, poison, sharing
+from tests.simulation.planted import (
+    aggregated,
+    answers,
+    bounds,
+    commits,
+    leases,
+    order,
+    ownership,
+    poison,
+    sharing,
+    silence,
+)
 from tests.simulation.planted.bug import Bug
 
 PLANTED: tuple[Bug, ...] = (
@@ -15,6 +26,7 @@ PLANTED: tuple[Bug, ...] = (
     *bounds.BUGS,
     *aggregated.BUGS,
     *sharing.BUGS,
+    *silence.BUGS,
 )
 
 BY_NAME: dict[str, Bug] = {bug.name: bug for bug in PLANTED}
