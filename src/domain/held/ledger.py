@@ -243,7 +243,6 @@ class OffsetLedger:
             self.ahead -= passed.count
         if not chunks and self._tail is not None:
             self.watermark = max(self.watermark, self._tail)
-            self._tail = None
 
 
 class Part(NamedTuple):

@@ -141,7 +141,6 @@ class LeaseKeeper:
         if lease is None or lease.serial != serial:
             return
         self._lease = None
-        self._sign_until = 0
         self._deaths += 1
         self._move(LeaseInput.REJECTED)
         self._hold_off(now)
@@ -213,10 +212,8 @@ class LeaseKeeper:
 
     def next_change(self, now: int) -> int | None:
         """Give the next moment at which time alone changes something here."""
-        soonest = _NEVER
-        for moment in (self._due_at, self._sign_until, self._retry_at):
-            if now < moment < soonest:
-                soonest = moment
+        self.tick(now)
+        soonest = min(self._moves_at, self._retry_at if self._retry_at > now else _NEVER)
         return None if soonest == _NEVER else soonest
 
     def status(self, now: int) -> LeaseStatus:

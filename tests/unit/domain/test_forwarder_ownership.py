@@ -115,6 +115,13 @@ class TestOwnership:
             made.forwarder.status(made.now).held_bytes,
         )
 
+    def test_after_the_last_loss_nothing_is_asked_for(self) -> None:
+        """A fetch without partitions only serves callbacks, from the turn on in which they are gone."""
+        made = machine()
+        assert made.decision.fetch
+        made.step(PartitionsLost(ONLY))
+        assert 0 == made.decision.fetch
+
     @pytest.mark.parametrize("change", [PartitionsLost, PartitionsRevoked])
     @pytest.mark.parametrize(
         "answer",
@@ -300,6 +307,14 @@ class TestGap:
         made.fetch("abc", start=500)
         assert GapSeen(ORDERS, 503, 0, "block") in made.step(GapFound(ORDERS, 503, 0, 3))
         assert 3 == made.forwarder.status(made.now).partitions[ORDERS].unsettled
+
+    @pytest.mark.parametrize(("lost", "sought"), [(OTHER, [SeekPartition(ORDERS, 10)]), (ORDERS, [])])
+    def test_is_sought_as_long_as_it_is_owned(self, lost: TopicPartition, sought: list[SeekPartition]) -> None:
+        """A partition that goes in the same turn takes its own seek with it, and nobody else's."""
+        made = Machine(on_gap=OnGap.CONTINUE)
+        made.open({ORDERS: 0, OTHER: 0})
+        made.step(GapFound(ORDERS, 0, 10, 20), PartitionsLost(frozenset({lost})))
+        assert sought == made.of(SeekPartition)
 
     def test_of_a_paused_partition_keeps_the_pause(self) -> None:
         """The client's pause flag outlives the ledger: what was paused is resumed in words."""

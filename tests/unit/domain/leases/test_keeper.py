@@ -252,6 +252,21 @@ class TestRefusal:
         assert made.trouble(60 * SECOND) is None
         assert 5 * MS == refuse(made, 61 * SECOND).retry_in
 
+    def test_explains_only_what_came_after_it(self) -> None:
+        """A refusal before the present lease is no reason why that lease is gone."""
+        made = keeper()
+        refuse(made)
+        issue(made, at=60 * SECOND)
+        made.rejected(1, "ExpiredTokenException", 61 * SECOND, Turn())
+        assert made.trouble(61 * SECOND) is None
+
+    def test_finds_a_lease_that_ended_meanwhile(self) -> None:
+        """A refusal that comes in the moment in which the old lease stops signing leaves the role refused."""
+        made = keeper()
+        issue(made)
+        refuse(made, 3590 * SECOND)
+        assert S.REFUSED is made.state
+
     def test_tells_what_is_left(self) -> None:
         """The fact names code, message, the next try and what the old lease has left."""
         made = keeper()
@@ -349,6 +364,13 @@ class TestNextChange:
         made = keeper()
         issue(made)
         assert [3000 * SECOND, 3590 * SECOND, None] == [made.next_change(now * SECOND) for now in (1, 3000, 3590)]
+
+    def test_forgets_a_lease_that_is_gone(self) -> None:
+        """Nobody wakes up for the renewal, or the reserve, of a lease that was rejected."""
+        made = keeper()
+        issue(made)
+        made.rejected(1, "ExpiredTokenException", 60 * SECOND, Turn())
+        assert made.next_change(60 * SECOND) is None
 
     def test_names_the_next_try(self) -> None:
         """After a refusal it is the end of the wait."""

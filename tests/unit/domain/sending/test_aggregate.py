@@ -15,7 +15,7 @@ from google.protobuf.message_factory import GetMessageClass
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from doka.domain.sending.aggregate import MAGIC, encode, how_many_fit, varint
+from doka.domain.sending.aggregate import FIXED_BYTES, FRAME_BYTES_MAX, MAGIC, encode, how_many_fit, varint
 
 HASH_KEY = str((1 << 127) + 1)
 OPTIONAL, REQUIRED, REPEATED = (
@@ -158,6 +158,21 @@ def test_what_fits_is_not_far_below_the_bound(records: int) -> None:
     fits = how_many_fit(keys, values, 51_200)
     assert fits < records
     assert 51_200 * 0.9 < len(encode(keys[:fits], values[:fits], HASH_KEY)) <= 51_200
+
+
+def test_what_is_cut_far_beyond_the_bound_counts_its_keys() -> None:
+    """Where twice too much is there, the keys of what goes make room too: half of the records fit, but for a few."""
+    keys, values = [f"{i:0100d}" for i in range(40)], [bytes(100)] * 40
+    half = len(encode(keys[:20], values[:20], HASH_KEY))
+    assert 18 <= how_many_fit(keys, values, half) <= 20
+
+
+@pytest.mark.parametrize(("short", "fits"), [(0, 3), (1, 2), (40, 1), (80, 0)])
+def test_a_record_is_counted_with_its_frame_and_each_new_key(short: int, fits: int) -> None:
+    """Data and the longest frame of each record, and each key once with three bytes: at the bound all fit, below not."""
+    keys, values = ["a", "b", "a"], [bytes(10)] * 3
+    bound = FIXED_BYTES + 3 * (10 + FRAME_BYTES_MAX) + 2 * (1 + 3)
+    assert fits == how_many_fit(keys, values, bound - short)
 
 
 def test_one_record_that_fits_is_never_left_out_for_the_keys_of_others() -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from doka.domain.commands import SendPut
+from doka.domain.errors import InvariantError
 from doka.domain.events import (
     PartitionsLost,
     PutAmbiguous,
+    PutAnswered,
     PutRefused,
     RecordsFetched,
     RevokeStarted,
@@ -15,9 +17,10 @@ from doka.domain.events import (
     StopRequested,
 )
 from doka.domain.facts import RecordsFailed, RecordsPoisoned, RecordsSettled, RouteBlocked
-from doka.domain.limits import RECORD_BYTES_DEFAULT
+from doka.domain.limits import PARTIAL_PUT_WAIT_NS, RECORD_BYTES_DEFAULT
 from doka.domain.records import TopicPartition
 from doka.domain.rules import AggregationRules, LimitRules, OnPoison, Ordering
+from doka.domain.sending.aggregated_outbox import AggregatedOutbox
 from doka.domain.sending.slices import Slices
 from tests.unit.domain.aggregating import inner, keys_of_lane
 from tests.unit.domain.builders import MS, ORDERS, SECOND, Extras, Machine, chunk, described, route_rules
@@ -40,6 +43,13 @@ def machine(limits: LimitRules | None = None, **changes: object) -> Machine:
 def sent(puts: list[SendPut]) -> list[list[list[tuple[str, int]]]]:
     """Give the records of each entry of each request."""
     return [inner(put) for put in puts]
+
+
+def aggregated_outbox(made: Machine) -> AggregatedOutbox:
+    """Give where the records of the route wait."""
+    found = made.forwarder._routes["orders"].outbox
+    assert isinstance(found, AggregatedOutbox)
+    return found
 
 
 def drained(made: Machine) -> bool:
@@ -90,6 +100,15 @@ class TestLanes:
         (first, second) = made.fetch([A, OTHER])
         assert [[[(A, 0)]], [[(OTHER, 1)]]] == sent([first, second])
 
+    def test_a_request_that_is_not_full_waits_a_moment_while_another_is_in_flight(self) -> None:
+        """It leaves 5 ms after its first lane became ready, not before."""
+        made = machine()
+        made.fetch([A])
+        assert [] == made.fetch([OTHER], start=1)  # 1 ms later
+        assert PARTIAL_PUT_WAIT_NS - MS == made.wakes_in()
+        assert [] == [c for c in made.decide(after=PARTIAL_PUT_WAIT_NS - MS - 1) if isinstance(c, SendPut)]
+        assert [[[(OTHER, 1)]]] == sent([c for c in made.decide(after=1) if isinstance(c, SendPut)])
+
 
 class TestSize:
     """An aggregate is never larger than its target, nor than the stream takes."""
@@ -102,6 +121,28 @@ class TestSize:
         assert max(map(len, first.values)) <= 1_024
         (second,) = made.answer(first)
         assert [[[(A, 0), (A, 1), (A, 2)]], [[(A, 3), (A, 4)]]] == sent([first, second])
+
+    @pytest.mark.parametrize(("more", "entries"), [(0, 2), (-1, 1)])
+    def test_a_request_of_chosen_records_is_full_at_its_bytes(self, more: int, entries: int) -> None:
+        """What goes once more with its control takes as many aggregates as just fit, and gives back the others."""
+        made = machine(aggregation=AggregationRules(linger=SECOND, lanes=LANES))
+        made.fetch([A, OTHER])
+        outbox = aggregated_outbox(made)
+        parts = outbox.take_for_control(2)
+        whole, _ = outbox.pack_parts(parts, 1, 1, made.now)
+        size = sum(map(len, [*whole.keys, *whole.values, *(whole.hash_keys or ())]))
+        bound = LimitRules(request_bytes=size + more)
+        tight = aggregated_outbox(machine(bound, aggregation=AggregationRules(linger=SECOND, lanes=LANES)))
+        put, left = tight.pack_parts(parts, 1, 1, made.now)
+        assert (entries, 2 - entries) == (len(put.values), len(left))
+
+    @pytest.mark.parametrize(("lanes", "taken"), [(1, [0]), (2, [0, 1])])
+    def test_a_control_takes_no_more_lanes_than_a_request_may_have_entries(self, lanes: int, taken: list[int]) -> None:
+        """Of lanes that wait for more as many are asked as fit one request, whatever room there is for records."""
+        made = machine(LimitRules(request_records=lanes), aggregation=AggregationRules(linger=SECOND, lanes=LANES))
+        made.fetch([A, OTHER])
+        parts = aggregated_outbox(made).take_for_control(10)
+        assert taken == sorted(place for part in parts for place in part.places)
 
     def test_a_record_too_large_travels_as_it_is(self) -> None:
         """By its own key, with its lane's hash key, and only in its lane's turn."""
@@ -219,6 +260,14 @@ class TestRefused:
         made.step(PutAmbiguous(first.put, "timeout"))
         (again,) = [c for c in made.decide(after=SECOND) if isinstance(c, SendPut)]
         assert first.values == again.values
+
+    def test_an_answer_about_more_than_was_asked_settles_nothing(self) -> None:
+        """A refused entry beyond the last one cannot be."""
+        made = machine()
+        (put,) = made.fetch([A, OTHER])
+        with pytest.raises(InvariantError, match="1 beyond its last"):
+            made.feed(PutAnswered(put.put, {2: THROTTLED}))
+        assert 2 == made.forwarder.status(made.now).partitions[ORDERS].unsettled
 
     def test_a_throttled_lane_slows_its_shard_alone(self) -> None:
         """By the lane's hash key, not by the keys in it."""

@@ -101,6 +101,13 @@ class TestPack:
         answer(made, put)
         assert [2, 4, 5] == sent(pack(made, 3))
 
+    def test_what_is_cut_off_is_no_longer_ready(self, owner: OffsetLedger) -> None:
+        """The rest of a key goes back into its lane; what stands behind it in the same chunk stays ready."""
+        made = outbox(request_records=1)
+        admit(made, owner, "abab")
+        assert [0] == sent(pack(made))
+        assert ([1, 3], 2) == ([place for part in made.parts() for place in part.places], made.waiting)
+
     def test_the_end_of_a_request_cuts_a_key(self, owner: OffsetLedger) -> None:
         """What finds no room waits for what left, and nothing of the key is in a second request."""
         made = outbox(request_records=3)

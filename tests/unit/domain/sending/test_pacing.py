@@ -7,7 +7,7 @@ import pytest
 
 from doka.domain.events import ShardRange
 from doka.domain.limits import SHARD_BYTES_PER_SECOND, SHARD_RECORDS_PER_SECOND
-from doka.domain.sending.pacing import FORGET_AFTER_NS, PACE_MIN, Pacer, hash_key
+from doka.domain.sending.pacing import FORGET_AFTER_NS, PACE_MIN, SLOWER_AT_MOST_EVERY_NS, Pacer, hash_key
 from tests.unit.domain.builders import MS, SECOND
 
 NOW = 100 * SECOND
@@ -131,6 +131,27 @@ def test_never_slower_than_a_twentieth(pacer: Pacer) -> None:
     for second in range(2, 40):
         pacer.throttled(LOW, NOW + second * SECOND)
     assert leave(pacer, LOW, 1, NOW + 40 * SECOND) >= PACE_MIN * SHARD_RECORDS_PER_SECOND
+
+
+@pytest.mark.parametrize(
+    ("left", "waited", "slowed"),
+    [
+        (2, SLOWER_AT_MOST_EVERY_NS - 1, False),
+        (2, SLOWER_AT_MOST_EVERY_NS, True),
+        (1, SLOWER_AT_MOST_EVERY_NS, False),
+        (1, SECOND - 1, False),
+        (1, SECOND, True),
+    ],
+)
+def test_a_share_of_few_is_taken_over_a_second(left: int, waited: int, *, slowed: bool) -> None:
+    """A refusal slows a shard down a tenth of a second after the last time, but of less than `few` after a whole one."""
+    pacer = Pacer(few=2)
+    pacer.learn(SHARDS)
+    pacer.throttled(LOW, NOW)
+    for _ in range(left):
+        pacer.leaves_at(LOW, 1, NOW)
+    pacer.throttled(LOW, NOW + waited)
+    assert slowed is (pacer.paces[0].share < 1)
 
 
 def test_a_quiet_shard_gets_faster_again(pacer: Pacer) -> None:
