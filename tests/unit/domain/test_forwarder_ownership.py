@@ -19,6 +19,7 @@ from doka.domain.events import (
     RevokeStarted,
 )
 from doka.domain.facts import GapSeen, PartitionsOwned, RecordsWillRepeat, UnreadableSeen
+from doka.domain.records import TopicPartition
 from doka.domain.rules import OnGap, OnUnreadable
 from tests.unit.domain.builders import ORDERS, SECOND, Machine, chunk, described
 from tests.unit.domain.forwarding import ONLY, OTHER, machine, sent
