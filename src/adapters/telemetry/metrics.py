@@ -22,6 +22,7 @@ from doka.adapters.telemetry.telling import Instrument
 from doka.domain.facts import Fact
 from doka.domain.ports import Clock
 from doka.domain.records import TopicPartition
+from doka.domain.rules import OnGap
 from doka.domain.sending.order_breaks import REFUSED, REORDERED, UNKNOWN
 from doka.domain.status import Status
 
@@ -65,13 +66,20 @@ class Metrics:
         version: str,
         routes: Iterable[str] = (),
         roles: Iterable[str] = (),
+        *,
         sharing: Iterable[str] = (),
+        topics: Iterable[str] = (),
     ) -> None:
-        """Take the names of all routes and roles, so that their counters stand at 0 before anything has happened.
+        """Take the names of all routes, roles and topics, so that their counters stand at 0 before anything has happened.
 
+        A rule that asks for an increase sees nothing in a series that is born with its first event.
         `sharing` are the routes in which records of a key share requests, so that their order can break.
         """
-        routes = tuple(routes)
+        born: dict[tuple[str, ...], list[tuple[str, ...]]] = {
+            ("route",): [(route,) for route in routes],
+            ("topic",): [(topic,) for topic in topics],
+        }
+        born["topic", "policy"] = [(topic, policy.value) for (topic,) in born["topic",] for policy in OnGap]
         disable_created_metrics()  # type: ignore[no-untyped-call]  # one more series a counter, and nothing reads it
         self._registry = CollectorRegistry()
         self._codes = BoundedLabels()
@@ -83,9 +91,8 @@ class Metrics:
         self._fetched = _Fetched()
         self._registry.register(self._fetched)
         for instrument in OUTCOMES.instruments:
-            if instrument.labels == ("route",):
-                for route in routes:
-                    self._instruments[instrument].labels(route)
+            for values in born.get(instrument.labels, ()):
+                self._instruments[instrument].labels(*values)
         for route, cause in product(sharing, ORDER_BREAK_CAUSES):
             self._instruments[ORDER_BREAKS].labels(route, cause)
         for role in roles:

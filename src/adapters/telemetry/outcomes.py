@@ -49,6 +49,7 @@ from doka.domain.facts import (
     UnreadableSeen,
 )
 from doka.domain.limits import NS_PER_SECOND
+from doka.domain.rules import OnPoison
 from doka.domain.sending.order_breaks import REFUSED, REORDERED
 
 PUT_SECONDS_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -87,12 +88,18 @@ ORDER_BREAKS = _counter(
 POISONED = _counter(
     "doka_records_poisoned", "Records that can never land, by what became of them.", "route", "code", "policy"
 )
+DROPPED = _counter(
+    "doka_records_dropped", "Records that can never land and were dropped, as on_poison: drop asks.", "route"
+)
 LETTERS = _counter(
     "doka_dead_letters",
     "Dead letters, by outcome and the code of the record or the refusal.",
     "route",
     "outcome",
     "code",
+)
+LETTERS_FAILED = _counter(
+    "doka_letters_failed", "Dead letters that were not stored; each is tried again, and its record waits.", "route"
 )
 REPEATS = _counter(
     "doka_records_will_repeat",
@@ -186,7 +193,10 @@ def _order_broken(fact: OrderBroken) -> Line:
 @_told(
     RecordsPoisoned,
     alike=lambda fact: (fact.route, fact.partition, fact.code, fact.policy),
-    counts=lambda fact, label: [(POISONED, 1, (fact.route, label(fact.code), fact.policy))],
+    counts=lambda fact, label: (
+        (POISONED, 1, (fact.route, label(fact.code), fact.policy)),
+        *([(DROPPED, 1, (fact.route,))] if fact.policy == OnPoison.DROP.value else []),
+    ),
 )
 def _records_poisoned(fact: RecordsPoisoned) -> Line:
     fate = {
@@ -219,7 +229,10 @@ def _letter_stored(fact: LetterStored) -> Line:
 @_told(
     LetterFailed,
     alike=lambda fact: (fact.route, fact.partition, fact.code),
-    counts=lambda fact, label: [(LETTERS, 1, (fact.route, "failed", label(fact.code)))],
+    counts=lambda fact, label: (
+        (LETTERS, 1, (fact.route, "failed", label(fact.code))),
+        (LETTERS_FAILED, 1, (fact.route,)),
+    ),
 )
 def _letter_failed(fact: LetterFailed) -> Line:
     return Line(

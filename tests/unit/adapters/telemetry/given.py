@@ -102,6 +102,7 @@ def partition_status(
     log_end: int | None = None,
     stuck: str | None = None,
     stuck_reason: str | None = None,
+    waiting: int | None = None,
 ) -> PartitionStatus:
     """Give one partition of route orders; what is not named is calm."""
     return PartitionStatus(
@@ -116,6 +117,7 @@ def partition_status(
         stuck=stuck,
         log_end=log_end,
         stuck_reason=stuck_reason,
+        waiting=waiting,
     )
 
 

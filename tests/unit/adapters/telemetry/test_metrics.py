@@ -7,7 +7,15 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from doka.adapters.telemetry.labels import LABELS_MAX
 from doka.adapters.telemetry.metrics import Metrics
-from doka.domain.facts import Fact, OffsetsCommitted, PartitionsOwned, PartitionStuck, RecordsFailed, RecordsSettled
+from doka.domain.facts import (
+    Fact,
+    OffsetsCommitted,
+    PartitionsOwned,
+    PartitionStuck,
+    RecordsFailed,
+    RecordsPoisoned,
+    RecordsSettled,
+)
 from doka.domain.limits import NS_PER_MS
 from doka.domain.records import TopicPartition
 from tests.unit.adapters.telemetry.given import FACTS, ORDERS_3, HandClock, status
@@ -20,7 +28,7 @@ LABEL_NAMES = {
 
 def metrics() -> Metrics:
     """Give metrics of one route and one role."""
-    return Metrics(HandClock(), "1.2.3", ["orders"], ["analytics"])
+    return Metrics(HandClock(), "1.2.3", ["orders"], ["analytics"], topics=["orders"])
 
 
 def series(page: bytes) -> dict[str, float]:
@@ -58,7 +66,20 @@ def series(page: bytes) -> dict[str, float]:
         (FACTS[14], {"doka_partitions_stuck_total{topic=orders}": 1}),
         (PartitionStuck(ORDERS_3, 41, stuck=False), {}),
         (FACTS[15], {"doka_dead_letters_total{code=RecordTooLarge,outcome=stored,route=orders}": 1}),
-        (FACTS[16], {"doka_dead_letters_total{code=_MSG_TIMED_OUT,outcome=failed,route=orders}": 1}),
+        (
+            FACTS[16],
+            {
+                "doka_dead_letters_total{code=_MSG_TIMED_OUT,outcome=failed,route=orders}": 1,
+                "doka_letters_failed_total{route=orders}": 1,
+            },
+        ),
+        (
+            RecordsPoisoned("orders", ORDERS_3, 41, "RecordTooLarge", "drop"),
+            {
+                "doka_records_poisoned_total{code=RecordTooLarge,policy=drop,route=orders}": 1,
+                "doka_records_dropped_total{route=orders}": 1,
+            },
+        ),
         (FACTS[17], {}),
         (FACTS[-1], {"doka_unreadable_offsets_total{policy=block,topic=orders}": 10}),
         (FACTS[18], {"doka_order_breaks_total{cause=refused,route=orders}": 3}),
@@ -107,6 +128,13 @@ def test_counters_stand_at_zero_from_the_start() -> None:
         "doka_lease_renewals_total{code=none,outcome=renewed,role=analytics}",
         "doka_commits_total{outcome=failed}",
         "doka_rebalances_total{change=lost}",
+        "doka_records_dropped_total{route=orders}",
+        "doka_letters_failed_total{route=orders}",
+        "doka_gaps_total{policy=block,topic=orders}",
+        "doka_gaps_total{policy=continue,topic=orders}",
+        "doka_unreadable_offsets_total{policy=block,topic=orders}",
+        "doka_partitions_stuck_total{topic=orders}",
+        "doka_records_will_repeat_total{topic=orders}",
     ):
         assert 0 == page[name]
 

@@ -69,8 +69,32 @@ def test_lease_states_are_those_of_the_domain() -> None:
         (partition_status(watermark=90, log_end=100), 10.0, None),
         (partition_status(watermark=100), None, None),
         (partition_status(watermark=101, log_end=100), 0.0, 0.0),
+        (partition_status(watermark=90, log_end=100, waiting=7 * NS_PER_SECOND), 10.0, 7.0),
+        (partition_status(watermark=90, waiting=7 * NS_PER_SECOND), None, 7.0),
+        (
+            partition_status(
+                watermark=90,
+                unsettled=10,
+                timestamp_ms=int((NEW_YEAR + 5) * 1000),
+                log_end=100,
+                waiting=7 * NS_PER_SECOND,
+            ),
+            10.0,
+            7.0,
+        ),
     ],
-    ids=["caught up", "behind", "from the future", "no timestamp", "not fetched yet", "end unknown", "end is old news"],
+    ids=[
+        "caught up",
+        "behind",
+        "from the future",
+        "no timestamp",
+        "not fetched yet",
+        "end unknown",
+        "end is old news",
+        "waits in Kafka",
+        "end and timestamp unknown",
+        "from the future, and waits",
+    ],
 )
 def test_lag(partition: PartitionStatus, records: float | None, seconds: float | None) -> None:
     """Lag is what is known of it: never below zero, and left out where a figure would be a guess."""
@@ -89,6 +113,26 @@ def test_ages_grow_between_publishes() -> None:
     state.status = status(clock, partition=partition_status(unsettled=1, age=2 * NS_PER_SECOND))
     clock.pass_seconds(3)
     assert [(PLACE, 5.0)] == gauges(state)["doka_oldest_unsettled_age_seconds"]
+
+
+def test_a_wait_grows_between_publishes_and_nothing_does_not() -> None:
+    """What waits has waited longer at each scrape; where nothing waits, it is 0 until the next publish says otherwise."""
+    clock = HandClock()
+    state = PresentState(clock)
+    state.status = status(clock, partition=partition_status(waiting=2 * NS_PER_SECOND))
+    clock.pass_seconds(3)
+    assert [(PLACE, 5.0)] == gauges(state)["doka_waiting_seconds"]
+    state.status = status(clock, partition=partition_status(waiting=0))
+    clock.pass_seconds(3)
+    assert [(PLACE, 0.0)] == gauges(state)["doka_waiting_seconds"]
+
+
+def test_the_time_that_quotas_took_is_shown() -> None:
+    """How long brokers have let this process wait is a counter in seconds."""
+    clock = HandClock()
+    state = PresentState(clock)
+    state.status = replace(status(clock), throttled=1_500_000_000)
+    assert [({}, 1.5)] == gauges(state)["doka_kafka_throttled_seconds"]
 
 
 def test_a_blocked_route_says_why() -> None:
