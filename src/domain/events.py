@@ -63,13 +63,15 @@ class PartitionsLost:
 class GapFound:
     """The next offset of a partition is no longer in the log (retention, a recreated topic).
 
-    `expected` is what should have been read next, `log_start` and `log_end` what the log holds now.
+    `expected` is what should have been read next, `log_start` and `log_end` what the log holds now. `anew`: the topic is
+    another one of the same name, by its id, whether the offset fits or not.
     """
 
     partition: TopicPartition
     expected: int
     log_start: int
     log_end: int
+    anew: bool = False
 
 
 @dataclass(frozen=True, slots=True)

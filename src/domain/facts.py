@@ -207,6 +207,8 @@ class GapSeen:
     policy: str
     forgotten: int = 0
     """How many records of the former log were held and had not settled; they are not sent again."""
+    anew: bool = False
+    """By its id it is another topic of the same name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -305,13 +305,19 @@ class Forwarder:
         if partition is None or partition.gap is not None or partition.ledger.draining:
             return  # a drain looks no further ahead; whoever reads on finds the gap again
         turn, policy = self._turn, self._rules.on_gap
-        anew = event.log_start < partition.expected  # another log under the same name: its offsets begin anew
+        anew = (
+            event.anew or event.log_start < partition.expected
+        )  # another log under the same name: its offsets begin anew
         forgotten = partition.unsettled if anew and policy is OnGap.CONTINUE else 0
-        turn.commands.append(GapSeen(event.partition, event.expected, event.log_start, policy.value, forgotten))
+        turn.commands.append(
+            GapSeen(event.partition, event.expected, event.log_start, policy.value, forgotten, event.anew)
+        )
         if policy is OnGap.BLOCK:
+            waits = f"offset {event.expected} should be read next and the log holds {event.log_start}..{event.log_end}"
             partition.gap = (
-                f"offset {event.expected} should be read next and the log holds {event.log_start}..{event.log_end}; "
-                "set kafka.on_gap: continue to step over what is missing"
+                f"{waits}; set kafka.on_gap: continue to step over what is missing"
+                if not event.anew
+                else f"{waits} of another topic of the same name; set kafka.on_gap: continue to read it from its start"
             )
             turn.look = True
             return

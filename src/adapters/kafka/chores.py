@@ -20,7 +20,7 @@ from doka.adapters.kafka.far_side import Damage, FarSide
 from doka.adapters.kafka.inquirer import ClusterAnswer, Inquirer
 from doka.adapters.kafka.membership import Membership
 from doka.adapters.kafka.question import Question
-from doka.domain.events import Event, RecordsUnreadable, TopicsMissing
+from doka.domain.events import Event, GapFound, RecordsUnreadable, TopicsMissing
 from doka.domain.limits import NS_PER_SECOND
 from doka.domain.partitions.start_positions import gap_at
 from doka.domain.records import TopicPartition
@@ -31,18 +31,26 @@ LOOK_AT_TOPICS_NS: Final = 60 * NS_PER_SECOND  # while all are there; the newer 
 
 
 FarSideQuestion = Question[Damage, FarSide | None]
+TopicIdsQuestion = Question[tuple[str, ...], dict[str, str]]
 
 
 class Chores:
     """The open ones, each until it is done or its partition is gone."""
 
-    def __init__(self, topics: Iterable[str], inquirer: Inquirer, far_sides: FarSideQuestion) -> None:
+    def __init__(
+        self, topics: Iterable[str], inquirer: Inquirer, far_sides: FarSideQuestion, ids: TopicIdsQuestion
+    ) -> None:
         self.unreadable: dict[TopicPartition, int] = {}
         """The offset from which nothing of a partition may be delivered before it was read again."""
         self._far_sides = far_sides
         self._damages: dict[TopicPartition, Damage] = {}  # whose far side is not known
         self._rests: dict[TopicPartition, int] = {}  # of what was told: when it is read again
         self._resting: set[TopicPartition] = set()  # those of them that the client rests
+        self._ids = ids
+        self._ids_asked_for: set[TopicPartition] = set()  # owned when the open question was asked, and ever since
+        self._look_at_ids = 0
+        self._anew: set[TopicPartition] = set()  # of another topic than before; how its log stands is not known
+        self._anew_told: set[TopicPartition] = set()
         self._topics = tuple(sorted(topics))
         self._inquirer = inquirer
         self._out_of_log: set[TopicPartition] = set()
@@ -57,7 +65,7 @@ class Chores:
     def out_of_log(self, partition: TopicPartition) -> None:
         """Note that the next offset of a partition is not in its log."""
         self._out_of_log.add(partition)
-        self._urgent = True
+        self._urgent, self._look_at_ids = True, 0
 
     def cannot_read(self, partition: TopicPartition, offset: int, expected: int, why: str) -> bool:
         """Note that the client could not read something at `offset`, when `expected` should have been read next.
@@ -76,11 +84,14 @@ class Chores:
         for partition in partitions:
             for found in (self.unreadable, self._damages, self._rests):
                 found.pop(partition, None)
+            for those in (self._anew, self._anew_told, self._ids_asked_for):
+                those.discard(partition)
+            self._look_at_ids = 0
 
     def absent(self, topic: str) -> None:
         """Note that the client found no such topic."""
         if topic not in self._absent:
-            self._urgent, self._look_at = True, 0
+            self._urgent, self._look_at, self._look_at_ids = True, 0, 0
 
     def refused(self, topic: str) -> None:
         """Note that a topic is there and may not be read; only its records show that the right was given."""
@@ -98,10 +109,11 @@ class Chores:
         events: list[Event] = []
         answer = self._inquirer.answer()
         if answer is not None:
-            self._learn(answer, consumer, members, events)
+            self._learn(answer, consumer, members, commits, events)
         if self._urgent or now - self._done_at >= EVERY_NS:
             self._done_at = now
             self._look_for_far_sides(members, now, events)
+            self._look_at_topic_ids(members, commits, now)
             self._read_again(consumer, members, now)
             self._urgent = not self._ask(members, now)
             commits.send_starts(consumer)
@@ -141,23 +153,54 @@ class Chores:
             if self._far_sides.ask(damage):
                 break
 
+    def _look_at_topic_ids(self, members: Membership, commits: SentCommits, now: int) -> None:
+        """Compare the id of each topic with that of the one that was read; what was never told is taken as it is."""
+        for topic, topic_id in (self._ids.answer() or {}).items():
+            for partition in self._ids_asked_for:
+                if partition.topic != topic:
+                    continue
+                if commits.topic_ids.setdefault(partition, topic_id) != topic_id and partition not in self._anew_told:
+                    self._anew.add(partition)
+        if now >= self._look_at_ids and members.next_offsets:
+            topics = tuple(sorted({partition.topic for partition in members.next_offsets}))
+            if self._ids.ask(topics):
+                self._ids_asked_for = set(members.next_offsets)
+                self._look_at_ids = now + LOOK_AT_TOPICS_NS
+
     def _ask(self, members: Membership, now: int) -> bool:
         """Ask what is open; False where it has to wait for the answer to another question."""
         self._out_of_log &= members.next_offsets.keys()
+        self._anew &= members.next_offsets.keys()
         topics = self._topics if now >= self._look_at else ()
-        if not self._out_of_log and not topics:
+        logs = self._out_of_log | self._anew
+        if not logs and not topics:
             return True
-        if not self._inquirer.ask(sorted(self._out_of_log), topics):
+        if not self._inquirer.ask(sorted(logs), topics):
             return False
         self._asked = topics
         if topics:
             self._look_at = now + LOOK_AT_TOPICS_NS
         return True
 
-    def _learn(self, answer: ClusterAnswer, consumer: Consumer, members: Membership, events: list[Event]) -> None:
+    def _learn(
+        self,
+        answer: ClusterAnswer,
+        consumer: Consumer,
+        members: Membership,
+        commits: SentCommits,
+        events: list[Event],
+    ) -> None:
         for partition, (start, end) in answer.logs.items():
             expected = members.next_offsets.get(partition)
-            if partition in self._out_of_log and expected is not None:
+            if partition in self._anew and expected is not None:
+                self._anew.discard(partition)
+                if expected == start:  # nothing was read of the former one
+                    commits.topic_ids.pop(partition, None)
+                    self._look_at_ids = 0
+                else:
+                    self._anew_told.add(partition)
+                    events.append(GapFound(partition, expected, start, end, anew=True))
+            elif partition in self._out_of_log and expected is not None:
                 gap = gap_at(partition, expected, start, end)
                 if gap is None:
                     members.seek(consumer, partition, expected)

@@ -17,7 +17,7 @@ from confluent_kafka import TopicPartition as KafkaPartition
 from doka.adapters.kafka.client_errors import is_fatal
 from doka.domain.commands import CommitOffsets
 from doka.domain.events import CommitAnswered
-from doka.domain.partitions.start_positions import Birth
+from doka.domain.partitions.start_positions import Birth, metadata_of
 from doka.domain.records import TopicPartition
 
 
@@ -38,10 +38,18 @@ class SentCommits:
         self._sent: deque[_Sent] = deque()
         self._answers: list[CommitAnswered] = []
         self._births: dict[TopicPartition, Birth] = {}
+        self.topic_ids: dict[TopicPartition, str] = {}
+        """The id of the topic that each owned partition is read of, as far as it is known; chores.py finds it out."""
         self._unstored: dict[TopicPartition, int] = {}
 
-    def owned(self, starts: Mapping[TopicPartition, int], births: Mapping[TopicPartition, Birth]) -> None:
-        """Note the births of partitions that were assigned, and which of them still need a first commit at `starts`."""
+    def owned(
+        self,
+        starts: Mapping[TopicPartition, int],
+        births: Mapping[TopicPartition, Birth],
+        topic_ids: Mapping[TopicPartition, str],
+    ) -> None:
+        """Note what was found of partitions that were assigned, and which of them still need a first commit at `starts`."""
+        self.topic_ids.update(topic_ids)
         self._births.update(births)
         self._unstored.update(starts)
 
@@ -49,6 +57,7 @@ class SentCommits:
         """Drop what is kept of partitions that are no longer owned; answers on their way still find their serial."""
         for partition in partitions:
             self._births.pop(partition, None)
+            self.topic_ids.pop(partition, None)
             self._unstored.pop(partition, None)
 
     def send(self, consumer: Consumer, command: CommitOffsets) -> None:
@@ -98,10 +107,10 @@ class SentCommits:
             self._settle(sent, reason.name() if isinstance(reason, KafkaError) else str(refused))
 
     def _kafka_partition(self, partition: TopicPartition, offset: int) -> KafkaPartition:
-        birth = self._births.get(partition)
-        if birth is None:
+        metadata = metadata_of(self._births.get(partition), self.topic_ids.get(partition))
+        if metadata is None:
             return KafkaPartition(partition.topic, partition.partition, offset)
-        return KafkaPartition(partition.topic, partition.partition, offset, metadata=str(birth))
+        return KafkaPartition(partition.topic, partition.partition, offset, metadata=metadata)
 
     def _settle(self, sent: _Sent, error: str | None) -> None:
         if sent.serial is not None:

@@ -114,7 +114,7 @@ class Membership:
             return
         starts = self._starting.find(consumer, partitions)
         places = [KafkaPartition(p.topic, p.partition, starts.positions[p]) for p in partitions]
-        self._commits.owned({p: starts.positions[p] for p in starts.fresh}, starts.births)
+        self._commits.owned({p: starts.positions[p] for p in starts.fresh}, starts.births, starts.topic_ids)
         self._commits.send_starts(consumer)
         consumer.incremental_assign(places)
         consumer.resume(places)

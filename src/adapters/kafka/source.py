@@ -34,6 +34,7 @@ from doka.adapters.kafka.overview import Overview
 from doka.adapters.kafka.question import Question
 from doka.adapters.kafka.settings import MemberSettings
 from doka.adapters.kafka.starting import Starting, StartUnknownError
+from doka.adapters.kafka.topic_ids import topic_ids
 from doka.domain.commands import CommitOffsets
 from doka.domain.errors import InvariantError, invariant
 from doka.domain.events import Event, PartitionEnded, RecordsFetched, SourceFailed
@@ -57,6 +58,7 @@ class KafkaSource:
             settings.topics,
             Inquirer(self._connection, clock),
             Question(partial(far_side, self._connection, clock), None),
+            Question(partial(topic_ids, self._connection, clock), {}),
         )
         self._client_errors = ClientErrors()
         self._log_ends = LogEnds(self._connection, clock)
@@ -149,6 +151,7 @@ class KafkaSource:
         """Go on reading an owned partition at `offset`; one that is not owned any more is left alone."""
         consumer, members = self._joined()
         self._chores.moved([partition])
+        self._commits.topic_ids.pop(partition, None)  # whatever stands there now is read from here on
         with self._fatal_waits():
             members.seek(consumer, partition, offset)
 

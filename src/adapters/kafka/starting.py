@@ -30,6 +30,7 @@ from doka.domain.partitions.start_positions import (
     StartFrom,
     birth_of,
     start_of,
+    topic_id_in,
     topics_to_ask,
 )
 from doka.domain.ports import Clock
@@ -55,6 +56,8 @@ class Starts:
     fresh: frozenset[TopicPartition]
     """Those without a committed offset: their position is to be committed at once."""
     births: Mapping[TopicPartition, Birth] = field(default_factory=dict)
+    topic_ids: Mapping[TopicPartition, str] = field(default_factory=dict)
+    """Of the topic that each committed offset was made on, where the commit says it."""
 
 
 class Starting:
@@ -74,7 +77,12 @@ class Starting:
         group = self._committed(consumer, partitions, deadline)
         fresh = [partition for partition in partitions if partition not in group]
         if not fresh:
-            return Starts({p: group[p].offset for p in partitions}, frozenset(), _births(group, partitions))
+            return Starts(
+                {p: group[p].offset for p in partitions},
+                frozenset(),
+                _births(group, partitions),
+                _topic_ids(group, partitions),
+            )
         sizes = self._sizes(topics_to_ask(partitions, group), deadline)
         others = [TopicPartition(topic, number) for topic, size in sizes.items() for number in range(size)]
         group = {**self._committed(consumer, [p for p in others if p not in group], deadline), **group}
@@ -86,7 +94,7 @@ class Starting:
             if birth is not None:
                 births[partition] = birth
         known = {partition: group[partition].offset for partition in partitions if partition in group}
-        return Starts({**known, **offsets}, frozenset(fresh), births)
+        return Starts({**known, **offsets}, frozenset(fresh), births, _topic_ids(group, known))
 
     def _birth(
         self,
@@ -114,7 +122,9 @@ class Starting:
             answer = consumer.committed(asked, timeout=ANSWER_SECONDS)
             _raise_first_error(answer)
             return {
-                TopicPartition(p.topic, p.partition): Committed(p.offset, Birth.parse(p.metadata))
+                TopicPartition(p.topic, p.partition): Committed(
+                    p.offset, Birth.parse(p.metadata), topic_id_in(p.metadata)
+                )
                 for p in answer
                 if p.offset >= 0
             }
@@ -170,6 +180,13 @@ def _births(
     partitions: Iterable[TopicPartition],
 ) -> Mapping[TopicPartition, Birth]:
     return {p: birth for p in partitions if p in group and (birth := group[p].birth) is not None}
+
+
+def _topic_ids(
+    group: Mapping[TopicPartition, Committed],
+    partitions: Iterable[TopicPartition],
+) -> Mapping[TopicPartition, str]:
+    return {p: topic_id for p in partitions if p in group and (topic_id := group[p].topic_id) is not None}
 
 
 def _as_timestamp(place: StartFrom) -> int:

@@ -435,7 +435,7 @@ def _gap_seen(fact: GapSeen) -> Line:
 def _gap(gap: GapSeen) -> str:
     """Say what is missing in a log, and what follows from it."""
     goes_on = gap.policy == "continue"
-    if gap.log_start >= gap.expected:
+    if gap.log_start >= gap.expected and not gap.anew:
         fate = (
             "going on behind it, as kafka.on_gap: continue asks"
             if goes_on
@@ -448,10 +448,10 @@ def _gap(gap: GapSeen) -> str:
         else "the partition waits; to read it from its start set kafka.on_gap: continue"
     )
     lost = f"; {many(gap.forgotten, 'record')} of before had not settled and will not be sent again"
-    return (
-        f"offset {gap.expected} should be read next and the log ends below it, "
-        f"so it is another one or was cut; {fate}{lost if gap.forgotten else ''}"
+    why = (
+        "the topic was deleted and made again" if gap.anew else "the log ends below it, so it is another one or was cut"
     )
+    return f"offset {gap.expected} should be read next and {why}; {fate}{lost if gap.forgotten else ''}"
 
 
 @_told(

@@ -12,7 +12,8 @@ The client's own reset rules are never used: they jump in silence.
 The last two lines guard two ends: members that start together must not take each other's first commits for a history
 (with `latest` one of them would read the whole topic), and a partition that was added later must not lose what was
 written before somebody owned it.
-So the birth (a time, and how many partitions there were) travels in the metadata of every commit.
+So the birth (a time, and how many partitions there were) travels in the metadata of every commit, and with it the id of
+the topic that was read: an offset says nothing of another topic of the same name.
 A group that began at `earliest` needs no birth: the beginning of the log is right for both.
 """
 
@@ -27,7 +28,7 @@ from typing import Final
 from doka.domain.events import GapFound
 from doka.domain.records import TopicPartition
 
-_BIRTH: Final = re.compile(r"doka:born=(\d{1,18}):partitions=(\d{1,9})")
+_METADATA: Final = re.compile(r"doka(?::born=(\d{1,18}):partitions=(\d{1,9}))?(?::topic=([\w-]{1,64}))?", re.ASCII)
 
 
 class LogEdge(Enum):
@@ -54,8 +55,21 @@ class Birth:
     @classmethod
     def parse(cls, metadata: str | None) -> Birth | None:
         """Read a commit's metadata; None where it holds no birth (another tool's commit, an older one)."""
-        found = _BIRTH.fullmatch(metadata or "")
-        return None if found is None else cls(int(found[1]), int(found[2]))
+        found = _METADATA.fullmatch(metadata or "")
+        return None if found is None or found[1] is None else cls(int(found[1]), int(found[2]))
+
+
+def metadata_of(birth: Birth | None, topic_id: str | None) -> str | None:
+    """Give the metadata of a commit; None where there is nothing to say."""
+    if topic_id is None:
+        return None if birth is None else str(birth)
+    return f"{'doka' if birth is None else birth}:topic={topic_id}"
+
+
+def topic_id_in(metadata: str | None) -> str | None:
+    """Read the id of the topic that a commit was made on; None where the metadata holds none."""
+    found = _METADATA.fullmatch(metadata or "")
+    return None if found is None else found[3]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +78,7 @@ class Committed:
 
     offset: int
     birth: Birth | None = None
+    topic_id: str | None = None
 
 
 def birth_of(start_from: StartFrom, wall_ms: int, partitions: int) -> Birth | None:

@@ -301,6 +301,28 @@ class TestGap:
         made.step(GapFound(ORDERS, 500, 0, 3))
         assert owned == made.of(PartitionsOwned)
 
+    def test_of_another_topic_is_one_though_the_offset_fits(self) -> None:
+        """A topic that was made anew and has grown past the offset: it is read from its start, or waits in words."""
+        found = GapFound(ORDERS, 3, 0, 90, anew=True)
+        made = Machine(on_gap=OnGap.CONTINUE)
+        made.open()
+        made.land(made.fetch("abc"))
+        commands = made.step(found, after=SECOND)
+        assert [GapSeen(ORDERS, 3, 0, "continue", anew=True), SeekPartition(ORDERS, 0)] == [
+            c for c in commands if isinstance(c, GapSeen | SeekPartition)
+        ]
+        made.store()
+        made.land(made.fetch("a"))
+        made.decide(after=SECOND)
+        assert {ORDERS: 1} == made.committed()
+        waits = machine()
+        waits.land(waits.fetch("abc"))
+        waits.step(found)
+        assert (
+            "offset 3 should be read next and the log holds 0..90 of another topic of the same name; "
+            "set kafka.on_gap: continue to read it from its start"
+        ) == waits.forwarder.status(waits.now).partitions[ORDERS].stuck
+
     def test_that_waits_forgets_nothing(self) -> None:
         """With `on_gap: block` what is held of the former log goes on its way."""
         made = Machine()

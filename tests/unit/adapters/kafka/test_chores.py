@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 from doka.adapters.kafka.chores import EVERY_NS, LOOK_AT_TOPICS_NS, Chores
@@ -38,6 +39,24 @@ class Cluster:
         return ready
 
 
+@dataclass
+class Ids:
+    """Takes a question about topic ids, and answers when the test says so."""
+
+    asked: list[tuple[str, ...]] = field(default_factory=list)
+    ready: dict[str, str] | None = None
+
+    def ask(self, topics: tuple[str, ...]) -> bool:
+        """Take the question."""
+        self.asked.append(topics)
+        return True
+
+    def answer(self) -> dict[str, str] | None:
+        """Give the answer once."""
+        ready, self.ready = self.ready, None
+        return ready
+
+
 class Rig:
     """Chores over a cluster that is played by hand, with two partitions owned, at offsets 5 and 7."""
 
@@ -52,7 +71,9 @@ class Rig:
         self.searched: list[Damage] = []
         self.far: FarSide | None = None
         far_sides: Any = self
-        self.chores = Chores({"orders"}, stand_in, far_sides)
+        self.ids = Ids()
+        ids: Any = self.ids
+        self.chores = Chores({"orders"}, stand_in, far_sides, ids)
 
     def ask(self, damage: Damage) -> bool:
         """Take a question about a far side; as the real one, one at a time."""
@@ -282,10 +303,58 @@ def test_a_partition_that_moved_is_looked_at_anew() -> None:
     assert rig.chores.cannot_read(P0, 5, 5, "torn")
 
 
+def looked(rig: Rig, at: int, topic_id: str) -> None:
+    """Let a look at the ids find this one for orders, and be told of it in the turn after."""
+    rig.do(at)
+    rig.ids.ready = {"orders": topic_id}
+    assert [] == rig.do(at + EVERY_NS, ALL_THERE)
+
+
+def test_another_topic_of_the_same_name_is_a_gap_though_the_offset_fits() -> None:
+    """Its id tells: each partition that was read of the former one is told once, with what the new log holds."""
+    rig = Rig()
+    later = rig.settle()
+    looked(rig, later, "first")
+    assert {P0: "first", P1: "first"} == rig.commits.topic_ids
+    later += LOOK_AT_TOPICS_NS
+    looked(rig, later, "second")
+    told = rig.do(later + 2 * EVERY_NS, ClusterAnswer({P0: (0, 90), P1: (7, 80)}))
+    asked = rig.logs_asked()
+    looked(rig, later + LOOK_AT_TOPICS_NS + 2 * EVERY_NS, "second")
+
+    assert [GapFound(P0, 5, 0, 90, anew=True)] == told, "of P1 nothing had been read"
+    assert {P0: "first", P1: "second"} == rig.commits.topic_ids, "until the loop goes on, offsets are of the former one"
+    assert [[P0, P1]] == asked == rig.logs_asked()
+
+
+def test_a_commit_of_another_topic_is_known_by_its_id() -> None:
+    """What was committed on a topic that is gone does not say where to begin in the one that has its name now."""
+    rig = Rig()
+    rig.commits.owned({}, {}, {P0: "first"})
+    later = rig.settle()
+    looked(rig, later, "second")
+
+    assert [GapFound(P0, 5, 0, 90, anew=True)] == rig.do(later + 2 * EVERY_NS, ClusterAnswer({P0: (0, 90)}))
+
+
+def test_an_id_that_was_asked_for_before_a_partition_came_says_nothing_of_it() -> None:
+    """The topic may have been made anew in between: the next answer counts."""
+    rig = Rig()
+    later = rig.settle()
+    rig.do(later)
+    rig.chores.moved([P0])
+    rig.ids.ready = {"orders": "old"}
+    rig.do(later + EVERY_NS)
+    assert {P1: "old"} == rig.commits.topic_ids
+    looked(rig, later + 2 * EVERY_NS, "old")
+
+    assert {P0: "old", P1: "old"} == rig.commits.topic_ids
+
+
 def test_starting_positions_that_are_not_stored_are_sent_again() -> None:
     """A start that the group refused is committed anew by the next chores."""
     rig = Rig()
-    rig.commits.owned({P0: 5}, {})
+    rig.commits.owned({P0: 5}, {}, {})
     rig.do()
 
     assert [("commit", {0: 5})] == rig.consumer.deeds

@@ -86,7 +86,7 @@ def test_one_refused_partition_refuses_the_commit() -> None:
 def test_a_start_is_sent_until_it_is_stored_and_answers_nobody() -> None:
     """A starting position goes out once at a time, again after a refusal, and never as an event."""
     commits, (script, consumer) = SentCommits(note=lambda _: None), client()
-    commits.owned({P0: 7}, {})
+    commits.owned({P0: 7}, {}, {})
 
     commits.send_starts(consumer)
     commits.send_starts(consumer)
@@ -102,7 +102,7 @@ def test_a_start_is_sent_until_it_is_stored_and_answers_nobody() -> None:
 def test_a_real_commit_replaces_a_start() -> None:
     """Once the ledger commits a partition, its start is old and is not sent over it."""
     commits, (script, consumer) = SentCommits(note=lambda _: None), client()
-    commits.owned({P0: 7}, {})
+    commits.owned({P0: 7}, {}, {})
     commits.send(consumer, CommitOffsets(1, {P0: 9}))
 
     commits.send_starts(consumer)
@@ -113,7 +113,7 @@ def test_a_real_commit_replaces_a_start() -> None:
 def test_a_forgotten_partition_is_not_started() -> None:
     """After a revoke nothing of ours is sent for the partition."""
     commits, (script, consumer) = SentCommits(note=lambda _: None), client()
-    commits.owned({P0: 7, P1: 8}, {})
+    commits.owned({P0: 7, P1: 8}, {}, {})
     commits.forget([P0])
 
     commits.send_starts(consumer)
@@ -122,12 +122,12 @@ def test_a_forgotten_partition_is_not_started() -> None:
 
 
 def test_each_commit_carries_the_birth() -> None:
-    """The group's birth on a topic travels in every commit of it, so that it outlives all members."""
+    """The group's birth on a topic, and the topic's id, travel in every commit of it, so that they outlive all members."""
     commits, (script, consumer) = SentCommits(note=lambda _: None), client()
     sent: list[KafkaPartition] = []
     script.commit = lambda offsets, asynchronous: sent.extend(offsets)  # type: ignore[method-assign] # to see metadata
-    commits.owned({}, {P0: Birth(5, 2)})
+    commits.owned({}, {P0: Birth(5, 2)}, {P1: "id-1"})
 
     commits.send(consumer, CommitOffsets(1, {P0: 9, P1: 9}))
 
-    assert [str(Birth(5, 2)), None] == [partition.metadata for partition in sent]
+    assert [str(Birth(5, 2)), "doka:topic=id-1"] == [partition.metadata for partition in sent]

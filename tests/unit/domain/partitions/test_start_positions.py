@@ -10,7 +10,9 @@ from doka.domain.partitions.start_positions import (
     StartFrom,
     birth_of,
     gap_at,
+    metadata_of,
     start_of,
+    topic_id_in,
     topics_to_ask,
 )
 from doka.domain.records import TopicPartition
@@ -55,6 +57,17 @@ def test_the_earliest_of_several_births_counts() -> None:
     }
 
     assert start_of(NEW, group, LogEdge.LATEST) == NOON_MS
+
+
+def test_a_topics_id_survives_the_commit_metadata_with_or_without_a_birth() -> None:
+    """It stands beside the birth; what has none, or is another tool's, has no id."""
+    born = Birth(NOON_MS, 3)
+    both = metadata_of(born, "MCwTTIUBSyybYE2GhNlyNw")
+    assert (born, "MCwTTIUBSyybYE2GhNlyNw") == (Birth.parse(both), topic_id_in(both))
+    alone = metadata_of(None, "a-_Z")
+    assert (None, "a-_Z") == (Birth.parse(alone), topic_id_in(alone))
+    assert (str(born), None) == (metadata_of(born, None), metadata_of(None, None))
+    assert [None] * 4 == [topic_id_in(other) for other in (None, "", str(born), "doka:topic=x y")]
 
 
 def test_a_birth_survives_the_commit_metadata() -> None:
