@@ -32,6 +32,7 @@ from doka.adapters.telemetry.line_writer import LineWriter
 from doka.adapters.telemetry.logs import Log
 from doka.adapters.telemetry.metrics import Metrics
 from doka.adapters.telemetry.telemetry import ServiceTelemetry
+from doka.app.check.advice import AdvisedAuthority
 from doka.app.runtime import Runtime, Within
 from doka.app.settings.mapping import to_member_settings, to_oauth, to_role_chains, to_rules, to_stream_targets
 from doka.app.settings.memory import key_cache_bytes
@@ -73,9 +74,8 @@ class Container(containers.DeclarativeContainer):
         KinesisSink, targets, clock, sessions, Singleton(lambda s: key_cache_bytes(s.limits.held_mib), settings)
     )
     describer: Provider[Describer] = Singleton(KinesisDescriber, targets, clock, sessions)
-    authority: Provider[Authority] = Singleton(
-        StsAuthority, Singleton(to_role_chains, settings, hostname), clock, new_session=sessions
-    )
+    sts = Singleton(StsAuthority, Singleton(to_role_chains, settings, hostname), clock, new_session=sessions)
+    authority: Provider[Authority] = Singleton(AdvisedAuthority, sts, settings)
     background: Provider[Background] = Singleton(BackgroundExecutor, authority, describer, inbox)
 
     # What is seen of it.

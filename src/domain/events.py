@@ -202,6 +202,8 @@ class LeaseRefused:
     message: str = ""
     skew_seconds: float | None = None
     """How far the host's wall clock is ahead of the service's, where its refusal let that be measured."""
+    cure: str = ""
+    """What helps, in words for the operator; empty where nobody has said."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,13 +122,17 @@ class LeaseRenewed:
 
 @dataclass(frozen=True, slots=True)
 class LeaseRenewalFailed:
-    """A role gave no lease; the next try comes after `retry_in` ns, `left` ns remain of the old one (None: none)."""
+    """A role gave no lease; the next try comes after `retry_in` ns, `left` ns remain of the old one (None: none).
+
+    `cure` is what helps, in words for the operator; empty where nobody has said.
+    """
 
     role: str
     code: str
     message: str
     retry_in: int
     left: int | None
+    cure: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -351,15 +351,17 @@ def _lease_renewed(fact: LeaseRenewed) -> Line:
 def _lease_renewal_failed(fact: LeaseRenewalFailed) -> Line:
     left = fact.left
     rest = "there is none to sign with" if left is None else f"the old one has {span(left)} left"
+    cure = f"; {fact.cure}" if fact.cure else ""
     return Line(
         logging.ERROR if left is None or left <= 0 else logging.WARNING,
         "lease_renewal_failed",
         f"role {fact.role}: no new lease ({fact.code}){quoted(fact.message)}; {rest}; "
-        f"next try in {span(fact.retry_in)}",
+        f"next try in {span(fact.retry_in)}{cure}",
         figures(
             fact,
             "role",
             "code",
+            "cure",
             said=fact.message[:MESSAGE_CHARACTERS_MAX],
             retry_seconds=seconds(fact.retry_in),
             left_seconds=None if left is None else seconds(left),

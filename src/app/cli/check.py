@@ -28,6 +28,9 @@ _MARKS = {
     FindingVerdict.SKIPPED: ("-", "dim"),
 }
 
+NOT_ASKED = ("kinesis:PutRecords on each stream", "the use of its KMS key")
+"""What only a put could tell, and a check puts nothing. Stand-ins and older endpoints would take a DryRun for a put."""
+
 
 def check(options: ConfigOptions, *, as_json: bool = False) -> int:
     """Try everything out; give 0 when nothing failed, else 1.
@@ -60,7 +63,8 @@ def report(findings: Iterable[Finding], *, as_json: bool, console: Console) -> i
     if as_json:
         found = list(findings)
         fine = all_fine(found)
-        print(json.dumps({"fine": fine, "findings": [finding.as_data() for finding in found]}, indent=2))  # noqa: T201
+        data = {"fine": fine, "not_asked": NOT_ASKED, "findings": [finding.as_data() for finding in found]}
+        print(json.dumps(data, indent=2))  # noqa: T201
         return 0 if fine else 1
     found = []
     for finding in findings:
@@ -70,7 +74,10 @@ def report(findings: Iterable[Finding], *, as_json: bool, console: Console) -> i
             console.print(Text.assemble("    → ", finding.cure))
     failed = sum(finding.verdict is FindingVerdict.FAILED for finding in found)
     if all_fine(found):
-        console.print(Text("\nEverything the service needs is there. Next: doka run", style="bold green"))
+        console.print(Text("\nEverything that was asked for is there. Next: doka run", style="bold green"))
+        console.print(
+            f"Not asked, since only a put could tell: {' and '.join(NOT_ASKED)}. The service blocks its route and says so."
+        )
         return 0
     console.print(Text(f"\n{failed} to mend; a service would start, wait for it, and say so.", style="bold red"))
     return 1

@@ -133,7 +133,7 @@ class LeaseKeeper:
         wait = backoff(self._refusals, self._jitter)
         self._retry_at = now + wait
         left = None if self._lease is None or self._lease.ends_at is None else self._lease.ends_at - now
-        turn.commands.append(LeaseRenewalFailed(event.role, event.code, event.message, wait, left))
+        turn.commands.append(LeaseRenewalFailed(event.role, event.code, event.message, wait, left, event.cure))
 
     def rejected(self, serial: int, code: str, now: int, turn: Turn) -> None:
         """Drop the lease that the service refused; another one that is held by now stays."""

@@ -102,4 +102,7 @@ def test_a_run_at_debug_tells_why_it_has_no_lease_and_not_what_was_wrong_with_it
         pages = "".join(doka.page(path)[1] for path in ("/metrics", "/readyz", "/healthz"))
         assert 0 == doka.stop()
     assert CANARY not in doka.said() + pages
-    assert all(f"the {secret} of " in line["message"] for line in doka.lines("lease_renewal_failed"))
+    lines = doka.lines("lease_renewal_failed")
+    assert all(f"the {secret} of " in line["message"] for line in lines)
+    cure = "write the value anew, in one line and without blanks around it; pasted secrets are often wrapped"
+    assert {(cure, True)} == {(line["cure"], f"; {cure}" in line["message"]) for line in lines}

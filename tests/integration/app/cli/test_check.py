@@ -91,7 +91,11 @@ def test_everything_there_is_fine(place: Place, capsys: pytest.CaptureFixture[st
         "✓ topic orders: 6 partitions\n",
         "✓ role analytics: a lease in account 210987654321 that lives 15 min\n",
         f"✓ stream checked: {STREAM} is ACTIVE, 2 open shards, records up to 1 MiB\n",
-        "\nEverything the service needs is there. Next: doka run\n",
+        "\nEverything that was asked for is there. Next: doka run\n",
+        (
+            "Not asked, since only a put could tell: kinesis:PutRecords on each stream and the use of its KMS key. "
+            "The service blocks its route and says so.\n"
+        ),
     ):
         assert line in told
     assert code == 0

@@ -40,6 +40,15 @@ def test_every_fact_has_a_line(fact: Fact) -> None:
     assert dict(line.fields) == orjson.loads(orjson.dumps(dict(line.fields)))
 
 
+def test_a_lease_that_was_refused_says_what_helps() -> None:
+    """The cure is the end of the sentence and a field of its own; without one there is neither."""
+    cured = OUTCOMES.line(LeaseRenewalFailed("r", "AccessDenied", "no", NS_PER_SECOND, None, "ask them"))
+    bare = OUTCOMES.line(LeaseRenewalFailed("r", "AccessDenied", "no", NS_PER_SECOND, None))
+    sentence = 'role r: no new lease (AccessDenied): "no"; there is none to sign with; next try in 1 s'
+    assert (f"{sentence}; ask them", "ask them") == (cured.message, cured.fields["cure"])
+    assert (sentence, "") == (bare.message, bare.fields["cure"])
+
+
 def test_events_are_distinct() -> None:
     """No two kinds of fact share the name by which machines look for them."""
     events = [OUTCOMES.line(fact).event for fact in FACTS]

@@ -1,18 +1,23 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path as FilePath
 from typing import Any
 
 import boto3
 import pytest
+from botocore import exceptions as of_botocore
+from botocore.loaders import create_loader
+from botocore.retries.standard import ThrottledRetryableChecker, TransientRetryableChecker
 
 from doka.adapters.aws.clock import ServiceClock
 from doka.adapters.aws.sts.ambient import AmbientCredentials
 from doka.adapters.aws.sts.grant import RefusedError
+from doka.adapters.aws.words import words_of
 from doka.adapters.system.clock import SystemClock
-from doka.app.check.cures import cure_for_lease
+from doka.app.check.cures import UNKNOWN_LEASE, UNKNOWN_STREAM, cure_for_lease, cure_for_stream
 from doka.app.settings.problems import SettingPath
-from doka.domain.events import LeaseRefused
+from doka.domain.events import LeaseRefused, StreamRefused
 from tests.unit.app.settings.given import WRITER, settings
 
 HUB = "arn:aws:iam::111122223333:role/hub"
@@ -95,8 +100,118 @@ HOPS: SettingPath = ("roles", "analytics", "hops")
         ),
         (
             {},
-            LeaseRefused("analytics", "PackedPolicyTooLarge"),
+            LeaseRefused("analytics", "NewerThanThisVersion"),
             "look the code up in the STS API reference (AssumeRole) and correct roles.analytics",
+        ),
+        (
+            {},
+            LeaseRefused("analytics", "PackedPolicyTooLarge"),
+            (
+                "shorten roles.analytics.session_policy, or take fewer or shorter roles.analytics.tags: STS packs both "
+                "together"
+            ),
+        ),
+        (
+            {},
+            LeaseRefused("analytics", "Throttling", "Rate exceeded"),
+            ("wait: STS throttles this account, and it is tried again; fewer processes and a longer lease ask less"),
+        ),
+        (
+            {("roles", "analytics", "tags"): {"team": "data"}},
+            LeaseRefused(
+                "analytics",
+                "AccessDenied",
+                f"User: arn:aws:sts::111122223333:assumed-role/pod/x is not authorized to perform: sts:TagSession on resource: {WRITER}",
+            ),
+            (
+                f"allow sts:TagSession beside sts:AssumeRole to this process, in the trust policy of {WRITER} and in the "
+                "policy of this process; or leave roles.analytics.tags out"
+            ),
+        ),
+        (
+            {("roles", "analytics", "source_identity"): "doka"},
+            LeaseRefused(
+                "analytics",
+                "AccessDenied",
+                f"User: arn:aws:iam::111122223333:user/u is not authorized to perform: sts:SetSourceIdentity on resource: {WRITER}",
+            ),
+            (
+                f"allow sts:SetSourceIdentity beside sts:AssumeRole to this process, in the trust policy of {WRITER} and in "
+                "the policy of this process; or leave roles.analytics.source_identity out"
+            ),
+        ),
+        (
+            {},
+            LeaseRefused(
+                "analytics",
+                "AccessDenied",
+                f"User: x is not authorized to perform: sts:SetSourceIdentity on resource: {WRITER}",
+            ),
+            (
+                f"allow sts:SetSourceIdentity beside sts:AssumeRole to this process, in the trust policy of {WRITER} and in "
+                "the policy of this process; its credentials bring that along"
+            ),
+        ),
+        (
+            {},
+            LeaseRefused(
+                "analytics",
+                "AccessDenied",
+                f"User: x is not authorized to perform: sts:AssumeRole on resource: {WRITER} with an explicit deny in a "
+                "service control policy: arn:aws:organizations::111122223333:policy/o-1/service_control_policy/p-1",
+            ),
+            (
+                "take the deny of sts:AssumeRole out of the service control policy (AWS Organizations has it, for the account "
+                "of who asks); no allow elsewhere outweighs it"
+            ),
+        ),
+        (
+            {},
+            LeaseRefused(
+                "analytics",
+                "AccessDenied",
+                f"User: x is not authorized to perform: sts:AssumeRole on resource: {WRITER} because no permissions boundary "
+                "allows the sts:AssumeRole action",
+            ),
+            "allow sts:AssumeRole in the permissions boundary (of this process)",
+        ),
+        (
+            {},
+            LeaseRefused(
+                "analytics",
+                "AccessDenied",
+                f"User: x is not authorized to perform: sts:AssumeRole on resource: {WRITER} because no session policy allows "
+                "the sts:AssumeRole action",
+            ),
+            "allow sts:AssumeRole in the session policy (with which this process was assumed)",
+        ),
+        (
+            {},
+            LeaseRefused("analytics", "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity"),
+            (
+                "check the trust policy of the role in AWS_ROLE_ARN: it must allow sts:AssumeRoleWithWebIdentity to the "
+                "cluster's OIDC provider, for this service account (sub) and audience (aud)"
+            ),
+        ),
+        (
+            {},
+            LeaseRefused("analytics", "UnauthorizedSSOTokenError"),
+            "log in with `aws sso login` for this profile, or give the process a role, which needs nobody to log in",
+        ),
+        (
+            {},
+            LeaseRefused("analytics", "http_403"),
+            ("correct aws.endpoint_urls.sts or the proxy: what answers there is not STS, or changes what it is asked"),
+        ),
+        (
+            {},
+            LeaseRefused("analytics", "http_502"),
+            "wait: STS, or what answers for it, fails for now; it is tried again",
+        ),
+        (
+            {},
+            LeaseRefused("analytics", "UnusableCredentials"),
+            "write the value anew, in one line and without blanks around it; pasted secrets are often wrapped",
         ),
     ],
 )
@@ -106,10 +221,134 @@ def test_a_refused_role_has_its_cure(changes: dict[SettingPath, Any], refused: L
 
 
 def test_ambient_credentials_have_no_trust_policy_of_ours() -> None:
-    """Whatever refused them, what helps is to give the process some."""
-    assert cure_for_lease(LeaseRefused("ambient", "AccessDenied"), None, "ambient") == (
-        "give this process credentials: IRSA, EKS Pod Identity, an ECS or EC2 role, or AWS_* variables"
-    )
+    """A refused AssumeRole without hops of ours is the profile's: its role is named, or other credentials are."""
+    assert (
+        "check the trust policy of the profile's role_arn, and the policy of what assumes it: both must allow "
+        "sts:AssumeRole; or give this process other credentials"
+    ) == cure_for_lease(LeaseRefused("ambient", "AccessDenied"), None, "ambient")
+
+
+MODELS = create_loader()
+COMMON = """AccessDenied AccessDeniedException ExpiredToken ExpiredTokenException IncompleteSignature InternalError
+    InternalFailure InvalidAction InvalidClientTokenId InvalidParameterCombination InvalidParameterValue
+    InvalidQueryParameter InvalidSignatureException MalformedHttpRequestException MalformedQueryString MissingAction
+    MissingAuthenticationToken MissingParameter NotAuthorized OptInRequired RequestAbortedException
+    RequestEntityTooLargeException RequestExpired RequestTimeTooSkewed RequestTimeoutException ServiceUnavailable
+    SignatureDoesNotMatch Throttling ThrottlingException UnknownOperationException UnrecognizedClientException
+    ValidationError ValidationException unreadable_answer"""
+"""What AWS's page of common errors lists, and those that services of AWS share without it."""
+SHARED = {
+    *vars(ThrottledRetryableChecker)["_THROTTLED_ERROR_CODES"],
+    *vars(TransientRetryableChecker)["_TRANSIENT_ERROR_CODES"],
+    *COMMON.split(),
+    *(f"http_{status}" for status in (301, 400, 401, 403, 404, 405, 407, 413, 429, 500, 502, 503, 504, 509)),
+}
+"""With what botocore repeats, and doka's own names for answers without a code."""
+OF_PYTHON = {"UnicodeDecodeError", "ValueError", "OSError", "FileNotFoundError", "PermissionError", "KeyError"}
+SELDOM = re.compile(
+    "S3|Waiter|Pagination|Checksum|Chunked|EventStream|Stub|Unseekable|DNSName|Outpost|Signature|MD5|Pageable|ServiceStyle"
+    "|Discovery|Expression|ClientMethod|DataNotFound|ApiVersion|ClientError|Alias|Undefined|MissingServiceId|UnknownKey"
+    "|UnknownParameter|RangeError|MissingParameters|InvalidS3|BuiltInName|Resolver|Protocols|ServiceNotInRegion|BotoCoreError"
+)
+"""Classes of botocore that are of other services, of its own making, or bases of others."""
+
+
+def _modelled(service: str, *operations: str) -> set[str]:
+    """Give the codes that botocore's model of a service knows for these operations."""
+    model = MODELS.load_service_model(service, "service-2")
+    shapes = [error["shape"] for name in operations for error in model["operations"][name].get("errors", ())]
+    return {model["shapes"][shape].get("error", {}).get("code", shape) for shape in shapes}
+
+
+def _raised() -> set[str]:
+    """Give the classes that botocore and what it stands on raise while credentials are looked for."""
+    classes = {
+        name
+        for name, kind in vars(of_botocore).items()
+        if isinstance(kind, type) and issubclass(kind, Exception) and not issubclass(kind, Warning)
+    }
+    return {name for name in classes if not SELDOM.search(name)}
+
+
+LEASES = (
+    _modelled("sts", "AssumeRole", "AssumeRoleWithWebIdentity")
+    | _modelled("sso", "GetRoleCredentials")
+    | _modelled("sso-oidc", "CreateToken")
+    | _modelled("signin", "CreateOAuth2Token")
+    | _raised()
+    | SHARED
+    | {"NoCredentials", "ExpiredAtIssue", "UnusableCredentials", "UnreadableAnswer", "UnknownRole", "MfaCodeNeeded"}
+    | OF_PYTHON
+)
+STREAMS = (
+    (_modelled("kinesis", "PutRecords", "DescribeStreamSummary") - {"DryRunOperationException"})
+    | SHARED
+    | {"EndpointConnectionError", "ConnectTimeoutError", "ReadTimeoutError", "ProxyConnectionError", "SSLError"}
+    | {"HTTPClientError", "ConnectionClosedError", "EndpointResolutionError", "ParamValidationError"}
+)
+
+
+@pytest.mark.parametrize("code", sorted(LEASES))
+def test_each_refusal_of_credentials_has_a_cure_of_its_own(code: str) -> None:
+    """Whatever STS, the sign-on services and boto3's sources are known to say, nobody is sent to look it up."""
+    for role, name in ((settings().roles["analytics"], "analytics"), (None, "ambient")):
+        cure = cure_for_lease(LeaseRefused(name, code, "no"), role, name)
+        assert not cure.startswith(UNKNOWN_LEASE), code
+
+
+@pytest.mark.parametrize("code", sorted(STREAMS))
+def test_each_refusal_of_a_stream_has_a_cure_of_its_own(code: str) -> None:
+    """Whatever Kinesis is known to say of a stream, and what fails on the way, nobody is sent to look it up."""
+    given = settings()
+    cure = cure_for_stream(StreamRefused("orders", code, "no", 1), given, given.routes[0], 0, "eu-west-1")
+    assert cure != UNKNOWN_STREAM, code
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "cure"),
+    [
+        (
+            "AccessDeniedException",
+            (
+                "User: x is not authorized to perform: kinesis:DescribeStreamSummary on resource: y because no "
+                "resource-based policy allows the kinesis:DescribeStreamSummary action"
+            ),
+            (
+                "allow kinesis:DescribeStreamSummary in the resource-based policy (of the stream); without it doka assumes "
+                "records of 1 MiB at most"
+            ),
+        ),
+        (
+            "LimitExceededException",
+            "Rate exceeded",
+            (
+                "wait: Kinesis throttles this account, and it is tried again; fewer processes and a longer lease ask less"
+            ),
+        ),
+        ("http_503", "", "wait: Kinesis, or what answers for it, fails for now; it is tried again"),
+        ("NewerThanThisVersion", "", "look the code up in the Kinesis API reference (DescribeStreamSummary)"),
+    ],
+)
+def test_a_refused_stream_has_its_cure(code: str, message: str, cure: str) -> None:
+    """What AWS says of the policy is used; what passes by itself is said to."""
+    given = settings()
+    assert cure == cure_for_stream(StreamRefused("orders", code, message, 1), given, given.routes[0], 0, "eu-west-1")
+
+
+@pytest.mark.parametrize(
+    ("source", "start"),
+    [
+        ("container-role", "look at what serves AWS_CONTAINER_CREDENTIALS_FULL_URI"),
+        ("iam-role", "give the instance a role"),
+        ("custom-process", "run the profile's credential_process as this user"),
+        ("newer", "look at the source that is named"),
+    ],
+)
+def test_a_source_that_fails_has_its_own_cure(source: str, start: str) -> None:
+    """Which source of boto3's chain has failed stands in its error, and decides what to look at."""
+    error = of_botocore.CredentialRetrievalError(provider=source, error_msg="no")
+    refused = LeaseRefused("ambient", "CredentialRetrievalError", words_of(error))
+    assert cure_for_lease(refused, None, "ambient").startswith(start)
 
 
 def _said(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> LeaseRefused:

@@ -274,6 +274,12 @@ class TestRefusal:
         expected = LeaseRenewalFailed("writer", "AccessDenied", "not allowed", 5 * MS, 500 * SECOND)
         assert expected == refuse(made, 3100 * SECOND)
 
+    def test_tells_the_cure_that_came_along(self) -> None:
+        """What helps is the adapter's word, and told as it is."""
+        made = keeper()
+        (failed,) = told(made.refused, LeaseRefused("writer", "AccessDenied", "no", cure="ask them"), 0)
+        assert LeaseRenewalFailed("writer", "AccessDenied", "no", 5 * MS, None, "ask them") == failed
+
     def test_by_skew_is_told_as_such(self) -> None:
         """A refusal that let the clock's error be measured is trouble of its own kind, with the figure."""
         made = keeper()
