@@ -122,7 +122,7 @@ class OffsetLedger:
         self.sent_to = start  # one above the highest offset that was ever sent, by `note_sent`
         self.held_bytes = 0  # Budget: of what is fetched and not settled
         self.draining = False  # by `begin_drain`: what was never sent is forgotten, and nothing new is sent
-        self.gone = False  # Forwarder: it belongs to somebody else, and whatever still refers to it is passed over
+        self.gone = False  # Intake: it belongs to somebody else, and whatever still refers to it is passed over
         self.committed = start  # Commits: the offset that Kafka is known to hold
         self.committed_passed = 0  # Commits: `passed` when that was sent
         self.watermark = start

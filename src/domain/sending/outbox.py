@@ -428,11 +428,12 @@ def _offset(record: tuple[HeldChunk, int, int]) -> int:
 def joined(records: Iterable[tuple[HeldChunk, int, int]]) -> list[Part]:
     """Make parts of records, each with its chunk and its attempts, in their order: neighbours of one chunk together."""
     parts: list[Part] = []
+    last: tuple[HeldChunk, int] | None = None
+    places: list[int] = []  # of the last part
     for chunk, place, attempts in records:
-        if parts and parts[-1].chunk is chunk and parts[-1].attempts == attempts:
-            places = parts[-1].places
-            assert isinstance(places, list)
+        if last == (chunk, attempts):
             places.append(place)
         else:
-            parts.append(Part(chunk, [place], attempts))
+            last, places = (chunk, attempts), [place]
+            parts.append(Part(chunk, places, attempts))
     return parts
