@@ -2,9 +2,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
+from doka.domain.limits import NS_PER_SECOND
 from doka.domain.records import TopicPartition
-from doka.domain.status import RouteStatus, Status
+from doka.domain.status import GROUP_LOST_NS, GroupStatus, RouteStatus, Status
 from tests.unit.domain.builders import partition
+
+NOW = 1_000 * NS_PER_SECOND
 
 READY = Status(
     at=0,
@@ -39,3 +44,33 @@ def test_every_reason_is_named() -> None:
         "topic b does not exist",
         "partition orders[0] waits: a gap",
     ) == status.reasons()
+
+
+@pytest.mark.parametrize(
+    ("group", "reasons"),
+    [
+        (None, ()),
+        (GroupStatus(joined=True), ()),
+        (GroupStatus(joined=True, lost_since=NOW - GROUP_LOST_NS + 1, why="gone"), ()),
+        (
+            GroupStatus(joined=True, lost_since=NOW - GROUP_LOST_NS, why="b1:9092: Connection refused"),
+            ("the consumer group is lost since 20 s: b1:9092: Connection refused",),
+        ),
+        (GroupStatus(joined=True, lost_since=NOW - GROUP_LOST_NS), ("the consumer group is lost since 20 s",)),
+        (
+            GroupStatus(joined=False, lost_since=NOW - 3 * NS_PER_SECOND, why="Group authorization failed"),
+            ("the consumer group has given no assignment yet, for 3 s: Group authorization failed",),
+        ),
+        (GroupStatus(joined=False), ("the consumer group has given no assignment yet, for 0 s",)),
+    ],
+    ids=["not known", "a member", "lost just now", "lost", "lost without a word", "never joined", "just started"],
+)
+def test_ready_means_the_group(group: GroupStatus | None, reasons: tuple[str, ...]) -> None:
+    """Not before an assignment, and not when the group is lost for long; with the client's own words, where it has any."""
+    assert reasons == replace(READY, at=NOW, group=group).reasons()
+
+
+def test_the_group_is_left_at_the_end() -> None:
+    """While it drains, a group that is lost is no further reason."""
+    status = replace(READY, at=NOW, group=GroupStatus(joined=False), draining=True)
+    assert ("draining: this process is about to end",) == status.reasons()
