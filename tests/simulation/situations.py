@@ -58,6 +58,7 @@ SITUATIONS = (
     "a route was blocked: auto_distribution",
     "a route was blocked: stream_creating",
     # Kafka
+    "a record waited in Kafka for more than 30 s",
     "revoked with a put in flight",
     "a put was ambiguous in the drain of its partition",
     "lost with a put in flight",
