@@ -55,6 +55,7 @@ from doka.domain.held.budget import Budget
 from doka.domain.leases.keeper import LeaseKeeper
 from doka.domain.limits import STOP_TOLD_EVERY_NS
 from doka.domain.partitions.commits import Commits
+from doka.domain.partitions.log_watch import LogWatch
 from doka.domain.partitions.partition import Intake, Partition
 from doka.domain.records import Chunk, TopicPartition
 from doka.domain.routes.route import Role, Route
@@ -131,6 +132,7 @@ class Forwarder:
             for name, keeper in keepers.items()
         }
         self._partitions: dict[TopicPartition, Partition] = {}
+        self._watches: dict[TopicPartition, LogWatch] = {}  # of partitions that went, and may come back
         self._commits = Commits(limits.commit_every)
         self._intake = Intake(
             self._budget, self._commits, limits.ahead_records, stuck_after=limits.request_timeout * 3 // 2
@@ -240,7 +242,10 @@ class Forwarder:
     def _take_over(self, positions: Mapping[TopicPartition, int]) -> None:
         for tp, start in positions.items():
             invariant(tp not in self._partitions, f"{tp} was assigned twice")
-            partition = self._partitions[tp] = Partition(tp, start, self._route_of[tp.topic])
+            watch = self._watches.pop(tp, None)
+            partition = self._partitions[tp] = Partition(
+                tp, start, self._route_of[tp.topic], watch and watch.taken_over()
+            )
             if self._stopping:
                 partition.ledger.begin_drain()
         self._turn.look = True
@@ -295,6 +300,7 @@ class Forwarder:
             self._intake.forget(partition)
             self._commits.forget(partition.ledger)
             del self._partitions[partition.tp]
+            self._watches[partition.tp] = partition.log_watch
         turn.look = True
         turn.commands = [
             c for c in turn.commands if not (isinstance(c, SeekPartition) and c.partition not in self._partitions)
@@ -325,6 +331,7 @@ class Forwarder:
             self._intake.ended(partition, event.log_start, now)
         else:  # and so does the ledger; waiting for a sick key of the former log could hold the new one for ever
             self._forget([partition])  # the group has not moved: it is no rebalance
+            del self._watches[partition.tp]
             self._take_over({event.partition: event.log_start})
             self._partitions[event.partition].paused = partition.paused  # the client's flag outlives the ledger
         turn.commands.append(SeekPartition(event.partition, event.log_start))

@@ -30,9 +30,9 @@ class GroupStatus:
     """Whether this process is a member of its consumer group. Times in ns on the loop's clock."""
 
     joined: bool
-    """Whether the group has ever given it an assignment, be it an empty one."""
+    """Whether it has an assignment of the group, be it an empty one: not before the first, nor after it was declared dead."""
     lost_since: int | None = None
-    """Since when the group cannot be reached, or does not have it as a member; None while all is well."""
+    """Since when it has none, or the group cannot be reached; None while all is well."""
     why: str = ""
     """The client's own last words about it."""
 
@@ -41,7 +41,7 @@ class GroupStatus:
         waits = 0 if self.lost_since is None else now - self.lost_since
         said = f": {self.why}" if self.why else ""
         if not self.joined:
-            return f"the consumer group has given no assignment yet, for {waits // NS_PER_SECOND} s{said}"
+            return f"the consumer group has given no assignment, for {waits // NS_PER_SECOND} s{said}"
         if waits >= GROUP_LOST_NS:
             return f"the consumer group is lost since {waits // NS_PER_SECOND} s{said}"
         return None

@@ -11,7 +11,7 @@ none, so one broker that is out of reach would hide the ends of the others.
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, Final
@@ -69,12 +69,17 @@ class LogEnds:
         for partition in partitions:
             self._told.pop(partition, None)
 
-    def ask(self, leaders: Leaders, now: int) -> None:
-        """Ask for the ends of all these logs, if it is time to, and if the last round has ended."""
+    def due(self, partitions: Iterable[TopicPartition], now: int) -> bool:
+        """Say whether it is time to ask for the ends of these logs; not before the last round has ended."""
         told = self.told()
-        fresh = all(partition in told for partitions in leaders.values() for partition in partitions)
-        every = ASK_EVERY_NS if fresh else ASK_AGAIN_NS
-        if not leaders or self._busy or (self._asked_at is not None and now - self._asked_at < every):
+        if self._busy:
+            return False
+        since = ASK_EVERY_NS if self._asked_at is None else now - self._asked_at
+        return since >= ASK_EVERY_NS or (since >= ASK_AGAIN_NS and any(p not in told for p in partitions))
+
+    def ask(self, leaders: Leaders, now: int) -> None:
+        """Ask for the ends of all these logs, as they were due."""
+        if not leaders:
             return
         self._busy, self._asked_at = True, now
         threading.Thread(target=self._round, args=(dict(leaders),), name="doka-kafka-ends", daemon=True).start()

@@ -82,7 +82,8 @@ class Overview:
             document, self._document = self._document, None
             self._stats, self._stats_at = read(document, owned), self._document_at
         self._forget(owned)
-        self._log_ends.ask(self._leaders(owned), now)
+        if self._log_ends.due(owned, now):
+            self._log_ends.ask(self._leaders(owned), now)
         told = self._log_ends.told()
         logs = {partition: self._log(partition, consumer, told.get(partition)) for partition in owned}
         return SourceStatus(self._group(members, now), logs, self._throttled)
@@ -120,9 +121,9 @@ class Overview:
     def _group(self, members: Membership, now: int) -> GroupStatus:
         stats = self._stats
         quiet = not self._tells_empty and not members.next_offsets and self._is_quiet(now)
-        joined = members.joined or quiet
+        joined = (members.joined and not members.expelled) or quiet
         since: list[int] = []
-        if not joined:
+        if not (members.joined or quiet):
             since.append(self._opened_at)
         if self._errors.shut_out_since is not None:
             since.append(self._errors.shut_out_since)

@@ -46,8 +46,6 @@ class SimulatedSource:
         self._stirred = True
         self._failure_told = False
         self._told: dict[TopicPartition, tuple[int, int]] = {}  # the end of each log, and when it was told
-        self._opened_at = world.timeline.now
-        self._has_joined = False
         self._lost_since: int | None = None
         self._throttled_until = 0
         self._throttled = 0
@@ -136,13 +134,12 @@ class SimulatedSource:
 
     def _group_status(self, now: int) -> GroupStatus:
         world, member = self._world, self._world.member
-        if member is None or member.expelled or not member.welcomed or world.group.frozen:
+        joined = member is not None and member.welcomed and not member.expelled
+        if not joined or world.group.frozen:
             self._lost_since = now if self._lost_since is None else self._lost_since
         else:
-            self._has_joined, self._lost_since = True, None
-        refused = now < world.group.refused_until
-        since = self._lost_since if self._has_joined else self._opened_at
-        return GroupStatus(self._has_joined, since, REFUSED if refused else "")
+            self._lost_since = None
+        return GroupStatus(joined, self._lost_since, REFUSED if now < world.group.refused_until else "")
 
     def _log_status(self, tp: TopicPartition) -> LogStatus:
         world = self._world

@@ -28,6 +28,8 @@ THROTTLED_NS: Final = 30 * NS_PER_SECOND
 """How long a quota may let a partition stand still; one that is only slow moves on."""
 NOTHING_COMES_NS: Final = 60 * NS_PER_SECOND
 """How long records may wait with no reason known: longer than a leader's move, with the client's time-outs for it."""
+RESUMED_NS: Final = 60 * NS_PER_SECOND
+"""How long a partition may be gone, in a rebalance, and come back with the wait that it had."""
 MARKS_MAX: Final = 64  # of ends that were told and not passed: a wait is told too long by a thirtieth of it at most
 
 BROKER_UNREACHABLE: Final = "broker_unreachable"
@@ -39,14 +41,15 @@ NOT_DELIVERED: Final = "not_delivered"
 class LogWatch:
     """Never calm while records wait, or while nobody knows; looked at once a second."""
 
-    __slots__ = ("_apart", "_caught_up_at", "_log", "_marks", "_moved_at", "_since", "_watermark", "end")
+    __slots__ = ("_apart", "_caught_up_at", "_log", "_looked_at", "_marks", "_moved_at", "_since", "_watermark", "end")
 
     def __init__(self) -> None:
         self.end: int | None = None
         """Where the log ends; None where that is not known."""
         self._marks: deque[tuple[int, int]] = deque()  # when, and where the log ended then
         self._apart = 0  # how far two of them are apart at least, in time: the longer they wait the fewer are kept
-        self._since: int | None = None  # the first look
+        self._since: int | None = None  # the first look of this ownership
+        self._looked_at: int | None = None
         self._caught_up_at = 0  # what was written before has settled
         self._moved_at = 0
         self._watermark = -1
@@ -55,7 +58,11 @@ class LogWatch:
     def look(self, now: int, watermark: int, log: LogStatus | None) -> None:
         """Take in what the source says of the log; None: nothing at all."""
         if self._since is None:
-            self._since = self._caught_up_at = now
+            self._since = now
+            if self._looked_at is None or now - self._looked_at > RESUMED_NS:
+                self._caught_up_at = now
+                self._marks.clear()
+        self._looked_at = now
         if watermark != self._watermark:
             self._watermark, self._moved_at = watermark, now
         self._log = log
@@ -67,6 +74,11 @@ class LogWatch:
         self._mark(log.told_at, log.end)
         while self._marks and self._marks[0][1] <= watermark:
             self._caught_up_at = max(self._caught_up_at, self._marks.popleft()[0])
+
+    def taken_over(self) -> LogWatch:
+        """Go on in another time of ownership; what waited when the partition went, and soon comes back, has waited since."""
+        self._since = None
+        return self
 
     def waiting(self, now: int, held: int | None) -> int | None:
         """Give for how long (ns) the oldest record has waited, of those that are held here (`held`) and those in Kafka.

@@ -62,7 +62,7 @@ class Partition:
         "unreadable",
     )
 
-    def __init__(self, tp: TopicPartition, start: int, route: Route) -> None:
+    def __init__(self, tp: TopicPartition, start: int, route: Route, watch: LogWatch | None = None) -> None:
         self.tp = tp
         self.route = route
         self.ledger = OffsetLedger(tp, start, _lanes(route.rules))
@@ -75,7 +75,7 @@ class Partition:
         self.stuck_since: int | None = None  # Intake, as the next two
         self.stuck_at = (start, start, 0)  # watermark, committed offset and open records then
         self.stuck_told = False
-        self.log_watch = LogWatch()  # Partition
+        self.log_watch = watch or LogWatch()  # Partition
 
     def __repr__(self) -> str:
         return f"Partition({self.tp} at {self.ledger.watermark}, {self.ledger.open} open)"

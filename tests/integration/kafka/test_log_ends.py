@@ -43,12 +43,16 @@ def test_ends_are_told_with_the_moment_before_the_question(cluster: KafkaCluster
 def test_it_asks_when_it_is_time(cluster: KafkaCluster) -> None:
     """What is new is asked for two seconds later, what is known ten seconds later, and nothing before that."""
     ends, now = log_ends(cluster), 0
+    assert ends.due([P0], now)
     ends.ask({1: [P0]}, now)
+    assert not ends.due([P0], now + ASK_EVERY_NS) or {P0: 0} == told(ends)
     eventually(lambda: {P0: 0} == told(ends), what="the end of the first")
     eventually(lambda: not [t for t in threading.enumerate() if t.name == THREAD], what="the end of the round")
     produce(cluster, "orders", {0: numbered(10), 1: numbered(3)})
-    ends.ask({1: [P0]}, now + ASK_EVERY_NS - 1)
-    ends.ask({1: [P0, P1]}, now + ASK_AGAIN_NS - 1)
+    assert not ends.due([P0], now + ASK_EVERY_NS - 1)
+    assert ends.due([P0], now + ASK_EVERY_NS)
+    assert not ends.due([P0, P1], now + ASK_AGAIN_NS - 1)
+    assert ends.due([P0, P1], now + ASK_AGAIN_NS)
     assert {P0: 0} == told(ends)
     ends.ask({1: [P0, P1]}, now + ASK_AGAIN_NS)
     eventually(lambda: {P0: 10, P1: 3} == told(ends), what="the ends of both")

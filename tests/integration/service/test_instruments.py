@@ -62,7 +62,7 @@ def test_it_is_not_ready_where_nobody_listens(make_world: MakeWorld) -> None:
     world = make_world({})
     world.cluster.set_down()
     with world.doka as doka:
-        says(doka, r"the consumer group has given no assignment yet, for \d+ s: .*Connection refused.*")
+        says(doka, r"the consumer group has given no assignment, for \d+ s: .*Connection refused.*")
         assert 0 == doka.metric("doka_ready")
         world.cluster.set_up()
         doka.wait_until_ready(within=60)
@@ -74,7 +74,7 @@ def test_it_is_not_ready_while_the_group_refuses_it(make_world: MakeWorld) -> No
     world = make_world({})
     world.cluster.push_errors(JOIN_GROUP, [GROUP_AUTHORIZATION_FAILED] * 100)
     with world.doka as doka:
-        says(doka, r"the consumer group has given no assignment yet, for \d+ s: .*[Gg]roup authorization failed.*")
+        says(doka, r"the consumer group has given no assignment, for \d+ s: .*[Gg]roup authorization failed.*")
 
 
 def test_it_is_not_ready_when_the_group_is_lost(make_world: MakeWorld) -> None:

@@ -10,6 +10,7 @@ from bisect import bisect_left
 
 from prometheus_client.core import Metric
 
+from doka.adapters.simulated.group import NEIGHBOUR
 from doka.adapters.simulated.plan import Plan
 from doka.adapters.telemetry.present import PresentState
 from doka.domain.limits import NS_PER_SECOND
@@ -27,7 +28,7 @@ class Silence(Evidence):
     def __init__(self, plan: Plan) -> None:
         super().__init__(plan)
         self._written: dict[TopicPartition, list[tuple[int, int]]] = {}  # each record's offset, and when it was written
-        self._since: dict[TopicPartition, tuple[object, int]] = {}  # whose each partition is, and since when
+        self._since: dict[TopicPartition, tuple[object, int]] = {}  # in which life, and since when it was not another's
 
     def produced(self, partition: TopicPartition, offset: int, key: bytes | None, value: bytes | None) -> None:
         super().produced(partition, offset, key, value)
@@ -61,14 +62,14 @@ class Silence(Evidence):
 
     def _wait_of(self, tp: TopicPartition, now: int) -> int | None:
         """Give for how long its oldest record has waited that this process could know of; None where none waits."""
-        owner: object = (self.world.lives, self.world.group.owner[tp], tp in self.owned)
+        life, owner = self.world.lives, self.world.group.owner[tp]
         former, since = self._since.get(tp, (None, 0))
-        if owner != former:
+        elsewhere = owner is not None and tp not in self.owned  # the neighbour's, or on its way to us or from us
+        if life != former or owner == NEIGHBOUR:
             since = now
-            self._since[tp] = owner, now
-        elsewhere = self.world.group.owner[tp] is not None and tp not in self.owned
+            self._since[tp] = life, now
         if elsewhere:
-            return None  # the neighbour's, or on its way to us or from us
+            return None
         truth, log = self.truths[tp], self.world.logs[tp]
         offset = truth.undone(log.start, log.end)
         if offset is None:

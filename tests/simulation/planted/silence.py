@@ -30,6 +30,14 @@ def killed_while_the_group_refuses(seed: int) -> Plan:
     return replace(plan, incidents=(refused, Incident(Kind.CRASH, at + NS_PER_SECOND, at + NS_PER_SECOND)))
 
 
+def expelled_again_and_again(seed: int) -> Plan:
+    """Give a run in which the group throws the process out each twenty seconds, while brokers are out of reach."""
+    plan, chance = long_and_silent(seed), Chance(seed).of("expelled")
+    unreachable = Incident(Kind.BROKER_UNREACHABLE, 0, 150 * NS_PER_SECOND, chance.getrandbits(30))
+    thrown_out = [Incident(Kind.EXPELLED, at * NS_PER_SECOND, at * NS_PER_SECOND) for at in range(20, 160, 20)]
+    return replace(plan, incidents=(unreachable, *thrown_out))
+
+
 # --- of logs -------------------------------------------------------------------------------------------------------
 
 
@@ -58,7 +66,7 @@ def begin_the_wait_anew_at_each_look(patch: Patch) -> None:
     honest = LogWatch.look
 
     def planted(self: LogWatch, now: int, watermark: int, log: LogStatus | None) -> None:
-        self._since = None
+        self._since = self._looked_at = None
         honest(self, now, watermark, log)
 
     patch.replace(LogWatch, "look", planted)
@@ -97,6 +105,15 @@ def pass_ends_that_were_not_reached(patch: Patch) -> None:
             self._caught_up_at = max(self._caught_up_at, self._marks.popleft()[0])
 
     patch.replace(LogWatch, "look", planted)
+
+
+def forget_the_wait_in_a_rebalance(patch: Patch) -> None:
+    """Begin with a wait of nothing at each assignment, though the partition had been here a moment ago."""
+
+    def planted(self: LogWatch) -> LogWatch:
+        return LogWatch()
+
+    patch.replace(LogWatch, "taken_over", planted)
 
 
 def count_only_what_is_held(patch: Patch) -> None:
@@ -155,15 +172,17 @@ def be_ready_before_an_assignment(patch: Patch) -> None:
     patch.replace(GroupStatus, "reason", planted)
 
 
-def lose_the_group_anew_at_each_look(patch: Patch) -> None:
-    """Count the time without a group from the last look."""
+def be_ready_once_it_was_a_member(patch: Patch) -> None:
+    """Take a member that the group has declared dead for one that it has."""
     honest = Forwarder.status
+    members: set[int] = set()
 
     def planted(self: Forwarder, now: int, source: SourceStatus | None = None) -> Status:
         status = honest(self, now, source)
-        group = status.group
-        lost = group is not None and group.joined and group.lost_since is not None
-        return replace(status, group=replace(group, lost_since=now)) if group is not None and lost else status
+        if status.group is not None and status.group.joined:
+            members.add(id(self))
+        was = id(self) in members
+        return replace(status, group=GroupStatus(joined=True)) if was else status
 
     patch.replace(Forwarder, "status", planted)
 
@@ -203,12 +222,13 @@ BUGS = (
     bug(begin_the_wait_anew_with_each_record, "I21", plan=long_and_silent),
     bug(take_an_answer_for_progress, "I21", plan=long_and_silent),
     bug(pass_ends_that_were_not_reached, "I21", plan=long_and_silent),
+    bug(forget_the_wait_in_a_rebalance, "I21", plan=expelled_again_and_again),
     bug(count_only_what_is_held, "I21", plan=long_and_silent),
     bug(count_waits_in_minutes, "I21", plan=long_and_silent),
     bug(leave_out_what_is_not_held, "I21", plan=long_and_silent),
     bug(be_ready_without_a_group, "I21", plan=long_and_silent),
     bug(be_ready_before_an_assignment, "I21", plan=killed_while_the_group_refuses),
-    bug(lose_the_group_anew_at_each_look, "I21", plan=long_and_silent),
+    bug(be_ready_once_it_was_a_member, "I21", plan=long_and_silent),
     bug(ask_the_source_for_nothing, "I21", plan=long_and_silent),
     bug(ask_the_source_once, "I21", plan=long_and_silent),
 )

@@ -59,9 +59,9 @@ def test_every_reason_is_named() -> None:
         (GroupStatus(joined=True, lost_since=NOW - GROUP_LOST_NS), ("the consumer group is lost since 20 s",)),
         (
             GroupStatus(joined=False, lost_since=NOW - 3 * NS_PER_SECOND, why="Group authorization failed"),
-            ("the consumer group has given no assignment yet, for 3 s: Group authorization failed",),
+            ("the consumer group has given no assignment, for 3 s: Group authorization failed",),
         ),
-        (GroupStatus(joined=False), ("the consumer group has given no assignment yet, for 0 s",)),
+        (GroupStatus(joined=False), ("the consumer group has given no assignment, for 0 s",)),
     ],
     ids=["not known", "a member", "lost just now", "lost", "lost without a word", "never joined", "just started"],
 )

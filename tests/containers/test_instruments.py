@@ -1,0 +1,85 @@
+"""What the pages say beside a real broker: records that nobody may read yet, a group without answers, an empty assignment."""
+
+from __future__ import annotations
+
+import re
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Producer
+
+from doka.domain.status import GroupStatus
+from tests.containers.feeding import Feeder, Keys
+from tests.containers.kafka_broker import KafkaBroker
+from tests.containers.service import DokaProcess, settings
+from tests.fake_aws import FakeAwsProcess
+from tests.integration.kafka.group import member, settings_for
+from tests.waiting import eventually
+
+pytest_plugins = ["tests.fake_aws.fixtures"]
+
+RECORDS = 500
+PARTITIONS = 1
+
+
+def test_an_open_transaction_and_a_frozen_broker_are_told(
+    own_kafka_broker: KafkaBroker, fake_aws_process: FakeAwsProcess, tmp_path: Path
+) -> None:
+    """Records behind an open transaction are a lag that grows; a broker that answers nobody is a group that is lost."""
+    broker, fake = own_kafka_broker, fake_aws_process
+    topic = broker.create_topic(PARTITIONS)
+    fake.create_stream(topic)
+    given = settings(broker.bootstrap_servers, fake.url, {topic: topic}, group_id=topic)
+    feeder = Feeder(broker.bootstrap_servers, topic, PARTITIONS)
+    producer = Producer({"bootstrap.servers": broker.bootstrap_servers, "transactional.id": topic})
+    with DokaProcess(given, tmp_path) as doka:
+        feeder.feed(RECORDS, Keys(10))
+        doka.wait_until_ready(within=60)
+        eventually(lambda: RECORDS <= fake.landed_count(topic), within=30, what="the first records")
+        producer.init_transactions(30)
+        producer.begin_transaction()
+        producer.produce(topic, b"in a transaction")
+        producer.flush(30)
+        feeder.feed(RECORDS, Keys(10))
+        eventually(
+            lambda: RECORDS < doka.metric("doka_lag_records"), what="what waits behind the transaction", every=0.1
+        )
+        eventually(lambda: doka.metric("doka_waiting_seconds") > 20, within=40, what="a wait that grows", every=0.1)
+        assert doka.metric("doka_lag_seconds") > 20
+        assert RECORDS == fake.landed_count(topic)
+        assert doka.readiness() == (True, [])
+        producer.abort_transaction(30)
+        eventually(lambda: 2 * RECORDS <= fake.landed_count(topic), within=30, what="what stood behind it")
+        eventually(lambda: 0 == doka.metric("doka_waiting_seconds"), within=30, what="no wait", every=0.1)
+
+        broker.pause()
+        try:
+
+            def lost() -> bool:
+                return any(re.match(r"the consumer group is lost since \d+ s", why) for why in doka.readiness()[1])
+
+            eventually(lost, within=150, what="that the group is lost", every=0.2)
+            assert "doka_lag_records{" not in doka.page("/metrics")[1]
+            assert 1 == doka.metric("doka_partition_stuck", reason="broker_unreachable")
+        finally:
+            broker.unpause()
+        doka.wait_until_ready(within=90)
+        assert 0 == doka.stop()
+
+
+@pytest.mark.parametrize("group_protocol", ["classic", "consumer"])
+def test_an_empty_assignment_is_one(kafka_broker: KafkaBroker, group_protocol: str) -> None:
+    """Two members for one partition: who owns nothing is in the group as well, under both protocols."""
+    topic = kafka_broker.create_topic(PARTITIONS)
+    given = settings_for(kafka_broker.bootstrap_servers, topic, group_protocol=group_protocol)
+    with ExitStack() as stack:
+        members = [stack.enter_context(member(given)) for _ in range(2)]
+
+        def settled() -> bool:
+            members[1].turn()
+            statuses = [m.source.status() for m in members]
+            owned = sorted(len(status.logs) for status in statuses)
+            return [0, 1] == owned and [GroupStatus(joined=True)] * 2 == [status.group for status in statuses]
+
+        members[0].until(settled, what="that both are in the group")
