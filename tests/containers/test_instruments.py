@@ -56,12 +56,23 @@ def test_an_open_transaction_and_a_frozen_broker_are_told(
         broker.pause()
         try:
 
-            def lost() -> bool:
-                return any(re.match(r"the consumer group is lost since \d+ s", why) for why in doka.readiness()[1])
+            def silent() -> bool:
+                """Say whether the pages have no word of it."""
+                return doka.readiness()[0] and doka.metric("doka_waiting_seconds") < 20
 
-            eventually(lost, within=150, what="that the group is lost", every=0.2)
+            label = {"topic": topic, "reason": "broker_unreachable"}
+            eventually(lambda: 1 == doka.metric("doka_partition_stuck", **label), within=60, what="stuck", every=0.2)
             assert "doka_lag_records{" not in doka.page("/metrics")[1]
-            assert 1 == doka.metric("doka_partition_stuck", reason="broker_unreachable")
+            calm: list[bool] = []
+
+            def expelled() -> bool:
+                calm.append(silent())
+                return any(
+                    re.match(r"the consumer group has given no assignment, for", why) for why in doka.readiness()[1]
+                )
+
+            eventually(expelled, within=90, what="that the group is lost", every=0.2)
+            assert True not in calm
         finally:
             broker.unpause()
         doka.wait_until_ready(within=90)
