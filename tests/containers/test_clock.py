@@ -6,6 +6,8 @@ process believes the same wrong time, as on a real host; STS, the stream's descr
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import time
 from collections import Counter
 from pathlib import Path
@@ -102,6 +104,70 @@ def test_a_wrong_clock_delays_nothing_and_loses_nothing(scene: Scene, ahead: flo
     assert {"AssumeRole": 1, "PutRecords": later["PutRecords"]} == later
     assert 1 <= later["PutRecords"] <= IN_FLIGHT_MAX, "one refusal should have been enough to learn from"
     scene.judge()
+
+
+SET_BACK = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <pthread.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <time.h>
+
+/* CLOCK_REALTIME is ten minutes behind from the moment at which the file exists; waits that end by it learn of it. */
+static long back(void) { struct stat s; return stat(SET_BACK_WHEN, &s) ? 0 : 600; }
+
+int clock_gettime(clockid_t id, struct timespec *t) {
+    static int (*real)(clockid_t, struct timespec *);
+    if (!real) real = dlsym(RTLD_NEXT, "clock_gettime");
+    int ended = real(id, t);
+    if (id == CLOCK_REALTIME) t->tv_sec -= back();
+    return ended;
+}
+
+int gettimeofday(struct timeval *t, void *zone) {
+    struct timespec now;
+    (void)zone;
+    clock_gettime(CLOCK_REALTIME, &now);
+    t->tv_sec = now.tv_sec;
+    t->tv_usec = now.tv_nsec / 1000;
+    return 0;
+}
+
+int pthread_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *m, const struct timespec *until) {
+    static int (*real)(pthread_cond_t *, pthread_mutex_t *, const struct timespec *);
+    if (!real) real = dlvsym(RTLD_NEXT, "pthread_cond_timedwait", "GLIBC_2.3.2");
+    if (!real) real = dlsym(RTLD_NEXT, "pthread_cond_timedwait");
+    for (;;) {
+        long was = back();
+        struct timespec true_until = {until->tv_sec + was, until->tv_nsec};
+        int ended = real(c, m, &true_until);
+        if (ended == 0 || back() == was) return ended;
+    }
+}
+"""
+
+
+def test_a_clock_that_is_set_back_delays_neither_records_nor_a_stop(scene: Scene, tmp_path: Path) -> None:
+    """The client's waits end by the wall clock: with ten minutes more to wait, records land and SIGTERM is served at once."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("no C compiler to set back the clock of one process with")
+    source, library, moment = tmp_path / "back.c", tmp_path / "back.so", tmp_path / "now"
+    source.write_text(SET_BACK, encoding="ascii")
+    words = [compiler, "-shared", "-fPIC", f'-DSET_BACK_WHEN="{moment}"', "-o", library, source, "-ldl", "-lpthread"]
+    subprocess.run(words, check=True)
+    given = settings(scene.broker.bootstrap_servers, scene.aws.url, {scene.topic: scene.topic}, group_id=scene.topic)
+    with DokaProcess(given, tmp_path, "set-back", environment={"LD_PRELOAD": str(library)}) as doka:
+        scene.feed_and_wait()
+        doka.wait_until_ready()
+        moment.touch()
+        began = time.monotonic()
+        scene.feed_and_wait()
+        assert 20 > time.monotonic() - began
+        began = time.monotonic()
+        assert 0 == doka.stop(), "the clock's shift is learned from AWS, and no lease ends by it"
+        assert 10 > time.monotonic() - began
 
 
 def test_an_sts_that_refuses_every_date_blocks_the_route_as_clock_skew(scene: Scene) -> None:

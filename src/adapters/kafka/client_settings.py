@@ -19,10 +19,13 @@ Oauth = Callable[[str], tuple[str, float]]
 POLL_INTERVAL_MS_MIN: Final = 300_000
 SESSION_TIMEOUT_MS: Final = 45_000
 QUEUE_SHARE: Final = 8  # an eighth of the held bytes may wait in librdkafka's queue
-ANSWER_SHARE: Final = 6
-"""One answer of a broker may have a sixth of the queue's bytes. It is unpacked whole, whatever the queue holds, and
-librdkafka adds some 500 bytes to each record: 4 MiB of small, compressed ones came to 34 MiB. Smaller ones cost no CPU."""
-RECORD_IN_QUEUE_BYTES: Final = 512  # what librdkafka's own structures take for a queued record, rounded up
+ANSWER_SHARE: Final = 64
+"""One answer of a broker may have a sixty-fourth of the queue's bytes. It is unpacked whole, whatever the queue holds, and
+librdkafka adds some 500 bytes to each record: 1 MiB of tiny records, a hundred times compressed, came to 300 MiB. It
+cannot be less than one batch, which is its producers' to decide."""
+ANSWER_BYTES_MIN: Final = 64 * 1024
+RECORD_IN_QUEUE_BYTES: Final = 4_096
+"""What a queued record may take that librdkafka does not count among the queue's bytes: its own structures, and headers."""
 QUEUE_BYTES_MAX: Final = 2_097_151 * 1024  # librdkafka's own bound of queued.max.messages.kbytes
 FETCH_BYTES_MAX: Final = 50 * 1024 * 1024  # librdkafka's and the broker's usual bound of one answer
 
@@ -74,7 +77,7 @@ ALLOWED_CLIENT_KEYS: Final = frozenset(
 def consumer_settings(settings: MemberSettings, oauth: Oauth | None = None) -> dict[str, Any]:
     """Give all keys of the group member; raises UsageError for what cannot be."""
     queue_bytes = min(QUEUE_BYTES_MAX, max(1024 * 1024, settings.held_bytes // QUEUE_SHARE))
-    fetch_bytes = min(FETCH_BYTES_MAX, max(512 * 1024, queue_bytes // ANSWER_SHARE))
+    fetch_bytes = min(FETCH_BYTES_MAX, max(ANSWER_BYTES_MIN, queue_bytes // ANSWER_SHARE))
     keys: dict[str, Any] = {
         **connection_settings(settings, oauth),
         "group.id": settings.group_id,
@@ -93,7 +96,7 @@ def consumer_settings(settings: MemberSettings, oauth: Oauth | None = None) -> d
         "allow.auto.create.topics": False,
         # The local queue is our prefetch; its default of 64 MiB is for itself as large as all that doka may hold.
         "queued.max.messages.kbytes": queue_bytes // 1024,
-        "queued.min.messages": min(100_000, max(1_000, queue_bytes // RECORD_IN_QUEUE_BYTES)),
+        "queued.min.messages": min(100_000, max(500, queue_bytes // RECORD_IN_QUEUE_BYTES)),
         "fetch.max.bytes": fetch_bytes,
         "max.partition.fetch.bytes": min(1024 * 1024, fetch_bytes),
         "message.max.bytes": min(1_000_000, fetch_bytes),  # librdkafka wants fetch.max.bytes to be at least this

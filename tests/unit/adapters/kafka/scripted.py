@@ -29,14 +29,16 @@ class ScriptedClock:
     """A clock that moves when it is told to."""
 
     time: int = 1000 * NS_PER_SECOND
+    date: float = 1_795_347_800.0
+    """The wall clock's distance from the steady one, in s."""
 
     def now(self) -> int:
         """Give the time."""
         return self.time
 
     def wall(self) -> float:
-        """Give a fixed date."""
-        return 1_795_348_800.0
+        """Give the date."""
+        return self.date + self.time / NS_PER_SECOND
 
     def forward(self, seconds: float) -> None:
         """Let time pass."""
@@ -59,8 +61,9 @@ class ScriptedConsumer:
         """Keep the callbacks."""
         self.callbacks = callbacks
 
-    def consume(self, _count: int, _timeout: float) -> list[AnyMessage]:
-        """Take the next step; nothing comes when there is none."""
+    def consume(self, _count: int, timeout: float) -> list[AnyMessage]:
+        """Take the next step; nothing comes when there is none. It is never let wait, for it would by the wall clock."""
+        assert 0 == timeout
         return self.steps.popleft()(self) if self.steps else []
 
     def call(self, name: str, *partitions: TopicPartition) -> None:
@@ -99,6 +102,11 @@ class ScriptedConsumer:
         """Note the offsets; only a commit without waiting is allowed."""
         assert asynchronous
         self._do("commit", {p.partition: p.offset for p in offsets})
+
+    def memberid(self) -> str:
+        """Note the question."""
+        self._do("memberid", None)
+        return "member-1"
 
     def close(self) -> None:
         """Do nothing."""

@@ -387,6 +387,28 @@ def test_a_fatal_error_of_a_call_is_told_by_the_next_fetch(monkeypatch: pytest.M
     assert "took its place" in event.reason
 
 
+def test_a_wait_takes_what_comes_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client is asked without waiting, again and again, until something is there or the time is over."""
+    source, consumer = open_source(monkeypatch, Listener())
+    consumer.steps.extend([calls("on_assign", P0), brings(), brings(), brings(), brings(*run(0, 4))])
+    source.fetch(*FETCH)
+
+    assert {0: [0, 1, 2, 3, 4]} == fed(source.fetch(1000, 50_000_000))
+    assert not source.fetch(1000, 3_000_000)
+
+
+def test_a_wall_clock_that_is_set_back_wakes_the_client_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its threads wait by that clock, and would send no heartbeat for as long as it was set back."""
+    clock = ScriptedClock()
+    source, consumer = open_source(monkeypatch, Listener(), clock)
+    for moved in (0, 3_600, -0.5, -600, 0):
+        clock.date += moved
+        clock.forward(1)
+        source.fetch(*FETCH)
+
+    assert 1 == [deed for deed, _ in consumer.deeds].count("memberid")
+
+
 def test_a_refused_login_ends_the_source_after_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rights may come while the process runs; only a refusal that lasts ends it, and an answer in between resets it."""
     clock = ScriptedClock()
