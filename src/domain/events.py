@@ -97,9 +97,13 @@ class CommitAnswered:
 
 @dataclass(frozen=True, slots=True)
 class TopicsMissing:
-    """The subscribed topics that the cluster does not know at the moment (empty: all are there)."""
+    """The subscribed topics that the cluster does not know at the moment, and those that this process may not read.
+
+    Both empty: all are there.
+    """
 
     topics: frozenset[str]
+    refused: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,7 +140,7 @@ class Forwarder:
         self._in_flight = InFlight(limits, self._routes)
         self._letters = count(1)
         self._route_of_letter: dict[int, Route] = {}
-        self._missing: frozenset[str] = frozenset()
+        self._missing = TopicsMissing(frozenset())
         self._draining: frozenset[TopicPartition] | None = None  # given back just now; None: all that is owned
         self._stopping = False
         self._stop_told_at = 0
@@ -195,8 +195,8 @@ class Forwarder:
                 self._gap_found(event, now)
             case RecordsUnreadable():
                 self._unreadable(event, now)
-            case TopicsMissing(topics):
-                self._missing = topics
+            case TopicsMissing():
+                self._missing = event
             case SourceFailed(reason):
                 self.halt(reason)
             case StopRequested(reason):
@@ -485,7 +485,8 @@ class Forwarder:
             leases={name: role.keeper.status(now) for name, role in self._roles.items()},
             routes={name: route.status() for name, route in self._routes.items()},
             draining=self._stopping,
-            missing_topics=self._missing,
+            missing_topics=self._missing.topics,
+            refused_topics=self._missing.refused,
             halted=self._halted,
             group=None if source is None else source.group,
             throttled=0 if source is None else source.throttled,

@@ -137,6 +137,7 @@ class Status:
     routes: Mapping[str, RouteStatus] = field(default_factory=dict)
     draining: bool = False
     missing_topics: frozenset[str] = frozenset()
+    refused_topics: frozenset[str] = frozenset()
     halted: str | None = None
     group: GroupStatus | None = None
     """None where nothing is known of it, as after the group was left."""
@@ -154,5 +155,6 @@ class Status:
             found.append(lost)
         found += [f"route {r.route} is blocked: {r.blocked}" for r in self.routes.values() if r.blocked]
         found += [f"topic {topic} does not exist" for topic in sorted(self.missing_topics)]
+        found += [f"topic {topic} may not be read: grant READ on it" for topic in sorted(self.refused_topics)]
         found += [f"partition {tp} waits: {p.stuck}" for tp, p in self.partitions.items() if p.stuck]
         return tuple(found)

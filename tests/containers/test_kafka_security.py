@@ -18,7 +18,7 @@ from doka.adapters.kafka.letters import KafkaLetters
 from doka.adapters.kafka.preflight import Obstacle, Preflight, look
 from doka.adapters.kafka.settings import KafkaSecurity, MemberSettings, SaslMechanism
 from doka.adapters.system.clock import SystemClock
-from doka.domain.events import Event, LetterAcknowledged, LetterRefused, TopicsMissing
+from doka.domain.events import Event, LetterAcknowledged, LetterRefused, SourceFailed, TopicsMissing
 from tests.containers.certificates import certificates_for
 from tests.containers.kafka_broker import KafkaBroker, running_broker
 from tests.dead_letters import letter
@@ -125,6 +125,23 @@ def test_records_are_read_behind_tls_and_a_password(
     assert Preflight({secured.topic: 1}) == found
 
 
+@pytest.mark.parametrize(
+    ("mechanism", "password"),
+    [("PLAIN", "doka-word"), ("SCRAM-SHA-512", "scram-word")],
+)
+def test_a_rotated_password_is_read_again_when_the_login_is_refused(
+    secured: SecuredBroker, mechanism: SaslMechanism, password: str
+) -> None:
+    """A member that was made with the former password goes on with what the file holds by now, and ends nothing."""
+    settings = secured.settings(mechanism, ("doka", "the former word"))
+    settings = replace(settings, security=replace(settings.security, password_again=lambda: password))
+
+    with member(settings) as m:
+        m.until(lambda: m.records() == 10, within=30)
+
+    assert [] == [event for event in m.events if isinstance(event, SourceFailed)]
+
+
 def test_a_wrong_password_is_told_as_one(secured: SecuredBroker) -> None:
     """A refused login is one sentence that names the settings to look at, and holds no password."""
     (obstacle,) = looked(secured.settings(login=("doka", "wrong-word"))).obstacles
@@ -165,12 +182,12 @@ def test_plain_text_to_a_port_that_encrypts_is_told(secured: SecuredBroker) -> N
 
 
 def test_a_topic_without_rights_is_told(secured: SecuredBroker) -> None:
-    """Who may not see a topic is told which right to ask for, and the service shows the topic as missing."""
+    """Who may not see a topic is told which right to ask for, and the service shows the topic as one that may not be read."""
     settings = secured.settings(login=("nobody", "nobody-word"))
 
     found = looked(settings)
     with member(settings) as m:
-        m.until(lambda: TopicsMissing(frozenset({secured.topic})) in m.events)
+        m.until(lambda: TopicsMissing(frozenset(), refused=frozenset({secured.topic})) in m.events)
 
     cure = "grant this process READ and DESCRIBE on it"
     wanted = Obstacle(f"not authorised to see topic {secured.topic}", cure, secured.topic)

@@ -56,7 +56,8 @@ class Chores:
         self._out_of_log: set[TopicPartition] = set()
         self._refused: set[str] = set()
         self._absent: set[str] = set()
-        self._told: frozenset[str] = frozenset()
+        self._unseen: frozenset[str] = frozenset()  # that may not even be asked about; each answer tells anew
+        self._told = TopicsMissing(frozenset())
         self._asked: tuple[str, ...] = ()  # the topics of the last question
         self._urgent = True  # nobody has looked at the topics yet
         self._look_at = 0
@@ -117,9 +118,10 @@ class Chores:
             self._read_again(consumer, members, now)
             self._urgent = not self._ask(members, now)
             commits.send_starts(consumer)
-        if self._told != self._absent | self._refused:
-            self._told = frozenset(self._absent | self._refused)
-            events.append(TopicsMissing(self._told))
+        missing = TopicsMissing(frozenset(self._absent - self._unseen), frozenset(self._refused | self._unseen))
+        if self._told != missing:
+            self._told = missing
+            events.append(missing)
         return events
 
     def _read_again(self, consumer: Consumer, members: Membership, now: int) -> None:
@@ -212,5 +214,7 @@ class Chores:
                 self._absent.add(topic)
             else:
                 self._absent.discard(topic)
+        if self._asked:
+            self._unseen = answer.refused
         if self._absent or len(answer.topics) < len(self._asked):
             self._look_at = 0

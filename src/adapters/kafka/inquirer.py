@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from confluent_kafka import Consumer, KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from doka.adapters.kafka.client import ClientLog, new_consumer
@@ -36,6 +36,8 @@ class ClusterAnswer:
     """First offset and end of each log."""
     topics: Mapping[str, bool] = field(default_factory=dict)
     """Whether each topic is there."""
+    refused: frozenset[str] = frozenset()
+    """Topics that may not be seen, be they there or not."""
 
 
 class Inquirer:
@@ -57,7 +59,7 @@ class Inquirer:
     def _find_out(self, asked: tuple[tuple[TopicPartition, ...], tuple[str, ...]]) -> ClusterAnswer:
         logs, topics = asked
         with beside(self._connection, self._clock) as client:
-            return ClusterAnswer(_ends(client, logs), _existing(client, topics))
+            return ClusterAnswer(_ends(client, logs), *_existing(client, topics))
 
 
 @contextmanager
@@ -90,11 +92,19 @@ def _ends(client: Consumer, logs: tuple[TopicPartition, ...]) -> dict[TopicParti
     return found
 
 
-def _existing(client: Consumer, topics: tuple[str, ...]) -> dict[str, bool]:
+def _existing(client: Consumer, topics: tuple[str, ...]) -> tuple[dict[str, bool], frozenset[str]]:
+    """Say of each topic whether it is there, and of which that may not be known."""
     found: dict[str, bool] = {}
+    refused: set[str] = set()
     for topic in topics:
         try:
-            found[topic] = size_of(client, topic, ANSWER_SECONDS) > 0
+            told = client.list_topics(topic, timeout=ANSWER_SECONDS).topics[topic].error
         except KafkaException:
             break
-    return found
+        if told is not None and told.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+            refused.add(topic)
+        elif told is None or told.code() in MISSING_TOPIC:
+            found[topic] = told is None
+        else:
+            break
+    return found, frozenset(refused)

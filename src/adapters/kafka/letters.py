@@ -5,6 +5,9 @@ queue that is served by `answers`, on the loop's thread. A letter is acknowledge
 Whatever else happens is a refusal with Kafka's name of the error, also where nobody knows whether the letter was stored:
 the domain sends it again, and a letter may so stand there twice.
 
+Letters under way are bounded in number and bytes; what finds no room waits for it, in order, and holds nothing that the
+domain does not hold anyway.
+
 The producer is made with the first letter, for most services never meet one. Logging in by tokens makes that call wait
 for the first of them: 1 s, measured, and 10 s where there is none.
 A fatal error ends a producer for good (a sequence that the broker lost, a right that is missing): its letters are
@@ -17,6 +20,7 @@ payload into a log, and never lean on the topic being created for it.
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Sequence
 from functools import partial
 from typing import Final
@@ -28,6 +32,7 @@ from doka.adapters.kafka.client_settings import Oauth
 from doka.adapters.kafka.columns import AnyMessage
 from doka.adapters.kafka.letter_headers import Headers, UnreadableHeadersError, letter_headers
 from doka.adapters.kafka.letter_settings import HELD_SHARE, LETTERS_MAX, letter_settings
+from doka.adapters.kafka.login import Login
 from doka.adapters.kafka.settings import MemberSettings
 from doka.domain.commands import SendLetter
 from doka.domain.errors import invariant
@@ -56,11 +61,13 @@ class KafkaLetters:
         self._clock = clock
         self._keys = letter_settings(settings, oauth)
         self._oauth = oauth
+        self._login = Login(settings.security, self._keys)
         self._log = ClientLog(clock)
         self._bytes_max = settings.held_bytes // HELD_SHARE
         self._producer: Producer | None = None
         self._under_way: dict[int, int] = {}  # letter -> bytes
         self._bytes = 0
+        self._waiting: deque[tuple[SendLetter, Headers, int]] = deque()
         self._answers: list[Event] = []
         self._closed = False
         self._unusable = ""  # the name of the error that ended the last producer
@@ -75,9 +82,17 @@ class KafkaLetters:
             self._refuse(command.letter, UNREADABLE)
             return
         size = _size(command, headers)
-        if self._under_way and (len(self._under_way) >= LETTERS_MAX or self._bytes + size > self._bytes_max):
-            self._refuse(command.letter, FULL)  # but a letter of any size goes when it is alone
+        if self._waiting or not self._has_room(size):
+            self._waiting.append((command, headers, size))  # for room of our own, which is no failure
             return
+        self._send(command, headers, size)
+
+    def _has_room(self, size: int) -> bool:
+        """Whether a letter may go; one of any size goes when it is alone."""
+        few = len(self._under_way) < LETTERS_MAX and self._bytes + size <= self._bytes_max
+        return few or not self._under_way
+
+    def _send(self, command: SendLetter, headers: Headers, size: int) -> None:
         producer = self._opened()
         if producer is None:
             self._refuse(command.letter, self._unusable)
@@ -95,7 +110,7 @@ class KafkaLetters:
                 timestamp=timestamp_ms,
                 on_delivery=partial(self._reported, command.letter),
             )
-        except BufferError:
+        except BufferError:  # never met: its bounds are wider than ours
             self._answer(command.letter, FULL)
         except KafkaException as error:
             self._after(error, producer, command.letter)
@@ -110,6 +125,9 @@ class KafkaLetters:
                 self._producer.poll(0)
             except KafkaException as error:  # only a fatal one is raised here
                 self._after(error, self._producer)
+        self._login.renew(self._producer)
+        while self._waiting and self._has_room(self._waiting[0][2]):
+            self._send(*self._waiting.popleft())
         taken, self._answers = self._answers, []
         return taken
 
@@ -119,6 +137,7 @@ class KafkaLetters:
         if producer is not None:
             self._end(producer)
         self._answers.clear()
+        self._waiting.clear()
 
     def __repr__(self) -> str:
         return f"KafkaLetters({self._topic}, {len(self._under_way)} under way)"
@@ -168,6 +187,7 @@ class KafkaLetters:
 
     def _note(self, error: KafkaError) -> None:
         """Take an error of the client as a whole; it goes on trying, and its letters tell of their own fate."""
+        self._login.note(error)
         self._log.log(logging.WARNING, "dead letters: %s (%s)", error.str(), error.name())
 
     # --- answers -----------------------------------------------------------------------------------------------------

@@ -41,14 +41,14 @@ class LogEnds:
         """Take the keys by which a client reaches the cluster."""
         # Where the log ends is where records are written, below open transactions and above them. What the consumer
         # says of a broker out of reach need not be said twice.
-        self._keys = {**connection, "group.id": NO_GROUP, "isolation.level": "read_uncommitted", "log_level": 0}
-        self._keys["error_cb"] = _leave_out
+        self.keys = {**connection, "group.id": NO_GROUP, "isolation.level": "read_uncommitted", "log_level": 0}
+        self.keys["error_cb"] = _leave_out
         self._clock = clock
         self._told: dict[TopicPartition, tuple[int, int]] = {}
         self._answers: SimpleQueue[dict[TopicPartition, tuple[int, int]] | None] = SimpleQueue()
         self._busy = False
         self._asked_at: int | None = None
-        self._client: Consumer | None = None
+        self.client: Consumer | None = None
         self._closed = threading.Event()
         self._last: list[Hashable] = []  # leaders that did not answer, the last one last: they are asked last
 
@@ -87,8 +87,8 @@ class LogEnds:
     def close(self) -> None:
         """Ask nothing more; what is under way ends by itself."""
         self._closed.set()
-        if not self._busy and self._client is not None:
-            self._client.close()
+        if not self._busy and self.client is not None:
+            self.client.close()
 
     def _round(self, leaders: Leaders) -> None:
         try:
@@ -96,12 +96,12 @@ class LogEnds:
         except ClientUnusableError:
             pass  # no token for a client at the moment: it is asked again
         finally:
-            if self._closed.is_set() and self._client is not None:
-                self._client.close()
+            if self._closed.is_set() and self.client is not None:
+                self.client.close()
             self._answers.put(None)
 
     def _ask_all(self, leaders: Leaders) -> None:
-        client = self._client = self._client or new_consumer(self._keys)
+        client = self.client = self.client or new_consumer(self.keys)
         refusals = 0
         for leader in sorted(leaders, key=lambda one: self._last.index(one) if one in self._last else -1):
             if self._closed.is_set() or refusals == REFUSALS_MAX:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -21,6 +21,8 @@ class KafkaSecurity:
     mechanism: SaslMechanism | None = None
     username: str | None = None
     password: str | None = field(default=None, repr=False)
+    password_again: Callable[[], str | None] | None = field(default=None, repr=False, compare=False)
+    """Reads the file of the password again; gives None where there is none to be read. None: it came from no file."""
     ca_file: str | None = None
     """PEM file of the authorities that brokers are trusted by; None: those of the system."""
     certificate_file: str | None = None

@@ -30,6 +30,7 @@ from doka.adapters.kafka.commits import SentCommits
 from doka.adapters.kafka.far_side import far_side
 from doka.adapters.kafka.inquirer import Inquirer
 from doka.adapters.kafka.log_ends import LogEnds
+from doka.adapters.kafka.login import Login
 from doka.adapters.kafka.membership import Membership
 from doka.adapters.kafka.overview import Overview
 from doka.adapters.kafka.question import Question
@@ -72,6 +73,7 @@ class KafkaSource:
         self._overview = Overview(
             self._log_ends, self._client_errors, clock, tells_empty=settings.group_protocol == "classic"
         )
+        self._login = Login(settings.security, self._connection, self._log_ends.keys)
         self._consumer: Consumer | None = None
         self._members: Membership | None = None
         self._failed: str | None = None
@@ -130,6 +132,7 @@ class KafkaSource:
             raise
         if members.error is not None:
             return self._after_a_callback_failed(consumer, members)
+        self._login.renew(consumer, self._log_ends.client)
         if members.answered:
             members.answered = False
             self._client_errors.healthy()
@@ -326,6 +329,7 @@ class KafkaSource:
     def _note(self, error: KafkaError) -> None:
         """Take an error of the client as a whole; librdkafka calls this inside consume, so it must not raise."""
         self._client_errors.note(error, self._clock.now())
+        self._login.note(error)
 
     def _joined(self) -> tuple[Consumer, Membership]:
         if self._consumer is None or self._members is None:

@@ -82,7 +82,11 @@ def _process(status: Status) -> Iterator[Metric]:
     yield _gauge("doka_held_bytes", "Bytes of records held in memory.", status.held_bytes)
     yield _gauge("doka_held_bytes_max", "The limit of doka_held_bytes; at it, fetching stops.", status.held_bytes_max)
     yield _gauge("doka_partitions_owned", "Kafka partitions owned by this process.", len(status.partitions))
-    yield _gauge("doka_topics_missing", "Subscribed topics that do not exist.", len(status.missing_topics))
+    yield _gauge(
+        "doka_topics_missing",
+        "Subscribed topics that do not exist, or may not be read.",
+        len(status.missing_topics | status.refused_topics),
+    )
     yield CounterMetricFamily(
         "doka_kafka_throttled_seconds",
         "For how long Kafka's brokers have let this process wait for its quotas.",

@@ -1,12 +1,13 @@
 """Hands the settings on in each part's own words: the domain's rules, and the settings of the adapters.
 
-Pure, except that the files of secrets are read here, once: so `doka config show` needs none of them.
+Pure, except that the files of secrets are read here: so `doka config show` needs none of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -203,6 +204,9 @@ def _member_security(security: Security) -> KafkaSecurity:
         mechanism=None if security.mechanism is None else _MECHANISMS[security.mechanism],
         username=security.username,
         password=_secret(security.password, security.password_file, "password_file"),
+        password_again=None
+        if security.password_file is None
+        else partial(_again, security.password_file, "password_file"),
         ca_file=security.ca_file,
         certificate_file=security.certificate_file,
         key_file=security.key_file,
@@ -222,6 +226,14 @@ def _secret(given: SecretStr | None, file: str | None, name: str) -> str | None:
     if not text or "\n" in text:
         raise SettingsError([Problem("must name a file with the secret on its only line", ("kafka", "security", name))])
     return text
+
+
+def _again(file: str, name: str) -> str | None:
+    """Read a file of a secret that may be in the middle of being replaced."""
+    try:
+        return _secret(None, file, name)
+    except SettingsError:
+        return None
 
 
 def _read(file: str, name: str) -> bytes:

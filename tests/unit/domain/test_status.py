@@ -34,6 +34,7 @@ def test_every_reason_is_named() -> None:
         routes={"orders": RouteStatus("orders", "AccessDeniedException", 0, 0)},
         draining=True,
         missing_topics=frozenset({"b", "a"}),
+        refused_topics=frozenset({"c"}),
         halted="a rule was broken",
     )
     assert (
@@ -42,6 +43,7 @@ def test_every_reason_is_named() -> None:
         "route orders is blocked: AccessDeniedException",
         "topic a does not exist",
         "topic b does not exist",
+        "topic c may not be read: grant READ on it",
         "partition orders[0] waits: a gap",
     ) == status.reasons()
 

@@ -168,8 +168,19 @@ def test_a_refused_topic_is_missing_until_something_of_it_arrives() -> None:
     still = rig.do(NOW + 2, ALL_THERE)
     rig.chores.delivered(P0)
 
-    assert ([TopicsMissing(frozenset({"orders"}))], []) == (refused, still)
+    assert ([TopicsMissing(frozenset(), refused=frozenset({"orders"}))], []) == (refused, still)
     assert [TopicsMissing(frozenset())] == rig.do(NOW + 3)
+
+
+def test_a_topic_that_may_not_be_seen_is_refused_until_it_may() -> None:
+    """Nobody knows whether it is there: it is asked for again each second, and is told as refused, not as missing."""
+    rig = Rig()
+    rig.do()
+    told = rig.do(NOW + 1, ClusterAnswer(refused=frozenset({"orders"})))
+    rig.do(NOW + EVERY_NS)
+
+    assert [TopicsMissing(frozenset(), refused=frozenset({"orders"}))] == told
+    assert [TopicsMissing(frozenset())] == rig.do(NOW + EVERY_NS + 1, ALL_THERE)
 
 
 def test_an_offset_that_left_the_log_is_a_gap() -> None:

@@ -469,7 +469,7 @@ def test_errors_that_heal_are_no_events(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_topic_that_may_not_be_read_is_told_until_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A refused topic is told as missing once, and as there again when its records come."""
+    """A refused topic is told once as such, and as there again when its records come."""
     clock = ScriptedClock()
     source, consumer = open_source(monkeypatch, Listener(), clock)
     refused = failure(KafkaError.TOPIC_AUTHORIZATION_FAILED, 0)
@@ -480,7 +480,8 @@ def test_a_topic_that_may_not_be_read_is_told_until_it_is_read(monkeypatch: pyte
         clock.forward(2)
 
     missing = [event for event in told if isinstance(event, TopicsMissing)]
-    assert [TopicsMissing(frozenset({"orders"})), TopicsMissing(frozenset())] == missing
+    refusal = TopicsMissing(frozenset(), refused=frozenset({"orders"}))
+    assert [refusal, TopicsMissing(frozenset())] == missing
 
 
 @pytest.mark.parametrize("code", [KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.UNKNOWN_TOPIC_OR_PART])
