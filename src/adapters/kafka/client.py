@@ -16,6 +16,7 @@ from doka.domain.limits import NS_PER_SECOND
 from doka.domain.ports import Clock
 
 FATAL_FACILITY: Final = "FATAL"  # librdkafka's own word for the kind of such a line
+ERRORS_TOO: Final = frozenset({"FAIL", "ERROR"})  # likewise, of lines that repeat an error
 SAY_AGAIN_NS: Final = 60 * NS_PER_SECOND
 KINDS_MAX: Final = 1000  # texts hold addresses; whatever they hold, the memory of them is bounded
 _NUMBERS: Final = re.compile(r"\d+")
@@ -46,7 +47,9 @@ class ClientLog:
     """
 
     def __init__(self, clock: Clock, on_fatal: Callable[[str], None] | None = None, *, quiet: bool = False) -> None:
-        """Write lines by this clock; `quiet` writes debug lines alone, for a client whose questions are asked again.
+        """Write lines by this clock, but those of lost connections: they come as errors too (`error_cb`).
+
+        `quiet` writes debug lines alone, for a client whose questions are asked again.
 
         `on_fatal` is given the words of the line that says that the client has ended.
 
@@ -61,7 +64,7 @@ class ClientLog:
         """Take one line; librdkafka calls this inside consume, so it must not raise."""
         if self._on_fatal is not None and words and words[0] == FATAL_FACILITY:
             self._on_fatal(str(words[-1]).partition("Fatal error: ")[2] or str(words[-1]))
-        if self._quiet and level > logging.DEBUG:
+        if level > logging.DEBUG and (self._quiet or (words and words[0] in ERRORS_TOO)):
             return
         kind = _NUMBERS.sub("", text % words if words else text)
         if self._said.due(kind, self._clock.now()) or level <= logging.DEBUG:

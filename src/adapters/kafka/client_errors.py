@@ -13,6 +13,7 @@ of all, as a line of the log, which librdkafka gives before the records. Each of
 from __future__ import annotations
 
 import logging
+import re
 from typing import Final
 
 from confluent_kafka import KafkaError
@@ -81,6 +82,8 @@ UNREADABLE: Final = frozenset(
     },
 )
 
+_AWAY: Final = frozenset({KafkaError._TRANSPORT, KafkaError._RESOLVE})  # noqa: SLF001
+_ADDRESS: Final = re.compile(r"[\w.-]+:\d+")
 _BARE: Final = "Local: Fatal error"  # what a commit is answered with
 
 _log = logging.getLogger("doka.kafka")
@@ -157,5 +160,11 @@ class ClientErrors:
         return None
 
     def _say(self, error: KafkaError, now: int, where: str) -> None:
-        if self._said.due((error.code(), where), now):
+        code = error.code()
+        if code == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - each of them has said why
+            return
+        kind: tuple[object, ...] = (code, where)
+        if code in _AWAY and (address := _ADDRESS.search(error.str())) is not None:
+            kind = (_AWAY, address[0])  # one broker has several connections, each with its own words
+        if self._said.due(kind, now):
             _log.warning("%s%s (%s)", f"{where}: " if where else "", error.str(), error.name())

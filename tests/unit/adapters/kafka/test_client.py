@@ -21,9 +21,9 @@ def test_lines_that_differ_in_numbers_are_one_kind(caplog: pytest.LogCaptureFixt
     log = ClientLog(clock)
     with caplog.at_level(logging.INFO, "doka.kafka.client"):
         for milliseconds in range(50):
-            log.log(logging.ERROR, "%s [%s] connect failed (after %s ms)", "FAIL", "doka#consumer-1", milliseconds)
+            log.log(logging.ERROR, "%s [%s] timed out (after %s ms)", "SESSTMOUT", "doka#consumer-1", milliseconds)
         clock.forward(61)
-        log.log(logging.ERROR, "%s [%s] connect failed (after %s ms)", "FAIL", "doka#consumer-1", 7)
+        log.log(logging.ERROR, "%s [%s] timed out (after %s ms)", "SESSTMOUT", "doka#consumer-1", 7)
         log.log(logging.ERROR, "another line")
 
     assert 3 == len(caplog.messages)
@@ -39,6 +39,17 @@ def test_the_line_of_the_clients_end_is_handed_on() -> None:
     )
 
     assert ["Broker: fenced: so it is"] == told
+
+
+def test_lines_that_come_as_errors_too_are_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    """A lost connection is told by the error that comes with its line; a client for questions says nothing at all."""
+    log, quiet = ClientLog(ScriptedClock()), ClientLog(ScriptedClock(), quiet=True)
+    with caplog.at_level(logging.INFO, "doka.kafka.client"):
+        log.log(logging.ERROR, "%s [%s] %s", "FAIL", "doka#consumer-1", "connect failed")
+        log.log(logging.ERROR, "%s [%s] %s", "ERROR", "doka#consumer-1", "1/1 brokers are down")
+        quiet.log(logging.ERROR, "%s [%s] %s", "SESSTMOUT", "doka#consumer-1", "timed out")
+
+    assert [] == caplog.messages
 
 
 def test_debug_lines_are_written_as_they_come(caplog: pytest.LogCaptureFixture) -> None:

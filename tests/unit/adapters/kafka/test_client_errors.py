@@ -122,6 +122,24 @@ def test_the_first_fatal_error_that_names_a_cause_is_kept() -> None:
     assert "took its place" in (told or "")
 
 
+def test_a_broker_that_is_away_is_said_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    """Whichever of its connections fails and however it is worded; another broker has its own line."""
+    errors = ClientErrors()
+    words = [
+        "GroupCoordinator: b1.example:9092: Connect to ipv4#10.0.0.1:9092 failed: Connection refused (after 0ms)",
+        "b1.example:9092/bootstrap: Connect to ipv4#10.0.0.1:9092 failed: Connection refused (after 1ms)",
+        "b1.example:9092/1: Disconnected (after 30001ms in state UP)",
+    ]
+    with caplog.at_level(logging.WARNING, "doka.kafka"):
+        for now, text in enumerate(words):
+            errors.note(KafkaError(KafkaError._TRANSPORT, text), now)
+            errors.note(KafkaError(KafkaError._ALL_BROKERS_DOWN, "1/1 brokers are down"), now)
+        errors.note(KafkaError(KafkaError._RESOLVE, "b2.example:9092/2: Failed to resolve"), 3)
+        errors.note(KafkaError(KafkaError._TRANSPORT, words[1]), SAY_AGAIN_NS)
+
+    assert [0, None, 1] == [next((i for i, w in enumerate(words) if w in said), None) for said in caplog.messages]
+
+
 def test_the_same_error_is_said_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
     """A broker that is away for an hour makes sixty lines, not one for each attempt."""
     errors = ClientErrors()
