@@ -12,7 +12,7 @@ from doka.adapters.aws.kinesis.describer import KinesisDescriber
 from doka.adapters.aws.kinesis.sink import KinesisSink
 from doka.adapters.aws.kinesis.target import StreamTarget
 from doka.adapters.aws.sts.authority import StsAuthority
-from doka.adapters.aws.sts.settings import Hop, RoleChain
+from doka.adapters.aws.sts.settings import AMBIENT_ROLE, Hop, RoleChain
 from doka.adapters.simulated.describer import SimulatedDescriber
 from doka.adapters.simulated.kinesis import SimulatedSink
 from doka.adapters.simulated.plan import CALM, Delays, Plan, Rates, Span
@@ -89,7 +89,8 @@ class FakeAwsRig:
         self.sink: Sink = KinesisSink(targets, self.clock)
         self.describer: Describer = KinesisDescriber(targets, self.clock)
         chain = RoleChain(ROLE, "eu-west-1", hops=(Hop(WRITER_ROLE),), sts_endpoint_url=fake.url)
-        self.authority: Authority = StsAuthority({ROLE: chain}, self.clock)
+        ambient = RoleChain(AMBIENT_ROLE, "eu-west-1", sts_endpoint_url=fake.url)
+        self.authority: Authority = StsAuthority({ROLE: chain, AMBIENT_ROLE: ambient}, self.clock)
 
     def lease(self) -> Lease:
         keys = self._fake.issue().keys

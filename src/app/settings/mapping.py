@@ -111,9 +111,11 @@ def to_oauth(settings: Settings) -> Oauth | None:
     """Give the maker of log-in tokens where the mechanism is aws_msk_iam; None elsewhere."""
     if settings.kafka.security.mechanism != "aws_msk_iam":
         return None
+    from doka.adapters.aws.sts.sources import AmbientSession
     from doka.adapters.kafka.iam import MskIamTokens
 
-    return MskIamTokens(settings.aws.region)
+    region = settings.aws.region
+    return MskIamTokens(region, AmbientSession(region, settings.aws.endpoint_urls.sts))
 
 
 def to_stream_targets(settings: Settings) -> Mapping[str, StreamTarget]:
@@ -131,7 +133,10 @@ def to_stream_targets(settings: Settings) -> Mapping[str, StreamTarget]:
 
 
 def to_role_chains(settings: Settings, hostname: str) -> Mapping[str, RoleChain]:
-    """Give the way into each role that a route uses, by the role's name; `hostname` fills session names."""
+    """Give the way into each role, by the role's name, and that of the ambient credentials, which all begin with.
+
+    `hostname` fills session names.
+    """
     sts = settings.aws.endpoint_urls.sts
     chains = {
         name: RoleChain(
@@ -146,9 +151,7 @@ def to_role_chains(settings: Settings, hostname: str) -> Mapping[str, RoleChain]
         )
         for name, role in settings.roles.items()
     }
-    if any(route.stream.role is None for route in settings.routes):
-        chains[AMBIENT_ROLE] = RoleChain(AMBIENT_ROLE, region=settings.aws.region, sts_endpoint_url=sts)
-    return chains
+    return chains | {AMBIENT_ROLE: RoleChain(AMBIENT_ROLE, region=settings.aws.region, sts_endpoint_url=sts)}
 
 
 def stream_region(settings: Settings, route: RouteSettings) -> str:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from datetime import datetime
+from typing import Protocol
 
-import boto3
 from botocore.credentials import Credentials, EnvProvider, RefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -22,8 +22,16 @@ from doka.adapters.aws.words import words_of
 from doka.domain.lease import Secrets
 from doka.domain.ports import Clock
 
-SessionFactory = Callable[[], boto3.session.Session]
 
+class Source(Protocol):
+    """What finds credentials: a session of boto3 or of botocore."""
+
+    def get_credentials(self) -> Credentials | None:
+        """Walk the chain; None where it finds nothing."""
+        ...
+
+
+SessionFactory = Callable[[], Source]
 
 _NONE_FOUND = (
     "boto3 finds no AWS credentials here; give the process a role (IRSA, Pod Identity, ECS, EC2) "

@@ -9,8 +9,8 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Mapping
+from functools import partial
 
-import boto3
 import botocore.session
 
 from doka.adapters.aws.clock import ServiceClock
@@ -19,6 +19,7 @@ from doka.adapters.aws.sts.ambient import AmbientCredentials, SessionFactory
 from doka.adapters.aws.sts.assume import RoleAssumer
 from doka.adapters.aws.sts.grant import Grant, RefusedError
 from doka.adapters.aws.sts.settings import AMBIENT_ROLE, RoleChain
+from doka.adapters.aws.sts.sources import AmbientSession
 from doka.domain.events import LeaseIssued, LeaseRefused
 from doka.domain.lease import Lease, Secrets
 from doka.domain.limits import NS_PER_SECOND
@@ -31,6 +32,9 @@ HOP_KEPT_UNTIL_NS = 60 * NS_PER_SECOND
 class StsAuthority:
     """Issues leases, as `domain.ports.Authority`; each `issue` asks for new ones, and the serials of a process ascend.
 
+    Without a `base_session_factory`, that of the ambient credentials is among `chains`: its region and endpoint hold for
+    what boto3's own search asks of STS.
+
     Safe from several threads: a slow answer for one role delays no other.
     """
 
@@ -38,10 +42,13 @@ class StsAuthority:
         self,
         chains: Mapping[str, RoleChain],
         clock: Clock,
-        base_session_factory: SessionFactory = boto3.session.Session,
+        base_session_factory: SessionFactory | None = None,
         new_session: NewSession = botocore.session.Session,
     ) -> None:
         service_clock = ServiceClock(clock)
+        if base_session_factory is None:
+            own = chains[AMBIENT_ROLE]
+            base_session_factory = partial(AmbientSession, own.region, own.sts_endpoint_url, new_session)
         ambient = AmbientCredentials(clock, service_clock, base_session_factory)
         assumer = RoleAssumer(clock, service_clock, new_session)
         ways = {AMBIENT_ROLE: RoleChain(AMBIENT_ROLE, region=""), **chains}

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import boto3
 import pytest
 
-from doka.adapters.aws.sts.settings import Hop, RoleChain
+from doka.adapters.aws.sts.settings import AMBIENT_ROLE, Hop, RoleChain
 from doka.adapters.embedded.moto_server import EmbeddedMoto
 from tests.integration.aws.sts.scripted_sts import ScriptedSts, scripted_sts
 from tests.no_aws import no_aws_around  # noqa: F401 - a fixture for all of them
@@ -33,6 +33,12 @@ def moto() -> Iterator[EmbeddedMoto]:
 def base_session() -> boto3.session.Session:
     """The workload's own credentials: a static pair."""
     return boto3.session.Session("AKIABASE", "base secret", region_name="eu-west-1")
+
+
+def chains_at(url: str | None, *chains: RoleChain) -> dict[str, RoleChain]:
+    """These chains by their names, and the ambient one, which asks this STS (None: that of AWS)."""
+    ambient = RoleChain(AMBIENT_ROLE, "eu-west-1", sts_endpoint_url=url)
+    return {chain.name: chain for chain in (*chains, ambient)}
 
 
 def chain_to(url: str, *arns: str) -> RoleChain:

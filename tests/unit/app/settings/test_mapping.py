@@ -156,7 +156,8 @@ def test_a_role_chain_has_all_that_was_said_about_it() -> None:
             tags=(("Team", "data"),),
             session_policy='{"Statement": []}',
             sts_endpoint_url="https://sts.eu-west-1.amazonaws.com",
-        )
+        ),
+        "ambient": RoleChain("ambient", region="eu-west-1", sts_endpoint_url="https://sts.eu-west-1.amazonaws.com"),
     }
 
 
