@@ -86,13 +86,14 @@ class Request:
         curl.setopt(pycurl.SSL_VERIFYPEER, 1)
         curl.setopt(pycurl.SSL_VERIFYHOST, 2)
         curl.setopt(pycurl.SSLVERSION, pycurl.SSLVERSION_TLSv1_2)
-        trust_only(curl, Path(ca_path))
         curl.setopt(pycurl.TCP_NODELAY, 1)
         curl.setopt(pycurl.TCP_KEEPALIVE, 1)
         curl.setopt(pycurl.NOSIGNAL, 1)
         curl.setopt(pycurl.BUFFERSIZE, RECEIVE_BUFFER_BYTES)
         curl.setopt(pycurl.UPLOAD_BUFFERSIZE, SEND_BUFFER_BYTES)
         curl.setopt(pycurl.MAXFILESIZE, ANSWER_BYTES_MAX)
+        self._ca_path = ""
+        self.trust(ca_path)
 
     def load(self, command: SendPut, url: str, headers: Mapping[str, str], body: bytes, now: int) -> None:
         """Take a signed request; its time runs from `now`."""
@@ -114,6 +115,12 @@ class Request:
         curl.setopt(pycurl.POSTFIELDSIZE_LARGE, len(body))
         curl.setopt(pycurl.TIMEOUT_MS, timeout_ms)
         curl.setopt(pycurl.CONNECTTIMEOUT_MS, max(1, min(CONNECT_TIMEOUT_MS, timeout_ms // CONNECT_SHARE)))
+
+    def trust(self, ca_path: str) -> None:
+        """Verify by the authorities at this path from now on; libcurl reads it anew when it is spelled otherwise."""
+        if ca_path != self._ca_path:
+            self._ca_path = ca_path
+            trust_only(self.curl, ca_path)
 
     def wants_a_fresh_connection(self) -> None:
         """Go on with the same request, of which nothing has left, on a connection that nobody has used."""
@@ -159,9 +166,9 @@ class Request:
         return pycurl.PREREQFUNC_ABORT
 
 
-def trust_only(curl: pycurl.Curl, ca: Path) -> None:
+def trust_only(curl: pycurl.Curl, ca: str) -> None:
     """Verify servers and proxies by the authorities in this file or directory, and by none that libcurl was built with."""
     for file_option, directory_option in ((pycurl.CAINFO, pycurl.CAPATH), (pycurl.PROXY_CAINFO, pycurl.PROXY_CAPATH)):
-        wanted, unwanted = (directory_option, file_option) if ca.is_dir() else (file_option, directory_option)
-        curl.setopt(wanted, str(ca))
+        wanted, unwanted = (directory_option, file_option) if Path(ca).is_dir() else (file_option, directory_option)
+        curl.setopt(wanted, ca)
         curl.unsetopt(unwanted)

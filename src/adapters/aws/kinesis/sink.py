@@ -10,12 +10,13 @@ import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
+import pycurl
 from botocore.exceptions import BotoCoreError
 from botocore.session import Session
 
 from doka.adapters.aws.clock import ServiceClock, read_date
 from doka.adapters.aws.kinesis.answers import read_answer, read_header
-from doka.adapters.aws.kinesis.authorities import find_ca
+from doka.adapters.aws.kinesis.authorities import Bundle, find_ca
 from doka.adapters.aws.kinesis.body import BodyBuilder
 from doka.adapters.aws.kinesis.endpoint import Endpoints
 from doka.adapters.aws.kinesis.failures import name_failure
@@ -58,7 +59,7 @@ class KinesisSink:
         self._targets = dict(targets)
         self._clock = clock
         self._endpoints = Endpoints(self._targets.values(), new_session)
-        self._ca_path = find_ca()
+        self._authorities = Bundle(find_ca())
         self._bodies = BodyBuilder(key_cache_bytes)
         self._signer = Signer()
         self._service_clocks: dict[str, ServiceClock] = {}
@@ -92,7 +93,9 @@ class KinesisSink:
         headers = self._signer.sign(endpoint, body, command.lease, service_clock.wall())
         # What has ended is judged before another leaves: on its connection nobody may go before.
         self._ready += [self._settle(*ended) for ended in self._wire.finished()]
-        request = self._idle.pop() if self._idle else Request(self._ca_path)
+        ca_path = self._authorities.path()
+        request = self._idle.pop() if self._idle else Request(ca_path)
+        request.trust(ca_path)
         request.load(command, endpoint.url, headers, body, self._clock.now())
         self._wire.start(request)
 
@@ -134,6 +137,8 @@ class KinesisSink:
         self._idle.append(request)
         if error:
             failure = name_failure(command.put, error, started=outcome.started)
+            if error == pycurl.E_PEER_FAILED_VERIFICATION:
+                self._authorities.doubt()
             self._tell(command.route, failure.reason, words)
             return failure
         event = self._read(command, request, outcome)

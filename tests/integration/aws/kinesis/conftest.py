@@ -34,12 +34,13 @@ def moto() -> Iterator[EmbeddedMoto]:
 
 @pytest.fixture
 def sink_to() -> Iterator[MakeSink]:
-    """Make a sink whose one route, «orders», goes to this URL (None: to AWS itself); closed at the end."""
+    """Make a sink whose route «orders» goes to this URL (None: to AWS itself), and `others` to theirs; closed at the end."""
     with ExitStack() as sinks:
 
-        def make(url: str | None, *, stream: str = "orders", clock: Clock | None = None) -> KinesisSink:
-            target = StreamTarget("orders", stream, None, "eu-west-1", url)
-            sink = KinesisSink({"orders": target}, clock or SystemClock())
+        def make(url: str | None, *, stream: str = "orders", clock: Clock | None = None, **others: str) -> KinesisSink:
+            urls = {"orders": url, **others}
+            targets = {route: StreamTarget(route, stream, None, "eu-west-1", at) for route, at in urls.items()}
+            sink = KinesisSink(targets, clock or SystemClock())
             sinks.callback(sink.close)
             return sink
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -63,6 +63,63 @@ def test_a_folder_of_authorities_is_trusted(
     shutil.copy(authority.ca_file, folder / f"{hashed.stdout.strip()}.0")
     monkeypatch.setenv("AWS_CA_BUNDLE", str(folder))
     assert PutAnswered(1) == answer_to(sink_to(tls_kinesis.url), make_put())
+
+
+def _replace(bundle: Path, by: Path) -> None:
+    """Put another file in its place in one step, as a trust manager does."""
+    new = bundle.with_suffix(".new")
+    shutil.copy(by, new)
+    new.replace(bundle)
+
+
+def _point_elsewhere(bundle: Path, by: Path) -> None:
+    """Let the link lead to another file, as a mounted ConfigMap does."""
+    new = bundle.with_suffix(".new")
+    new.symlink_to(by)
+    new.replace(bundle)
+
+
+@pytest.mark.parametrize("renew", [_replace, _point_elsewhere])
+@pytest.mark.parametrize("spelled", ["{folder}/bundle.pem", "bundle.pem"])
+def test_a_bundle_that_is_replaced_is_read_again(
+    *,
+    tls_kinesis: ScriptedKinesis,
+    authority: Authority,
+    sink_to: MakeSink,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    renew: Callable[[Path, Path], None],
+    spelled: str,
+) -> None:
+    """After the servers' authority has changed and the bundle with it, the next put lands."""
+    (tmp_path / "another").mkdir()
+    other, bundle = make_authority(tmp_path / "another"), tmp_path / "bundle.pem"
+    renew(bundle, other.ca_file)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AWS_CA_BUNDLE", spelled.format(folder=tmp_path))
+    sink = sink_to(tls_kinesis.url)
+    assert [PutUnsent(1, "certificate_refused")] * 3 == [answer_to(sink, make_put()) for _ in range(3)]
+    renew(bundle, authority.ca_file)
+    assert [PutAnswered(number) for number in range(2)] == [answer_to(sink, make_put(number)) for number in range(2)]
+    assert 3 + 1 == tls_kinesis.connections  # those refused, and one that is kept
+
+
+def test_a_bundle_that_stays_the_same_costs_no_connection(
+    tls_kinesis: ScriptedKinesis,
+    authority: Authority,
+    sink_to: MakeSink,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """A refusal by one server, whose authority is not in it, leaves the connections to others as they are."""
+    (tmp_path / "another").mkdir()
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(authority.ca_file))
+    with scripted_kinesis(make_authority(tmp_path / "another").server) as foreign:
+        sink = sink_to(tls_kinesis.url, foreign=foreign.url)
+        for number in range(3):
+            assert PutAnswered(number) == answer_to(sink, make_put(number))
+            assert PutUnsent(1, "certificate_refused") == answer_to(sink, make_put(1, route="foreign"))
+    assert 1 == tls_kinesis.connections
 
 
 def test_a_server_of_an_unknown_authority_is_refused(tls_kinesis: ScriptedKinesis, sink_to: MakeSink) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import botocore.httpsession
 import pytest
 
-from doka.adapters.aws.kinesis.authorities import find_ca
+from doka.adapters.aws.kinesis.authorities import Bundle, find_ca
 from doka.domain.errors import UsageError
 
 
@@ -58,3 +58,38 @@ def test_a_profile_that_is_not_there_is_a_usage_error(monkeypatch: pytest.Monkey
     monkeypatch.setenv("AWS_PROFILE", "nowhere")
     with pytest.raises(UsageError, match="nowhere"):
         find_ca()
+
+
+def _replace(bundle: Path) -> None:
+    """Put another file in its place."""
+    new = bundle.with_suffix(".new")
+    new.write_text("another")
+    new.replace(bundle)
+
+
+def test_a_bundle_is_spelled_anew_only_after_a_refusal_and_a_change(tmp_path: Path) -> None:
+    """Neither a refusal alone nor a change alone costs the connections that are there; both do, each time once."""
+    bundle = tmp_path / "ca.pem"
+    bundle.write_text("one")
+    authorities = Bundle(str(bundle))
+    first, anew = str(bundle), f"{tmp_path}/./ca.pem"
+    authorities.doubt()
+    assert first == authorities.path()
+    _replace(bundle)
+    assert [anew] * 2 == [authorities.path() for _ in range(2)]
+    _replace(bundle)
+    assert anew == authorities.path()
+    authorities.doubt()
+    assert [first] * 2 == [authorities.path() for _ in range(2)]
+
+
+def test_a_bundle_that_is_gone_keeps_its_spelling(tmp_path: Path) -> None:
+    """Between its removal and its return nothing is read anew, and its return is."""
+    bundle = tmp_path / "ca.pem"
+    bundle.write_text("one")
+    authorities = Bundle(str(bundle))
+    authorities.doubt()
+    bundle.unlink()
+    assert str(bundle) == authorities.path()
+    bundle.write_text("another")
+    assert f"{tmp_path}/./ca.pem" == authorities.path()
