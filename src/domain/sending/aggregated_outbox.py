@@ -2,7 +2,8 @@
 
 Each entry of a request is all that a lane lets go at once, encoded as one aggregate under the lane's explicit hash key;
 the next of that lane leaves when it has settled. A refused entry goes again as the same records.
-A record that is too large for an aggregate travels as it is, in its lane's turn and with its lane's hash key.
+A record that is too large for an aggregate travels as it is, in its lane's turn and with its lane's hash key; but one whose
+value is an aggregate itself is wrapped as long as the stream takes it so, since a consumer would unfold it in its place.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from doka.domain.limits import FETCH_RECORDS_MAX, PARTIAL_PUT_WAIT_NS, RECORD_BY
 from doka.domain.poison.parking import Parking
 from doka.domain.poison.quarantine import Poison, Quarantine
 from doka.domain.rules import AggregationRules, LimitRules
-from doka.domain.sending.aggregate import FIXED_BYTES, encode, how_many_fit
+from doka.domain.sending.aggregate import FIXED_BYTES, MAGIC, encode, how_many_fit
 from doka.domain.sending.pacing import Pacer
 from doka.domain.sending.put import Put
 from doka.domain.sending.wide_lanes import WideLane, WideLanes
@@ -60,6 +61,7 @@ class AggregatedOutbox:
         self._quarantine = quarantine
         self._out: dict[int, Sequence[WideLane]] = {}  # the lanes that have an aggregate in a request, by its number
         self._bytes_max = 0  # of an aggregate
+        self._wrapped_bytes_max = 0  # of an aggregate of one, whose value is one
         self._hold_to(RECORD_BYTES_DEFAULT)
 
     def learn(self, event: StreamDescribed) -> None:
@@ -68,9 +70,8 @@ class AggregatedOutbox:
         self._hold_to(event.record_bytes_max)
 
     def _hold_to(self, record_bytes_max: int) -> None:
-        self._bytes_max = min(
-            self._rules.target_bytes, record_bytes_max - len(OUTER_KEY), self._limits.request_bytes - FIXED_BYTES
-        )
+        self._wrapped_bytes_max = min(record_bytes_max - len(OUTER_KEY), self._limits.request_bytes - FIXED_BYTES)
+        self._bytes_max = min(self._rules.target_bytes, self._wrapped_bytes_max)
 
     # --- in ------------------------------------------------------------------------------------------------------
 
@@ -188,7 +189,7 @@ class AggregatedOutbox:
             parts, rest = split(parts, max(fits, 1))
             del keys[max(fits, 1) :], values[max(fits, 1) :]
         payload = sum(map(len, values))
-        if not fits:
+        if not fits and not (values[0].startswith(MAGIC) and how_many_fit(keys, values, self._wrapped_bytes_max)):
             return _Entry(lane, parts, keys[0], values[0], 1, payload), rest
         value = encode(keys, values, lane.hash_text)
         return _Entry(lane, parts, OUTER_KEY, value, len(keys), payload), rest

@@ -20,8 +20,10 @@ from doka.domain.facts import RecordsFailed, RecordsPoisoned, RecordsSettled, Ro
 from doka.domain.limits import PARTIAL_PUT_WAIT_NS, RECORD_BYTES_DEFAULT
 from doka.domain.records import TopicPartition
 from doka.domain.rules import AggregationRules, LimitRules, OnPoison, Ordering
-from doka.domain.sending.aggregated_outbox import AggregatedOutbox
+from doka.domain.sending.aggregate import encode
+from doka.domain.sending.aggregated_outbox import OUTER_KEY, AggregatedOutbox
 from doka.domain.sending.slices import Slices
+from tests.fake_aws.aggregates import unfold
 from tests.unit.domain.aggregating import inner, keys_of_lane
 from tests.unit.domain.builders import MS, ORDERS, SECOND, Extras, Machine, chunk, described, route_rules
 
@@ -153,6 +155,25 @@ class TestSize:
         (third,) = made.answer(second)
         assert [[[(A, 0)]], [[(B, 1)]], [[(A, 2)]]] == sent([first, second, third])
         assert ([B], [values[1]], first.hash_keys) == (second.keys, second.values, second.hash_keys)
+
+    def test_an_aggregate_of_somebody_elses_is_wrapped_whatever_its_size(self) -> None:
+        """Else a consumer unfolds it in its place, and drops it, since its keys are not of that shard."""
+        made = machine(aggregation=AggregationRules(target_bytes=1_024, linger=0, lanes=LANES))
+        values = [encode(["k"], [b"%020d" % 0 + bytes(size)], "0") for size in (10, 2_000)]
+        (first,) = made.fetch([A, A], values=values)
+        (second,) = made.answer(first)
+        assert [[value] for value in values] == [
+            [each.data for each in unfold(made_of.values[0]) or ()] for made_of in (first, second)
+        ]
+        assert {(OUTER_KEY,)} == {tuple(put.keys) for put in (first, second)}
+
+    def test_an_aggregate_that_would_not_fit_wrapped_travels_as_it_is(self) -> None:
+        """The stream's limit is the last word: what it would refuse wrapped goes bare, as any record too large does."""
+        made = machine(aggregation=AggregationRules(target_bytes=1_024, linger=0, lanes=LANES))
+        made.step(described(record_bytes_max=2_100))
+        value = encode(["k"], [b"%020d" % 0 + bytes(1_980)], "0")
+        (put,) = made.fetch([A], values=[value])
+        assert ([A], [value]) == (put.keys, put.values)
 
     def test_the_streams_own_limit_holds(self) -> None:
         """A stream that takes less than the target bounds every aggregate, its outer key included."""
