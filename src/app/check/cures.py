@@ -164,6 +164,7 @@ _OF_SOURCES = {
     ),
     "UnknownRole": "define the role under roles",
     "ExpiredAtIssue": "compare this host's clock with the true time; else the source gives credentials that are over",
+    "EndsTooSoon": "wait for the next ones of that source; if it goes on, compare this host's clock with the true time",
     "UnusableCredentials": (
         "write the value anew, in one line and without blanks around it; pasted secrets are often wrapped"
     ),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 ROLE_EXAMPLE = "arn:aws:iam::210987654321:role/doka-writer"
 STREAM_EXAMPLE = "arn:aws:kinesis:eu-west-1:210987654321:stream/orders"
 
-REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-[0-9]{1,2}")
+REGION = re.compile(r"[a-z]{2,4}(?:-[a-z]+)+-[0-9]{1,2}")  # four letters in the sovereign cloud: eusc-de-east-1
 STREAM_NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")  # CreateStream, StreamName
 
 _PARTITION = r"arn:(?P<partition>aws(?:-[a-z]+)*)"

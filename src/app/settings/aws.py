@@ -81,7 +81,8 @@ class RoleSettings(Section):
         examples=[[{"role_arn": "arn:aws:iam::210987654321:role/doka-writer"}]],
     )
     session_name: Text = Field(
-        default="doka-{hostname}", description="Shown in CloudTrail; {hostname} becomes this host's name."
+        default="doka-{hostname}",
+        description="Shown in CloudTrail; {hostname} becomes this host's name, cut to fit, with a hash.",
     )
     source_identity: SourceIdentity | None = Field(
         default=None, description="Set on the session; persists through hops."

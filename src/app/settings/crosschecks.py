@@ -84,6 +84,17 @@ def _endpoints(settings: Settings) -> Iterator[Problem]:
             yield Problem(f"needs permission: {why}", ("aws", "endpoint_urls", name))
 
 
+def _one_region(settings: Settings) -> Iterator[Problem]:
+    """An endpoint of AWS is of one region; a stand-in's, which needs permission, may serve them all."""
+    url = settings.aws.endpoint_urls.kinesis
+    if url is None or objection(url) is not None:
+        return
+    regions = sorted({route.stream.region_or(settings.aws.region) for route in settings.routes})
+    if len(regions) > 1:
+        told = f"is of one region, but the streams are in {' and '.join(regions)}; run a doka for each, or leave it out"
+        yield Problem(told, ("aws", "endpoint_urls", "kinesis"))
+
+
 def _streams(settings: Settings) -> Iterator[Problem]:
     for index, route in enumerate(settings.routes):
         stream, path = route.stream, ("routes", index, "stream")
@@ -213,6 +224,7 @@ CHECKS: tuple[Callable[[Settings], Iterator[Problem]], ...] = (
     _log_in,
     _certificates,
     _endpoints,
+    _one_region,
     _streams,
     _routes,
     _keys,

@@ -10,8 +10,23 @@ import ipaddress
 import socket
 from urllib.parse import SplitResult, urlsplit
 
-# Where AWS serves its APIs; VPC endpoints (*.vpce.amazonaws.com) are among them, api.aws is dual-stack.
-AWS_DOMAINS = ("amazonaws.com", "amazonaws.com.cn", "api.aws", "api.amazonwebservices.com.cn")
+AWS_DOMAINS = (
+    "amazonaws.com",
+    "api.aws",
+    "amazonaws.com.cn",
+    "api.amazonwebservices.com.cn",
+    "amazonaws.eu",
+    "api.amazonwebservices.eu",
+    "c2s.ic.gov",
+    "api.aws.ic.gov",
+    "sc2s.sgov.gov",
+    "api.aws.scloud",
+    "cloud.adc-e.uk",
+    "api.cloud-aws.adc-e.uk",
+    "csp.hci.ic.gov",
+    "api.aws.hci.ic.gov",
+)
+"""Where AWS serves its APIs, of each partition the usual one and the dual-stack one; VPC endpoints are among them."""
 METADATA_NAMES = frozenset({"instance-data", "instance-data.ec2.internal", "metadata.google.internal", "metadata"})
 # The instance metadata service, IPv6; the IPv4 ones (IMDS, ECS, EKS Pod Identity) are all link-local.
 METADATA_NETWORKS = (ipaddress.ip_network("fd00:ec2::/32"),)

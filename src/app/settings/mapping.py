@@ -17,7 +17,6 @@ from doka.adapters.aws.kinesis.target import StreamTarget
 from doka.adapters.aws.sts.settings import AMBIENT_ROLE, Hop, RoleChain
 from doka.adapters.kafka.client_settings import Oauth
 from doka.adapters.kafka.settings import KafkaSecurity, MemberSettings, SaslMechanism
-from doka.app.settings.arn import parse_stream_arn
 from doka.app.settings.aws import RoleSettings
 from doka.app.settings.kafka import Security
 from doka.app.settings.memory import body_bytes, key_cache_bytes, record_bytes, request_bytes
@@ -156,9 +155,7 @@ def to_role_chains(settings: Settings, hostname: str) -> Mapping[str, RoleChain]
 
 def stream_region(settings: Settings, route: RouteSettings) -> str:
     """Give the region of a route's stream: its own setting, else the ARN's, else that of `aws`."""
-    if route.stream.region is not None:
-        return route.stream.region
-    return settings.aws.region if route.stream.arn is None else parse_stream_arn(route.stream.arn).region
+    return route.stream.region_or(settings.aws.region)
 
 
 def to_log_style(settings: Settings, *, terminal: bool) -> str:

@@ -45,6 +45,12 @@ class StreamSettings(Section):
         """The name of the stream: its own setting, else the ARN's."""
         return self.name if self.name is not None else parse_stream_arn(self.arn or "").name
 
+    def region_or(self, default: str) -> str:
+        """Give the region of the stream: its own setting, else the ARN's, else this one."""
+        if self.region is not None:
+            return self.region
+        return default if self.arn is None else parse_stream_arn(self.arn).region
+
 
 class Aggregation(Section):
     """KPL aggregation: many records in one Kinesis record, in order."""

@@ -151,19 +151,25 @@ def life_ns(expiration: datetime, date: datetime | None, service_clock: ServiceC
     Without a `Date` the wall clock has to do, less an allowance of 60 s.
 
     Raises:
-        RefusedError: the credentials are over already.
+        RefusedError: the credentials are over already, or will be within the allowance.
     """
     if date is not None:
-        seconds = (expiration.replace(microsecond=0) - date).total_seconds()
+        left, allowance = (expiration.replace(microsecond=0) - date).total_seconds(), 0.0
     else:
-        seconds = expiration.timestamp() - service_clock.wall() - WALL_CLOCK_ALLOWANCE_SECONDS
-    if seconds <= 0:
+        left, allowance = expiration.timestamp() - service_clock.wall(), WALL_CLOCK_ALLOWANCE_SECONDS
+    if left <= 0:
         raise RefusedError(
             "ExpiredAtIssue",
-            f"the credentials that were issued ended {-seconds:.0f} s ago; "
+            f"the credentials that were issued ended {-left:.0f} s ago; "
             "compare this host's clock with the clock of what issued them",
         )
-    return round(seconds * NS_PER_SECOND)
+    if left <= allowance:
+        raise RefusedError(
+            "EndsTooSoon",
+            f"the credentials end in {left:.0f} s by this host's clock, which may be {allowance:.0f} s off, "
+            "so they are not used",
+        )
+    return round((left - allowance) * NS_PER_SECOND)
 
 
 def _parameters(chain: RoleChain, index: int) -> dict[str, Any]:

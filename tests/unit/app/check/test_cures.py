@@ -277,7 +277,15 @@ LEASES = (
     | _modelled("signin", "CreateOAuth2Token")
     | _raised()
     | SHARED
-    | {"NoCredentials", "ExpiredAtIssue", "UnusableCredentials", "UnreadableAnswer", "UnknownRole", "MfaCodeNeeded"}
+    | {
+        "NoCredentials",
+        "ExpiredAtIssue",
+        "EndsTooSoon",
+        "UnusableCredentials",
+        "UnreadableAnswer",
+        "UnknownRole",
+        "MfaCodeNeeded",
+    }
     | OF_PYTHON
 )
 STREAMS = (

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import pytest
+from botocore.loaders import create_loader
 
-from doka.app.settings.arn import RoleArn, StreamArn, parse_role_arn, parse_stream_arn, partition_of
+from doka.app.settings.arn import REGION, RoleArn, StreamArn, parse_role_arn, parse_stream_arn, partition_of
 
 LIKE_ROLE = "write it like arn:aws:iam::210987654321:role/doka-writer"
 LIKE_STREAM = "write it like arn:aws:kinesis:eu-west-1:210987654321:stream/orders"
@@ -81,3 +82,19 @@ def test_what_is_no_stream_arn_is_told_by_its_kind(text: str, kind: str) -> None
 def test_each_region_has_its_partition(region: str, partition: str) -> None:
     """An ARN of one AWS partition cannot mean something in a region of another."""
     assert partition_of(region) == partition
+
+
+def test_each_region_that_botocore_knows_is_one() -> None:
+    """Of each of its partitions: the region is taken, belongs to that partition, and so do ARNs of streams in it."""
+    known = {
+        (region, partition["id"])
+        for partition in create_loader().load_data("partitions")["partitions"]
+        for region in partition["regions"]
+        if not region.endswith("-global")
+    }
+    arns = {
+        region: parse_stream_arn(f"arn:{partition}:kinesis:{region}:210987654321:stream/a")
+        for region, partition in known
+    }
+    taken = {(region, partition_of(region)) for region, _ in known if REGION.fullmatch(region)}
+    assert (known, known) == (taken, {(arn.region, arn.partition) for arn in arns.values()})

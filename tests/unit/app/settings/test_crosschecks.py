@@ -82,6 +82,25 @@ def test_log_in_and_certificates_must_fit_together(security: dict[str, Any], exp
     assert told({SECURITY: security}) == [expected]
 
 
+KINESIS: SettingPath = ("aws", "endpoint_urls", "kinesis")
+ABROAD: dict[SettingPath, Any] = {
+    ("routes", 1): {"topics": ["clicks"], "stream": {"name": "clicks", "region": "us-east-1", "role": "analytics"}}
+}
+
+
+def test_one_endpoint_for_streams_of_two_regions_is_refused() -> None:
+    """A region's endpoint knows no stream of another; a stand-in, which is permitted, may serve both."""
+    url = "https://vpce-1.kinesis.eu-west-1.vpce.amazonaws.com"
+    expected = (
+        "aws.endpoint_urls.kinesis is of one region, but the streams are in eu-west-1 and us-east-1; "
+        "run a doka for each, or leave it out"
+    )
+    assert [expected] == told({**ABROAD, KINESIS: url})
+    assert [] == told({**ABROAD, KINESIS: "http://localhost:4566", ("aws", "allow_insecure_endpoints"): True})
+    assert [] == told({KINESIS: url})
+    assert [] == told(ABROAD)
+
+
 @pytest.mark.parametrize("service", ["kinesis", "sts"])
 def test_an_endpoint_over_http_needs_its_permission(service: str) -> None:
     """Signed requests and records leave unencrypted only where somebody said so."""

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import pytest
+from botocore.loaders import create_loader
 
-from doka.app.settings.endpoints import objection, parse_endpoint
+from doka.app.settings.endpoints import AWS_DOMAINS, objection, parse_endpoint
 
 
 @pytest.mark.parametrize(
@@ -20,6 +21,17 @@ def test_aws_over_tls_needs_no_permission(url: str) -> None:
     """The services' own hosts, dual-stack and VPC endpoints are taken as they are."""
     parse_endpoint(url)
     assert objection(url) is None
+
+
+def test_each_partition_that_botocore_knows_is_aws() -> None:
+    """Its hosts, of both kinds, need no permission: a new partition shows here."""
+    loader = create_loader()
+    suffixes = {
+        partition["outputs"][kind]
+        for partition in loader.load_data("partitions")["partitions"]
+        for kind in ("dnsSuffix", "dualStackDnsSuffix")
+    }
+    assert suffixes == set(AWS_DOMAINS)
 
 
 @pytest.mark.parametrize(

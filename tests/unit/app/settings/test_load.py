@@ -150,9 +150,11 @@ def test_what_is_given_is_not_changed() -> None:
 def test_the_configuration_is_read_as_this_process_sees_it(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
     """Its variables lie over the file, and its host's name fills session names."""
     monkeypatch.setenv("DOKA_LIMITS__HELD_MIB", "128")
-    monkeypatch.setattr(socket, "gethostname", lambda: "h" * 60)
-    assert hostname() == "h" * 60
-    with pytest.raises(SettingsError, match=r"session_name has 65 characters once \{hostname\} is filled in"):
+    monkeypatch.setattr(socket, "gethostname", lambda: "host:1")
+    assert hostname() == "host:1"
+    with pytest.raises(
+        SettingsError, match=r"session_name holds a character that STS refuses once \{hostname\} is filled in"
+    ):
         read_configuration(ConfigOptions(file))
     monkeypatch.setenv("DOKA_ROLES__ANALYTICS__SESSION_NAME", "doka")
     assert read_configuration(ConfigOptions(file)).limits.held_mib == 128

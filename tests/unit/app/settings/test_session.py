@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from doka.app.settings.problems import SettingPath
+from doka.app.settings.session import fill_session_name
 from tests.unit.app.settings.given import settings, told
 
 ROLE: SettingPath = ("roles", "analytics")
@@ -12,9 +13,9 @@ ROLE: SettingPath = ("roles", "analytics")
     ("template", "hostname", "expected"),
     [
         (
-            "doka-{hostname}",
-            "h" * 60,
-            "has 65 characters once {hostname} is filled in; STS takes 2 to 64, so shorten it or leave {hostname} out",
+            "d" * 50 + "-{hostname}",
+            "h" * 20,
+            "has 71 characters once {hostname} is filled in; STS takes 2 to 64, so shorten it or leave {hostname} out",
         ),
         ("d" * 65, "pod-1", "has 65 characters; STS takes 2 to 64, so shorten it or leave {hostname} out"),
         (
@@ -37,6 +38,22 @@ ROLE: SettingPath = ("roles", "analytics")
 def test_a_session_name_is_one_that_sts_takes(template: str, hostname: str, expected: str) -> None:
     """Only its length is checked by botocore, so an alphabet error would show only at the first AssumeRole."""
     assert told({(*ROLE, "session_name"): template}, hostname) == [f"roles.analytics.session_name {expected}"]
+
+
+@pytest.mark.parametrize("template", ["doka-{hostname}", "doka-{hostname}-eu", "{hostname}.{hostname}"])
+@pytest.mark.parametrize("length", [59, 60, 62, 63, 253])
+def test_a_long_host_name_is_cut_and_stays_apart(template: str, length: int) -> None:
+    """A pod's name may have 63 characters and more: the session name fits, names its beginning, and is its own."""
+    hosts = ["h" * (length - 1) + last for last in "ab"]
+    names = [fill_session_name(template, host) for host in hosts]
+    assert 2 == len(set(names))
+    assert {True} == {16 <= len(name) <= 64 and "h" * 15 in name for name in names}
+    assert [] == told({(*ROLE, "session_name"): template}, hosts[0])
+
+
+def test_a_host_name_that_fits_is_not_touched() -> None:
+    """The longest that fits is told whole."""
+    assert f"doka-{'h' * 59}" == fill_session_name("doka-{hostname}", "h" * 59)
 
 
 def test_a_session_policy_must_be_a_policy() -> None:

@@ -35,7 +35,8 @@ def test_the_schema_describes_every_setting() -> None:
     bare = [name for model in nested for name, field in model["properties"].items() if "description" not in field]
     assert bare == []
     assert (
-        described["$defs"]["AwsSettings"]["properties"]["region"]["pattern"] == r"^(?:[a-z]{2}(?:-[a-z]+)+-[0-9]{1,2})$"
+        described["$defs"]["AwsSettings"]["properties"]["region"]["pattern"]
+        == r"^(?:[a-z]{2,4}(?:-[a-z]+)+-[0-9]{1,2})$"
     )
     assert described["$defs"]["Security"]["properties"]["password"]["anyOf"][0] == {
         "format": "password",

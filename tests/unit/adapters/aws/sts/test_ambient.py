@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError, CredentialRetrievalError, MetadataR
 
 from doka.adapters.aws.clock import ServiceClock
 from doka.adapters.aws.sts.ambient import AmbientCredentials
+from doka.adapters.aws.sts.assume import life_ns
 from doka.adapters.aws.sts.grant import RefusedError
 from doka.domain.lease import Secrets
 from doka.domain.limits import NS_PER_SECOND
@@ -185,6 +186,34 @@ def test_what_the_source_answers_is_the_refusal(
     assert (code, message) == (refused.value.code, refused.value.message)
     chain.fail = None
     assert ambient.current().secrets.token == "token 1"
+
+
+@pytest.mark.parametrize(
+    ("life_seconds", "code", "words"),
+    [
+        (
+            45,
+            "EndsTooSoon",
+            "the credentials end in 45 s by this host's clock, which may be 60 s off, so they are not used",
+        ),
+        (
+            -16,
+            "ExpiredAtIssue",
+            (
+                "the credentials that were issued ended 16 s ago; compare this host's clock with the clock of what issued "
+                "them"
+            ),
+        ),
+    ],
+)
+def test_what_is_left_of_credentials_is_told_truly(
+    clock: ManualClock, life_seconds: float, code: str, words: str
+) -> None:
+    """The allowance for the wall clock is no part of the figure: 45 s left are not «ended 15 s ago»."""
+    ends = datetime.fromtimestamp(clock.wall(), UTC) + timedelta(seconds=life_seconds)
+    with pytest.raises(RefusedError) as refused:
+        life_ns(ends, None, ServiceClock(clock))
+    assert (code, words) == (refused.value.code, refused.value.message)
 
 
 def test_credentials_that_are_over_at_once_are_a_refusal(clock: ManualClock, ambient_of: Make) -> None:
