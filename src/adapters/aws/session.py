@@ -6,14 +6,11 @@ What a session reads costs some 8 MiB each time it is read; it is the same for a
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 
 from botocore.credentials import CredentialProvider, Credentials
 from botocore.loaders import create_loader
 from botocore.session import Session
-
-TALKATIVE_LOGGERS = ("boto3", "botocore", "s3transfer", "urllib3")
 
 NewSession = Callable[[], Session]
 """Makes a session that is nobody else's; those of one process may share what botocore reads from its own files."""
@@ -45,11 +42,3 @@ class GivenCredentials(CredentialProvider):
     def load(self) -> Credentials:
         """Give the object, whatever the environment holds."""
         return self._credentials
-
-
-def pin_loggers() -> None:
-    """Keep the loggers of boto3 and what is below it at INFO or above: at DEBUG they print secrets and records."""
-    for name in TALKATIVE_LOGGERS:
-        logger = logging.getLogger(name)
-        if logger.level < logging.INFO:
-            logger.setLevel(logging.INFO)

@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 
+from doka.adapters.talkative import PINNED, pin_loggers
 from doka.adapters.telemetry.line_writer import LineWriter
 from doka.adapters.telemetry.redaction import redacted
 from doka.adapters.telemetry.repeats import Repeats
@@ -21,11 +22,6 @@ from doka.adapters.telemetry.telling import Line
 from doka.adapters.telemetry.tracebacks import format_exception
 from doka.domain.facts import Fact
 from doka.domain.ports import Clock
-
-PINNED = {
-    **dict.fromkeys(("boto3", "botocore", "urllib3", "s3transfer"), logging.INFO),
-    "botocore.credentials": logging.WARNING,  # at INFO it says at each question to STS where it found credentials
-}
 
 _COLOURS = {"debug": "\x1b[2m", "info": "\x1b[32m", "warning": "\x1b[33m", "error": "\x1b[31m", "critical": "\x1b[31m"}
 _PLAIN = "\x1b[0m"
@@ -62,8 +58,7 @@ class Log:
         self._before = (root.level, pinned)
         root.addHandler(self._handler)
         root.setLevel(self._level)
-        for name, lowest in PINNED.items():
-            logging.getLogger(name).setLevel(max(lowest, self._level))
+        pin_loggers(self._level)
         self._writer.open()
 
     def flush(self, within: float) -> bool:

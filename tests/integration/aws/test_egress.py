@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
-from botocore.awsrequest import AWSPreparedRequest, AWSResponse, HeadersDict
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.httpsession import URLLib3Session
 
 from doka.adapters.aws.kinesis.describer import KinesisDescriber
@@ -49,9 +50,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 
     def answer(_: object, request: AWSPreparedRequest) -> AWSResponse:
         hosts.add(str(urlsplit(str(request.url)).hostname))
-        listing = b"ListShards" in bytes(request.headers.get("X-Amz-Target", b""))
+        listing = "ListShards" in str(request.headers.get("X-Amz-Target"))
         told = {"Shards": [SHARD], "NextToken": next(tokens)} if listing else {"StreamDescriptionSummary": SUMMARY}
-        return AWSResponse(str(request.url), 200, HeadersDict(), _Body(json.dumps(told).encode()))
+        return AWSResponse(str(request.url), 200, HTTPHeaders(), _Body(json.dumps(told).encode()))
 
     monkeypatch.setattr(URLLib3Session, "send", answer)
     return hosts

@@ -12,10 +12,11 @@ import pytest
 from botocore.config import Config
 from moto.server import ThreadedMotoServer
 
+from doka.adapters.talkative import PINNED
 from doka.adapters.telemetry.health import Health
 from doka.adapters.telemetry.http_server import HealthServer
 from doka.adapters.telemetry.line_writer import LineWriter
-from doka.adapters.telemetry.logs import PINNED, Log
+from doka.adapters.telemetry.logs import Log
 from doka.adapters.telemetry.metrics import Metrics
 from doka.adapters.telemetry.telemetry import ServiceTelemetry
 from doka.domain.facts import CommitFailed, LeaseRenewalFailed, RouteBlocked

@@ -16,8 +16,9 @@ from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError
 
 from doka.adapters.aws.kinesis.target import StreamTarget
-from doka.adapters.aws.session import GivenCredentials, NewSession, pin_loggers
+from doka.adapters.aws.session import GivenCredentials, NewSession
 from doka.adapters.aws.words import words_of
+from doka.adapters.talkative import pin_loggers
 from doka.domain.errors import UsageError
 
 if TYPE_CHECKING:

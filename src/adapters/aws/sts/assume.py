@@ -27,6 +27,7 @@ from doka.adapters.aws.signing import sign_request
 from doka.adapters.aws.sts.grant import Grant, RefusedError, check_secrets, showable
 from doka.adapters.aws.sts.settings import RoleChain
 from doka.adapters.aws.words import words_of
+from doka.adapters.talkative import pin_loggers
 from doka.domain.lease import Secrets
 from doka.domain.limits import NS_PER_SECOND
 from doka.domain.ports import Clock
@@ -91,6 +92,7 @@ class RoleAssumer:
     def _client(self, chain: RoleChain) -> Any:
         with self._lock:
             if self._session is None:
+                pin_loggers()
                 self._session = self._new_session()
                 self._session.set_config_variable("sts_regional_endpoints", "regional")
             return self._session.create_client(

@@ -17,6 +17,7 @@ from botocore.session import Session
 
 from doka.adapters.aws.session import NewSession
 from doka.adapters.aws.sts.grant import RefusedError
+from doka.adapters.talkative import pin_loggers
 
 CONNECT_SECONDS: Final = 5
 READ_SECONDS: Final = 5
@@ -33,6 +34,7 @@ class AmbientSession(Session):
     def __init__(self, region: str, sts_endpoint_url: str | None, new_session: NewSession = Session) -> None:
         """Take where STS is (None: the regional endpoint of AWS), and what makes the sessions of this process."""
         super().__init__()
+        pin_loggers()
         self._region = region
         self._sts_endpoint_url = sts_endpoint_url
         self.register_component("data_loader", new_session().get_component("data_loader"))

@@ -8,8 +8,9 @@ from typing import Any
 import orjson
 import pytest
 
+from doka.adapters.talkative import PINNED
 from doka.adapters.telemetry.line_writer import LineWriter
-from doka.adapters.telemetry.logs import PINNED, Log
+from doka.adapters.telemetry.logs import Log
 from doka.domain.facts import RouteBlocked
 from tests.unit.adapters.telemetry.given import FACTS, HandClock, Pipe, pipe
 

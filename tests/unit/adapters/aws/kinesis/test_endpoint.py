@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import logging
 import socket
 from typing import NoReturn
 
@@ -9,7 +8,6 @@ from botocore.exceptions import BotoCoreError
 
 from doka.adapters.aws.kinesis.endpoint import Endpoints
 from doka.adapters.aws.kinesis.target import StreamTarget
-from doka.adapters.aws.session import TALKATIVE_LOGGERS
 from doka.adapters.aws.signing import PER_REQUEST_HEADERS
 from doka.domain.errors import UsageError
 from tests.unit.adapters.aws.kinesis.reference import ARN, Reference, sent_headers
@@ -112,13 +110,3 @@ def test_a_profile_that_is_not_there_is_a_usage_error(monkeypatch: pytest.Monkey
     monkeypatch.setenv("AWS_PROFILE", "nowhere")
     with pytest.raises(UsageError, match="nowhere"):
         Endpoints([BY_NAME])
-
-
-def test_making_clients_pins_the_talkative_loggers() -> None:
-    """After a client was made, none of the loggers that print tokens at DEBUG does so."""
-    for name in TALKATIVE_LOGGERS:
-        logging.getLogger(name).setLevel(logging.DEBUG)
-    logging.getLogger("urllib3").setLevel(logging.ERROR)
-    Endpoints([BY_NAME])
-    levels = [logging.getLogger(name).level for name in ("boto3", "botocore", "s3transfer", "urllib3")]
-    assert [logging.INFO, logging.INFO, logging.INFO, logging.ERROR] == levels
