@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from doka.domain.commands import DescribeStream, PausePartitions, RequestLease, ResumePartitions, SendPut
+from doka.domain.commands import DescribeStream, PausePartitions, RequestLease, ResumePartitions, SendLetter, SendPut
 from doka.domain.errors import InvariantError
 from doka.domain.events import (
     CommitAnswered,
     LeaseIssued,
     LeaseRefused,
+    LetterAcknowledged,
+    LetterRefused,
     PartitionEnded,
     PartitionsAssigned,
     PutAmbiguous,
@@ -20,10 +22,10 @@ from doka.domain.events import (
     TopicsMissing,
 )
 from doka.domain.facts import CommitFailed, LeaseRejected, RecordsPoisoned, RouteBlocked, RouteOpened
-from doka.domain.rules import OnPoison
+from doka.domain.rules import LimitRules, OnPoison
 from doka.domain.status import GroupStatus, LogStatus, SourceStatus
 from doka.domain.turn import LOOK_AGAIN_NS
-from tests.unit.domain.builders import MS, ORDERS, SECOND, Machine, chunk, described, lease, route_rules
+from tests.unit.domain.builders import MS, ORDERS, SECOND, Extras, Machine, chunk, described, lease, route_rules
 from tests.unit.domain.forwarding import ONLY, OTHER, PAYMENTS, STOP, machine, on_demand, sent, two_routes
 
 
@@ -212,6 +214,27 @@ class TestFailure:
         made.step(LeaseIssued(lease(at=made.now)))
         made.step(StreamRefused("orders", "AccessDeniedException", lease=1))
         assert ([], 1) == (made.of(LeaseRejected), len(made.of(RouteOpened)))
+
+    def test_a_refused_letter_goes_again(self) -> None:
+        """A dead letter that the topic did not take is sent again after a wait, for which the machine wakes up."""
+        made = Machine(routes=(route_rules(on_poison=OnPoison.DEAD_LETTER),), limits=LimitRules(commit_every=1))
+        made.open()
+        made.fetch([""], originals=[Extras()])
+        (first,) = (c for c in made.told if isinstance(c, SendLetter))
+        made.step(LetterRefused(first.letter, "NOT_LEADER"))
+        (again,) = (c for c in made.decide(after=made.wakes_in()) if isinstance(c, SendLetter))
+        made.step(LetterAcknowledged(again.letter))
+        assert {ORDERS: 1} == made.committed()
+
+    def test_a_stored_letter_settles_its_record(self) -> None:
+        """Poison whose dead letter was acknowledged is committed with the others, and holds no bytes any more."""
+        made = Machine(routes=(route_rules(on_poison=OnPoison.DEAD_LETTER),), limits=LimitRules(commit_every=1))
+        made.open()
+        made.land(made.fetch(["a", "", "b"], originals=[Extras()] * 3))
+        (letter,) = (c for c in made.told if isinstance(c, SendLetter))
+        assert {} == made.committed()
+        made.step(LetterAcknowledged(letter.letter))
+        assert ({ORDERS: 3}, 0) == (made.committed(), made.forwarder.status(made.now).held_bytes)
 
 
 class TestLimits:

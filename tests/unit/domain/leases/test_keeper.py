@@ -13,6 +13,7 @@ from doka.domain.turn import Turn
 from tests.unit.domain.builders import MS, SECOND, lease, most_jitter, no_jitter, told
 
 TIMEOUT = 10 * SECOND
+BORN = 10_000 * SECOND  # of a lease whose life counts, not its end
 S, I = LeaseState, LeaseInput  # noqa: E741 - as the table itself names them
 
 
@@ -87,8 +88,8 @@ class TestReserve:
     def test_is_the_timeout_but_a_fifth_of_a_short_life(self, life: int, timeout: int, reserve: float) -> None:
         """Reserve = min(request timeout, life / 5): the old lease signs until there and no longer."""
         made = keeper(timeout=timeout * SECOND)
-        issue(made, life=life * SECOND)
-        start = life * SECOND - int(reserve * SECOND)
+        issue(made, at=BORN, life=life * SECOND)
+        start = BORN + life * SECOND - int(reserve * SECOND)
         assert made.for_signing(start - 1) is not None
         assert made.for_signing(start) is None
 
@@ -135,8 +136,8 @@ class TestRenewal:
     def test_before_expiry_asks_a_margin_before_the_end(self, life: int, margin: int) -> None:
         """Margin = min(margin, life / 3)."""
         made = keeper()
-        issue(made, life=life * SECOND)
-        due = (life - margin) * SECOND
+        issue(made, at=BORN, life=life * SECOND)
+        due = BORN + (life - margin) * SECOND
         assert [False, True] == [made.wants_lease(now, needed=False) for now in (due - 1, due)]
 
     def test_before_expiry_is_spread(self) -> None:

@@ -175,6 +175,37 @@ def test_a_forgotten_partition_is_not_committed(commits: Commits, owner: OffsetL
     assert due(commits) is None
 
 
+def test_a_forgotten_partition_wakes_nobody(commits: Commits, owner: OffsetLedger) -> None:
+    """What had moved of it is no reason for another turn."""
+    move(commits, owner, 5)
+    due(commits)
+    answered(commits, 1)
+    move(commits, owner, 8)
+    assert NOW + SECOND == commits.next_wake()
+    commits.forget(owner)
+    assert commits.next_wake() is None
+
+
+def test_an_unanswered_commit_of_a_gone_partition_is_given_up_for_good(commits: Commits, owner: OffsetLedger) -> None:
+    """When its time is over nothing goes again, nobody waits for it, and a late answer says nothing."""
+    move(commits, owner, 5)
+    due(commits)
+    owner.gone = True
+    commits.forget(owner)
+    assert (None, None) == (due(commits, NOW + COMMIT_GIVEN_UP_NS), commits.next_wake())
+    assert [] == answered(commits, 1)
+
+
+def test_after_one_was_given_up_hurry_is_no_reason(owner: OffsetLedger) -> None:
+    """A commit that nobody answered is a failure: the next one waits for its turn, whoever waits for it."""
+    commits = Commits(2 * COMMIT_GIVEN_UP_NS)
+    move(commits, owner, 5)
+    due(commits)
+    commits.hurry()
+    given_up, turn = NOW + COMMIT_GIVEN_UP_NS, NOW + 2 * COMMIT_GIVEN_UP_NS
+    assert [None, None, {ORDERS: 5}] == [due(commits, now) for now in (given_up, turn - 1, turn)]
+
+
 def test_a_refused_commit_of_a_gone_partition_is_not_repeated(commits: Commits, owner: OffsetLedger) -> None:
     """A refusal brings back only partitions that are still owned."""
     move(commits, owner, 5)

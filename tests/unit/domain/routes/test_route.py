@@ -142,6 +142,14 @@ class TestAnswered:
 class TestRefused:
     """A request that was refused as a whole."""
 
+    def test_comes_back_to_a_blocked_route_too(self) -> None:
+        """What fails while the route is blocked already waits with the rest for the next probe."""
+        scene = Scene()
+        first, second = scene.sent("a"), scene.sent("bcde")
+        scene.refused(first, "ResourceNotFoundException")
+        scene.unknown(PutAmbiguous(second.number, "timeout"))
+        assert (5, 5) == (scene.route.outbox.waiting, scene.open)
+
     @pytest.mark.parametrize("code", sorted(REQUEST))
     def test_loses_nothing(self, code: str) -> None:
         """Whatever the code, every record stays and leaves again."""
@@ -259,6 +267,20 @@ class TestUnknown:
             assert put is not None
             scene.answered(put)
         assert scene.route.blocked is None
+
+
+def test_failures_before_the_stream_was_described_do_not_count() -> None:
+    """Four requests in a row of which nobody knows are forgotten when its stream answers; the fifth blocks nothing."""
+    scene = Scene()
+    put: Put | None = scene.sent()
+    for failures in range(5):
+        assert put is not None
+        if failures == 4:
+            scene.route.described(described(), scene.now, Turn())
+        scene.unknown(PutAmbiguous(put.number, "timeout"))
+        scene.now += scene.probe_in()
+        put = scene.send()
+    assert scene.route.blocked is None
 
 
 def test_poison_is_told_with_its_policy() -> None:

@@ -167,6 +167,11 @@ def test_what_is_cut_far_beyond_the_bound_counts_its_keys() -> None:
     assert 18 <= how_many_fit(keys, values, half) <= 20
 
 
+def test_what_every_aggregate_has_is_counted() -> None:
+    """An aggregate of nothing under the longest hash key has just the fixed bytes."""
+    assert FIXED_BYTES == len(encode([], [], "9" * 39))
+
+
 @pytest.mark.parametrize(("short", "fits"), [(0, 3), (1, 2), (40, 1), (80, 0)])
 def test_a_record_is_counted_with_its_frame_and_each_new_key(short: int, fits: int) -> None:
     """Data and the longest frame of each record, and each key once with three bytes: at the bound all fit, below not."""

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 import pytest
 
 from doka.domain.errors import InvariantError
+from doka.domain.events import ShardRange
 from doka.domain.held.budget import Budget
 from doka.domain.held.lanes import KeyLanes, Lanes
 from doka.domain.held.ledger import HeldChunk, OffsetLedger
-from doka.domain.limits import PARTIAL_PUT_WAIT_NS, PARTITION_KEY_BYTES_MAX
+from doka.domain.limits import PARTIAL_PUT_WAIT_NS, PARTITION_KEY_BYTES_MAX, SHARD_BYTES_PER_SECOND
 from doka.domain.poison.quarantine import Quarantine
 from doka.domain.records import TopicPartition
 from doka.domain.rules import LimitRules, OnPoison
@@ -97,6 +98,18 @@ class TestPack:
         assert ([0, 1, 2, 3], ["a", "b", "c", "d"]) == (sent(put), put.keys)
         assert (1, 4, 4) == (put.number, put.records, put.payload_bytes)
         assert (0, []) == (made.waiting, list(made.parts()))
+
+    def test_a_paced_shard_is_charged_for_data_and_key(self, owner: OffsetLedger) -> None:
+        """While its shard is slowed down, a record costs what the service counts: its data and its key, in bytes."""
+        made = outbox()
+        made.pacer.learn((ShardRange("shardId-000000000000", 0),))
+        made.pacer.throttled("k" * 200, NOW)
+        chunk = held(owner, ["k" * 200])
+        chunk.values = [bytes(2_000)]
+        owner.append(chunk)
+        made.admit(chunk, NOW)
+        pack(made)
+        assert round(2_200 / SHARD_BYTES_PER_SECOND * SECOND) == made.pacer.paces[0].free_at - NOW
 
     def test_is_cut_by_count(self, owner: OffsetLedger) -> None:
         """A request holds at most `request_records`; the rest stays ready, in order."""

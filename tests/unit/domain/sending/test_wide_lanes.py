@@ -139,6 +139,17 @@ def test_a_drain_keeps_what_was_sent_and_hurries() -> None:
     assert [0] == take(made, NOW)
 
 
+def test_what_goes_again_is_counted_when_a_lane_is_sifted() -> None:
+    """Records that wait for another try stay waiting when those behind them go."""
+    made, owner = lanes(), owned()
+    admit(made, owner, [A, A, A, B])
+    (lane,) = made
+    made.send_again(made.take(lane, 10_000, 2), NOW + SECOND, NOW)
+    assert 4 == made.waiting
+    made.sift(lane, [], lane.again)
+    assert (2, [0, 1]) == (made.waiting, offsets(lane.again))
+
+
 def test_a_lane_says_what_waits() -> None:
     """For a person who debugs."""
     made, owner = lanes(), owned()
