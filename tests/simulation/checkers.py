@@ -11,8 +11,8 @@ I5   no stale signature                                          invariants/puts
 I6   one issue of secrets in a signature                         invariants/puts.py; leases.py, in the token service
 I7   bounded memory                                              invariants/puts.py, telling.py, holding.py
 I8   bounded duplicates                                          invariants/ownership.py, puts.py, liveness.py
-I9   liveness                                                    invariants/liveness.py
-I10  no storm                                                    invariants/leases.py, puts.py, telling.py
+I9   liveness                                                    invariants/liveness.py; rests.py, leases.py, holding.py
+I10  no storm                                                    invariants/leases.py, puts.py, telling.py, commits.py
 I11  poison isolates                                             invariants/letters.py, puts.py
 I12  loud stop                                                   invariants/ownership.py, commits.py, liveness.py
 I13  ownership                                                   invariants/ownership.py, puts.py, letters.py, holding.py
@@ -42,3 +42,8 @@ __all__ = ["Checker", "ViolationError"]
 
 class Checker(Owning, Delivery, Puts, Committing, Telling, Holding):
     """Sees everything, keeps the truth, and raises at the first broken rule."""
+
+    def turned(self, now: int) -> None:
+        """Judge the machine after a turn that was decided at `now`."""
+        self.judge_renewal(now)
+        self.look_inside(now)

@@ -21,6 +21,7 @@ from doka.domain.limits import NS_PER_SECOND
 from doka.domain.records import TopicPartition
 from doka.domain.status import Status
 from tests.simulation.checkers import Checker, ViolationError
+from tests.simulation.rests import JudgedForwarder
 
 LIVES_MAX = 300
 
@@ -45,7 +46,7 @@ class CheckedTelemetry:
 
     def turned(self, now: int) -> None:
         """Let the checker look into the machine."""
-        self._checker.turned()
+        self._checker.turned(now)
 
     def ended(self, code: int, reason: str) -> None:
         """Keep how it ended."""
@@ -140,7 +141,8 @@ def _live(outcome: Outcome) -> None:
 def _one_life(world: World, checker: Checker, life: Life) -> Ending | None:
     """Run the service until it ends (give how) or dies (give None)."""
     inbox = WatchedInbox(life.inbox, checker)
-    runtime = service_of_this_process().begin(world, life, CheckedTelemetry(checker), inbox=inbox)
+    telemetry = CheckedTelemetry(checker)
+    runtime = service_of_this_process().begin(world, life, telemetry, inbox=inbox, forwarder=JudgedForwarder)
     checker.machine = runtime._forwarder
     try:
         return runtime.run()

@@ -8,10 +8,10 @@ from collections.abc import Callable
 import pytest
 
 from doka.adapters.simulated.faults import swarm_plan
-from doka.domain.commands import PausePartitions
 from doka.domain.forwarder import Forwarder
 from doka.domain.turn import Decision
 from tests.simulation.report import describe
+from tests.simulation.rests import LOOKED_FOR
 from tests.simulation.runner import run_plan
 
 SEEDS = range(60)
@@ -38,7 +38,7 @@ def test_a_turn_passed_over_would_have_decided_nothing(monkeypatch: pytest.Monke
             return decided
         self._decided = None
         anew = decide(self, now)
-        missed = [c for c in anew.commands if not isinstance(c, PausePartitions)]  # looked for now and then
+        missed = [c for c in anew.commands if not isinstance(c, LOOKED_FOR)]
         assert missed == [], f"{missed} had to wait"
         return anew
 

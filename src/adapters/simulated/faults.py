@@ -149,10 +149,11 @@ def narrow(plan: Plan) -> Plan:
 
 
 def distrusted(plan: Plan) -> Plan:
-    """Give the same run for long enough, with leases that no stream recognises, or that are denied for seconds."""
+    """Give the same run for long enough, with leases that no stream recognises, are denied for seconds, or come too late."""
     chance = Chance(plan.seed).of("distrusted")
     heal_at = 10 * SECOND
-    rates = replace(plan.rates, sts_unknown=chance.choice((0.0, 0.3, 1.0)))
+    past = Chance(plan.seed).of("past").choice((plan.rates.sts_past, plan.rates.sts_past, 1.0))
+    rates = replace(plan.rates, sts_unknown=chance.choice((0.0, 0.3, 1.0)), sts_past=past)
     denied = Incident(Kind.ACCESS_DENIED, int(chance.random() * SECOND), heal_at - SECOND)
     incidents = (*plan.incidents, denied) if chance.random() < 0.5 else plan.incidents  # noqa: PLR2004
     role = replace(plan.role, policy=chance.choice(list(RotationPolicy)[:3]))
@@ -182,10 +183,19 @@ def silent(plan: Plan) -> Plan:
     return replace(calm, work=work, incidents=tuple(incidents), heal_at=heal_at, lease_life=900 * SECOND)
 
 
+def mapped(plan: Plan) -> Plan:
+    """Give the same run with its keys taken from a header, its records in envelopes, or both."""
+    partition_key, envelope = (
+        Chance(plan.seed).of("mapped").choice((("header:key", False), ("kafka_key", True), ("header:key", True)))
+    )
+    return replace(plan, partition_key=partition_key, envelope=envelope)
+
+
 def swarm_plan(seed: int, records: int = RECORDS_DEFAULT) -> Plan:
     """Give the plan of a seed: of six, two with aggregation, and one in which the records of a key share requests.
 
-    Of the others one in eight keeps no order. Of each of these, one in four is narrow, and one in ten is distrusted.
+    Of the others one in eight keeps no order. Of each of these, one in four is narrow, one in ten distrusted, and one in
+    five mapped.
     One in thirty is calm and long, with faults that show nowhere but in what the service says of itself.
     """
     if seed % 30 == 29:  # noqa: PLR2004
@@ -199,6 +209,8 @@ def swarm_plan(seed: int, records: int = RECORDS_DEFAULT) -> Plan:
         plan = unordered(plan)
     if seed // 6 % 4 == 3:  # noqa: PLR2004
         plan = narrow(plan)
+    if seed // 6 % 5 == 2:  # noqa: PLR2004
+        plan = mapped(plan)
     return distrusted(plan) if seed // 6 % 10 == 4 else plan  # noqa: PLR2004
 
 

@@ -34,6 +34,15 @@ class SimulatedOriginal:
         return 1, self.stamp_ms
 
 
+KEY_HEADER = "key"
+"""The header that repeats a record's key."""
+
+
+def headers_of(key: bytes | None) -> tuple[tuple[str, bytes | None], ...]:
+    """Give the headers of every record of this key: one without content, and of the key's own the last is the one that counts."""
+    return (("empty", None),) if key is None else ((KEY_HEADER, b"former"), ("empty", None), (KEY_HEADER, key))
+
+
 class PartitionLog:
     """Records in offset order, as columns; `start` <= every offset < `end`."""
 
@@ -107,4 +116,6 @@ class PartitionLog:
 
     def _originals(self, first: int, last: int) -> list[SimulatedOriginal]:
         columns = (self.keys[first:last], self.values[first:last], self.stamps_ms[first:last])
-        return [SimulatedOriginal(key, value, stamp) for key, value, stamp in zip(*columns, strict=True)]
+        return [
+            SimulatedOriginal(key, value, stamp, headers_of(key)) for key, value, stamp in zip(*columns, strict=True)
+        ]

@@ -199,6 +199,9 @@ class Plan:
     """What each stream takes as one record, data and key; a real one takes a MiB or more."""
     aggregation: AggregationRules | None = None
     ordering: Ordering = Ordering.KEY
+    partition_key: str = "kafka_key"
+    """Where a route takes its keys from; `header:key` gives the same ones, see partition_log.py."""
+    envelope: bool = False
 
     @property
     def calm(self) -> bool:
@@ -223,6 +226,8 @@ class Plan:
                 f"s{i}",
                 frozenset({self.topic(i)}),
                 self.role.name,
+                partition_key=self.partition_key,
+                envelope=self.envelope,
                 ordering=self.ordering,
                 on_poison=self.on_poison,
                 aggregation=self.aggregation,

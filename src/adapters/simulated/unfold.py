@@ -5,10 +5,11 @@ It must never guess: what is no aggregate is a record as it stands, what is a br
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from hashlib import md5
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 _MAGIC = b"\xf3\x89\x9a\xc2"
 _DIGEST_BYTES = 16
@@ -23,6 +24,14 @@ class Inner(NamedTuple):
     key: str
     value: bytes
     hash_key: str | None
+
+
+def opened(value: bytes) -> dict[str, Any]:
+    """Give what an envelope carries. Raises ValueError for what is none."""
+    carried = json.loads(value)
+    if not isinstance(carried, dict):
+        raise ValueError("an envelope is an object")  # noqa: TRY004 - of the bytes, not of the caller
+    return carried
 
 
 def unfold(key: str, value: bytes) -> Sequence[Inner]:

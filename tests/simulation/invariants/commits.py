@@ -1,14 +1,17 @@
-"""What is committed: only what has settled (I1), forwards and owned (I3), never after a halt (I12)."""
+"""What is committed: only what has settled (I1), forwards and owned (I3), not too often (I10), never after a halt (I12)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from doka.domain.commands import CommitOffsets
+from doka.domain.limits import NS_PER_MS
 from doka.domain.records import TopicPartition
 from doka.domain.rules import OnPoison
 from tests.simulation.invariants.liveness import Liveness
 from tests.simulation.invariants.violation import ViolationError
+
+SLACK_NS = NS_PER_MS  # between the decision of a commit and its way: what else is carried out in that turn
 
 
 class Committing(Liveness):
@@ -16,6 +19,7 @@ class Committing(Liveness):
 
     def commit_answered(self, commit: int, error: str | None) -> None:
         self._commits_open.discard(commit)
+        self.excuse_commits((self._committed_at or 0) + self.plan.limits.commit_every)
         if error is not None:
             self.reached["a commit was refused"] += 1
 
@@ -23,6 +27,7 @@ class Committing(Liveness):
         self.reached["a commit was stored and its answer lost"] += 1
 
     def commit_began(self, command: CommitOffsets) -> None:
+        self._judge_pace(command)
         self._commits_open.add(command.commit)
         halted = self.last_status is not None and self.last_status.halted
         self.require(not halted, "I12", f"a commit was sent after the halt: {halted}")
@@ -38,6 +43,16 @@ class Committing(Liveness):
             if first < to and first not in ownership.truth.dropped:
                 raise ViolationError("I1", f"{tp} was committed to {to} while {first} had not settled")
             ownership.committed = to
+
+    def _judge_pace(self, command: CommitOffsets) -> None:
+        """Judge that commits are as far apart as they shall be, but for the last of a partition, and those in a hurry."""
+        if any(tp in self.owned and self.owned[tp].draining for tp in command.offsets) or self.draining:
+            return
+        plan, now, last = self.plan, self.world.timeline.now, self._committed_at
+        self._committed_at = now
+        hurries = plan.limits.ahead_records <= 2 * plan.work.records
+        early = 0 if hurries or last is None else last + plan.limits.commit_every - now - self.world.slept_in_hand
+        self.require(early <= SLACK_NS, "I10", f"a commit left {early} ns before its turn")
 
     def commit_stored(self, offsets: Mapping[TopicPartition, int], *, ours: bool) -> None:
         for tp, to in offsets.items():

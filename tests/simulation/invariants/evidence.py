@@ -8,21 +8,30 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Sequence
 
+from doka.adapters.simulated.partition_log import headers_of
 from doka.adapters.simulated.plan import Plan
+from doka.adapters.simulated.unfold import opened
 from doka.adapters.simulated.witness import Witness
 from doka.adapters.simulated.world import World
+from doka.domain.forwarder import Forwarder
 from doka.domain.lease import Lease
+from doka.domain.limits import NS_PER_SECOND
 from doka.domain.records import TopicPartition
 from doka.domain.status import Status
 from tests.aggregates import Aggregates
+from tests.simulation.homes import halted
 from tests.simulation.invariants.violation import ViolationError
 from tests.simulation.truth import Ownership, PartitionTruth
+
+HEARD_WITHIN_NS = NS_PER_SECOND  # the client is not asked while there is no room and nobody is paused yet
 
 
 class Evidence(Witness):
     """Sees everything and keeps the truth; the subjects below it judge."""
 
     world: World
+    machine: Forwarder | None = None
+    """The one of the present life, where somebody gave it."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -62,6 +71,13 @@ class Evidence(Witness):
         self._refused_leases: set[int] = set()
         self._dead_leases: deque[int] = deque()  # when leases were given up since something landed
         self._lease: Lease | None = None  # that the process holds
+        self._asking = False  # whether its question for a lease is not answered
+        self._ask_by = 0  # when it must have asked for one
+        self._deaths = 0  # of leases, in this life
+        self._committed_at: int | None = None  # when its last commit left
+        self._leaving = False  # whether partitions are given back because of a stop
+        self._left_open: str | None = None  # what a stop has left undone, in words
+        self._commit_by = 0  # from when on what may be committed must be
         self._described: set[str] = set()  # routes of which it knows what their streams take
         self.facts_assumed = False
         self._fetch_step = 0  # the world's step of the last fetch that brought records
@@ -71,6 +87,14 @@ class Evidence(Witness):
         """Judge this world."""
         self.world = world
         self.truths = {tp: PartitionTruth(tp) for tp in world.logs}
+
+    def excuse_commits(self, until: int = 0) -> None:
+        """Judge no commit as late before `until`, nor before an answer that is there has surely been read."""
+        self._commit_by = max(self._commit_by, until, self.world.timeline.now + HEARD_WITHIN_NS)
+
+    def machine_halted(self) -> bool:
+        """Say whether the machine of this life decides nothing any more."""
+        return self.machine is not None and halted(self.machine)
 
     def require(self, holds: object, rule: str, what: str) -> None:
         """Raise ViolationError unless the rule holds."""
@@ -102,9 +126,30 @@ class Evidence(Witness):
 
     def record_of(self, key: str, value: bytes) -> tuple[PartitionTruth, int]:
         """Find which record an entry is; every value names its record, and a tombstone's key does."""
-        found = self._records.get(value or key)
+        found = self._records.get(value or key) or (self._opened(value) if self.plan.envelope else None)
         if found is None:
             raise ViolationError("I2", f"an entry that was never produced: {key!r} {value[:40]!r}")
+        return found
+
+    def _opened(self, value: bytes) -> tuple[PartitionTruth, int] | None:
+        """Find which record is in an envelope, and judge all else that it says of it: I2."""
+        told = opened(value)
+        text, key = told["value"], told["key"]
+        found = self._records.get(key if text is None else text.encode())
+        if found is not None:
+            truth, offset = found
+            kept = truth.keys[offset]
+            headers = [[name, _text(content)] for name, content in headers_of(kept)]
+            told.pop("timestamp")
+            wanted = {
+                "topic": truth.tp.topic,
+                "partition": truth.tp.partition,
+                "offset": offset,
+                "key": _text(kept),
+                "headers": headers,
+                "value": text,
+            }
+            self.require(told == wanted, "I2", f"an envelope says {told} of {wanted}")
         return found
 
     def end_life(self) -> None:
@@ -119,12 +164,20 @@ class Evidence(Witness):
         self._ambiguous_here = self._ambiguous_told = self._waits_in_step = 0
         self._gaps_untold.clear()
         self._lease = None
+        self._asking = False
+        self._ask_by = self._deaths = self._commit_by = 0
+        self._committed_at = self._left_open = None
         self._described.clear()
         self._blocked_told.clear()
         self._letter_of.clear()
         self._dead_leases.clear()
         self.last_status = None
+        self.machine = None
         self.stopping = self.draining = False
 
     def _end(self, ownership: Ownership) -> None:
         self.duplicates_allowed += len(ownership.in_flight)
+
+
+def _text(content: bytes | None) -> str | None:
+    return None if content is None else content.decode()

@@ -11,7 +11,7 @@ from collections import Counter
 from doka.adapters.simulated.plan import Plan
 from doka.domain.forwarder import Forwarder
 from doka.domain.partitions.partition import Partition
-from tests.simulation.homes import halted, held_bytes_of, partitions_of, places_of, ready_in, routes_of
+from tests.simulation.homes import held_bytes_of, partitions_of, places_of, ready_in, routes_of
 from tests.simulation.invariants.evidence import Evidence
 from tests.simulation.truth import Ownership
 
@@ -21,24 +21,17 @@ LOOK_EVERY = 10  # turns; a look costs as much as some turns
 class Holding(Evidence):
     """Every record that was delivered and has not settled is in exactly one place of the machine."""
 
-    machine: Forwarder | None = None
-    """The one of the present life, where somebody gave it."""
-
     def __init__(self, plan: Plan) -> None:
         super().__init__(plan)
         self._turns = 0
 
-    def turned(self) -> None:
-        """Look into the machine, now and then."""
+    def look_inside(self, now: int) -> None:
+        """Look into the machine, now and then, after a turn that was decided at `now`."""
         self._turns += 1
-        if self._turns % LOOK_EVERY == 0 and self.machine is not None and not halted(self.machine):
-            self._look(self.machine)
+        if self._turns % LOOK_EVERY == 0 and self.machine is not None and not self.machine_halted():
+            self._look(self.machine, now)
 
-    def end_life(self) -> None:
-        super().end_life()
-        self.machine = None
-
-    def _look(self, machine: Forwarder) -> None:
+    def _look(self, machine: Forwarder, now: int) -> None:
         partitions = {partition.tp: partition for partition in partitions_of(machine)}
         strange = partitions.keys() - self.owned.keys()
         self.require(not strange, "I13", f"the machine has {strange}, which are not owned")
@@ -52,6 +45,9 @@ class Holding(Evidence):
             self.require(there == waiting, "I14", f"{route.rules.name} counts {waiting} records that wait, of {there}")
         for tp, partition in partitions.items():
             self._look_at(partition, self.owned[tp])
+        if not self._commits_open and now >= self._commit_by and not any(o.draining for o in self.owned.values()):
+            late = [p.tp for p in partitions.values() if p.ledger.watermark > p.ledger.committed]
+            self.require(not late, "I9", f"{late} are to be committed, and no commit is on its way")
 
     def _look_at(self, partition: Partition, ownership: Ownership) -> None:
         tp, ledger = partition.tp, partition.ledger

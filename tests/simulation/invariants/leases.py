@@ -1,4 +1,4 @@
-"""How leases are asked for: without storms and with jitter (I10), and what the token service saw (I6)."""
+"""How leases are asked for: in time (I9), without storms and with jitter (I10), and what the token service saw (I6)."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from doka.adapters.simulated.kinesis import Put
 from doka.adapters.simulated.plan import Incident, Kind
 from doka.adapters.simulated.tokens import triple
 from doka.domain.events import Event, LeaseIssued, LeaseRefused, StreamDescribed, StreamRefused
-from doka.domain.facts import LeaseRejected
+from doka.domain.facts import LeaseRejected, LeaseRenewalFailed
 from doka.domain.lease import Lease
-from doka.domain.limits import NS_PER_SECOND
+from doka.domain.limits import BACKOFF_FIRST_NS, NS_PER_SECOND
 from doka.domain.rules import RotationPolicy
 from doka.domain.status import Status
 from tests.simulation.invariants.evidence import Evidence
@@ -20,14 +20,29 @@ LEASE_REASONS = ("clock_skew", "lease_")
 """How the reasons begin for which a route is blocked because its role has no lease."""
 SIGNING = frozenset({"fresh", "due"})
 DOUBTED_AFTER_NS = 60 * NS_PER_SECOND  # a lease under which a stream denies access is renewed, so often at most
+EARLY_DEATHS_FORGIVEN = 2  # leases in a row that die; the next is asked for at once
+NEVER = 1 << 63
 LEASE_REFUSALS_MAX = 40  # in ten seconds and in a row; a backoff comes to fewer than twenty
 
 
 class Leases(Evidence):
-    """Questions to STS are bounded in time (I10)."""
+    """Questions to STS come in time (I9), and not too many of them (I10)."""
+
+    def judge_renewal(self, now: int) -> None:
+        """Judge, after a turn that was decided at `now`, that it has asked for the lease that was to be asked for: I9."""
+        late = now - self._ask_by
+        if late >= 0:
+            self.require(self.machine_halted(), "I9", f"a lease was to be asked for {late} ns ago, and was not")
+
+    def _must_ask_at(self, moment: int) -> None:
+        """Note when the process must have asked for a lease, where it has not asked already, or renews on demand only."""
+        on_demand = self.plan.role.policy is RotationPolicy.ON_DEMAND
+        self._ask_by = NEVER if self._asking or on_demand else moment
 
     def lease_asked(self, role: str) -> None:
         now = self.world.timeline.now
+        self._asking = True
+        self._ask_by = NEVER
         if 0 < self._lease_ends_at <= now and any(
             o.attempts.keys() & o.unsettled.keys() - o.in_flight.keys() for o in self.owned.values()
         ):
@@ -55,10 +70,30 @@ class Leases(Evidence):
                 moments.append(lease.ends_at - margin - margin // 5)
         return min(moments)
 
+    def _renewed_by(self, lease: Lease) -> int:
+        """Give when a lease that the process reads now must be renewed last, whatever the jitter; NEVER where it has to wait."""
+        now, role = self.world.timeline.now, self.plan.role
+        if lease.ends_at is None:
+            return NEVER
+        life = max(lease.ends_at - lease.issued_at, 0)
+        by = lease.ends_at - min(self.plan.limits.request_timeout, life // 5)
+        if now >= by:  # born dead
+            self._died(now)
+            return now if self._deaths <= EARLY_DEATHS_FORGIVEN else NEVER
+        if role.policy is RotationPolicy.INTERVAL:
+            by = min(by, lease.issued_at + role.interval)
+        elif role.policy is RotationPolicy.BEFORE_EXPIRY:
+            by = min(by, lease.ends_at - min(role.margin, life // 3))
+        return max(by, now + BACKOFF_FIRST_NS)
+
     def read(self, event: Event) -> None:
         """Note what the process has read of its inbox."""
         if isinstance(event, LeaseIssued):
+            self._asking = False
             self._lease = event.lease
+            self._must_ask_at(self._renewed_by(event.lease))
+        elif isinstance(event, LeaseRefused):
+            self._asking = False  # and when it asks again, it tells
         elif isinstance(event, StreamRefused) and event.lease is not None:
             self._refused_leases.add(event.lease)
         elif isinstance(event, StreamDescribed):
@@ -103,17 +138,28 @@ class Leases(Evidence):
             elif self._lease_ends_at - lease.issued_at < self.plan.lease_life:
                 self.reached["a lease arrived shorter than asked"] += 1
 
-    def told_rejected(self, fact: LeaseRejected) -> None:
-        """Judge that a lease was given up: a denial may be its fault once, until something lands again on that route."""
-        if self._lease is not None and self._lease.serial == fact.serial:
-            self._lease = None
-        refused = fact.serial in self._refused_leases
-        self.require(refused, "I10", f"lease {fact.serial} was given up, and no stream has refused it")
-        self._dead_leases.append(self.world.timeline.now)
-        while self._dead_leases[-1] - self._dead_leases[0] > 10 * NS_PER_SECOND:
+    def told_refused(self, fact: LeaseRenewalFailed) -> None:
+        """Note when the process is going to ask again, as it says."""
+        self._must_ask_at(self.world.timeline.now + fact.retry_in)
+
+    def _died(self, now: int) -> None:
+        """Note that a lease has died: rejected, or too late to be used."""
+        self._deaths += 1
+        self._dead_leases.append(now)
+        while now - self._dead_leases[0] > 10 * NS_PER_SECOND:
             self._dead_leases.popleft()
         dead = len(self._dead_leases)
         self.require(dead <= DEAD_LEASES_MAX, "I10", f"{dead} leases died within ten seconds, and nothing landed")
+
+    def told_rejected(self, fact: LeaseRejected) -> None:
+        """Judge that a lease was given up: a denial may be its fault once, until something lands again on that route."""
+        refused = fact.serial in self._refused_leases
+        self.require(refused, "I10", f"lease {fact.serial} was given up, and no stream has refused it")
+        now = self.world.timeline.now
+        self._died(now)
+        if self._lease is not None and self._lease.serial == fact.serial:
+            self._lease = None
+            self._must_ask_at(now if self._deaths <= EARLY_DEATHS_FORGIVEN else NEVER)
         self._denials += fact.code.startswith("AccessDenied")
         most = sum(
             self.plan.work.routes * (i.kind in {Kind.ACCESS_DENIED, Kind.STREAM_DENIED})

@@ -53,12 +53,31 @@ class Owning(Evidence):
             ownership.draining = True
             if ownership.in_flight:
                 self.reached["revoked with a put in flight"] += 1
+        self._leaving = self.draining  # else a stop came later, and may have cut the drain of this revoke short
         if self.draining:
             self.reached["revoked while stopping"] += 1
 
     def gave_back(self, partitions: Sequence[TopicPartition]) -> None:
+        self.excuse_commits()  # in the drain nothing was read
+        at_the_end = self._leaving and len(partitions) == len(self.owned)
         for tp in partitions:
-            self._end(self.owned.pop(tp))
+            ownership = self.owned.pop(tp)
+            if at_the_end:
+                self._left_open = self._left_open or self._open_in(ownership)
+            self._end(ownership)
+
+    def _open_in(self, ownership: Ownership) -> str | None:
+        """Say what is not done of a partition that a stop gives back, and must be before the process may end well."""
+        tp, truth = ownership.truth.tp, ownership.truth
+        if ownership.in_flight:
+            return f"{tp}: {len(ownership.in_flight)} records are in flight"
+        again = sum(1 for offset in ownership.settled if offset >= ownership.committed)
+        if again:
+            return f"{tp}: {again} records have landed above {ownership.committed}, and will again"
+        sent = [offset for offset in ownership.unsettled if offset < ownership.sent_to and offset not in truth.poison]
+        if sent and self.world.routes[tp.topic] not in self._blocked_told:
+            return f"{tp}: {sent[0]} was sent and has not landed"
+        return None
 
     def lost(self, partitions: Sequence[TopicPartition]) -> None:
         for tp in partitions:
@@ -95,6 +114,8 @@ class Owning(Evidence):
         look_for_payload(ending.reason)
         self.require("please report" not in ending.reason, "I12", ending.reason)
         now = self.world.timeline.now
+        if ending.code == 0:
+            self.require(self._left_open is None, "I19", f"a stop ended well, and of {self._left_open}")
         if self.draining:
             suspended = sum(end - begin for begin, end in self.world.suspensions if end > self.drain_began_at)
             took = now - self.drain_began_at - suspended

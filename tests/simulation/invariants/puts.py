@@ -58,6 +58,9 @@ class Puts(Order):
                     raise ViolationError("I13", f"{truth.tp} offset {offset} was sent, and is not owned")
                 if ownership.truth is not truth:
                     raise ViolationError("I13", f"{truth.tp} offset {offset} of a former topic was sent")
+                kept = truth.keys[offset]
+                if kept is not None and key.encode() != kept:
+                    raise ViolationError("I4", f"{truth.tp} offset {offset} of key {kept!r} was sent as {key!r}")
                 self._may_send(ownership, offset, together, now)
                 together.add((truth.tp, offset))
                 if owner_of[truth.tp] != member:

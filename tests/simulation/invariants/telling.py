@@ -58,6 +58,7 @@ class Telling(Leases, Letters, Liveness, Order, Silence):
             self.told_rejected(fact)
         elif isinstance(fact, LeaseRenewalFailed):
             look_for_payload(fact.message)
+            self.told_refused(fact)
             self._waits_in_step = self._waits_in_step + 1 if fact.retry_in in CEILINGS else 0
             self.require(self._waits_in_step <= WAITS_IN_STEP_MAX, "I10", "the waits for a lease have no jitter")
         elif isinstance(fact, RecordsPoisoned):

@@ -8,6 +8,7 @@ from tests.simulation.planted import (
     bounds,
     commits,
     leases,
+    mapping,
     order,
     ownership,
     poison,
@@ -27,6 +28,7 @@ PLANTED: tuple[Bug, ...] = (
     *aggregated.BUGS,
     *sharing.BUGS,
     *silence.BUGS,
+    *mapping.BUGS,
 )
 
 BY_NAME: dict[str, Bug] = {bug.name: bug for bug in PLANTED}

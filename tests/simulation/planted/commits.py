@@ -109,6 +109,38 @@ def ignore_ahead_records(patch: Patch) -> None:
     patch.replace(Forwarder, "__init__", planted)
 
 
+def sleep_through_commits(patch: Patch) -> None:
+    """Forget that a commit becomes due while nothing happens."""
+
+    def planted(self: Commits) -> int | None:
+        return None
+
+    patch.replace(Commits, "next_wake", planted)
+
+
+def commit_all_the_time(patch: Patch) -> None:
+    """Commit whenever a watermark has moved and no commit is in flight."""
+
+    def planted(self: Commits) -> int | None:
+        return self._sent_at
+
+    patch.replace(Commits, "_next_turn", planted)
+
+
+def forget_what_moved(patch: Patch) -> None:
+    """Commit a partition that has moved only when another commit has left since."""
+    honest = Commits.moved
+    former: dict[Commits, set[OffsetLedger]] = {}
+
+    def planted(self: Commits, ledgers: Iterable[OffsetLedger]) -> None:
+        known = former.setdefault(self, set())
+        several = list(ledgers)
+        honest(self, [ledger for ledger in several if ledger not in known])
+        known ^= set(several)
+
+    patch.replace(Commits, "moved", planted)
+
+
 BUGS = (
     bug(commit_one_too_far, "I1", "I3"),
     bug(commit_over_a_hole, "I1"),
@@ -117,5 +149,8 @@ BUGS = (
     bug(commit_after_a_halt, "I12", plan=a_dead_consumer),
     bug(apply_a_stale_commit_answer, "I3", "I8", "I9", plan=commits_that_vanish),
     bug(let_the_end_overtake, "I1"),
+    bug(sleep_through_commits, "I9"),
+    bug(commit_all_the_time, "I10"),
+    bug(forget_what_moved, "I9"),
     bug(ignore_ahead_records, "I7", "I8", "I14"),
 )

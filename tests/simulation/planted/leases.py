@@ -21,6 +21,7 @@ from doka.domain.turn import Turn
 from tests.simulation.planted.bug import Patch, bug
 from tests.simulation.planted.plans import (
     denied_for_long,
+    leases_that_come_too_late,
     leases_that_nobody_knows,
     one_stream_denied,
     renewed_before_the_end,
@@ -163,6 +164,37 @@ def forget_early_deaths(patch: Patch) -> None:
     patch.replace(LeaseKeeper, "rejected", planted)
 
 
+def renew_after_the_margin(patch: Patch) -> None:
+    """Spread renewals over the time after the margin has begun, not over that before it."""
+
+    def planted(self: LeaseKeeper, lease: Lease) -> int:
+        end = NS_PER_SECOND << 40 if lease.ends_at is None else lease.ends_at
+        margin = min(self.rules.margin, (end - lease.issued_at) // 3)
+        return end - margin + int(self._jitter() * margin / 5)
+
+    patch.replace(LeaseKeeper, "_renewal_time", planted)
+
+
+def wait_after_the_first_death(patch: Patch) -> None:
+    """Forgive no lease that dies early: ask for the next after a backoff, each time."""
+
+    def planted(self: LeaseKeeper, now: int) -> None:
+        self._retry_at = now + backoff(self._deaths, self._jitter, first=10 * BACKOFF_FIRST_NS)
+
+    patch.replace(LeaseKeeper, "_hold_off", planted)
+
+
+def take_late_leases_for_good_ones(patch: Patch) -> None:
+    """Ask for the next lease without waiting, however many in a row have ended before they came."""
+    honest = LeaseKeeper.issued
+
+    def planted(self: LeaseKeeper, event: LeaseIssued, now: int, turn: Turn) -> None:
+        self._deaths = 0
+        honest(self, event, now, turn)
+
+    patch.replace(LeaseKeeper, "issued", planted)
+
+
 def open_one_route_only(patch: Patch) -> None:
     """Let the first of a role's routes go on when its lease is back, and forget the others."""
     honest = Role.issued
@@ -207,6 +239,9 @@ BUGS = (
     bug(renew_at_each_denial, "I10", plan=denied_for_long),
     bug(reject_whatever_lease_is_held, "I10", plan=revoked_while_slow),
     bug(forget_early_deaths, "I10", plan=leases_that_nobody_knows),
+    bug(renew_after_the_margin, "I9", plan=renewed_before_the_end),
+    bug(wait_after_the_first_death, "I9"),
+    bug(take_late_leases_for_good_ones, "I10", plan=leases_that_come_too_late),
     bug(open_one_route_only, "I9", plan=slow_and_sts_down),
     bug(never_wait, "I10"),
     bug(forget_the_jitter, "I10"),

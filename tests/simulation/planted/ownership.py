@@ -13,6 +13,7 @@ from doka.domain.forwarder import Forwarder
 from doka.domain.held.ledger import OffsetLedger, Part
 from doka.domain.sending.outbox import Outbox
 from doka.domain.sending.put import Put
+from doka.domain.turn import Left
 from tests.simulation.planted.bug import Patch, bug, overwrite
 from tests.simulation.planted.plans import much_moving, paced_and_moving
 
@@ -133,6 +134,16 @@ def go_on_after_a_halt(patch: Patch) -> None:
     patch.replace(Forwarder, "halt", planted)
 
 
+def take_a_stop_for_done(patch: Patch) -> None:
+    """Say that nothing is left to do as soon as a stop has begun."""
+    honest = Forwarder._left
+
+    def planted(self: Forwarder) -> Left | None:
+        return Left(drained=True, committed=True, holes=0) if self._stopping else honest(self)
+
+    patch.replace(Forwarder, "_left", planted)
+
+
 BUGS = (
     bug(send_on_in_a_drain, "I13", "I14"),
     bug(keep_what_waits_for_its_pace_in_a_drain, "I12", "I13", plan=paced_and_moving),
@@ -143,4 +154,5 @@ BUGS = (
     bug(take_an_assignment_for_unpaused, "I9"),
     bug(let_a_second_stop_skip_the_drain, "I19"),
     bug(go_on_after_a_halt, "I12"),
+    bug(take_a_stop_for_done, "I19"),
 )

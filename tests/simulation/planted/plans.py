@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from doka.adapters.simulated.chance import Chance
-from doka.adapters.simulated.faults import aggregated, draw_plan, narrow
+from doka.adapters.simulated.faults import aggregated, draw_plan, mapped, narrow
 from doka.adapters.simulated.plan import CALM, Delays, Incident, Kind, Plan, Rates, Sick, Span, Work
 from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
 from doka.domain.rules import LimitRules, OnPoison, RoleRules
@@ -96,6 +96,16 @@ def revoked_while_slow(seed: int) -> Plan:
 def leases_that_nobody_knows(seed: int) -> Plan:
     """Give a drawn run in which for ten seconds no stream recognises any lease that STS issues."""
     return replace(draw_plan(seed), rates=Rates(sts_unknown=1.0), incidents=(), heal_at=10 * NS_PER_SECOND)
+
+
+def leases_that_come_too_late(seed: int) -> Plan:
+    """Give a drawn run in which for ten seconds each lease has ended when it arrives."""
+    return replace(draw_plan(seed), rates=Rates(sts_past=1.0), incidents=(), heal_at=10 * NS_PER_SECOND)
+
+
+def headers_and_envelopes(seed: int) -> Plan:
+    """Give a drawn run whose keys come from a header, whose records travel in envelopes, or both."""
+    return mapped(draw_plan(seed))
 
 
 def slow_and_sts_down(seed: int) -> Plan:

@@ -62,6 +62,7 @@ def test_originals_are_given_only_where_they_are_asked_for(log: PartitionLog) ->
     assert plain is not None
     assert whole is not None
     assert () == plain.originals
-    assert [(b"k", b"3", None, (1, 1_003)), (b"k", b"4", None, (1, 1_004))] == [
+    headers = [("key", b"former"), ("empty", None), ("key", b"k")]
+    assert [(b"k", b"3", headers, (1, 1_003)), (b"k", b"4", headers, (1, 1_004))] == [
         (o.key(), o.value(), o.headers(), o.timestamp()) for o in whole.originals
     ]

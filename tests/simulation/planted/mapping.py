@@ -1,0 +1,40 @@
+"""Bugs of what a record becomes: its key out of a header, its envelope."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from doka.domain.records import Chunk, Original
+from doka.domain.routes import mapping
+from doka.domain.routes.mapping import RecordMapping
+from tests.simulation.planted.bug import Patch, bug
+from tests.simulation.planted.plans import headers_and_envelopes
+
+
+def take_the_first_header_of_a_name(patch: Patch) -> None:
+    """Take a key from the first of several headers of one name, where the last one counts."""
+    honest = mapping._headers
+
+    def planted(original: Original, place: int, poison: dict[int, str]) -> Sequence[tuple[str, bytes | None]] | None:
+        headers = honest(original, place, poison)
+        return headers and headers[::-1]
+
+    patch.replace(mapping, "_headers", planted)
+
+
+def name_the_first_offset_in_each_envelope(patch: Patch) -> None:
+    """Write into every envelope of a chunk the offset of its first record."""
+    honest = RecordMapping._envelopes
+
+    def planted(self: RecordMapping, chunk: Chunk, poison: dict[int, str]) -> Sequence[bytes]:
+        first = b'"offset":%d,' % chunk.offsets[0]
+        envelopes = zip(chunk.offsets, honest(self, chunk, poison), strict=True)
+        return [envelope.replace(b'"offset":%d,' % offset, first, 1) for offset, envelope in envelopes]
+
+    patch.replace(RecordMapping, "_envelopes", planted)
+
+
+BUGS = (
+    bug(take_the_first_header_of_a_name, "I2", "I4", plan=headers_and_envelopes),
+    bug(name_the_first_offset_in_each_envelope, "I2", plan=headers_and_envelopes),
+)
