@@ -155,7 +155,17 @@ def test_a_clock_that_is_set_back_delays_neither_records_nor_a_stop(scene: Scene
         pytest.skip("no C compiler to set back the clock of one process with")
     source, library, moment = tmp_path / "back.c", tmp_path / "back.so", tmp_path / "now"
     source.write_text(SET_BACK, encoding="ascii")
-    words = [compiler, "-shared", "-fPIC", f'-DSET_BACK_WHEN="{moment}"', "-o", library, source, "-ldl", "-lpthread"]
+    words = [
+        compiler,
+        "-shared",
+        "-fPIC",
+        f'-DSET_BACK_WHEN="{moment}"',
+        "-o",
+        str(library),
+        str(source),
+        "-ldl",
+        "-lpthread",
+    ]
     subprocess.run(words, check=True)
     given = settings(scene.broker.bootstrap_servers, scene.aws.url, {scene.topic: scene.topic}, group_id=scene.topic)
     with DokaProcess(given, tmp_path, "set-back", environment={"LD_PRELOAD": str(library)}) as doka:

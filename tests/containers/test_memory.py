@@ -30,7 +30,7 @@ SECONDS = 240.0
 IN_256_MIB: Mapping[str, Any] = {"held_mib": 64}  # the default
 UNPACKS = 1_000_000  # records of 9 B, a MB of them in a batch: 1.7 MB in the log
 WITH_HEADERS = 60_000  # records with 100 headers of 100 B: 700 MB in the log
-HEADERS = [(f"header-{number:02}", b"v" * 100) for number in range(100)]
+HEADERS: list[tuple[str, str | bytes | None]] = [(f"header-{number:02}", b"v" * 100) for number in range(100)]
 
 
 @contextlib.contextmanager
