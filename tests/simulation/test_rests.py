@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Callable
 
@@ -10,6 +11,7 @@ import pytest
 from doka.adapters.simulated.faults import swarm_plan
 from doka.domain.forwarder import Forwarder
 from doka.domain.turn import Decision
+from tests.simulation import rests
 from tests.simulation.report import describe
 from tests.simulation.rests import LOOKED_FOR
 from tests.simulation.runner import run_plan
@@ -21,6 +23,7 @@ RESTS_MIN = 2_000
 def judge_each_decision(monkeypatch: pytest.MonkeyPatch, judged: Callable[[Forwarder, int], Decision]) -> None:
     """Run the seeds with this in the place of `Forwarder.decide`."""
     monkeypatch.setattr(Forwarder, "decide", judged)
+    monkeypatch.setattr(rests, "JUDGED_EVERY", sys.maxsize)  # each is judged here
     for seed in SEEDS:
         outcome = run_plan(swarm_plan(seed))
         assert outcome.violation is None, describe(outcome)

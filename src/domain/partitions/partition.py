@@ -141,6 +141,11 @@ def _lanes(rules: RouteRules) -> Lanes:
     return KeyLanes() if rules.has_lanes_of_keys else Lanes()
 
 
+def _place_of(ledger: OffsetLedger) -> tuple[int, int, int]:
+    """Give what changes whenever something of a partition settles, is committed, or comes in."""
+    return ledger.watermark, ledger.committed, ledger.open
+
+
 class Intake:
     """Nothing is in a lane that could settle more than `ahead_records` above its partition's committed offset."""
 
@@ -225,12 +230,15 @@ class Intake:
         return self._look_at if self._budget.squeezed or any(waits) else None
 
     def _waits_for_time(self, partition: Partition) -> bool:
-        """Say whether a partition may become stuck, or go on with less than half its way, because nothing moves."""
+        """Say whether a partition may become stuck, or go on with less than half its way, because nothing moves.
+
+        One that was told as stuck and has moved is looked at too: it is not stuck any more, and nobody has said so.
+        """
         if partition.route.standing.blocked is not None:
             return False
-        if partition.backlog:
-            return not partition.stuck_told
-        return partition.held_up and (not partition.stuck_told or partition.ledger.reach < self._ahead_records)
+        if not partition.stuck_told or _place_of(partition.ledger) != partition.stuck_at:
+            return True
+        return not partition.backlog and partition.ledger.reach < self._ahead_records
 
     def steer(self, partitions: Collection[Partition], now: int, turn: Turn) -> None:
         """Pause and resume who is due; looks at every partition ten times a second at most, unless the turn asks for it."""
@@ -275,7 +283,7 @@ class Intake:
         if not waits and not held_up:
             partition.stuck_since = None
             return False
-        at = (ledger.watermark, ledger.committed, ledger.open)
+        at = _place_of(ledger)
         if partition.stuck_since is None or at != partition.stuck_at:
             partition.stuck_since, partition.stuck_at = now, at
         still = now - partition.stuck_since

@@ -323,6 +323,22 @@ class TestSteer:
         assert ["resume"] == scene.steer(NOW + 2 * SECOND)
         assert [] == scene.take_stuck()
 
+    @pytest.mark.parametrize("records", [1, 10])
+    def test_that_moves_again_is_looked_at(self, records: int) -> None:
+        """While it is told as stuck nothing is foreseen; with the first record that settles a look is, which takes it back."""
+        scene = Scene()
+        scene.fetch("abcdefghij")
+        scene.fetch("klmno", 10)
+        scene.steer()
+        scene.steer(NOW + STUCK_AFTER)
+        assert scene.intake.next_look([scene.partition]) is None
+        scene.settle(records)
+        look = scene.intake.next_look([scene.partition])
+        assert look is not None
+        scene.take_stuck()
+        scene.steer(look)
+        assert [False] == [told.stuck for told in scene.take_stuck()]
+
     def test_resumes_when_half_the_way_is_free(self) -> None:
         """A partition that was stuck goes on below half its reach, and says so."""
         scene = Scene()
