@@ -127,6 +127,7 @@ MISFIT = "doka.yaml:1:4: cannot be used: a value does not fit its tag; correct i
         ("a: !!bool maybe", MISFIT),
         ("a: !!timestamp soon", MISFIT),
     ],
+    ids=lambda value: repr(value[:24]),
 )
 def test_what_no_configuration_needs_is_one_line(text: str, expected: str) -> None:
     """Nesting without end, numbers beyond measure and tags that lie are told like any other mistake."""
