@@ -143,7 +143,7 @@ def test_a_person_at_a_terminal_gets_sentences(make_world: MakeWorld, tmp_path: 
         child.kill()
         child.wait()
         os.close(ours)
-    assert 0 == child.returncode
+    assert 0 == child.returncode, text
     assert (
         f"doka {version()} started with 2 workers, each a process and a member of the group doka-workers; limits are per"
         in text
