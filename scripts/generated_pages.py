@@ -92,7 +92,7 @@ def _collectors(registry: CollectorRegistry) -> list[Collector]:
 
 def _status() -> Status:
     """Give a state in which every gauge has a value."""
-    partition = PartitionStatus("route", 0, 0, 1, 0, 0, 0, paused=False, stuck=None, log_end=1)
+    partition = PartitionStatus("route", 0, 0, 1, 0, 0, 0, paused=False, stuck=None, log_end=1, waiting=0)
     return Status(
         at=0,
         held_bytes=0,
