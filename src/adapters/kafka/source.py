@@ -12,6 +12,7 @@ group's coordinator.
 
 from __future__ import annotations
 
+import logging
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException
 
 from doka.adapters.kafka.chores import Chores
 from doka.adapters.kafka.client import ClientLog, ClientUnusableError, new_consumer
-from doka.adapters.kafka.client_errors import MISSING_TOPIC, UNREADABLE, ClientErrors, is_fatal
+from doka.adapters.kafka.client_errors import MISSING_TOPIC, REFUSED_FOR_NS, UNREADABLE, ClientErrors, is_fatal
 from doka.adapters.kafka.client_settings import Oauth, connection_settings, consumer_settings
 from doka.adapters.kafka.columns import AnyMessage, chunks, split_errors
 from doka.adapters.kafka.commits import SentCommits
@@ -45,6 +46,7 @@ from doka.domain.ports import Clock, RebalanceListener
 from doka.domain.records import Chunk, TopicPartition
 from doka.domain.status import GroupStatus, SourceStatus
 
+_log = logging.getLogger("doka.kafka")
 LOOK_FIRST_NS: Final = NS_PER_MS
 LOOK_EVERY_NS: Final = 5 * NS_PER_MS
 SET_BACK_NS: Final = NS_PER_SECOND  # of the wall clock; less the client bears
@@ -76,15 +78,25 @@ class KafkaSource:
         self._login = Login(settings.security, self._connection, self._log_ends.keys)
         self._consumer: Consumer | None = None
         self._members: Membership | None = None
+        self._opened_at = 0
+        self._join_again_at = 0
+        self._closed = False
         self._failed: str | None = None
         self._failure_told = False
         self._wall_ahead = 0  # ns from the steady clock to the wall clock
         self._due: list[Event] = []  # found, and not yet given
 
     def open(self, listener: RebalanceListener) -> None:
-        """Join the group and subscribe; a login by tokens waits for the first token (1 to 10 s)."""
+        """Join the group and subscribe; a login by tokens waits for the first token (1 to 10 s).
+
+        Where none comes, `fetch` tries again for as long as a login may be refused: credentials may be late.
+        """
         starting = Starting(self._settings.group_id, self._settings.start_from, self._connection, self._clock)
-        self._members = members = Membership(listener, starting, self._commits)
+        self._members = Membership(listener, starting, self._commits)
+        self._opened_at = self._clock.now()
+        self._join(self._members)
+
+    def _join(self, members: Membership) -> None:
         try:
             self._consumer = new_consumer(
                 {
@@ -96,7 +108,12 @@ class KafkaSource:
                 },
             )
         except ClientUnusableError as error:
-            self._failed = str(error)
+            now = self._clock.now()
+            if "oauth_cb" not in self._keys or now - self._opened_at >= REFUSED_FOR_NS:
+                self._failed = str(error)
+            else:
+                _log.warning("%s; trying again", error)
+                self._join_again_at = now + NS_PER_SECOND
             return
         self._consumer.subscribe(
             sorted(self._settings.topics),
@@ -113,6 +130,8 @@ class KafkaSource:
         """
         if self._failed is not None:
             return self._tell_failure()
+        if self._consumer is None and self._members is not None and not self._closed:
+            return self._try_to_join(self._members, min(wait, SERVE_CALLBACKS_NS))
         consumer, members = self._joined()
         invariant(not members.inside, "fetch was called inside a rebalance callback, where the client would abort")
         now = self._clock.now()
@@ -141,6 +160,14 @@ class KafkaSource:
             return self._tell_failure()
         due, self._due = self._due, []
         return [*due, *self._commits.take_answers(), *events]
+
+    def _try_to_join(self, members: Membership, wait: int) -> Sequence[Event]:
+        """Try again to make the client when it is time to; holds the loop for up to 10 s, as the first try did."""
+        if self._clock.now() >= self._join_again_at:
+            self._join(members)
+        elif wait > 0:
+            select([], [], [], wait / NS_PER_SECOND)
+        return [] if self._failed is None else self._tell_failure()
 
     def commit(self, command: CommitOffsets) -> None:
         """Send offsets to the group without waiting; the answer comes by `fetch`, whoever refuses them."""
@@ -178,6 +205,7 @@ class KafkaSource:
 
         Raises what the listener raised.
         """
+        self._closed = True
         if self._consumer is None or self._members is None:
             return
         self._log_ends.close()

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException, Message
 
+from doka.adapters.kafka import source as source_module
+from doka.adapters.kafka.client import ClientUnusableError
 from doka.adapters.kafka.columns import AnyMessage
+from doka.adapters.kafka.settings import KafkaSecurity, MemberSettings
+from doka.adapters.kafka.source import KafkaSource
 from doka.domain.commands import CommitOffsets
 from doka.domain.events import (
     CommitAnswered,
@@ -16,6 +21,7 @@ from doka.domain.events import (
     SourceFailed,
     TopicsMissing,
 )
+from doka.domain.limits import NS_PER_SECOND
 from doka.domain.records import TopicPartition
 from tests.integration.kafka.group import Listener
 from tests.unit.adapters.kafka.messages import failure, record
@@ -520,6 +526,36 @@ def test_a_commit_that_the_client_refuses_is_answered(monkeypatch: pytest.Monkey
     source.commit(CommitOffsets(3, {TopicPartition("orders", 0): 5}))
 
     assert [CommitAnswered(3, "_STATE")] == source.fetch(*FETCH)
+
+
+@pytest.mark.parametrize("late", [30, 70])
+def test_a_first_token_may_be_late_as_long_as_a_login_may_be_refused(
+    monkeypatch: pytest.MonkeyPatch, late: int
+) -> None:
+    """Credentials that come within a minute let the member join; after it the start ends with what was missing."""
+    clock = ScriptedClock()
+    consumer = ScriptedConsumer()
+    began = clock.now()
+
+    def new_consumer(_keys: Mapping[str, Any]) -> Any:
+        if clock.now() - began < late * NS_PER_SECOND:
+            clock.forward(10)
+            raise ClientUnusableError("no token for Kafka within 10 s: no credentials; check the AWS credentials")
+        return consumer
+
+    monkeypatch.setattr(source_module, "new_consumer", new_consumer)
+    security = KafkaSecurity("sasl_ssl", "aws_msk_iam")
+    settings = MemberSettings(("b:9092",), "doka", frozenset({"orders"}), security=security)
+    source = KafkaSource(settings, clock, lambda _config: ("token", 0.0))
+    source.open(Listener())
+    told: list[Event] = []
+    for _ in range(20):
+        told += source.fetch(*FETCH)
+        clock.forward(1)
+
+    assert (late < 60) == bool(consumer.callbacks)
+    refused = SourceFailed("no token for Kafka within 10 s: no credentials; check the AWS credentials")
+    assert ([] if late < 60 else [refused]) == told
 
 
 def test_positions_that_nobody_tells_end_the_source(monkeypatch: pytest.MonkeyPatch) -> None:
