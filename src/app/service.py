@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable
 
@@ -11,7 +12,10 @@ from doka.app.container import Container
 from doka.app.runtime import Ending
 from doka.app.settings.mapping import to_log_style
 from doka.app.settings.model import Settings
+from doka.app.settings.show import in_one_line
 from doka.app.version import version
+
+logger = logging.getLogger("doka.settings")
 
 LAST_LINES_SECONDS = 2.0
 
@@ -31,6 +35,7 @@ def serve(container: Container) -> Ending:
     telemetry = container.telemetry()
     with StopSignals(container.inbox(), leaver(container)):
         telemetry.open()
+        logger.debug("settings: %s", in_one_line(container.settings()))
         try:
             return container.runtime().run()
         finally:

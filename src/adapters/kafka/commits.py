@@ -7,6 +7,7 @@ Nothing here ever waits for the coordinator: a synchronous commit has no bound i
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,10 +16,13 @@ from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from doka.adapters.kafka.client_errors import is_fatal
+from doka.adapters.kafka.shown import shown
 from doka.domain.commands import CommitOffsets
 from doka.domain.events import CommitAnswered
 from doka.domain.partitions.start_positions import Birth, metadata_of
 from doka.domain.records import TopicPartition
+
+_log = logging.getLogger("doka.kafka")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,11 @@ class _Sent:
 
     serial: int | None
     offsets: Mapping[TopicPartition, int]
+
+    @property
+    def name(self) -> str:
+        """How the debug log calls it."""
+        return "of starting positions" if self.serial is None else str(self.serial)
 
 
 class SentCommits:
@@ -97,6 +106,8 @@ class SentCommits:
     def _send(self, consumer: Consumer, sent: _Sent) -> None:
         offsets = [self._kafka_partition(partition, offset) for partition, offset in sent.offsets.items()]
         self._sent.append(sent)
+        if _log.isEnabledFor(logging.DEBUG):
+            _log.debug("commit %s sent: %s", sent.name, shown(sent.offsets))
         try:
             consumer.commit(offsets=offsets, asynchronous=True)
         except KafkaException as refused:
@@ -113,6 +124,7 @@ class SentCommits:
         return KafkaPartition(partition.topic, partition.partition, offset, metadata=metadata)
 
     def _settle(self, sent: _Sent, error: str | None) -> None:
+        _log.debug("commit %s %s", sent.name, "stored" if error is None else f"refused: {error}")
         if sent.serial is not None:
             self._answers.append(CommitAnswered(sent.serial, error))
         elif error is None:

@@ -16,15 +16,19 @@ A revoke is not answered (`incremental_unassign`) before the listener has draine
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 
 from confluent_kafka import Consumer, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from doka.adapters.kafka.commits import SentCommits
+from doka.adapters.kafka.shown import shown
 from doka.adapters.kafka.starting import Starting
 from doka.domain.ports import RebalanceListener
 from doka.domain.records import TopicPartition
+
+_log = logging.getLogger("doka.kafka")
 
 
 class Membership:
@@ -75,6 +79,7 @@ class Membership:
         if partition not in self.next_offsets:
             return
         self.next_offsets[partition] = offset
+        _log.debug("sought: %s[%d] from %d on", partition.topic, partition.partition, offset)
         if self.inside:
             self.moved.add(partition)
         place = KafkaPartition(partition.topic, partition.partition, offset)
@@ -90,12 +95,14 @@ class Membership:
         """Stop delivery of those that are owned."""
         owned = [partition for partition in partitions if partition in self.next_offsets]
         self.paused.update(owned)
+        self._tell("paused", owned)
         consumer.pause([KafkaPartition(*partition) for partition in owned])
 
     def resume(self, consumer: Consumer, partitions: Iterable[TopicPartition]) -> None:
         """Deliver those that are owned again."""
         owned = [partition for partition in partitions if partition in self.next_offsets]
         self.paused.difference_update(owned)
+        self._tell("resumed", owned)
         consumer.resume([KafkaPartition(*partition) for partition in owned])
 
     def rest(self, consumer: Consumer, partition: TopicPartition) -> None:
@@ -113,6 +120,8 @@ class Membership:
             consumer.incremental_assign([])
             return
         starts = self._starting.find(consumer, partitions)
+        if _log.isEnabledFor(logging.DEBUG):
+            _log.debug("assigned: %s", shown(starts.positions, "from "))
         places = [KafkaPartition(p.topic, p.partition, starts.positions[p]) for p in partitions]
         self._commits.owned({p: starts.positions[p] for p in starts.fresh}, starts.births, starts.topic_ids)
         self._commits.send_starts(consumer)
@@ -129,7 +138,13 @@ class Membership:
         self.paused -= owned
         self.moved |= owned
         self._commits.forget(owned)
+        self._tell("given back", owned)
         consumer.incremental_unassign([KafkaPartition(*partition) for partition in owned])
+
+    @staticmethod
+    def _tell(what: str, partitions: Iterable[TopicPartition]) -> None:
+        if _log.isEnabledFor(logging.DEBUG):
+            _log.debug("%s: %s", what, shown(partitions))
 
     def _guarded(self, action: Callable[[], None]) -> None:
         self.inside = True

@@ -47,6 +47,8 @@ class Outcome:
     """Whether libcurl asked for any of the body: if not, nothing of it can have left."""
     sent_whole: bool
     """Whether libcurl had asked for all of the body when the answer began."""
+    body_bytes: int
+    """How large its own body was."""
     fresh: bool
     """Whether it was the first request of its connection."""
 
@@ -135,6 +137,7 @@ class Request:
             body=self._answer.getvalue(),
             started=read > 0,
             sent_whole=read == self._size and not self._begun_early,
+            body_bytes=self._size,
             fresh=self._fresh,
         )
         self.command = None

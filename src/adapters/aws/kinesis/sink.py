@@ -30,7 +30,7 @@ from doka.adapters.aws.words import words_of
 from doka.domain.commands import SendPut
 from doka.domain.errors import InvariantError, invariant
 from doka.domain.events import Event, PutAmbiguous, PutAnswered, PutRefused, PutUnsent
-from doka.domain.limits import KEY_CACHE_BYTES
+from doka.domain.limits import KEY_CACHE_BYTES, NS_PER_MS
 from doka.domain.ports import Clock
 
 logger = logging.getLogger("doka.kinesis")
@@ -134,6 +134,8 @@ class KinesisSink:
         if command is None:
             raise InvariantError("a request ended that carried no put")
         outcome = request.unload()
+        if logger.isEnabledFor(logging.DEBUG):
+            self._tell_put(command, request, outcome, words)
         self._idle.append(request)
         if error:
             failure = name_failure(command.put, error, started=outcome.started)
@@ -181,6 +183,21 @@ class KinesisSink:
             date = read_date(read_header(outcome.head, b"date"))
             if date is not None:
                 service_clock.learn(date, request.sent_at)
+
+    def _tell_put(self, command: SendPut, request: Request, outcome: Outcome, words: str) -> None:
+        """Log one put for somebody who hunts a fault: what it was, how long it took, and by which id AWS knows it."""
+        answer_id = read_id(outcome.head)
+        logger.debug(
+            "put %d of route %s: %d records in %d bytes by lease %d, %.1f ms, %s, request id %s",
+            command.put,
+            command.route,
+            len(command.keys),
+            outcome.body_bytes,
+            command.lease.serial,
+            (self._clock.now() - request.sent_at) / NS_PER_MS,
+            words or f"HTTP {outcome.status}",
+            "none" if answer_id is None else answer_id.decode("ascii", "backslashreplace"),
+        )
 
     def _tell(self, route: str, reason: str, words: str) -> None:
         """Log the details of a failure once, and again when it changes or came back after a success."""

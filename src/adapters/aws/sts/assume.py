@@ -7,6 +7,7 @@ It must never sign with a host clock that is known to be wrong, and never judge 
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Mapping
 from datetime import datetime
@@ -29,8 +30,10 @@ from doka.adapters.aws.sts.settings import RoleChain
 from doka.adapters.aws.words import words_of
 from doka.adapters.talkative import pin_loggers
 from doka.domain.lease import Secrets
-from doka.domain.limits import NS_PER_SECOND
+from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
 from doka.domain.ports import Clock
+
+logger = logging.getLogger("doka.sts")
 
 CONNECT_SECONDS = 5
 READ_SECONDS = 5
@@ -143,6 +146,13 @@ class RoleAssumer:
             raise RefusedError("UnreadableAnswer", "STS answered without credentials, or not all of them") from None
         check_secrets(secrets, "what STS issued")
         life = life_ns(expiration, date, self._service_clock)
+        logger.debug(
+            "STS: a session in account %s that lives %.0f s, asked for within %.0f ms, request id %s",
+            account_id,
+            life / NS_PER_SECOND,
+            (self._clock.now() - asked_at) / NS_PER_MS,
+            answer.get("ResponseMetadata", {}).get("RequestId"),
+        )
         return Grant(secrets, asked_at, asked_at + life, account_id)
 
 

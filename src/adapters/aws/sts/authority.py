@@ -7,6 +7,7 @@ never give a lease that ends later than what STS said.
 from __future__ import annotations
 
 import itertools
+import logging
 import threading
 from collections.abc import Mapping
 from functools import partial
@@ -24,6 +25,8 @@ from doka.domain.events import LeaseIssued, LeaseRefused
 from doka.domain.lease import Lease, Secrets
 from doka.domain.limits import NS_PER_SECOND
 from doka.domain.ports import Clock
+
+logger = logging.getLogger("doka.sts")
 
 HOP_KEPT_UNTIL_NS = 60 * NS_PER_SECOND
 """A session on the way to the last role is used again while more than this, or a third of its life, is left."""
@@ -68,6 +71,7 @@ class StsAuthority:
             # The text of an unknown error may hold anything, a secret too; its class is enough to find the place.
             return LeaseRefused(role, type(error).__name__, "an unexpected error while asking for credentials")
         serial = next(self._serials)
+        logger.debug("lease %d of role %s: %s", serial, role, way)
         return LeaseIssued(Lease(serial, role, grant.secrets, grant.issued_at, grant.ends_at, grant.account_id))
 
 
@@ -82,6 +86,10 @@ class _Way:
         self._lock = threading.Lock()
         self._kept: dict[int, Grant] = {}
         self._last: Secrets | None = None
+
+    def __str__(self) -> str:
+        """Name the way: the roles in turn, or the source of the process's own credentials."""
+        return " then ".join(hop.role_arn for hop in self._chain.hops) or "the credentials of this process, as they are"
 
     def grant(self) -> Grant:
         with self._lock:

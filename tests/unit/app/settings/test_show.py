@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 from doka.app.settings import settings_from
-from doka.app.settings.show import as_data, schema
+from doka.app.settings.show import as_data, in_one_line, schema
 from tests.unit.app.settings.given import settings
 
 
@@ -43,3 +43,25 @@ def test_the_schema_describes_every_setting() -> None:
         "type": "string",
         "writeOnly": True,
     }
+
+
+def test_settings_in_one_line_are_those_that_are_something() -> None:
+    """What is shown is JSON, whole but for what is set to nothing, and a secret is stars."""
+    given = settings(
+        {
+            ("kafka", "security"): {
+                "protocol": "sasl_ssl",
+                "mechanism": "plain",
+                "username": "doka",
+                "password": "Qx7canaryVz",
+            }
+        }
+    )
+    line = in_one_line(given)
+    shown = json.loads(line)
+    assert ("doka", "**********", "orders") == (
+        shown["kafka"]["group_id"],
+        shown["kafka"]["security"]["password"],
+        shown["routes"][0]["stream"]["name"],
+    )
+    assert (": null" in line, "canary" in line, "\n" in line) == (False, False, False)
