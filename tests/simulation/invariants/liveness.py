@@ -1,6 +1,6 @@
 """Whether it goes on (I9), and whether all came through in the end (I2, I8).
 
-I9: when the last fault has healed, lag reaches zero within a time; what is sick for ever holds back nobody else.
+I9 here: when the last fault has healed, lag reaches zero within a time; what is sick for ever holds back nobody else.
 I2: what was produced and committed has landed, or is a dead letter, or was dropped and counted.
 """
 

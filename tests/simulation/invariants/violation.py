@@ -15,7 +15,7 @@ RULES: Mapping[str, str] = MappingProxyType(
         "I6": "the secrets of a signature come from one issue",
         "I7": "requests in flight, their sizes, and what is held stay within their limits",
         "I8": "records land again only where a fault explains it, at most `ahead_records` a partition",
-        "I9": "when the last fault has healed, lag goes to zero; what is sick for ever holds back nobody else",
+        "I9": "what is due is done in its turn; when the last fault has healed, lag goes to zero; what is sick for ever holds back nobody else",
         "I10": "questions and attempts are bounded in time, and their waits have jitter",
         "I11": "only what can never land is put aside, and it settles when its letter is acknowledged",
         "I12": "what cannot go on stops loudly, and commits nothing after it",
@@ -27,6 +27,7 @@ RULES: Mapping[str, str] = MappingProxyType(
         "I18": "a seed gives the same trace whenever and wherever it runs",
         "I19": "a stop ends within its time, and no earlier than what was sent is settled",
         "I20": "no decision depends on the wall clock",
+        "I21": "a record that waits in Kafka for more than 30 s shows: not ready, stuck, or a lag as long as its wait",
     }
 )
 """Every rule by its name, as it is expected to hold."""
