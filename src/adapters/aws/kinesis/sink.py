@@ -135,7 +135,7 @@ class KinesisSink:
             raise InvariantError("a request ended that carried no put")
         outcome = request.unload()
         if logger.isEnabledFor(logging.DEBUG):
-            self._tell_put(command, request, outcome, words)
+            self._tell_put(command, outcome, words=words, took=self._clock.now() - request.sent_at)
         self._idle.append(request)
         if error:
             failure = name_failure(command.put, error, started=outcome.started)
@@ -184,20 +184,14 @@ class KinesisSink:
             if date is not None:
                 service_clock.learn(date, request.sent_at)
 
-    def _tell_put(self, command: SendPut, request: Request, outcome: Outcome, words: str) -> None:
+    def _tell_put(self, command: SendPut, outcome: Outcome, *, words: str, took: int) -> None:
         """Log one put for somebody who hunts a fault: what it was, how long it took, and by which id AWS knows it."""
         answer_id = read_id(outcome.head)
-        logger.debug(
-            "put %d of route %s: %d records in %d bytes by lease %d, %.1f ms, %s, request id %s",
-            command.put,
-            command.route,
-            len(command.keys),
-            outcome.body_bytes,
-            command.lease.serial,
-            (self._clock.now() - request.sent_at) / NS_PER_MS,
-            words or f"HTTP {outcome.status}",
-            "none" if answer_id is None else answer_id.decode("ascii", "backslashreplace"),
-        )
+        asked = f"{len(command.keys)} records in {outcome.body_bytes} bytes by lease {command.lease.serial}"
+        answered = words or f"HTTP {outcome.status}"
+        known_as = "none" if answer_id is None else answer_id.decode("ascii", "backslashreplace")
+        came = f"{took / NS_PER_MS:.1f} ms, {answered}, request id {known_as}"
+        logger.debug("put %d of route %s: %s, %s", command.put, command.route, asked, came)
 
     def _tell(self, route: str, reason: str, words: str) -> None:
         """Log the details of a failure once, and again when it changes or came back after a success."""
