@@ -90,6 +90,10 @@ class KafkaCluster:
         """Let a broker accept connections again."""
         self._checked(self._library.rd_kafka_mock_broker_set_up(self._cluster, broker))
 
+    def set_coordinator(self, group: str, broker: int) -> None:
+        """Let a broker coordinate a group; else it is drawn by the group's name."""
+        self._checked(self._library.rd_kafka_mock_coordinator_set(self._cluster, b"group", group.encode(), broker))
+
     def close(self) -> None:
         """Stop the brokers; a second call does nothing."""
         if self._client is None:
@@ -137,6 +141,7 @@ def _library() -> ctypes.CDLL:
         "rd_kafka_mock_broker_set_rtt": (number, (pointer, ctypes.c_int32, number)),
         "rd_kafka_mock_broker_set_down": (number, (pointer, ctypes.c_int32)),
         "rd_kafka_mock_broker_set_up": (number, (pointer, ctypes.c_int32)),
+        "rd_kafka_mock_coordinator_set": (number, (pointer, text, text, ctypes.c_int32)),
     }
     for name, (result, arguments) in signatures.items():
         function = getattr(library, name)

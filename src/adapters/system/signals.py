@@ -11,11 +11,16 @@ import contextlib
 import signal
 from collections.abc import Callable
 from types import FrameType, TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
+from doka.adapters.system.clock import SystemClock
 from doka.adapters.system.first_signals import change_nothing, heeded, leave
 from doka.domain.events import StopRequested
-from doka.domain.ports import Inbox
+from doka.domain.limits import NS_PER_SECOND
+from doka.domain.ports import Clock, Inbox
+
+ONE_PRESS_NS: Final = NS_PER_SECOND // 2
+"""Within it a second SIGINT is the same press: a terminal sends one to each process of its group, and so may who forwards."""
 
 _Handler = Callable[[int, FrameType | None], Any] | int | None
 
@@ -26,14 +31,15 @@ class StopSignals:
     SIGTERM, SIGINT (Ctrl-C), SIGHUP (the terminal is gone) and SIGUSR1 mean the same.
     A second one leaves a second event: the drain that the first one started goes on to its deadline, because cutting it
     short would only make duplicates. But a second SIGINT is somebody at the keyboard who does not want to wait: `insist`
-    is called then, in the handler, and is to end the process.
+    is called then, in the handler, and is to end the process. Within half a second it is the same press of the key.
     """
 
-    def __init__(self, inbox: Inbox, insist: Callable[[], object] | None = None) -> None:
+    def __init__(self, inbox: Inbox, insist: Callable[[], object] | None = None, clock: Clock | None = None) -> None:
         """Take where the events go, and what a second SIGINT does; without that it is an event like the others."""
         self._inbox = inbox
         self._insist = insist
-        self._interrupted = False
+        self._clock = clock or SystemClock()
+        self._interrupted_at: int | None = None
         self._before: dict[signal.Signals, _Handler] = {}
 
     def __enter__(self) -> Self:
@@ -62,7 +68,9 @@ class StopSignals:
         with contextlib.suppress(Exception):
             self._inbox.put(StopRequested(signal.Signals(number).name))
         if number == signal.SIGINT:
-            again, self._interrupted = self._interrupted, True
-            if again and self._insist is not None:
+            now = self._clock.now()
+            if self._interrupted_at is None:
+                self._interrupted_at = now
+            elif now - self._interrupted_at >= ONE_PRESS_NS and self._insist is not None:
                 with contextlib.suppress(Exception):
                     self._insist()

@@ -124,7 +124,7 @@ class Partition:
             return Stuck("unreadable", self.unreadable)
         lane = self.route.quarantine.stopped_lane(self.ledger, now)
         if lane is not None:
-            return Stuck(lane.reason, f"{lane.sentence}; limits.ahead_records is reached") if self.stuck_told else lane
+            return Stuck(lane.reason, f"{lane.sentence}; limits.ahead_records is reached") if self.held_up else lane
         if not self.stuck_told or blocked:
             return None
         watermark = self.ledger.watermark

@@ -71,6 +71,7 @@ ELSEWHERE: dict[str, str] = {
     "make check": OF_THE_CHECKOUT,
     "make docs": OF_THE_CHECKOUT,
     "make planted": MAKES,
+    "git rev-parse HEAD:src": "it prints a figure that each commit changes; tests/simulation/test_planted.py runs it",
     "make chaos": MAKES,
     "make mutants": MAKES,
     "make simulate": MAKES,

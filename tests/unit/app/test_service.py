@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -144,6 +145,7 @@ def test_a_second_interrupt_leaves_at_once_and_says_what_will_repeat(monkeypatch
         for _ in range(2):
             os.kill(os.getpid(), signal.SIGINT)
             eventually(container.inbox().drain, what="the event of the signal")
+            _let_go_of_the_key()
         return ENDING
 
     container, parts = _service(interrupted)
@@ -153,6 +155,12 @@ def test_a_second_interrupt_leaves_at_once_and_says_what_will_repeat(monkeypatch
         "perhaps what was under way"
     )
     assert [("ended", 1, told)] == [deed for deed in parts.deeds if deed[0] == "ended"]
+
+
+def _let_go_of_the_key() -> None:
+    """Wait until another SIGINT is another press."""
+    pressed = time.monotonic()
+    eventually(lambda: time.monotonic() - pressed >= 0.5, what="the end of one press of the key")
 
 
 def test_a_signal_before_the_pages_are_served_is_not_lost() -> None:

@@ -9,6 +9,7 @@ from doka.adapters.system.first_signals import STOP_SIGNALS, change_nothing, lea
 from doka.adapters.system.inbox import ThreadInbox
 from doka.adapters.system.signals import StopSignals
 from doka.domain.events import Event, StopRequested
+from tests.manual_clock import ManualClock
 from tests.waiting import eventually
 
 
@@ -66,29 +67,42 @@ def test_nothing_leaves_the_handler() -> None:
 
 def test_a_second_interrupt_is_insisting() -> None:
     """Ctrl-C twice calls what ends the process, after both events; SIGTERM may come as often as it likes."""
-    inbox, insisted = ThreadInbox(), []
-    with StopSignals(inbox, lambda: insisted.append(True)):
+    inbox, insisted, clock = ThreadInbox(), [], ManualClock()
+    with StopSignals(inbox, lambda: insisted.append(True), clock):
         for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT):
             os.kill(os.getpid(), number)
             eventually(inbox.drain, what="the event of the signal")
         assert [] == insisted
+        clock.pass_seconds(0.5)
         os.kill(os.getpid(), signal.SIGINT)
         assert [StopRequested("SIGINT")] == eventually(inbox.drain, what="the event of the second interrupt")
     assert [True] == insisted
 
 
+def test_one_press_of_ctrl_c_that_comes_twice_insists_on_nothing() -> None:
+    """A terminal interrupts every process of its group, and a supervisor may forward it: within half a second it is one."""
+    inbox, insisted, clock = ThreadInbox(), [], ManualClock()
+    with StopSignals(inbox, lambda: insisted.append(True), clock):
+        for _ in range(3):
+            os.kill(os.getpid(), signal.SIGINT)
+            eventually(inbox.drain, what="the event of the signal")
+            clock.pass_seconds(0.2)
+    assert [] == insisted
+
+
 def test_insisting_that_fails_disturbs_nothing() -> None:
     """Whatever goes wrong while the process is to be left, the drain goes on."""
-    inbox, tried = ThreadInbox(), []
+    inbox, tried, clock = ThreadInbox(), [], ManualClock()
 
     def fail() -> None:
         tried.append(True)
         raise OSError
 
-    with StopSignals(inbox, fail):
+    with StopSignals(inbox, fail, clock):
         for _ in range(2):
             os.kill(os.getpid(), signal.SIGINT)
             eventually(inbox.drain, what="the event of the signal")
+            clock.pass_seconds(1)
     assert [True] == tried
 
 

@@ -119,7 +119,7 @@ class TestStatus:
     def test_says_why_in_one_word(self, owner: Partition) -> None:
         """Each way of waiting has a word of its own, for a label."""
         assert owner.status(NOW, None, blocked=False).stuck_reason is None
-        owner.stuck_told = True
+        owner.held_up = owner.stuck_told = True
         words = [owner.status(NOW, None, blocked=False).stuck_reason]
         owner.ledger.append(held(owner, "a", 5))
         owner.route.quarantine.note_unknown(held(owner, "a", 5), 0, "NewError", NOW)
