@@ -74,7 +74,9 @@ class Owning(Evidence):
         again = sum(1 for offset in ownership.settled if offset >= ownership.committed)
         if again:
             return f"{tp}: {again} records have landed above {ownership.committed}, and will again"
-        sent = [offset for offset in ownership.unsettled if offset < ownership.sent_to and offset not in truth.poison]
+        # What can never land is not waited for, nor what travelled with it and waits behind it since.
+        sick = {truth.keys[offset] for offset in ownership.unsettled if offset in truth.poison}
+        sent = [o for o in ownership.unsettled if o < ownership.sent_to and truth.keys[o] not in sick]
         if sent and self.world.routes[tp.topic] not in self._blocked_told:
             return f"{tp}: {sent[0]} was sent and has not landed"
         return None
