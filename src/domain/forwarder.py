@@ -244,7 +244,7 @@ class Forwarder:
             invariant(tp not in self._partitions, f"{tp} was assigned twice")
             watch = self._watches.pop(tp, None)
             partition = self._partitions[tp] = Partition(
-                tp, start, self._route_of[tp.topic], watch and watch.taken_over()
+                tp, start, self._route_of[tp.topic], watch and watch.taken_over(start)
             )
             if self._stopping:
                 partition.ledger.begin_drain()

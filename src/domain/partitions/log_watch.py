@@ -29,7 +29,7 @@ THROTTLED_NS: Final = 30 * NS_PER_SECOND
 NOTHING_COMES_NS: Final = 60 * NS_PER_SECOND
 """How long records may wait with no reason known: longer than a leader's move, with the client's time-outs for it."""
 RESUMED_NS: Final = 60 * NS_PER_SECOND
-"""How long a partition may be gone, in a rebalance, and come back with the wait that it had."""
+"""How long a partition may be gone, in a rebalance, and come back with the wait that it had though others moved it on."""
 MARKS_MAX: Final = 64  # of ends that were told and not passed: a wait is told too long by a thirtieth of it at most
 
 BROKER_UNREACHABLE: Final = "broker_unreachable"
@@ -41,7 +41,18 @@ NOT_DELIVERED: Final = "not_delivered"
 class LogWatch:
     """Never calm while records wait, or while nobody knows; looked at once a second."""
 
-    __slots__ = ("_apart", "_caught_up_at", "_log", "_looked_at", "_marks", "_moved_at", "_since", "_watermark", "end")
+    __slots__ = (
+        "_apart",
+        "_caught_up_at",
+        "_log",
+        "_looked_at",
+        "_marks",
+        "_moved_at",
+        "_since",
+        "_untouched",
+        "_watermark",
+        "end",
+    )
 
     def __init__(self) -> None:
         self.end: int | None = None
@@ -49,6 +60,7 @@ class LogWatch:
         self._marks: deque[tuple[int, int]] = deque()  # when, and where the log ended then
         self._apart = 0  # how far two of them are apart at least, in time: the longer they wait the fewer are kept
         self._since: int | None = None  # the first look of this ownership
+        self._untouched = False  # it came back as it went, however long it was gone
         self._looked_at: int | None = None
         self._caught_up_at = 0  # what was written before has settled
         self._moved_at = 0
@@ -59,7 +71,8 @@ class LogWatch:
         """Take in what the source says of the log; None: nothing at all."""
         if self._since is None:
             self._since = now
-            if self._looked_at is None or now - self._looked_at > RESUMED_NS:
+            soon = self._looked_at is not None and now - self._looked_at <= RESUMED_NS
+            if not soon and not self._untouched:
                 self._caught_up_at = now
                 self._marks.clear()
         self._looked_at = now
@@ -75,9 +88,13 @@ class LogWatch:
         while self._marks and self._marks[0][1] <= watermark:
             self._caught_up_at = max(self._caught_up_at, self._marks.popleft()[0])
 
-    def taken_over(self) -> LogWatch:
-        """Go on in another time of ownership; what waited when the partition went, and soon comes back, has waited since."""
+    def taken_over(self, start: int) -> LogWatch:
+        """Go on in another time of ownership, from `start`.
+
+        What waited when the partition went has waited since, if it soon comes back, or if nobody has moved it on meanwhile.
+        """
         self._since = None
+        self._untouched = start == self._watermark
         return self
 
     def waiting(self, now: int, held: int | None) -> int | None:

@@ -186,15 +186,19 @@ def test_what_is_kept_is_bounded_and_never_calmer_than_the_truth() -> None:
     assert 1_000.0 <= waiting <= 1_400.0
 
 
-@pytest.mark.parametrize(("gone", "waiting"), [(50, 91.0), (61, 1.0)], ids=["for a moment", "for long"])
-def test_a_partition_that_comes_back_soon_has_the_wait_that_it_had(gone: int, waiting: float) -> None:
-    """A rebalance does not make what waits young; its broker has as long as any other to say something again."""
+@pytest.mark.parametrize(
+    ("gone", "moved", "waiting"),
+    [(50, 1, 91.0), (61, 1, 1.0), (61, 0, 102.0)],
+    ids=["for a moment", "for long", "for long, and nobody moved it on"],
+)
+def test_a_partition_that_comes_back_soon_has_the_wait_that_it_had(gone: int, moved: int, waiting: float) -> None:
+    """A rebalance does not make what waits young, nor a long one without an owner; its broker has as long as any other."""
     scene = Scene()
     scene.pass_seconds(10)
     scene.log = replace(scene.log, end=500)
     scene.pass_seconds(40)
     scene.now += gone * SECOND
-    scene.watch = scene.watch.taken_over()
+    scene.watch = scene.watch.taken_over(scene.watermark + moved)
     scene.log, scene.answers = LogStatus(), False
     scene.look()
     scene.pass_seconds(1)
