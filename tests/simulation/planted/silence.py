@@ -110,7 +110,7 @@ def pass_ends_that_were_not_reached(patch: Patch) -> None:
 def forget_the_wait_in_a_rebalance(patch: Patch) -> None:
     """Begin with a wait of nothing at each assignment, though the partition had been here a moment ago."""
 
-    def planted(self: LogWatch) -> LogWatch:
+    def planted(self: LogWatch, start: int) -> LogWatch:
         return LogWatch()
 
     patch.replace(LogWatch, "taken_over", planted)
