@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import NamedTuple
 
-from doka.domain.errors import invariant
 from doka.domain.events import StreamDescribed
 from doka.domain.held.budget import Budget
 from doka.domain.held.ledger import HeldChunk, OffsetLedger, Part, count, note_sent, split
@@ -219,10 +218,7 @@ class AggregatedOutbox:
         """Settle what an answer accepted, and add to `moved` whose it was; what `failed` is left to the caller."""
         self._free_lanes(put, now)
         if failed:
-            beyond = max(failed) - len(put.keys)
-            invariant(
-                beyond < 0, f"put {put.number} of {len(put.keys)} entries was refused {beyond + 1} beyond its last"
-            )
+            put.must_have(failed)
         of: dict[OffsetLedger, dict[HeldChunk, int]] = {}
         for i, group in enumerate(put.groups or ()):
             if i in failed:

@@ -25,7 +25,6 @@ from functools import partial
 from itertools import accumulate
 from operator import itemgetter
 
-from doka.domain.errors import invariant
 from doka.domain.events import StreamDescribed
 from doka.domain.held.budget import Budget
 from doka.domain.held.lanes import Run
@@ -307,10 +306,7 @@ class Outbox:
     def settle(self, put: Put, failed: Mapping[int, str], moved: dict[OffsetLedger, None], now: int) -> None:
         """Settle what an answer accepted, and add to `moved` whose it was; what `failed` is left to the caller."""
         if failed:
-            beyond = max(failed) - len(put.keys)
-            invariant(
-                beyond < 0, f"put {put.number} of {len(put.keys)} entries was refused {beyond + 1} beyond its last"
-            )
+            put.must_have(failed)
         of: dict[OffsetLedger, tuple[list[str], dict[HeldChunk, int]]] = {}  # in the order of the request
         last = 0
         for chunk, places, _ in put.parts:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from doka.domain.errors import invariant
 from doka.domain.held.ledger import OffsetLedger, Part, count
 
 LaneOf = tuple[OffsetLedger, str]
@@ -48,6 +49,11 @@ class Put:
     def hashed(self, entry: int) -> str | int:
         """Give what places an entry: its partition key, or its explicit hash key as a number."""
         return self.keys[entry] if self.hash_keys is None else int(self.hash_keys[entry])
+
+    def must_have(self, failed: Mapping[int, str]) -> None:
+        """Raise InvariantError where an entry is refused that it does not have."""
+        beyond = max(failed) - len(self.keys)
+        invariant(beyond < 0, f"put {self.number} of {len(self.keys)} entries was refused {beyond + 1} beyond its last")
 
     def landed(self, failed: Mapping[int, str]) -> tuple[int, int]:
         """Give how many records landed, and the bytes of their data, where these entries `failed`."""
