@@ -60,7 +60,7 @@ class Scrape:
 
     at: float
     page: str | None
-    """The text of /metrics; None: nothing listened."""
+    """The text of /metrics; None: nobody answered."""
     ready: bool
     """Whether /readyz answered 200."""
     reasons: tuple[str, ...]
@@ -68,7 +68,7 @@ class Scrape:
 
     @cached_property
     def samples(self) -> dict[str, float]:
-        """Each series as it stands on the page, labels and all, with its value; empty when nothing listened."""
+        """Each series as it stands on the page, labels and all, with its value; empty when nobody answered."""
         lines = [] if self.page is None else self.page.splitlines()
         split = (line.rpartition(" ") for line in lines if not line.startswith("#"))
         return {name: float(value) for name, _, value in split}
@@ -102,6 +102,8 @@ class Stage:
         self._turn_every = turn_every
         self._incidents: list[Incident] = []
         self._process: _Process | None = None
+        self.hangs_until = 0
+        """Until when the loop hangs (ns of the timeline)."""
 
     # --- what shall happen ---------------------------------------------------------------------------------------
 
@@ -117,6 +119,10 @@ class Stage:
     def at(self, moment: float, call: Callable[[], object]) -> None:
         """Call something at a moment: to change the world, or to look at the pages between two scrapes."""
         self.world.timeline.at(START_NS + _ns(moment), call)
+
+    def hang(self, since: float, until: float) -> None:
+        """Let the loop hang in a call from `since` to `until`; the pages go on to be served."""
+        self.at(since, lambda: setattr(self, "hangs_until", START_NS + _ns(until)))
 
     def write(self, partition: int, key: bytes | None, value: bytes | None) -> int:
         """Write a record of one's own into a partition of the first topic, now; give its offset."""
@@ -147,14 +153,15 @@ class Stage:
         return (self.world.timeline.now - START_NS) / NS_PER_SECOND
 
     def ask(self, path: str) -> Response | None:
-        """Give what a GET of a page answers now; None where nothing listens, or there is no such page."""
-        return None if self._process is None else self._process.health.answer(path)
+        """Give what a GET of a page answers now; None where nobody answers, or there is no such page."""
+        asleep = self.world.timeline.now < self.world.asleep_until
+        return None if self._process is None or asleep else self._process.health.answer(path)
 
     def scrape(self) -> Scrape:
         """Read all that the pages say now."""
         metrics, readyz = self.ask("/metrics"), self.ask("/readyz")
         if metrics is None or readyz is None:
-            return Scrape(self.now, None, ready=False, reasons=("nothing listens",))
+            return Scrape(self.now, None, ready=False, reasons=("nobody answers",))
         reasons = orjson.loads(readyz.body)["reasons"]
         return Scrape(self.now, self._of_this_host(metrics.body.decode()), readyz.code == 200, tuple(reasons))
 
@@ -172,7 +179,7 @@ class Stage:
         container.log.override(Log(world.clock, _KeptLines(self)))
         telemetry: ServiceTelemetry = container.telemetry()
         self._process = _Process(world.clock.wall(), container.health())
-        sink = _DozingSink(world, life)
+        sink = _DozingSink(self, life)
 
         def source(next_wake: NextWake) -> DozingSource:
             sink.next_wake = next_wake
@@ -221,11 +228,13 @@ class _KeptLines(LineWriter):
 class _DozingSink(SimulatedSink):
     """Waits in one step for answers that are far away, as `DozingSource` does for records: at most one effect happens."""
 
-    def __init__(self, world: World, life: Life) -> None:
-        super().__init__(world, life)
+    def __init__(self, stage: Stage, life: Life) -> None:
+        super().__init__(stage.world, life)
+        self._stage = stage
         self.next_wake: NextWake = lambda now: now
 
     def answers(self, wait: int) -> Sequence[Event]:
+        self._world.timeline.pass_to(self._stage.hangs_until)
         events = super().answers(wait)
         now = self._world.timeline.now
         if wait and not events and not self._life.inbox.waiting:

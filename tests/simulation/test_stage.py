@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 import pytest
 
 import doka.adapters.simulated.world as world_module
 from doka.adapters.simulated.plan import Kind
-from tests.simulation.stage import Stage
+from doka.domain.rules import OnUnreadable
+from tests.simulation.stage import STEADY, Stage
 
 
 def test_a_calm_play_is_ready_and_its_counters_run() -> None:
@@ -91,3 +95,61 @@ def test_a_doze_passes_over_nothing_that_shows(monkeypatch: pytest.MonkeyPatch) 
         ]
 
     assert seen(0.1) == seen(5.0)
+
+
+def test_a_loop_that_hangs_is_told_by_the_pages_that_go_on() -> None:
+    """Its age grows, and /healthz says so; when it turns again all is well."""
+    stage = Stage()
+    alive: list[int] = []
+
+    def look() -> None:
+        answer = stage.ask("/healthz")
+        assert answer is not None
+        alive.append(answer.code)
+
+    stage.hang(100, 220)
+    stage.at(155, look)
+    stage.at(215, look)
+    stage.at(290, look)
+    stage.run_to(300)
+    assert [200, 503, 200] == alive
+    assert 85 < stage.scrapes[210.0].samples["doka_loop_turn_age_seconds"] < 112
+    assert stage.scrapes[300.0].ready
+
+
+def test_a_process_that_is_suspended_answers_nobody() -> None:
+    """A scrape of it fails; later it goes on as before."""
+    stage = Stage()
+    stage.strike(Kind.SUSPENDED, 99, 219)
+    stage.run_to(300)
+    assert [120.0, 150.0, 180.0, 210.0] == [at for at, scrape in stage.scrapes.items() if scrape.page is None]
+    assert stage.scrapes[300.0].ready
+
+
+@pytest.mark.parametrize(
+    ("kind", "sentence"),
+    [
+        (Kind.BATCH_UNREADABLE, r"partition t0\[0\] waits: offsets \d+ to \d+ cannot be read: the batch is corrupt"),
+        (Kind.TOPIC_MISSING, "topic t0 does not exist"),
+        (Kind.TOPIC_REFUSED, "topic t0 may not be read"),
+    ],
+)
+def test_what_nothing_draws_can_be_played_and_ends(kind: Kind, sentence: str) -> None:
+    """A damaged batch, a topic that is gone and one that is denied are told by /readyz, and hold nothing up later."""
+    stage = Stage()
+    stage.strike(kind, 60, 600, draw=1)
+    stage.run_to(900)
+    assert [True] == [True for reason in stage.scrapes[570.0].reasons if re.match(sentence, reason)]
+    assert (True, ()) == (stage.scrapes[900.0].ready, stage.scrapes[900.0].reasons)
+    assert {0.0} == {v for k, v in stage.scrapes[900.0].samples.items() if k.startswith("doka_waiting_seconds")}
+
+
+def test_what_cannot_be_read_is_stepped_over_where_that_is_the_policy() -> None:
+    """With `on_unreadable: continue` the offsets are counted, and what is behind them lands."""
+    stage = Stage(replace(STEADY, on_unreadable=OnUnreadable.CONTINUE))
+    stage.strike(Kind.BATCH_UNREADABLE, 60, 600, draw=1)
+    stage.run_to(600)
+    samples = stage.scrapes[600.0].samples
+    assert 5.0 == samples['doka_unreadable_offsets_total{policy="continue",topic="t0"}']
+    assert stage.scrapes[600.0].ready
+    assert 0.0 == samples['doka_lag_records{partition="0",route="s0",topic="t0"}']

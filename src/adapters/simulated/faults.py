@@ -11,7 +11,7 @@ from dataclasses import replace
 from random import Random  # noqa: TID251 - the type of a seeded source that is given
 
 from doka.adapters.simulated.chance import Chance
-from doka.adapters.simulated.plan import CALM, SILENT, Delays, Incident, Kind, Plan, Rates, Sick, Span, Work
+from doka.adapters.simulated.plan import CALM, SILENT, UNDRAWN, Delays, Incident, Kind, Plan, Rates, Sick, Span, Work
 from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
 from doka.domain.rules import AggregationRules, LimitRules, OnGap, OnPoison, Ordering, RoleRules, RotationPolicy
 
@@ -264,7 +264,9 @@ def _with_repeats(rates: Rates, seed: int) -> Rates:
 
 
 def _draw_incidents(chance: Random, heal_at: int) -> tuple[Incident, ...]:
-    kinds = [kind for kind in Kind if kind not in SILENT and chance.random() < chance.choice((0.0, 0.1, 0.3))]
+    kinds = [
+        kind for kind in Kind if kind not in (*SILENT, *UNDRAWN) and chance.random() < chance.choice((0.0, 0.1, 0.3))
+    ]
     found: list[Incident] = []
     for kind in kinds:
         for _ in range(1 if kind in _ONCE else chance.choice((1, 1, 2, 4))):

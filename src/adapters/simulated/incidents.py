@@ -20,6 +20,7 @@ from doka.domain.records import TopicPartition
 
 WALL_JUMP_SECONDS = 1_200.0  # twenty minutes, either way
 RELOST_AFTER_NS = 15 * NS_PER_MS  # a second rebalance on the heels of the first
+BATCH_OFFSETS = 5  # of a damaged batch
 GROWS_AT_MOST = 4  # offsets for a record: its own and three of markers
 KILLED_AFTER_NS = 4 * NS_PER_MS  # of a rebalance's begin: inside the drain, most often
 
@@ -190,6 +191,40 @@ def _abort_transaction(world: World, tp: TopicPartition) -> None:
     world.stir()
 
 
+def _batch_unreadable(world: World, incident: Incident) -> None:
+    """Damage a batch on the broker's disk, the next to be written; at the end it is restored."""
+    for tp in _some_partitions(world, incident):
+        end = world.logs[tp].end
+        world.damaged[tp] = end, end + BATCH_OFFSETS
+        world.timeline.at(_until(incident), partial(_restore_batch, world, tp))
+
+
+def _restore_batch(world: World, tp: TopicPartition) -> None:
+    world.damaged.pop(tp, None)
+    world.stir()
+
+
+def _topic_missing(world: World, incident: Incident) -> None:
+    _hide_topic(world, incident, world.topics_missing)
+
+
+def _topic_refused(world: World, incident: Incident) -> None:
+    _hide_topic(world, incident, world.topics_refused)
+
+
+def _hide_topic(world: World, incident: Incident, hidden: set[str]) -> None:
+    topics = list(world.routes)
+    topic = topics[incident.draw % len(topics)]
+    hidden.add(topic)
+
+    def back() -> None:
+        hidden.discard(topic)
+        world.stir()
+
+    world.timeline.at(_until(incident), back)
+    world.stir()
+
+
 def _quota(world: World, incident: Incident) -> None:
     """Let every fetch that brought something be followed by a long wait."""
     world.quota_until = _until(incident)
@@ -352,5 +387,8 @@ _STRIKES: Mapping[Kind, Callable[[World, Incident], None]] = MappingProxyType(
         Kind.GROUP_REFUSED: _group_refused,
         Kind.TRANSACTION_OPEN: _transaction_open,
         Kind.QUOTA: _quota,
+        Kind.BATCH_UNREADABLE: _batch_unreadable,
+        Kind.TOPIC_MISSING: _topic_missing,
+        Kind.TOPIC_REFUSED: _topic_refused,
     }
 )

@@ -14,7 +14,16 @@ from doka.adapters.simulated.life import Life
 from doka.adapters.simulated.world import World
 from doka.domain.commands import CommitOffsets
 from doka.domain.errors import InvariantError, invariant
-from doka.domain.events import CommitAnswered, Event, GapFound, PartitionEnded, RecordsFetched, SourceFailed
+from doka.domain.events import (
+    CommitAnswered,
+    Event,
+    GapFound,
+    PartitionEnded,
+    RecordsFetched,
+    RecordsUnreadable,
+    SourceFailed,
+    TopicsMissing,
+)
 from doka.domain.limits import NS_PER_SECOND, SERVE_CALLBACKS_NS
 from doka.domain.ports import RebalanceListener
 from doka.domain.records import TopicPartition
@@ -22,6 +31,8 @@ from doka.domain.status import GroupStatus, LogStatus, SourceStatus
 
 CLIENT_FAILED = "the Kafka client failed for good"
 REFUSED = "the group refuses this member"
+DAMAGED = "the batch is corrupt"
+ALL_THERE = TopicsMissing(frozenset())
 ASK_EVERY_NS = 10 * NS_PER_SECOND  # as the real source asks for ends
 
 _Telling = Callable[[RebalanceListener], None]
@@ -41,6 +52,8 @@ class SimulatedSource:
         self._answers: deque[CommitAnswered] = deque()
         self._ended: dict[TopicPartition, int] = {}
         self._gaps_shown: dict[TopicPartition, int] = {}
+        self._damages_shown: set[TopicPartition] = set()
+        self._topics_told = ALL_THERE
         self._error: Exception | None = None
         self._inside = False
         self._stirred = True
@@ -117,6 +130,7 @@ class SimulatedSource:
             self.positions[partition] = offset
             self._ended.pop(partition, None)
             self._gaps_shown.pop(partition, None)
+            self._damages_shown.discard(partition)
             self._stirred = True
             self._world.witness.sought(partition, offset)
 
@@ -228,6 +242,7 @@ class SimulatedSource:
             self.positions.pop(tp, None)
             self._ended.pop(tp, None)
             self._gaps_shown.pop(tp, None)
+            self._damages_shown.discard(tp)
         self.paused.difference_update(partitions)
 
     def _tell(self, what: _Telling) -> None:
@@ -251,6 +266,8 @@ class SimulatedSource:
             self._answers.clear()
         world = self._world
         logs = world.logs
+        if world.topics_missing or world.topics_refused or self._topics_told is not ALL_THERE:
+            self._tell_topics(events)
         for tp, position in self.positions.items():
             log = logs[tp]
             if position == world.readable_end(tp) and self._ended.get(tp) == position:
@@ -259,7 +276,10 @@ class SimulatedSource:
                 continue
             if world.timeline.now < min(self._throttled_until, world.quota_until):
                 continue
-            if position < log.start or position > log.end:
+            damage = world.damage_ahead(tp, position) if world.damaged else None
+            if damage is not None and position >= damage[0]:
+                self._show_damage(tp, damage, events)
+            elif position < log.start or position > log.end:
                 if self._gaps_shown.get(tp) != log.start:
                     self._gaps_shown[tp] = log.start
                     world.trace.note("gap", str(tp), position, log.start)
@@ -272,11 +292,29 @@ class SimulatedSource:
             self.positions[first] = self.positions.pop(first)
         return events
 
+    def _tell_topics(self, events: list[Event]) -> None:
+        """Tell which topics are not there or may not be read, where that is news."""
+        world = self._world
+        now = TopicsMissing(frozenset(world.topics_missing), frozenset(world.topics_refused))
+        if now != self._topics_told:
+            self._topics_told = ALL_THERE if now == ALL_THERE else now
+            events.append(now)
+
+    def _show_damage(self, tp: TopicPartition, damage: tuple[int, int], events: list[Event]) -> None:
+        """Tell once what cannot be read, when all of it is written."""
+        first, far = damage
+        if tp not in self._damages_shown and self._world.logs[tp].end >= far:
+            self._damages_shown.add(tp)
+            events.append(RecordsUnreadable(tp, first, far, DAMAGED))
+
     def _take(self, tp: TopicPartition, limit: int, events: list[Event]) -> int:
         """Hand over records of one partition, or its end; give how many records."""
         world, log = self._world, self._world.logs[tp]
         run = min(limit, 1 + int(self._chance.random() * world.plan.work.fetch_run))
         end = world.readable_end(tp)
+        damage = world.damage_ahead(tp, self.positions[tp]) if world.damaged else None
+        if damage is not None:
+            end = min(end, damage[0])
         if end < log.end:
             run = min(run, log.place_of(end) - log.place_of(self.positions[tp]))
         chunk = log.read(self.positions[tp], run, whole=tp.topic in self._whole_topics)

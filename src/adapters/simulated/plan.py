@@ -9,7 +9,17 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from doka.domain.limits import NS_PER_MS, NS_PER_SECOND, RECORD_BYTES_DEFAULT
-from doka.domain.rules import AggregationRules, LimitRules, OnGap, OnPoison, Ordering, RoleRules, RouteRules, Rules
+from doka.domain.rules import (
+    AggregationRules,
+    LimitRules,
+    OnGap,
+    OnPoison,
+    OnUnreadable,
+    Ordering,
+    RoleRules,
+    RouteRules,
+    Rules,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +156,13 @@ class Kind(Enum):
     GROUP_REFUSED = "group_refused"
     TRANSACTION_OPEN = "transaction_open"
     QUOTA = "quota"
+    # What nothing draws, and a scene or a test may play.
+    BATCH_UNREADABLE = "batch_unreadable"
+    TOPIC_MISSING = "topic_missing"
+    TOPIC_REFUSED = "topic_refused"
 
 
+UNDRAWN = (Kind.BATCH_UNREADABLE, Kind.TOPIC_MISSING, Kind.TOPIC_REFUSED)
 SILENT = (Kind.BROKER_UNREACHABLE, Kind.GROUP_REFUSED, Kind.TRANSACTION_OPEN, Kind.QUOTA)
 
 
@@ -186,6 +201,7 @@ class Plan:
     role: RoleRules = field(default_factory=lambda: RoleRules("r0"))
     on_poison: OnPoison = OnPoison.BLOCK
     on_gap: OnGap = OnGap.BLOCK
+    on_unreadable: OnUnreadable = OnUnreadable.BLOCK
     sick: Sick = Sick.NOTHING
     lease_life: int = 3_600 * NS_PER_SECOND
     session_timeout: int = 6 * NS_PER_SECOND
@@ -234,4 +250,4 @@ class Plan:
             )
             for i in range(self.work.routes)
         )
-        return Rules(routes, (self.role,), self.limits, self.on_gap)
+        return Rules(routes, (self.role,), self.limits, self.on_gap, self.on_unreadable)

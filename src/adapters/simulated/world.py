@@ -67,6 +67,9 @@ class World:
         self.unfetchable_until: dict[TopicPartition, int] = {}
         self.unreachable_until: dict[TopicPartition, int] = {}
         self.open_from: dict[TopicPartition, int] = {}  # where a transaction is open, behind which nothing is read
+        self.damaged: dict[TopicPartition, tuple[int, int]] = {}  # from where to below where nothing can be read
+        self.topics_missing: set[str] = set()
+        self.topics_refused: set[str] = set()
         self.quota_until = 0
         self.quota_wait = 0
         self.stalled_until = 0
@@ -83,6 +86,7 @@ class World:
         self.steps = 0
         self.lives = 0
         self.suspensions: list[tuple[int, int]] = []
+        self.asleep_until = 0  # a process that is suspended answers nobody
         self.slept_in_hand = 0  # how long the process stood still between its last decision and the signature
         self.consumer_dead = False
         self.befell: Counter[Kind] = Counter()
@@ -142,7 +146,8 @@ class World:
         if leap > self.plan.session_timeout and self.member is not None:
             member = self.member
             self.timeline.after(self.plan.session_timeout, lambda: self.group.expel(member))
-        self.timeline.pass_to(began + leap)
+        self.asleep_until = began + leap
+        self.timeline.pass_to(self.asleep_until)
         self.suspensions.append((began, self.timeline.now))
         self.trace.note("wakes")
         self.witness.woke()
@@ -177,11 +182,18 @@ class World:
 
     def answers(self, partition: TopicPartition) -> bool:
         """Say whether the partition's leader can be reached at all, be it only for a question about its log."""
+        if partition.topic in self.topics_missing or partition.topic in self.topics_refused:
+            return False
         return self.timeline.now >= max(self.stalled_until, self.unreachable_until.get(partition, 0))
 
     def readable_end(self, partition: TopicPartition) -> int:
         """Give where the part of a log ends that may be read: its end, or where a transaction is open."""
         return min(self.logs[partition].end, self.open_from.get(partition, 1 << 62))
+
+    def damage_ahead(self, partition: TopicPartition, position: int) -> tuple[int, int] | None:
+        """Give what cannot be read at or above a position of a log: its first offset, and the next that can be read."""
+        damage = self.damaged.get(partition)
+        return None if damage is None or position >= damage[1] else damage
 
     def heal(self) -> None:
         """End every fault that ends; what the plan calls sick stays so for ever."""
@@ -196,6 +208,9 @@ class World:
         self.unfetchable_until.clear()
         self.unreachable_until.clear()
         self.open_from.clear()
+        self.damaged.clear()
+        self.topics_missing.clear()
+        self.topics_refused.clear()
         self.group.refused_until = min(self.group.refused_until, now)
         self.clock.skew_seconds = 0.0
         for stream in self.streams.values():

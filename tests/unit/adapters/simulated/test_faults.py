@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 
 from doka.adapters.simulated.chance import Chance
 from doka.adapters.simulated.faults import aggregated, calm_plan, draw_plan, sharing, swarm_plan
-from doka.adapters.simulated.plan import CALM, Kind, Sick
+from doka.adapters.simulated.plan import CALM, UNDRAWN, Kind, Sick
 from doka.domain.rules import Ordering
 
 SEEDS = range(400)
@@ -60,7 +60,7 @@ def test_a_calm_plan_is_calm() -> None:
 def test_every_kind_of_incident_and_every_rate_is_drawn() -> None:
     """Four hundred seeds have met each kind of incident, each rate, and each thing that never heals."""
     plans = [swarm_plan(seed) for seed in SEEDS]
-    assert set(Kind) == {incident.kind for plan in plans for incident in plan.incidents}
+    assert set(Kind) - set(UNDRAWN) == {incident.kind for plan in plans for incident in plan.incidents}
     drawn: Counter[str] = Counter()
     for plan in plans:
         drawn.update(name for name, rate in asdict(plan.rates).items() if rate)
