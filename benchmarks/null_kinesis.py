@@ -18,11 +18,8 @@ import ssl
 import sys
 import time
 from array import array
-from collections.abc import Callable
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
 
 import orjson
 from pybase64 import b64decode
@@ -30,8 +27,7 @@ from pybase64 import b64decode
 from benchmarks.feeding import STAMP_BYTES
 from doka.domain.sending.aggregate import DIGEST_BYTES, MAGIC, varint
 from tests.fake_aws import FakeAws
-from tests.fake_aws.clock import ServiceClock
-from tests.fake_aws.connection import Connection, Exchange
+from tests.fake_aws.connection import Exchange
 from tests.fake_aws.http import HttpLoop
 from tests.fake_aws.wire import Reply, Request
 from tests.integration.aws.kinesis.certificates import make_authority
@@ -46,63 +42,6 @@ _DATA = re.compile(rb'"Data": "([^"]*)"')
 _STAMP = re.compile(rb'"Data": "([^"]{%d})' % (STAMP_BYTES * 4 // 3))
 
 
-class TlsSocket:
-    """A server's TLS socket that says what a plain one would: BlockingIOError where it has to wait.
-
-    The handshake happens inside the first reads. One read gives one TLS record, and the rest of the body keeps the
-    socket readable.
-    """
-
-    def __init__(self, sock: ssl.SSLSocket) -> None:
-        self._sock = sock
-
-    def recv(self, size: int) -> bytes:
-        """Give what has arrived."""
-        try:
-            return self._sock.recv(size)
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as error:
-            raise BlockingIOError from error
-
-    def recv_into(self, buffer: memoryview) -> int:
-        """Fill as much of the buffer as has arrived."""
-        try:
-            return self._sock.recv_into(buffer)
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as error:
-            raise BlockingIOError from error
-
-    def send(self, data: bytes) -> int:
-        """Send as much as is taken."""
-        try:
-            return self._sock.send(data)
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as error:
-            raise BlockingIOError from error
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._sock, name)
-
-
-class TlsLoop(HttpLoop):
-    """The same server behind TLS."""
-
-    def __init__(
-        self,
-        clock: ServiceClock,
-        handle: Callable[[Request, Exchange], None],
-        host: str,
-        port: int,
-        tls: ssl.SSLContext,
-    ) -> None:
-        super().__init__(clock, handle, host, port)
-        self._tls = tls
-
-    def _accept(self, _: int) -> None:
-        with suppress(BlockingIOError):
-            plain = self._listener.accept()[0]
-            plain.settimeout(0)
-            wrapped = self._tls.wrap_socket(plain, server_side=True, do_handshake_on_connect=False)
-            self._connections.add(Connection(self, cast("Any", TlsSocket(wrapped))))
-
-
 class NullKinesis:
     """Counts what lands; takes its orders over `CONTROL`.
 
@@ -115,16 +54,14 @@ class NullKinesis:
         fake.loop.stop()  # its own server is not needed: this closes its sockets
         fake.loop.run()
         self._addresses = fake.create_stream(STREAM, shards=SHARDS).encode(), b'"%b"' % STREAM.encode()
-        place = fake.clock, self.handle, "127.0.0.1", 0
-        self.loop = HttpLoop(*place) if tls is None else TlsLoop(*place, tls)
+        self.loop = HttpLoop(fake.clock, self.handle, "127.0.0.1", 0, tls)
         self._awaited: tuple[int, Exchange] | None = None
         self.forget()
 
     @property
     def url(self) -> str:
-        """The endpoint of both services; behind TLS by the name that the certificate has."""
-        port = self.loop.address[1]
-        return f"https://localhost:{port}" if isinstance(self.loop, TlsLoop) else f"http://127.0.0.1:{port}"
+        """The endpoint of both services."""
+        return self.loop.url
 
     def forget(self, *, delay: float = 0.0, stamped: bool = False, aggregates_of: int = 0) -> None:
         """Begin anew: answer after `delay` seconds; `stamped` records begin with when they were produced.

@@ -93,10 +93,8 @@ class FakeAwsRig:
         self.authority: Authority = StsAuthority({ROLE: chain, AMBIENT_ROLE: ambient}, self.clock)
 
     def lease(self) -> Lease:
-        keys = self._fake.issue().keys
         now = self.clock.now()
-        secrets = Secrets(keys.access_key, keys.secret_key, keys.token)
-        return Lease(next(self._serials), ROLE, secrets, now, now + 3_600 * NS_PER_SECOND)
+        return Lease(next(self._serials), ROLE, Secrets(*self._fake.issue().keys), now, now + 3_600 * NS_PER_SECOND)
 
     def revoke(self, code: str) -> None:
         self._fake.revoke(code)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import http.client
-import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import orjson
 import pytest
 
 from tests.fake_aws import FakeAws, FakeAwsProcess, kinesis_client
-from tests.unit.fake_aws.raw import put_raw, signed_headers
+from tests.unit.fake_aws.raw import connected, head_of, put_raw, signed_headers
 
 pytest_plugins = ["tests.fake_aws.fixtures"]
 
@@ -24,20 +21,6 @@ def body(fake_aws: FakeAws) -> bytes:
     return orjson.dumps(
         {"StreamARN": fake_aws.create_stream("orders"), "Records": [{"Data": "eA==", "PartitionKey": "k"}]}
     )
-
-
-@contextmanager
-def connected(url: str) -> Iterator[socket.socket]:
-    """Give a bare connection."""
-    where = urlsplit(url)
-    with socket.create_connection((where.hostname or "", where.port or 0), timeout=10) as sock:
-        yield sock
-
-
-def head_of(url: str, headers: dict[str, str], length: int) -> bytes:
-    """Give the bytes of a request's head."""
-    lines = ["POST / HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), f"Content-Length: {length}"]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
 def test_a_connection_serves_many_requests(fake_aws: FakeAws, body: bytes) -> None:
@@ -59,7 +42,7 @@ def test_a_connection_serves_many_requests(fake_aws: FakeAws, body: bytes) -> No
 def test_a_request_may_arrive_byte_by_byte(fake_aws: FakeAws, body: bytes) -> None:
     """However the bytes are cut, one request is one request, and two in a row are two."""
     headers = signed_headers(fake_aws.url, fake_aws.issue().keys, body)
-    whole = head_of(fake_aws.url, headers, len(body)) + body
+    whole = head_of(headers, len(body)) + body
     with connected(fake_aws.url) as sock:
         for at in range(len(whole)):
             sock.send(whole[at : at + 1])
@@ -75,7 +58,7 @@ def test_a_client_that_asks_first_is_told_to_go_on(fake_aws: FakeAws, body: byte
     """`Expect: 100-continue`, which libcurl sends before large bodies, is answered at once."""
     headers = signed_headers(fake_aws.url, fake_aws.issue().keys, body) | {"Expect": "100-continue"}
     with connected(fake_aws.url) as sock:
-        sock.sendall(head_of(fake_aws.url, headers, len(body)))
+        sock.sendall(head_of(headers, len(body)))
         assert b"HTTP/1.1 100 Continue\r\n\r\n" == sock.recv(65536)
         sock.sendall(body)
         assert sock.recv(65536).startswith(b"HTTP/1.1 200")
@@ -85,7 +68,7 @@ def test_a_client_that_wants_to_close_is_closed(fake_aws: FakeAws, body: bytes) 
     """`Connection: close` gets its whole answer and then the end."""
     headers = signed_headers(fake_aws.url, fake_aws.issue().keys, body) | {"Connection": "close"}
     with connected(fake_aws.url) as sock:
-        sock.sendall(head_of(fake_aws.url, headers, len(body)) + body)
+        sock.sendall(head_of(headers, len(body)) + body)
         seen = b""
         while read := sock.recv(65536):
             seen += read

@@ -12,8 +12,24 @@ import orjson
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tests.fake_aws import Delay, FailEntries, FakeAws, Garble, Hold, Refuse, Repeat, Reset, Shuffle, kinesis_client
-from tests.unit.fake_aws.raw import put_raw, signed_headers
+from tests.fake_aws import (
+    Answer,
+    Close,
+    Delay,
+    FailEntries,
+    FakeAws,
+    Garble,
+    Headers,
+    Hold,
+    Refuse,
+    Repeat,
+    Reset,
+    Say,
+    Shuffle,
+    Step,
+    kinesis_client,
+)
+from tests.unit.fake_aws.raw import connected, head_of, put_raw, signed_headers
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
@@ -231,18 +247,16 @@ def test_entries_may_land_in_another_order(fake_aws: FakeAws, client: KinesisCli
     assert landed == [f"data-{i}".encode() for i in by_number]
 
 
+def put_of_one(fake_aws: FakeAws, arn: str) -> tuple[bytes, bytes]:
+    """Give head and body of a put as they cross the wire."""
+    body = orjson.dumps({"StreamARN": arn, "Records": [{"Data": "eA==", "PartitionKey": "k"}]})
+    return head_of(signed_headers(fake_aws.url, fake_aws.issue().keys, body), len(body)), body
+
+
 def answer_ids(fake_aws: FakeAws, arn: str, puts: int, read: int) -> list[int]:
     """Put so many times over one bare connection, and give which request each of the answers on it names."""
-    where = urlsplit(fake_aws.url)
-    body = orjson.dumps({"StreamARN": arn, "Records": [{"Data": "eA==", "PartitionKey": "k"}]})
-    headers = signed_headers(fake_aws.url, fake_aws.issue().keys, body)
-    lines = [
-        "POST / HTTP/1.1",
-        *(f"{name}: {value}" for name, value in headers.items()),
-        f"Content-Length: {len(body)}",
-    ]
-    with socket.create_connection((where.hostname or "", where.port or 0), timeout=10) as connection:
-        connection.sendall(puts * ("\r\n".join(lines).encode() + b"\r\n\r\n" + body))
+    with connected(fake_aws.url) as connection:
+        connection.sendall(puts * b"".join(put_of_one(fake_aws, arn)))
         said = b""
         while said.count(b"FailedRecordCount") < read or not said.endswith(b"}"):
             said += connection.recv(65536)
@@ -264,6 +278,81 @@ def test_the_answer_before_comes_again_ahead_of_the_next(fake_aws: FakeAws, arn:
     fake_aws.inject(Repeat("before"), skip=1)
     assert [1, 1, 2, 3] == answer_ids(fake_aws, arn, 3, 4)
     assert 3 == fake_aws.landed_count("orders")
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        (Close(), lambda said: said == b""),
+        (Close("behind"), lambda said: said.startswith(b"HTTP/1.1 200") and said.endswith(b"}")),
+        ((Say(b"\x00 no HTTP"), Close()), lambda said: said == b"\x00 no HTTP"),
+        ((Say(b"early", at="head"), Close("behind")), lambda said: said.startswith(b"earlyHTTP/1.1 200")),
+        (
+            (Answer({"odd": 1}, 503), Headers({"Date": "", "x-amzn-RequestId": "mine"}), Close("behind")),
+            lambda said: (
+                said.startswith(b"HTTP/1.1 503 ")
+                and said.endswith(b'{"odd":1}')
+                and b"Date" not in said
+                and said.count(b"x-amzn-RequestId: mine\r\n") == said.count(b"x-amzn-RequestId") == 1
+            ),
+        ),
+        (
+            (Answer(lambda call: f"{call.operation} {call.start} {call.stream}"), Close("behind")),
+            lambda said: said.endswith(b"PutRecords POST / orders"),
+        ),
+    ],
+)
+def test_anything_can_be_said_to_an_accepted_request(fake_aws: FakeAws, arn: str, step: Step, said: Any) -> None:
+    """Nothing, the answer and then the end, bytes, an answer or headers of the test's own; the record has landed."""
+    fake_aws.will(step)
+    with connected(fake_aws.url) as connection:
+        connection.sendall(b"".join(put_of_one(fake_aws, arn)))
+        seen = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert said(seen)
+    assert 1 == fake_aws.landed_count("orders")
+
+
+@pytest.mark.parametrize("early", [Say(b"early", at="head"), Reset("head")])
+def test_a_head_alone_can_be_answered(fake_aws: FakeAws, arn: str, early: Say | Reset) -> None:
+    """Bytes or a reset come before one of the body was sent; a rule resets there like a step."""
+    if isinstance(early, Reset):
+        fake_aws.inject(early)
+    else:
+        fake_aws.will(early)
+    with connected(fake_aws.url) as connection:
+        connection.sendall(put_of_one(fake_aws, arn)[0])
+        if isinstance(early, Say):
+            assert early.data == connection.recv(65536)
+        else:
+            with pytest.raises(ConnectionResetError):
+                connection.recv(1)
+
+
+def test_an_idle_connection_hears_its_last_answer_again(fake_aws: FakeAws, arn: str) -> None:
+    """To the byte, on each that has had one; and the connections are counted."""
+    with connected(fake_aws.url) as connection, connected(fake_aws.url) as unused:
+        connection.sendall(b"".join(put_of_one(fake_aws, arn)))
+        first = connection.recv(65536)
+        fake_aws.say_again()
+        assert (first, first) == (connection.recv(65536), fake_aws.answered)
+        unused.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            unused.recv(1)
+        assert (2, 0) == (fake_aws.connections, fake_aws.closed_connections)
+    eventually(lambda: fake_aws.closed_connections == 2, what="both are seen to be closed")
+
+
+def test_calls_are_kept_where_that_is_wanted() -> None:
+    """In order, the refused ones too, with who signed them; without the wish none takes up memory."""
+    for wanted in (True, False):
+        with FakeAws(keeps_calls=wanted) as fake:
+            arn, keys = fake.create_stream("orders"), fake.issue().keys
+            fake.will(Refuse("AccessDeniedException"))
+            for operation in ("DescribeStreamSummary", "ListShards"):
+                put_raw(fake.url, keys, orjson.dumps({"StreamARN": arn}), operation)
+            expected = [("DescribeStreamSummary", "orders"), ("ListShards", "orders")] if wanted else []
+            assert expected == [(call.operation, call.stream) for call in fake.calls]
+            assert {keys.access_key} >= {call.access_key for call in fake.calls}
 
 
 def test_rules_add_up(fake_aws: FakeAws, client: KinesisClient, arn: str) -> None:

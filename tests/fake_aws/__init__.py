@@ -14,7 +14,23 @@ from tests.fake_aws.aggregates import consumed, unfold
 from tests.fake_aws.clients import kinesis_client, sts_client
 from tests.fake_aws.history import Landed, Refused, Violation
 from tests.fake_aws.remote import FakeAwsProcess, RemoteFakeAws
-from tests.fake_aws.script import Call, Delay, FailEntries, Garble, Hold, Refuse, Repeat, Reset, Shuffle
+from tests.fake_aws.script import (
+    Action,
+    Answer,
+    Call,
+    Close,
+    Delay,
+    FailEntries,
+    Garble,
+    Headers,
+    Hold,
+    Refuse,
+    Repeat,
+    Reset,
+    Say,
+    Shuffle,
+    Step,
+)
 from tests.fake_aws.server import FakeAws
 from tests.fake_aws.world import (
     DESTINATION_ACCOUNT,
@@ -32,12 +48,16 @@ __all__ = [
     "SOURCE_ACCOUNT",
     "SOURCE_KEYS",
     "WRITER_ROLE",
+    "Action",
+    "Answer",
     "Call",
+    "Close",
     "Delay",
     "FailEntries",
     "FakeAws",
     "FakeAwsProcess",
     "Garble",
+    "Headers",
     "Hold",
     "IssueView",
     "Keys",
@@ -47,7 +67,9 @@ __all__ = [
     "RemoteFakeAws",
     "Repeat",
     "Reset",
+    "Say",
     "Shuffle",
+    "Step",
     "Violation",
     "consumed",
     "kinesis_client",

@@ -10,7 +10,7 @@ import socket
 import struct
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from tests.fake_aws.clock import ServiceClock
 from tests.fake_aws.wire import BadRequestError, Reply, Request, read_head
@@ -19,13 +19,24 @@ READ_BYTES = 256 * 1024
 _ABORT = struct.pack("ii", 1, 0)  # SO_LINGER on, for 0 s: close sends RST
 
 
+class AtHead(NamedTuple):
+    """What happens to a request of which only the head was read."""
+
+    say: bytes = b""
+    """Said at once."""
+    tear_at: float | None = None
+    """The share of its body that is read before the connection is torn down; None: it is not."""
+
+
 class Server(Protocol):
     """What a connection needs of the loop that it lives in."""
 
     clock: ServiceClock
     selector: selectors.BaseSelector
     handle: Callable[[Request, Exchange], None]
-    aborts_body: Callable[[Request], bool]
+    at_head: Callable[[Request], AtHead]
+    answered: bytes
+    """The last answer of any connection, as it was sent."""
 
     def next_request_id(self) -> str:
         """Give the next request's id."""
@@ -49,6 +60,16 @@ class Exchange:
         """Send the answer, if the client is still there; `repeat`: say it, or the one before it, twice (`script.Repeat`)."""
         if self._end():
             self._connection.send(reply, self.request, repeat=repeat)
+
+    def say(self, data: bytes) -> None:
+        """Send bytes ahead of the answer, if the client is still there."""
+        if not self._ended:
+            self._connection.say(data)
+
+    def close(self) -> None:
+        """Close the connection in good order, without an answer."""
+        if self._end():
+            self._connection.close()
 
     def reset(self) -> None:
         """Tear the connection down with RST."""
@@ -105,19 +126,27 @@ class Connection:
         self._exchange = None
         if self.closed:
             return
-        self._close_after_out = reply.cut_at is not None or request.headers.get("connection", "").lower() == "close"
+        said_last = reply.cut_at is not None or reply.closes
+        self._close_after_out = said_last or request.headers.get("connection", "").lower() == "close"
         before, self._answered = self._answered, reply.encode(request.id, self._loop.clock.date())
+        self._loop.answered = self._answered
         if repeat == "before":
-            self._out += before
-            self._flush()
-        if not self.closed:
-            self._out += self._answered
-            self._flush()
-        if repeat == "after" and not self.closed:
-            self._out += self._answered
-            self._flush()
+            self.say(before)
+        self.say(self._answered)
+        if repeat == "after":
+            self.say(self._answered)
         if self._buffer and not self.closed:
             self._advance()
+
+    def say(self, data: bytes) -> None:
+        """Send bytes, in a packet of their own where that goes at once."""
+        if not self.closed:
+            self._out += data
+            self._flush()
+
+    def say_again(self) -> None:
+        """Repeat the last answer."""
+        self.say(self._answered)
 
     def abort(self) -> None:
         """Close with RST: the client sees a reset, whatever it was doing."""
@@ -183,10 +212,11 @@ class Connection:
         self._filled = min(request.length, len(self._buffer))
         self._body[: self._filled] = self._buffer[: self._filled]
         del self._buffer[: self._filled]
-        self._abort_at = max(1, request.length // 2) if self._loop.aborts_body(request) else None
+        say, tear_at = self._loop.at_head(request)
+        self._abort_at = None if tear_at is None else int(tear_at * request.length)
+        self.say(say)
         if request.headers.get("expect", "").lower() == "100-continue" and self._filled < request.length:
-            self._out += b"HTTP/1.1 100 Continue\r\n\r\n"
-            self._flush()
+            self.say(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _flush(self) -> None:
         try:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -15,12 +15,12 @@ import orjson
 
 from tests.fake_aws import sts as sts_api
 from tests.fake_aws.clock import ServiceClock
-from tests.fake_aws.connection import Exchange
+from tests.fake_aws.connection import AtHead, Exchange
 from tests.fake_aws.errors import ServiceError
-from tests.fake_aws.garbling import garbled
+from tests.fake_aws.garbling import answered, garbled
 from tests.fake_aws.history import History, Refused
 from tests.fake_aws.kinesis import Kinesis
-from tests.fake_aws.script import Call, Fate, Script
+from tests.fake_aws.script import Call, Fate, Say, Script
 from tests.fake_aws.signature import Authenticator, Caller
 from tests.fake_aws.sts import Sts
 from tests.fake_aws.wire import Reply, Request
@@ -45,9 +45,18 @@ class Asked:
     body: Mapping[str, Any]
     unreadable: ServiceError | None = None
 
+    def as_call(self, request: Request) -> Call:
+        """Give what a rule sees of it."""
+        name = self.body.get("StreamName")
+        stream = str(name if name is not None else self.body.get("StreamARN", "")).rpartition("/")[2]
+        return Call(self.operation, stream, self.body, request.headers, f"{request.method} {request.path}")
+
 
 class Dispatcher:
-    """Takes requests from the HTTP loop, on its thread; everything it reads or changes is under `lock`."""
+    """Takes requests from the HTTP loop, on its thread; everything it reads or changes is under `lock`.
+
+    `calls` takes every request that arrived whole; None: none is kept.
+    """
 
     def __init__(
         self,
@@ -60,8 +69,10 @@ class Dispatcher:
         script: Script,
         history: History,
         call_later: Callable[[float, Callable[[], None]], None],
+        calls: list[Call] | None,
     ) -> None:
         self.lock = lock
+        self._calls = calls
         self.held: list[Held] = []
         self._clock = clock
         self._authenticator = authenticator
@@ -71,15 +82,17 @@ class Dispatcher:
         self._history = history
         self._call_later = call_later
 
-    def aborts_body(self, request: Request) -> bool:
-        """Say, from a head, whether the script tears this request down in its body."""
+    def at_head(self, request: Request) -> AtHead:
+        """Say, from a head, what the script does before it has read the body."""
         with self.lock:
             operation = request.headers.get("x-amz-target", "").removeprefix(TARGET_PREFIX)
-            aborts = self._script.resets_body(operation)
-            if aborts:
+            request.taken = self._script.take()
+            tear_at = self._script.torn_at(operation, request.taken)
+            if tear_at is not None:
                 self._history.counts[operation] += 1
                 self._history.counts[f"{operation}:reset"] += 1
-            return aborts
+            said = [each.data for each in request.taken if isinstance(each, Say) and each.at == "head"]
+            return AtHead(b"".join(said), tear_at)
 
     def handle(self, request: Request, exchange: Exchange) -> None:
         """Begin one request's way."""
@@ -87,7 +100,10 @@ class Dispatcher:
             asked = _read(request)
             self._history.began(asked.operation)
             exchange.on_end = lambda: self._history.ended(asked.operation)
-            fate = self._script.fate_of(Call(asked.operation, _stream_name(asked.body), asked.body))
+            call = asked.as_call(request)
+            if self._calls is not None:
+                self._calls.append(call)
+            fate = self._script.fate_of(call, request.taken)
             if fate.reset is not None and fate.reset.moment == "before":
                 self._history.counts[f"{asked.operation}:reset"] += 1
                 exchange.reset()
@@ -108,8 +124,14 @@ class Dispatcher:
     def _accept(self, request: Request, exchange: Exchange, asked: Asked, fate: Fate) -> None:
         with self.lock:
             reply = self._reply(request, asked, fate)
+            if fate.answer is not None:
+                reply = answered(reply, fate.answer, asked.as_call(request))
             if fate.garble is not None and reply.status == 200:
                 reply = garbled(reply, fate.garble.how)
+            if fate.headers:
+                lines = tuple((name.encode(), value.encode()) for name, value in fate.headers.items())
+                reply = replace(reply, headers=reply.headers + lines)
+            exchange.say(fate.say)
             self._wait(fate.delay_answer, fate.hold_answer, lambda: self._finish(exchange, asked, fate, reply))
 
     def _finish(self, exchange: Exchange, asked: Asked, fate: Fate, reply: Reply) -> None:
@@ -117,7 +139,10 @@ class Dispatcher:
             with self.lock:
                 self._history.counts[f"{asked.operation}:reset"] += 1
             exchange.reset()
+        elif fate.close is not None and fate.close.moment == "instead":
+            exchange.close()
         else:
+            reply = reply if fate.close is None else replace(reply, closes=True)
             exchange.answer(reply, repeat=None if fate.repeat is None else fate.repeat.moment)
 
     def _wait(self, seconds: float, labels: list[str], then: Callable[[], None]) -> None:
@@ -202,8 +227,3 @@ def _read(request: Request) -> Asked:
     if operation == target or not isinstance(body, dict):
         return Asked("kinesis", operation, {}, ServiceError("UnknownOperationException", f"{target} is not known"))
     return Asked("kinesis", operation, body)
-
-
-def _stream_name(body: Mapping[str, Any]) -> str:
-    name = body.get("StreamName")
-    return str(name if name is not None else body.get("StreamARN", "")).rpartition("/")[2]

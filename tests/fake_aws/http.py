@@ -11,23 +11,37 @@ import heapq
 import itertools
 import selectors
 import socket
+import ssl
 import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any, cast
 
 from tests.fake_aws.clock import NS_PER_SECOND, ServiceClock
-from tests.fake_aws.connection import Connection, Exchange
+from tests.fake_aws.connection import AtHead, Connection, Exchange
+from tests.fake_aws.tls import TlsSocket
 from tests.fake_aws.wire import Request
 
 
 class HttpLoop:
     """The server: `run` turns until `stop`; only `post` and `stop` may be called from another thread."""
 
-    def __init__(self, clock: ServiceClock, handle: Callable[[Request, Exchange], None], host: str, port: int) -> None:
+    def __init__(
+        self,
+        clock: ServiceClock,
+        handle: Callable[[Request, Exchange], None],
+        host: str,
+        port: int,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.clock = clock
         self.handle = handle
-        self.aborts_body: Callable[[Request], bool] = lambda _: False
+        self.at_head: Callable[[Request], AtHead] = lambda _: AtHead()
+        self.answered = b""
+        self.opened = 0
+        """Connections so far."""
+        self._tls = tls
         self.selector: selectors.BaseSelector = selectors.DefaultSelector()
         self._connections: set[Connection] = set()
         self._listening = False
@@ -43,6 +57,17 @@ class HttpLoop:
         self._listener = _bound((host, port))
         self.address: tuple[str, int] = self._listener.getsockname()[:2]
         self.listen()
+
+    @property
+    def url(self) -> str:
+        """Where it listens; behind TLS by the name that certificates have."""
+        host, port = self.address
+        return f"http://{host}:{port}" if self._tls is None else f"https://localhost:{port}"
+
+    @property
+    def closed(self) -> int:
+        """Connections that are over."""
+        return self.opened - len(self._connections)
 
     def listen(self) -> None:
         """Accept connections, on the same port as before if there was one."""
@@ -65,6 +90,12 @@ class HttpLoop:
         for connection in doomed:
             connection.close()
         return len(doomed)
+
+    def say_again(self) -> None:
+        """Repeat on each connection that no request uses what was answered there last."""
+        for connection in self._connections:
+            if connection.idle:
+                connection.say_again()
 
     def forget(self, connection: Connection) -> None:
         """Leave a closed connection out of the set."""
@@ -121,7 +152,11 @@ class HttpLoop:
 
     def _accept(self, _: int) -> None:
         with suppress(BlockingIOError):
-            self._connections.add(Connection(self, self._listener.accept()[0]))
+            accepted = self._listener.accept()[0]
+            self.opened += 1
+            if self._tls is not None:
+                accepted = cast("Any", TlsSocket(accepted, self._tls))
+            self._connections.add(Connection(self, accepted))
 
 
 def _bound(address: tuple[str, int]) -> socket.socket:

@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 
 from tests.fake_aws.clock import NS_PER_SECOND, ServiceClock
+from tests.fake_aws.world import Keys
 
 TOKEN_CHARACTERS = 900  # the usual size of a real session token
 
@@ -48,12 +49,12 @@ class Leases:
         self._by_access_key: dict[str, Issue] = {}
         self._by_token: dict[str, Issue] = {}
 
-    def add_user(self, account: str, access_key: str, secret_key: str) -> Issue:
+    def add_user(self, account: str, keys: Keys) -> None:
         """Know keys that do not end."""
-        arn = f"arn:aws:iam::{account}:user/tester"
-        user = Issue(0, account, arn, access_key, secret_key, None, self._clock.now(), None, None)
-        self._by_access_key[access_key] = user
-        return user
+        user = Issue(0, account, f"arn:aws:iam::{account}:user/tester", *keys, self._clock.now(), None, None)
+        self._by_access_key[keys.access_key] = user
+        if keys.token is not None:
+            self._by_token[keys.token] = user
 
     def issue(self, role_arn: str, session_name: str, told_seconds: float, true_seconds: float) -> Issue:
         """Issue the next triple for a role; it says that it lives `told_seconds` and lives `true_seconds`."""

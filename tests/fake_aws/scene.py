@@ -12,7 +12,7 @@ from tests.fake_aws.leases import Issue, Leases
 from tests.fake_aws.signature import Authenticator
 from tests.fake_aws.streams import Stream
 from tests.fake_aws.sts import Role, Sts
-from tests.fake_aws.world import DESTINATION_ACCOUNT, REGION, SOURCE_ACCOUNT, SOURCE_KEYS, WRITER_ROLE, IssueView
+from tests.fake_aws.world import DESTINATION_ACCOUNT, REGION, SOURCE_ACCOUNT, SOURCE_KEYS, WRITER_ROLE, IssueView, Keys
 
 
 class Scene:
@@ -29,7 +29,7 @@ class Scene:
         self.streams = Streams()
         self.sts = Sts(self.clock, self.leases)
         self.authenticator = Authenticator(self.clock, self.leases, self.history)
-        self.leases.add_user(SOURCE_ACCOUNT, SOURCE_KEYS.access_key, SOURCE_KEYS.secret_key)
+        self.admit(SOURCE_KEYS, SOURCE_ACCOUNT)
         self.add_role(WRITER_ROLE)
 
     # --- streams and roles ---------------------------------------------------------------------------------------
@@ -134,6 +134,11 @@ class Scene:
         """Issue a lease at once, without a request, for a test that wants to sign by itself."""
         with self._lock:
             return _view(self.leases.issue(role_arn, "doka-test", told_seconds, told_seconds))
+
+    def admit(self, keys: Keys, account: str = DESTINATION_ACCOUNT) -> None:
+        """Know keys that a test has made; they do not end."""
+        with self._lock:
+            self.leases.add_user(account, keys)
 
     def revoke(
         self, code: str = "ExpiredTokenException", *, serial: int | None = None, role_arn: str | None = None

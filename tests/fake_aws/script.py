@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -44,13 +45,20 @@ class FailEntries:
 
 @dataclass(frozen=True, slots=True)
 class Reset:
-    """Tear the connection down: `before` the request is handled, `during` its body, `after` it was accepted.
+    """Tear the connection down: at the `head`, `during` the body, `before` the request is handled, `after` it was accepted.
 
-    `during` is decided from the head alone: the rule's `stream` and `where` are not looked at, and it cannot name an
-    operation of STS, whose name stands in the body.
+    `head` and `during` are decided from the head alone: a rule's `stream` and `where` are not looked at, and it cannot
+    name an operation of STS, whose name stands in the body.
     """
 
-    moment: Literal["before", "during", "after"] = "after"
+    moment: Literal["head", "during", "before", "after"] = "after"
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Accept, then close in good order: `instead` of the answer, or `behind` it without having announced that."""
+
+    moment: Literal["instead", "behind"] = "instead"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +96,32 @@ class Garble:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """Accept, then answer this instead: bytes, text, an object as JSON, or one of these that a function makes of the call."""
+
+    body: object
+    status: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Headers:
+    """Have the answer carry these in place of its own headers of these names; one that is given as empty is left out."""
+
+    lines: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Send these bytes ahead of the answer, whatever they are: at the `head`, before the body is read, or at the `answer`.
+
+    With `Hold` or `Close` they are all that is said. At the head only for what `Script.then` was given.
+    """
+
+    data: bytes
+    at: Literal["head", "answer"] = "answer"
+
+
+@dataclass(frozen=True, slots=True)
 class Shuffle:
     """Land the entries of a PutRecords in another order than they stand in; each keeps its place in the answer."""
 
@@ -103,8 +137,10 @@ class Repeat:
     moment: Literal["after", "before"] = "after"
 
 
-Action = Refuse | FailEntries | Reset | Delay | Hold | Garble | Shuffle | Repeat
-ACTIONS: Mapping[str, type[Action]] = {
+Action = Refuse | FailEntries | Reset | Close | Delay | Hold | Garble | Answer | Headers | Say | Shuffle | Repeat
+Step = Action | Sequence[Action] | None
+"""What befalls one request of those that come next: an action, several, or None for one that is left to the rules."""
+ACTIONS: Mapping[str, type[Action]] = {  # what can be asked of another process
     "refuse": Refuse,
     "fail_entries": FailEntries,
     "reset": Reset,
@@ -118,11 +154,21 @@ ACTIONS: Mapping[str, type[Action]] = {
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request as a rule sees it: its operation, its stream's name (empty where it has none) and its parsed body."""
+    """A request as a rule sees it: its operation, its stream's name (empty where it has none) and its parsed body.
+
+    `start` is its method and path; the names of its headers are in lower case.
+    """
 
     operation: str
     stream: str
     body: Mapping[str, Any]
+    headers: Mapping[str, str] = field(default_factory=dict)
+    start: str = ""
+
+    @property
+    def access_key(self) -> str:
+        """The key that it says it was signed with."""
+        return self.headers["authorization"].partition("Credential=")[2].partition("/")[0]
 
 
 @dataclass(slots=True)
@@ -147,7 +193,11 @@ class Fate:
     refuse: Refuse | None = None
     entries: list[FailEntries] = field(default_factory=list)
     reset: Reset | None = None
+    close: Close | None = None
     garble: Garble | None = None
+    answer: Answer | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    say: bytes = b""
     shuffle: bool = False
     repeat: Repeat | None = None
     delay_acceptance: float = 0.0
@@ -157,6 +207,8 @@ class Fate:
 
 
 NO_FATE = Fate()
+_TORN_AT = {"head": 0.0, "during": 0.5}
+"""Resets that are decided from the head: which share of the body is read before."""
 
 
 class Script:
@@ -166,6 +218,7 @@ class Script:
         self.chance = random.Random(seed)
         self._rules: list[Rule] = []
         self._all: dict[int, Rule] = {}
+        self._next: deque[tuple[Action, ...]] = deque()
         self._ids = itertools.count(1)
 
     def add(
@@ -187,31 +240,48 @@ class Script:
         self._all[rule.id] = rule
         return rule
 
+    def then(self, *steps: Step) -> None:
+        """Say what befalls each of the next requests, of whatever operation; no rule meets one with an action here."""
+        for step in steps:
+            self._next.append(() if step is None else tuple(step) if isinstance(step, Sequence) else (step,))
+
+    def take(self) -> tuple[Action, ...]:
+        """Take what was said of the next request, once its head was read."""
+        return self._next.popleft() if self._next else ()
+
     def withdraw(self, rule_id: int | None = None) -> None:
-        """Take one rule out of force, or all of them; what already befell a request goes on."""
+        """Take one rule out of force, or all and what was said of the next; what already befell a request goes on."""
+        if rule_id is None:
+            self._next.clear()
         self._rules = [] if rule_id is None else [rule for rule in self._rules if rule.id != rule_id]
 
     def fired(self, rule_id: int) -> int:
         """Say how many requests a rule has met, whether it is still in force or not."""
         return self._all[rule_id].fired
 
-    def resets_body(self, operation: str) -> bool:
-        """Decide from its head alone whether a request is torn down in its body."""
-        return any(
-            any(isinstance(action, Reset) and action.moment == "during" for action in rule.actions)
-            and self._meets(rule, operation)
-            for rule in list(self._rules)
-        )
+    def torn_at(self, operation: str, taken: Sequence[Action] = ()) -> float | None:
+        """Decide from its head alone at which share of its body a request is torn down; None: at none."""
+        if taken:
+            return _torn_at(taken)
+        for rule in list(self._rules):
+            share = _torn_at(rule.actions)
+            if share is not None and self._meets(rule, operation):
+                return share
+        return None
 
-    def fate_of(self, call: Call) -> Fate:
-        """Gather what befalls a request from every rule that meets it."""
-        if not self._rules:
+    def fate_of(self, call: Call, taken: Sequence[Action] = ()) -> Fate:
+        """Gather what befalls a request: from what was taken for it, else from every rule that meets it."""
+        if not self._rules and not taken:
             return NO_FATE
         fate = Fate()
+        for action in taken:
+            self._apply(action, fate)
+        if taken:
+            return fate
         for rule in list(self._rules):
             if rule.stream not in (None, call.stream) or (rule.where is not None and not rule.where(call)):
                 continue
-            actions = [a for a in rule.actions if not (isinstance(a, Reset) and a.moment == "during")]
+            actions = [a for a in rule.actions if not (isinstance(a, Reset) and a.moment in _TORN_AT)]
             if actions and self._meets(rule, call.operation):
                 for action in actions:
                     self._apply(action, fate)
@@ -238,8 +308,16 @@ class Script:
                 fate.entries.append(action)
             case Reset():
                 fate.reset = fate.reset or action
+            case Close():
+                fate.close = fate.close or action
             case Garble():
                 fate.garble = fate.garble or action
+            case Answer():
+                fate.answer = fate.answer or action
+            case Headers(lines=lines):
+                fate.headers |= lines
+            case Say(data=data, at=at):
+                fate.say += data if at == "answer" else b""
             case Shuffle():
                 fate.shuffle = True
             case Repeat():
@@ -254,3 +332,7 @@ class Script:
                     fate.delay_acceptance += wait
                 else:
                     fate.delay_answer += wait
+
+
+def _torn_at(actions: Sequence[Action]) -> float | None:
+    return next((_TORN_AT[a.moment] for a in actions if isinstance(a, Reset) and a.moment in _TORN_AT), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -13,7 +14,7 @@ from tests.fake_aws.history import Landed, Refused, Violation
 from tests.fake_aws.http import HttpLoop
 from tests.fake_aws.kinesis import Kinesis
 from tests.fake_aws.scene import Scene
-from tests.fake_aws.script import Action, Call, Script
+from tests.fake_aws.script import Action, Call, Script, Step
 from tests.fake_aws.wire import Request
 
 
@@ -21,12 +22,22 @@ class FakeAws(Scene):
     """Kinesis and STS of a small world: a source account with keys, a destination account with a writer role.
 
     It holds nothing back: whatever landed, was refused, or was wrong stays readable until `forget`.
+    With `keeps_calls` every request that arrived whole is in `calls`. `tls` is a server's context.
     """
 
-    def __init__(self, *, seed: int = 0, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        seed: int = 0,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        tls: ssl.SSLContext | None = None,
+        keeps_calls: bool = False,
+    ) -> None:
         super().__init__(seed)
         self.script = Script(seed)
-        self.loop = HttpLoop(self.clock, self._handle, host, port)
+        self.calls: list[Call] = []
+        self.loop = HttpLoop(self.clock, self._handle, host, port, tls)
         self.on_control: Callable[[Request, Exchange], None] | None = None
         self._dispatcher = Dispatcher(
             lock=self._lock,
@@ -37,8 +48,9 @@ class FakeAws(Scene):
             script=self.script,
             history=self.history,
             call_later=self.loop.call_later,
+            calls=self.calls if keeps_calls else None,
         )
-        self.loop.aborts_body = self._dispatcher.aborts_body
+        self.loop.at_head = self._dispatcher.at_head
         self._thread = threading.Thread(target=self.loop.run, name="fake-aws", daemon=True)
 
     # --- its life ------------------------------------------------------------------------------------------------
@@ -46,8 +58,7 @@ class FakeAws(Scene):
     @property
     def url(self) -> str:
         """The endpoint of both services."""
-        host, port = self.loop.address
-        return f"http://{host}:{port}"
+        return self.loop.url
 
     def start(self) -> Self:
         """Serve on a thread of its own."""
@@ -70,6 +81,7 @@ class FakeAws(Scene):
         """Forget what landed, was refused or was wrong, and the counts; streams, leases and the script stay."""
         with self._lock:
             self.history.clear()
+            self.calls.clear()
             for stream in self.streams.everything():
                 stream.forget()
 
@@ -90,6 +102,11 @@ class FakeAws(Scene):
             return self.script.add(
                 *actions, on=on, times=times, skip=skip, fraction=fraction, stream=stream, where=where
             ).id
+
+    def will(self, *steps: Step) -> None:
+        """Say what befalls each of the next requests, one by one; see `script.Script.then`."""
+        with self._lock:
+            self.script.then(*steps)
 
     def withdraw(self, rule: int | None = None) -> None:
         """Take a rule, or all of them, out of force."""
@@ -112,18 +129,15 @@ class FakeAws(Scene):
 
     def refuse_connections(self, *, wanted: bool) -> None:
         """Close the listening port, or open the same again, and return when that is done; open connections stay."""
-        done = threading.Event()
-
-        def do() -> None:
-            (self.loop.refuse if wanted else self.loop.listen)()
-            done.set()
-
-        self.loop.post(do)
-        assert done.wait(10), "the loop of the fake does not turn"
+        self._do(self.loop.refuse if wanted else self.loop.listen)
 
     def drop_connections(self, *, idle_only: bool = True) -> None:
         """Close connections that no request uses, or all of them."""
         self.loop.post(lambda: self.loop.drop(idle_only=idle_only))
+
+    def say_again(self) -> None:
+        """Repeat on each connection that no request uses what was answered there last, and return when that is done."""
+        self._do(self.loop.say_again)
 
     # --- what happened -------------------------------------------------------------------------------------------
 
@@ -157,10 +171,35 @@ class FakeAws(Scene):
         with self._lock:
             return Counter(self.history.counts)
 
+    @property
+    def answered(self) -> bytes:
+        """The last answer, as it was sent."""
+        return self.loop.answered
+
+    @property
+    def connections(self) -> int:
+        """Connections so far, those that failed in their handshake too."""
+        return self.loop.opened
+
+    @property
+    def closed_connections(self) -> int:
+        """Those of them that are over."""
+        return self.loop.closed
+
     def most_in_flight(self, operation: str = "PutRecords") -> int:
         """Say how many requests of an operation were open together at most."""
         with self._lock:
             return self.history.most_in_flight[operation]
+
+    def _do(self, what: Callable[[], object]) -> None:
+        done = threading.Event()
+
+        def do() -> None:
+            what()
+            done.set()
+
+        self.loop.post(do)
+        assert done.wait(10), "the loop of the fake does not turn"
 
     def _handle(self, request: Request, exchange: Exchange) -> None:
         if self.on_control is not None and request.path == "/control":

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http import HTTPStatus
+
+from tests.fake_aws.script import Action
 
 HEAD_BYTES_MAX = 64 * 1024
 _REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
@@ -25,28 +27,34 @@ class Request:
     received_at: int = 0
     """Ns on the service's clock, when its last byte was read."""
     id: str = ""
+    taken: tuple[Action, ...] = ()
+    """What the script had in store for the next request, when its head was read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What is answered; `cut_at` sends only so many bytes of the body and then closes, with the full length promised."""
+    """What is answered; `cut_at` sends only so many bytes of the body and then closes, with the full length promised.
+
+    `headers` take the place of the server's own; an empty one is left out. `closes` ends the connection behind it.
+    """
 
     body: bytes
     status: int = 200
     content_type: bytes = b"application/x-amz-json-1.1"
-    headers: tuple[tuple[bytes, bytes], ...] = field(default=())
+    headers: tuple[tuple[bytes, bytes], ...] = ()
     cut_at: int | None = None
+    closes: bool = False
 
     def encode(self, request_id: str, date: bytes) -> bytes:
         """Give the whole answer as bytes, the body cut where it should be."""
-        head = [
-            b"HTTP/1.1 %d %b" % (self.status, _REASONS.get(self.status, b"Unknown")),
-            b"x-amzn-RequestId: " + request_id.encode(),
-            b"Date: " + date,
-            b"Content-Type: " + self.content_type,
-            b"Content-Length: %d" % len(self.body),
-            *(name + b": " + value for name, value in self.headers),
-        ]
+        lines = {
+            b"x-amzn-RequestId": request_id.encode(),
+            b"Date": date,
+            b"Content-Type": self.content_type,
+            b"Content-Length": b"%d" % len(self.body),
+        } | dict(self.headers)
+        start = b"HTTP/1.1 %d %b" % (self.status, _REASONS.get(self.status, b"Unknown"))
+        head = [start, *(name + b": " + value for name, value in lines.items() if value)]
         body = self.body if self.cut_at is None else self.body[: self.cut_at]
         return b"\r\n".join(head) + b"\r\n\r\n" + body
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import socket
 from urllib.parse import urlsplit
 
 import orjson
@@ -34,3 +35,15 @@ def put_raw(url: str, keys: Keys, body: bytes, operation: str = "PutRecords") ->
         return answer.status, str(orjson.loads(answer.read()).get("__type", ""))
     finally:
         connection.close()
+
+
+def head_of(headers: dict[str, str], length: int) -> bytes:
+    """Give the bytes of a request's head."""
+    lines = ["POST / HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), f"Content-Length: {length}"]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+def connected(url: str) -> socket.socket:
+    """Give a bare connection."""
+    where = urlsplit(url)
+    return socket.create_connection((where.hostname or "", where.port or 0), timeout=10)

@@ -103,9 +103,27 @@ def test_a_reset_in_the_body_is_asked_for_apart() -> None:
     script = Script(0)
     script.add(Reset("during"))
     assert None is script.fate_of(PUT).reset
-    assert [False, True, False] == [
-        script.resets_body(name) for name in ("DescribeStreamSummary", "PutRecords", "PutRecords")
-    ]
+    assert [None, 0.5, None] == [script.torn_at(name) for name in ("DescribeStreamSummary", "PutRecords", "PutRecords")]
+
+
+def test_the_next_requests_have_fates_of_their_own() -> None:
+    """One each, in order; a rule meets none that has an action, and meets the others."""
+    script = Script(0)
+    rule = script.add(Refuse("rule"), times=None)
+    script.then(Refuse("first"), None, (Delay(1), Hold()), Reset("head"))
+    taken = [script.take() for _ in range(5)]
+    assert [None, None, None, 0.0, None] == [script.torn_at("PutRecords", each) for each in taken]
+    fates = [script.fate_of(PUT, each) for each in taken]
+    assert [Refuse("first"), Refuse("rule"), None, None, Refuse("rule")] == [fate.refuse for fate in fates]
+    assert (1.0, ["held"], 2) == (fates[2].delay_answer, fates[2].hold_answer, script.fired(rule.id))
+
+
+def test_what_comes_next_is_withdrawn_with_all_rules() -> None:
+    """Nothing of an old script falls on a later request."""
+    script = Script(0)
+    script.then(Refuse("first"))
+    script.withdraw()
+    assert () == script.take()
 
 
 def test_a_rule_without_an_action_is_a_mistake() -> None:

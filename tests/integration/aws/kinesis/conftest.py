@@ -1,9 +1,10 @@
-"""What the tests of the sink share: a scripted Kinesis, sinks that are closed, and an environment without AWS in it."""
+"""What the tests of the sink share: a fake Kinesis, sinks that are closed, and an environment without AWS in it."""
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
@@ -12,16 +13,26 @@ from doka.adapters.aws.kinesis.target import StreamTarget
 from doka.adapters.embedded.moto_server import EmbeddedMoto
 from doka.adapters.system.clock import SystemClock
 from doka.domain.ports import Clock
-from tests.integration.aws.kinesis.scripted_kinesis import ScriptedKinesis, scripted_kinesis
+from tests.fake_aws import FakeAws, Keys
 from tests.no_aws import no_aws_around  # noqa: F401 - a fixture for all of them
+from tests.unit.adapters.aws.kinesis.leases import ACCESS_KEY, SECRET_KEY, TOKEN
 
 MakeSink = Callable[..., KinesisSink]
 
 
+@contextmanager
+def running_kinesis(tls: ssl.SSLContext | None = None) -> Iterator[FakeAws]:
+    """Run a fake that knows the lease of `make_lease`, has a stream «orders» and keeps what it was asked."""
+    with FakeAws(tls=tls, keeps_calls=True) as fake:
+        fake.create_stream("orders", record_kib=10_240)
+        fake.admit(Keys(ACCESS_KEY, SECRET_KEY, TOKEN))
+        yield fake
+
+
 @pytest.fixture
-def kinesis() -> Iterator[ScriptedKinesis]:
+def kinesis() -> Iterator[FakeAws]:
     """A Kinesis that does what it is told."""
-    with scripted_kinesis() as running:
+    with running_kinesis() as running:
         yield running
 
 

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from doka.adapters.aws.kinesis.sink import KinesisSink
 from doka.domain.commands import SendPut
 from doka.domain.events import Event
-from doka.domain.lease import Lease
+from doka.domain.lease import Lease, Secrets
 from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
+from tests.fake_aws import Keys
 from tests.unit.adapters.aws.kinesis.leases import make_lease
 
-__all__ = ["answer_to", "answers_of", "make_lease", "make_put"]
+__all__ = ["answer_to", "answers_of", "lease_of", "make_lease", "make_put"]
 
 PATIENCE_SECONDS = 20.0
 
@@ -32,6 +33,11 @@ def make_put(
     """Give a put of three entries, one of them empty."""
     of = lease or make_lease()
     return SendPut(put, route, of, keys, values, timeout, stream_arn, hash_keys, wants_landings=wants_landings)
+
+
+def lease_of(keys: Keys) -> Lease:
+    """Give what a fake has issued as a lease that does not end."""
+    return Lease(1, "writer", Secrets(*keys), 0, None)
 
 
 def answers_of(sink: KinesisSink, count: int) -> list[Event]:

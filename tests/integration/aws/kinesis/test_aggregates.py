@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -13,13 +12,12 @@ from aws_kinesis_agg.deaggregator import deaggregate_records
 
 from doka.adapters.embedded.moto_server import EmbeddedMoto
 from doka.domain.events import PutAnswered
-from doka.domain.lease import Secrets
 from doka.domain.sending.aggregate import encode
 from doka.domain.sending.aggregated_outbox import OUTER_KEY
 from doka.domain.sending.slices import Slices
 from tests.fake_aws import FakeAws, Keys, kinesis_client
 from tests.integration.aws.kinesis.conftest import MakeSink
-from tests.integration.aws.kinesis.puts import answer_to, make_lease, make_put
+from tests.integration.aws.kinesis.puts import answer_to, lease_of, make_lease, make_put
 
 LANES = 4
 SHARDS = 2
@@ -35,8 +33,7 @@ def account(request: pytest.FixtureRequest) -> Iterator[tuple[str, Any, Any]]:
         return
     with FakeAws() as fake:
         issued = fake.issue().keys
-        secrets = Secrets(issued.access_key, issued.secret_key, issued.token)
-        yield fake.url, kinesis_client(fake.url, issued), replace(make_lease(), secrets=secrets)
+        yield fake.url, kinesis_client(fake.url, issued), lease_of(issued)
         assert [] == fake.violations()
 
 

@@ -11,17 +11,8 @@ from doka.adapters.aws.kinesis.target import StreamTarget
 from doka.adapters.system.clock import SystemClock
 from doka.domain.commands import DescribeStream
 from doka.domain.events import StreamDescribed, StreamRefused
-from doka.domain.lease import Lease, Secrets
-from tests.fake_aws import FakeAws
-from tests.integration.aws.kinesis.puts import make_lease
-from tests.integration.aws.kinesis.scripted_kinesis import (
-    Act,
-    ScriptedKinesis,
-    answer,
-    raw,
-    refuse,
-    reset_when_accepted,
-)
+from tests.fake_aws import Action, Answer, Close, FakeAws, Refuse, Reset
+from tests.integration.aws.kinesis.puts import lease_of, make_lease
 from tests.unit.adapters.aws.kinesis.leases import TOKEN
 from tests.unit.adapters.aws.kinesis.reference import ARN
 
@@ -34,56 +25,49 @@ def describe(url: str, lease: int = 5) -> StreamDescribed | StreamRefused:
     return KinesisDescriber({"orders": target}, SystemClock()).describe(DescribeStream("orders", make_lease(lease)))
 
 
-def test_limits_and_strategy_are_read_and_the_lease_signs(kinesis: ScriptedKinesis) -> None:
+def test_limits_and_strategy_are_read_and_the_lease_signs(kinesis: FakeAws) -> None:
     """Ten MiB records, AUTO distribution, three shards: as told; the request carries the lease's token."""
-    kinesis.will(answer({"StreamDescriptionSummary": SUMMARY | {"RecordDistributionStrategy": "AUTO"}}))
-    kinesis.always = refuse("AccessDeniedException")  # to list the shards, which is not needed
+    kinesis.will(Answer({"StreamDescriptionSummary": SUMMARY | {"RecordDistributionStrategy": "AUTO"}}))
+    kinesis.inject(Refuse("AccessDeniedException"), on="ListShards")  # to list the shards, which is not needed
     expected = StreamDescribed("orders", ARN, "ACTIVE", 10 * 1024 * 1024, honours_keys=False, open_shards=3)
     assert expected == describe(kinesis.url)
-    request = kinesis.accepted[0]
-    assert b'{"StreamName": "orders"}' == request.body
-    assert ("Kinesis_20131202.DescribeStreamSummary", TOKEN) == (
-        request.headers["x-amz-target"],
-        request.headers["x-amz-security-token"],
-    )
+    call = kinesis.calls[0]
+    assert {"StreamName": "orders"} == call.body
+    assert ("DescribeStreamSummary", TOKEN) == (call.operation, call.headers["x-amz-security-token"])
 
 
 @pytest.mark.parametrize(
     ("act", "code", "message"),
     [
-        (refuse("AccessDeniedException", "arn:x may not"), "AccessDeniedException", "arn:x may not"),
-        (refuse("ExpiredTokenException", "it is over"), "ExpiredTokenException", "it is over"),
-        (refuse("InvalidSignatureException", f"x-amz-security-token:{TOKEN}"), "InvalidSignatureException", ""),
-        (refuse("InternalFailure", "oops", status=500), "InternalFailure", "oops"),
-        (answer(b"<html>", status=503), "http_503", "the answer holds no error code of the service"),
-        (answer({}), "unreadable_answer", "the answer holds no description of the stream"),
+        (Refuse("AccessDeniedException", "arn:x may not"), "AccessDeniedException", "arn:x may not"),
+        (Refuse("ExpiredTokenException", "it is over"), "ExpiredTokenException", "it is over"),
+        (Refuse("InvalidSignatureException", f"x-amz-security-token:{TOKEN}"), "InvalidSignatureException", ""),
+        (Refuse("InternalFailure", "oops", status=500), "InternalFailure", "oops"),
+        (Answer(b"<html>", status=503), "http_503", "the answer holds no error code of the service"),
+        (Answer({}), "unreadable_answer", "the answer holds no description of the stream"),
         (
-            answer({"StreamDescriptionSummary": {"StreamStatus": 7}}),
+            Answer({"StreamDescriptionSummary": {"StreamStatus": 7}}),
             "unreadable_answer",
             "the answer holds no description of the stream",
         ),
-        (answer(b"<html>"), "unreadable_answer", "the answer holds no description of the stream"),
-        (answer(b"[]"), "unreadable_answer", "AttributeError"),
+        (Answer(b"<html>"), "unreadable_answer", "the answer holds no description of the stream"),
+        (Answer(b"[]"), "unreadable_answer", "AttributeError"),
     ],
 )
-def test_an_answer_that_describes_nothing_is_a_refusal(
-    kinesis: ScriptedKinesis, act: Act, code: str, message: str
-) -> None:
+def test_an_answer_that_describes_nothing_is_a_refusal(kinesis: FakeAws, act: Action, code: str, message: str) -> None:
     """Codes of the service, of a proxy, and garbage: refused with a code, asked once, the lease named."""
     kinesis.will(act)
     assert StreamRefused("orders", code, message, 5) == describe(kinesis.url)
-    assert 1 == len(kinesis.accepted)
+    assert 1 == len(kinesis.calls)
 
 
-@pytest.mark.parametrize(
-    ("act", "code"), [(reset_when_accepted, "ConnectionClosedError"), (raw(b""), "ConnectionClosedError")]
-)
-def test_a_connection_that_dies_is_a_refusal_by_its_kind(kinesis: ScriptedKinesis, act: Act, code: str) -> None:
+@pytest.mark.parametrize(("act", "code"), [(Reset(), "ConnectionClosedError"), (Close(), "ConnectionClosedError")])
+def test_a_connection_that_dies_is_a_refusal_by_its_kind(kinesis: FakeAws, act: Action, code: str) -> None:
     """No answer is told by botocore's name for it, after one attempt."""
     kinesis.will(act)
     event = describe(kinesis.url)
     assert isinstance(event, StreamRefused)
-    assert (code, 1) == (event.code, len(kinesis.accepted))
+    assert (code, 1) == (event.code, len(kinesis.calls))
 
 
 def test_nobody_listening_is_a_refusal_by_its_kind() -> None:
@@ -95,15 +79,15 @@ def test_nobody_listening_is_a_refusal_by_its_kind() -> None:
     assert "EndpointConnectionError" == event.code
 
 
-def test_a_connection_is_kept_and_each_question_signed_by_its_own_lease(kinesis: ScriptedKinesis) -> None:
+def test_a_connection_is_kept_and_each_question_signed_by_its_own_lease(kinesis: FakeAws) -> None:
     """One client serves every lease: the second question leaves by the first one's connection, with its own token."""
-    kinesis.always = answer({"StreamDescriptionSummary": SUMMARY})
     target = StreamTarget("orders", "orders", None, "eu-west-1", kinesis.url)
     describer = KinesisDescriber({"orders": target}, SystemClock())
-    for token in ("first", "second"):
-        assert isinstance(describer.describe(DescribeStream("orders", make_lease(token=token))), StreamDescribed)
-    described = [r for r in kinesis.accepted if r.headers["x-amz-target"].endswith("DescribeStreamSummary")]
-    assert ["first", "second"] == [request.headers["x-amz-security-token"] for request in described]
+    leases = [kinesis.issue().keys for _ in range(2)]
+    for keys in leases:
+        assert isinstance(describer.describe(DescribeStream("orders", lease_of(keys))), StreamDescribed)
+    described = [call for call in kinesis.calls if call.operation == "DescribeStreamSummary"]
+    assert [keys.token for keys in leases] == [call.headers["x-amz-security-token"] for call in described]
     assert 1 == kinesis.connections
 
 
@@ -111,8 +95,7 @@ def test_the_shards_are_listed_for_pacing() -> None:
     """The ranges of the open shards come along, also after a split."""
     with FakeAws() as fake:
         fake.create_stream("orders", shards=2)
-        keys = fake.issue().keys
-        lease = Lease(1, "writer", Secrets(keys.access_key, keys.secret_key, keys.token), 0, None)
+        lease = lease_of(fake.issue().keys)
         target = StreamTarget("orders", "orders", None, "eu-west-1", fake.url)
         describer = KinesisDescriber({"orders": target}, SystemClock())
         told = describer.describe(DescribeStream("orders", lease))

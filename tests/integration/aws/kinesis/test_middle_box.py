@@ -11,10 +11,9 @@ from doka.adapters.aws.kinesis.target import StreamTarget
 from doka.adapters.system.clock import SystemClock
 from doka.domain.commands import SendPut
 from doka.domain.events import PutAnswered
-from doka.domain.lease import Lease, Secrets
 from doka.domain.limits import NS_PER_MS
 from tests.fake_aws import FailEntries, FakeAws
-from tests.integration.aws.kinesis.puts import answers_of
+from tests.integration.aws.kinesis.puts import answers_of, lease_of
 from tests.middle_box import MiddleBox, Mischief
 
 SEEDS = range(8)
@@ -36,8 +35,7 @@ def test_what_is_believed_has_landed(seed: int) -> None:
     with FakeAws(seed=seed) as aws, MiddleBox(aws.url, mischief_of(seed), seed) as box:
         aws.create_stream("orders")
         aws.inject(FailEntries(fraction=0.3), times=None, fraction=0.5)
-        keys = aws.issue().keys
-        lease = Lease(1, "writer", Secrets(keys.access_key, keys.secret_key, keys.token), 0, None)
+        lease = lease_of(aws.issue().keys)
         sink = KinesisSink({"orders": StreamTarget("orders", "orders", None, "eu-west-1", box.url)}, SystemClock())
         believed: set[bytes] = set()
         flying: dict[int, list[bytes]] = {}

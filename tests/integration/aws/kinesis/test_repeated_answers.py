@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,171 +9,103 @@ import pytest
 
 from doka.domain.events import PutAmbiguous, PutAnswered, PutRefused
 from doka.domain.limits import NS_PER_MS
+from tests.fake_aws import Answer, FakeAws, Headers, Hold, Refuse, Say
 from tests.integration.aws.kinesis.certificates import make_authority
-from tests.integration.aws.kinesis.conftest import MakeSink
+from tests.integration.aws.kinesis.conftest import MakeSink, running_kinesis
 from tests.integration.aws.kinesis.puts import answer_to, answers_of, make_put
-from tests.integration.aws.kinesis.scripted_kinesis import (
-    Act,
-    Peer,
-    ScriptedKinesis,
-    accept,
-    answer,
-    refuse,
-    scripted_kinesis,
-)
 from tests.waiting import eventually
 
 LARGE = b"x" * (1024 * 1024)
 THROTTLED = "ThrottlingException"
 
 
-class Recorder:
-    """Keeps the bytes that were answered, to say them again."""
-
-    def __init__(self) -> None:
-        self.said = b""
-        self.may_repeat = threading.Event()
-        self.repeated = threading.Event()
-
-    def recorded(self, act: Act) -> Act:
-        """Do what `act` does, and remember what it sent."""
-
-        def acting(peer: Peer, start: str, headers: dict[str, str]) -> bool:
-            send, self.said = peer.send, b""
-
-            def sending(data: bytes) -> None:
-                self.said += data
-                send(data)
-
-            peer.send = sending  # type: ignore[method-assign]
-            goes_on = act(peer, start, headers)
-            peer.send = send  # type: ignore[method-assign]
-            return goes_on
-
-        return acting
-
-    def repeated_when_idle(self, act: Act) -> Act:
-        """Do what `act` does, and say it again when the test wants it."""
-
-        def acting(peer: Peer, start: str, headers: dict[str, str]) -> bool:
-            goes_on = self.recorded(act)(peer, start, headers)
-            assert self.may_repeat.wait(20)
-            peer.send(self.said)
-            self.repeated.set()
-            return goes_on
-
-        return acting
-
-    def again(self, peer: Peer, start: str, headers: dict[str, str]) -> bool:
-        """Accept a request and say what was said to another one."""
-        accept(peer, start, headers)
-        peer.send(self.said)
-        peer.stay_silent()
-        return False
-
-    def again_and_its_own(self, peer: Peer, start: str, headers: dict[str, str]) -> bool:
-        """Say what was said to another one, and then the right answer."""
-        peer.send(self.said)
-        return answer()(peer, start, headers)
-
-    def again_at_head(self, peer: Peer, start: str, headers: dict[str, str]) -> bool:
-        """Say it before the body was read."""
-        peer.send(self.said)
-        accept(peer, start, headers)
-        peer.stay_silent()
-        return False
-
-
 @pytest.fixture(params=["plain", "tls"])
-def server(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[ScriptedKinesis]:
+def server(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAws]:
     """A Kinesis over TCP, and one over TLS, where what waits on a connection cannot be read but seen."""
     if request.param == "plain":
-        with scripted_kinesis() as running:
+        with running_kinesis() as running:
             yield running
         return
     authority = make_authority(tmp_path)
     monkeypatch.setenv("AWS_CA_BUNDLE", str(authority.ca_file))
-    with scripted_kinesis(authority.server) as running:
+    with running_kinesis(authority.server) as running:
         yield running
 
 
-def test_what_comes_on_an_idle_connection_is_never_read(server: ScriptedKinesis, sink_to: MakeSink) -> None:
+def test_what_comes_on_an_idle_connection_is_never_read(server: FakeAws, sink_to: MakeSink) -> None:
     """An answer that is repeated before the next put leaves: the put goes another way, and has its own answer."""
-    sink, recorder = sink_to(server.url), Recorder()
-    server.will(recorder.repeated_when_idle(answer()), refuse(THROTTLED), answer())
+    sink = sink_to(server.url)
+    server.will(None, Refuse(THROTTLED))
     assert PutAnswered(1) == answer_to(sink, make_put(1))
-    recorder.may_repeat.set()
-    assert recorder.repeated.wait(20)
+    server.say_again()
     assert PutRefused(2, THROTTLED) == answer_to(sink, make_put(2))
     assert PutAnswered(3) == answer_to(sink, make_put(3))
-    assert (3, 2) == (len(server.accepted), server.connections)
+    assert (3, 2) == (len(server.calls), server.connections)
     eventually(lambda: server.closed_connections == 1, what="the connection is closed")
 
 
-def test_several_idle_connections_are_all_looked_at(server: ScriptedKinesis, sink_to: MakeSink) -> None:
+def test_several_idle_connections_are_all_looked_at(server: FakeAws, sink_to: MakeSink) -> None:
     """Where each kept connection has something on it, none is used, and no put pays for it."""
-    sink, recorders = sink_to(server.url), [Recorder() for _ in range(3)]
-    server.will(*(recorder.repeated_when_idle(answer()) for recorder in recorders))
+    sink = sink_to(server.url)
+    server.will(*[Hold()] * 3)
     for number in range(3):
         sink.submit(make_put(number))
+    eventually(lambda: sink.answers(0) or server.held() == 3, what="each is on a connection of its own")
+    server.release()
     answers_of(sink, 3)
-    for recorder in recorders:
-        recorder.may_repeat.set()
-        assert recorder.repeated.wait(20)
-    server.will(*[refuse(THROTTLED)] * 3)
+    server.say_again()
+    server.will(*[Refuse(THROTTLED)] * 3)
     for number in range(3, 6):
         sink.submit(make_put(number))
     assert {PutRefused(number, THROTTLED) for number in range(3, 6)} == set(answers_of(sink, 3))
-    assert (6, 6) == (len(server.accepted), server.connections)
+    assert (6, 6) == (len(server.calls), server.connections)
 
 
-def test_an_answer_that_comes_again_after_the_put_left_is_ambiguous(server: ScriptedKinesis, sink_to: MakeSink) -> None:
+def test_an_answer_that_comes_again_after_the_put_left_is_ambiguous(server: FakeAws, sink_to: MakeSink) -> None:
     """By then only its id tells that it is another one's; its connection is used no more."""
-    sink, recorder = sink_to(server.url), Recorder()
-    server.will(recorder.recorded(answer()), recorder.again)
+    sink = sink_to(server.url)
     assert PutAnswered(1) == answer_to(sink, make_put(1))
+    server.will((Say(server.answered), Hold()))
     assert PutAmbiguous(2, "repeated_answer") == answer_to(sink, make_put(2))
     eventually(lambda: server.closed_connections == 1, what="the connection is closed")
     assert PutAnswered(3) == answer_to(sink, make_put(3))
     assert 2 == server.connections
 
 
-def test_a_refusal_that_comes_again_is_ambiguous(server: ScriptedKinesis, sink_to: MakeSink) -> None:
+def test_a_refusal_that_comes_again_is_ambiguous(server: FakeAws, sink_to: MakeSink) -> None:
     """A verdict on one put's record must not fall on another's."""
-    sink, recorder = sink_to(server.url), Recorder()
-    server.will(recorder.recorded(refuse("ValidationException")), recorder.again)
+    sink = sink_to(server.url)
+    server.will(Refuse("ValidationException"))
     assert PutRefused(1, "ValidationException") == answer_to(sink, make_put(1))
+    server.will((Say(server.answered), Hold()))
     assert PutAmbiguous(2, "repeated_answer") == answer_to(sink, make_put(2))
 
 
-def test_an_answer_that_comes_again_while_the_put_is_sent_is_ambiguous(
-    server: ScriptedKinesis, sink_to: MakeSink
-) -> None:
+def test_an_answer_that_comes_again_while_the_put_is_sent_is_ambiguous(server: FakeAws, sink_to: MakeSink) -> None:
     """It is neither believed nor taken for an answer that came early."""
-    sink, recorder = sink_to(server.url), Recorder()
-    server.will(recorder.recorded(answer()), recorder.again_at_head)
+    sink = sink_to(server.url)
     assert PutAnswered(1) == answer_to(sink, make_put(1))
+    server.will((Say(server.answered, at="head"), Hold()))
     assert PutAmbiguous(2, "repeated_answer") == answer_to(sink, make_put(2, ["k"] * 3, [LARGE] * 3))
 
 
-def test_an_answer_of_another_connection_is_known_too(server: ScriptedKinesis, sink_to: MakeSink) -> None:
+def test_an_answer_of_another_connection_is_known_too(server: FakeAws, sink_to: MakeSink) -> None:
     """A box that keeps answers, as caches do, says them to whoever asks."""
-    sink, recorder = sink_to(server.url), Recorder()
-    server.will(recorder.recorded(answer(headers={"Connection": "close"})), recorder.again)
+    sink = sink_to(server.url)
+    server.will(Headers({"Connection": "close"}))
     assert PutAnswered(1) == answer_to(sink, make_put(1))
+    server.will((Say(server.answered), Hold()))
     assert PutAmbiguous(2, "repeated_answer") == answer_to(sink, make_put(2))
     assert 2 == server.connections
 
 
 def test_an_answer_without_an_id_is_believed_on_a_connection_of_its_own_only(
-    server: ScriptedKinesis, sink_to: MakeSink
+    server: FakeAws, sink_to: MakeSink
 ) -> None:
     """It cannot be told from those before it, so there must have been none, and none comes after it."""
     sink = sink_to(server.url)
-    nameless = answer(headers={"x-amzn-RequestId": ""})
-    server.will(nameless, nameless, answer(), nameless, answer())
+    nameless = Headers({"x-amzn-RequestId": ""})
+    server.will(nameless, nameless, None, nameless)
     assert PutAnswered(1) == answer_to(sink, make_put(1))
     assert PutAnswered(2) == answer_to(sink, make_put(2))
     assert PutAnswered(3) == answer_to(sink, make_put(3))
@@ -184,20 +115,20 @@ def test_an_answer_without_an_id_is_believed_on_a_connection_of_its_own_only(
     assert 4 == server.connections
 
 
-def test_an_answer_that_says_too_much_ends_its_connection(server: ScriptedKinesis, sink_to: MakeSink) -> None:
+def test_an_answer_that_says_too_much_ends_its_connection(server: FakeAws, sink_to: MakeSink) -> None:
     """What cannot be read as the answer to a put may be the answer to something else: the next may be shifted too."""
     sink = sink_to(server.url)
-    server.will(answer({"FailedRecordCount": 0, "Records": [{"SequenceNumber": "1", "ShardId": "s"}]}))
+    server.will(Answer({"FailedRecordCount": 0, "Records": [{"SequenceNumber": "1", "ShardId": "s"}]}))
     assert PutAmbiguous(1, "wrong_result_count") == answer_to(sink, make_put(1))
     assert PutAnswered(2) == answer_to(sink, make_put(2))
     assert 2 == server.connections
 
 
-def test_no_put_leaves_behind_an_answer_that_nobody_has_judged(server: ScriptedKinesis, sink_to: MakeSink) -> None:
+def test_no_put_leaves_behind_an_answer_that_nobody_has_judged(server: FakeAws, sink_to: MakeSink) -> None:
     """Libcurl has read a repeated answer and has the connection to give: the right answer comes there yet, for nobody."""
-    sink, recorder = sink_to(server.url), Recorder()
-    server.will(recorder.recorded(answer()), recorder.again_and_its_own, refuse(THROTTLED))
+    sink = sink_to(server.url)
     assert PutAnswered(1) == answer_to(sink, make_put(1))
+    server.will(Say(server.answered, at="head"), Refuse(THROTTLED))
     sink.submit(make_put(2))
 
     def read_by_libcurl() -> bool:

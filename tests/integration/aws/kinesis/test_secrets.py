@@ -13,15 +13,8 @@ from doka.adapters.aws.kinesis.target import StreamTarget
 from doka.adapters.system.clock import SystemClock
 from doka.domain.commands import DescribeStream
 from doka.domain.events import Event
+from tests.fake_aws import Answer, Call, Close, FakeAws, Refuse, Reset
 from tests.integration.aws.kinesis.puts import answer_to, make_lease, make_put
-from tests.integration.aws.kinesis.scripted_kinesis import (
-    Request,
-    ScriptedKinesis,
-    answer,
-    close_when_accepted,
-    refuse,
-    reset_in_body,
-)
 from tests.unit.adapters.aws.kinesis.leases import ACCESS_KEY, SECRET_KEY, TOKEN
 
 KEY = "key-that-nobody-may-see"
@@ -29,13 +22,13 @@ VALUE = b"payload-that-nobody-may-see"
 FORBIDDEN = (SECRET_KEY, TOKEN, ACCESS_KEY, KEY, VALUE.decode(), base64.b64encode(VALUE).decode(), "Signature=")
 
 
-def quote_all(request: Request) -> object:
+def quote_all(call: Call) -> object:
     """Give a refusal whose words are all that was sent, as the service's are for signatures and fields."""
-    told = f"{dict(request.headers)} {request.body.decode()} {KEY} {VALUE.decode()} {SECRET_KEY}"
+    told = f"{dict(call.headers)} {dict(call.body)} {KEY} {VALUE.decode()} {SECRET_KEY}"
     return {"__type": "InvalidSignatureException", "message": told}
 
 
-def test_no_secret_and_no_record_is_ever_told(kinesis: ScriptedKinesis, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_secret_and_no_record_is_ever_told(kinesis: FakeAws, caplog: pytest.LogCaptureFixture) -> None:
     """Success, refusals that quote the request, garbage and dead connections: none leaks into logs, reprs or events."""
     caplog.set_level(logging.DEBUG)
     for name in ("boto3", "botocore", "urllib3"):
@@ -43,17 +36,15 @@ def test_no_secret_and_no_record_is_ever_told(kinesis: ScriptedKinesis, caplog: 
     targets = {"orders": StreamTarget("orders", "orders", None, "eu-west-1", kinesis.url)}
     sink, describer = KinesisSink(targets, SystemClock()), KinesisDescriber(targets, SystemClock())
     quoted = f"Value '{KEY}' at 'records.1.member.partitionKey' failed to satisfy constraint"
-    echo = answer(quote_all, status=400)
-    kinesis.will(
-        answer(), echo, refuse("ValidationException", quoted), answer(KEY.encode()), close_when_accepted, reset_in_body
-    )
+    echo = Answer(quote_all, status=400)
+    kinesis.will(None, echo, Refuse("ValidationException", quoted), Answer(KEY.encode()), Close(), Reset("during"))
     told: list[Event] = []
     commands = [make_put(number, [KEY], [VALUE]) for number in range(6)]
     try:
         told += [answer_to(sink, put) for put in commands]
-        kinesis.will(echo, answer(KEY.encode()), close_when_accepted)
+        kinesis.will(echo, Answer(KEY.encode()), Close())
         told += [describer.describe(DescribeStream("orders", make_lease())) for _ in range(3)]
-        assert 8 == len(kinesis.accepted)
+        assert 8 == len(kinesis.calls)
         sink.submit(commands[0])
         in_flight = repr(sink) + repr(sink._wire._in_flight)
     finally:

@@ -9,16 +9,9 @@ from contextlib import ExitStack
 from doka.adapters.system.clock import SystemClock
 from doka.domain.events import PutAmbiguous, PutAnswered, PutUnsent
 from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
-from tests.integration.aws.kinesis.conftest import MakeSink
+from tests.fake_aws import Close, FakeAws, Hold, Say
+from tests.integration.aws.kinesis.conftest import MakeSink, running_kinesis
 from tests.integration.aws.kinesis.puts import answer_to, answers_of, make_put
-from tests.integration.aws.kinesis.scripted_kinesis import (
-    Peer,
-    ScriptedKinesis,
-    answer,
-    answer_and_close,
-    scripted_kinesis,
-    silence,
-)
 from tests.waiting import eventually
 
 SHORT = NS_PER_SECOND  # half of it is for the connect, on a machine that may be busy
@@ -35,37 +28,29 @@ class JumpingClock(SystemClock):
         return super().now() + self.slept
 
 
-def test_a_put_that_is_never_answered_is_ambiguous_when_its_time_is_over(
-    kinesis: ScriptedKinesis, sink_to: MakeSink
-) -> None:
+def test_a_put_that_is_never_answered_is_ambiguous_when_its_time_is_over(kinesis: FakeAws, sink_to: MakeSink) -> None:
     """The service has it and is silent: unknown after the timeout, and neither much before nor much after."""
     sink = sink_to(kinesis.url)
-    kinesis.will(silence)
+    kinesis.will(Hold())
     began = time.monotonic()
     assert PutAmbiguous(1, "timeout") == answer_to(sink, make_put(timeout=SHORT))
     assert 0.9 <= time.monotonic() - began < 5.0
-    assert 1 == len(kinesis.accepted)
+    assert 1 == len(kinesis.calls)
     assert PutAnswered(2) == answer_to(sink, make_put(2))
 
 
-def test_an_answer_cut_off_by_the_clock_is_ambiguous(kinesis: ScriptedKinesis, sink_to: MakeSink) -> None:
+def test_an_answer_cut_off_by_the_clock_is_ambiguous(kinesis: FakeAws, sink_to: MakeSink) -> None:
     """An answer of which only the beginning came in time says nothing."""
-
-    def begin(peer: Peer, start: str, headers: dict[str, str]) -> bool:
-        answer(cut_to=20)(peer, start, headers)
-        peer.stay_silent()
-        return False
-
-    kinesis.will(begin)
+    kinesis.will((Say(b'HTTP/1.1 200 OK\r\nContent-Length: 200\r\n\r\n{"FailedRecordCount"'), Hold()))
     assert PutAmbiguous(1, "timeout") == answer_to(sink_to(kinesis.url), make_put(timeout=SHORT))
 
 
-def test_a_silent_put_holds_up_no_other(kinesis: ScriptedKinesis, sink_to: MakeSink) -> None:
+def test_a_silent_put_holds_up_no_other(kinesis: FakeAws, sink_to: MakeSink) -> None:
     """While one request hangs, the others on the same sink are answered."""
     sink = sink_to(kinesis.url)
-    kinesis.will(silence)
+    kinesis.will(Hold())
     sink.submit(make_put(0))
-    eventually(lambda: sink.answers(0) or kinesis.accepted, what="the silent server accepts")
+    eventually(lambda: sink.answers(0) or kinesis.calls, what="the silent server accepts")
     for number in range(1, 6):
         assert PutAnswered(number) == answer_to(sink, make_put(number))
 
@@ -93,7 +78,7 @@ def test_a_connect_that_never_ends_is_unsent_before_the_requests_time_is_over(si
         assert time.monotonic() - began < 30
 
 
-def test_answers_waits_as_long_as_it_was_told_and_not_longer(kinesis: ScriptedKinesis, sink_to: MakeSink) -> None:
+def test_answers_waits_as_long_as_it_was_told_and_not_longer(kinesis: FakeAws, sink_to: MakeSink) -> None:
     """With nothing in flight and with a silent request alike: 0 returns at once, 100 ms after about that."""
     sink = sink_to(kinesis.url)
     for _ in range(2):
@@ -101,12 +86,12 @@ def test_answers_waits_as_long_as_it_was_told_and_not_longer(kinesis: ScriptedKi
             began = time.monotonic()
             assert [] == list(sink.answers(wait))
             assert least <= time.monotonic() - began < most
-        kinesis.will(silence)
+        kinesis.will(Hold())
         sink.submit(make_put(timeout=30 * NS_PER_SECOND))
 
 
 def test_an_answer_that_came_with_the_start_of_its_request_is_not_waited_for(
-    kinesis: ScriptedKinesis, sink_to: MakeSink
+    kinesis: FakeAws, sink_to: MakeSink
 ) -> None:
     """A quick server has answered before `submit` returns; `answers` then gives it and does not wait for sockets."""
     sink = sink_to(kinesis.url)
@@ -117,10 +102,10 @@ def test_an_answer_that_came_with_the_start_of_its_request_is_not_waited_for(
     assert time.monotonic() - began < 10
 
 
-def test_waiting_costs_no_processor_time(kinesis: ScriptedKinesis, sink_to: MakeSink) -> None:
+def test_waiting_costs_no_processor_time(kinesis: FakeAws, sink_to: MakeSink) -> None:
     """A kept connection that the far end closed does not wake whoever waits for answers, again and again."""
     sink = sink_to(kinesis.url)
-    kinesis.will(answer_and_close)
+    kinesis.will(Close("behind"))
     answer_to(sink, make_put())
     eventually(lambda: kinesis.closed_connections == 1, what="the far end closes")
     spent = time.thread_time()
@@ -140,33 +125,33 @@ def test_submit_never_waits(sink_to: MakeSink) -> None:
 
 def test_a_request_that_slept_past_its_time_is_given_up_at_once(sink_to: MakeSink) -> None:
     """After a suspend the steady clock counts, not libcurl's, which stood still: ambiguous, and the sink goes on."""
-    with scripted_kinesis() as kinesis:
+    with running_kinesis() as kinesis:
         clock = JumpingClock()
         sink = sink_to(kinesis.url, clock=clock)
-        kinesis.will(silence)
+        kinesis.will(Hold())
         sink.submit(make_put(1, timeout=60 * NS_PER_SECOND))
-        eventually(lambda: sink.answers(0) or kinesis.accepted, what="the silent server accepts")
+        eventually(lambda: sink.answers(0) or kinesis.calls, what="the silent server accepts")
         assert [] == list(sink.answers(0))
         clock.slept = 61 * NS_PER_SECOND
         assert [PutAmbiguous(1, "timeout")] == list(sink.answers(0))
         assert PutAnswered(2) == answer_to(sink, make_put(2))
 
 
-def test_what_is_in_flight_at_the_close_has_no_answer(kinesis: ScriptedKinesis, sink_to: MakeSink) -> None:
+def test_what_is_in_flight_at_the_close_has_no_answer(kinesis: FakeAws, sink_to: MakeSink) -> None:
     """Closing drops the connections at once; closing twice is nothing."""
     sink = sink_to(kinesis.url)
-    kinesis.will(silence)
+    kinesis.will(Hold())
     sink.submit(make_put())
-    eventually(lambda: sink.answers(0) or kinesis.accepted, what="the silent server accepts")
+    eventually(lambda: sink.answers(0) or kinesis.calls, what="the silent server accepts")
     sink.close()
     eventually(lambda: kinesis.closed_connections == 1, what="the connection is dropped")
     sink.close()
 
 
-def test_many_mute_requests_end_each_at_its_own_time(kinesis: ScriptedKinesis, sink_to: MakeSink) -> None:
+def test_many_mute_requests_end_each_at_its_own_time(kinesis: FakeAws, sink_to: MakeSink) -> None:
     """Sixteen silent requests with timeouts of their own end one by one, each once."""
     sink = sink_to(kinesis.url)
-    kinesis.always = silence
+    kinesis.inject(Hold(), times=None)
     for number in range(16):
         sink.submit(make_put(number, timeout=(2000 + 50 * number) * NS_PER_MS))
     events = answers_of(sink, 16)

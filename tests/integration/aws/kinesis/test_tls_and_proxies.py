@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from doka.domain.events import PutAnswered, PutUnsent
+from tests.fake_aws import Close, FakeAws, Say
 from tests.integration.aws.kinesis.certificates import Authority, make_authority
-from tests.integration.aws.kinesis.conftest import MakeSink
+from tests.integration.aws.kinesis.conftest import MakeSink, running_kinesis
 from tests.integration.aws.kinesis.puts import answer_to, make_put
-from tests.integration.aws.kinesis.scripted_kinesis import Peer, ScriptedKinesis, scripted_kinesis
 
 
 @pytest.fixture
@@ -23,15 +23,15 @@ def authority(tmp_path: Path) -> Authority:
 
 
 @pytest.fixture
-def tls_kinesis(authority: Authority) -> Iterator[ScriptedKinesis]:
+def tls_kinesis(authority: Authority) -> Iterator[FakeAws]:
     """A Kinesis behind TLS."""
-    with scripted_kinesis(authority.server) as running:
+    with running_kinesis(authority.server) as running:
         yield running
 
 
 @pytest.mark.parametrize("variable", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"])
 def test_an_authority_of_the_environment_is_trusted(
-    tls_kinesis: ScriptedKinesis,
+    tls_kinesis: FakeAws,
     authority: Authority,
     sink_to: MakeSink,
     monkeypatch: pytest.MonkeyPatch,
@@ -45,7 +45,7 @@ def test_an_authority_of_the_environment_is_trusted(
 
 
 def test_a_folder_of_authorities_is_trusted(
-    tls_kinesis: ScriptedKinesis,
+    tls_kinesis: FakeAws,
     authority: Authority,
     sink_to: MakeSink,
     monkeypatch: pytest.MonkeyPatch,
@@ -83,7 +83,7 @@ def _point_elsewhere(bundle: Path, by: Path) -> None:
 @pytest.mark.parametrize("spelled", ["{folder}/bundle.pem", "bundle.pem"])
 def test_a_bundle_that_is_replaced_is_read_again(
     *,
-    tls_kinesis: ScriptedKinesis,
+    tls_kinesis: FakeAws,
     authority: Authority,
     sink_to: MakeSink,
     monkeypatch: pytest.MonkeyPatch,
@@ -105,7 +105,7 @@ def test_a_bundle_that_is_replaced_is_read_again(
 
 
 def test_a_bundle_that_stays_the_same_costs_no_connection(
-    tls_kinesis: ScriptedKinesis,
+    tls_kinesis: FakeAws,
     authority: Authority,
     sink_to: MakeSink,
     monkeypatch: pytest.MonkeyPatch,
@@ -114,7 +114,7 @@ def test_a_bundle_that_stays_the_same_costs_no_connection(
     """A refusal by one server, whose authority is not in it, leaves the connections to others as they are."""
     (tmp_path / "another").mkdir()
     monkeypatch.setenv("AWS_CA_BUNDLE", str(authority.ca_file))
-    with scripted_kinesis(make_authority(tmp_path / "another").server) as foreign:
+    with running_kinesis(make_authority(tmp_path / "another").server) as foreign:
         sink = sink_to(tls_kinesis.url, foreign=foreign.url)
         for number in range(3):
             assert PutAnswered(number) == answer_to(sink, make_put(number))
@@ -122,10 +122,10 @@ def test_a_bundle_that_stays_the_same_costs_no_connection(
     assert 1 == tls_kinesis.connections
 
 
-def test_a_server_of_an_unknown_authority_is_refused(tls_kinesis: ScriptedKinesis, sink_to: MakeSink) -> None:
+def test_a_server_of_an_unknown_authority_is_refused(tls_kinesis: FakeAws, sink_to: MakeSink) -> None:
     """A self-signed world is not believed: nothing is sent to it."""
     assert PutUnsent(1, "certificate_refused") == answer_to(sink_to(tls_kinesis.url), make_put())
-    assert [] == tls_kinesis.accepted
+    assert [] == tls_kinesis.calls
 
 
 def test_a_certificate_of_another_host_is_refused(
@@ -134,38 +134,31 @@ def test_a_certificate_of_another_host_is_refused(
     """A trusted authority's certificate for another name is not this host's."""
     elsewhere = make_authority(tmp_path, host="elsewhere.example")
     monkeypatch.setenv("AWS_CA_BUNDLE", str(elsewhere.ca_file))
-    with scripted_kinesis(elsewhere.server) as kinesis:
+    with running_kinesis(elsewhere.server) as kinesis:
         assert PutUnsent(1, "certificate_refused") == answer_to(sink_to(kinesis.url), make_put())
-        assert [] == kinesis.accepted
+        assert [] == kinesis.calls
 
 
-def test_a_server_that_speaks_no_tls_is_unsent(kinesis: ScriptedKinesis, sink_to: MakeSink) -> None:
+def test_a_server_that_speaks_no_tls_is_unsent(kinesis: FakeAws, sink_to: MakeSink) -> None:
     """An https address at a plain server fails before anything of the put is sent."""
     event = answer_to(sink_to(kinesis.url.replace("http://", "https://")), make_put(timeout=2_000_000_000))
     assert isinstance(event, PutUnsent)
-    assert [] == kinesis.accepted
+    assert [] == kinesis.calls
 
 
 def test_a_proxy_of_the_environment_is_asked_and_its_refusal_is_unsent(
-    kinesis: ScriptedKinesis, sink_to: MakeSink, monkeypatch: pytest.MonkeyPatch
+    kinesis: FakeAws, sink_to: MakeSink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """HTTPS_PROXY leads to a CONNECT; a proxy that refuses the tunnel has seen nothing of the put."""
-    asked: list[str] = []
-
-    def refuse_tunnel(peer: Peer, start: str, headers: dict[str, str]) -> bool:
-        asked.append(start)
-        peer.send(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
-        return False
-
-    kinesis.will(refuse_tunnel)
+    kinesis.will((Say(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"), Close()))
     monkeypatch.setenv("HTTPS_PROXY", kinesis.url)
     event = answer_to(sink_to("https://kinesis.example:8443"), make_put())
     assert isinstance(event, PutUnsent)
-    assert ["CONNECT kinesis.example:8443 HTTP/1.1"] == asked
+    assert ["CONNECT kinesis.example:8443"] == [call.start for call in kinesis.calls]
 
 
 def test_no_proxy_leads_past_the_proxy(
-    tls_kinesis: ScriptedKinesis, authority: Authority, sink_to: MakeSink, monkeypatch: pytest.MonkeyPatch
+    tls_kinesis: FakeAws, authority: Authority, sink_to: MakeSink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A host in NO_PROXY is reached directly though HTTPS_PROXY points at nobody."""
     monkeypatch.setenv("AWS_CA_BUNDLE", str(authority.ca_file))

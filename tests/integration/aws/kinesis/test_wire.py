@@ -15,8 +15,8 @@ from doka.adapters.aws.kinesis.request import Request
 from doka.adapters.aws.kinesis.wire import Wire
 from doka.adapters.system.clock import SystemClock
 from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
+from tests.fake_aws import FakeAws, Hold
 from tests.integration.aws.kinesis.puts import make_put
-from tests.integration.aws.kinesis.scripted_kinesis import ScriptedKinesis, silence
 from tests.waiting import eventually
 
 BODY = b'{"Records": []}'
@@ -52,7 +52,7 @@ def run(wire: Wire) -> list[tuple[Request, int, str]]:
     return found
 
 
-def test_each_request_comes_back_once(wire: Wire, kinesis: ScriptedKinesis) -> None:
+def test_each_request_comes_back_once(wire: Wire, kinesis: FakeAws) -> None:
     """Three that succeed and two that nobody listens to: five come back, each once, and then none."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -68,15 +68,15 @@ def test_each_request_comes_back_once(wire: Wire, kinesis: ScriptedKinesis) -> N
     assert [] == list(wire.finished())
 
 
-def test_an_overdue_request_comes_back_once_and_its_connection_is_closed(wire: Wire, kinesis: ScriptedKinesis) -> None:
+def test_an_overdue_request_comes_back_once_and_its_connection_is_closed(wire: Wire, kinesis: FakeAws) -> None:
     """By the steady clock its time is over: given up here, gone there, and never handed back again."""
-    kinesis.will(silence)
+    kinesis.will(Hold())
     request = loaded(kinesis.url, timeout=NS_PER_SECOND, now=0)
     wire.start(request)
 
     def accepted() -> bool:
         wire.step(NS_PER_MS)
-        return bool(kinesis.accepted)
+        return bool(kinesis.calls)
 
     eventually(accepted, what="the silent server accepts")
     assert [] == list(wire.overdue(request.overdue_at - 1))
@@ -85,7 +85,7 @@ def test_an_overdue_request_comes_back_once_and_its_connection_is_closed(wire: W
     eventually(lambda: kinesis.closed_connections == 1, what="the connection is closed")
 
 
-def test_descriptors_above_those_that_select_can_name_work(wire: Wire, kinesis: ScriptedKinesis) -> None:
+def test_descriptors_above_those_that_select_can_name_work(wire: Wire, kinesis: FakeAws) -> None:
     """A process that holds a thousand connections to brokers still gets its answers."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = FD_SETSIZE + 200
@@ -99,4 +99,4 @@ def test_descriptors_above_those_that_select_can_name_work(wire: Wire, kinesis: 
         held.callback(os.close, descriptor)
         wire.start(loaded(kinesis.url))
         [(_, error, _)] = run(wire)
-    assert (0, 1) == (error, len(kinesis.accepted))
+    assert (0, 1) == (error, len(kinesis.calls))
