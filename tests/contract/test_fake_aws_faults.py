@@ -297,8 +297,11 @@ def test_the_answer_before_comes_again_ahead_of_the_next(fake_aws: FakeAws, arn:
             ),
         ),
         (
-            (Answer(lambda call: f"{call.operation} {call.start} {call.stream}"), Close("behind")),
-            lambda said: said.endswith(b"PutRecords POST / orders"),
+            (
+                Answer(lambda call, said: f"{len(said) > 50} {call.operation} {call.start} {call.stream}"),
+                Close("behind"),
+            ),
+            lambda said: said.endswith(b"True PutRecords POST / orders"),
         ),
     ],
 )

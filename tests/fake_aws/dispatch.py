@@ -185,8 +185,10 @@ class Dispatcher:
 
     def _answer(self, request: Request, asked: Asked, caller: Caller | None, fate: Fate) -> Reply:
         if asked.service == "sts":
+            # Dated when it was made: it tells times, and a second may end before it leaves.
+            dated = ((b"Date", self._clock.date()),)
             inside = self._sts.answer(asked.operation, asked.body, caller)
-            return Reply(sts_api.result_xml(asked.operation, inside, request.id), content_type=b"text/xml")
+            return Reply(sts_api.result_xml(asked.operation, inside, request.id), 200, b"text/xml", dated)
         assert caller is not None
         return Reply(self._kinesis.answer(asked.operation, request, asked.body, caller, fate))
 

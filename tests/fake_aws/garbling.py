@@ -13,7 +13,7 @@ from tests.fake_aws.wire import Reply
 
 def answered(reply: Reply, instead: Answer, call: Call) -> Reply:
     """Give the answer to `call` that a test wants instead of `reply`."""
-    told = instead.body(call) if callable(instead.body) else instead.body
+    told = instead.body(call, reply.body) if callable(instead.body) else instead.body
     raw = told if isinstance(told, bytes) else told.encode() if isinstance(told, str) else orjson.dumps(told)
     return replace(reply, body=raw, status=instead.status)
 

@@ -97,7 +97,10 @@ class Garble:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Accept, then answer this instead: bytes, text, an object as JSON, or one of these that a function makes of the call."""
+    """Accept, then answer this instead: bytes, text, or an object as JSON.
+
+    A function makes it of the call and of the body that the answer would have had; it exists only in process.
+    """
 
     body: object
     status: int = 200

@@ -22,7 +22,7 @@ VALUE = b"payload-that-nobody-may-see"
 FORBIDDEN = (SECRET_KEY, TOKEN, ACCESS_KEY, KEY, VALUE.decode(), base64.b64encode(VALUE).decode(), "Signature=")
 
 
-def quote_all(call: Call) -> object:
+def quote_all(call: Call, _: bytes) -> object:
     """Give a refusal whose words are all that was sent, as the service's are for signatures and fields."""
     told = f"{dict(call.headers)} {dict(call.body)} {KEY} {VALUE.decode()} {SECRET_KEY}"
     return {"__type": "InvalidSignatureException", "message": told}

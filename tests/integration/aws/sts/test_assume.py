@@ -11,13 +11,20 @@ from doka.adapters.aws.sts.grant import RefusedError
 from doka.adapters.aws.sts.settings import Hop, RoleChain
 from doka.domain.lease import Secrets
 from doka.domain.limits import NS_PER_SECOND
-from tests.integration.aws.sts.conftest import MIDDLE, WRITER, chain_to
-from tests.integration.aws.sts.scripted_sts import Reply, ScriptedSts, issued, refused
+from tests.fake_aws import SOURCE_ACCOUNT, Answer, Close, FakeAws, Keys, Refuse
+from tests.integration.aws.sts.conftest import MIDDLE, WRITER, chain_to, dated, spoilt
 from tests.manual_clock import ManualClock
 
-SECRETS = Secrets("AKIABASE", "base secret", "base token")
+SECRETS = Secrets("ASIABASE", "base secret", "base token")
 ISSUED_AT = datetime(2030, 3, 17, 17, 46, 40, tzinfo=UTC)
 POLICY = json.dumps({"Version": "2012-10-17", "Statement": []})
+
+
+@pytest.fixture
+def sts(sts: FakeAws) -> FakeAws:
+    """An STS that knows what signs here."""
+    sts.admit(Keys(SECRETS.access_key, SECRETS.secret_key, SECRETS.token), SOURCE_ACCOUNT)
+    return sts
 
 
 def assumer(clock: ManualClock | None = None) -> RoleAssumer:
@@ -26,37 +33,33 @@ def assumer(clock: ManualClock | None = None) -> RoleAssumer:
     return RoleAssumer(clock, ServiceClock(clock))
 
 
-def refusal(sts: ScriptedSts, clock: ManualClock | None = None) -> RefusedError:
+def refusal(sts: FakeAws, clock: ManualClock | None = None) -> RefusedError:
     """Ask for a role, and give the refusal."""
     with pytest.raises(RefusedError) as caught:
         assumer(clock).assume(chain_to(sts.url, WRITER), 0, SECRETS)
     return caught.value
 
 
-def test_a_grant_is_what_sts_issued(sts: ScriptedSts) -> None:
+def test_a_grant_is_what_sts_issued(sts: FakeAws) -> None:
     """Its three secrets, the account of the role, and an hour from before the question."""
     clock = ManualClock()
     grant = assumer(clock).assume(chain_to(sts.url, WRITER), 0, SECRETS)
 
-    assert ("ASIA1", "secret 1", "token 1", "210987654321") == (
-        grant.secrets.access_key,
-        grant.secrets.secret_key,
-        grant.secrets.token,
-        grant.account_id,
-    )
+    [issue] = sts.issues()
+    assert (Secrets(*issue.keys), "210987654321") == (grant.secrets, grant.account_id)
     assert (clock.now(), clock.now() + 3600 * NS_PER_SECOND) == (grant.issued_at, grant.ends_at)
 
 
-def test_the_question_is_signed_by_the_hop_before(sts: ScriptedSts) -> None:
+def test_the_question_is_signed_by_the_hop_before(sts: FakeAws) -> None:
     """The key and the token that were handed over sign it, in the region of the chain, for STS."""
     assumer().assume(chain_to(sts.url, MIDDLE, WRITER), 1, SECRETS)
-    headers = sts.asked[0].headers
+    headers = sts.calls[0].headers
 
-    assert ("AKIABASE", "base token") == (sts.asked[0].access_key, headers["x-amz-security-token"])
+    assert ("ASIABASE", "base token") == (sts.calls[0].access_key, headers["x-amz-security-token"])
     assert "/eu-west-1/sts/aws4_request" in headers["authorization"]
 
 
-def test_each_hop_says_only_what_is_its_own(sts: ScriptedSts) -> None:
+def test_each_hop_says_only_what_is_its_own(sts: FakeAws) -> None:
     """The source identity is set by the first hop; tags and policy, which would keep it from going on, by the last."""
     chain = RoleChain(
         "writer",
@@ -70,7 +73,7 @@ def test_each_hop_says_only_what_is_its_own(sts: ScriptedSts) -> None:
     )
     for index in range(2):
         assumer().assume(chain, index, SECRETS)
-    first, second = ({k: v for k, v in asked.parameters.items() if k != "Version"} for asked in sts.asked)
+    first, second = ({k: v for k, v in call.body.items() if k != "Version"} for call in sts.calls)
 
     common = {"Action": "AssumeRole", "RoleSessionName": "doka-host"}
     assert first == {
@@ -100,57 +103,59 @@ def test_each_hop_says_only_what_is_its_own(sts: ScriptedSts) -> None:
     ],
 )
 def test_a_refusal_says_whether_it_was_about_who_asked(
-    sts: ScriptedSts,
+    sts: FakeAws,
     status: int,
     code: str,
     identity: bool,  # noqa: FBT001 - a column
 ) -> None:
     """Throttling and trouble of the service say nothing against the credentials; and each is asked once only."""
-    sts.script = [Reply(status, refused(code), date=ManualClock().seconds)]
+    sts.will(Refuse(code, status=status))
     found = refusal(sts)
 
-    assert (code, identity, None, 1) == (found.code, found.identity_refused, found.skew_seconds, len(sts.asked))
+    assert (code, identity, None, 1) == (found.code, found.identity_refused, found.skew_seconds, len(sts.calls))
 
 
-def test_a_refusal_does_not_repeat_the_secrets_that_asked(sts: ScriptedSts) -> None:
+def test_a_refusal_does_not_repeat_the_secrets_that_asked(sts: FakeAws) -> None:
     """STS quotes what it was sent; what is shown has stars instead."""
-    sts.script = [Reply(403, refused("InvalidClientTokenId", "the token base token of base secret"), date=None)]
+    sts.will(Refuse("InvalidClientTokenId", "the token base token of base secret", 403))
 
     assert "the token *** of ***" == refusal(sts).message
 
 
-@pytest.mark.parametrize("body", ["<html>proxy</html>", "", "<unfinished", issued("")])
-def test_an_answer_without_credentials_is_a_refusal(sts: ScriptedSts, body: str) -> None:
+@pytest.mark.parametrize(
+    "answer", [Answer("<html>proxy</html>"), Answer(""), Answer("<unfinished"), spoilt("Expiration", "")]
+)
+def test_an_answer_without_credentials_is_a_refusal(sts: FakeAws, answer: Answer) -> None:
     """Whatever stands in front of STS and answers 200 is not believed, and its text is not repeated."""
-    sts.script = [Reply(200, body, date=ManualClock().seconds)]
+    sts.will(answer)
     found = refusal(sts)
 
     assert "UnreadableAnswer" == found.code
     assert "proxy" not in str(found)
 
 
-def test_a_connection_that_breaks_is_a_refusal_and_no_second_question(sts: ScriptedSts) -> None:
+def test_a_connection_that_breaks_is_a_refusal_and_no_second_question(sts: FakeAws) -> None:
     """Retrying is the domain's; the next question on the same object goes through."""
-    sts.script = [Reply(0, "", close=True)]
+    sts.will(Close())
     asking = assumer()
     with pytest.raises(RefusedError) as caught:
         asking.assume(chain_to(sts.url, WRITER), 0, SECRETS)
 
-    assert ("ConnectionClosedError", 1) == (caught.value.code, len(sts.asked))
-    assert "ASIA2" == asking.assume(chain_to(sts.url, WRITER), 0, SECRETS).secrets.access_key
+    assert ("ConnectionClosedError", 1) == (caught.value.code, len(sts.calls))
+    assert sts.issues()[0].access_key != asking.assume(chain_to(sts.url, WRITER), 0, SECRETS).secrets.access_key
 
 
 @pytest.mark.parametrize(("moved", "questions"), [(29.0, 1), (-29.0, 1), (60.0, 2), (-60.0, 2)])
-def test_only_a_date_that_moved_is_worth_asking_again(sts: ScriptedSts, moved: float, questions: int) -> None:
+def test_only_a_date_that_moved_is_worth_asking_again(sts: FakeAws, moved: float, questions: int) -> None:
     """A refusal by date that teaches less than 30 s would be repeated, so it is not asked for."""
     clock = ManualClock()
-    sts.script = [Reply(403, refused("RequestExpired"), date=clock.seconds + moved)]
+    sts.will((Refuse("RequestExpired", status=403), dated(clock.seconds + moved)))
     if questions == 1:
         refusal(sts, clock)
     else:
         assumer(clock).assume(chain_to(sts.url, WRITER), 0, SECRETS)
 
-    assert questions == len(sts.asked)
+    assert questions == len(sts.calls)
 
 
 def test_a_life_is_what_the_service_says_between_its_own_two_times() -> None:

@@ -20,11 +20,9 @@ from doka.domain.events import LeaseIssued, LeaseRefused
 from doka.domain.lease import Lease, Secrets
 from doka.domain.limits import NS_PER_SECOND
 from doka.domain.ports import Authority
-from tests.integration.aws.sts.conftest import MIDDLE, WRITER, base_session, chain_to
-from tests.integration.aws.sts.scripted_sts import Asked, Reply, ScriptedSts, issued, refused
+from tests.fake_aws import SOURCE_ACCOUNT, Answer, Call, Close, FakeAws, Keys, Refuse
+from tests.integration.aws.sts.conftest import BASE, MIDDLE, UNDATED, WRITER, base_session, chain_to, dated, spoilt
 from tests.manual_clock import ManualClock
-
-SOON = "<Expiration>2099-01-01T00:00:00Z</Expiration>"
 
 
 def authority_of(chain: RoleChain, clock: ManualClock | SystemClock | None = None) -> StsAuthority:
@@ -39,6 +37,12 @@ def lease_of(authority: Authority, role: str = "analytics") -> Lease:
     return event.lease
 
 
+def signers(sts: FakeAws) -> list[int]:
+    """Give the serial of the issue that signed each question, 0 for the base."""
+    serials = {issue.access_key: issue.serial for issue in sts.issues()} | {BASE.access_key: 0}
+    return [serials[call.access_key] for call in sts.calls]
+
+
 def refusal_of(authority: Authority, role: str = "analytics") -> LeaseRefused:
     """Ask for a lease that must be refused."""
     event = authority.issue(role)
@@ -46,16 +50,17 @@ def refusal_of(authority: Authority, role: str = "analytics") -> LeaseRefused:
     return event
 
 
-def test_a_lease_lives_from_before_the_question_for_expiration_minus_date(sts: ScriptedSts) -> None:
+def test_a_lease_lives_from_before_the_question_for_expiration_minus_date(sts: FakeAws) -> None:
     """An hour issued is an hour held, of the account of the role, whatever the host's wall clock says."""
     clock = ManualClock(ahead_seconds=-7200)
     lease = lease_of(authority_of(chain_to(sts.url, WRITER), clock))
     now = clock.now()
-    secrets = Secrets("ASIA1", "secret 1", "token 1")
+    [issue] = sts.issues()
+    secrets = Secrets(*issue.keys)
     assert Lease(1, "analytics", secrets, now, now + 3600 * NS_PER_SECOND, "210987654321") == lease
 
 
-def test_serials_ascend_over_all_roles(sts: ScriptedSts) -> None:
+def test_serials_ascend_over_all_roles(sts: FakeAws) -> None:
     """Eight threads that ask for three roles get as many different serials, ascending for each thread."""
     chains = {name: replace(chain_to(sts.url, WRITER), name=name) for name in ("a", "b")}
     authority = StsAuthority(chains, ManualClock(), base_session)
@@ -73,15 +78,16 @@ def test_serials_ascend_over_all_roles(sts: ScriptedSts) -> None:
     assert all(earlier < later for serials in seen for earlier, later in pairwise(serials))
 
 
-def test_hops_are_assumed_one_after_another(sts: ScriptedSts) -> None:
+def test_hops_are_assumed_one_after_another(sts: FakeAws) -> None:
     """The first question is signed by the base, the second by what the first brought; the lease is the last one's."""
     lease = lease_of(authority_of(chain_to(sts.url, MIDDLE, WRITER)))
-    assert [("AKIABASE", MIDDLE), ("ASIA1", WRITER)] == [(a.access_key, a.parameters["RoleArn"]) for a in sts.asked]
-    assert ("token 2", "210987654321") == (lease.secrets.token, lease.account_id)
-    assert [None, "token 1"] == [asked.headers.get("x-amz-security-token") for asked in sts.asked]
+    assert ([0, 1], [MIDDLE, WRITER]) == (signers(sts), [call.body["RoleArn"] for call in sts.calls])
+    first, last = sts.issues()
+    assert (last.token, "210987654321") == (lease.secrets.token, lease.account_id)
+    assert [None, first.token] == [call.headers.get("x-amz-security-token") for call in sts.calls]
 
 
-def test_everything_a_chain_says_is_asked_at_its_hop(sts: ScriptedSts) -> None:
+def test_everything_a_chain_says_is_asked_at_its_hop(sts: FakeAws) -> None:
     """Source identity goes with the first hop, tags and policy with the last, the rest with each."""
     chain = RoleChain(
         "analytics",
@@ -95,7 +101,7 @@ def test_everything_a_chain_says_is_asked_at_its_hop(sts: ScriptedSts) -> None:
     )
     lease_of(authority_of(chain))
     common = {"Action": "AssumeRole", "Version": "2011-06-15", "RoleSessionName": "doka-pod-0"}
-    assert [asked.parameters for asked in sts.asked] == [
+    assert [call.body for call in sts.calls] == [
         common | {"RoleArn": MIDDLE, "ExternalId": "one", "DurationSeconds": "900", "SourceIdentity": "orders"},
         common
         | {
@@ -108,38 +114,37 @@ def test_everything_a_chain_says_is_asked_at_its_hop(sts: ScriptedSts) -> None:
     ]
 
 
-def test_a_session_on_the_way_is_kept_while_it_lives(sts: ScriptedSts) -> None:
+def test_a_session_on_the_way_is_kept_while_it_lives(sts: FakeAws) -> None:
     """It signs again until it has a minute left; then the way is walked from the base."""
     clock = ManualClock()
     authority = authority_of(chain_to(sts.url, MIDDLE, WRITER), clock)
     for passed in (0, 3539, 1):
         clock.pass_seconds(passed)
+        sts.advance(passed)
         lease_of(authority)
-    assert ["AKIABASE", "ASIA1", "ASIA1", "AKIABASE", "ASIA4"] == [asked.access_key for asked in sts.asked]
+    assert [0, 1, 1, 0, 4] == signers(sts)
 
 
 @pytest.mark.parametrize(
-    ("reply", "signers"),
+    ("refuse", "expected"),
     [
-        (Reply(403, refused("ExpiredToken")), ["AKIABASE", "ASIA1", "ASIA1", "AKIABASE", "ASIA4"]),
-        (Reply(403, refused("AccessDenied")), ["AKIABASE", "ASIA1", "ASIA1", "AKIABASE", "ASIA4"]),
-        (Reply(503, refused("ServiceUnavailable")), ["AKIABASE", "ASIA1", "ASIA1", "ASIA1"]),
-        (Reply(400, refused("Throttling")), ["AKIABASE", "ASIA1", "ASIA1", "ASIA1"]),
+        (Refuse("ExpiredToken", status=403), [0, 1, 1, 0, 3]),
+        (Refuse("AccessDenied", status=403), [0, 1, 1, 0, 3]),
+        (Refuse("ServiceUnavailable", status=503), [0, 1, 1, 1]),
+        (Refuse("Throttling", status=400), [0, 1, 1, 1]),
     ],
 )
-def test_a_session_on_the_way_is_dropped_when_it_was_refused(
-    sts: ScriptedSts, reply: Reply, signers: list[str]
-) -> None:
+def test_a_session_on_the_way_is_dropped_when_it_was_refused(sts: FakeAws, refuse: Refuse, expected: list[int]) -> None:
     """After a refusal of who asks, the way is walked anew; after one of the service's own trouble it is not."""
     authority = authority_of(chain_to(sts.url, MIDDLE, WRITER))
     lease_of(authority)
-    sts.script = [reply]
+    sts.will(refuse)
     refusal_of(authority)
     lease_of(authority)
-    assert signers == [asked.access_key for asked in sts.asked]
+    assert expected == signers(sts)
 
 
-def test_a_refused_base_is_looked_for_anew(sts: ScriptedSts) -> None:
+def test_a_refused_base_is_looked_for_anew(sts: FakeAws) -> None:
     """When STS does not accept the ambient credentials, the next question comes from a new walk of their chain."""
     walks: list[int] = []
 
@@ -147,19 +152,19 @@ def test_a_refused_base_is_looked_for_anew(sts: ScriptedSts) -> None:
         walks.append(1)
         return boto3.session.Session(f"AKIA{len(walks)}", "secret")
 
+    sts.admit(Keys("AKIA2", "secret"), SOURCE_ACCOUNT)
     authority = StsAuthority({"analytics": chain_to(sts.url, WRITER)}, ManualClock(), walk)
-    sts.script = [Reply(403, refused("InvalidClientTokenId"))]
     assert refusal_of(authority).code == "InvalidClientTokenId"
     lease_of(authority)
-    assert ["AKIA1", "AKIA2"] == [asked.access_key for asked in sts.asked]
+    assert ["AKIA1", "AKIA2"] == [asked.access_key for asked in sts.calls]  # of which the first is unknown there
 
 
-def test_one_attempt_is_one_question(sts: ScriptedSts) -> None:
+def test_one_attempt_is_one_question(sts: FakeAws) -> None:
     """Neither trouble of the service nor a broken connection is asked again behind the domain's back."""
     authority = authority_of(chain_to(sts.url, WRITER))
-    sts.script = [Reply(503, refused("ServiceUnavailable")), Reply(0, "", close=True)]
+    sts.will(Refuse("ServiceUnavailable", status=503), Close())
     codes = [refusal_of(authority).code for _ in range(2)]
-    assert (["ServiceUnavailable", "ConnectionClosedError"], 2) == (codes, len(sts.asked))
+    assert (["ServiceUnavailable", "ConnectionClosedError"], 2) == (codes, len(sts.calls))
 
 
 def test_nobody_listening_is_a_refusal() -> None:
@@ -179,62 +184,64 @@ def test_an_sts_that_never_answers_is_a_refusal(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize(
-    ("reply", "code"),
+    ("odd", "code"),
     [
-        (Reply(200, issued("")), "UnreadableAnswer"),
-        (Reply(200, "<AssumeRoleResponse><AssumeRoleResult/></AssumeRoleResponse>"), "UnreadableAnswer"),
-        (Reply(200, "<html>proxy"), "UnreadableAnswer"),
-        (Reply(200, issued("<Expiration>soon</Expiration>")), "UnreadableAnswer"),
-        (Reply(200, issued("<Expiration>2020-01-01T00:00:00Z</Expiration>"), date=1_900_000_000), "ExpiredAtIssue"),
-        (Reply(200, issued(SOON).replace("token 1", "to&#10;ken")), "UnusableCredentials"),
-        (Reply(200, issued(SOON).replace("ASIA1", "ASIA&#13;1")), "UnusableCredentials"),
-        (Reply(200, issued(SOON).replace("token 1", "to&#233;ken")), "UnusableCredentials"),
-        (Reply(400, refused("X" * 30_000)), "http_400"),
-        (Reply(400, refused("two words")), "http_400"),
-        (Reply(403, ""), "UnreadableAnswer"),
-        (Reply(502, "<html>bad gateway"), "http_502"),
+        (spoilt("Expiration", ""), "UnreadableAnswer"),
+        (Answer("<AssumeRoleResponse><AssumeRoleResult/></AssumeRoleResponse>"), "UnreadableAnswer"),
+        (Answer("<html>proxy"), "UnreadableAnswer"),
+        (spoilt("Expiration", "soon"), "UnreadableAnswer"),
+        (spoilt("Expiration", "2020-01-01T00:00:00Z"), "ExpiredAtIssue"),
+        (spoilt("SessionToken", "to&#10;ken"), "UnusableCredentials"),
+        (spoilt("AccessKeyId", "ASIA&#13;1"), "UnusableCredentials"),
+        (spoilt("SessionToken", "to&#233;ken"), "UnusableCredentials"),
+        (Refuse("X" * 30_000, "no"), "http_400"),
+        (Refuse("two words", "no"), "http_400"),
+        (Answer("", 403), "UnreadableAnswer"),
+        (Answer("<html>bad gateway", 502), "http_502"),
     ],
 )
-def test_an_odd_answer_is_a_refusal(sts: ScriptedSts, reply: Reply, code: str) -> None:
+def test_an_odd_answer_is_a_refusal(sts: FakeAws, odd: Answer | Refuse, code: str) -> None:
     """Missing, garbled and past credentials never become a lease, and never an exception."""
-    sts.script = [reply]
+    sts.will(odd)
     assert code == refusal_of(authority_of(chain_to(sts.url, WRITER))).code
 
 
-def test_an_expiration_in_another_zone_is_the_same_moment(sts: ScriptedSts) -> None:
+def test_an_expiration_in_another_zone_is_the_same_moment(sts: FakeAws) -> None:
     """Ten o'clock at +02:00 is eight o'clock by the Date."""
-    sts.script = [Reply(200, issued("<Expiration>2030-03-17T19:51:40+02:00</Expiration>"), date=1_900_000_000)]
+    sts.will((spoilt("Expiration", "2030-03-17T19:51:40+02:00"), dated(1_900_000_000)))
     assert lease_of(authority_of(chain_to(sts.url, WRITER))).life == 300 * NS_PER_SECOND
 
 
-def test_without_a_date_the_wall_clock_has_to_do_less_a_minute(sts: ScriptedSts) -> None:
+def test_without_a_date_the_wall_clock_has_to_do_less_a_minute(sts: FakeAws) -> None:
     """An answer with no Date gives Expiration minus the wall clock minus 60 s."""
     clock = ManualClock()
+    sts.set_skew(1_900_000_000.0 - clock.seconds)
     clock.seconds = 1_900_000_000.0
-    sts.script = [Reply(200, issued("<Expiration>2030-03-17T18:46:40Z</Expiration>"))]
+    sts.will((spoilt("Expiration", "2030-03-17T18:46:40Z"), UNDATED))
     assert lease_of(authority_of(chain_to(sts.url, WRITER), clock)).life == 3540 * NS_PER_SECOND
 
 
-def test_no_refusal_lets_a_secret_out(sts: ScriptedSts, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_refusal_lets_a_secret_out(sts: FakeAws, caplog: pytest.LogCaptureFixture) -> None:
     """STS repeats the whole request, its token included, in one of its texts: none of it is in event or log."""
     authority = authority_of(chain_to(sts.url, MIDDLE, WRITER))
-    words = "does not match. token 1 secret 1 The Canonical String for this request should have been token 1"
-    sts.script = [sts.issue(_asked_for(MIDDLE)), Reply(403, refused("SignatureDoesNotMatch", words))]
-    sts.script[0].body = sts.script[0].body.replace("ASIA0", "ASIA1").replace(" 0<", " 1<")
+
+    def quote(call: Call, _: bytes) -> str:
+        token, secret = call.headers["x-amz-security-token"], sts.issues()[0].secret_key
+        words = f"does not match. {token} {secret} The Canonical String for this request should have been {token}"
+        return f"<ErrorResponse><Error><Code>SignatureDoesNotMatch</Code><Message>{words}</Message></Error></ErrorResponse>"
+
+    sts.will(None, Answer(quote, 403))
     with caplog.at_level("INFO"):
         refusal = refusal_of(authority)
     assert refusal.message == "does not match. *** ***"
-    assert [] == [word for word in ("token 1", "secret 1", "base secret") if word in f"{refusal!r} {caplog.text}"]
+    secrets = (sts.issues()[0].token or "", sts.issues()[0].secret_key, BASE.secret_key)
+    assert [] == [word for word in secrets if word in f"{refusal!r} {caplog.text}"]
 
 
-def _asked_for(arn: str) -> Asked:
-    return Asked({"RoleArn": arn}, {})
-
-
-def test_no_lease_prints_a_secret(sts: ScriptedSts) -> None:
+def test_no_lease_prints_a_secret(sts: FakeAws) -> None:
     """The event of a lease can be logged as it is."""
     event = authority_of(chain_to(sts.url, WRITER)).issue("analytics")
-    assert [] == [word for word in ("ASIA1", "secret 1", "token 1") if word in repr(event)]
+    assert [] == [word for word in sts.issues()[0].keys if str(word) in repr(event)]
 
 
 ENVIRONMENTS: list[dict[str, str]] = [
@@ -258,12 +265,12 @@ def test_the_environment_cannot_send_the_question_elsewhere(
     client.close()
 
 
-def test_a_role_without_hops_is_the_ambient_credentials(sts: ScriptedSts) -> None:
+def test_a_role_without_hops_is_the_ambient_credentials(sts: FakeAws) -> None:
     """They are given as they are, under the name of the role, without a question to STS."""
     authority = authority_of(chain_to(sts.url))
     lease = lease_of(authority)
     assert (Secrets("AKIABASE", "base secret", None), None, "analytics") == (lease.secrets, lease.ends_at, lease.role)
-    assert [] == sts.asked
+    assert [] == sts.calls
 
 
 def test_a_role_that_is_not_configured_is_a_refusal() -> None:
@@ -271,7 +278,7 @@ def test_a_role_that_is_not_configured_is_a_refusal() -> None:
     assert refusal_of(StsAuthority({}, ManualClock(), base_session), "nobody").code == "UnknownRole"
 
 
-def test_a_slow_role_delays_no_other(sts: ScriptedSts) -> None:
+def test_a_slow_role_delays_no_other(sts: FakeAws) -> None:
     """While one role's STS has the question and does not answer, another role gets its lease."""
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         slow = replace(chain_to(f"http://127.0.0.1:{deaf.getsockname()[1]}", WRITER), name="slow")

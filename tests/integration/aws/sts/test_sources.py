@@ -16,28 +16,22 @@ from botocore.exceptions import ConnectTimeoutError
 from botocore.httpsession import URLLib3Session
 
 from doka.adapters.aws.sts.authority import StsAuthority
-from doka.adapters.embedded.gate import ExpiringGate
-from doka.adapters.embedded.moto_server import EmbeddedMoto
 from doka.adapters.system.clock import SystemClock
 from doka.app.settings.mapping import to_oauth
 from doka.domain.events import LeaseIssued, LeaseRefused
 from doka.domain.lease import Lease
 from doka.domain.limits import NS_PER_SECOND
-from tests.integration.aws.sts.conftest import MIDDLE, WRITER, chain_to, chains_at
+from tests.fake_aws import FakeAws
+from tests.integration.aws.sts.conftest import MIDDLE, WEB_TOKEN, WRITER, chain_to, chains_at
 from tests.unit.app.settings.given import settings
 
 
 @pytest.fixture
-def web_identity(moto: EmbeddedMoto, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ExpiringGate]:
-    """What EKS gives a pod: a role and a token file; and an AWS for it."""
-    token = tmp_path / "token"
-    token.write_text("a.web.identity")
-    with ExpiringGate(moto.url, SystemClock(), token_seconds=3600) as gate:
-        monkeypatch.setenv("AWS_ROLE_ARN", MIDDLE)
-        monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(token))
-        monkeypatch.setenv("AWS_ROLE_SESSION_NAME", "doka-pod-0")
-        monkeypatch.setenv("AWS_REGION", "eu-west-1")
-        yield gate
+def web_identity(sts: FakeAws, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeAws:
+    """What EKS gives a pod, with the name of its session; and an AWS for it."""
+    in_pod(monkeypatch, tmp_path)
+    monkeypatch.setenv("AWS_ROLE_SESSION_NAME", "doka-pod-0")
+    return sts
 
 
 def lease_of(authority: StsAuthority, role: str) -> Lease:
@@ -53,25 +47,25 @@ def seconds_left(lease: Lease) -> float:
     return lease.life / NS_PER_SECOND
 
 
-def test_web_identity_is_the_ambient_lease(web_identity: ExpiringGate) -> None:
+def test_web_identity_is_the_ambient_lease(web_identity: FakeAws) -> None:
     """It ends an hour less a minute after its issue, belongs to its role's account, and the next is a new one."""
     authority = StsAuthority(chains_at(web_identity.url), SystemClock())
     first, second = lease_of(authority, "ambient"), lease_of(authority, "ambient")
     assert 3530 < seconds_left(first) <= 3540
     assert "111122223333" == first.account_id
     assert first.secrets != second.secrets
-    assert web_identity.counts().leases_issued == 2
+    assert 2 == len(web_identity.issues())
 
 
-def test_web_identity_is_the_base_of_a_chain(web_identity: ExpiringGate) -> None:
+def test_web_identity_is_the_base_of_a_chain(web_identity: FakeAws) -> None:
     """Its credentials sign the hop into the writer's account, and a later lease does not ask for them again."""
     authority = StsAuthority(chains_at(web_identity.url, chain_to(web_identity.url, WRITER)), SystemClock())
     leases = [lease_of(authority, "analytics") for _ in range(2)]
     assert [("210987654321", 3600.0)] * 2 == [(lease.account_id, seconds_left(lease)) for lease in leases]
-    assert web_identity.counts().leases_issued == 3
+    assert 3 == len(web_identity.issues())
 
 
-def test_web_identity_without_its_token_file_is_a_refusal(web_identity: ExpiringGate, tmp_path: Path) -> None:
+def test_web_identity_without_its_token_file_is_a_refusal(web_identity: FakeAws, tmp_path: Path) -> None:
     """A projected token that is not there yet is an answer, and once it is there the lease comes."""
     authority = StsAuthority(chains_at(web_identity.url), SystemClock())
     (tmp_path / "token").rename(tmp_path / "elsewhere")
@@ -155,7 +149,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def in_pod(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     """What EKS gives a pod by IRSA: a role, a token file, AWS_REGION, and no AWS_DEFAULT_REGION."""
-    (folder / "token").write_text("a.web.identity")
+    (folder / "token").write_text(WEB_TOKEN)
     monkeypatch.setenv("AWS_ROLE_ARN", MIDDLE)
     monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(folder / "token"))
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
