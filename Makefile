@@ -28,9 +28,11 @@ format: .venv/.ready ## Format and sort what `make check` looks at
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# Twice as many as cores, since many tests wait for a process, a broker or a time-out.
+WORKERS ?= 4
 test: .venv/.ready ## Every test; container tests skip, with the reason, where no engine answers
-	@echo 'make test: two workers collect the tests first, half a minute without a sign; then a dot for each test'
-	$(BIN)/pytest -n 2 --dist loadgroup
+	@echo 'make test: $(WORKERS) workers collect the tests first, half a minute without a sign; then a dot for each test'
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup
 
 SECONDS ?= 60
 MODE ?= swarm

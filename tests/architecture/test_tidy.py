@@ -19,6 +19,8 @@ AN_INDEX = re.compile(r"--(?:extra-)?index-url|--find-links|--trusted-host|\bPIP
 VAGUE = re.compile(r"(?i)(?<!context)manager|util(?:s|ity|ities)?(?:$|_)|helpers?(?:$|_)|^misc$|^common$")
 TEXT = {".py", ".md", ".toml", ".txt", ".yml", ".yaml", ".sh", ".json", ".ini", ".cfg", ""}
 PLACES_OF_THE_IMAGES_SCRIPT = {".ci/run"}  # its one path outside the checkout is how CI gets its images
+pytestmark = pytest.mark.xdist_group("sources")  # each process that runs one parses all of them
+
 SLEEPERS = {"tests/waiting.py"}  # the one place that waits between two looks at a condition
 
 

@@ -12,18 +12,37 @@ from tests.containers import engine
 from tests.containers.kafka_broker import KafkaBroker, running_broker
 
 HERE = Path(__file__).parent
+MOSTLY_WAIT = frozenset(
+    {
+        "test_clock.py",
+        "test_compose.py",
+        "test_dead_letters.py",
+        "test_fatal.py",
+        "test_instruments.py",
+        "test_kafka_broker.py",
+        "test_kafka_group.py",
+        "test_kafka_log.py",
+        "test_kafka_security.py",
+        "test_members.py",
+        "test_readme.py",
+        "test_topic_anew.py",
+        "test_unreadable.py",
+    }
+)
+"""Files whose tests wait for time-outs, brokers and rebalances most of their time, and need next to no processor."""
 
 
 @pytest.hookimpl(tryfirst=True)  # before the marks are read, which a worker of pytest-xdist does in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test of this folder: `-m "not containers"` leaves them out, and one worker runs them all.
+    """Mark every test of this folder: `-m "not containers"` leaves them out, and two workers run them all.
 
-    They share one broker and are written for the machine as it is when nothing but unit tests runs beside them.
+    One takes those that load the machine, one at a time; another, with a broker of its own, those that mostly wait.
     """
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.containers)
-            item.add_marker(pytest.mark.xdist_group("containers"))
+            group = "containers that wait" if item.path.name in MOSTLY_WAIT else "containers that work"
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -19,7 +19,7 @@ from tests.waiting import eventually
 pytest_plugins = ["tests.fake_aws.fixtures"]
 
 FIRST, AFTER = 20, 1_000
-SECONDS = 90.0  # the topics are looked at once a minute
+SECONDS = 60.0  # the ids of topics are looked at every twenty seconds
 RESTARTED = "restarted"
 
 

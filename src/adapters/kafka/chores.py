@@ -28,6 +28,9 @@ from doka.domain.records import TopicPartition
 EVERY_NS: Final = NS_PER_SECOND
 REST_NS: Final = 30 * NS_PER_SECOND
 LOOK_AT_TOPICS_NS: Final = 60 * NS_PER_SECOND  # while all are there; the newer group protocol tells of no missing one
+LOOK_AT_IDS_NS: Final = (
+    20 * NS_PER_SECOND
+)  # what is read meanwhile of a topic made anew lands twice, or is missing till then
 
 
 FarSideQuestion = Question[Damage, FarSide | None]
@@ -167,7 +170,7 @@ class Chores:
             topics = tuple(sorted({partition.topic for partition in members.next_offsets}))
             if self._ids.ask(topics):
                 self._ids_asked_for = set(members.next_offsets)
-                self._look_at_ids = now + LOOK_AT_TOPICS_NS
+                self._look_at_ids = now + LOOK_AT_IDS_NS
 
     def _ask(self, members: Membership, now: int) -> bool:
         """Ask what is open; False where it has to wait for the answer to another question."""

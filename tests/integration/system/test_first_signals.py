@@ -32,6 +32,14 @@ ALONE = "as process 1"
 AMONG_OTHERS = "as one of many"
 
 
+@pytest.fixture(autouse=True)
+def heard_hangups() -> Iterator[None]:
+    """Let SIGHUP be heard: under nohup it is ignored, children inherit that, and doka leaves it so."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """A service that was started a moment ago."""

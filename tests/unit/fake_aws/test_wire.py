@@ -38,7 +38,7 @@ def test_an_incomplete_head_is_waited_for(cut: int) -> None:
         b"POST / HTTP/1.1\r\nno colon\r\n\r\n",
         b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
         b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
-        b"x" * (HEAD_BYTES_MAX + 1),
+        pytest.param(b"x" * (HEAD_BYTES_MAX + 1), id="a byte too long"),
     ],
 )
 def test_what_is_no_request_is_refused(head: bytes) -> None:

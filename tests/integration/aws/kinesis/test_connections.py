@@ -108,7 +108,7 @@ def test_a_kept_connection_that_was_closed_while_idle_costs_nothing(kinesis: Fak
 
 
 @pytest.mark.parametrize("act", [Reset("head"), Reset("during"), Reset(), Close()])
-@pytest.mark.parametrize("value", [b"small", LARGE])
+@pytest.mark.parametrize("value", [b"small", LARGE], ids=["small", "large"])
 @pytest.mark.parametrize("reused", [False, True])
 def test_a_connection_that_breaks_after_the_body_began_is_ambiguous(
     kinesis: FakeAws, sink_to: MakeSink, act: Action, value: bytes, *, reused: bool

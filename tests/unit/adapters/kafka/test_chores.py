@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from doka.adapters.kafka.chores import EVERY_NS, LOOK_AT_TOPICS_NS, Chores
+from doka.adapters.kafka.chores import EVERY_NS, LOOK_AT_IDS_NS, LOOK_AT_TOPICS_NS, Chores
 from doka.adapters.kafka.commits import SentCommits
 from doka.adapters.kafka.far_side import Damage, FarSide
 from doka.adapters.kafka.inquirer import ClusterAnswer
@@ -327,11 +327,11 @@ def test_another_topic_of_the_same_name_is_a_gap_though_the_offset_fits() -> Non
     later = rig.settle()
     looked(rig, later, "first")
     assert {P0: "first", P1: "first"} == rig.commits.topic_ids
-    later += LOOK_AT_TOPICS_NS
+    later += LOOK_AT_IDS_NS
     looked(rig, later, "second")
     told = rig.do(later + 2 * EVERY_NS, ClusterAnswer({P0: (0, 90), P1: (7, 80)}))
     asked = rig.logs_asked()
-    looked(rig, later + LOOK_AT_TOPICS_NS + 2 * EVERY_NS, "second")
+    looked(rig, later + LOOK_AT_IDS_NS + 2 * EVERY_NS, "second")
 
     assert [GapFound(P0, 5, 0, 90, anew=True)] == told, "of P1 nothing had been read"
     assert {P0: "first", P1: "second"} == rig.commits.topic_ids, "until the loop goes on, offsets are of the former one"

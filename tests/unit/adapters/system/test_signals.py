@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
 
@@ -11,6 +12,14 @@ from doka.adapters.system.signals import StopSignals
 from doka.domain.events import Event, StopRequested
 from tests.manual_clock import ManualClock
 from tests.waiting import eventually
+
+
+@pytest.fixture(autouse=True)
+def heard_hangups() -> Iterator[None]:
+    """Let SIGHUP be heard: under nohup it is ignored, and doka leaves it so."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 class BrokenInbox(ThreadInbox):

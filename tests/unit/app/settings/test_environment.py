@@ -152,7 +152,7 @@ def test_what_steers_the_test_suite_is_no_setting() -> None:
     assert laid({"DOKA_CONTAINERS": "required"}) == data()
 
 
-@pytest.mark.parametrize("digits", ["9" * 7, "9" * 5_000, "²"])
+@pytest.mark.parametrize("digits", ["9" * 7, pytest.param("9" * 5_000, id="5000 digits"), "²"])
 def test_a_number_that_is_no_entry_is_one_line(digits: str) -> None:
     """Digits beyond measure are refused like any other word, and sorted without being read."""
     told = overlay({f"DOKA_ROUTES__{digits}": "x"}, Settings, {}, {})
