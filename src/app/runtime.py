@@ -203,14 +203,17 @@ class Runtime:
             forwarder.handle(event, now)
         for event in self._letters.answers():  # in every step: the client's errors and log lines wait for it too
             forwarder.handle(event, now)
-        for event in self._inbox.drain():
-            self._note_stop(event, now)
-            forwarder.handle(event, now)
+        self._read_inbox(now)
         decision = self._decision = forwarder.decide(now)
         for command in decision.commands:
             self._carry_out(command)
         self._telemetry.turned(now)
         return now
+
+    def _read_inbox(self, now: int) -> None:
+        for event in self._inbox.drain():
+            self._note_stop(event, now)
+            self._forwarder.handle(event, now)
 
     def _carry_out(self, command: Command) -> None:
         match command:
@@ -284,6 +287,11 @@ class Runtime:
         """Let go of partitions that somebody else owns already."""
         self._forwarder.handle(PartitionsLost(partitions), self._clock.now())
         self._step(0)
+
+    def asked_to_stop(self) -> bool:
+        """Say whether a stop was asked for, also a moment ago: a callback may hold the loop for long."""
+        self._read_inbox(self._clock.now())
+        return self._stop_at is not None
 
 
 def _what_went_wrong(error: Exception) -> str:

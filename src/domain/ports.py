@@ -53,6 +53,10 @@ class RebalanceListener(Protocol):
         """Forget these partitions and commit nothing: they belong to somebody else already."""
         ...
 
+    def asked_to_stop(self) -> bool:
+        """Say whether this process has been asked to stop: then no partition need be taken over any more."""
+        ...
+
 
 class Source(Protocol):
     """Kafka as one consumer-group member.

@@ -35,6 +35,7 @@ class Listener:
     assigned: dict[TopicPartition, int] = field(default_factory=dict)
     revoked: list[frozenset[TopicPartition]] = field(default_factory=list)
     on_assigned: Callable[[], None] = _nothing
+    stopping: bool = False
     on_revoked: Callable[[], None] = _nothing
 
     def partitions_assigned(self, positions: Mapping[TopicPartition, int]) -> None:
@@ -50,6 +51,10 @@ class Listener:
     def partitions_lost(self, partitions: frozenset[TopicPartition]) -> None:
         """Note the partitions."""
         self.revoked.append(partitions)
+
+    def asked_to_stop(self) -> bool:
+        """Say what the test wishes."""
+        return self.stopping
 
 
 class SourceRig(Protocol):

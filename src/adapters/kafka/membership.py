@@ -9,7 +9,9 @@ call in its hand. Therefore
   callback is part of, and the process aborts;
 - what the call brings of a partition that was revoked, assigned or sought meanwhile (`moved`) belongs to another
   ownership: the source drops it and goes back to the next offset of this one;
-- the pause flag of a partition survives its unassignment, so every assignment is followed by an explicit resume.
+- the pause flag of a partition survives its unassignment, so every assignment is followed by an explicit resume;
+- an assignment that was under way when this process was to stop is not taken over: a client that leaves is told nothing of
+  the group's offsets any more, and would ask for them until long after the stop's time.
 
 A revoke is not answered (`incremental_unassign`) before the listener has drained and committed.
 """
@@ -18,13 +20,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 
 from confluent_kafka import Consumer, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from doka.adapters.kafka.commits import SentCommits
 from doka.adapters.kafka.shown import shown
-from doka.adapters.kafka.starting import Starting
+from doka.adapters.kafka.starting import NotNeededError, Starting, Starts
 from doka.domain.ports import RebalanceListener
 from doka.domain.records import TopicPartition
 
@@ -47,6 +50,8 @@ class Membership:
         """Whether the group has ever given an assignment, be it an empty one."""
         self.expelled = False
         """Whether the group has declared this member dead, and has not taken it in again."""
+        self.leaving = False
+        """Whether the client leaves the group: it then serves what is left of its callbacks."""
         self._listener = listener
         self._starting = starting
         self._commits = commits
@@ -116,10 +121,10 @@ class Membership:
             consumer.resume([KafkaPartition(*partition)])
 
     def _assign(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
-        if not partitions:
+        starts = self._starts(consumer, partitions)
+        if starts is None:
             consumer.incremental_assign([])
             return
-        starts = self._starting.find(consumer, partitions)
         if _log.isEnabledFor(logging.DEBUG):
             _log.debug("assigned: %s", shown(starts.positions, "from "))
         places = [KafkaPartition(p.topic, p.partition, starts.positions[p]) for p in partitions]
@@ -131,6 +136,16 @@ class Membership:
         self.moved.update(partitions)
         self.next_offsets.update(starts.positions)
         self._listener.partitions_assigned(starts.positions)
+
+    def _starts(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> Starts | None:
+        """Find where to begin; None where nothing is to be taken over."""
+        if not partitions:
+            return None
+        if not self.leaving:
+            with suppress(NotNeededError):
+                return self._starting.find(consumer, partitions)
+        self._tell("not taken over, for a stop", partitions)
+        return None
 
     def _give_back(self, consumer: Consumer, owned: frozenset[TopicPartition]) -> None:
         for partition in owned:

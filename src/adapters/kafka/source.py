@@ -91,7 +91,13 @@ class KafkaSource:
 
         Where none comes, `fetch` tries again for as long as a login may be refused: credentials may be late.
         """
-        starting = Starting(self._settings.group_id, self._settings.start_from, self._connection, self._clock)
+        starting = Starting(
+            self._settings.group_id,
+            self._settings.start_from,
+            self._connection,
+            self._clock,
+            listener.asked_to_stop,
+        )
         self._members = Membership(listener, starting, self._commits)
         self._opened_at = self._clock.now()
         self._join(self._members)
@@ -209,6 +215,7 @@ class KafkaSource:
         if self._consumer is None or self._members is None:
             return
         self._log_ends.close()
+        self._members.leaving = True
         self._consumer.close()
         self._consumer = None
         if self._members.error is not None:

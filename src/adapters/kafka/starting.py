@@ -5,7 +5,7 @@ Inside a callback the consumer itself may be asked only what needs no state of i
 process, so the number of partitions is asked by a client beside it, which lives as long as the question.
 
 A question that fails is asked again until the deadline; without an answer nothing is assumed, because any guess either
-skips records or reads a whole topic again.
+skips records or reads a whole topic again. Where a stop is asked for meanwhile, nobody needs the answer any more.
 """
 
 from __future__ import annotations
@@ -48,6 +48,10 @@ class StartUnknownError(Exception):
     """The cluster did not say where to start; the text is a sentence for a person."""
 
 
+class NotNeededError(Exception):
+    """The answer is not needed any more: this process is to stop."""
+
+
 @dataclass(frozen=True, slots=True)
 class Starts:
     """Where assigned partitions begin."""
@@ -63,16 +67,28 @@ class Starts:
 class Starting:
     """Finds starting positions for one group; keeps nothing between two assignments."""
 
-    def __init__(self, group_id: str, start_from: StartFrom, connection: Mapping[str, Any], clock: Clock) -> None:
+    def __init__(
+        self,
+        group_id: str,
+        start_from: StartFrom,
+        connection: Mapping[str, Any],
+        clock: Clock,
+        asked_to_stop: Callable[[], bool],
+    ) -> None:
         """Prepare for the group; `connection` are the keys by which another client reaches the same cluster."""
         self._group_id = group_id
         self._start_from = start_from
         self._connection = connection
         self._clock = clock
+        self._asked_to_stop = asked_to_stop
         self._pause = threading.Event()  # never set: its wait lets signals in, and ends by itself
 
     def find(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> Starts:
-        """Give a position for every partition; raises StartUnknownError when the deadline passes without answers."""
+        """Give a position for every partition.
+
+        Raises StartUnknownError when the deadline passes without answers, and NotNeededError where a question would have
+        to be asked again after a stop was asked for.
+        """
         deadline = self._clock.now() + DEADLINE_NS
         group = self._committed(consumer, partitions, deadline)
         fresh = [partition for partition in partitions if partition not in group]
@@ -171,6 +187,8 @@ class Starting:
                     raise  # asking again cannot help
                 if self._clock.now() >= deadline:
                     raise StartUnknownError(f"Kafka did not tell {what} within 30 s: {error}") from error
+                if self._asked_to_stop():
+                    raise NotNeededError from error
                 _log.warning("asking again for %s: %s", what, error)
                 self._pause.wait(RETRY_SECONDS)
 

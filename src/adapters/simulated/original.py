@@ -192,6 +192,11 @@ class SimulatedOriginal:
         """Let go."""
         self._forget(partitions)
 
+    def asked_to_stop(self) -> bool:
+        """Say whether it shall end."""
+        self._read_inbox()
+        return self._stopped
+
     def _forget(self, partitions: frozenset[TopicPartition]) -> None:
         for tp in partitions:
             self._positions.pop(tp, None)

@@ -33,6 +33,7 @@ class Listener:
     lost: list[frozenset[TopicPartition]] = field(default_factory=list)
     owned: set[TopicPartition] = field(default_factory=set)
     on_assigned: Callable[[], None] = nothing
+    stopping: bool = False
     on_revoked: Callable[[], None] = nothing
 
     def partitions_assigned(self, positions: Mapping[TopicPartition, int]) -> None:
@@ -51,6 +52,10 @@ class Listener:
         """Note the partitions."""
         self.lost.append(partitions)
         self.owned -= partitions
+
+    def asked_to_stop(self) -> bool:
+        """Say what the test wishes."""
+        return self.stopping
 
 
 @dataclass

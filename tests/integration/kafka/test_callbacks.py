@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from doka.adapters.embedded.kafka_cluster import KafkaCluster
+from doka.adapters.kafka.source import KafkaSource
+from doka.adapters.kafka.starting import ANSWER_SECONDS
+from doka.adapters.system.clock import SystemClock
 from doka.domain.commands import CommitOffsets
 from doka.domain.errors import InvariantError
 from doka.domain.events import CommitAnswered
@@ -245,3 +250,27 @@ def test_commits_are_answered_by_their_serial(cluster: KafkaCluster) -> None:
         m.until(lambda: len([e for e in m.events if isinstance(e, CommitAnswered)]) == 5)
 
     assert [CommitAnswered(serial) for serial in range(1, 6)] == [e for e in m.events if isinstance(e, CommitAnswered)]
+
+
+def test_an_assignment_that_comes_while_leaving_is_not_taken_over(
+    cluster: KafkaCluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A client that leaves is told no offsets any more, so none are asked for: it leaves at once."""
+    caplog.set_level(logging.DEBUG, logger="doka.kafka")
+    settings = settings_for(cluster.bootstrap_servers, "orders")
+    took: list[float] = []
+
+    def leaves_with_an_assignment_in_hand() -> bool:
+        """Join, and leave without having polled: the assignment waits for a poll, once the group has given it."""
+        source, listener = KafkaSource(settings, SystemClock()), Listener()
+        source.open(listener)
+        until = time.monotonic() + 0.05 * (len(took) + 1)  # how long the group takes shows nowhere but in a poll
+        eventually(lambda: time.monotonic() >= until, what="the group's assignment, maybe")
+        began = time.monotonic()
+        source.close()
+        took.append(time.monotonic() - began)
+        assert [] == listener.assigned
+        return "not taken over, for a stop: orders[0], orders[1]" in caplog.text
+
+    eventually(leaves_with_an_assignment_in_hand, what="an assignment in hand")
+    assert max(took) < ANSWER_SECONDS

@@ -8,7 +8,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from doka.adapters.embedded.kafka_cluster import KafkaCluster
-from doka.adapters.kafka.starting import DEADLINE_NS, Starting, StartUnknownError
+from doka.adapters.kafka.starting import DEADLINE_NS, NotNeededError, Starting, StartUnknownError
 from doka.adapters.kafka.starting import _log as starting_log
 from doka.domain.partitions.start_positions import Birth, LogEdge, StartFrom
 from doka.domain.records import TopicPartition
@@ -40,7 +40,14 @@ def member(cluster: KafkaCluster) -> Iterator[Consumer]:
 
 def starting(cluster: KafkaCluster, start_from: StartFrom, clock: ScriptedClock | None = None) -> Starting:
     """Give what finds the starts of the group."""
-    return Starting("doka", start_from, {"bootstrap.servers": cluster.bootstrap_servers}, clock or ScriptedClock())
+    return Starting(
+        "doka", start_from, {"bootstrap.servers": cluster.bootstrap_servers}, clock or ScriptedClock(), never
+    )
+
+
+def never() -> bool:
+    """Ask for no stop."""
+    return False
 
 
 def commit(client: Consumer, partition: TopicPartition, offset: int, birth: Birth | None = None) -> None:
@@ -126,9 +133,26 @@ def test_without_an_answer_nothing_is_assumed() -> None:
 
     refusing: Any = Refusing()
     with pytest.raises(StartUnknownError, match="the committed offsets of group doka within 30 s"):
-        Starting("doka", LogEdge.EARLIEST, {}, HurryingClock()).find(refusing, [P0])
+        Starting("doka", LogEdge.EARLIEST, {}, HurryingClock(), never).find(refusing, [P0])
 
     assert 3 == refusing.asked
+
+
+def test_a_stop_ends_the_asking() -> None:
+    """A question that failed is not asked again once a stop was asked for: nobody needs its answer."""
+
+    class Refusing:
+        asked = 0
+
+        def committed(self, _partitions: object, timeout: float) -> None:
+            self.asked += 1
+            raise KafkaException(KafkaError(KafkaError.COORDINATOR_NOT_AVAILABLE))
+
+    refusing: Any = Refusing()
+    with pytest.raises(NotNeededError):
+        Starting("doka", LogEdge.EARLIEST, {}, ScriptedClock(), lambda: refusing.asked == 2).find(refusing, [P0])
+
+    assert 2 == refusing.asked
 
 
 def test_an_error_of_one_partition_is_no_answer_for_any() -> None:
@@ -144,6 +168,6 @@ def test_an_error_of_one_partition_is_no_answer_for_any() -> None:
             return [*stored[:-1], refused] if self.asked == 1 else stored
 
     half: Any = Half()
-    starts = Starting("doka", LogEdge.EARLIEST, {}, ScriptedClock()).find(half, [P0, P1])
+    starts = Starting("doka", LogEdge.EARLIEST, {}, ScriptedClock(), never).find(half, [P0, P1])
 
     assert (2, {P0: 3, P1: 3}) == (half.asked, starts.positions)

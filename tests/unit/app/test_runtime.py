@@ -353,6 +353,21 @@ def test_a_second_stop_changes_nothing() -> None:
     assert stand.source.committed == [{TP: 10}]
 
 
+def test_a_callback_that_holds_the_loop_hears_of_a_stop() -> None:
+    """Whoever asks inside a callback knows of a stop that the loop has not come to read, and it is not lost by that."""
+    stand = Stand()
+    heard: list[bool] = []
+
+    def hold() -> Sequence[Event]:
+        heard.append(stand.listener.asked_to_stop())
+        stand.stop()
+        heard.append(stand.listener.asked_to_stop())
+        return []
+
+    assert Ending(0, "stopped by SIGTERM") == stand.run(stand.idle, hold)
+    assert [False, True] == heard
+
+
 def test_a_consumer_that_cannot_go_on_halts() -> None:
     """A failed source ends the run with 1 and its reason, and nothing is committed any more."""
     stand = Stand()
