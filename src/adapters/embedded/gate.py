@@ -21,7 +21,6 @@ from doka.adapters.embedded.aws_answer import Answer, error_code, refusal
 from doka.adapters.embedded.aws_call import AwsCall, read_call
 from doka.adapters.embedded.http_front import HttpFront
 from doka.adapters.embedded.issued_tokens import IssuedTokens
-from doka.domain.limits import NS_PER_SECOND
 from doka.domain.ports import Clock
 
 UPSTREAM_SECONDS = 60.0
@@ -46,13 +45,6 @@ class GateCounts:
     """Puts by error code, whoever refused them."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Denial:
-    until: int
-    status: int
-    code: str
-
-
 class ExpiringGate:
     """A reverse proxy in front of `upstream_url`; every token that passes through it dies after `token_seconds`.
 
@@ -70,7 +62,6 @@ class ExpiringGate:
         self._front = HttpFront(self._answer, clock, host, port)
         self._one_at_a_time = {"sts": threading.Lock(), "kinesis": threading.Lock()}
         self._lock = threading.Lock()
-        self._denials: dict[str, _Denial] = {}
         self._puts_passed = 0
         self._records_passed = 0
         self._puts_refused: Counter[str] = Counter()
@@ -115,36 +106,15 @@ class ExpiringGate:
                 dict(self._puts_refused),
             )
 
-    def revoke_all(self, code: str | None = None) -> None:
-        """Let every token issued so far die early, refused with `code`; None: as if it had expired."""
-        self._tokens.revoke_all(code)
-
-    def deny_sts(self, for_seconds: float, code: str = "AccessDenied", status: int = 403) -> None:
-        """Refuse every question for credentials for so long; 0 ends it."""
-        self._deny("sts", for_seconds, code, status)
-
-    def deny_kinesis(self, for_seconds: float, code: str = "AccessDeniedException", status: int = 400) -> None:
-        """Refuse everything for Kinesis for so long; 0 ends it."""
-        self._deny("kinesis", for_seconds, code, status)
-
-    def _deny(self, service: str, for_seconds: float, code: str, status: int) -> None:
-        self._denials[service] = _Denial(self._clock.now() + round(for_seconds * NS_PER_SECOND), status, code)
-
     def _answer(self, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
         call = read_call(path, headers, body)
-        answer = self._refusal(call) or self._forward(call)
+        answer = (None if call.operation in _UNSIGNED else self._tokens.check(call)) or self._forward(call)
         if call.operation in _ISSUES and answer.status == _OK:
             date = self._clock.wall()
             answer = Answer(answer.status, self._tokens.issue(answer.body, date), answer.headers, date=date)
         if call.is_put:
             self._count(call, answer)
         return answer
-
-    def _refusal(self, call: AwsCall) -> Answer | None:
-        denial = self._denials.get(call.service)
-        if denial is not None and self._clock.now() < denial.until:
-            return refusal(call.service, denial.status, denial.code, "denied by the gate, as it was told to")
-        return None if call.operation in _UNSIGNED else self._tokens.check(call)
 
     def _count(self, call: AwsCall, answer: Answer) -> None:
         with self._lock:

@@ -45,7 +45,6 @@ class _Issue:
     secret_key: str = field(repr=False)
     token: str = field(repr=False)
     issued_at: int
-    revoked_with: str | None = None
     used: bool = False
 
 
@@ -80,12 +79,6 @@ class IssuedTokens:
         ends = datetime.fromtimestamp(int(wall) + self._token_seconds, UTC).isoformat().replace("+00:00", "Z")
         return _EXPIRATION.sub(f"<Expiration>{ends}</Expiration>".encode(), body)
 
-    def revoke_all(self, code: str | None) -> None:
-        """Let every token issued so far die now; requests with one are refused with `code` (None: as if expired)."""
-        with self._lock:
-            for issue in self._issues.values():
-                issue.revoked_with = code or ""
-
     def note_put(self, call: AwsCall) -> None:
         """Count the lease of a put that was passed."""
         with self._lock:
@@ -103,10 +96,7 @@ class IssuedTokens:
                 issue = self._issues.get(call.signer.access_key)
             if issue is None or issue.token != call.token:
                 return _refuse(call, "unknown", _INVALID)
-            if issue.revoked_with:
-                return refusal(call.service, 400, issue.revoked_with, "The credentials were revoked")
-            past = self._clock.now() - issue.issued_at >= self._token_seconds * NS_PER_SECOND
-            if past or issue.revoked_with is not None:
+            if self._clock.now() - issue.issued_at >= self._token_seconds * NS_PER_SECOND:
                 return _refuse(call, "expired", _EXPIRED)
             if not call.signed_by(issue.secret_key):
                 return self._check_date(call) or _refuse(call, "signature", _WRONG_SIGNATURE)

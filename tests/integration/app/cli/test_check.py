@@ -1,4 +1,4 @@
-"""`doka check` as a user runs it, against a Kafka mock cluster and moto behind the gate."""
+"""`doka check` as a user runs it, against a Kafka mock cluster and a fake AWS."""
 
 from __future__ import annotations
 
@@ -10,14 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from doka.adapters.embedded.gate import ExpiringGate
 from doka.adapters.embedded.kafka_cluster import KafkaCluster
-from doka.adapters.embedded.moto_server import EmbeddedMoto
-from doka.adapters.embedded.streams import create_stream
-from doka.adapters.system.clock import SystemClock
 from doka.app.cli.main import main
+from tests.fake_aws import SOURCE_KEYS, WRITER_ROLE, FakeAws, Refuse
 
-ROLE = "arn:aws:iam::210987654321:role/doka-writer"
 STREAM = "arn:aws:kinesis:eu-west-1:210987654321:stream/checked"
 
 
@@ -26,7 +22,7 @@ class Place:
     """Both worlds, and a configuration that names them."""
 
     kafka: KafkaCluster
-    gate: ExpiringGate
+    aws: FakeAws
     file: Path
 
     def write(self, *changes: tuple[str, str]) -> None:
@@ -38,10 +34,10 @@ kafka:
   security: {{protocol: plaintext, allow_plaintext: true}}
 aws:
   region: eu-west-1
-  endpoint_urls: {{kinesis: "{self.gate.url}", sts: "{self.gate.url}"}}
+  endpoint_urls: {{kinesis: "{self.aws.url}", sts: "{self.aws.url}"}}
   allow_insecure_endpoints: true
 roles:
-  analytics: {{hops: [{{role_arn: "{ROLE}"}}]}}
+  analytics: {{hops: [{{role_arn: "{WRITER_ROLE}"}}]}}
 routes:
   - topics: [orders]
     stream: {{name: checked, role: analytics}}
@@ -52,24 +48,18 @@ routes:
         self.file.write_text(text)
 
 
-@pytest.fixture(scope="module")
-def moto() -> Iterator[EmbeddedMoto]:
-    """One moto with one stream for the tests of this module."""
-    with EmbeddedMoto() as running:
-        create_stream(running.url, ROLE, "checked", 2)
-        yield running
-
-
 @pytest.fixture
-def place(moto: EmbeddedMoto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    """A cluster with one topic, a gate, credentials, and a configuration that is right."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    """A cluster with one topic, an AWS with one stream, credentials, and a configuration that is right."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", SOURCE_KEYS.access_key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SOURCE_KEYS.secret_key)
     for name in ("AWS_SESSION_TOKEN", "AWS_PROFILE", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"):
         monkeypatch.delenv(name, raising=False)
-    with KafkaCluster() as kafka, ExpiringGate(moto.url, SystemClock(), 900) as gate:
+    with KafkaCluster() as kafka, FakeAws() as aws:
         kafka.create_topic("orders", 6)
-        here = Place(kafka, gate, tmp_path / "doka.yaml")
+        aws.create_stream("checked", shards=2)
+        aws.shape_leases(told_seconds=900)
+        here = Place(kafka, aws, tmp_path / "doka.yaml")
         here.write()
         yield here
 
@@ -104,7 +94,7 @@ def test_everything_there_is_fine(place: Place, capsys: pytest.CaptureFixture[st
 def test_nothing_was_put_and_nothing_committed(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     """A check can run beside a working service."""
     assert check(place, capsys)[0] == 0
-    assert place.gate.counts().puts_passed == 0
+    assert (0, []) == (place.aws.counts()["PutRecords"], place.aws.violations())
 
 
 def test_a_missing_topic_and_a_missing_stream_are_told_together(
@@ -124,17 +114,17 @@ def test_a_missing_topic_and_a_missing_stream_are_told_together(
 
 def test_a_refused_role_is_told_with_the_policy_to_look_at(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     """AssumeRole is tried for real."""
-    place.gate.deny_sts(60)
+    place.aws.add_role(WRITER_ROLE, trusted_accounts=())
     code, told = check(place, capsys)
     assert "✗ role analytics: no credentials: AccessDenied" in told
-    assert f"→ check the trust policy of {ROLE}: it must allow sts:AssumeRole to this process" in told
+    assert f"→ check the trust policy of {WRITER_ROLE}: it must allow sts:AssumeRole to this process" in told
     assert "- stream checked: not looked at, since the role analytics gave no credentials\n" in told
     assert code == 1
 
 
 def test_a_denied_description_is_a_warning(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     """Puts may be allowed all the same, so the service would start."""
-    place.gate.deny_kinesis(60)
+    place.aws.inject(Refuse("AccessDeniedException"), on="*", stream="checked", times=None)
     code, told = check(place, capsys)
     assert "! stream checked: checked could not be described: AccessDeniedException" in told
     assert "→ allow kinesis:DescribeStreamSummary on the stream" in told
@@ -148,7 +138,7 @@ def test_nobody_answering_is_told_for_each_part(place: Place, capsys: pytest.Cap
         port = taken.getsockname()[1]
         place.write(
             (place.kafka.bootstrap_servers, f"127.0.0.1:{port}"),
-            (f'sts: "{place.gate.url}"', f'sts: "http://127.0.0.1:{port}"'),
+            (f'sts: "{place.aws.url}"', f'sts: "http://127.0.0.1:{port}"'),
         )
         code, told = check(place, capsys)
     assert f"✗ kafka 127.0.0.1:{port}: no broker answers at 127.0.0.1:{port}" in told

@@ -117,17 +117,6 @@ def test_a_date_may_be_five_minutes_off(gate: Gate, key: str, ahead: float, word
     assert words is None if refused is None else words is not None and words in refused.body
 
 
-@pytest.mark.parametrize(
-    ("said", "code"), [(None, "ExpiredTokenException"), ("AccessDeniedException", "AccessDeniedException")]
-)
-def test_revoked_tokens_die_early_and_new_ones_live(gate: Gate, said: str | None, code: str) -> None:
-    """What was issued before is refused as told; what is issued afterwards passes."""
-    gate.issue("ASIA1")
-    gate.tokens.revoke_all(said)
-    gate.issue("ASIA2")
-    assert [code, None] == [gate.code(gate.call("ASIA1")), gate.code(gate.call("ASIA2"))]
-
-
 def test_sts_refuses_in_its_own_words(gate: Gate) -> None:
     """The same faults have other names and statuses in STS."""
     gate.issue("ASIA1")
