@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
@@ -23,7 +23,7 @@ _CONFIG = Config(
     parameter_validation=False,  # what is wrong must reach the service, so that its answer is seen
 )
 
-_making = threading.Lock()
+_making = threading.Lock()  # a session makes one client at a time; the clients themselves are for any thread
 
 
 @functools.cache
@@ -33,27 +33,15 @@ def _session() -> boto3.Session:
 
 def kinesis_client(url: str, keys: Keys = SOURCE_KEYS, region: str = REGION) -> KinesisClient:
     """Give a Kinesis client that signs with these keys."""
-    with _making:  # a session makes one client at a time; the clients themselves are for any thread
-        return _session().client(
-            "kinesis",
-            endpoint_url=url,
-            region_name=region,
-            aws_access_key_id=keys.access_key,
-            aws_secret_access_key=keys.secret_key,
-            aws_session_token=keys.token,
-            config=_CONFIG,
-        )
+    with _making:
+        return _session().client("kinesis", region, endpoint_url=url, config=_CONFIG, **_signing_with(keys))
 
 
 def sts_client(url: str, keys: Keys = SOURCE_KEYS, region: str = REGION) -> STSClient:
     """Give an STS client that signs with these keys."""
-    with _making:  # a session makes one client at a time; the clients themselves are for any thread
-        return _session().client(
-            "sts",
-            endpoint_url=url,
-            region_name=region,
-            aws_access_key_id=keys.access_key,
-            aws_secret_access_key=keys.secret_key,
-            aws_session_token=keys.token,
-            config=_CONFIG,
-        )
+    with _making:
+        return _session().client("sts", region, endpoint_url=url, config=_CONFIG, **_signing_with(keys))
+
+
+def _signing_with(keys: Keys) -> dict[str, Any]:
+    return dict(zip(("aws_access_key_id", "aws_secret_access_key", "aws_session_token"), keys, strict=True))

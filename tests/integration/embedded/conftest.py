@@ -1,4 +1,4 @@
-"""What the tests of the embedded AWS share: one moto for a process, and gates in front of it."""
+"""What the tests of the embedded AWS share: gates in front of moto."""
 
 from __future__ import annotations
 
@@ -13,13 +13,6 @@ from doka.adapters.system.clock import SystemClock
 from doka.domain.ports import Clock
 
 MakeGate = Callable[..., ExpiringGate]
-
-
-@pytest.fixture(scope="session")
-def moto() -> Iterator[EmbeddedMoto]:
-    """One moto for all tests of a process; each test has streams of its own name."""
-    with EmbeddedMoto() as running:
-        yield running
 
 
 @pytest.fixture

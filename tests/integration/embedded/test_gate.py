@@ -13,7 +13,8 @@ from botocore.exceptions import ClientError
 from doka.adapters.embedded.gate import GateCounts
 from doka.adapters.embedded.moto_server import EmbeddedMoto
 from doka.adapters.embedded.streams import create_stream, read_stream
-from tests.integration.embedded.clients import WRITER, assume, kinesis_client, put, sts_client
+from tests.fake_aws import kinesis_client, sts_client
+from tests.integration.embedded.clients import WRITER, assume, keys_of, put
 from tests.integration.embedded.conftest import MakeGate
 from tests.manual_clock import ManualClock
 from tests.waiting import eventually
@@ -24,11 +25,11 @@ def test_a_token_works_until_it_expires_and_the_next_one_works_again(moto: Embed
     clock = ManualClock()
     gate = gate_of(token_seconds=5, clock=clock)
     arn = create_stream(moto.url, WRITER, "expires", 2)
-    first = kinesis_client(gate.url, assume(gate.url)["Credentials"])
+    first = kinesis_client(gate.url, keys_of(assume(gate.url)))
     codes = [put(first, arn, "a")]
     clock.pass_seconds(5)
     codes.append(put(first, arn, "b"))
-    codes.append(put(kinesis_client(gate.url, assume(gate.url)["Credentials"]), arn, "c", "d"))
+    codes.append(put(kinesis_client(gate.url, keys_of(assume(gate.url))), arn, "c", "d"))
     assert [None, "ExpiredTokenException", None] == codes
     assert sorted(record.data for record in read_stream(moto.url, WRITER, "expires")) == [b"a", b"c", b"d"]
     assert GateCounts(2, 2, 2, 3, {"ExpiredTokenException": 1}) == gate.counts()
@@ -52,7 +53,7 @@ def test_a_token_really_dies_by_the_real_clock(moto: EmbeddedMoto, gate_of: Make
     gate = gate_of(token_seconds=0.5)
     arn = create_stream(moto.url, WRITER, "really", 1)
     started = time.monotonic()
-    client = kinesis_client(gate.url, assume(gate.url)["Credentials"])
+    client = kinesis_client(gate.url, keys_of(assume(gate.url)))
     code = eventually(lambda: put(client, arn, "a"), within=5, what="a refusal")
     assert (code, True) == ("ExpiredTokenException", time.monotonic() - started >= 0.5)
 
@@ -61,14 +62,10 @@ def test_the_next_hop_is_refused_when_the_hop_before_it_is_over(gate_of: MakeGat
     """An expired role session may not assume another role, in STS's own words."""
     clock = ManualClock()
     gate = gate_of(token_seconds=5, clock=clock)
-    issued = assume(gate.url)["Credentials"]
+    issued = keys_of(assume(gate.url))
     clock.pass_seconds(5)
-    client = sts_client(gate.url)
-    client._request_signer._credentials.access_key = issued["AccessKeyId"]  # type: ignore[attr-defined]
-    client._request_signer._credentials.secret_key = issued["SecretAccessKey"]  # type: ignore[attr-defined]
-    client._request_signer._credentials.token = issued["SessionToken"]  # type: ignore[attr-defined]
     with pytest.raises(ClientError, match="security token included in the request is expired") as refused:
-        client.assume_role(RoleArn=WRITER, RoleSessionName="doka")
+        sts_client(gate.url, issued).assume_role(RoleArn=WRITER, RoleSessionName="doka")
     assert refused.value.response["Error"]["Code"] == "ExpiredToken"
 
 
@@ -80,7 +77,7 @@ def test_web_identity_needs_no_signature_and_gets_a_token_that_expires(moto: Emb
         RoleArn=WRITER, RoleSessionName="doka", WebIdentityToken="a.b.c"
     )
     arn = create_stream(moto.url, WRITER, "web-identity", 1)
-    client = kinesis_client(gate.url, answer["Credentials"])
+    client = kinesis_client(gate.url, keys_of(answer))
     codes = [put(client, arn, "a")]
     clock.pass_seconds(5)
     codes.append(put(client, arn, "b"))
@@ -91,7 +88,7 @@ def test_web_identity_needs_no_signature_and_gets_a_token_that_expires(moto: Emb
 def test_what_moto_refuses_is_passed_on_and_counted(gate_of: MakeGate) -> None:
     """A stream that does not exist is moto's own answer."""
     gate = gate_of()
-    client = kinesis_client(gate.url, assume(gate.url)["Credentials"])
+    client = kinesis_client(gate.url, keys_of(assume(gate.url)))
     arn = "arn:aws:kinesis:eu-west-1:210987654321:stream/nowhere"
     assert put(client, arn, "a") == "ResourceNotFoundException"
     assert {"ResourceNotFoundException": 1} == gate.counts().puts_refused
@@ -101,7 +98,7 @@ def test_no_acknowledged_record_is_lost_under_many_writers(moto: EmbeddedMoto, g
     """Eight writers at once: everything that was acknowledged is in the stream, once, in each writer's order."""
     gate = gate_of()
     arn = create_stream(moto.url, WRITER, "many", 1)
-    issued = assume(gate.url)["Credentials"]
+    issued = keys_of(assume(gate.url))
     codes: list[str | None] = []
 
     def write(writer: int) -> None:
@@ -127,7 +124,7 @@ def test_the_largest_put_of_moto_passes(moto: EmbeddedMoto, gate_of: MakeGate) -
     gate = gate_of()
     arn = create_stream(moto.url, WRITER, "large", 1)
     records = [b"%d" % number * 100_000 for number in range(1, 10)] * 5
-    client = kinesis_client(gate.url, assume(gate.url)["Credentials"])
+    client = kinesis_client(gate.url, keys_of(assume(gate.url)))
     client.put_records(StreamARN=arn, Records=[{"Data": data, "PartitionKey": "k"} for data in records])
     assert records == [record.data for record in read_stream(moto.url, WRITER, "large")]
 

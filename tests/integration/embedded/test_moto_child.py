@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from doka.adapters.embedded import moto_child
-from tests.integration.embedded.clients import WRITER, assume, kinesis_client
+from tests.fake_aws import kinesis_client
+from tests.integration.embedded.clients import WRITER, assume, keys_of
 
 START_SECONDS = 60
 END_SECONDS = 10
@@ -32,7 +33,7 @@ def test_it_prints_its_port_serves_there_and_ends_with_its_stdin(child: subproce
     port = int(child.stdout.readline())
     url = f"http://{moto_child.HOST}:{port}"
     issued = assume(url)
-    streams = kinesis_client(url, issued["Credentials"]).list_streams()["StreamNames"]
+    streams = kinesis_client(url, keys_of(issued)).list_streams()["StreamNames"]
     out, err = child.communicate(timeout=END_SECONDS)  # closes stdin first
 
     assert (WRITER.split(":")[4], []) == (issued["AssumedRoleUser"]["Arn"].split(":")[4], streams)

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from doka.adapters.embedded.moto_server import EmbeddedMoto
 from doka.adapters.embedded.streams import create_stream, read_stream
-from tests.integration.embedded.clients import WRITER, assume, kinesis_client, put
+from tests.fake_aws import kinesis_client
+from tests.integration.embedded.clients import WRITER, assume, keys_of, put
 from tests.integration.embedded.conftest import MakeGate
 from tests.manual_clock import ManualClock
 
@@ -10,7 +11,7 @@ from tests.manual_clock import ManualClock
 def test_a_stream_belongs_to_the_account_of_the_role(moto: EmbeddedMoto) -> None:
     """Its ARN names that account, and another account has no such stream."""
     arn = create_stream(moto.url, WRITER, "belongs", 3)
-    other = kinesis_client(moto.url, assume(moto.url, "arn:aws:iam::111122223333:role/middle")["Credentials"])
+    other = kinesis_client(moto.url, keys_of(assume(moto.url, "arn:aws:iam::111122223333:role/middle")))
     assert arn == "arn:aws:kinesis:eu-west-1:210987654321:stream/belongs"
     assert put(other, arn, "a") == "ResourceNotFoundException"
 
@@ -18,7 +19,7 @@ def test_a_stream_belongs_to_the_account_of_the_role(moto: EmbeddedMoto) -> None
 def test_everything_is_read_in_the_order_of_each_shard(moto: EmbeddedMoto) -> None:
     """Key, data, sequence number and shard of every record, in the order in which they landed."""
     arn = create_stream(moto.url, WRITER, "ordered", 4)
-    client = kinesis_client(moto.url, assume(moto.url)["Credentials"])
+    client = kinesis_client(moto.url, keys_of(assume(moto.url)))
     keys = [f"key {number}" for number in range(40)]
     for _ in range(3):
         assert None is put(client, arn, *keys)
@@ -42,7 +43,7 @@ def test_both_work_through_a_gate_whose_tokens_die_meanwhile(gate_of: MakeGate) 
     clock = DyingClock()
     gate = gate_of(token_seconds=5, clock=clock)
     arn = create_stream(gate.url, WRITER, "dying", 2)
-    assert None is put(kinesis_client(gate.url, assume(gate.url)["Credentials"]), arn, "a", "b")
+    assert None is put(kinesis_client(gate.url, keys_of(assume(gate.url))), arn, "a", "b")
     assert [b"a", b"b"] == sorted(record.data for record in read_stream(gate.url, WRITER, "dying"))
     assert gate.counts().leases_issued > 3
 

@@ -10,7 +10,6 @@ import pytest
 
 from doka.adapters.aws.kinesis.sink import KinesisSink
 from doka.adapters.aws.kinesis.target import StreamTarget
-from doka.adapters.embedded.moto_server import EmbeddedMoto
 from doka.adapters.system.clock import SystemClock
 from doka.domain.ports import Clock
 from tests.fake_aws import FakeAws, Keys
@@ -33,13 +32,6 @@ def running_kinesis(tls: ssl.SSLContext | None = None) -> Iterator[FakeAws]:
 def kinesis() -> Iterator[FakeAws]:
     """A Kinesis that does what it is told."""
     with running_kinesis() as running:
-        yield running
-
-
-@pytest.fixture(scope="session")
-def moto() -> Iterator[EmbeddedMoto]:
-    """One moto for all tests of a process; each test has streams of its own name."""
-    with EmbeddedMoto() as running:
         yield running
 
 

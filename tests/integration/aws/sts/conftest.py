@@ -1,4 +1,4 @@
-"""What the tests of leases share: a fake STS, a moto, and an environment without AWS in it."""
+"""What the tests of leases share: a fake STS, and an environment without AWS in it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import boto3
 import pytest
 
 from doka.adapters.aws.sts.settings import AMBIENT_ROLE, Hop, RoleChain
-from doka.adapters.embedded.moto_server import EmbeddedMoto
 from tests.fake_aws import SOURCE_ACCOUNT, Answer, FakeAws, Headers, Keys
 from tests.no_aws import no_aws_around  # noqa: F401 - a fixture for all of them
 
@@ -28,13 +27,6 @@ def sts() -> Iterator[FakeAws]:
         for arn in (MIDDLE, WRITER):
             fake.add_role(arn, web_tokens=[WEB_TOKEN])
         yield fake
-
-
-@pytest.fixture(scope="session")
-def moto() -> Iterator[EmbeddedMoto]:
-    """One moto for all tests of a process."""
-    with EmbeddedMoto() as running:
-        yield running
 
 
 def base_session() -> boto3.session.Session:
