@@ -8,11 +8,14 @@ NS_PER_SECOND = 1_000_000_000
 
 
 class ManualClock:
-    """`domain.ports.Clock` that stands still until it is moved; `wall` starts at the true time plus `ahead_seconds`."""
+    """`domain.ports.Clock` that stands still until it is moved.
 
-    def __init__(self, ahead_seconds: float = 0.0) -> None:
+    `wall` starts at `seconds` since the epoch, where not given at the true time, and is `ahead_seconds` ahead of it.
+    """
+
+    def __init__(self, ahead_seconds: float = 0.0, *, seconds: float | None = None) -> None:
         self.ns = 1_000 * NS_PER_SECOND
-        self.seconds = time.time() + ahead_seconds
+        self.seconds = (time.time() if seconds is None else seconds) + ahead_seconds
 
     def now(self) -> int:
         """Give the clock that never jumps, in ns."""

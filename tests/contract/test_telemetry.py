@@ -13,7 +13,7 @@ from doka.adapters.telemetry.logs import Log
 from doka.adapters.telemetry.metrics import Metrics
 from doka.adapters.telemetry.telemetry import ServiceTelemetry
 from doka.domain.ports import Telemetry
-from tests.unit.adapters.telemetry.given import FACTS, ORDERS_3, HandClock, pipe, status
+from tests.unit.adapters.telemetry.given import FACTS, ORDERS_3, hand_clock, pipe, status
 
 
 @pytest.fixture(params=["service", "recording"])
@@ -22,7 +22,7 @@ def telemetry(request: pytest.FixtureRequest) -> Iterator[Telemetry]:
     if request.param == "recording":
         yield RecordingTelemetry()
         return
-    clock = HandClock()
+    clock = hand_clock()
     metrics = Metrics(clock, "1")
     with pipe() as stdout:
         log = Log(clock, LineWriter(stdout.writer, metrics.line_dropped, limit=100))
@@ -34,7 +34,7 @@ def telemetry(request: pytest.FixtureRequest) -> Iterator[Telemetry]:
 
 def test_it_takes_whatever_comes_in_any_order(telemetry: Telemetry) -> None:
     """Every fact, status and count is taken before and after any other, without an answer and without an error."""
-    clock = HandClock()
+    clock = hand_clock()
     for fact in (*FACTS, *reversed(FACTS)):
         assert telemetry.tell(fact) is None  # type: ignore[func-returns-value]  # a command has no answer
         telemetry.fetched(ORDERS_3, 0, 0)

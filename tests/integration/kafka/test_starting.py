@@ -13,20 +13,20 @@ from doka.adapters.kafka.starting import _log as starting_log
 from doka.domain.partitions.start_positions import Birth, LogEdge, StartFrom
 from doka.domain.records import TopicPartition
 from tests.integration.kafka.group import numbered, produce
-from tests.unit.adapters.kafka.scripted import ScriptedClock
+from tests.manual_clock import ManualClock
 
 P0, P1 = TopicPartition("orders", 0), TopicPartition("orders", 1)
 OFFSET_FETCH = 9
 BORN_MS = 1_600_000_000_000
 
 
-class HurryingClock(ScriptedClock):
+class HurryingClock(ManualClock):
     """Each look at the time takes a third of the deadline."""
 
     def now(self) -> int:
         """Let time pass, and give it."""
-        self.time += DEADLINE_NS // 3
-        return self.time
+        self.ns += DEADLINE_NS // 3
+        return self.ns
 
 
 @pytest.fixture
@@ -38,11 +38,9 @@ def member(cluster: KafkaCluster) -> Iterator[Consumer]:
     client.close()
 
 
-def starting(cluster: KafkaCluster, start_from: StartFrom, clock: ScriptedClock | None = None) -> Starting:
+def starting(cluster: KafkaCluster, start_from: StartFrom, clock: ManualClock | None = None) -> Starting:
     """Give what finds the starts of the group."""
-    return Starting(
-        "doka", start_from, {"bootstrap.servers": cluster.bootstrap_servers}, clock or ScriptedClock(), never
-    )
+    return Starting("doka", start_from, {"bootstrap.servers": cluster.bootstrap_servers}, clock or ManualClock(), never)
 
 
 def never() -> bool:
@@ -73,7 +71,7 @@ def test_a_new_group_begins_where_it_was_told(
     """At an end of the log as it is, in numbers; a group that began at the end leaves its birth, the other needs none."""
     produce(cluster, "orders", {0: numbered(10)})
     cluster.delete_records("orders", 0, before=6)
-    clock = ScriptedClock()
+    clock = ManualClock()
     starts = starting(cluster, edge, clock).find(member, [P0, P1])
 
     born = {} if edge is LogEdge.EARLIEST else dict.fromkeys((P0, P1), Birth(int(clock.wall() * 1000), 2))
@@ -150,7 +148,7 @@ def test_a_stop_ends_the_asking() -> None:
 
     refusing: Any = Refusing()
     with pytest.raises(NotNeededError):
-        Starting("doka", LogEdge.EARLIEST, {}, ScriptedClock(), lambda: refusing.asked == 2).find(refusing, [P0])
+        Starting("doka", LogEdge.EARLIEST, {}, ManualClock(), lambda: refusing.asked == 2).find(refusing, [P0])
 
     assert 2 == refusing.asked
 
@@ -168,6 +166,6 @@ def test_an_error_of_one_partition_is_no_answer_for_any() -> None:
             return [*stored[:-1], refused] if self.asked == 1 else stored
 
     half: Any = Half()
-    starts = Starting("doka", LogEdge.EARLIEST, {}, ScriptedClock(), never).find(half, [P0, P1])
+    starts = Starting("doka", LogEdge.EARLIEST, {}, ManualClock(), never).find(half, [P0, P1])
 
     assert (2, {P0: 3, P1: 3}) == (half.asked, starts.positions)

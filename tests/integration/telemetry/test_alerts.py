@@ -23,7 +23,7 @@ from doka.domain.facts import CommitFailed, Fact, GapSeen, LetterFailed, Records
 from doka.domain.limits import NS_PER_SECOND
 from doka.domain.status import GroupStatus, Status
 from tests.architecture.source_tree import ROOT
-from tests.unit.adapters.telemetry.given import ORDERS_3, HandClock, partition_status, status
+from tests.unit.adapters.telemetry.given import ORDERS_3, hand_clock, partition_status, status
 
 SCRAPES = (15, 30, 60)
 CALM_SCRAPES = 40
@@ -93,7 +93,7 @@ def samples(page: bytes) -> dict[str, float]:
 
 def scraped(happen: Callable[[Metrics, Status], Status] | None) -> dict[str, str]:
     """Give all series as promtool writes them: some calm scrapes, then those after the event."""
-    clock = HandClock()
+    clock = hand_clock()
     metrics = Metrics(clock, "1.2.3", ["orders"], ["analytics"], topics=["orders"])
     calm = replace(status(clock, partition=partition_status(log_end=100, waiting=0)), group=GroupStatus(joined=True))
     metrics.publish(calm)
@@ -162,7 +162,7 @@ def test_a_rule_asks_for_an_increase_only_of_what_was_there_before(name: str) ->
     """A counter whose series are born with their first event has a second half in its rule, for what is new."""
     expression, _ = alerts()[name]
     there = {
-        series.partition("{")[0] for series in samples(Metrics(HandClock(), "1", ["a"], ["b"], topics=["c"]).page()[0])
+        series.partition("{")[0] for series in samples(Metrics(hand_clock(), "1", ["a"], ["b"], topics=["c"]).page()[0])
     }
     born_late = {counter for counter in re.findall(r"increase\((\w+)", expression) if counter not in there}
     assert [] == [

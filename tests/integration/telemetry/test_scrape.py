@@ -11,12 +11,12 @@ from doka.adapters.telemetry.http_server import HealthServer
 from doka.adapters.telemetry.metrics import Metrics
 from doka.domain.records import TopicPartition
 from doka.domain.status import Status
-from tests.unit.adapters.telemetry.given import FACTS, HandClock, partition_status
+from tests.unit.adapters.telemetry.given import FACTS, hand_clock, partition_status
 
 
 def test_a_scraper_reads_a_large_process() -> None:
     """A thousand partitions are scraped by an ordinary HTTP client, in parallel, each page whole, in bounded time."""
-    clock = HandClock()
+    clock = hand_clock()
     metrics = Metrics(clock, "1.2.3", ["orders"], ["analytics"])
     for fact in FACTS:
         metrics.count(fact)

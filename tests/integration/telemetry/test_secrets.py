@@ -21,7 +21,7 @@ from doka.adapters.telemetry.metrics import Metrics
 from doka.adapters.telemetry.telemetry import ServiceTelemetry
 from doka.domain.facts import CommitFailed, LeaseRenewalFailed, RouteBlocked
 from doka.domain.lease import Lease, Secrets
-from tests.unit.adapters.telemetry.given import FACTS, ORDERS_3, HandClock, get, pipe, status
+from tests.unit.adapters.telemetry.given import FACTS, ORDERS_3, get, hand_clock, pipe, status
 
 ACCESS_KEY = "ASIA0SECRETACCESSKEY"
 SECRET_KEY = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
@@ -75,7 +75,7 @@ def test_botocore_at_debug_would_tell(endpoint: str) -> None:
 @pytest.mark.parametrize("style", ["json", "console"])
 def test_nothing_is_told_at_debug(endpoint: str, style: str) -> None:
     """With the level at debug and hostile words in every message, no output of the service holds any of it."""
-    clock = HandClock()
+    clock = hand_clock()
     metrics = Metrics(clock, "1.2.3", ["orders"], ["analytics"])
     words = f"signature mismatch, request was x-amz-security-token:{TOKEN} key {ACCESS_KEY} secret {SECRET_KEY}"
     lease = Lease(1, "analytics", Secrets(ACCESS_KEY, SECRET_KEY, TOKEN), 0, None)

@@ -30,28 +30,16 @@ from doka.domain.ports import RebalanceListener
 from doka.domain.records import Chunk, TopicPartition
 from doka.domain.rules import LimitRules, RoleRules, RouteRules, Rules
 from doka.domain.status import GroupStatus, LogStatus, SourceStatus
+from tests.manual_clock import ManualClock
 
 TP = TopicPartition("orders", 0)
 DRAIN = 20 * NS_PER_SECOND
 
 
-class HandClock:
-    """Time moves when somebody waits."""
-
-    def __init__(self) -> None:
-        self.time = 0
-
-    def now(self) -> int:
-        return self.time
-
-    def wall(self) -> float:
-        return self.time / NS_PER_SECOND
-
-
 class HandSource:
     """A group of one member; what `script` gives is fetched, turn by turn."""
 
-    def __init__(self, clock: HandClock) -> None:
+    def __init__(self, clock: ManualClock) -> None:
         self.clock = clock
         self.listener: RebalanceListener | None = None
         self.script: list[Callable[[], Sequence[Event]]] = []
@@ -72,7 +60,7 @@ class HandSource:
         if self.script:
             return [*due, *self.script.pop(0)()]
         if not due:
-            self.clock.time += wait
+            self.clock.ns += wait
         return due
 
     def commit(self, command: CommitOffsets) -> None:
@@ -100,7 +88,7 @@ class HandSource:
 class HandSink:
     """Keeps what is sent; answers when it is told to, after `delay`."""
 
-    def __init__(self, clock: HandClock) -> None:
+    def __init__(self, clock: ManualClock) -> None:
         self.clock = clock
         self.sent: list[SendPut] = []
         self.answer: Callable[[SendPut], Event | None] = lambda put: PutAnswered(put.put)
@@ -117,7 +105,7 @@ class HandSink:
         for put, _ in ready:
             self._open.remove(put)
         if not ready:
-            self.clock.time += wait
+            self.clock.ns += wait
         return [answer for _, answer in ready]
 
     def close(self) -> None:
@@ -127,7 +115,7 @@ class HandSink:
 class HandBackground:
     """Answers at once: a lease for an hour, a stream that takes everything."""
 
-    def __init__(self, clock: HandClock, inbox: ThreadInbox) -> None:
+    def __init__(self, clock: ManualClock, inbox: ThreadInbox) -> None:
         self.clock = clock
         self.inbox = inbox
 
@@ -146,7 +134,8 @@ class Stand:
     """A runtime with its hand-driven ports."""
 
     def __init__(self, limits: LimitRules | None = None, jitter: float = 0.5) -> None:
-        self.clock = HandClock()
+        self.clock = ManualClock()
+        self.clock.ns = 0  # so that it says how long something took
         self.inbox = ThreadInbox()
         self.source = HandSource(self.clock)
         self.sink = HandSink(self.clock)
@@ -198,7 +187,7 @@ class Stand:
         return []
 
     def idle(self) -> Sequence[Event]:
-        self.clock.time += 50 * NS_PER_MS
+        self.clock.ns += 50 * NS_PER_MS
         return []
 
     def run(self, *script: Callable[[], Sequence[Event]]) -> Ending:

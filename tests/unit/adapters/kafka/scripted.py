@@ -17,32 +17,11 @@ from doka.adapters.kafka.far_side import FarSide
 from doka.adapters.kafka.inquirer import ClusterAnswer
 from doka.adapters.kafka.settings import MemberSettings
 from doka.adapters.kafka.source import KafkaSource
-from doka.domain.limits import NS_PER_SECOND
 from doka.domain.records import TopicPartition
+from tests.manual_clock import ManualClock
 
 Step = Callable[["ScriptedConsumer"], list[AnyMessage]]
 P0, P1 = TopicPartition("orders", 0), TopicPartition("orders", 1)
-
-
-@dataclass
-class ScriptedClock:
-    """A clock that moves when it is told to."""
-
-    time: int = 1000 * NS_PER_SECOND
-    date: float = 1_795_347_800.0
-    """The wall clock's distance from the steady one, in s."""
-
-    def now(self) -> int:
-        """Give the time."""
-        return self.time
-
-    def wall(self) -> float:
-        """Give the date."""
-        return self.date + self.time / NS_PER_SECOND
-
-    def forward(self, seconds: float) -> None:
-        """Let time pass."""
-        self.time += int(seconds * NS_PER_SECOND)
 
 
 @dataclass
@@ -159,7 +138,7 @@ def calls(name: str, *partitions: TopicPartition, brings: Sequence[AnyMessage] =
 def open_source(
     monkeypatch: pytest.MonkeyPatch,
     listener: Any,
-    clock: ScriptedClock | None = None,
+    clock: ManualClock | None = None,
     inquirer: ScriptedInquirer | None = None,
 ) -> tuple[KafkaSource, ScriptedConsumer]:
     """Open a source on a scripted client."""
@@ -175,6 +154,6 @@ def open_source(
         return made  # type: ignore[no-any-return] # it stands in for the client
 
     monkeypatch.setattr(source_module, "new_consumer", new_consumer)
-    source = KafkaSource(MemberSettings(("b:9092",), "doka", frozenset({"orders"})), clock or ScriptedClock())
+    source = KafkaSource(MemberSettings(("b:9092",), "doka", frozenset({"orders"})), clock or ManualClock())
     source.open(listener)
     return source, consumer

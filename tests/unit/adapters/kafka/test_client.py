@@ -12,17 +12,17 @@ from doka.adapters.kafka.client import (
     OnceAMinute,
     new_consumer,
 )
-from tests.unit.adapters.kafka.scripted import ScriptedClock
+from tests.manual_clock import ManualClock
 
 
 def test_lines_that_differ_in_numbers_are_one_kind(caplog: pytest.LogCaptureFixture) -> None:
     """What librdkafka repeats at each attempt is written once a minute."""
-    clock = ScriptedClock()
+    clock = ManualClock()
     log = ClientLog(clock)
     with caplog.at_level(logging.INFO, "doka.kafka.client"):
         for milliseconds in range(50):
             log.log(logging.ERROR, "%s [%s] timed out (after %s ms)", "SESSTMOUT", "doka#consumer-1", milliseconds)
-        clock.forward(61)
+        clock.pass_seconds(61)
         log.log(logging.ERROR, "%s [%s] timed out (after %s ms)", "SESSTMOUT", "doka#consumer-1", 7)
         log.log(logging.ERROR, "another line")
 
@@ -32,7 +32,7 @@ def test_lines_that_differ_in_numbers_are_one_kind(caplog: pytest.LogCaptureFixt
 def test_the_line_of_the_clients_end_is_handed_on() -> None:
     """Librdkafka serves it before the records that are prefetched, and the error itself behind them."""
     told: list[str] = []
-    log = ClientLog(ScriptedClock(), told.append)
+    log = ClientLog(ManualClock(), told.append)
     log.log(logging.CRITICAL, "%s [%s] %s", "FAIL", "doka#consumer-1", "connect failed")
     log.log(
         logging.CRITICAL, "%s [%s] %s", "FATAL", "doka#consumer-1", "[thrd:main]: Fatal error: Broker: fenced: so it is"
@@ -43,7 +43,7 @@ def test_the_line_of_the_clients_end_is_handed_on() -> None:
 
 def test_lines_that_come_as_errors_too_are_left_out(caplog: pytest.LogCaptureFixture) -> None:
     """A lost connection is told by the error that comes with its line; a client for questions says nothing at all."""
-    log, quiet = ClientLog(ScriptedClock()), ClientLog(ScriptedClock(), quiet=True)
+    log, quiet = ClientLog(ManualClock()), ClientLog(ManualClock(), quiet=True)
     with caplog.at_level(logging.INFO, "doka.kafka.client"):
         log.log(logging.ERROR, "%s [%s] %s", "FAIL", "doka#consumer-1", "connect failed")
         log.log(logging.ERROR, "%s [%s] %s", "ERROR", "doka#consumer-1", "1/1 brokers are down")
@@ -54,7 +54,7 @@ def test_lines_that_come_as_errors_too_are_left_out(caplog: pytest.LogCaptureFix
 
 def test_debug_lines_are_written_as_they_come(caplog: pytest.LogCaptureFixture) -> None:
     """Who sets `debug` wants them all."""
-    log = ClientLog(ScriptedClock())
+    log = ClientLog(ManualClock())
     with caplog.at_level(logging.DEBUG, "doka.kafka.client"):
         for _ in range(3):
             log.log(logging.DEBUG, "a step")

@@ -12,8 +12,9 @@ from doka.adapters.kafka import far_side as far_side_module
 from doka.adapters.kafka.columns import AnyMessage
 from doka.adapters.kafka.far_side import Damage, FarSide, far_side
 from doka.domain.ports import Clock
+from tests.manual_clock import ManualClock
 from tests.unit.adapters.kafka.messages import failure, record
-from tests.unit.adapters.kafka.scripted import P0, ScriptedClock
+from tests.unit.adapters.kafka.scripted import P0
 
 BATCH = 10
 
@@ -51,7 +52,7 @@ def search(monkeypatch: pytest.MonkeyPatch, log: Log, base: int, first: int) -> 
         yield log
 
     monkeypatch.setattr(far_side_module, "beside", beside)
-    return far_side({}, ScriptedClock(), Damage(P0, base, first, "torn"))
+    return far_side({}, ManualClock(), Damage(P0, base, first, "torn"))
 
 
 @pytest.mark.parametrize(

@@ -24,11 +24,11 @@ from doka.domain.events import (
 from doka.domain.limits import NS_PER_SECOND
 from doka.domain.records import TopicPartition
 from tests.integration.kafka.group import Listener
+from tests.manual_clock import ManualClock
 from tests.unit.adapters.kafka.messages import failure, record
 from tests.unit.adapters.kafka.scripted import (
     P0,
     P1,
-    ScriptedClock,
     ScriptedConsumer,
     ScriptedInquirer,
     brings,
@@ -197,7 +197,7 @@ def test_an_end_below_records_of_the_same_call_is_old(monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("code", [KafkaError._BAD_MSG, KafkaError._BAD_COMPRESSION])
 def test_what_cannot_be_read_is_never_passed_over(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
     """The client goes on behind a damaged record; the source feeds what is below, and reads again from there."""
-    clock = ScriptedClock()
+    clock = ManualClock()
     source, consumer = open_source(monkeypatch, Listener(), clock)
     damaged = brings(*run(0, 2), failure(code, 3), *run(4, 6), *run(0, 1, partition=1))
     later = brings(*run(7, 9), failure(KafkaError._PARTITION_EOF, 10))
@@ -206,7 +206,7 @@ def test_what_cannot_be_read_is_never_passed_over(monkeypatch: pytest.MonkeyPatc
 
     assert {0: [0, 1, 2], 1: [0, 1]} == fed(source.fetch(*FETCH))
     assert not source.fetch(*FETCH)
-    clock.forward(1.5)
+    clock.pass_seconds(1.5)
     consumer.steps.append(brings(*run(3, 9)))
     assert {0: list(range(3, 10))} == fed(source.fetch(*FETCH))
     assert [(0, 3)] == consumer.seeks()
@@ -234,31 +234,31 @@ def test_a_gap_that_is_none_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_gap_is_measured_until_the_broker_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without an answer the gap is neither forgotten nor told by half."""
-    clock = ScriptedClock()
+    clock = ManualClock()
     inquirer = ScriptedInquirer()
     source, consumer = open_source(monkeypatch, Listener(), clock, inquirer)
     consumer.steps.extend([calls("on_assign", P0), brings(failure(KafkaError._AUTO_OFFSET_RESET, 0))])
     for _ in range(5):
         assert not source.fetch(*FETCH)
-        clock.forward(1.5)
+        clock.pass_seconds(1.5)
     inquirer.logs[P0] = (7, 9)
     told: list[Event] = []
     for _ in range(3):
         told += source.fetch(*FETCH)
-        clock.forward(1.5)
+        clock.pass_seconds(1.5)
 
     assert [GapFound(P0, expected=0, log_start=7, log_end=9)] == told
 
 
 def test_a_topic_that_went_away_is_told_with_its_return(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the cluster says about topics is told where it changes, and a missing one is asked for each second."""
-    clock = ScriptedClock()
+    clock = ManualClock()
     inquirer = ScriptedInquirer()
     source, _ = open_source(monkeypatch, Listener(), clock, inquirer)
     told: list[Event] = []
     for there in (True, True, False, False, True, True):
         inquirer.topics["orders"] = there
-        clock.forward(31)
+        clock.pass_seconds(31)
         told += [event for _ in range(2) for event in source.fetch(*FETCH)]
 
     assert [TopicsMissing(frozenset({"orders"})), TopicsMissing(frozenset())] == told
@@ -405,11 +405,11 @@ def test_a_wait_takes_what_comes_meanwhile(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_wall_clock_that_is_set_back_wakes_the_client_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its threads wait by that clock, and would send no heartbeat for as long as it was set back."""
-    clock = ScriptedClock()
+    clock = ManualClock()
     source, consumer = open_source(monkeypatch, Listener(), clock)
     for moved in (0, 3_600, -0.5, -600, 0):
-        clock.date += moved
-        clock.forward(1)
+        clock.jump_wall(moved)
+        clock.pass_seconds(1)
         source.fetch(*FETCH)
 
     assert 1 == [deed for deed, _ in consumer.deeds].count("memberid")
@@ -417,7 +417,7 @@ def test_a_wall_clock_that_is_set_back_wakes_the_client_once(monkeypatch: pytest
 
 def test_a_refused_login_ends_the_source_after_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rights may come while the process runs; only a refusal that lasts ends it, and an answer in between resets it."""
-    clock = ScriptedClock()
+    clock = ManualClock()
     source, consumer = open_source(monkeypatch, Listener(), clock)
     refused = KafkaError(KafkaError._AUTHENTICATION, "wrong password")
     consumer.steps.append(calls("on_assign", P0))
@@ -425,13 +425,13 @@ def test_a_refused_login_ends_the_source_after_a_minute(monkeypatch: pytest.Monk
     for _ in range(2):
         consumer.keys["error_cb"](refused)
         told += source.fetch(*FETCH)
-        clock.forward(31)
+        clock.pass_seconds(31)
     consumer.steps.append(brings(*run(0, 1)))
     told += source.fetch(*FETCH)
     assert not [event for event in told if isinstance(event, SourceFailed)]
     for _ in range(2):
         consumer.keys["error_cb"](refused)
-        clock.forward(31)
+        clock.pass_seconds(31)
         assert not source.fetch(*FETCH)
     consumer.keys["error_cb"](refused)
 
@@ -447,15 +447,15 @@ def test_a_group_that_refuses_ends_the_source_unless_it_lets_us_in(
     joined: bool,  # noqa: FBT001 - a table
 ) -> None:
     """A right that was granted within the minute is proved by an assignment, though nothing is there to be read."""
-    clock = ScriptedClock()
+    clock = ManualClock()
     source, consumer = open_source(monkeypatch, Listener(), clock)
     consumer.steps.append(brings(failure(KafkaError.GROUP_AUTHORIZATION_FAILED)))
     source.fetch(*FETCH)
-    clock.forward(30)
+    clock.pass_seconds(30)
     if joined:
         consumer.steps.append(calls("on_assign"))
     source.fetch(*FETCH)
-    clock.forward(31)
+    clock.pass_seconds(31)
 
     told = source.fetch(*FETCH)
 
@@ -476,14 +476,14 @@ def test_errors_that_heal_are_no_events(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_topic_that_may_not_be_read_is_told_until_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """A refused topic is told once as such, and as there again when its records come."""
-    clock = ScriptedClock()
+    clock = ManualClock()
     source, consumer = open_source(monkeypatch, Listener(), clock)
     refused = failure(KafkaError.TOPIC_AUTHORIZATION_FAILED, 0)
     consumer.steps.extend([calls("on_assign", P0), brings(refused), brings(refused), brings(), brings(*run(0, 1))])
     told: list[Event] = []
     for _ in range(6):
         told += source.fetch(*FETCH)
-        clock.forward(2)
+        clock.pass_seconds(2)
 
     missing = [event for event in told if isinstance(event, TopicsMissing)]
     refusal = TopicsMissing(frozenset(), refused=frozenset({"orders"}))
@@ -533,13 +533,13 @@ def test_a_first_token_may_be_late_as_long_as_a_login_may_be_refused(
     monkeypatch: pytest.MonkeyPatch, late: int
 ) -> None:
     """Credentials that come within a minute let the member join; after it the start ends with what was missing."""
-    clock = ScriptedClock()
+    clock = ManualClock()
     consumer = ScriptedConsumer()
     began = clock.now()
 
     def new_consumer(_keys: Mapping[str, Any]) -> Any:
         if clock.now() - began < late * NS_PER_SECOND:
-            clock.forward(10)
+            clock.pass_seconds(10)
             raise ClientUnusableError("no token for Kafka within 10 s: no credentials; check the AWS credentials")
         return consumer
 
@@ -551,7 +551,7 @@ def test_a_first_token_may_be_late_as_long_as_a_login_may_be_refused(
     told: list[Event] = []
     for _ in range(20):
         told += source.fetch(*FETCH)
-        clock.forward(1)
+        clock.pass_seconds(1)
 
     assert (late < 60) == bool(consumer.callbacks)
     refused = SourceFailed("no token for Kafka within 10 s: no credentials; check the AWS credentials")
@@ -560,14 +560,14 @@ def test_a_first_token_may_be_late_as_long_as_a_login_may_be_refused(
 
 def test_positions_that_nobody_tells_end_the_source(monkeypatch: pytest.MonkeyPatch) -> None:
     """When the committed offsets stay unknown until the deadline, nothing is assumed and nothing is fed."""
-    clock = ScriptedClock()
+    clock = ManualClock()
     listener = Listener()
     source, consumer = open_source(monkeypatch, listener, clock)
     consumer.failing["committed"] = KafkaError(KafkaError.COORDINATOR_LOAD_IN_PROGRESS)
     ask = consumer.committed
 
     def slowly(*arguments: object, **named: object) -> object:
-        clock.forward(10)
+        clock.pass_seconds(10)
         return ask(*arguments, **named)  # type: ignore[arg-type] # handed through
 
     monkeypatch.setattr(consumer, "committed", slowly)

@@ -10,7 +10,7 @@ from confluent_kafka import KafkaException, TopicCollection, Uuid
 from doka.adapters.kafka import topic_ids as topic_ids_module
 from doka.adapters.kafka.client import ClientUnusableError
 from doka.adapters.kafka.topic_ids import topic_ids
-from tests.unit.adapters.kafka.scripted import ScriptedClock
+from tests.manual_clock import ManualClock
 
 
 def told(topic_id: Uuid | None) -> Future[Any]:
@@ -42,10 +42,10 @@ def test_each_topic_that_may_be_seen_has_its_id(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(topic_ids_module, "AdminClient", Client)
 
-    assert {"orders": str(known)} == topic_ids({"bootstrap.servers": "b:9092"}, ScriptedClock(), tuple(answers))
+    assert {"orders": str(known)} == topic_ids({"bootstrap.servers": "b:9092"}, ManualClock(), tuple(answers))
 
 
 def test_a_client_that_cannot_be_made_is_said_so() -> None:
     """No token at the moment: the question is asked again."""
     with pytest.raises(ClientUnusableError):
-        topic_ids({"no.such.key": 1}, ScriptedClock(), ("orders",))
+        topic_ids({"no.such.key": 1}, ManualClock(), ("orders",))

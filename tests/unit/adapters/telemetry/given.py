@@ -38,30 +38,15 @@ from doka.domain.facts import (
 from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
 from doka.domain.records import TopicPartition
 from doka.domain.status import LeaseStatus, PartitionStatus, RouteStatus, Status
+from tests.manual_clock import ManualClock
 
 ORDERS_3 = TopicPartition("orders", 3)
 NEW_YEAR = 1_767_225_600.0  # 2026-01-01T00:00:00Z
 
 
-class HandClock:
-    """A clock that stands still until a test moves it."""
-
-    def __init__(self, now: int = 1_000 * NS_PER_SECOND, wall: float = NEW_YEAR) -> None:
-        self._now = now
-        self._wall = wall
-
-    def now(self) -> int:
-        """Give the hand-set time in ns."""
-        return self._now
-
-    def wall(self) -> float:
-        """Give the hand-set seconds since the epoch."""
-        return self._wall
-
-    def pass_seconds(self, seconds: float) -> None:
-        """Move both readings on."""
-        self._now += round(seconds * NS_PER_SECOND)
-        self._wall += seconds
+def hand_clock() -> ManualClock:
+    """Give a clock that stands at the beginning of a year."""
+    return ManualClock(seconds=NEW_YEAR)
 
 
 FACTS: tuple[Fact, ...] = (
@@ -122,7 +107,7 @@ def partition_status(
 
 
 def status(
-    clock: HandClock,
+    clock: ManualClock,
     *,
     partition: PartitionStatus | None = None,
     lease: LeaseStatus | None = None,

@@ -6,12 +6,13 @@ import pytest
 from doka.adapters.telemetry.health import STALLED_AFTER_NS, Health
 from doka.domain.limits import NS_PER_SECOND
 from doka.domain.status import LeaseStatus
-from tests.unit.adapters.telemetry.given import HandClock, partition_status, status
+from tests.manual_clock import ManualClock
+from tests.unit.adapters.telemetry.given import hand_clock, partition_status, status
 
 
-def health() -> tuple[Health, HandClock]:
+def health() -> tuple[Health, ManualClock]:
     """Give a health with one metrics page, and the clock that it goes by."""
-    clock = HandClock()
+    clock = hand_clock()
     return Health(clock, lambda: (b"doka_up 1\n", "text/plain; version=0.0.4")), clock
 
 

@@ -9,7 +9,8 @@ import pytest
 from doka.adapters.telemetry.http_server import CONNECTIONS_MAX, REQUEST_BYTES_MAX, HealthServer, Response
 from doka.domain.errors import UsageError
 from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
-from tests.unit.adapters.telemetry.given import HandClock, ask, get
+from tests.manual_clock import ManualClock
+from tests.unit.adapters.telemetry.given import ask, get, hand_clock
 from tests.waiting import eventually
 
 
@@ -26,7 +27,7 @@ def answer(path: str) -> Response | None:
             return None
 
 
-class RealClock(HandClock):
+class RealClock(ManualClock):
     """The hand-set clock, moved by the kernel's."""
 
     def now(self) -> int:
@@ -146,7 +147,7 @@ def test_a_client_that_does_not_read_is_dropped() -> None:
 
 def test_a_clock_that_leaps_drops_what_is_old() -> None:
     """After a suspend, connections older than their patience are gone, and new ones are served."""
-    clock = HandClock()
+    clock = hand_clock()
     server = HealthServer(clock, "127.0.0.1", 0, patience=NS_PER_SECOND)
     server.open(answer)
     try:

@@ -12,14 +12,15 @@ from doka.adapters.talkative import PINNED
 from doka.adapters.telemetry.line_writer import LineWriter
 from doka.adapters.telemetry.logs import Log
 from doka.domain.facts import RouteBlocked
-from tests.unit.adapters.telemetry.given import FACTS, HandClock, Pipe, pipe
+from tests.manual_clock import ManualClock
+from tests.unit.adapters.telemetry.given import FACTS, Pipe, hand_clock, pipe
 
 
 @contextmanager
-def log_to_a_pipe(level: str = "info", style: str = "json") -> Iterator[tuple[Log, Pipe, HandClock]]:
+def log_to_a_pipe(level: str = "info", style: str = "json") -> Iterator[tuple[Log, Pipe, ManualClock]]:
     """Give an open log whose stdout is a pipe; it is closed at the end."""
     with pipe() as stdout:
-        clock = HandClock()
+        clock = hand_clock()
         log = Log(clock, LineWriter(stdout.writer), level, style)
         log.open()
         try:
@@ -171,7 +172,7 @@ def test_dropped_lines_are_told_in_the_same_form() -> None:
     """The notice of dropped lines is a JSON line like all others."""
     with pipe() as stdout:
         writer = LineWriter(stdout.writer, limit=2)
-        log = Log(HandClock(), writer)
+        log = Log(hand_clock(), writer)
         for fact in FACTS:
             log.tell(fact)
         log.open()
@@ -185,7 +186,7 @@ def test_one_of_several_processes_says_which_it_is() -> None:
     """Every line has the worker's number, that of a library too; a person reads it before the sentence."""
     for style in ("json", "console"):
         with pipe() as stdout:
-            log = Log(HandClock(), LineWriter(stdout.writer), style=style, worker=2)
+            log = Log(hand_clock(), LineWriter(stdout.writer), style=style, worker=2)
             log.open()
             log.tell(FACTS[0])
             logging.getLogger("botocore").warning("slow")

@@ -6,7 +6,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from doka.adapters.telemetry.merged_page import SupervisorMetrics, merged
 from doka.adapters.telemetry.metrics import Metrics
 from doka.domain.records import TopicPartition
-from tests.unit.adapters.telemetry.given import FACTS, HandClock, status
+from tests.unit.adapters.telemetry.given import FACTS, hand_clock, status
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
@@ -28,7 +28,7 @@ def samples(page: bytes) -> Samples:
 
 def service(settled: int) -> Metrics:
     """Give the metrics of a worker that has something of everything to show."""
-    clock = HandClock()
+    clock = hand_clock()
     metrics = Metrics(clock, "1.2.3", ["orders"], ["analytics"])
     for fact in FACTS:
         metrics.count(fact)

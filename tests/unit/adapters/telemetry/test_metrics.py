@@ -18,7 +18,7 @@ from doka.domain.facts import (
 )
 from doka.domain.limits import NS_PER_MS
 from doka.domain.records import TopicPartition
-from tests.unit.adapters.telemetry.given import FACTS, ORDERS_3, HandClock, status
+from tests.unit.adapters.telemetry.given import FACTS, ORDERS_3, hand_clock, status
 
 LABEL_NAMES = {
     *("route", "role", "code", "topic", "partition", "reason", "state", "outcome", "policy", "change", "le", "version"),
@@ -28,7 +28,7 @@ LABEL_NAMES = {
 
 def metrics() -> Metrics:
     """Give metrics of one route and one role."""
-    return Metrics(HandClock(), "1.2.3", ["orders"], ["analytics"], topics=["orders"])
+    return Metrics(hand_clock(), "1.2.3", ["orders"], ["analytics"], topics=["orders"])
 
 
 def series(page: bytes) -> dict[str, float]:
@@ -141,7 +141,7 @@ def test_counters_stand_at_zero_from_the_start() -> None:
 
 def test_breaks_of_order_stand_at_zero_where_order_can_break() -> None:
     """Only a route in which records of a key share requests has the counter, of each cause, from the start."""
-    page = series(Metrics(HandClock(), "1.2.3", ["orders", "clicks"], sharing=["orders"]).page()[0])
+    page = series(Metrics(hand_clock(), "1.2.3", ["orders", "clicks"], sharing=["orders"]).page()[0])
     assert {
         "doka_order_breaks_total{cause=refused,route=orders}": 0,
         "doka_order_breaks_total{cause=reordered,route=orders}": 0,
@@ -152,7 +152,7 @@ def test_breaks_of_order_stand_at_zero_where_order_can_break() -> None:
 def test_names_labels_and_help() -> None:
     """Every series begins with doka_, has a sentence of help and only labels that are bounded."""
     counted = metrics()
-    clock = HandClock()
+    clock = hand_clock()
     for fact in FACTS:
         counted.count(fact)
     counted.fetched(ORDERS_3, 1, 1)

@@ -9,7 +9,7 @@ from doka.adapters.telemetry.present import PresentState
 from doka.domain.leases.keeper import LeaseState
 from doka.domain.limits import NS_PER_SECOND
 from doka.domain.status import LeaseStatus, PartitionStatus
-from tests.unit.adapters.telemetry.given import NEW_YEAR, HandClock, partition_status, status
+from tests.unit.adapters.telemetry.given import NEW_YEAR, hand_clock, partition_status, status
 
 PLACE = {"route": "orders", "topic": "orders", "partition": "3"}
 
@@ -21,12 +21,12 @@ def gauges(state: PresentState) -> dict[str, list[tuple[dict[str, str], float]]]
 
 def test_nothing_is_claimed_before_the_first_status() -> None:
     """Before anything was published there is no gauge that could be taken for a healthy zero."""
-    assert {} == gauges(PresentState(HandClock()))
+    assert {} == gauges(PresentState(hand_clock()))
 
 
 def test_a_lease_counts_down_between_publishes() -> None:
     """The seconds that a lease has left go down with the clock, and below zero, while the loop publishes nothing."""
-    clock = HandClock()
+    clock = hand_clock()
     state = PresentState(clock)
     state.status = status(clock)
     clock.pass_seconds(45)
@@ -44,7 +44,7 @@ def test_a_lease_counts_down_between_publishes() -> None:
 )
 def test_a_lease_without_a_number(lease: LeaseStatus, seconds: list[tuple[dict[str, str], float]]) -> None:
     """Credentials that do not end have infinitely long left; where there is no lease, no figure is shown."""
-    clock = HandClock()
+    clock = hand_clock()
     state = PresentState(clock)
     state.status = status(clock, lease=lease)
     assert seconds == gauges(state)["doka_lease_seconds_left"]
@@ -52,7 +52,7 @@ def test_a_lease_without_a_number(lease: LeaseStatus, seconds: list[tuple[dict[s
 
 def test_lease_states_are_those_of_the_domain() -> None:
     """Exactly one of the domain's lease states is 1, the others are 0."""
-    clock = HandClock()
+    clock = hand_clock()
     state = PresentState(clock)
     state.status = status(clock)
     shown = {labels["state"]: value for labels, value in gauges(state)["doka_lease_state"]}
@@ -98,7 +98,7 @@ def test_lease_states_are_those_of_the_domain() -> None:
 )
 def test_lag(partition: PartitionStatus, records: float | None, seconds: float | None) -> None:
     """Lag is what is known of it: never below zero, and left out where a figure would be a guess."""
-    clock = HandClock()
+    clock = hand_clock()
     state = PresentState(clock)
     state.status = status(clock, partition=partition)
     found = gauges(state)
@@ -108,7 +108,7 @@ def test_lag(partition: PartitionStatus, records: float | None, seconds: float |
 
 def test_ages_grow_between_publishes() -> None:
     """The oldest un-settled record grows older at each scrape, published or not."""
-    clock = HandClock()
+    clock = hand_clock()
     state = PresentState(clock)
     state.status = status(clock, partition=partition_status(unsettled=1, age=2 * NS_PER_SECOND))
     clock.pass_seconds(3)
@@ -117,7 +117,7 @@ def test_ages_grow_between_publishes() -> None:
 
 def test_a_wait_grows_between_publishes_and_nothing_does_not() -> None:
     """What waits has waited longer at each scrape; where nothing waits, it is 0 until the next publish says otherwise."""
-    clock = HandClock()
+    clock = hand_clock()
     state = PresentState(clock)
     state.status = status(clock, partition=partition_status(waiting=2 * NS_PER_SECOND))
     clock.pass_seconds(3)
@@ -129,7 +129,7 @@ def test_a_wait_grows_between_publishes_and_nothing_does_not() -> None:
 
 def test_the_time_that_quotas_took_is_shown() -> None:
     """How long brokers have let this process wait is a counter in seconds."""
-    clock = HandClock()
+    clock = hand_clock()
     state = PresentState(clock)
     state.status = replace(status(clock), throttled=1_500_000_000)
     assert [({}, 1.5)] == gauges(state)["doka_kafka_throttled_seconds"]
@@ -137,7 +137,7 @@ def test_the_time_that_quotas_took_is_shown() -> None:
 
 def test_a_blocked_route_says_why() -> None:
     """A blocked route is 1 under its reason; an open one is 0 under none."""
-    clock = HandClock()
+    clock = hand_clock()
     state = PresentState(clock)
     state.status = status(clock, blocked="clock_skew")
     assert [({"route": "orders", "reason": "clock_skew"}, 1.0)] == gauges(state)["doka_route_blocked"]
@@ -149,7 +149,7 @@ def test_a_blocked_route_says_why() -> None:
 
 def test_figures_of_the_process() -> None:
     """Held bytes, owned partitions, puts in flight, waiting records and a halt are shown as published."""
-    clock = HandClock()
+    clock = hand_clock()
     state = PresentState(clock)
     state.status = status(clock, halted="an invariant is broken")
     state.turned = clock.now()
@@ -165,7 +165,7 @@ def test_figures_of_the_process() -> None:
 
 def test_keys_that_became_base64_are_counted_by_route() -> None:
     """From 0 on, so that the first one shows as an increase."""
-    clock = HandClock()
+    clock = hand_clock()
     state = PresentState(clock)
     before = status(clock)
     for fallbacks in (0, 3):
@@ -184,7 +184,7 @@ def test_a_partition_that_waits_for_a_person_says_why(
     stuck: str | None, reason: str | None, shown: tuple[str, float]
 ) -> None:
     """The gauge has the one word of the reason as its label; the sentence is for /readyz."""
-    clock = HandClock()
+    clock = hand_clock()
     state = PresentState(clock)
     state.status = status(clock, partition=partition_status(stuck=stuck, stuck_reason=reason))
     assert [({**PLACE, "reason": shown[0]}, shown[1])] == gauges(state)["doka_partition_stuck"]

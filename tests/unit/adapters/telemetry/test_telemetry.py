@@ -16,13 +16,14 @@ from doka.adapters.telemetry.telemetry import ServiceTelemetry
 from doka.domain.errors import UsageError
 from doka.domain.facts import Fact
 from doka.domain.ports import Telemetry
-from tests.unit.adapters.telemetry.given import FACTS, ORDERS_3, HandClock, Pipe, get, pipe, status
+from tests.manual_clock import ManualClock
+from tests.unit.adapters.telemetry.given import FACTS, ORDERS_3, Pipe, get, hand_clock, pipe, status
 
 
 @contextmanager
-def service(metrics: Metrics | None = None) -> Iterator[tuple[ServiceTelemetry, Pipe, HandClock]]:
+def service(metrics: Metrics | None = None) -> Iterator[tuple[ServiceTelemetry, Pipe, ManualClock]]:
     """Give the whole telemetry, open, on a free port, with a pipe as its stdout."""
-    clock = HandClock()
+    clock = hand_clock()
     counted = metrics or Metrics(clock, "1.2.3", ["orders"], ["analytics"])
     with pipe() as stdout:
         log = Log(clock, LineWriter(stdout.writer, counted.line_dropped))
@@ -109,7 +110,7 @@ class BrokenMetrics(Metrics):
 
 def test_an_error_of_telemetry_never_reaches_the_loop() -> None:
     """Whatever breaks in here is counted, the loop goes on, and what does not break tells all the same."""
-    clock = HandClock()
+    clock = hand_clock()
     with service(BrokenMetrics(clock, "1")) as (telemetry, stdout, _clock):
         telemetry.fetched(ORDERS_3, 1, 1)
         telemetry.tell(FACTS[0])
@@ -124,7 +125,7 @@ def test_an_error_of_telemetry_never_reaches_the_loop() -> None:
 
 def test_a_taken_port_is_told_before_anything_runs() -> None:
     """Open fails with the operator's error, and leaves nothing running behind."""
-    clock = HandClock()
+    clock = hand_clock()
     metrics = Metrics(clock, "1")
     with socket.create_server(("127.0.0.1", 0)) as taken, pipe() as stdout:
         log = Log(clock, LineWriter(stdout.writer))
@@ -138,7 +139,7 @@ def test_a_taken_port_is_told_before_anything_runs() -> None:
 
 def test_without_a_server() -> None:
     """Where nothing shall listen, logs and counts work all the same."""
-    clock = HandClock()
+    clock = hand_clock()
     metrics = Metrics(clock, "1")
     with pipe() as stdout:
         telemetry = ServiceTelemetry(

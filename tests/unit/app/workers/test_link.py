@@ -15,7 +15,7 @@ from doka.adapters.system.clock import SystemClock
 from doka.adapters.telemetry.health import Health
 from doka.app.workers.frames import FrameKind, receive_frame, send_frame
 from doka.app.workers.link import SupervisorLink
-from tests.unit.adapters.telemetry.given import HandClock, status
+from tests.unit.adapters.telemetry.given import hand_clock, status
 
 PAGE = b"# HELP x y\n# TYPE x gauge\nx 1.0\n"
 
@@ -54,7 +54,7 @@ def test_it_reports_by_itself_each_second(tied: Tied) -> None:
     """The first report says that it starts; a later one what was published since."""
     first = orjson.loads(next_of(tied, FrameKind.REPORT))
     assert {"stalled": None, "reasons": ["starting: no state was published yet"]} == first
-    tied.health.publish(status(HandClock()))
+    tied.health.publish(status(hand_clock()))
     assert {"stalled": None, "reasons": []} == orjson.loads(next_of(tied, FrameKind.REPORT))
 
 

@@ -12,7 +12,7 @@ from doka.app.settings.load import load_settings
 from doka.app.workers.supervision import Outage
 from doka.app.workers.telemetry import SupervisorTelemetry
 from doka.domain.limits import NS_PER_SECOND
-from tests.unit.adapters.telemetry.given import HandClock, pipe
+from tests.unit.adapters.telemetry.given import hand_clock, pipe
 
 MINIMAL = Path(__file__).parents[4] / "examples" / "minimal.yaml"
 
@@ -21,7 +21,7 @@ def test_a_run_is_told_line_by_line_and_counted() -> None:
     """The limits are named as what they are, each death says when it is cured, and restarts are on the page."""
     settings = load_settings(ConfigOptions(MINIMAL), environ={}, hostname="pod-1")
     with pipe() as stdout:
-        log = Log(HandClock(), LineWriter(stdout.writer))
+        log = Log(hand_clock(), LineWriter(stdout.writer))
         log.open()
         telemetry = SupervisorTelemetry(log, SupervisorMetrics(2))
         telemetry.opened(settings, 2, 9400)
