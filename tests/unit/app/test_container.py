@@ -14,24 +14,13 @@ from doka.adapters.system.clock import SystemClock
 from doka.app.container import Container
 from doka.app.settings.load import settings_from
 from doka.app.settings.model import Settings
-
-SETTINGS = {
-    "kafka": {
-        "bootstrap_servers": ["127.0.0.1:1"],
-        "group_id": "doka",
-        "security": {"protocol": "plaintext", "allow_plaintext": True},
-    },
-    "aws": {"region": "eu-west-1"},
-    "roles": {"writer": {"hops": [{"role_arn": "arn:aws:iam::210987654321:role/doka-writer"}]}},
-    "routes": [{"topics": ["orders"], "stream": {"name": "orders", "role": "writer"}}],
-    "http": {"port": 0},
-}
+from tests.unit.app.given import LONELY
 
 
 @pytest.fixture
 def settings() -> Settings:
     """Give a small but whole configuration."""
-    return settings_from(SETTINGS, hostname="host")
+    return settings_from(LONELY, hostname="host")
 
 
 def _container(settings: Settings) -> Container:
@@ -50,7 +39,7 @@ def test_every_part_can_be_had(settings: Settings) -> None:
 def test_one_source_of_tokens_serves_the_member_and_the_letters() -> None:
     """With aws_msk_iam both clients of Kafka log in by the same credentials; a topic for letters makes them go there."""
     kafka = {"bootstrap_servers": ["127.0.0.1:1"], "group_id": "doka"}
-    told = {**SETTINGS, "kafka": kafka, "dead_letters": {"topic": "letters"}}
+    told = {**LONELY, "kafka": kafka, "dead_letters": {"topic": "letters"}}
     container = _container(settings_from(told, hostname="host"))
     letters = container.letters()
 

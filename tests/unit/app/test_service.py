@@ -22,19 +22,9 @@ from doka.domain.errors import UsageError
 from doka.domain.events import StopRequested
 from doka.domain.records import TopicPartition
 from doka.domain.status import PartitionStatus, Status
+from tests.unit.app.given import LONELY
 from tests.waiting import eventually
 
-SETTINGS = {
-    "kafka": {
-        "bootstrap_servers": ["127.0.0.1:1"],
-        "group_id": "doka",
-        "security": {"protocol": "plaintext", "allow_plaintext": True},
-    },
-    "aws": {"region": "eu-west-1"},
-    "roles": {"writer": {"hops": [{"role_arn": "arn:aws:iam::210987654321:role/doka-writer"}]}},
-    "routes": [{"topics": ["orders"], "stream": {"name": "orders", "role": "writer"}}],
-    "http": {"port": 0},
-}
 ENDING = Ending(3, "it could not go on")
 
 
@@ -63,7 +53,7 @@ class Parts:
 
 
 def _settings() -> Settings:
-    return settings_from(SETTINGS, hostname="host")
+    return settings_from(LONELY, hostname="host")
 
 
 def _service(turn: Callable[[], Ending]) -> tuple[Container, Parts]:

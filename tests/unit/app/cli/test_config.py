@@ -6,16 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from doka.app.cli.main import main
+from tests.unit.app.cli.conftest import run
 
 EXAMPLES = Path(__file__).parents[4] / "examples"
-
-
-def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    """Run a command; give its exit code, stdout and stderr."""
-    code = main(arguments)
-    printed = capsys.readouterr()
-    return code, printed.out, printed.err
 
 
 def test_the_effective_configuration_is_shown(

@@ -6,21 +6,7 @@ import pytest
 
 from doka.app.cli.main import main
 from doka.app.config_options import ConfigOptions
-
-
-@pytest.fixture(autouse=True)
-def _plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give help a known width, and no variable of the host."""
-    monkeypatch.setenv("COLUMNS", "100")
-    for name in ("FORCE_COLOR", "PY_COLORS", "GITHUB_ACTIONS"):
-        monkeypatch.delenv(name, raising=False)
-
-
-def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    """Run a command; give its exit code, stdout and stderr."""
-    code = main(arguments)
-    printed = capsys.readouterr()
-    return code, printed.out, printed.err
+from tests.unit.app.cli.conftest import run
 
 
 def test_help_says_what_doka_is_and_what_to_type_next(capsys: pytest.CaptureFixture[str]) -> None:

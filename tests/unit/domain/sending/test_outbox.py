@@ -6,18 +6,15 @@ import pytest
 
 from doka.domain.errors import InvariantError
 from doka.domain.events import ShardRange
-from doka.domain.held.budget import Budget
 from doka.domain.held.lanes import KeyLanes, Lanes
-from doka.domain.held.ledger import HeldChunk, OffsetLedger
+from doka.domain.held.ledger import OffsetLedger
 from doka.domain.limits import PARTIAL_PUT_WAIT_NS, PARTITION_KEY_BYTES_MAX, SHARD_BYTES_PER_SECOND
 from doka.domain.poison.quarantine import Quarantine
 from doka.domain.records import TopicPartition
-from doka.domain.rules import LimitRules, OnPoison
 from doka.domain.sending.outbox import Outbox
 from doka.domain.sending.put import Put
-from tests.unit.domain.builders import MS, SECOND, held, no_jitter
-
-NOW = 100 * SECOND
+from tests.unit.domain.builders import MS, SECOND, held
+from tests.unit.domain.sending.outboxes import NOW, admit, outbox, pack, sent
 
 
 def owned(number: int = 0) -> OffsetLedger:
@@ -31,43 +28,11 @@ def owner() -> OffsetLedger:
     return owned()
 
 
-@pytest.fixture
-def quarantine() -> Quarantine:
-    """Give where poison goes."""
-    return Quarantine("orders", OnPoison.BLOCK, 1, no_jitter)
-
-
-def outbox(quarantine: Quarantine | None = None, **limits: int) -> Outbox:
-    """Make an empty outbox with these limits."""
-    to = quarantine or Quarantine("orders", OnPoison.BLOCK, 1, no_jitter)
-    return Outbox(LimitRules(**limits), Budget(10**9), to)
-
-
-def admit(to: Outbox, owner: OffsetLedger, keys: str, start: int = 0, at: int = NOW, **changes: object) -> HeldChunk:
-    """Let a chunk come in."""
-    chunk = held(owner, keys, start, **changes)
-    owner.append(chunk)
-    to.admit(chunk, at)
-    return chunk
-
-
-def sent(put: Put | None) -> list[int]:
-    """Name the records of a request by their offsets: the builders' values are the offsets."""
-    return [] if put is None else [int(value) for value in put.values]
-
-
 def settle(to: Outbox, put: Put, failed: Mapping[int, str] | None = None) -> list[OffsetLedger]:
     """Let the answer of a request come; give whose it was."""
     moved: dict[OffsetLedger, None] = {}
     to.settle(put, failed or {}, moved, NOW)
     return list(moved)
-
-
-def pack(of: Outbox, number: int = 1) -> Put:
-    """Pack a request that must not be empty."""
-    put = of.pack(number, 1, NOW)
-    assert put is not None
-    return put
 
 
 def leaves_at(of: Outbox, now: int = NOW, *, probe: bool = False) -> int | None:

@@ -7,19 +7,17 @@ from collections.abc import Mapping
 import pytest
 
 from doka.domain.events import ShardRange
-from doka.domain.held.budget import Budget
 from doka.domain.held.ledger import OffsetLedger, Part
 from doka.domain.held.shared_lanes import SharedLanes
 from doka.domain.limits import PUT_RECORDS_MAX
 from doka.domain.poison.quarantine import Quarantine
 from doka.domain.records import TopicPartition
-from doka.domain.rules import LimitRules, OnPoison
 from doka.domain.sending.outbox import Outbox, side_by_side
 from doka.domain.sending.pacing import SLOWER_AT_MOST_EVERY_NS
 from doka.domain.sending.put import Put
-from tests.unit.domain.builders import ORDERS, SECOND, described, held, no_jitter
+from tests.unit.domain.builders import ORDERS, SECOND, described, held
+from tests.unit.domain.sending.outboxes import NOW, admit, outbox, pack, sent
 
-NOW = 100 * SECOND
 SLOW = "ProvisionedThroughputExceededException"
 OTHER = TopicPartition("orders", 1)
 
@@ -33,37 +31,6 @@ def owned(tp: TopicPartition = ORDERS) -> OffsetLedger:
 def owner() -> OffsetLedger:
     """Give one."""
     return owned()
-
-
-@pytest.fixture
-def quarantine() -> Quarantine:
-    """Give where poison goes."""
-    return Quarantine("orders", OnPoison.BLOCK, 1, no_jitter)
-
-
-def outbox(quarantine: Quarantine | None = None, **limits: int) -> Outbox:
-    """Make an empty outbox with these limits."""
-    to = quarantine or Quarantine("orders", OnPoison.BLOCK, 1, no_jitter)
-    return Outbox(LimitRules(**limits), Budget(10**9), to, shares=True)
-
-
-def admit(to: Outbox, owner: OffsetLedger, keys: str, start: int = 0, **changes: object) -> None:
-    """Let a chunk come in."""
-    chunk = held(owner, keys, start, **changes)
-    owner.append(chunk)
-    to.admit(chunk, NOW)
-
-
-def sent(put: Put | None) -> list[int]:
-    """Name the records of a request by their offsets: the builders' values are the offsets."""
-    return [] if put is None else [int(value) for value in put.values]
-
-
-def pack(of: Outbox, number: int = 1, now: int = NOW) -> Put:
-    """Pack a request that must not be empty."""
-    put = of.pack(number, 1, now)
-    assert put is not None
-    return put
 
 
 def answer(to: Outbox, put: Put, failed: Mapping[int, str] | None = None) -> None:
@@ -83,7 +50,7 @@ class TestPack:
 
     def test_records_of_a_key_share_a_request(self, owner: OffsetLedger) -> None:
         """All records of all keys leave at once, those of a key side by side and in order."""
-        made = outbox()
+        made = outbox(shares=True)
         admit(made, owner, "abacb")
         put = pack(made)
         assert [3, 0, 2, 1, 4] == sent(put)
@@ -91,7 +58,7 @@ class TestPack:
 
     def test_what_comes_meanwhile_waits_and_leaves_together(self, owner: OffsetLedger) -> None:
         """While a request of a key is in put its later records wait, over chunks; then all of them go."""
-        made = outbox()
+        made = outbox(shares=True)
         admit(made, owner, "aa")
         put = pack(made)
         admit(made, owner, "ab", 2)
@@ -103,14 +70,14 @@ class TestPack:
 
     def test_what_is_cut_off_is_no_longer_ready(self, owner: OffsetLedger) -> None:
         """The rest of a key goes back into its lane; what stands behind it in the same chunk stays ready."""
-        made = outbox(request_records=1)
+        made = outbox(shares=True, request_records=1)
         admit(made, owner, "abab")
         assert [0] == sent(pack(made))
         assert ([1, 3], 2) == ([place for part in made.parts() for place in part.places], made.waiting)
 
     def test_the_end_of_a_request_cuts_a_key(self, owner: OffsetLedger) -> None:
         """What finds no room waits for what left, and nothing of the key is in a second request."""
-        made = outbox(request_records=3)
+        made = outbox(shares=True, request_records=3)
         admit(made, owner, "aaaaab")
         first = pack(made)
         assert [5, 0, 1] == sent(first)
@@ -120,7 +87,7 @@ class TestPack:
 
     def test_its_bytes_cut_a_key_too(self, owner: OffsetLedger) -> None:
         """A request that is full by its bytes parts a key in the same way."""
-        made = outbox(request_bytes=6)
+        made = outbox(shares=True, request_bytes=6)
         admit(made, owner, "aaaaa")
         put = pack(made)
         assert ([0, 1, 2], None) == (sent(put), made.pack(2, 1, NOW))
@@ -129,14 +96,14 @@ class TestPack:
 
     def test_a_control_cuts_a_key(self, owner: OffsetLedger) -> None:
         """Records that are taken for a control leave the others of their key waiting."""
-        made = outbox()
+        made = outbox(shares=True)
         admit(made, owner, "aaaa")
         taken = made.take_for_control(2)
         assert ([(0, 1)], None) == ([tuple(part.places) for part in taken], made.pack(1, 1, NOW))
 
     def test_one_key_of_two_partitions_is_two_lanes(self) -> None:
         """Kafka has no order between partitions."""
-        made, one, other = outbox(), owned(), owned(OTHER)
+        made, one, other = outbox(shares=True), owned(), owned(OTHER)
         admit(made, one, "aa")
         admit(made, other, "aa")
         put = pack(made)
@@ -144,13 +111,13 @@ class TestPack:
 
     def test_tells_whether_records_of_a_key_share_it(self, owner: OffsetLedger) -> None:
         """Only then their order has to be looked at."""
-        made = outbox()
+        made = outbox(shares=True)
         admit(made, owner, "abc")
         assert not pack(made).shares
 
     def test_a_key_in_thousands_is_sent_request_by_request(self, owner: OffsetLedger) -> None:
         """A key that waits in thousands fills one request after the other."""
-        made = outbox()
+        made = outbox(shares=True)
         admit(made, owner, "a" * (2 * PUT_RECORDS_MAX + 1))
         found: list[int] = []
         for number in (1, 2, 3):
@@ -165,7 +132,7 @@ class TestRefused:
 
     def test_goes_again_before_what_waits(self, owner: OffsetLedger) -> None:
         """Two refused records of a key leave together, and what came meanwhile after them."""
-        made = outbox()
+        made = outbox(shares=True)
         admit(made, owner, "aaaa")
         put = pack(made)
         admit(made, owner, "a", 4)
@@ -178,7 +145,7 @@ class TestRefused:
 
     def test_is_one_group_of_each_lane(self, owner: OffsetLedger) -> None:
         """All that was refused of a lane is tried together, whatever the codes; each part has its own."""
-        made = outbox()
+        made = outbox(shares=True)
         admit(made, owner, "aba")
         put = pack(made)
         refusals = put.refusals({0: "X", 1: SLOW, 2: "InternalFailure"})
@@ -188,14 +155,14 @@ class TestRefused:
 
     def test_a_whole_request_goes_again_as_it_was(self, owner: OffsetLedger) -> None:
         """A request that failed as a whole leaves again in the same order."""
-        made = outbox()
+        made = outbox(shares=True)
         admit(made, owner, "abab")
         made.put_back(made.unsettled(pack(made), NOW), NOW)
         assert [0, 2, 1, 3] == sent(pack(made, 2))
 
     def test_a_partition_that_is_gone_is_passed_over(self, owner: OffsetLedger) -> None:
         """What belongs to somebody else is not sent again."""
-        made = outbox()
+        made = outbox(shares=True)
         admit(made, owner, "aa")
         put = pack(made)
         owner.gone = True
@@ -214,7 +181,7 @@ class TestPoison:
 
     def test_found_before_sending_cuts_a_key(self, owner: OffsetLedger, quarantine: Quarantine) -> None:
         """What is before it leaves, then its own turn comes, and what is behind it follows when it is settled."""
-        made = outbox(quarantine)
+        made = outbox(quarantine, shares=True)
         admit(made, owner, "aaaa", poison={2: "RecordTooLarge"})
         put = pack(made)
         assert ([0, 1], []) == (sent(put), list(quarantine.waiting))
@@ -226,7 +193,7 @@ class TestPoison:
 
     def test_as_the_first_of_its_key(self, owner: OffsetLedger, quarantine: Quarantine) -> None:
         """Its turn comes at once, and the others wait."""
-        made = outbox(quarantine)
+        made = outbox(quarantine, shares=True)
         admit(made, owner, "aaa", poison={0: "RecordTooLarge"})
         (poison,) = quarantine.waiting
         assert (0, None) == (poison.offset, made.pack(1, 1, NOW))
@@ -237,7 +204,7 @@ class TestPoison:
         self, owner: OffsetLedger, quarantine: Quarantine
     ) -> None:
         """Records of its key that came back with it wait behind it."""
-        made = outbox(quarantine)
+        made = outbox(quarantine, shares=True)
         admit(made, owner, "aaab")
         put = pack(made)
         assert [3, 0, 1, 2] == sent(put)
@@ -254,7 +221,7 @@ class TestPoison:
 
 def test_a_pace_cuts_a_key(owner: OffsetLedger) -> None:
     """Of a slowed shard the first records of a key leave as far as its pace allows, and the others wait for them."""
-    made = outbox()
+    made = outbox(shares=True)
     made.learn(described(shards=(ShardRange("shard-0", 0),)))
     for ago in range(20, 0, -1):
         made.pacer.throttled("a", NOW - ago * SLOWER_AT_MOST_EVERY_NS)
@@ -272,7 +239,7 @@ def test_a_pace_cuts_a_key(owner: OffsetLedger) -> None:
 
 def test_a_drain_forgets_what_nobody_sent(owner: OffsetLedger) -> None:
     """What was cut off and lies above all that was sent is forgotten; what was sent settles."""
-    made = outbox(request_records=2)
+    made = outbox(shares=True, request_records=2)
     admit(made, owner, "aaaa")
     put = pack(made)
     made.forget_unsent(owner)
