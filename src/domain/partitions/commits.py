@@ -2,7 +2,7 @@
 
 Theory of operation. Commits are asynchronous and at most one is in flight: their answers carry nothing to tell them
 apart, and a late one could otherwise be taken for another.
-A refused commit is no loss, its offsets go with the next one; one that was never answered is given up after a time.
+A refused commit is no loss, its offsets go with the next one; one that was never answered has failed after a time.
 A commit for which records wait (`hurry`: `ahead_records` counts from what Kafka holds) goes at once, unless the one
 before it failed.
 The last commit of a revoked partition does not wait its turn: it goes out before the partition is given back, and the
@@ -17,8 +17,10 @@ from doka.domain.commands import CommitOffsets
 from doka.domain.events import CommitAnswered
 from doka.domain.facts import CommitFailed, OffsetsCommitted
 from doka.domain.held.ledger import OffsetLedger
-from doka.domain.limits import COMMIT_GIVEN_UP_NS
+from doka.domain.limits import COMMIT_GIVEN_UP_NS, NS_PER_SECOND
 from doka.domain.turn import Turn
+
+UNANSWERED = f"no answer within {COMMIT_GIVEN_UP_NS // NS_PER_SECOND} s"
 
 
 class Commits:
@@ -55,7 +57,10 @@ class Commits:
                 return
             self._in_flight = None
             self._failed = True
-            self._moved.update(ledger for ledger in self._sent if not ledger.gone)  # given up, so it goes again
+            again = [ledger for ledger in self._sent if not ledger.gone]
+            self._moved.update(again)
+            if again:
+                turn.commands.append(CommitFailed(UNANSWERED))
         if not self._moved or not (hurry or now >= (self._next_turn() or now)):
             return
         moved, self._moved = self._moved, set()

@@ -8,7 +8,7 @@ from doka.domain.facts import CommitFailed, OffsetsCommitted
 from doka.domain.held.lanes import Lanes
 from doka.domain.held.ledger import OffsetLedger
 from doka.domain.limits import COMMIT_GIVEN_UP_NS
-from doka.domain.partitions.commits import Commits
+from doka.domain.partitions.commits import UNANSWERED, Commits
 from doka.domain.records import TopicPartition
 from doka.domain.turn import Turn
 from tests.unit.domain.builders import MS, ORDERS, SECOND, held, told
@@ -41,12 +41,12 @@ def move(commits: Commits, owner: OffsetLedger, to: int) -> None:
 
 
 def due(commits: Commits, now: int = NOW, *, hurry: bool = False) -> dict[TopicPartition, int] | None:
-    """Give the offsets of the commit that goes out now."""
+    """Give the offsets of the commit that goes out now; that one before it was given up may be told with it."""
     match told(commits.due, now, hurry=hurry):
-        case [CommitOffsets(_, offsets)]:
+        case [CommitOffsets(_, offsets)] | [CommitFailed(), CommitOffsets(_, offsets)]:
             return dict(offsets)
         case nothing:
-            assert [] == nothing
+            assert nothing in ([], [CommitFailed(UNANSWERED)])
             return None
 
 
@@ -139,6 +139,18 @@ def test_an_unanswered_commit_is_given_up_and_goes_again(commits: Commits, owner
     due(commits)
     assert due(commits, NOW + COMMIT_GIVEN_UP_NS - 1) is None
     assert {ORDERS: 5} == due(commits, NOW + COMMIT_GIVEN_UP_NS)
+
+
+def test_a_commit_that_is_given_up_is_told_as_one_that_failed(commits: Commits, owner: OffsetLedger) -> None:
+    """Once, when its time is over; not for partitions that are somebody else's."""
+    move(commits, owner, 5)
+    due(commits)
+    failed, again = told(commits.due, NOW + COMMIT_GIVEN_UP_NS, hurry=False)
+    assert CommitFailed("no answer within 60 s") == failed
+    assert CommitOffsets(2, {ORDERS: 5}) == again
+    assert [] == told(commits.due, NOW + COMMIT_GIVEN_UP_NS + SECOND, hurry=False)
+    owner.gone = True
+    assert [] == told(commits.due, NOW + 2 * COMMIT_GIVEN_UP_NS, hurry=False)
 
 
 def test_an_answer_after_giving_up_changes_nothing(commits: Commits, owner: OffsetLedger) -> None:
