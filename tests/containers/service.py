@@ -18,6 +18,7 @@ from typing import Any, Self
 import orjson
 import yaml
 
+from tests.failure_modes import Sample, Seen
 from tests.fake_aws import SOURCE_KEYS, WRITER_ROLE
 from tests.waiting import eventually
 
@@ -170,6 +171,13 @@ class DokaProcess:
         answer = orjson.loads(body)
         assert (status == 200) == answer["ready"], (status, body)
         return answer["ready"], answer["reasons"]
+
+    def look(self, after: float | None = None) -> Seen:
+        """Give all that it shows at this moment, so many seconds `after` something befell it; of one that has ended, its log."""
+        if not self.runs:
+            return Seen(log=self.lines(), exit_code=self.exit_code, after=after)
+        healthy, page = orjson.loads(self.page("/healthz")[1]), self.page("/metrics")[1]
+        return Seen(Sample.of_page(page), self.readiness()[1], healthy["reasons"], self.lines(), after=after)
 
     def wait_until_ready(self, within: float = READY_SECONDS) -> None:
         """Wait until it says that nothing stops it from forwarding."""

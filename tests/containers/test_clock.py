@@ -18,10 +18,11 @@ from tests.checking import judge
 from tests.containers.feeding import Feeder, Keys, committed, log_ends
 from tests.containers.kafka_broker import KafkaBroker
 from tests.containers.service import DokaProcess, settings
+from tests.failure_modes import Sees
 from tests.fake_aws import FakeAwsProcess, Refuse
 from tests.waiting import eventually
 
-pytest_plugins = ["tests.fake_aws.fixtures"]
+pytest_plugins = ["tests.failure_modes.fixtures", "tests.fake_aws.fixtures"]
 
 PARTITIONS = 2
 RECORDS = 500
@@ -71,7 +72,8 @@ def scene(kafka_broker: KafkaBroker, fake_aws_process: FakeAwsProcess, tmp_path:
 
 
 @pytest.mark.parametrize("ahead", [TWENTY_MINUTES, -TWENTY_MINUTES], ids=["host fast", "host slow"])
-def test_a_wrong_clock_delays_nothing_and_loses_nothing(scene: Scene, ahead: float) -> None:
+@pytest.mark.failure_mode("the host's clock is wrong")
+def test_a_wrong_clock_delays_nothing_and_loses_nothing(scene: Scene, sees: Sees, ahead: float) -> None:
     """Each part learns the date from its first refusal, and all lands once; no lease is judged by the host's clock.
 
     By that clock each lease would have ended before it was issued, or would live on for twenty minutes. Then the clock
@@ -91,6 +93,7 @@ def test_a_wrong_clock_delays_nothing_and_loses_nothing(scene: Scene, ahead: flo
         assert abs(doka.metric("doka_lease_seconds_left")) <= LEASE_SECONDS
         doka.wait_until_ready()
         assert at_start == scene.refused_for_their_date(), "what was learned was forgotten"
+        sees(doka.look())
 
         scene.aws.set_skew(ahead)
         scene.feed_and_wait()
@@ -148,7 +151,8 @@ int cnd_timedwait(cnd_t *c, mtx_t *m, const struct timespec *until) {
 """
 
 
-def test_a_clock_that_is_set_back_delays_no_stop(scene: Scene, tmp_path: Path) -> None:
+@pytest.mark.failure_mode("the wall clock is set back while doka runs")
+def test_a_clock_that_is_set_back_delays_no_stop(scene: Scene, sees: Sees, tmp_path: Path) -> None:
     """With nothing to do, the loop waits; a wait that ended by the wall clock would last ten minutes longer, and so would SIGTERM."""
     compiler = shutil.which("cc")
     if compiler is None:
@@ -173,12 +177,15 @@ def test_a_clock_that_is_set_back_delays_no_stop(scene: Scene, tmp_path: Path) -
         doka.wait_until_ready()
         moment.touch()
         began = time.monotonic()
+        told = doka.look()
         assert 0 == doka.stop(), "the clock's shift is learned from AWS, and no lease ends by it"
         assert 10 > time.monotonic() - began
+        sees(told, doka.look())
     scene.judge()
 
 
-def test_an_sts_that_refuses_every_date_blocks_the_route_as_clock_skew(scene: Scene) -> None:
+@pytest.mark.failure_mode("the host's clock is wrong, and STS refuses the corrected date too")
+def test_an_sts_that_refuses_every_date_blocks_the_route_as_clock_skew(scene: Scene, sees: Sees) -> None:
     """The reason and the measured offset are told, nothing is sent or committed, and a cure needs no restart."""
     scene.aws.set_skew(-TWENTY_MINUTES)
     words = "Signature not yet current: 20260101T000000Z is still later than 20260101T000500Z"
@@ -194,6 +201,7 @@ def test_an_sts_that_refuses_every_date_blocks_the_route_as_clock_skew(scene: Sc
         assert 1 == doka.metric("doka_route_blocked", route=scene.topic, reason="clock_skew")
         offset = "this host's clock is +1200 s off and STS refuses its signatures"
         assert doka.told("route_blocked", route=scene.topic, reason="clock_skew", said=offset)
+        sees(doka.look())
         assert 0 == scene.aws.landed_count(scene.topic)
         topics = {scene.topic: PARTITIONS}
         assert max(committed(scene.broker.bootstrap_servers, scene.topic, topics).values()) <= 0

@@ -8,14 +8,17 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.checking import judge
 from tests.containers.feeding import Feeder, Keys, committed, log_ends
 from tests.containers.kafka_broker import KafkaBroker, running_broker
 from tests.containers.service import DokaProcess, settings
+from tests.failure_modes import Sees
 from tests.fake_aws import FakeAwsProcess
 from tests.waiting import eventually
 
-pytest_plugins = ["tests.fake_aws.fixtures"]
+pytest_plugins = ["tests.failure_modes.fixtures", "tests.fake_aws.fixtures"]
 
 PARTITIONS = 2
 AT_ONCE_SECONDS = 10.0  # a fenced member learns of it by its next commit or heartbeat, 1 to 3 s
@@ -33,8 +36,9 @@ def _reason(doka: DokaProcess) -> str:
     return str(doka.lines("ended")[-1]["reason"])
 
 
+@pytest.mark.failure_mode("another member has the same `kafka.group_instance_id`")
 def test_a_fenced_member_ends_and_puts_nothing_beside_its_successor(
-    kafka_broker: KafkaBroker, fake_aws_process: FakeAwsProcess, tmp_path: Path
+    kafka_broker: KafkaBroker, fake_aws_process: FakeAwsProcess, sees: Sees, tmp_path: Path
 ) -> None:
     """Of two processes with one group_instance_id the first ends with the cure; few records land twice, none is lost."""
     topic = kafka_broker.create_topic(PARTITIONS)
@@ -57,7 +61,7 @@ def test_a_fenced_member_ends_and_puts_nothing_beside_its_successor(
         took_over = time.monotonic()
         feed_until(lambda: not owner.runs)
         assert AT_ONCE_SECONDS > time.monotonic() - took_over
-        assert 1 == owner.exit_code
+        sees(owner.look())
         assert "another member has the same kafka.group_instance_id and took its place" in _reason(owner)
         feeder.feed(100, keys)
         topics = {topic: PARTITIONS}
@@ -70,8 +74,9 @@ def test_a_fenced_member_ends_and_puts_nothing_beside_its_successor(
     verdict.assert_kept(at_least=100, duplicates_max=WINDOW_RECORDS_MAX)
 
 
+@pytest.mark.failure_mode("another member has the same `kafka.group_instance_id`")
 def test_an_instance_id_that_is_in_use_ends_the_newcomer(
-    kafka_broker: KafkaBroker, fake_aws_process: FakeAwsProcess, tmp_path: Path
+    kafka_broker: KafkaBroker, fake_aws_process: FakeAwsProcess, sees: Sees, tmp_path: Path
 ) -> None:
     """Under the newer protocol the group refuses the second of one group_instance_id; the first goes on."""
     topic = kafka_broker.create_topic(PARTITIONS)
@@ -80,20 +85,23 @@ def test_an_instance_id_that_is_in_use_ends_the_newcomer(
     with DokaProcess(given, tmp_path, "first") as first:
         eventually(lambda: first.lines("partitions_assigned"), within=60, what="the first one's partitions")
         with DokaProcess(given, tmp_path, "second") as second:
-            assert 1 == second.wait(30)
+            second.wait(30)
+            sees(second.look())
         assert "another member has the same kafka.group_instance_id; give each member its own" in _reason(second)
         Feeder(kafka_broker.bootstrap_servers, topic, PARTITIONS).feed(100)
         eventually(lambda: 100 == fake_aws_process.landed_count(topic), within=30, what="the first one's records")
         assert 0 == first.stop()
 
 
+@pytest.mark.failure_mode("the cluster does not offer `kafka.group_protocol: consumer`")
 def test_a_group_protocol_that_the_cluster_does_not_offer_ends_the_member(
-    fake_aws_process: FakeAwsProcess, tmp_path: Path
+    fake_aws_process: FakeAwsProcess, sees: Sees, tmp_path: Path
 ) -> None:
     """On a cluster of classic groups alone `consumer` is no state to be ready in: exit 1, with the setting."""
     with running_broker({"KAFKA_GROUP_COORDINATOR_REBALANCE_PROTOCOLS": "classic"}) as broker:
         topic = broker.create_topic(PARTITIONS)
         fake_aws_process.create_stream(topic)
         with DokaProcess(_settings(broker, fake_aws_process, topic, group_protocol="consumer"), tmp_path) as doka:
-            assert 1 == doka.wait(30)
+            doka.wait(30)
+            sees(doka.look())
         assert "the cluster does not offer this group protocol; set kafka.group_protocol: classic" in _reason(doka)

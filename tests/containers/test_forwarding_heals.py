@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.checking import Production, judge
 from tests.containers.feeding import Feeder, Keys, committed, log_ends
 from tests.containers.kafka_broker import KafkaBroker
 from tests.containers.service import DokaProcess, settings
+from tests.failure_modes import Sees
 from tests.fake_aws import WRITER_ROLE, Delay, FakeAwsProcess, Hold, Refuse
 from tests.waiting import eventually
 
-pytest_plugins = ["tests.fake_aws.fixtures"]
+pytest_plugins = ["tests.failure_modes.fixtures", "tests.fake_aws.fixtures"]
 
 PARTITIONS = 2
 RECORDS = 1_000
@@ -118,8 +121,9 @@ def test_two_early_revocations_within_a_minute_are_survived(
     assert [] == fake.violations()
 
 
+@pytest.mark.failure_mode("STS is down or slow")
 def test_sts_down_for_longer_than_a_lease_loses_nothing(
-    kafka_broker: KafkaBroker, fake_aws_process: FakeAwsProcess, tmp_path: Path
+    kafka_broker: KafkaBroker, fake_aws_process: FakeAwsProcess, sees: Sees, tmp_path: Path
 ) -> None:
     """While STS is down the old lease signs to its end, then the route waits and says so; STS back, it goes on."""
     fake = fake_aws_process
@@ -130,7 +134,8 @@ def test_sts_down_for_longer_than_a_lease_loses_nothing(
         eventually(lambda: len(feeder.production) <= fake.landed_count(topic), within=30, what="all so far")
         outage = fake.inject(Refuse("ServiceUnavailable", status=503), on="AssumeRole", times=None)
         blocked = f"route {topic} is blocked: lease_refused:ServiceUnavailable"
-        eventually(lambda: [blocked] == doka.readiness()[1], within=20, what="the outage in /readyz", every=0.1)
+        sees.until(doka.look, CODE="ServiceUnavailable")
+        assert [blocked] == doka.readiness()[1]
         feeder.feed(RECORDS, Keys(20))
         assert doka.metric("doka_lease_seconds_left") < 1.5, "it gave up a lease that could still sign"
         assert fake.fired(outage) >= 2

@@ -22,8 +22,11 @@ from doka.domain.events import Event, LetterAcknowledged, LetterRefused, SourceF
 from tests.containers.certificates import certificates_for
 from tests.containers.kafka_broker import KafkaBroker, running_broker
 from tests.dead_letters import letter
+from tests.failure_modes import Seen, Sees
 from tests.integration.kafka.group import member, settings_for
 from tests.waiting import eventually
+
+pytest_plugins = ["tests.failure_modes.fixtures"]
 
 PLAIN_LOGIN = "org.apache.kafka.common.security.plain.PlainLoginModule required"
 USERS = 'user_admin="admin-word" user_doka="doka-word" user_nobody="nobody-word"'
@@ -125,12 +128,17 @@ def test_records_are_read_behind_tls_and_a_password(
     assert Preflight({secured.topic: 1}) == found
 
 
+@pytest.mark.failure_mode("a password was rotated")
 @pytest.mark.parametrize(
     ("mechanism", "password"),
     [("PLAIN", "doka-word"), ("SCRAM-SHA-512", "scram-word")],
 )
 def test_a_rotated_password_is_read_again_when_the_login_is_refused(
-    secured: SecuredBroker, mechanism: SaslMechanism, password: str
+    secured: SecuredBroker,
+    sees: Sees,
+    caplog: pytest.LogCaptureFixture,
+    mechanism: SaslMechanism,
+    password: str,
 ) -> None:
     """A member that was made with the former password goes on with what the file holds by now, and ends nothing."""
     settings = secured.settings(mechanism, ("doka", "the former word"))
@@ -139,6 +147,7 @@ def test_a_rotated_password_is_read_again_when_the_login_is_refused(
     with member(settings) as m:
         m.until(lambda: m.records() == 10, within=30)
 
+    sees(Seen(log=[{"event": "log", "message": said} for said in caplog.messages]))
     assert [] == [event for event in m.events if isinstance(event, SourceFailed)]
 
 

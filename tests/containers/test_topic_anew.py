@@ -13,10 +13,11 @@ from tests.checking import Production, judge
 from tests.containers.feeding import Feeder, Keys, committed
 from tests.containers.kafka_broker import KafkaBroker
 from tests.containers.service import DokaProcess, settings
+from tests.failure_modes import Sees
 from tests.fake_aws import FakeAwsProcess
 from tests.waiting import eventually
 
-pytest_plugins = ["tests.fake_aws.fixtures"]
+pytest_plugins = ["tests.failure_modes.fixtures", "tests.fake_aws.fixtures"]
 
 FIRST, AFTER = 20, 1_000
 SECONDS = 60.0  # the ids of topics are looked at every twenty seconds
@@ -95,12 +96,14 @@ def scene(kafka_broker: KafkaBroker, fake_aws_process: FakeAwsProcess, tmp_path:
     return Scene(kafka_broker, fake_aws_process, tmp_path)
 
 
-def test_it_is_read_from_its_start(scene: Scene) -> None:
+@pytest.mark.failure_mode("the topic was deleted and made again, shorter or longer than before")
+def test_it_is_read_from_its_start(scene: Scene, sees: Sees) -> None:
     """With on_gap: continue the gap is told and the whole of the new topic lands; some of it twice, none of it never."""
     with scene.doka("continue", "doka") as doka:
         scene.read_and_make_anew(doka)
         eventually(scene.all_landed, within=SECONDS, what="all records of the new topic", every=0.5)
         eventually(lambda: AFTER == scene.committed(), within=SECONDS, what="their commit", every=0.2)
+        sees(doka.look())
         assert 1 == doka.metric("doka_gaps_total", topic=scene.topic, policy="continue")
         (line,) = doka.lines("gap_seen")
         assert "the topic was deleted and made again; reading it from its start" in line["message"]

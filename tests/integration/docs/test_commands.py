@@ -67,6 +67,7 @@ OF_THE_CHECKOUT = "it changes the checkout or its environment; CI does it"
 ELSEWHERE: dict[str, str] = {
     "make demo": "tests/integration/app/cli/test_demo.py runs it",
     "make test": "this test is part of it",
+    ".venv/bin/pytest -m failure_mode": "this test run plays the same rows",
     "make setup": OF_THE_CHECKOUT,
     "make check": OF_THE_CHECKOUT,
     "make docs": OF_THE_CHECKOUT,

@@ -6,6 +6,7 @@ Each test asks only what an operator sees: /readyz and the page of metrics.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,9 +15,12 @@ import pytest
 from doka.adapters.embedded.kafka_cluster import KafkaCluster
 from tests.containers.feeding import Feeder, Keys
 from tests.containers.service import DokaProcess, settings
+from tests.failure_modes import Sees
 from tests.fake_aws import FakeAws
 from tests.integration.service.conftest import GROUP, STREAM, TOPIC, MakeWorld, World
 from tests.waiting import eventually
+
+pytest_plugins = ["tests.failure_modes.fixtures"]
 
 JOIN_GROUP = 11  # the keys of Kafka's requests
 GROUP_AUTHORIZATION_FAILED = 30
@@ -57,11 +61,13 @@ def wide_world(tmp_path: Path) -> Iterator[World]:
 # --- the group -----------------------------------------------------------------------------------------------------
 
 
-def test_it_is_not_ready_where_nobody_listens(make_world: MakeWorld) -> None:
+@pytest.mark.failure_mode("it never gets into the group: nobody listens, a wrong port, TLS, READ on the group missing")
+def test_it_is_not_ready_where_nobody_listens(make_world: MakeWorld, sees: Sees) -> None:
     """From its start it says that it has no assignment, with the client's own words; once there is a group it is ready."""
     world = make_world({})
     world.cluster.set_down()
     with world.doka as doka:
+        sees.until(doka.look)
         says(doka, r"the consumer group has given no assignment, for \d+ s: .*Connection refused.*")
         assert 0 == doka.metric("doka_ready")
         world.cluster.set_up()
@@ -77,7 +83,8 @@ def test_it_is_not_ready_while_the_group_refuses_it(make_world: MakeWorld) -> No
         says(doka, r"the consumer group has given no assignment, for \d+ s: .*[Gg]roup authorization failed.*")
 
 
-def test_it_is_not_ready_when_the_group_is_lost(make_world: MakeWorld) -> None:
+@pytest.mark.failure_mode("all brokers are gone")
+def test_it_is_not_ready_when_the_group_is_lost(make_world: MakeWorld, sees: Sees) -> None:
     """All brokers go away: lag series of what is not known are left out, within half a minute it says why, and it heals."""
     world = make_world({})
     with world.doka as doka:
@@ -86,15 +93,8 @@ def test_it_is_not_ready_when_the_group_is_lost(make_world: MakeWorld) -> None:
         world.wait_for_all()
         eventually(lambda: (0, 0, 0) == lag(doka, 0), what="a lag of nothing", every=0.1)
         world.cluster.set_down()
-
-        def told() -> bool:
-            return any(
-                re.fullmatch(r"the consumer group is lost since \d+ s: .*Connection refused.*", reason)
-                for reason in doka.readiness()[1]
-            )
-
-        eventually(told, within=40, what="that the group is lost", every=0.1)
-        eventually(lambda: lag(doka, 0)[0] is None, within=40, what="no figure of the lag", every=0.1)
+        gone_at = time.monotonic()
+        sees.until(lambda: doka.look(time.monotonic() - gone_at), within=60)
         assert lag(doka, 0)[1] > 20
         world.cluster.set_up()
         doka.wait_until_ready(within=90)

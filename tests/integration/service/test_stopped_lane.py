@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.checking import judge
 from tests.containers.feeding import Keys, committed
 from tests.dead_letters import read_topic
+from tests.failure_modes import Sees
 from tests.fake_aws import FailEntries
 from tests.integration.kafka.raw_headers import produce_raw_headers
 from tests.integration.service.conftest import GROUP, PARTITIONS, STREAM, TOPIC, MakeWorld, World
 from tests.waiting import eventually
+
+pytest_plugins = ["tests.failure_modes.fixtures"]
 
 RECORDS = 400
 LETTERS = "orders-dead"
@@ -24,7 +29,8 @@ def _stopped_for(world: World, reason: str, *sentences: str) -> None:
     assert 1 == world.doka.metric("doka_partition_stuck")
 
 
-def test_a_letter_that_is_not_stored_is_told_until_it_is(make_world: MakeWorld) -> None:
+@pytest.mark.failure_mode("the dead-letter topic is not there, full, or refuses a letter")
+def test_a_letter_that_is_not_stored_is_told_until_it_is(make_world: MakeWorld, sees: Sees) -> None:
     """Its topic is missing; the record has a header whose name is no text, too, which must survive all tries."""
     world = make_world({"dead_letters": {"topic": LETTERS}})
     with world.doka as doka:
@@ -32,6 +38,7 @@ def test_a_letter_that_is_not_stored_is_told_until_it_is(make_world: MakeWorld) 
         world.feeder.feed(RECORDS, Keys(10))
         sentence = "the dead letter of the record at offset 0 is not stored ({}) and its key waits; it is tried again until it is"
         _stopped_for(world, "letter_failed", *map(sentence.format, NO_TOPIC))
+        sees.until(doka.look)
         eventually(lambda: RECORDS <= world.aws.landed_count(STREAM), within=30, what="the good records")
         tries = sum(doka.metric("doka_dead_letters_total", outcome="failed", code=code) for code in NO_TOPIC)
         world.cluster.create_topic(LETTERS, 1)

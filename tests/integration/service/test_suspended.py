@@ -5,15 +5,21 @@ from __future__ import annotations
 import signal
 import time
 
+import pytest
+
 from tests.checking import judge
 from tests.containers.feeding import Keys
+from tests.failure_modes import Sees
 from tests.integration.service.conftest import STREAM, MakeWorld
 from tests.waiting import eventually
+
+pytest_plugins = ["tests.failure_modes.fixtures"]
 
 LEASE_SECONDS = 4.0
 
 
-def test_waking_past_the_leases_end_signs_nothing_with_it(make_world: MakeWorld) -> None:
+@pytest.mark.failure_mode("the process is suspended past the end of its lease")
+def test_waking_past_the_leases_end_signs_nothing_with_it(make_world: MakeWorld, sees: Sees) -> None:
     """After a suspension that outlives its lease, the service renews first: nothing stale leaves, nothing is lost."""
     world = make_world({})
     aws, doka = world.aws, world.doka
@@ -21,7 +27,7 @@ def test_waking_past_the_leases_end_signs_nothing_with_it(make_world: MakeWorld)
     with doka:
         world.feeder.feed(1_000, Keys(50))
         world.wait_for_all()
-        issued = len(aws.issues())
+        issued, awake = len(aws.issues()), doka.look()
         doka.signal(signal.SIGSTOP)
         stopped = time.monotonic()
         world.feeder.feed(1_000, Keys(50))
@@ -29,6 +35,7 @@ def test_waking_past_the_leases_end_signs_nothing_with_it(make_world: MakeWorld)
         assert issued == len(aws.issues()), "it was not suspended: this proves nothing"
         doka.signal(signal.SIGCONT)
         world.wait_for_all()
+        sees(awake, doka.look())
         assert 0 == doka.stop()
     assert len(aws.issues()) > issued
     assert [] == aws.violations()
