@@ -5,6 +5,8 @@ keeps one for ever. Here one thread waits for all sockets, each connection has f
 and when 64 are open the oldest that has not asked anything yet makes room: a probe gets its answer while somebody
 holds connections open.
 It must never raise into the loop, and it answers nothing but GET and HEAD: some probes and load balancers ask with the latter.
+A page that is dear to make says for how long it is fresh, and is not made again before: whoever asks in a loop would
+take the interpreter from the loop that forwards.
 """
 
 from __future__ import annotations
@@ -35,6 +37,8 @@ class Response:
     code: int
     body: bytes
     content_type: str = "text/plain; charset=utf-8"
+    fresh_ns: int = 0
+    """For how long whoever asks for the same path again may be given this one; 0: each gets one of its own."""
 
     def as_bytes(self, extra: str = "") -> bytes:
         """Give it as it goes over the wire; `extra` is a header line with its end."""
@@ -73,6 +77,7 @@ class HealthServer:
         self._wake: socket.socket | None = None
         self._answer: Callable[[str], Response | None] = lambda _path: None
         self._connections: dict[socket.socket, _Connection] = {}  # oldest first
+        self._fresh: dict[str, tuple[int, Response]] = {}  # by path: until when, and what is given until then
 
     @property
     def port(self) -> int:
@@ -203,11 +208,18 @@ class HealthServer:
         return answer if method == "GET" else answer.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
 
     def _page(self, path: str) -> Response:
+        until, fresh = self._fresh.get(path, (0, None))
+        if fresh is not None and self._clock.now() < until:
+            return fresh
         try:
             answer = self._answer(path)
         except Exception:  # noqa: BLE001 - whatever went wrong, this thread must answer the next question
             return Response(500, b"doka could not render this page\n")
-        return answer or Response(404, b"there are /metrics, /healthz and /readyz\n")
+        if answer is None:
+            return Response(404, b"there are /metrics, /healthz and /readyz\n")
+        if answer.fresh_ns:  # from when it is there: one that takes long to make must not be made all the time
+            self._fresh[path] = self._clock.now() + answer.fresh_ns, answer
+        return answer
 
 
 def _listening(host: str, port: int) -> socket.socket:

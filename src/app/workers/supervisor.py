@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
-from doka.adapters.telemetry.health import healthz, readyz
+from doka.adapters.telemetry.health import METRICS_FRESH_NS, healthz, readyz
 from doka.adapters.telemetry.http_server import Response
 from doka.app.runtime import Ending
 from doka.app.workers.health import WorkersHealth
@@ -140,7 +140,7 @@ class Supervisor:
         match path:
             case "/metrics":
                 page, content_type = self._telemetry.page(self._pages())
-                return Response(200, page, content_type)
+                return Response(200, page, content_type, METRICS_FRESH_NS)
             case "/healthz":
                 return healthz(self._health.stalled(self._clock.now()))
             case "/readyz":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -34,13 +34,14 @@ class World(NamedTuple):
 
     def wait_for_shares(self) -> None:
         """Wait until each worker has its half of the partitions."""
+        self.wait_for_metric("doka_partitions_owned", lambda owned: [PARTITIONS // WORKERS] * WORKERS == owned)
+
+    def wait_for_metric(self, name: str, holds: Callable[[Sequence[float]], bool]) -> None:
+        """Wait until this holds of a metric of the workers, by their numbers; the page may be of a second ago."""
         eventually(
-            lambda: (
-                [PARTITIONS // WORKERS] * WORKERS
-                == [self.doka.metric("doka_partitions_owned", worker=str(number)) for number in range(WORKERS)]
-            ),
+            lambda: holds([self.doka.metric(name, worker=str(number)) for number in range(WORKERS)]),
             within=60,
-            what="an equal share for each worker",
+            what=f"what is to hold of {name}",
             every=0.1,
         )
 

@@ -33,8 +33,7 @@ def test_workers_share_the_work_and_one_of_them_may_die(make_world: MakeWorld) -
         assert 200 == doka.page("/healthz")[0]
         world.feeder.feed(4_000, Keys(50))
         world.wait_for_all()
-        settled = [doka.metric("doka_records_settled_total", worker=str(number)) for number in range(WORKERS)]
-        assert (4_000, True) == (sum(settled), all(settled))
+        world.wait_for_metric("doka_records_settled_total", lambda settled: 4_000 == sum(settled) and all(settled))
 
         before = world.pids()
         os.kill(before[1], signal.SIGKILL)
@@ -43,8 +42,7 @@ def test_workers_share_the_work_and_one_of_them_may_die(make_world: MakeWorld) -
         eventually(lambda: doka.readiness()[0], within=30, what="all to be ready")
         world.feeder.feed(2_000, Keys(50))
         world.wait_for_all()
-        restarts = [doka.metric("doka_worker_restarts_total", worker=str(number)) for number in range(WORKERS)]
-        assert [0, 1] == restarts
+        world.wait_for_metric("doka_worker_restarts_total", lambda restarts: [0, 1] == restarts)
         assert before[0] == world.pids()[0]
         assert 0 == doka.stop()
     assert doka.told("ended", code=0, reason="stopped by SIGTERM")

@@ -77,6 +77,21 @@ def test_ready_is_the_statuss_own_judgement() -> None:
     assert (503, {"ready": False, "reasons": [stalled, *reasons]}) == asked(judge, "/readyz")
 
 
+def test_what_a_probe_acts_on_is_never_of_a_second_ago() -> None:
+    """Readiness and liveness are judged anew at each question; the sentences of one state are made once."""
+    judge, clock = health()
+    blocked = status(clock, blocked="clock_skew")
+    judge.publish(blocked)
+    first = judge.reasons()
+    assert first is judge.reasons()
+    judge.publish(status(clock))
+    assert (200, {"ready": True, "reasons": []}) == asked(judge, "/readyz")
+    judge.publish(blocked)
+    assert 503 == asked(judge, "/readyz")[0]
+    pages = [judge.answer(path) for path in ("/readyz", "/healthz")]
+    assert [0, 0] == [page.fresh_ns for page in pages if page is not None]
+
+
 def test_secrets_in_reasons_are_hidden() -> None:
     """A reason that carries a service's words passes redaction, as log lines do."""
     judge, clock = health()
@@ -98,4 +113,5 @@ def test_the_metrics_page_and_unknown_paths() -> None:
     page = judge.answer("/metrics")
     assert page is not None
     assert (200, b"doka_up 1\n", "text/plain; version=0.0.4") == (page.code, page.body, page.content_type)
+    assert NS_PER_SECOND == page.fresh_ns
     assert [None] * 4 == [judge.answer(path) for path in ("/", "/metrics/", "/readyz/..", "")]

@@ -93,6 +93,66 @@ def test_a_page_that_fails(server: HealthServer) -> None:
     assert 200 == get(server.port, "/here")[0]
 
 
+def test_a_page_is_given_again_while_it_is_fresh() -> None:
+    """What says for how long it is fresh is made once in that time, also for HEAD and with a query; others each time."""
+    clock, made = hand_clock(), list[str]()
+
+    def count(path: str) -> Response | None:
+        made.append(path)
+        return Response(200, b"%d" % len(made), fresh_ns=NS_PER_SECOND if path == "/dear" else 0)
+
+    server = HealthServer(clock, "127.0.0.1", 0)
+    server.open(count)
+    try:
+        first = [get(server.port, "/dear")[1] for _ in range(3)] + [get(server.port, "/dear?x=1")[1]]
+        head = ask(server.port, "HEAD /dear HTTP/1.1\r\n\r\n")
+        cheap = [get(server.port, "/cheap")[1] for _ in range(2)]
+        clock.pass_seconds(0.999)
+        last = get(server.port, "/dear")[1]
+        clock.pass_seconds(0.001)
+        anew = get(server.port, "/dear")[1]
+    finally:
+        server.close()
+    assert (["1"] * 4, ["2", "3"], "1", "4") == (first, cheap, last, anew)
+    assert "Content-Length: 1\r\n" in head
+    assert ["/dear", "/cheap", "/cheap", "/dear"] == made
+
+
+def test_a_page_that_takes_long_is_fresh_from_when_it_is_there() -> None:
+    """A page of two seconds' work that is fresh for one is not made all the time."""
+    clock, made = hand_clock(), list[str]()
+
+    def slow(path: str) -> Response | None:
+        made.append(path)
+        clock.pass_seconds(2)
+        return Response(200, b"", fresh_ns=NS_PER_SECOND)
+
+    server = HealthServer(clock, "127.0.0.1", 0)
+    server.open(slow)
+    try:
+        for _ in range(3):
+            get(server.port, "/slow")
+    finally:
+        server.close()
+    assert ["/slow"] == made
+
+
+def test_a_page_that_failed_is_tried_again() -> None:
+    """An error is nobody's answer but the one's who asked."""
+    made: list[str] = []
+
+    def recover(path: str) -> Response | None:
+        made.append(path)
+        return Response(200, b"well", fresh_ns=1) if len(made) > 1 else answer("/broken")
+
+    server = HealthServer(hand_clock(), "127.0.0.1", 0)
+    server.open(recover)
+    try:
+        assert [500, 200] == [get(server.port, "/dear")[0] for _ in range(2)]
+    finally:
+        server.close()
+
+
 def test_a_large_page(server: HealthServer) -> None:
     """A page larger than any socket buffer arrives whole."""
     assert 5_000_000 == len(get(server.port, "/large")[1])

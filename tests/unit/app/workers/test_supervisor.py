@@ -204,7 +204,7 @@ def test_the_pages_are_those_of_all_workers() -> None:
         hall.now_running[0].metrics = None
         metrics = hall.supervisor.answer("/metrics")
         assert metrics is not None
-        seen.extend((metrics.body, hall.supervisor.answer("/else")))
+        seen.extend((metrics.body, metrics.fresh_ns, hall.supervisor.answer("/else")))
         hall.asked_to_stop()
 
     hall.at = {2: look}
@@ -214,6 +214,7 @@ def test_the_pages_are_those_of_all_workers() -> None:
         (200, {"ready": True, "reasons": []}),
         (200, {"healthy": True, "reasons": []}),
         repr({1: b"# HELP x y\n# TYPE x gauge\nx 101\n"}).encode(),
+        NS_PER_SECOND,
         None,
     ] == seen
 
