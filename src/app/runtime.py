@@ -35,6 +35,7 @@ from doka.domain.commands import (
 from doka.domain.errors import InvariantError, UsageError
 from doka.domain.events import (
     Event,
+    GroupSeen,
     PartitionsAssigned,
     PartitionsLost,
     PartitionsRevoked,
@@ -255,6 +256,8 @@ class Runtime:
         if at_once or self._published_at is None or now - self._published_at >= PUBLISH_EVERY_NS:
             self._published_at = now
             source = None if at_once else self._source.status()
+            if source is not None:
+                self._forwarder.handle(GroupSeen(source.group), now)
             self._telemetry.publish(self._forwarder.status(now, source))
 
     # --- inside `fetch`, on this thread -----------------------------------------------------------------------------

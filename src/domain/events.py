@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from doka.domain.lease import Lease
 from doka.domain.records import Chunk, TopicPartition
+from doka.domain.status import GroupStatus
 
 # --- from the source (Kafka) -------------------------------------------------------------------------------------
 
@@ -240,6 +241,13 @@ class StreamRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupSeen:
+    """Somebody has looked at how this process stands with its consumer group; about once a second."""
+
+    group: GroupStatus
+
+
+@dataclass(frozen=True, slots=True)
 class StopRequested:
     """Somebody asked this process to end (SIGTERM, SIGINT)."""
 
@@ -268,5 +276,6 @@ Event = (
     | LeaseRefused
     | StreamDescribed
     | StreamRefused
+    | GroupSeen
     | StopRequested
 )

@@ -171,6 +171,21 @@ class PartitionsOwned:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupLost:
+    """For `after` ns the consumer group has given no assignment, or could not be reached; `why` are the client's own words."""
+
+    after: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class GroupBack:
+    """The consumer group that was told as lost is there again, `after` ns after it went."""
+
+    after: int
+
+
+@dataclass(frozen=True, slots=True)
 class StopBegan:
     """Somebody asked this process to end: it settles and commits what was sent, for at most `within` ns."""
 
@@ -256,6 +271,8 @@ Fact = (
     | OffsetsCommitted
     | CommitFailed
     | PartitionsOwned
+    | GroupLost
+    | GroupBack
     | RecordsWillRepeat
     | StopBegan
     | StopWaits

@@ -29,6 +29,7 @@ from doka.domain.events import (
     CommitAnswered,
     Event,
     GapFound,
+    GroupSeen,
     LeaseIssued,
     LeaseRefused,
     LetterAcknowledged,
@@ -55,6 +56,7 @@ from doka.domain.held.budget import Budget
 from doka.domain.leases.keeper import LeaseKeeper
 from doka.domain.limits import STOP_TOLD_EVERY_NS
 from doka.domain.partitions.commits import Commits
+from doka.domain.partitions.group_watch import GroupWatch
 from doka.domain.partitions.log_watch import LogWatch
 from doka.domain.partitions.partition import Intake, Partition
 from doka.domain.records import Chunk, TopicPartition
@@ -141,6 +143,7 @@ class Forwarder:
         self._letters = count(1)
         self._route_of_letter: dict[int, Route] = {}
         self._missing = TopicsMissing(frozenset())
+        self._group = GroupWatch()
         self._draining: frozenset[TopicPartition] | None = None  # given back just now; None: all that is owned
         self._stopping = False
         self._stop_told_at = 0
@@ -199,6 +202,8 @@ class Forwarder:
                 self._missing = event
             case SourceFailed(reason):
                 self.halt(reason)
+            case GroupSeen(group):
+                self._group.look(group, now, turn)
             case StopRequested(reason):
                 self._stop(reason, now)
             case _:

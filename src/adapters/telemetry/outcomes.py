@@ -27,6 +27,8 @@ from doka.domain.facts import (
     CommitFailed,
     Fact,
     GapSeen,
+    GroupBack,
+    GroupLost,
     LanesBelowShards,
     LeaseRejected,
     LeaseRenewalFailed,
@@ -417,6 +419,27 @@ def _partitions_owned(fact: PartitionsOwned) -> Line:
         f"partitions_{fact.change}",
         f"{many(len(fact.partitions), 'partition')} {fact.change}: {', '.join(shown) or 'none'}{more}",
         {"count": len(fact.partitions), "partitions": shown},
+    )
+
+
+@_told(GroupLost, alike=lambda _: ())  # shown by doka_ready
+def _group_lost(fact: GroupLost) -> Line:
+    return Line(
+        logging.ERROR,
+        "group_lost",
+        f"the consumer group is out of reach, or has given no assignment, for {span(fact.after)}{quoted(fact.why)}; "
+        "nothing is lost, and forwarding goes on when it is back",
+        figures(fact, lost_seconds=seconds(fact.after), said=fact.why[:MESSAGE_CHARACTERS_MAX]),
+    )
+
+
+@_told(GroupBack, alike=lambda _: ())
+def _group_back(fact: GroupBack) -> Line:
+    return Line(
+        logging.INFO,
+        "group_back",
+        f"the consumer group is back, after {span(fact.after)}",
+        {"lost_seconds": seconds(fact.after)},
     )
 
 

@@ -98,6 +98,10 @@ def test_it_is_not_ready_when_the_group_is_lost(make_world: MakeWorld, sees: See
         assert lag(doka, 0)[1] > 20
         world.cluster.set_up()
         doka.wait_until_ready(within=90)
+        eventually(lambda: doka.lines("group_back"), within=5, what="a line that it is back", every=0.1)
+        [lost], [back] = doka.lines("group_lost"), doka.lines("group_back")
+        assert "Connection refused" in lost["message"]
+        assert 20 <= lost["lost_seconds"] < back["lost_seconds"]
         eventually(lambda: (0, 0, 0) == lag(doka, 0), within=40, what="a lag of nothing again", every=0.1)
 
 

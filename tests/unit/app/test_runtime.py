@@ -22,7 +22,7 @@ from doka.domain.events import (
     StopRequested,
     StreamDescribed,
 )
-from doka.domain.facts import RecordsWillRepeat
+from doka.domain.facts import GroupLost, RecordsWillRepeat
 from doka.domain.forwarder import Forwarder
 from doka.domain.lease import Lease, Secrets
 from doka.domain.limits import NS_PER_MS, NS_PER_SECOND, RETRY_BACKOFF_LAST_NS
@@ -45,6 +45,7 @@ class HandSource:
         self.script: list[Callable[[], Sequence[Event]]] = []
         self.fetches: list[tuple[int, int]] = []
         self.committed: list[Mapping[TopicPartition, int]] = []
+        self.group = GroupStatus(joined=True)
         self.answers_commits = True
         self.paused: set[TopicPartition] = set()
         self.closed = False
@@ -78,7 +79,7 @@ class HandSource:
         raise AssertionError("nothing here seeks")
 
     def status(self) -> SourceStatus:
-        return SourceStatus(GroupStatus(joined=True), {TP: LogStatus(100, self.clock.now())})
+        return SourceStatus(self.group, {TP: LogStatus(100, self.clock.now())})
 
     def close(self) -> None:
         self.on_close()
@@ -411,6 +412,17 @@ def test_an_error_while_leaving_the_group_is_told() -> None:
     assert ending.code == 1
     assert "while leaving the consumer group" in ending.reason
     assert "nobody owns this" in ending.reason
+
+
+def test_a_lost_group_is_told() -> None:
+    """What the source knows of the group is looked at with each publishing, and told once when it is lost for long."""
+    stand = Stand()
+    stand.source.group = GroupStatus(joined=True, lost_since=0, why="b1:9092: Connection refused")
+
+    stand.run(*[stand.idle] * 500, stand.stop)
+
+    (fact,) = stand.telemetry.of(GroupLost)
+    assert (20, "b1:9092: Connection refused") == (fact.after // NS_PER_SECOND, fact.why)
 
 
 def test_the_state_is_published_about_once_a_second() -> None:

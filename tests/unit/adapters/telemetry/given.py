@@ -14,6 +14,8 @@ from doka.domain.facts import (
     CommitFailed,
     Fact,
     GapSeen,
+    GroupBack,
+    GroupLost,
     LanesBelowShards,
     LeaseRejected,
     LeaseRenewalFailed,
@@ -71,6 +73,8 @@ FACTS: tuple[Fact, ...] = (
     OrderBroken("orders", "refused", 3),
     StopBegan("SIGTERM", 25 * NS_PER_SECOND),
     StopWaits(2, 900, 3),
+    GroupLost(20 * NS_PER_SECOND, "b1:9092: Connection refused"),
+    GroupBack(90 * NS_PER_SECOND),
     UnreadableSeen(ORDERS_3, 40, 50, "failed CRC32C check", "block"),
 )
 """One of each kind."""

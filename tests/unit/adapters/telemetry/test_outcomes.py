@@ -36,7 +36,7 @@ def test_every_fact_has_a_line(fact: Fact) -> None:
     line = OUTCOMES.line(fact)
     assert re.fullmatch(r"[a-z]+(_[a-z]+)+", line.event)
     assert line.level in (logging.INFO, logging.WARNING, logging.ERROR)
-    assert re.search(r"orders|analytics|offsets|stopping", line.message)
+    assert re.search(r"orders|analytics|offsets|consumer group|stopping", line.message)
     assert dict(line.fields) == orjson.loads(orjson.dumps(dict(line.fields)))
 
 
