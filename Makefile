@@ -48,7 +48,7 @@ planted: .venv/.ready ## Plant more than fifty bugs, one at a time: the simulato
 	@$(BIN)/python -m tests.simulation planted --page docs/planted.md $(ARGS)
 
 COUNT ?= 60
-mutants: .venv/.ready ## Break the domain in COUNT=60 places drawn by SEED, one at a time: who notices? SECONDS of simulator each
+mutants: .venv/.ready ## Break the domain in COUNT=60 places drawn by SEED, one at a time: who notices? SECONDS of simulator each, counted in seeds
 	@$(BIN)/python -m scripts.mutants --count $(COUNT) --simulator-seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 evidence: .venv/.ready ## Run simulator (SECONDS), planted bugs and kills (ROUNDS), count tests; writes docs/evidence.md

@@ -2,7 +2,10 @@
 
 A seed draws places in src/domain, and in each of them one thing is changed: a comparison, a sum, an `and`, a `not`, or a
 statement is left out. The domain's unit tests then judge each mutant, the test file of its own module first, and the
-simulator judges it alone, for a time. One that both let pass is a hole in the tests, or changes no behaviour: read it.
+simulator judges it alone. One that both let pass is a hole in the tests, or changes no behaviour: read it.
+
+The simulator's time is counted in seeds, as many as `make simulate` gets through in it on two quiet cores; so a loaded
+machine judges alike. It stops at the first broken rule. What loops is ended by the processor's time that it has used.
 
 Everything happens in a copy of the checkout as it stands, so that an end by Ctrl-C leaves nothing behind.
 """
@@ -22,6 +25,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from math import ceil
 from pathlib import Path
 from queue import SimpleQueue
 from random import Random  # noqa: TID251 - draws by a seed that is given
@@ -31,13 +35,15 @@ import orjson
 ROOT = Path(__file__).resolve().parents[1]
 DOMAIN = "src/domain"
 UNIT_TESTS = "tests/unit/domain"
-UNIT_SECONDS_MAX = 300
-SIMULATOR_SECONDS_MORE = 180  # to start, and to end the run of a seed in which a mutant loops
+UNIT_SECONDS_MAX = 60  # of the processor; the domain's tests take a tenth of it
+SEEDS_A_SECOND = 94  # of the swarm, in two processes on two quiet cores: 47 a second of each processor
+SIMULATOR_SLOWER = 5  # so much slower a machine, or a mutant, may be
+PATIENCE = 20  # seconds of the wall for each of the processor, where others use it too
 MEMORY_BYTES_MAX = 4 * 1024**3  # of a process: a mutant may collect without end
 SHOWN_CHARACTERS = 60
 
 Judged = Callable[[Path, Sequence[str], float], str]
-"""Runs a command in a copy, for so many seconds at most; gives how it ended: SURVIVED, KILLED or TIMEOUT."""
+"""Runs a command in a copy, for so many seconds of the processor at most; gives how it ended: SURVIVED, KILLED or TIMEOUT."""
 
 SURVIVED, KILLED, TIMEOUT = "survived", "killed", "timeout"
 NOT_ASKED = "-"
@@ -190,7 +196,7 @@ def _replacing(body: list[ast.stmt], i: int) -> Callable[[], None]:
 # --- judging ---------------------------------------------------------------------------------------------------------
 
 
-def judge(mutant: Mutant, copy: Path, run: Judged, seconds: float, workers: int) -> Verdict:
+def judge(mutant: Mutant, copy: Path, run: Judged, seconds: float) -> Verdict:
     """Put a mutant into a copy, let everybody judge it, and put the file back as it was."""
     path = copy / mutant.file
     honest = path.read_text(encoding="utf-8")
@@ -199,7 +205,7 @@ def judge(mutant: Mutant, copy: Path, run: Judged, seconds: float, workers: int)
         mine = [str(test) for pattern in own_tests(mutant.file) for test in sorted(copy.glob(pattern))]
         own = run(copy, _pytest(*mine), UNIT_SECONDS_MAX) if mine else SURVIVED
         unit = own if own != SURVIVED else run(copy, _pytest(UNIT_TESTS), UNIT_SECONDS_MAX)
-        simulator = _simulate(copy, run, seconds, workers) if seconds else NOT_ASKED
+        simulator = _simulate(copy, run, seconds) if seconds else NOT_ASKED
     finally:
         path.write_text(honest, encoding="utf-8")
     return Verdict(mutant, own, unit, simulator)
@@ -209,9 +215,14 @@ def _pytest(*where: str) -> list[str]:
     return ["-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *where]
 
 
-def _simulate(copy: Path, run: Judged, seconds: float, workers: int) -> str:
-    words = ["-m", "tests.simulation", "swarm", "--seconds", f"{seconds:g}", "--workers", str(workers)]
-    return run(copy, words, seconds + SIMULATOR_SECONDS_MORE)
+def _simulate(copy: Path, run: Judged, seconds: float) -> str:
+    words = ["-m", "tests.simulation", "swarm", "--seeds", str(seeds_in(seconds)), "--workers", "1"]
+    return run(copy, words, 2 * SIMULATOR_SLOWER * seconds)
+
+
+def seeds_in(seconds: float) -> int:
+    """Give how many seeds the simulator gets through in this time on two quiet cores; at least one."""
+    return max(1, round(SEEDS_A_SECOND * seconds))
 
 
 @dataclass
@@ -234,16 +245,19 @@ class Runner:
         )
         if hasattr(resource, "prlimit"):
             resource.prlimit(process.pid, resource.RLIMIT_AS, (MEMORY_BYTES_MAX, MEMORY_BYTES_MAX))
+            resource.prlimit(process.pid, resource.RLIMIT_CPU, (ceil(seconds), ceil(seconds) + 1))
         self.running.add(process)
         try:
             if self.stopped:
                 raise KeyboardInterrupt
-            code = process.wait(seconds)
+            code = process.wait(PATIENCE * seconds)
         except subprocess.TimeoutExpired:
             return TIMEOUT
         finally:
             self.running.discard(process)
             _end(process)
+        if code == -signal.SIGXCPU:
+            return TIMEOUT
         return SURVIVED if code in {PASSED, NO_TESTS} else KILLED
 
     def stop(self) -> None:
@@ -320,7 +334,11 @@ def _share(verdicts: Sequence[Verdict], who: str) -> str:
 
 def as_json(seed: int, seconds: float, verdicts: Sequence[Verdict]) -> bytes:
     """Give everything for a machine."""
-    told = {"seed": seed, "simulator_seconds": seconds, "mutants": [asdict(verdict) for verdict in verdicts]}
+    told = {
+        "seed": seed,
+        "simulator_seeds": seeds_in(seconds) if seconds else 0,
+        "mutants": [asdict(verdict) for verdict in verdicts],
+    }
     return orjson.dumps(told, option=orjson.OPT_INDENT_2)
 
 
@@ -331,9 +349,11 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--count", type=int, default=60, help="how many (60)")
     parser.add_argument("--jobs", type=int, default=1, help="how many are judged at once (1)")
     parser.add_argument(
-        "--simulator-seconds", type=float, default=60.0, help="the simulator's time for each; 0 leaves it out (60)"
+        "--simulator-seconds",
+        type=float,
+        default=60.0,
+        help=f"the simulator's time for each, as {SEEDS_A_SECOND} seeds a second; 0 leaves it out (60)",
     )
-    parser.add_argument("--workers", type=int, default=2, help="processes of the simulator (2)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything there as well")
     given = parser.parse_args(words)
     verdicts: list[Verdict] = []
@@ -347,7 +367,7 @@ def main(words: Sequence[str] | None = None) -> int:
         def judge_one(mutant: Mutant) -> Verdict:
             mine = free.get()
             try:
-                return judge(mutant, mine, run, given.simulator_seconds, given.workers)
+                return judge(mutant, mine, run, given.simulator_seconds)
             finally:
                 free.put(mine)
 

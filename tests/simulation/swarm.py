@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import signal
 import sys
 import time
 from collections import Counter
@@ -16,15 +17,18 @@ from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from itertools import repeat
-from typing import Self
+from types import FrameType
+from typing import NoReturn, Self
 
 from doka.adapters.simulated.faults import RECORDS_DEFAULT, swarm_plan
-from doka.adapters.simulated.plan import Kind
+from doka.adapters.simulated.plan import Kind, Plan
+from tests.simulation.checkers import ViolationError
 from tests.simulation.report import describe
-from tests.simulation.runner import run_plan
+from tests.simulation.runner import Outcome, run_plan
 from tests.simulation.situations import SEEDS_FOR_ALL_SITUATIONS, SITUATIONS
 
 COLLECT_EVERY = 200  # seeds; what a world leaves behind is let go by hand, all but a few small cycles
+SEED_SECONDS_MAX = 20.0  # of the processor; a thousand times what a seed takes
 
 
 @dataclass
@@ -77,7 +81,7 @@ def run_seeds(seeds: Iterable[int], seconds: float, records: int = RECORDS_DEFAU
     gc.disable()
     try:
         for seed in seeds:
-            outcome = run_plan(swarm_plan(seed, records))
+            outcome = run_within(swarm_plan(seed, records), SEED_SECONDS_MAX)
             tally.seeds += 1
             tally.steps += outcome.world.steps
             tally.virtual_seconds += outcome.virtual_seconds
@@ -96,6 +100,21 @@ def run_seeds(seeds: Iterable[int], seconds: float, records: int = RECORDS_DEFAU
         gc.enable()
     tally.cpu_seconds = time.process_time() - began
     return tally
+
+
+def run_within(plan: Plan, seconds: float) -> Outcome:
+    """Run a plan; one that takes so many seconds of the processor goes round in a circle in which no port is called: I9."""
+    former = signal.signal(signal.SIGPROF, _circles)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        return run_plan(plan)
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, former)
+
+
+def _circles(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise ViolationError("I9", "it goes round in a circle, and calls nobody")
 
 
 def run_swarm(

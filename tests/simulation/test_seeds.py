@@ -10,8 +10,12 @@ import os
 
 import pytest
 
+from doka.adapters.simulated.faults import swarm_plan
+from doka.domain.forwarder import Forwarder
+from doka.domain.turn import Decision
+from tests.simulation.checkers import ViolationError
 from tests.simulation.situations import SEEDS_FOR_ALL_SITUATIONS, SITUATIONS
-from tests.simulation.swarm import Tally, main, verdict
+from tests.simulation.swarm import Tally, main, run_within, verdict
 
 SEEDS = int(os.environ.get("SIM_SEEDS", "300"))
 FIRST_SEED = int(os.environ.get("SIM_FIRST_SEED", "0"))
@@ -45,6 +49,19 @@ def test_a_short_run_says_what_it_has_missed_and_passes(capsys: pytest.CaptureFi
     assert printed.startswith("3 seeds, ")
     assert "not reached: " in printed
     assert "this run was too short" in printed
+
+
+def test_a_machine_that_goes_round_in_a_circle_breaks_a_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loop in which no port is called is ended by the processor's time that it takes, and told as what it is."""
+
+    def circle(self: Forwarder, now: int) -> Decision:
+        while True:
+            pass
+
+    monkeypatch.setattr(Forwarder, "decide", circle)
+    violation = run_within(swarm_plan(0), 0.2).violation
+    assert isinstance(violation, ViolationError)
+    assert "I9" == violation.rule
 
 
 def test_there_are_forty_situations_and_more() -> None:

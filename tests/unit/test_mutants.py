@@ -16,6 +16,7 @@ from scripts.mutants import (
     SURVIVED,
     TIMEOUT,
     Mutant,
+    Runner,
     Verdict,
     as_json,
     draw,
@@ -121,7 +122,7 @@ def test_the_modules_own_tests_judge_first(copy: Path, answers: Sequence[str], v
         seen.append((Path(words[-1]).name if "pytest" in words else words[1], spoilt))
         return next(left)
 
-    judged = judge(SPOILT, copy, run, 5, 1)
+    judged = judge(SPOILT, copy, run, 5)
     assert Verdict(SPOILT, *verdict) == judged
     asked = ["test_ledger.py", "domain", "tests.simulation"]
     assert [(name, True) for name in asked if name != "domain" or answers[0] == SURVIVED] == seen
@@ -135,8 +136,27 @@ def test_a_file_is_put_back_when_judging_is_broken_off(copy: Path) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        judge(SPOILT, copy, run, 5, 1)
+        judge(SPOILT, copy, run, 5)
     assert SOURCE == (copy / FILE).read_text()
+
+
+def test_a_mutant_that_loops_is_ended_by_the_time_of_the_processor(tmp_path: Path) -> None:
+    """What others do on the machine does not count; an exit code is what it is, and only a passed run lets one live."""
+    run = Runner()
+    codes = {"while True: pass": TIMEOUT, "raise SystemExit(0)": SURVIVED, "raise SystemExit(2)": KILLED}
+    assert codes == {words: run(tmp_path, ["-c", words], 1) for words in codes}
+
+
+def test_the_simulators_time_is_counted_in_seeds(copy: Path) -> None:
+    """A minute is always as many seeds, in one process that ends at the first broken rule."""
+    asked: list[tuple[Sequence[str], float]] = []
+
+    def run(where: Path, words: Sequence[str], seconds: float) -> str:
+        asked.append((words, seconds))
+        return KILLED
+
+    judge(SPOILT, copy, run, 60)
+    assert (["-m", "tests.simulation", "swarm", "--seeds", "5640", "--workers", "1"], 600) == asked[-1]
 
 
 def test_survivors_are_told_and_shares_counted() -> None:
@@ -164,7 +184,7 @@ def test_a_simulator_without_time_is_not_asked(copy: Path) -> None:
         assert "pytest" in words
         return SURVIVED
 
-    judged = judge(SPOILT, copy, run, 0, 1)
+    judged = judge(SPOILT, copy, run, 0)
     assert Verdict(SPOILT, SURVIVED, SURVIVED, NOT_ASKED) == judged
     assert judged.unnoticed
     assert [
@@ -176,11 +196,11 @@ def test_a_simulator_without_time_is_not_asked(copy: Path) -> None:
 
 
 def test_a_machine_can_read_it() -> None:
-    """The JSON holds the seed, the simulator's time and every verdict with its mutant."""
+    """The JSON holds the seed, how many seeds the simulator had and every verdict with its mutant."""
     told = json.loads(as_json(7, 60.0, [Verdict(SPOILT, KILLED, KILLED, SURVIVED)]))
     mutant = {"file": FILE, "number": 0, "line": 9, "what": "And to Or"}
     assert {
         "seed": 7,
-        "simulator_seconds": 60.0,
+        "simulator_seeds": 5640,
         "mutants": [{"mutant": mutant, "own": KILLED, "unit": KILLED, "simulator": SURVIVED}],
     } == told
