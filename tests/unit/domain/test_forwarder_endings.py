@@ -41,8 +41,8 @@ class TestStop:
         made = machine(drain=25 * SECOND)
         (put,) = made.fetch("ab")
         assert [StopBegan("SIGTERM", 25 * SECOND)] == [c for c in made.step(STOP) if isinstance(c, StopBegan)]
-        assert made.wakes_in() <= 5 * SECOND
         assert [] == made.decide(after=4 * SECOND)
+        assert SECOND == made.wakes_in()
         assert [StopWaits(requests=1, records=2, partitions=0)] == made.decide(after=SECOND)
         made.answer(put)
         made.decide(after=5 * SECOND)
@@ -142,6 +142,13 @@ class TestHalt:
         made.told.clear()
         made.step(PartitionsRevoked(ONLY), SourceFailed("gone"))
         assert ([], [Halt("gone")]) == (made.of(CommitOffsets), made.of(Halt))
+
+    def test_ends_what_was_decided(self) -> None:
+        """What is halted from outside, while nothing happens, says so at its next decision."""
+        made = machine()
+        assert [] == made.decide(after=SECOND)
+        made.forwarder.halt("the loop broke")
+        assert ([Halt("the loop broke")], None) == (made.decide(), made.decision.fetch)
 
     def test_happens_once(self) -> None:
         """The first reason stands."""

@@ -177,6 +177,16 @@ def test_a_letter_that_is_not_stored_is_told_until_it_is(owner: OffsetLedger) ->
     assert scene.quarantine.stopped_lane(owner, scene.now) is None
 
 
+def test_a_drain_forgets_what_was_never_sent(owner: OffsetLedger) -> None:
+    """The first offset that was not sent is not the drain's any more; the last that was is."""
+    scene = Scene(OnPoison.DEAD_LETTER)
+    met = poison(owner, 3)
+    owner.note_sent(1)
+    scene.quarantine.take(met)
+    scene.quarantine.forget_unsent(owner)
+    assert met[:2] == list(scene.quarantine.waiting)
+
+
 def test_too_much_in_a_minute_waits(owner: OffsetLedger) -> None:
     """Beyond the limit poison is kept, the route is told, and the rest follows when the minute has passed."""
     scene = Scene(OnPoison.DEAD_LETTER, per_minute=2)

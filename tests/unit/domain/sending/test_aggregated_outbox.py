@@ -146,6 +146,14 @@ class TestSize:
         parts = aggregated_outbox(made).take_for_control(10)
         assert taken == sorted(place for part in parts for place in part.places)
 
+    def test_a_control_takes_nothing_of_a_lane_of_which_something_is_on_its_way(self) -> None:
+        """A request of chosen records holds its lanes as any other does: what comes behind waits."""
+        made = machine(aggregation=AggregationRules(linger=SECOND, lanes=LANES))
+        made.fetch([A, B, OTHER])
+        outbox = aggregated_outbox(made)
+        outbox.pack_parts(outbox.take_for_control(1), 1, 1, made.now)
+        assert [2] == [place for part in outbox.take_for_control(10) for place in part.places]
+
     def test_a_record_too_large_travels_as_it_is(self) -> None:
         """By its own key, with its lane's hash key, and only in its lane's turn."""
         made = machine(aggregation=AggregationRules(target_bytes=1_024, linger=0, lanes=LANES))
