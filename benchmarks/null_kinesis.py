@@ -26,11 +26,11 @@ from pybase64 import b64decode
 
 from benchmarks.feeding import STAMP_BYTES
 from doka.domain.sending.aggregate import DIGEST_BYTES, MAGIC, varint
+from tests.certificates import make_authority
 from tests.fake_aws import FakeAws
 from tests.fake_aws.connection import Exchange
 from tests.fake_aws.http import HttpLoop
 from tests.fake_aws.wire import Reply, Request
-from tests.integration.aws.kinesis.certificates import make_authority
 
 STREAM = "benchmark"
 SHARDS = 4

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 import signal
 import subprocess
@@ -18,6 +17,7 @@ from typing import Any, Self
 import orjson
 import yaml
 
+from tests.containers.pages import page
 from tests.failure_modes import Sample, Seen
 from tests.fake_aws import SOURCE_KEYS, WRITER_ROLE
 from tests.waiting import eventually
@@ -157,13 +157,7 @@ class DokaProcess:
 
     def page(self, path: str) -> tuple[int, str]:
         """Ask one of its pages; gives the status and the body."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
-        try:
-            connection.request("GET", path)
-            answer = connection.getresponse()
-            return answer.status, answer.read().decode()
-        finally:
-            connection.close()
+        return page(f"127.0.0.1:{self.port}", path)
 
     def readiness(self) -> tuple[bool, list[str]]:
         """Give what /readyz says: ready or not, and the reasons."""

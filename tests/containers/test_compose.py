@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 import shutil
 import subprocess
@@ -16,6 +15,7 @@ from doka.adapters.embedded.streams import read_stream
 from tests.checking import judge
 from tests.containers.feeding import Feeder, Keys, committed, log_ends
 from tests.containers.kafka_broker import free_port
+from tests.containers.pages import status
 from tests.fake_aws import WRITER_ROLE
 from tests.waiting import eventually
 
@@ -83,7 +83,9 @@ def compose(container_engine: None) -> Iterator[Compose]:
 
 def test_what_is_fed_comes_out_and_the_container_stops_cleanly(compose: Compose) -> None:
     """Records fed to Kafka are read back from the stream, exactly once, and `stop` ends doka with exit code 0."""
-    eventually(lambda: _ready(compose.address("doka", 9400)), within=60, what="doka to be ready", every=0.2)
+    eventually(
+        lambda: status(compose.address("doka", 9400), "/readyz") == 200, within=60, what="doka to be ready", every=0.2
+    )
     assert "exited 0" == compose.state("prepare")
     feeder = Feeder(compose.kafka, NAME, PARTITIONS)
     feeder.feed(RECORDS, Keys(50))
@@ -115,14 +117,3 @@ def _compose_command() -> list[str]:
             pytest.fail(f"{reason} (and DOKA_CONTAINERS=required)", pytrace=False)
         pytest.skip(reason)
     return [older]
-
-
-def _ready(address: str) -> bool:
-    connection = http.client.HTTPConnection(address, timeout=5)
-    try:
-        connection.request("GET", "/readyz")
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()

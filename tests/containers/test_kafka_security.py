@@ -19,7 +19,7 @@ from doka.adapters.kafka.preflight import Obstacle, Preflight, look
 from doka.adapters.kafka.settings import KafkaSecurity, MemberSettings, SaslMechanism
 from doka.adapters.system.clock import SystemClock
 from doka.domain.events import Event, LetterAcknowledged, LetterRefused, SourceFailed, TopicsMissing
-from tests.containers.certificates import certificates_for
+from tests.certificates import certificates_for
 from tests.containers.kafka_broker import KafkaBroker, running_broker
 from tests.dead_letters import letter
 from tests.failure_modes import Seen, Sees
@@ -75,7 +75,7 @@ def secured(container_engine: None, tmp_path_factory: pytest.TempPathFactory) ->
         "sasl.password": "admin-word",
         "ssl.ca.location": str(ca_file),
     }
-    with running_broker(VARIABLES, files={"/opt/kafka/broker.pem": certificates.broker}, client=client) as broker:
+    with running_broker(VARIABLES, files={"/opt/kafka/broker.pem": certificates.server}, client=client) as broker:
         admin = broker.admin()
         topic = broker.create_topic()
         _give_rights(admin)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from doka.adapters.system.clock import SystemClock
 from tests.checking import judge
 from tests.containers.feeding import Feeder, Keys, committed, log_ends
 from tests.containers.kafka_broker import KafkaBroker
+from tests.containers.pages import status
 from tests.containers.service import DokaProcess, settings
 from tests.fake_aws import WRITER_ROLE
 from tests.waiting import eventually
@@ -33,7 +33,9 @@ def gate(container_engine: None) -> Iterator[ExpiringGate]:
     """Give the gate in front of moto's image."""
     with DockerContainer(MOTO_IMAGE).with_exposed_ports(5000) as moto:
         host, port = moto.get_container_host_ip(), int(moto.get_exposed_port(5000))
-        eventually(lambda: _answers(host, port), within=60, what="an answer of moto", every=0.2)
+        eventually(
+            lambda: status(f"{host}:{port}", "/moto-api/") == 200, within=60, what="an answer of moto", every=0.2
+        )
         with ExpiringGate(f"http://{host}:{port}", SystemClock(), TOKEN_SECONDS) as opened:
             yield opened
 
@@ -97,14 +99,3 @@ def test_members_come_and_go_and_nothing_is_lost(kafka_broker: KafkaBroker, gate
     assert RECORDS == sum(ends.values())
     verdict.assert_kept(at_least=RECORDS, duplicates_max=bound)
     assert gate.counts().leases_used >= 3
-
-
-def _answers(host: str, port: int) -> bool:
-    connection = http.client.HTTPConnection(host, port, timeout=2)
-    try:
-        connection.request("GET", "/moto-api/")
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 import subprocess
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ import pytest
 
 from tests.architecture.source_tree import ROOT
 from tests.architecture.test_docs import fenced
+from tests.containers.pages import status
 from tests.integration.docs.test_commands import commands
 from tests.waiting import eventually
 
@@ -27,18 +27,6 @@ def lines(container_engine: None) -> Iterator[tuple[str, str]]:
     subprocess.run(["docker", "image", "rm", "--force", "doka"], capture_output=True, check=False)
 
 
-def answered(path: str) -> int | None:
-    """Ask the port that README publishes; None where nobody answers."""
-    connection = http.client.HTTPConnection("127.0.0.1", 9400, timeout=5)
-    try:
-        connection.request("GET", path)
-        return connection.getresponse().status
-    except (OSError, http.client.HTTPException):
-        return None
-    finally:
-        connection.close()
-
-
 def test_the_image_is_built_and_run_by_readme(lines: tuple[str, str], tmp_path: Path) -> None:
     """Both lines, typed as they stand: the service answers on the published port, and a stop ends it with 0."""
     build, run = lines
@@ -50,8 +38,10 @@ def test_the_image_is_built_and_run_by_readme(lines: tuple[str, str], tmp_path: 
         ["/bin/sh", "-c", f"exec {run}"], cwd=tmp_path, env=given, stdout=subprocess.PIPE, text=True
     ) as service:
         try:
-            eventually(lambda: answered("/healthz") == 200, what="the service on the published port", every=0.2)
-            assert 503 == answered("/readyz"), "nothing that it needs can be reached"
+            eventually(
+                lambda: status("127.0.0.1:9400", "/healthz") == 200, what="the service on the published port", every=0.2
+            )
+            assert 503 == status("127.0.0.1:9400", "/readyz"), "nothing that it needs can be reached"
             service.terminate()  # the client hands it on
             out, _err = service.communicate(timeout=60)
         finally:

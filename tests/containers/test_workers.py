@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 import signal
 import subprocess
@@ -18,6 +17,7 @@ from testcontainers.core.container import DockerContainer
 from tests.containers.feeding import Keys
 from tests.containers.kafka_broker import KafkaBroker
 from tests.containers.line import Line, line
+from tests.containers.pages import page, status
 from tests.containers.service import DokaProcess
 from tests.fake_aws import SOURCE_KEYS, Delay, FakeAwsProcess
 from tests.integration.app.workers.processes import ended
@@ -177,7 +177,7 @@ def test_the_supervisor_is_process_1_of_a_container_without_a_writable_path(
         shares = [f'doka_partitions_owned{{worker="{number}"}} {SHARE}.0' for number in range(WORKERS)]
 
         def shared() -> bool:
-            return set(shares) <= set(_page(port, "/metrics").splitlines())
+            return set(shares) <= set(page(f"127.0.0.1:{port}", "/metrics")[1].splitlines())
 
         eventually(shared, within=90, what="a third of the partitions for each worker", every=0.2)
         quiet.feeder.feed(6_000, Keys(100))
@@ -187,19 +187,10 @@ def test_the_supervisor_is_process_1_of_a_container_without_a_writable_path(
         assert (0, True) == (code, b"--workers" in said), said
         eventually(lambda: WORKERS + 1 == len(lines("worker_started")), within=30, what="a new worker", every=0.2)
         eventually(shared, within=90, what="a third of the partitions for each worker again", every=0.2)
-        eventually(lambda: b'"ready":true' in _page(port, "/readyz").encode(), within=30, what="all to be ready")
+        eventually(lambda: status(f"127.0.0.1:{port}", "/readyz") == 200, within=30, what="all to be ready")
         quiet.wait_until_all_is_committed()
         container.stop(timeout=40)
         assert 0 == container.wait()["StatusCode"]
         assert "stopped by SIGTERM" == lines("ended")[-1]["reason"]
         assert b"" == container.logs(stdout=False, stderr=True)
     quiet.verdict().assert_kept(at_least=6_000, duplicates_max=6_000 // WORKERS)
-
-
-def _page(port: int, path: str) -> str:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    try:
-        connection.request("GET", path)
-        return connection.getresponse().read().decode()
-    finally:
-        connection.close()

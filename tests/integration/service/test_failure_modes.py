@@ -15,11 +15,11 @@ import pytest
 from confluent_kafka import Producer
 
 from doka.adapters.embedded.kafka_cluster import KafkaCluster
+from tests.certificates import Authority, make_authority
 from tests.containers.feeding import Feeder
 from tests.containers.service import DokaProcess, settings
 from tests.failure_modes import Seen, Sees
 from tests.fake_aws import WRITER_ROLE, Action, FailEntries, FakeAws, Headers, Hold, Refuse, Repeat, Reset
-from tests.integration.aws.kinesis.certificates import Authority, make_authority
 from tests.integration.service.tls_front import TlsFront
 from tests.waiting import eventually
 

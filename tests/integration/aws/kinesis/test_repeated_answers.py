@@ -9,8 +9,8 @@ import pytest
 
 from doka.domain.events import PutAmbiguous, PutAnswered, PutRefused
 from doka.domain.limits import NS_PER_MS
+from tests.certificates import make_authority
 from tests.fake_aws import Answer, FakeAws, Headers, Hold, Refuse, Say
-from tests.integration.aws.kinesis.certificates import make_authority
 from tests.integration.aws.kinesis.conftest import MakeSink, running_kinesis
 from tests.integration.aws.kinesis.puts import answer_to, answers_of, make_put
 from tests.waiting import eventually

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from doka.domain.events import PutAnswered, PutUnsent
+from tests.certificates import Authority, make_authority
 from tests.fake_aws import Close, FakeAws, Say
-from tests.integration.aws.kinesis.certificates import Authority, make_authority
 from tests.integration.aws.kinesis.conftest import MakeSink, running_kinesis
 from tests.integration.aws.kinesis.puts import answer_to, make_put
 
