@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import threading
+import itertools
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 from botocore.awsrequest import AWSPreparedRequest
@@ -21,7 +18,7 @@ from doka.app.settings.mapping import to_oauth
 from doka.domain.events import LeaseIssued, LeaseRefused
 from doka.domain.lease import Lease
 from doka.domain.limits import NS_PER_SECOND
-from tests.fake_aws import FakeAws
+from tests.fake_aws import Answer, Call, FakeAws
 from tests.integration.aws.sts.conftest import MIDDLE, WEB_TOKEN, WRITER, chain_to, chains_at
 from tests.unit.app.settings.given import settings
 
@@ -76,51 +73,23 @@ def test_web_identity_without_its_token_file_is_a_refusal(web_identity: FakeAws,
 
 
 @pytest.fixture
-def container_asked() -> list[str]:
-    """The tokens that the container's endpoint was asked with."""
-    return []
+def container() -> Iterator[FakeAws]:
+    """What ECS and Pod Identity give a container: an endpoint with credentials, the next ones to each question."""
+    numbers = itertools.count(1)
+
+    def issue(_: Call, __: bytes) -> object:
+        ends = (datetime.now(UTC) + timedelta(hours=6)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        key = f"ASIA{next(numbers)}"
+        return {"AccessKeyId": key, "SecretAccessKey": "secret", "Token": "token", "Expiration": ends}
+
+    with FakeAws(keeps_calls=True) as endpoint:
+        endpoint.inject(Answer(issue), on="*", times=None)
+        yield endpoint
 
 
-@pytest.fixture
-def container_url(container_asked: list[str]) -> Iterator[str]:
-    """What ECS and Pod Identity give a container: an endpoint with credentials."""
-
-    class Handler(BaseHTTPRequestHandler):
-        issued = 0
-
-        def do_GET(self) -> None:
-            """Issue the next credentials."""
-            Handler.issued += 1
-            container_asked.append(self.headers.get("Authorization", ""))
-            ends = datetime.now(UTC) + timedelta(hours=6)
-            body = json.dumps(
-                {
-                    "AccessKeyId": f"ASIA{Handler.issued}",
-                    "SecretAccessKey": "secret",
-                    "Token": "token",
-                    "Expiration": ends.strftime("%Y-%m-%dT%H:%M:%SZ"),
-                }
-            ).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is the base class's
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def test_a_container_endpoint_is_the_ambient_lease(container_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_container_endpoint_is_the_ambient_lease(container: FakeAws, monkeypatch: pytest.MonkeyPatch) -> None:
     """It ends when the endpoint said, less a minute, and the next question brings a new issue."""
-    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", container_url)
+    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", container.url)
     authority = StsAuthority(chains_at(None), SystemClock())
     leases = [lease_of(authority, "ambient") for _ in range(2)]
     assert ["ASIA1", "ASIA2"] == [lease.secrets.access_key for lease in leases]
@@ -188,21 +157,20 @@ def test_the_log_in_of_msk_asks_where_the_settings_say(
 
 @pytest.mark.parametrize("by_file", [True, False])
 def test_a_line_break_at_the_end_of_a_containers_token_is_harmless(
-    container_url: str,
-    container_asked: list[str],
+    container: FakeAws,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     by_file: bool,  # noqa: FBT001 - the case
 ) -> None:
     """An editor or `echo` puts it there; the endpoint gets the token without."""
-    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", container_url)
+    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", container.url)
     if by_file:
         (tmp_path / "token").write_text("a-token\n")
         monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", str(tmp_path / "token"))
     else:
         monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "a-token\n")
     lease_of(StsAuthority(chains_at(None), SystemClock()), "ambient")
-    assert ["a-token"] == container_asked
+    assert ["a-token"] == [call.headers["authorization"] for call in container.calls]
 
 
 def test_a_containers_token_file_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
