@@ -12,6 +12,8 @@ MARK = "failure_mode"
 def marks() -> Iterator[tuple[str, str]]:
     """Give the title of each `pytest.mark.failure_mode("...")` of the tests, and the file."""
     for path in modules(TESTS):
+        if MARK not in path.read_text(encoding="utf-8"):
+            continue
         for node in ast.walk(parsed(path)):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == MARK:
                 (title,) = node.args
@@ -33,3 +35,8 @@ def test_every_row_is_played() -> None:
 def test_every_row_says_something_that_is_looked_for() -> None:
     """What one sees is told in words that a test can find, with the place where they are; and each row has a cure."""
     assert [] == [row.title for row in rows() if not (row.does and row.cure and all(c.parts for c in row.clauses()))]
+
+
+def test_an_exit_code_stands_where_it_is_looked_for() -> None:
+    """What a person sees is told in the column that tests compare, and in no other."""
+    assert [] == [row.title for row in rows() if "exit code" in row.does]

@@ -99,13 +99,13 @@ class Exit:
 
 @dataclass(frozen=True)
 class Nothing:
-    """Nobody would notice: ready at each look, and not a line of the log above `info`."""
+    """Nobody would notice: ready at each look, of which there is one, and not a line of the log above `info`."""
 
     text: str = "nothing"
 
     def seen(self, looks: Sequence[Seen]) -> bool:
-        quiet = all(not look.reasons and not look.ill for look in looks)
-        return quiet and all(line["level"] in {"debug", "info"} for look in looks for line in look.log)
+        ready = any(look.reasons is not None for look in looks) and not any(look.reasons or look.ill for look in looks)
+        return ready and all(line["level"] in {"debug", "info"} for look in looks for line in look.log)
 
 
 @dataclass(frozen=True)
@@ -128,14 +128,12 @@ class Clause:
     def _mistimed(self, looks: Sequence[Seen]) -> list[str]:
         if self.after is None:
             return []
-        timed = [look for look in looks if look.after is not None]
-        early = [look for look in timed if (look.after or 0) < self.after - EARLY_SECONDS]
-        in_time = [look for look in timed if (look.after or 0) <= self.after + LATE_SECONDS]
-        return [
-            *(f"nobody looked before {self.text!r}" for _ in range(not early)),
-            *(f"seen too early: {part.text}" for part in self.parts if early and part.seen(early)),
-            *(f"seen too late: {part.text}" for part in self.parts if not part.seen(in_time)),
-        ]
+        early = [look for look in looks if look.after is not None and look.after < self.after - EARLY_SECONDS]
+        in_time = [look for look in looks if look.after is not None and look.after <= self.after + LATE_SECONDS]
+        if not early:
+            return [f"nobody looked before: {self.text}"]
+        too_early = [f"seen too early: {part.text}" for part in self.parts if part.seen(early)]
+        return too_early + [f"seen too late: {part.text}" for part in self.parts if not part.seen(in_time)]
 
 
 def clause_of(text: str) -> Clause:

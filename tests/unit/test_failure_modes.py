@@ -72,6 +72,7 @@ def test_what_is_there_is_found(entry: str, looks: list[Seen]) -> None:
     [
         ("nothing", [CALM, LATER]),
         ("nothing", [ENDED]),
+        ("nothing", [Seen()]),
         ("`doka_left_seconds`", [CALM]),
         ('`doka_failed_total{code="Odd"}`', [CALM]),
         ('`doka_failed_total{code="Denied"}`', [CALM]),
