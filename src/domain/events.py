@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from doka.domain.lease import Lease
 from doka.domain.records import Chunk, TopicPartition
+from doka.domain.skip import Skip
 from doka.domain.status import GroupStatus
 
 # --- from the source (Kafka) -------------------------------------------------------------------------------------
@@ -86,6 +87,14 @@ class RecordsUnreadable:
     first: int
     far: int
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class SkipsOrdered:
+    """Somebody has ordered these offsets of a partition to be passed: all orders that stand, told again and again."""
+
+    partition: TopicPartition
+    skips: tuple[Skip, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +272,7 @@ Event = (
     | PartitionsLost
     | GapFound
     | RecordsUnreadable
+    | SkipsOrdered
     | CommitAnswered
     | TopicsMissing
     | SourceFailed

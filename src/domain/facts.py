@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from doka.domain.records import TopicPartition
+from doka.domain.skip import Skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +243,18 @@ class UnreadableSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordsSkipped:
+    """What stands from offset `first` to below `far` is passed, as a person has ordered; told each time that it is read."""
+
+    partition: TopicPartition
+    first: int
+    far: int
+    records: int
+    """How many they are; of what cannot be read, how many offsets."""
+    skip: Skip
+
+
+@dataclass(frozen=True, slots=True)
 class PartitionStuck:
     """A partition reached `ahead_records` above what Kafka holds; it waits (`stuck`) or goes on.
 
@@ -278,5 +291,6 @@ Fact = (
     | StopWaits
     | GapSeen
     | UnreadableSeen
+    | RecordsSkipped
     | PartitionStuck
 )

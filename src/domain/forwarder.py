@@ -6,7 +6,7 @@ A record goes
     RecordsFetched -> ledger + lane -> outbox -> SendPut -> PutAnswered -> settled -> watermark -> CommitOffsets
 
 and every failure on the way puts it back into the outbox; nothing here ever lets go of a record that is not settled,
-but for partitions that belong to somebody else.
+but for partitions that belong to somebody else, and for those that begin again: what is let go of these is read again.
 
 Ownership: assign makes a `Partition`, revoke drains it and commits it, lost forgets it.
 A drain settles what was sent and sends nothing above it; its end is the caller's, who has the clock and the deadline.
@@ -45,13 +45,22 @@ from doka.domain.events import (
     RecordsFetched,
     RecordsUnreadable,
     RevokeStarted,
+    SkipsOrdered,
     SourceFailed,
     StopRequested,
     StreamDescribed,
     StreamRefused,
     TopicsMissing,
 )
-from doka.domain.facts import GapSeen, PartitionsOwned, RecordsWillRepeat, StopBegan, StopWaits, UnreadableSeen
+from doka.domain.facts import (
+    GapSeen,
+    PartitionsOwned,
+    RecordsSkipped,
+    RecordsWillRepeat,
+    StopBegan,
+    StopWaits,
+    UnreadableSeen,
+)
 from doka.domain.held.budget import Budget
 from doka.domain.leases.keeper import LeaseKeeper
 from doka.domain.limits import STOP_TOLD_EVERY_NS
@@ -66,6 +75,8 @@ from doka.domain.sending.put import Put
 from doka.domain.status import SourceStatus, Status
 from doka.domain.turn import Decision, Left, Turn
 
+SKIP = "skip"
+"""What is told in the place of a policy where a person has ordered to pass what cannot be read."""
 ENTRY_BYTES = 100
 """Of a body, around each record's payload: the names of the members, and a partition key of common length."""
 
@@ -135,6 +146,7 @@ class Forwarder:
         }
         self._partitions: dict[TopicPartition, Partition] = {}
         self._watches: dict[TopicPartition, LogWatch] = {}  # of partitions that went, and may come back
+        self._beginning_again: set[TopicPartition] = set()  # each as soon as nothing of it is in flight
         self._commits = Commits(limits.commit_every)
         self._intake = Intake(
             self._budget, self._commits, limits.ahead_records, stuck_after=limits.request_timeout * 3 // 2
@@ -198,6 +210,8 @@ class Forwarder:
                 self._gap_found(event, now)
             case RecordsUnreadable():
                 self._unreadable(event, now)
+            case SkipsOrdered():
+                self._skips_ordered(event)
             case TopicsMissing():
                 self._missing = event
             case SourceFailed(reason):
@@ -217,7 +231,7 @@ class Forwarder:
             raise InvariantError(f"records of {chunk.partition} came, which is not owned")
         if not partition.ledger.draining:  # else never sent, never committed: it is read again by whoever owns it next
             partition.unreadable = None
-            self._intake.fetched(partition, chunk, now)
+            self._intake.fetched(partition, chunk, now, self._turn)
 
     def _ended(self, tp: TopicPartition, offset: int, now: int) -> None:
         partition = self._partitions.get(tp)
@@ -258,6 +272,7 @@ class Forwarder:
     def _begin_drain(self, partitions: list[Partition]) -> None:
         self._turn.look = True
         for partition in partitions:
+            self._beginning_again.discard(partition.tp)
             if not partition.ledger.draining:
                 self._intake.begin_drain(partition)
                 self._commits.moved((partition.ledger,))
@@ -304,6 +319,7 @@ class Forwarder:
         for partition in partitions:
             self._intake.forget(partition)
             self._commits.forget(partition.ledger)
+            self._beginning_again.discard(partition.tp)
             del self._partitions[partition.tp]
             self._watches[partition.tp] = partition.log_watch
         turn.look = True
@@ -346,15 +362,50 @@ class Forwarder:
         if partition is None or partition.unreadable is not None or partition.ledger.draining:
             return
         turn, policy = self._turn, self._rules.on_unreadable
-        turn.commands.append(UnreadableSeen(event.partition, event.first, event.far, event.why, policy.value))
-        if policy is OnUnreadable.BLOCK:  # not paused: the source tries again, for a disk may be mended
+        skip = next((skip for skip in partition.skips if skip.covers(event.first, event.far)), None)
+        goes_on = SKIP if skip is not None else policy.value
+        turn.commands.append(UnreadableSeen(event.partition, event.first, event.far, event.why, goes_on))
+        if skip is not None:
+            offsets = event.far - event.first
+            turn.commands.append(RecordsSkipped(event.partition, event.first, event.far, offsets, skip))
+        elif policy is OnUnreadable.BLOCK:  # not paused: the source tries again, for a disk may be mended
+            topic, number = event.partition
             partition.unreadable = (
-                f"offsets {event.first} to {event.far - 1} cannot be read: {event.why}; restore them, or set "
-                "kafka.on_unreadable: continue to step over what cannot be read"
+                f"offsets {event.first} to {event.far - 1} cannot be read: {event.why}; restore them, pass them by doka skip "
+                f"{topic}:{number}:{event.first}-{event.far - 1}, or set kafka.on_unreadable: continue to step over what "
+                "cannot be read"
             )
             return
         self._intake.ended(partition, event.far, now)
         turn.commands.append(SeekPartition(event.partition, event.far))
+
+    # --- skips ---------------------------------------------------------------------------------------------------
+
+    def _skips_ordered(self, event: SkipsOrdered) -> None:
+        """Take the orders that stand for a partition; one for what is held already, or cannot be read, needs a new beginning."""
+        partition = self._partitions.get(event.partition)
+        if partition is None or partition.ledger.draining:
+            return  # whoever reads on is told again
+        known, watermark = partition.skips, partition.ledger.watermark
+        partition.skips = tuple(sorted(skip for skip in event.skips if skip.far > watermark))
+        new = [skip for skip in partition.skips if skip not in known]
+        in_hand = partition.expected + (partition.unreadable is not None)  # what cannot be read stands at `expected`
+        if any(skip.first < in_hand for skip in new):
+            self._begin_drain([partition])
+            self._beginning_again.add(partition.tp)
+
+    def _begin_again(self) -> None:
+        """Let partitions begin at their watermarks of which nothing is in flight any more: so no key can be overtaken."""
+        for partition in self._owned(frozenset(self._beginning_again)):
+            if partition.route.has_in_flight(partition.ledger):
+                continue
+            tp = partition.tp
+            self._will_repeat({tp: partition.ledger.ahead})
+            self._forget([partition])  # the group has not moved: it is no rebalance
+            del self._watches[tp]
+            again = self._partitions[tp] = partition.begun_again()
+            self._commits.moved((again.ledger,))
+            self._turn.commands.append(SeekPartition(tp, again.ledger.watermark))
 
     def _left(self) -> Left | None:
         """Say what is left to do of what is given back; None while nothing is.
@@ -384,6 +435,8 @@ class Forwarder:
             return decided
         again = False  # whether something is left to be decided at once
         if self._halted is None:
+            if self._beginning_again:
+                self._begin_again()
             self._intake.steer(self._partitions.values(), now, self._turn)  # first: it may let records in
             self._tend_poison(now)  # which may let in more
             for role in self._roles.values():

@@ -70,7 +70,9 @@ class Source(Protocol):
         ...
 
     def fetch(self, limit: int, wait: int) -> Sequence[Event]:
-        """Give what has arrived: at most `limit` records, and errors, ends of partitions, answers of commits.
+        """Give what has arrived: at most `limit` records, and errors, ends of partitions, answers of commits, orders to skip.
+
+        An order that stood when a partition was assigned comes before the partition's first record.
 
         Waits at most `wait` ns for the first record and never for more; `wait` is at most 100 ms.
         Rebalance callbacks run in here (and in `close`), so it is called at least each 100 ms, with `limit` 1 where there is no

@@ -75,6 +75,9 @@ SITUATIONS = (
     "a recreated topic was read from its start",
     "settled records are delivered again",
     "a partition was paused and resumed",
+    "a partition began again because a record is to be skipped",
+    "a record was skipped that can never land",
+    "a record was skipped that could land",
     # dead letters and the process
     "a dead letter was acknowledged",
     "a dead letter was refused or not acknowledged",

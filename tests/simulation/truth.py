@@ -9,6 +9,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
 from doka.domain.records import TopicPartition
+from doka.domain.skip import Skip
 
 
 class PartitionTruth:
@@ -22,6 +23,7 @@ class PartitionTruth:
         self.removed: set[int] = set()
         self.trimmed: set[int] = set()
         self.dropped: set[int] = set()
+        self.skipped: set[int] = set()  # of those, by a person's order
         self.poison: set[int] = set()
         self.committed = 0
         self.landed_in: dict[int, Ownership | None] = {}  # in which time of ownership of ours; None: by another member
@@ -99,6 +101,7 @@ class Ownership:
         self.committed = start
         self.sent_to = start
         self.draining = False
+        self.ordered: set[Skip] = set()  # what it has heard that it shall skip
         self.settled: set[int] = set()
         self.parked: set[int] = set()  # poison that stays, as its policy says
         self.unsettled: dict[int, None] = {}  # delivered and not settled, ascending

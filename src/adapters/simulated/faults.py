@@ -44,6 +44,8 @@ _RATES: dict[str, float] = {
 }
 """The strongest that each may be drawn."""
 
+_APART = frozenset({*SILENT, *UNDRAWN, Kind.SKIP_ORDERED})
+"""Drawn for runs of their own."""
 _ONCE = frozenset({Kind.RETENTION, Kind.TOPIC_RECREATED, Kind.CONSUMER_DEAD, Kind.STOP, Kind.STREAM_REFUSING})
 
 
@@ -160,6 +162,18 @@ def distrusted(plan: Plan) -> Plan:
     return replace(plan, rates=rates, incidents=incidents, role=role, lease_life=900 * SECOND, heal_at=heal_at)
 
 
+def on_call(plan: Plan) -> Plan:
+    """Give the same run with a person who orders records to be skipped, such that can never land before others."""
+    chance = Chance(plan.seed).of("on_call")
+    orders = [
+        Incident(Kind.SKIP_ORDERED, at := int(chance.random() * plan.heal_at), at, chance.getrandbits(30))
+        for _ in range(chance.choice((1, 2, 5)))
+    ]
+    work = replace(plan.work, poison=max(plan.work.poison, chance.choice((0.0, 0.05))))
+    incidents = sorted((*plan.incidents, *orders), key=lambda incident: incident.at)
+    return replace(plan, work=work, incidents=tuple(incidents))
+
+
 def unordered(plan: Plan) -> Plan:
     """Give the same run with `ordering: none`: nothing waits for another record of its key."""
     return replace(plan, ordering=Ordering.NONE)
@@ -196,6 +210,7 @@ def swarm_plan(seed: int, records: int = RECORDS_DEFAULT) -> Plan:
 
     Of the others one in eight keeps no order. Of each of these, one in four is narrow, one in ten distrusted, and one in
     five mapped.
+    One in seven has a person who skips records.
     One in thirty is calm and long, with faults that show nowhere but in what the service says of itself.
     """
     if seed % 30 == 29:  # noqa: PLR2004
@@ -211,6 +226,8 @@ def swarm_plan(seed: int, records: int = RECORDS_DEFAULT) -> Plan:
         plan = narrow(plan)
     if seed // 6 % 5 == 2:  # noqa: PLR2004
         plan = mapped(plan)
+    if seed // 6 % 7 == 3:  # noqa: PLR2004
+        plan = on_call(plan)
     return distrusted(plan) if seed // 6 % 10 == 4 else plan  # noqa: PLR2004
 
 
@@ -264,9 +281,7 @@ def _with_repeats(rates: Rates, seed: int) -> Rates:
 
 
 def _draw_incidents(chance: Random, heal_at: int) -> tuple[Incident, ...]:
-    kinds = [
-        kind for kind in Kind if kind not in (*SILENT, *UNDRAWN) and chance.random() < chance.choice((0.0, 0.1, 0.3))
-    ]
+    kinds = [kind for kind in Kind if kind not in _APART and chance.random() < chance.choice((0.0, 0.1, 0.3))]
     found: list[Incident] = []
     for kind in kinds:
         for _ in range(1 if kind in _ONCE else chance.choice((1, 1, 2, 4))):

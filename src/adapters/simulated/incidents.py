@@ -17,6 +17,7 @@ from doka.adapters.simulated.world import World
 from doka.domain.events import StopRequested
 from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
 from doka.domain.records import TopicPartition
+from doka.domain.skip import Skip
 
 WALL_JUMP_SECONDS = 1_200.0  # twenty minutes, either way
 RELOST_AFTER_NS = 15 * NS_PER_MS  # a second rebalance on the heels of the first
@@ -263,11 +264,27 @@ def _topic_recreated(world: World, incident: Incident) -> None:
         if log.incarnation or world.group.committed.get(tp, 0) <= (world.unwritten + few) * GROWS_AT_MOST:
             continue
         log.recreate()
+        world.orders.pop(tp, None)  # with a topic goes what groups have stored of it
         world.trace.note("recreated", str(tp))
         world.witness.recreated(tp)
         for _ in range(few):
             world.write(tp)
         return
+
+
+def _skip_ordered(world: World, incident: Incident) -> None:
+    """Let a person order a record to be skipped, or two side by side: of those that can never land the first, else any."""
+    for tp in _some_partitions(world, incident):
+        log = world.logs[tp]
+        above = [offset for offset in log.offsets if offset >= world.group.committed.get(tp, 0)]
+        if not above:
+            continue
+        sick = [offset for offset in above if (tp, offset) in world.poison]
+        first = sick[0] if sick and incident.draw % 4 else above[incident.draw % len(above)]
+        order = Skip(first, first + 1 + incident.draw % 2, "a person", "2026-01-01T00:00:00Z", "it was drawn")
+        world.orders[tp] = (*world.orders.get(tp, ()), order)
+        world.trace.note("skip", tp, order.first, order.far)
+    world.stir()
 
 
 def _letters_down(world: World, incident: Incident) -> None:
@@ -390,5 +407,6 @@ _STRIKES: Mapping[Kind, Callable[[World, Incident], None]] = MappingProxyType(
         Kind.BATCH_UNREADABLE: _batch_unreadable,
         Kind.TOPIC_MISSING: _topic_missing,
         Kind.TOPIC_REFUSED: _topic_refused,
+        Kind.SKIP_ORDERED: _skip_ordered,
     }
 )

@@ -21,12 +21,14 @@ from doka.domain.events import (
     PartitionEnded,
     RecordsFetched,
     RecordsUnreadable,
+    SkipsOrdered,
     SourceFailed,
     TopicsMissing,
 )
 from doka.domain.limits import NS_PER_SECOND, SERVE_CALLBACKS_NS
 from doka.domain.ports import RebalanceListener
 from doka.domain.records import TopicPartition
+from doka.domain.skip import Skip
 from doka.domain.status import GroupStatus, LogStatus, SourceStatus
 
 CLIENT_FAILED = "the Kafka client failed for good"
@@ -34,6 +36,7 @@ REFUSED = "the group refuses this member"
 DAMAGED = "the batch is corrupt"
 ALL_THERE = TopicsMissing(frozenset())
 ASK_EVERY_NS = 10 * NS_PER_SECOND  # as the real source asks for ends
+TELL_ORDERS_NS = 15 * NS_PER_SECOND  # as the real source tells again which orders to skip stand
 
 _Telling = Callable[[RebalanceListener], None]
 
@@ -62,6 +65,7 @@ class SimulatedSource:
         self._lost_since: int | None = None
         self._throttled_until = 0
         self._throttled = 0
+        self._orders_told: dict[TopicPartition, tuple[tuple[Skip, ...], int]] = {}  # and when
 
     # --- the port ------------------------------------------------------------------------------------------------
 
@@ -243,6 +247,7 @@ class SimulatedSource:
             self._ended.pop(tp, None)
             self._gaps_shown.pop(tp, None)
             self._damages_shown.discard(tp)
+            self._orders_told.pop(tp, None)
         self.paused.difference_update(partitions)
 
     def _tell(self, what: _Telling) -> None:
@@ -268,6 +273,7 @@ class SimulatedSource:
         logs = world.logs
         if world.topics_missing or world.topics_refused or self._topics_told is not ALL_THERE:
             self._tell_topics(events)
+        self._collect_orders(events)
         for tp, position in self.positions.items():
             log = logs[tp]
             if position == world.readable_end(tp) and self._ended.get(tp) == position:
@@ -306,6 +312,16 @@ class SimulatedSource:
         if tp not in self._damages_shown and self._world.logs[tp].end >= far:
             self._damages_shown.add(tp)
             events.append(RecordsUnreadable(tp, first, far, DAMAGED))
+
+    def _collect_orders(self, events: list[Event]) -> None:
+        """Tell what shall be skipped of owned partitions: what is new at once, and all of it now and then."""
+        world = self._world
+        for tp, orders in world.orders.items():
+            told, at = self._orders_told.get(tp, ((), 0))
+            if tp in self.positions and (told != orders or world.timeline.now - at >= TELL_ORDERS_NS):
+                self._orders_told[tp] = (orders, world.timeline.now)
+                world.witness.orders_told(tp, orders)
+                events.append(SkipsOrdered(tp, orders))
 
     def _take(self, tp: TopicPartition, limit: int, events: list[Event]) -> int:
         """Hand over records of one partition, or its end; give how many records."""

@@ -160,6 +160,8 @@ class Kind(Enum):
     BATCH_UNREADABLE = "batch_unreadable"
     TOPIC_MISSING = "topic_missing"
     TOPIC_REFUSED = "topic_refused"
+    # What a person does: drawn for runs in which somebody is on call (faults.on_call).
+    SKIP_ORDERED = "skip_ordered"
 
 
 UNDRAWN = (Kind.BATCH_UNREADABLE, Kind.TOPIC_MISSING, Kind.TOPIC_REFUSED)

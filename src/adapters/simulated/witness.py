@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from doka.domain.commands import CommitOffsets, SendLetter, SendPut
 from doka.domain.events import Event
 from doka.domain.records import Chunk, TopicPartition
+from doka.domain.skip import Skip
 
 if TYPE_CHECKING:
     from doka.adapters.simulated.kinesis import Put
@@ -61,6 +62,9 @@ class Witness:
 
     def sought(self, partition: TopicPartition, offset: int) -> None:
         """Our process chose another position."""
+
+    def orders_told(self, partition: TopicPartition, orders: Sequence[Skip]) -> None:
+        """Our process is about to hear which records of a partition it shall skip."""
 
     def put_began(self, command: SendPut) -> None:
         """Our process sent a request."""

@@ -26,6 +26,7 @@ from doka.adapters.simulated.witness import Witness
 from doka.domain.limits import NS_PER_SECOND
 from doka.domain.records import TopicPartition
 from doka.domain.rules import OnPoison
+from doka.domain.skip import Skip
 
 CALL_NS = 20_000  # what a call of a port costs, so that a loop that spins still moves on
 STEPS_WITHOUT_PROGRESS_MAX = 60_000
@@ -70,6 +71,7 @@ class World:
         self.damaged: dict[TopicPartition, tuple[int, int]] = {}  # from where to below where nothing can be read
         self.topics_missing: set[str] = set()
         self.topics_refused: set[str] = set()
+        self.orders: dict[TopicPartition, tuple[Skip, ...]] = {}  # to skip; they stand where the group's offsets do
         self.quota_until = 0
         self.quota_wait = 0
         self.stalled_until = 0

@@ -42,6 +42,7 @@ from doka.domain.facts import (
     RecordsFailed,
     RecordsPoisoned,
     RecordsSettled,
+    RecordsSkipped,
     RecordsWillRepeat,
     RouteBlocked,
     RouteOpened,
@@ -120,6 +121,7 @@ GAPS = _counter(
 UNREADABLE = _counter(
     "doka_unreadable_offsets", "Offsets that hold what cannot be read, by what followed.", "topic", "policy"
 )
+SKIPPED = _counter("doka_records_skipped", "Records that were passed because a person ordered it (doka skip).", "topic")
 STUCK = _counter(
     "doka_partitions_stuck", "How often a partition began to wait for a record that does not settle.", "topic"
 )
@@ -202,7 +204,8 @@ def _order_broken(fact: OrderBroken) -> Line:
 )
 def _records_poisoned(fact: RecordsPoisoned) -> Line:
     fate = {
-        "block": "its lane waits; see on_poison in the manual",
+        "block": "its lane waits; see on_poison in the manual, or pass it by doka skip "
+        f"{fact.partition.topic}:{fact.partition.partition}:{fact.offset}",
         "drop": "it is dropped, as on_poison: drop asks",
         "dead_letter": "a dead letter is on its way",
     }.get(fact.policy, f"policy {fact.policy}")
@@ -485,16 +488,37 @@ def _gap(gap: GapSeen) -> str:
     counts=lambda fact, _: [(UNREADABLE, fact.far - fact.first, (fact.partition.topic, fact.policy))],
 )
 def _unreadable_seen(fact: UnreadableSeen) -> Line:
-    fate = (
-        "going on behind them, as kafka.on_unreadable: continue asks"
-        if fact.policy == "continue"
-        else "the partition waits; to step over them set kafka.on_unreadable: continue"
+    offsets = f"{fact.partition.topic}:{fact.partition.partition}:{fact.first}-{fact.far - 1}"
+    fate = {
+        "continue": "going on behind them, as kafka.on_unreadable: continue asks",
+        "skip": "going on behind them, as doka skip asked",
+    }.get(
+        fact.policy,
+        f"the partition waits; to pass them: doka skip {offsets}; to step over all such: kafka.on_unreadable: continue",
     )
     return Line(
         logging.ERROR,
         "unreadable_seen",
         f"{fact.partition}: offsets {fact.first} to {fact.far - 1} cannot be read: {fact.why}; {fate}",
         figures(fact, "partition", "first", "far", "policy"),
+    )
+
+
+@_told(
+    RecordsSkipped,
+    alike=lambda fact: (fact.partition, fact.skip),
+    counts=lambda fact, _: [(SKIPPED, fact.records, (fact.partition.topic,))],
+)
+def _records_skipped(fact: RecordsSkipped) -> Line:
+    first, last, skip = fact.first, fact.far - 1, fact.skip
+    what = f"offset {first} is" if first == last else f"offsets {first} to {last} are"
+    return Line(
+        logging.WARNING,
+        "record_skipped",
+        f"{fact.partition}: {what} skipped, as {skip.by} ordered at {skip.at}: {shortened(skip.reason)}",
+        figures(
+            fact, "partition", "first", "far", "records", by=skip.by, ordered_at=skip.at, reason=shortened(skip.reason)
+        ),
     )
 
 

@@ -123,7 +123,7 @@ class OffsetLedger:
         self.held_bytes = 0  # Budget: of what is fetched and not settled
         self.draining = False  # by `begin_drain`: what was never sent is forgotten, and nothing new is sent
         self.gone = False  # Intake: it belongs to somebody else, and whatever still refers to it is passed over
-        self.committed = start  # Commits: the offset that Kafka is known to hold
+        self.committed = start  # Commits, once it begins: the offset that Kafka is known to hold
         self.committed_passed = 0  # Commits: `passed` when that was sent
         self.watermark = start
         self.passed = 0  # records that the watermark has passed since then
@@ -146,6 +146,11 @@ class OffsetLedger:
     def oldest(self) -> HeldChunk | None:
         """The chunk at which the watermark waits."""
         return self._chunks[0] if self._chunks else None
+
+    def goes_on_from(self, before: OffsetLedger) -> None:
+        """Take over what Kafka is known to hold, from a ledger of the same partition at whose watermark this one begins."""
+        self.committed = before.committed
+        self.passed = before.uncommitted
 
     def note_sent(self, offset: int) -> None:
         """Note that the record at `offset` is about to be sent, to the stream or to the dead-letter topic."""

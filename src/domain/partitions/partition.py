@@ -9,6 +9,10 @@ A partition is paused while its route is blocked, while a gap waits for a person
 settled for half a second, while it drains, and while it holds much and the budget is exhausted.
 One that is only slow is not paused for that: a pause throws away what was prefetched.
 
+What a person has ordered to skip is cut out of what was fetched, before anything is held: it is a hole in the offsets, as
+compaction leaves them, and where it is the last of them the end of the log. So the watermark passes it in its turn, when all
+below it has settled. An order for what is held already lets its partition begin again, at its watermark.
+
 Who must wait shows in a look at every partition. Each change that may pause or resume one asks for it (`Turn.look`):
 partitions that come, drain or go, a gap, a route that blocks or opens, a commit that Kafka has taken. Ten times a second
 it is taken only while time alone may decide, or while the budget squeezes; a blocked route wakes nobody.
@@ -16,12 +20,13 @@ it is taken only while time alone may decide, or while the budget squeezes; a bl
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Collection
 
 from doka.domain.commands import PausePartitions, ResumePartitions
 from doka.domain.errors import InvariantError
-from doka.domain.facts import PartitionStuck
+from doka.domain.facts import PartitionStuck, RecordsSkipped
 from doka.domain.held.budget import Budget, held_size
 from doka.domain.held.lanes import KeyLanes, Lanes
 from doka.domain.held.ledger import OffsetLedger
@@ -32,6 +37,7 @@ from doka.domain.partitions.log_watch import LogWatch
 from doka.domain.records import Chunk, TopicPartition
 from doka.domain.routes.route import Route
 from doka.domain.rules import RouteRules
+from doka.domain.skip import Skip
 from doka.domain.status import LogStatus, PartitionStatus, Stuck
 from doka.domain.turn import Turn
 
@@ -55,6 +61,7 @@ class Partition:
         "log_watch",
         "paused",
         "route",
+        "skips",
         "stuck_at",
         "stuck_since",
         "stuck_told",
@@ -72,6 +79,7 @@ class Partition:
         self.gap: str | None = None  # Forwarder: a sentence for a person
         self.held_up = False  # Intake: the backlog waits, and nothing below it has moved for a moment
         self.unreadable: str | None = None  # Forwarder: as gap, until something is read
+        self.skips: tuple[Skip, ...] = ()  # Forwarder: ascending; some may be passed already
         self.stuck_since: int | None = None  # Intake, as the next two
         self.stuck_at = (start, start, 0)  # watermark, committed offset and open records then
         self.stuck_told = False
@@ -94,6 +102,15 @@ class Partition:
     def drained(self) -> bool:
         """Whether nothing that was sent of it is on its way; a record that can never land is not waited for."""
         return not self.ledger.open or not self.route.holds(self.ledger)
+
+    def begun_again(self) -> Partition:
+        """Give the same partition as it begins at its watermark, with nothing of it held."""
+        start = self.ledger.watermark
+        again = Partition(self.tp, start, self.route, self.log_watch.taken_over(start))
+        again.ledger.goes_on_from(self.ledger)
+        again.skips = self.skips
+        again.paused = self.paused  # the client's flag outlives the ledger
+        return again
 
     def status(self, now: int, log: LogStatus | None, *, blocked: bool) -> PartitionStatus:
         """Give the present state in figures, with what is known of its log."""
@@ -160,14 +177,35 @@ class Intake:
 
     # --- records -------------------------------------------------------------------------------------------------
 
-    def fetched(self, partition: Partition, chunk: Chunk, now: int) -> None:
-        """Take a chunk; one that begins below what is expected next cannot be."""
+    def fetched(self, partition: Partition, chunk: Chunk, now: int, turn: Turn) -> None:
+        """Take a chunk, but for what shall be skipped of it; one that begins below what is expected next cannot be."""
         if chunk.offsets[0] < partition.expected:
             raise InvariantError(f"{chunk!r} begins below {partition.expected}, the next offset that is expected")
         partition.expected = chunk.end
+        rest = self._pass_skipped(partition, chunk, turn) if partition.skips else chunk
+        if rest is not None:
+            self._hold(partition, rest)
+        self.admit(partition, now)
+
+    def _hold(self, partition: Partition, chunk: Chunk) -> None:
         self._budget.take(partition.ledger, held_size(chunk), chunk.count)
         partition.backlog.append(chunk)
-        self.admit(partition, now)
+
+    def _pass_skipped(self, partition: Partition, chunk: Chunk, turn: Turn) -> Chunk | None:
+        """Hold what comes before what shall be skipped, and let a bare offset stand for that; give what comes behind."""
+        for skip in partition.skips:
+            first, far = bisect_left(chunk.offsets, skip.first), bisect_left(chunk.offsets, skip.far)
+            if first == far:
+                continue
+            if first:
+                self._hold(partition, chunk.part(0, first))
+            end = chunk.offsets[far - 1] + 1
+            partition.backlog.append(end)
+            turn.commands.append(RecordsSkipped(partition.tp, chunk.offsets[first], end, far - first, skip))
+            if far == chunk.count:
+                return None
+            chunk = chunk.part(far, chunk.count)
+        return chunk
 
     def ended(self, partition: Partition, offset: int, now: int) -> None:
         """Take the end of the log, or the far side of a gap: nothing more lies below `offset`."""

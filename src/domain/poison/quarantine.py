@@ -159,8 +159,9 @@ class Quarantine:
         """Say which record of a partition stops its lane until somebody acts; None when none does."""
         poison = self._parked.get(ledger)
         if poison is not None:
-            why = f"the record at offset {poison.offset} can never land ({poison.code})"
-            return Stuck("poison", f"{why} and its key waits; see on_poison")
+            (topic, partition), offset = ledger.tp, poison.offset
+            why = f"the record at offset {offset} can never land ({poison.code})"
+            return Stuck("poison", f"{why} and its key waits; see on_poison, or doka skip {topic}:{partition}:{offset}")
         for poison, code in self._unstored.items():
             if poison.chunk.owner is ledger:
                 why = f"the dead letter of the record at offset {poison.offset} is not stored ({code})"

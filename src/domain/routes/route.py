@@ -332,6 +332,10 @@ class Route:
         """Say whether anything of a partition that was sent is not settled and still on its way."""
         return any(part.chunk.owner is ledger for part in self._parts()) or self.quarantine.awaits(ledger)
 
+    def has_in_flight(self, ledger: OffsetLedger) -> bool:
+        """Say whether a request is in flight that carries records of a partition."""
+        return any(part.chunk.owner is ledger for put in self.puts.values() for part in put.parts)
+
     def _parts(self) -> list[Part]:
         """Give all records that are on their way: in the outbox, in the search, in flight."""
         found = [part for put in self.puts.values() for part in put.parts]

@@ -1,12 +1,15 @@
-"""What is read: no offset is skipped in silence (I15)."""
+"""What is read: no offset is passed in silence (I15), and none that nobody has ordered to skip (I11)."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Sequence
 
+from doka.domain.facts import RecordsSkipped
 from doka.domain.limits import RECORD_OVERHEAD_BYTES
 from doka.domain.records import Chunk, TopicPartition
 from doka.domain.rules import OnGap
+from doka.domain.skip import Skip
 from tests.simulation.invariants.evidence import Evidence
 from tests.simulation.truth import Ownership
 
@@ -50,5 +53,44 @@ class Delivery(Evidence):
             self._end(self.owned.pop(partition))
             self.assigned({partition: offset})
             return
+        if offset <= ownership.expected and ownership.ordered:
+            self._began_again(ownership, offset)
+            return
         self._no_hole(ownership, offset)
         ownership.expected = max(ownership.expected, offset)
+
+    # --- what a person has ordered to skip -------------------------------------------------------------------------
+
+    def orders_told(self, partition: TopicPartition, orders: Sequence[Skip]) -> None:
+        self.owned[partition].ordered.update(orders)
+
+    def _began_again(self, ownership: Ownership, offset: int) -> None:
+        """Judge that a partition is read again from `offset`: all below has settled (I15), nothing is on its way (I4)."""
+        tp = ownership.truth.tp
+        open_below = next((each for each in ownership.unsettled if each < offset), None)
+        self.require(open_below is None, "I15", f"{tp} began again at {offset} while {open_below} had not settled")
+        self.require(not ownership.in_flight, "I4", f"{tp} began again at {offset} with records in flight")
+        self.reached["a partition began again because a record is to be skipped"] += 1
+        self._end(self.owned.pop(tp))
+        self.assigned({tp: offset})
+        self.owned[tp].ordered = ownership.ordered
+
+    def told_skipped(self, fact: RecordsSkipped) -> None:
+        """Judge what was passed: all of it was ordered, and just that was told."""
+        tp, truth = fact.partition, self.truths[fact.partition]
+        ownership = self.owned.get(tp)
+        offsets = truth.offsets[bisect_left(truth.offsets, fact.first) : bisect_left(truth.offsets, fact.far)]
+        there = [offset for offset in offsets if ownership is None or offset in ownership.unsettled]
+        for offset in there:
+            ordered = any(order.covers(offset, offset + 1) for order in self.world.orders.get(tp, ()))
+            self.require(ordered, "I11", f"{tp} {offset} was skipped, and nobody has ordered it")
+            truth.dropped.add(offset)
+            truth.skipped.add(offset)
+            if ownership is not None:
+                del ownership.unsettled[offset]
+            self.reached[
+                f"a record was skipped that {'can never land' if offset in truth.poison else 'could land'}"
+            ] += 1
+        self.require(
+            fact.records == len(there), "I14", f"{tp}: {fact.records} were told as skipped, and {len(there)} were"
+        )

@@ -60,7 +60,7 @@ class Holding(Evidence):
             where = [home for home, offset in places if offset == twice]
             self.require(False, "I14", f"{tp} offset {twice} is in several places: {', '.join(where)}")  # noqa: FBT003
         wanted = set(ownership.unsettled)
-        draining = ownership.draining or self.draining
+        draining = ownership.draining or self.draining or (ledger.draining and bool(ownership.ordered))
         if draining:  # what was never sent is forgotten, and what can never land is not waited for
             wanted = {offset for offset in wanted if offset < ownership.sent_to} - ownership.truth.poison
         lost = wanted - homes.keys() - ownership.parked

@@ -59,7 +59,9 @@ class Liveness(Evidence):
             return None
         # Where only the service knows the poison, it is known as such only when another record has landed beside it.
         only_the_service = plan.work.refused or (plan.work.large and self.facts_assumed)
-        stuck = truth.poison and (plan.on_poison is OnPoison.BLOCK or only_the_service)
+        orders = self.world.orders.get(tp, ())
+        poison = {offset for offset in truth.poison if not any(order.covers(offset, offset + 1) for order in orders)}
+        stuck = poison and (plan.on_poison is OnPoison.BLOCK or only_the_service)
         stream = self.world.streams[self.world.routes[tp.topic]]
         if stream.status is None:
             shown = None if self.last_status is None else self.last_status.routes[stream.name].blocked
@@ -67,7 +69,7 @@ class Liveness(Evidence):
         hot = any(shard.hot for shard in stream.shards)
         if not stuck and not hot:
             return ""
-        sick_keys = {truth.keys[offset] for offset in truth.poison}
+        sick_keys = {truth.keys[offset] for offset in poison}
         if hot:
             place = self._aggregates.place_of  # an aggregate goes where its lane is
             named = {key: key.decode() for key in truth.keys.values() if key is not None}

@@ -14,6 +14,7 @@ from tests.simulation.planted import (
     poison,
     sharing,
     silence,
+    skips,
 )
 from tests.simulation.planted.bug import Bug
 
@@ -29,6 +30,7 @@ PLANTED: tuple[Bug, ...] = (
     *sharing.BUGS,
     *silence.BUGS,
     *mapping.BUGS,
+    *skips.BUGS,
 )
 
 BY_NAME: dict[str, Bug] = {bug.name: bug for bug in PLANTED}

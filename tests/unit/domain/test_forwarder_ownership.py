@@ -203,8 +203,8 @@ class TestUnreadable:
         waits = made.forwarder.status(made.now).partitions[ORDERS]
         assert "unreadable" == waits.stuck_reason
         assert (
-            "offsets 3 to 9 cannot be read: failed CRC32C check; restore them, or set kafka.on_unreadable: continue to "
-            "step over what cannot be read"
+            "offsets 3 to 9 cannot be read: failed CRC32C check; restore them, pass them by doka skip orders:0:3-9, or set "
+            "kafka.on_unreadable: continue to step over what cannot be read"
         ) == waits.stuck
         made.fetch("d", start=3)
         assert made.forwarder.status(made.now).partitions[ORDERS].stuck is None

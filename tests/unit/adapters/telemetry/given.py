@@ -29,6 +29,7 @@ from doka.domain.facts import (
     RecordsFailed,
     RecordsPoisoned,
     RecordsSettled,
+    RecordsSkipped,
     RecordsWillRepeat,
     RouteBlocked,
     RouteOpened,
@@ -39,6 +40,7 @@ from doka.domain.facts import (
 )
 from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
 from doka.domain.records import TopicPartition
+from doka.domain.skip import Skip
 from doka.domain.status import LeaseStatus, PartitionStatus, RouteStatus, Status
 from tests.manual_clock import ManualClock
 
@@ -75,6 +77,7 @@ FACTS: tuple[Fact, ...] = (
     StopWaits(2, 900, 3),
     GroupLost(20 * NS_PER_SECOND, "b1:9092: Connection refused"),
     GroupBack(90 * NS_PER_SECOND),
+    RecordsSkipped(ORDERS_3, 41, 42, 1, Skip(41, 42, "ada", "2026-01-01T00:00:00Z", "the order was cancelled")),
     UnreadableSeen(ORDERS_3, 40, 50, "failed CRC32C check", "block"),
 )
 """One of each kind."""

@@ -82,6 +82,7 @@ def series(page: bytes) -> dict[str, float]:
         ),
         (FACTS[17], {}),
         (FACTS[-1], {"doka_unreadable_offsets_total{policy=block,topic=orders}": 10}),
+        (FACTS[-2], {"doka_records_skipped_total{topic=orders}": 1}),
         (FACTS[18], {"doka_order_breaks_total{cause=refused,route=orders}": 3}),
     ],
 )  # fmt: skip

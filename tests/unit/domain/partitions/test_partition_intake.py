@@ -48,7 +48,7 @@ class Scene:
 
     def fetch(self, keys: str, start: int = 0) -> None:
         """Let a chunk come."""
-        self.intake.fetched(self.partition, chunk(keys, start=start), NOW)
+        self.intake.fetched(self.partition, chunk(keys, start=start), NOW, self.turn)
 
     def settle(self, records: int) -> None:
         """Settle records of the oldest chunk."""
@@ -407,7 +407,7 @@ class TestSteer:
         scene = Scene(held=4_000)
         small = Partition(TopicPartition("orders", 1), 0, scene.route)
         scene.fetch("abcdefghij")  # 2,520 bytes
-        scene.intake.fetched(scene.partition, chunk("kl", start=10), NOW)  # wait in the backlog, and are held
+        scene.intake.fetched(scene.partition, chunk("kl", start=10), NOW, Turn())  # wait in the backlog, and are held
         partitions = [scene.partition, small]
         scene.steered(partitions)
         assert scene.intake.room(2) == 0
@@ -461,7 +461,7 @@ class TestNextLook:
         """Who holds much changes with each record, so it is looked at now and then."""
         scene = Scene(held=4_000)
         scene.fetch("abcdefghij")
-        scene.intake.fetched(scene.partition, chunk("kl", start=10), NOW)
+        scene.intake.fetched(scene.partition, chunk("kl", start=10), NOW, Turn())
         scene.looks(NOW)
         at = NOW + STALL_BEFORE_PAUSE_NS
         assert [at + 100 * MS] == scene.looks(at)

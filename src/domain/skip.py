@@ -1,0 +1,27 @@
+"""A skip: a person's order to pass exactly these offsets of one partition, with who, when and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Skip:
+    """What stands at these offsets is never sent by who has heard of it, and counts as settled when its turn comes.
+
+    Nothing below them is settled by it, and nothing above them.
+    """
+
+    first: int
+    far: int
+    """One above the last of them."""
+    by: str
+    """Who ordered it, as it was told."""
+    at: str
+    """When, in UTC, as 2026-11-29T20:15:00Z."""
+    reason: str
+    """Why, in words of the one who ordered it."""
+
+    def covers(self, first: int, far: int) -> bool:
+        """Say whether all offsets from `first` to below `far` are among them."""
+        return self.first <= first and far <= self.far
