@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from doka.adapters.embedded.kafka_cluster import KafkaCluster
+from doka.adapters.kafka.skip_writing import Found, SkipWriting
 from doka.adapters.kafka.source import KafkaSource
 from doka.adapters.simulated.kafka import SimulatedSource
 from doka.adapters.simulated.plan import Plan, Rates, Work
@@ -16,6 +17,7 @@ from doka.domain.events import Event, RecordsFetched
 from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
 from doka.domain.ports import Clock, Source
 from doka.domain.records import Chunk, TopicPartition
+from doka.domain.skip import Skip
 from tests.integration.kafka.group import produce, settings_for
 
 TOPIC = "t0"
@@ -74,6 +76,9 @@ class SourceRig(Protocol):
     def refuse_commits(self) -> None:
         """Refuse the next commit."""
 
+    def order(self, partition: TopicPartition, skip: Skip) -> None:
+        """Let a person order a skip, the first one of this partition."""
+
 
 class KafkaRig:
     """The real source on the mock cluster."""
@@ -95,6 +100,10 @@ class KafkaRig:
 
     def refuse_commits(self) -> None:
         self._cluster.push_errors(OFFSET_COMMIT, [ILLEGAL_GENERATION])
+
+    def order(self, partition: TopicPartition, skip: Skip) -> None:
+        found = Found(self._settings.group_id, committed=0, end=skip.far, topic_id=None)
+        SkipWriting(self._settings, self.clock).order(partition, found, skip)
 
 
 class SimulatedTopic:
@@ -120,6 +129,10 @@ class SimulatedTopic:
 
     def refuse_commits(self) -> None:
         self.world.group.rates = replace(Rates(), commit_refused=1.0)
+
+    def order(self, partition: TopicPartition, skip: Skip) -> None:
+        self.world.orders[partition] = (skip,)
+        self.world.stir()
 
 
 @dataclass

@@ -9,10 +9,11 @@ import pytest
 from doka.adapters.embedded.kafka_cluster import KafkaCluster
 from doka.domain.commands import CommitOffsets
 from doka.domain.errors import InvariantError
-from doka.domain.events import CommitAnswered, GapFound, PartitionEnded, RecordsFetched
+from doka.domain.events import CommitAnswered, GapFound, PartitionEnded, RecordsFetched, SkipsOrdered
 from doka.domain.limits import NS_PER_MS
 from doka.domain.ports import Source
 from doka.domain.records import TopicPartition
+from doka.domain.skip import Skip
 from tests.contract.source_rigs import TOPIC, KafkaRig, Reader, SimulatedTopic, SourceRig
 
 ZERO, ONE = TopicPartition(TOPIC, 0), TopicPartition(TOPIC, 1)
@@ -120,6 +121,18 @@ def test_commits_inside_the_last_callback_are_stored(rig: SourceRig, new_reader:
     reader.until(lambda: len(reader.offsets()) == 5)
     reader.source.close()
     assert 4 == new_reader().open().listener.assigned[ZERO]
+
+
+def test_an_order_to_skip_is_told_before_the_first_record(rig: SourceRig, new_reader: NewReader) -> None:
+    """It was given while nobody read, or another member did; the records themselves all come."""
+    rig.write(0, *FIVE)
+    order = Skip(2, 3, "ada", "2026-11-29T20:15:00Z", "cancelled")
+    rig.order(ZERO, order)
+    reader = new_reader().open()
+    reader.until(lambda: len(reader.offsets()) == 5)
+    told = [event for event in reader.events if isinstance(event, SkipsOrdered | RecordsFetched)]
+    assert SkipsOrdered(ZERO, (order,)) == told[0]
+    assert [0, 1, 2, 3, 4] == reader.offsets()
 
 
 def test_a_refused_commit_is_answered_by_its_error(rig: SourceRig, new_reader: NewReader) -> None:

@@ -1,4 +1,4 @@
-"""What the source must come back to: gaps, unreadable records, missing topics, starts that are not stored.
+"""What the source must come back to: gaps, unreadable records, missing topics, orders to skip, starts that are not stored.
 
 Records that cannot be read are read again each second until the far side of the damage is known, and told with it
 (far_side.py); from then on each half a minute, and the partition rests meanwhile, for the client by itself would fetch
@@ -20,13 +20,15 @@ from doka.adapters.kafka.far_side import Damage, FarSide
 from doka.adapters.kafka.inquirer import ClusterAnswer, Inquirer
 from doka.adapters.kafka.membership import Membership
 from doka.adapters.kafka.question import Question
-from doka.domain.events import Event, GapFound, RecordsUnreadable, TopicsMissing
+from doka.adapters.kafka.skip_orders import Orders
+from doka.domain.events import Event, GapFound, RecordsUnreadable, SkipsOrdered, TopicsMissing
 from doka.domain.limits import NS_PER_SECOND
 from doka.domain.partitions.start_positions import gap_at
 from doka.domain.records import TopicPartition
 
 EVERY_NS: Final = NS_PER_SECOND
 REST_NS: Final = 30 * NS_PER_SECOND
+LOOK_AT_ORDERS_NS: Final = 15 * NS_PER_SECOND  # those that stand are found at each assignment, and then so often
 LOOK_AT_TOPICS_NS: Final = 60 * NS_PER_SECOND  # while all are there; the newer group protocol tells of no missing one
 LOOK_AT_IDS_NS: Final = (
     20 * NS_PER_SECOND
@@ -35,13 +37,19 @@ LOOK_AT_IDS_NS: Final = (
 
 FarSideQuestion = Question[Damage, FarSide | None]
 TopicIdsQuestion = Question[tuple[str, ...], dict[str, str]]
+OrdersQuestion = Question[tuple[TopicPartition, ...], dict[TopicPartition, Orders]]
 
 
 class Chores:
     """The open ones, each until it is done or its partition is gone."""
 
     def __init__(
-        self, topics: Iterable[str], inquirer: Inquirer, far_sides: FarSideQuestion, ids: TopicIdsQuestion
+        self,
+        topics: Iterable[str],
+        inquirer: Inquirer,
+        far_sides: FarSideQuestion,
+        ids: TopicIdsQuestion,
+        orders: OrdersQuestion,
     ) -> None:
         self.unreadable: dict[TopicPartition, int] = {}
         """The offset from which nothing of a partition may be delivered before it was read again."""
@@ -54,6 +62,8 @@ class Chores:
         self._look_at_ids = 0
         self._anew: set[TopicPartition] = set()  # of another topic than before; how its log stands is not known
         self._anew_told: set[TopicPartition] = set()
+        self._orders = orders
+        self._look_at_orders: int | None = None  # None: nothing was owned yet
         self._topics = tuple(sorted(topics))
         self._inquirer = inquirer
         self._out_of_log: set[TopicPartition] = set()
@@ -118,6 +128,7 @@ class Chores:
             self._done_at = now
             self._look_for_far_sides(members, now, events)
             self._look_at_topic_ids(members, commits, now)
+            self._look_for_orders(members, commits, now, events)
             self._read_again(consumer, members, now)
             self._urgent = not self._ask(members, now)
             commits.send_starts(consumer)
@@ -171,6 +182,18 @@ class Chores:
             if self._ids.ask(topics):
                 self._ids_asked_for = set(members.next_offsets)
                 self._look_at_ids = now + LOOK_AT_IDS_NS
+
+    def _look_for_orders(self, members: Membership, commits: SentCommits, now: int, events: list[Event]) -> None:
+        """Tell which orders to skip stand for what is owned; those that were told are told again."""
+        for partition, orders in (self._orders.answer() or {}).items():
+            skips = orders.of_topic(commits.topic_ids.get(partition))
+            if skips and partition in members.next_offsets:
+                events.append(SkipsOrdered(partition, skips))
+        if not members.next_offsets:
+            return
+        due = self._look_at_orders
+        if due is None or (now >= due and self._orders.ask(tuple(members.next_offsets))):
+            self._look_at_orders = now + LOOK_AT_ORDERS_NS
 
     def _ask(self, members: Membership, now: int) -> bool:
         """Ask what is open; False where it has to wait for the answer to another question."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaException
+from confluent_kafka.admin import AdminClient
 
 from doka.domain.limits import NS_PER_SECOND
 from doka.domain.ports import Clock
@@ -89,3 +90,14 @@ def new_consumer(keys: Mapping[str, Any]) -> Consumer:
         if oauth is not None:
             raise ClientUnusableError(f"no token for Kafka within 10 s: {reason}; check the AWS credentials") from error
         raise ClientUnusableError(f"the Kafka client could not start: {reason}; check kafka.client") from error
+
+
+def new_admin_client(keys: Mapping[str, Any]) -> AdminClient:
+    """Make a client for questions that no consumer can ask, and for a refusal that comes at once; it joins no group.
+
+    Raises ClientUnusableError with the reason.
+    """
+    try:
+        return AdminClient(dict(keys))
+    except (KafkaException, SystemError) as error:
+        raise ClientUnusableError(str(error)) from error

@@ -21,6 +21,15 @@ from doka.domain.ports import Clock
 from doka.domain.records import TopicPartition
 
 READ_SECONDS: Final = 10.0  # one read at one offset; librdkafka rests half a second after each that failed
+ONE_READ: Final[Mapping[str, Any]] = {
+    "enable.partition.eof": True,
+    "auto.offset.reset": "error",
+    "isolation.level": "read_committed",
+    "check.crcs": True,
+    "queued.max.messages.kbytes": 1024,
+    "fetch.error.backoff.ms": 20,  # it asks for itself alone, and ends soon
+}
+"""The client's keys by which what stands at one offset is read as the service reads it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +53,7 @@ class FarSide:
 
 def far_side(connection: Mapping[str, Any], clock: Clock, damage: Damage) -> FarSide:
     """Search for the far side; raises KafkaException where the broker does not answer."""
-    keys = {
-        **connection,
-        "enable.partition.eof": True,
-        "auto.offset.reset": "error",
-        "isolation.level": "read_committed",
-        "check.crcs": True,
-        "queued.max.messages.kbytes": 1024,
-        "fetch.error.backoff.ms": 20,  # it asks for itself alone, and ends soon
-    }
-    with beside(keys, clock) as client:
+    with beside({**connection, **ONE_READ}, clock) as client:
         place = KafkaPartition(*damage.partition)
         _, end = client.get_watermark_offsets(place, timeout=ANSWER_SECONDS)
         inside, step = damage.first, 1

@@ -28,6 +28,7 @@ from confluent_kafka import TopicPartition as KafkaPartition
 from doka.adapters.kafka.commits import SentCommits
 from doka.adapters.kafka.shown import shown
 from doka.adapters.kafka.starting import NotNeededError, Starting, Starts
+from doka.domain.events import SkipsOrdered
 from doka.domain.ports import RebalanceListener
 from doka.domain.records import TopicPartition
 
@@ -52,6 +53,7 @@ class Membership:
         """Whether the group has declared this member dead, and has not taken it in again."""
         self.leaving = False
         """Whether the client leaves the group: it then serves what is left of its callbacks."""
+        self._ordered: list[SkipsOrdered] = []  # found with an assignment, and not yet taken
         self._listener = listener
         self._starting = starting
         self._commits = commits
@@ -78,6 +80,11 @@ class Membership:
         if owned:
             self._guarded(lambda: self._listener.partitions_lost(owned))
         self._guarded(lambda: self._give_back(consumer, owned))
+
+    def take_ordered(self) -> list[SkipsOrdered]:
+        """Give what shall be skipped of partitions that were assigned since the last time."""
+        ordered, self._ordered = self._ordered, []
+        return ordered
 
     def seek(self, consumer: Consumer, partition: TopicPartition, offset: int) -> None:
         """Read an owned partition from `offset` on; one that is not owned any more is left alone."""
@@ -135,6 +142,7 @@ class Membership:
         self.paused.difference_update(partitions)
         self.moved.update(partitions)
         self.next_offsets.update(starts.positions)
+        self._ordered += [SkipsOrdered(partition, skips) for partition, skips in starts.skips.items() if skips]
         self._listener.partitions_assigned(starts.positions)
 
     def _starts(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> Starts | None:

@@ -36,6 +36,7 @@ from doka.adapters.kafka.membership import Membership
 from doka.adapters.kafka.overview import Overview
 from doka.adapters.kafka.question import Question
 from doka.adapters.kafka.settings import MemberSettings
+from doka.adapters.kafka.skip_orders import standing_orders
 from doka.adapters.kafka.starting import Starting, StartUnknownError
 from doka.adapters.kafka.topic_ids import topic_ids
 from doka.domain.commands import CommitOffsets
@@ -64,11 +65,13 @@ class KafkaSource:
         self._keys = consumer_settings(settings, oauth)
         self._one_topic = len(settings.topics) == 1
         self._commits = SentCommits(self._note)
+        self._orders = partial(standing_orders, self._connection, clock, settings.group_id)
         self._chores = Chores(
             settings.topics,
             Inquirer(self._connection, clock),
             Question(partial(far_side, self._connection, clock), None),
             Question(partial(topic_ids, self._connection, clock), {}),
+            Question(self._orders, {}),
         )
         self._client_errors = ClientErrors()
         self._log_ends = LogEnds(self._connection, clock)
@@ -96,7 +99,8 @@ class KafkaSource:
             self._settings.start_from,
             self._connection,
             self._clock,
-            listener.asked_to_stop,
+            asked_to_stop=listener.asked_to_stop,
+            orders=self._orders,
         )
         self._members = Membership(listener, starting, self._commits)
         self._opened_at = self._clock.now()
@@ -165,7 +169,7 @@ class KafkaSource:
         if self._failed is not None:
             return self._tell_failure()
         due, self._due = self._due, []
-        return [*due, *self._commits.take_answers(), *events]
+        return [*members.take_ordered(), *due, *self._commits.take_answers(), *events]
 
     def _try_to_join(self, members: Membership, wait: int) -> Sequence[Event]:
         """Try again to make the client when it is time to; holds the loop for up to 10 s, as the first try did."""

@@ -20,8 +20,10 @@ from typing import Any, Final, TypeVar
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
+from doka.adapters.kafka.client import ClientUnusableError
 from doka.adapters.kafka.client_errors import is_fatal
 from doka.adapters.kafka.inquirer import beside, size_of
+from doka.adapters.kafka.skip_orders import Orders
 from doka.domain.limits import NS_PER_SECOND
 from doka.domain.partitions.start_positions import (
     Birth,
@@ -35,6 +37,7 @@ from doka.domain.partitions.start_positions import (
 )
 from doka.domain.ports import Clock
 from doka.domain.records import TopicPartition
+from doka.domain.skip import Skip
 
 ANSWER_SECONDS: Final = 5.0  # one question; signal handlers wait for it
 DEADLINE_NS: Final = 30 * NS_PER_SECOND  # all of them; a tenth of the shortest poll interval
@@ -62,6 +65,8 @@ class Starts:
     births: Mapping[TopicPartition, Birth] = field(default_factory=dict)
     topic_ids: Mapping[TopicPartition, str] = field(default_factory=dict)
     """Of the topic that each committed offset was made on, where the commit says it."""
+    skips: Mapping[TopicPartition, tuple[Skip, ...]] = field(default_factory=dict)
+    """What somebody has ordered to skip."""
 
 
 class Starting:
@@ -73,14 +78,20 @@ class Starting:
         start_from: StartFrom,
         connection: Mapping[str, Any],
         clock: Clock,
+        *,
         asked_to_stop: Callable[[], bool],
+        orders: Callable[[Sequence[TopicPartition]], Mapping[TopicPartition, Orders]],
     ) -> None:
-        """Prepare for the group; `connection` are the keys by which another client reaches the same cluster."""
+        """Prepare for the group; `connection` are the keys by which another client reaches the same cluster.
+
+        `orders` gives what shall be skipped of partitions.
+        """
         self._group_id = group_id
         self._start_from = start_from
         self._connection = connection
         self._clock = clock
         self._asked_to_stop = asked_to_stop
+        self._orders = orders
         self._pause = threading.Event()  # never set: its wait lets signals in, and ends by itself
 
     def find(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> Starts:
@@ -91,6 +102,9 @@ class Starting:
         """
         deadline = self._clock.now() + DEADLINE_NS
         group = self._committed(consumer, partitions, deadline)
+        # Before anything is read: what shall be skipped must not be sent first.
+        orders = self._insist(lambda: self._orders(partitions), "what shall be skipped", deadline)
+        skips = {p: found.of_topic(group[p].topic_id if p in group else None) for p, found in orders.items()}
         fresh = [partition for partition in partitions if partition not in group]
         if not fresh:
             return Starts(
@@ -98,6 +112,7 @@ class Starting:
                 frozenset(),
                 _births(group, partitions),
                 _topic_ids(group, partitions),
+                skips,
             )
         sizes = self._sizes(topics_to_ask(partitions, group), deadline)
         others = [TopicPartition(topic, number) for topic, size in sizes.items() for number in range(size)]
@@ -110,7 +125,7 @@ class Starting:
             if birth is not None:
                 births[partition] = birth
         known = {partition: group[partition].offset for partition in partitions if partition in group}
-        return Starts({**known, **offsets}, frozenset(fresh), births, _topic_ids(group, known))
+        return Starts({**known, **offsets}, frozenset(fresh), births, _topic_ids(group, known), skips)
 
     def _birth(
         self,
@@ -182,7 +197,7 @@ class Starting:
         while True:
             try:
                 return ask()
-            except KafkaException as error:
+            except (KafkaException, ClientUnusableError) as error:
                 if isinstance(error.args[0], KafkaError) and is_fatal(error.args[0]):
                     raise  # asking again cannot help
                 if self._clock.now() >= deadline:

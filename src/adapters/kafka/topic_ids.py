@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from confluent_kafka import KafkaException, TopicCollection
-from confluent_kafka.admin import AdminClient
 
-from doka.adapters.kafka.client import ClientLog, ClientUnusableError
+from doka.adapters.kafka.client import ClientLog, new_admin_client
 from doka.domain.ports import Clock
 
 ANSWER_SECONDS: Final = 10.0
@@ -20,11 +19,7 @@ NO_ID: Final = "AAAAAAAAAAAAAAAAAAAAAA"  # sixteen zeros: what a cluster without
 
 def topic_ids(connection: Mapping[str, Any], clock: Clock, topics: tuple[str, ...]) -> dict[str, str]:
     """Give the id of each topic that has one and may be seen; never creates a topic."""
-    try:
-        keys: dict[str, Any] = {**connection, "logger": ClientLog(clock, quiet=True)}
-        client = AdminClient(keys)
-    except (KafkaException, SystemError) as error:
-        raise ClientUnusableError(str(error)) from error
+    client = new_admin_client({**connection, "logger": ClientLog(clock, quiet=True)})
     found: dict[str, str] = {}
     for topic, future in client.describe_topics(TopicCollection(list(topics)), request_timeout=ANSWER_SECONDS).items():
         try:

@@ -8,10 +8,13 @@ from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from doka.adapters.embedded.kafka_cluster import KafkaCluster
+from doka.adapters.kafka.client import ClientUnusableError
+from doka.adapters.kafka.skip_orders import Orders
 from doka.adapters.kafka.starting import DEADLINE_NS, NotNeededError, Starting, StartUnknownError
 from doka.adapters.kafka.starting import _log as starting_log
 from doka.domain.partitions.start_positions import Birth, LogEdge, StartFrom
 from doka.domain.records import TopicPartition
+from doka.domain.skip import Skip
 from tests.integration.kafka.group import numbered, produce
 from tests.manual_clock import ManualClock
 
@@ -40,12 +43,24 @@ def member(cluster: KafkaCluster) -> Iterator[Consumer]:
 
 def starting(cluster: KafkaCluster, start_from: StartFrom, clock: ManualClock | None = None) -> Starting:
     """Give what finds the starts of the group."""
-    return Starting("doka", start_from, {"bootstrap.servers": cluster.bootstrap_servers}, clock or ManualClock(), never)
+    return Starting(
+        "doka",
+        start_from,
+        {"bootstrap.servers": cluster.bootstrap_servers},
+        clock or ManualClock(),
+        asked_to_stop=never,
+        orders=no_orders,
+    )
 
 
 def never() -> bool:
     """Ask for no stop."""
     return False
+
+
+def no_orders(_partitions: object) -> dict[TopicPartition, Orders]:
+    """Say that nothing shall be skipped."""
+    return {}
 
 
 def commit(client: Consumer, partition: TopicPartition, offset: int, birth: Birth | None = None) -> None:
@@ -131,7 +146,9 @@ def test_without_an_answer_nothing_is_assumed() -> None:
 
     refusing: Any = Refusing()
     with pytest.raises(StartUnknownError, match="the committed offsets of group doka within 30 s"):
-        Starting("doka", LogEdge.EARLIEST, {}, HurryingClock(), never).find(refusing, [P0])
+        Starting("doka", LogEdge.EARLIEST, {}, HurryingClock(), asked_to_stop=never, orders=no_orders).find(
+            refusing, [P0]
+        )
 
     assert 3 == refusing.asked
 
@@ -148,9 +165,39 @@ def test_a_stop_ends_the_asking() -> None:
 
     refusing: Any = Refusing()
     with pytest.raises(NotNeededError):
-        Starting("doka", LogEdge.EARLIEST, {}, ManualClock(), lambda: refusing.asked == 2).find(refusing, [P0])
+        Starting(
+            "doka", LogEdge.EARLIEST, {}, ManualClock(), asked_to_stop=lambda: refusing.asked == 2, orders=no_orders
+        ).find(refusing, [P0])
 
     assert 2 == refusing.asked
+
+
+def test_what_shall_be_skipped_is_found_with_the_position(cluster: KafkaCluster, member: Consumer) -> None:
+    """Of the topic that the orders were given for, and never guessed: a question that fails is asked again."""
+    skip = Skip(5, 6, "ada", "2026-11-29T20:15:00Z", "cancelled")
+    member.commit(offsets=[KafkaPartition(*P0, 4, metadata="doka:topic=here")], asynchronous=False)
+    answers: list[dict[TopicPartition, Orders] | Exception] = [
+        KafkaException(KafkaError(KafkaError._TIMED_OUT)),
+        ClientUnusableError("no token for Kafka"),
+        {P0: Orders("here", (skip,))},
+        {P0: Orders("gone", (skip,))},
+    ]
+
+    def orders(_partitions: object) -> dict[TopicPartition, Orders]:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    finder = Starting(
+        "doka",
+        LogEdge.EARLIEST,
+        {"bootstrap.servers": cluster.bootstrap_servers},
+        ManualClock(),
+        asked_to_stop=never,
+        orders=orders,
+    )
+    assert [{P0: (skip,)}, {P0: ()}] == [finder.find(member, [P0]).skips for _ in range(2)]
 
 
 def test_an_error_of_one_partition_is_no_answer_for_any() -> None:
@@ -166,6 +213,8 @@ def test_an_error_of_one_partition_is_no_answer_for_any() -> None:
             return [*stored[:-1], refused] if self.asked == 1 else stored
 
     half: Any = Half()
-    starts = Starting("doka", LogEdge.EARLIEST, {}, ManualClock(), never).find(half, [P0, P1])
+    starts = Starting("doka", LogEdge.EARLIEST, {}, ManualClock(), asked_to_stop=never, orders=no_orders).find(
+        half, [P0, P1]
+    )
 
     assert (2, {P0: 3, P1: 3}) == (half.asked, starts.positions)

@@ -146,6 +146,7 @@ def open_source(
     monkeypatch.setattr(source_module, "Inquirer", lambda *_arguments: asked)
     monkeypatch.setattr(source_module, "far_side", lambda _connection, _clock, damage: FarSide(damage, damage.first))
     monkeypatch.setattr(source_module, "topic_ids", lambda _connection, _clock, _topics: {})
+    monkeypatch.setattr(source_module, "standing_orders", lambda *_arguments: {})
     consumer = ScriptedConsumer()
 
     def new_consumer(keys: Mapping[str, Any]) -> Consumer:

@@ -4,13 +4,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from doka.adapters.kafka.chores import EVERY_NS, LOOK_AT_IDS_NS, LOOK_AT_TOPICS_NS, Chores
+from doka.adapters.kafka.chores import EVERY_NS, LOOK_AT_IDS_NS, LOOK_AT_ORDERS_NS, LOOK_AT_TOPICS_NS, Chores
 from doka.adapters.kafka.commits import SentCommits
 from doka.adapters.kafka.far_side import Damage, FarSide
 from doka.adapters.kafka.inquirer import ClusterAnswer
 from doka.adapters.kafka.membership import Membership
-from doka.domain.events import Event, GapFound, RecordsUnreadable, TopicsMissing
+from doka.adapters.kafka.skip_orders import Orders
+from doka.domain.events import Event, GapFound, RecordsUnreadable, SkipsOrdered, TopicsMissing
 from doka.domain.records import TopicPartition
+from doka.domain.skip import Skip
 from tests.integration.kafka.group import Listener
 from tests.unit.adapters.kafka.scripted import P0, P1, ScriptedConsumer
 
@@ -57,6 +59,24 @@ class Ids:
         return ready
 
 
+@dataclass
+class Skips:
+    """Takes a question about orders to skip, and answers when the test says so."""
+
+    asked: list[tuple[TopicPartition, ...]] = field(default_factory=list)
+    ready: dict[TopicPartition, Orders] | None = None
+
+    def ask(self, partitions: tuple[TopicPartition, ...]) -> bool:
+        """Take the question."""
+        self.asked.append(partitions)
+        return True
+
+    def answer(self) -> dict[TopicPartition, Orders] | None:
+        """Give the answer once."""
+        ready, self.ready = self.ready, None
+        return ready
+
+
 class Rig:
     """Chores over a cluster that is played by hand, with two partitions owned, at offsets 5 and 7."""
 
@@ -73,7 +93,9 @@ class Rig:
         far_sides: Any = self
         self.ids = Ids()
         ids: Any = self.ids
-        self.chores = Chores({"orders"}, stand_in, far_sides, ids)
+        self.skips = Skips()
+        orders: Any = self.skips
+        self.chores = Chores({"orders"}, stand_in, far_sides, ids, orders)
 
     def ask(self, damage: Damage) -> bool:
         """Take a question about a far side; as the real one, one at a time."""
@@ -360,6 +382,21 @@ def test_an_id_that_was_asked_for_before_a_partition_came_says_nothing_of_it() -
     looked(rig, later + 2 * EVERY_NS, "old")
 
     assert {P0: "old", P1: "old"} == rig.commits.topic_ids
+
+
+def test_orders_to_skip_are_looked_for_now_and_then() -> None:
+    """They are told each time, for what is owned, and not for another topic than they were given for."""
+    rig, skip = Rig(), Skip(6, 7, "ada", "2026-11-29T20:15:00Z", "cancelled")
+    rig.commits.topic_ids[P1] = "second"
+    later = rig.settle()
+    assert [] == rig.skips.asked
+    orders = Orders("first", (skip,))
+    for turn in range(2):
+        rig.do(later + (turn + 1) * LOOK_AT_ORDERS_NS)
+        rig.skips.ready = {P0: orders, P1: orders, TopicPartition("orders", 2): orders}
+        told = rig.do(later + (turn + 1) * LOOK_AT_ORDERS_NS + EVERY_NS)
+        assert [SkipsOrdered(P0, (skip,))] == [event for event in told if isinstance(event, SkipsOrdered)]
+    assert [(P0, P1)] * 2 == rig.skips.asked
 
 
 def test_starting_positions_that_are_not_stored_are_sent_again() -> None:

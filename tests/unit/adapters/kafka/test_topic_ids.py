@@ -40,7 +40,7 @@ def test_each_topic_that_may_be_seen_has_its_id(monkeypatch: pytest.MonkeyPatch)
             assert request_timeout > 0
             return answers
 
-    monkeypatch.setattr(topic_ids_module, "AdminClient", Client)
+    monkeypatch.setattr(topic_ids_module, "new_admin_client", Client)
 
     assert {"orders": str(known)} == topic_ids({"bootstrap.servers": "b:9092"}, ManualClock(), tuple(answers))
 
