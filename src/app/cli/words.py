@@ -180,6 +180,41 @@ def check(
     return try_out(ConfigOptions(config, legacy_config, allow_plaintext, allow_insecure_endpoints), as_json=as_json)
 
 
+@cli.command(epilog=EXIT_CODES + "\n\n[bold]Next[/bold]  curl localhost:9400/readyz")
+@_taught
+def skip(
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="TOPIC:PARTITION:OFFSET",
+            help="The record; TOPIC:PARTITION:FIRST-LAST for a batch that cannot be read.",
+        ),
+    ],
+    *,
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it stays in the log and in Kafka.")],
+    by: Annotated[
+        str | None, typer.Option("--by", metavar="NAME", help="Who orders it; the user and the host, if not given.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", metavar="", help="Do not ask; needed where nobody can be.")] = False,
+    config: Config = None,
+    legacy_config: LegacyConfig = None,
+    allow_plaintext: AllowPlaintext = False,
+    allow_insecure_endpoints: AllowInsecureEndpoints = False,
+    as_json: AsJson = False,
+) -> int:
+    """Pass one record that stops its key, or one batch that cannot be read, and nothing else.
+
+    The service, running or not, never sends what stands there, and goes on behind it when all before it has settled. Who
+    ordered it, when and why stands in its log, in a counter, and beside a commit in Kafka. First it shows what it is.
+
+    [bold]Example[/bold]  doka skip orders:3:200 --reason "cancelled, ticket 4711" --config doka.yaml
+    """
+    from doka.app.cli.skip import skip as order
+
+    options = ConfigOptions(config, legacy_config, allow_plaintext, allow_insecure_endpoints)
+    return order(options, what, reason=reason, by=by, yes=yes, as_json=as_json)
+
+
 @cli.command(epilog=EXIT_CODES + "\n\n[bold]Next[/bold]  doka config schema, then doka check --config doka.yaml")
 @_taught
 def demo(

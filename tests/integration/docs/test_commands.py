@@ -51,6 +51,7 @@ TYPED: dict[str, Ends | Serves] = {
     "doka run --legacy-config configs/dev.yaml --allow-plaintext": Serves(),
     "doka config convert configs/dev.yaml > doka.yaml": Ends(0, "the old service spoke plaintext"),
     "doka config convert configs/dev.yaml --allow-plaintext > doka.yaml": Ends(0),
+    'doka skip orders:3:200 --reason "cancelled, ticket 4711" --config doka.yaml': Ends(2, "add --yes"),
     "doka config schema": Ends(0, '"kafka"'),
     "doka config show --config doka.yaml": Ends(0, "group_id: doka-orders"),
     "doka simulate run --scenario examples/scenarios/sts-outage.yaml": Ends(0, "doka: clean"),
@@ -92,6 +93,7 @@ ELSEWHERE: dict[str, str] = {
     "doka demo": "tests/integration/app/cli/test_demo.py runs it",
     "doka simulate": NAMES_A_COMMAND,
     "doka simulate run": NAMES_A_COMMAND,
+    "doka skip": NAMES_A_COMMAND,
 }
 IN_CONTAINERS = "tests/containers/test_readme.py runs it"
 MAKE_WITH_WORDS = re.compile(r"make \w+( \w+=\S+)+")
