@@ -18,9 +18,16 @@ GIT_SECONDS = 5
 
 @cache
 def version() -> str:
-    """Give it in the form of PEP 440: `0.2.0`, or `0.2.0+v0.2.0.3.g93a0bb9` where the commit is known."""
-    commit = commit_of(NOTE, CHECKOUT)
-    return version_of("doka-connector") + (f"+{commit}" if commit else "")
+    """Give it in the form of PEP 440: `0.2.0`, or `0.2.0+v0.2.0.3.g93a0bb9` where the commit is known.
+
+    At the commit of a release, which is tagged by its version, the version alone says it.
+    """
+    return told(version_of("doka-connector"), commit_of(NOTE, CHECKOUT))
+
+
+def told(release: str, commit: str) -> str:
+    """Join the version of a distribution and its commit, as far as the commit says more."""
+    return release if commit in {"", f"v{release}"} else f"{release}+{commit}"
 
 
 def commit_of(note: Path, checkout: Path) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from doka.app.version import commit_of, version
+from doka.app.version import commit_of, told, version
 from tests.architecture.source_tree import ROOT
 
 
@@ -46,4 +46,13 @@ def test_nothing_is_guessed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_the_version_is_that_of_the_distribution_with_the_commit_behind_it() -> None:
     """It is a version that PEP 440 takes, and begins with what was installed."""
     assert re.fullmatch(re.escape(version_of("doka-connector")) + r"(\+[a-zA-Z0-9.]+)?", version())
-    assert ("+" in version()) == (ROOT / ".git").exists()
+    assert (version_of("doka-connector") == version()) or (ROOT / ".git").exists()
+
+
+@pytest.mark.parametrize(
+    ("commit", "version"),
+    [("", "0.2.0"), ("v0.2.0", "0.2.0"), ("v0.2.0.dirty", "0.2.0+v0.2.0.dirty"), ("93a0bb9", "0.2.0+93a0bb9")],
+)
+def test_a_release_is_told_by_its_version_alone(commit: str, version: str) -> None:
+    """The tag of a release says nothing that its version does not; every other commit does."""
+    assert version == told("0.2.0", commit)
