@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -34,6 +35,8 @@ class Feeder:
         self.topic = topic
         self.production = Production() if production is None else production
         self._partitions = partitions
+        self.fed_at: list[tuple[float, int]] = []
+        """When each lot was produced, in s of the steady clock, and how many records there were in all by then."""
         self._fed = 0
         self._failed: list[str] = []
         self._producer = Producer(
@@ -53,6 +56,7 @@ class Feeder:
         Each partition has keys of its own: a key lives in one partition, as with a real partitioner.
         """
         keys = keys or Keys(100)
+        self.fed_at.append((time.monotonic(), self._fed + records))
         for _ in range(records):
             partition = self._fed % self._partitions
             key = f"{partition}-{keys.of(self._fed // self._partitions)}"

@@ -12,6 +12,7 @@ import pytest
 
 from tests.containers.kafka_broker import KafkaBroker, running_broker
 from tests.containers.line import AHEAD_RECORDS, KEYS, PARTITIONS, line
+from tests.containers.silence import watched
 from tests.fake_aws import FakeAwsProcess
 from tests.waiting import eventually
 
@@ -34,7 +35,7 @@ def test_a_broker_that_is_killed_and_started_again(
     """With the only broker gone and back the service goes on by itself: none lost, order kept, few doubled."""
     broker = broker_of_these
     fire = line(broker, fake_aws_process, RECORDS)
-    with fire.doka(tmp_path) as doka:
+    with fire.doka(tmp_path) as doka, watched(doka, fire.feeder, fire.landed) as watch:
         fire.wait_for(RECORDS // 10)
         broker.kill()
         assert fire.landed() < RECORDS, "all had landed before the kill: this proves nothing"
@@ -42,6 +43,7 @@ def test_a_broker_that_is_killed_and_started_again(
         fire.feeder.feed(RECORDS // 10, KEYS)
         fire.wait_until_all_is_committed()
         assert 0 == doka.stop()
+    watch.assert_never_silent()
     verdict = fire.verdict()
     print(verdict)  # noqa: T201
     verdict.assert_kept(at_least=RECORDS, duplicates_max=AHEAD_RECORDS * PARTITIONS)
@@ -54,7 +56,7 @@ def test_a_coordinator_that_is_lost_for_longer_than_a_session(
     """Frozen until the session is over and thawed, the group takes the member back, which repeats at most its bound."""
     broker = broker_of_these
     fire = line(broker, fake_aws_process, RECORDS)
-    with fire.doka(tmp_path) as doka:
+    with fire.doka(tmp_path) as doka, watched(doka, fire.feeder, fire.landed) as watch:
         fire.wait_for(RECORDS // 10)
         broker.pause()
         try:
@@ -67,6 +69,7 @@ def test_a_coordinator_that_is_lost_for_longer_than_a_session(
         fire.feeder.feed(RECORDS // 10, KEYS)
         fire.wait_until_all_is_committed()
         assert 0 == doka.stop()
+    watch.assert_never_silent()
     verdict = fire.verdict()
     print(f"{verdict}; {held_back} landed before it thawed")  # noqa: T201
     assert held_back < RECORDS, "a frozen broker bounds how far ahead of its commits the service runs"

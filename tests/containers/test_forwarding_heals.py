@@ -10,6 +10,7 @@ from tests.checking import Production, judge
 from tests.containers.feeding import Feeder, Keys, committed, log_ends
 from tests.containers.kafka_broker import KafkaBroker
 from tests.containers.service import DokaProcess, settings
+from tests.containers.silence import watched
 from tests.failure_modes import Sees
 from tests.fake_aws import WRITER_ROLE, Delay, FakeAwsProcess, Hold, Refuse
 from tests.waiting import eventually
@@ -129,7 +130,7 @@ def test_sts_down_for_longer_than_a_lease_loses_nothing(
     fake = fake_aws_process
     fake.shape_leases(told_seconds=5, true_seconds=5)
     topic, feeder, doka = _one_route(kafka_broker, fake, tmp_path)
-    with doka:
+    with doka, watched(doka, feeder, lambda: fake.landed_count(topic)) as watch:
         feeder.feed(RECORDS, Keys(20))
         eventually(lambda: len(feeder.production) <= fake.landed_count(topic), within=30, what="all so far")
         outage = fake.inject(Refuse("ServiceUnavailable", status=503), on="AssumeRole", times=None)
@@ -144,6 +145,7 @@ def test_sts_down_for_longer_than_a_lease_loses_nothing(
         doka.wait_until_ready(HEALED_SECONDS)
         eventually(lambda: len(feeder.production) <= fake.landed_count(topic), within=30, what="all records")
         assert 0 == doka.stop()
+    watch.assert_never_silent()
     judge(feeder.production, fake.payloads(topic)).assert_kept(at_least=2 * RECORDS)
     assert [] == fake.violations()
 

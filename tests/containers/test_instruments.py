@@ -13,6 +13,7 @@ from doka.domain.status import GroupStatus
 from tests.containers.feeding import Feeder, Keys
 from tests.containers.kafka_broker import KafkaBroker
 from tests.containers.service import DokaProcess, settings
+from tests.containers.silence import watched
 from tests.fake_aws import FakeAwsProcess
 from tests.integration.kafka.group import member, settings_for
 from tests.waiting import eventually
@@ -33,7 +34,7 @@ def test_an_open_transaction_and_a_frozen_broker_are_told(
     given = settings(broker.bootstrap_servers, fake.url, {topic: topic}, group_id=topic)
     feeder = Feeder(broker.bootstrap_servers, topic, PARTITIONS)
     producer = Producer({"bootstrap.servers": broker.bootstrap_servers, "transactional.id": topic})
-    with DokaProcess(given, tmp_path) as doka:
+    with DokaProcess(given, tmp_path) as doka, watched(doka, feeder, lambda: fake.landed_count(topic)) as watch:
         feeder.feed(RECORDS, Keys(10))
         doka.wait_until_ready(within=60)
         eventually(lambda: RECORDS <= fake.landed_count(topic), within=30, what="the first records")
@@ -45,7 +46,7 @@ def test_an_open_transaction_and_a_frozen_broker_are_told(
         eventually(
             lambda: RECORDS < doka.metric("doka_lag_records"), what="what waits behind the transaction", every=0.1
         )
-        eventually(lambda: doka.metric("doka_waiting_seconds") > 20, within=40, what="a wait that grows", every=0.1)
+        eventually(lambda: watch.judged, within=60, what="a wait of more than half a minute", every=0.1)
         assert doka.metric("doka_lag_seconds") > 20
         assert RECORDS == fake.landed_count(topic)
         assert doka.readiness() == (True, [])
@@ -77,6 +78,7 @@ def test_an_open_transaction_and_a_frozen_broker_are_told(
             broker.unpause()
         doka.wait_until_ready(within=90)
         assert 0 == doka.stop()
+    watch.assert_never_silent(judged=True)
 
 
 @pytest.mark.parametrize("group_protocol", ["classic", "consumer"])
