@@ -54,7 +54,15 @@ class AmbientSession(Session):
             config = named.get("config")
             named["config"] = _CONFIG if config is None else config.merge(_CONFIG)
             named |= {"region_name": self._region, "endpoint_url": self._sts_endpoint_url}
-        return super().create_client(service_name, *arguments, **named)
+        client = super().create_client(service_name, *arguments, **named)
+        if service_name == "sts":
+            client.meta.events.register("provide-client-params.sts.AssumeRoleWithWebIdentity", _without_line_break)
+        return client
+
+
+def _without_line_break(params: dict[str, Any], **_: object) -> None:
+    """Ask with the token of a file as it was issued, without what an editor or `echo` puts at its end."""
+    params["WebIdentityToken"] = params["WebIdentityToken"].strip()
 
 
 class _ContainerEnvironment(Mapping[str, str]):

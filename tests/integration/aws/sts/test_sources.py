@@ -54,6 +54,12 @@ def test_web_identity_is_the_ambient_lease(web_identity: FakeAws) -> None:
     assert 2 == len(web_identity.issues())
 
 
+def test_a_line_break_at_the_end_of_a_web_identity_is_harmless(web_identity: FakeAws, tmp_path: Path) -> None:
+    """A token that somebody wrote by hand ends with one, and is the same token."""
+    (tmp_path / "token").write_text(f"{WEB_TOKEN}\r\n")
+    lease_of(StsAuthority(chains_at(web_identity.url), SystemClock()), "ambient")
+
+
 def test_web_identity_is_the_base_of_a_chain(web_identity: FakeAws) -> None:
     """Its credentials sign the hop into the writer's account, and a later lease does not ask for them again."""
     authority = StsAuthority(chains_at(web_identity.url, chain_to(web_identity.url, WRITER)), SystemClock())
