@@ -220,6 +220,7 @@ def _records_poisoned(fact: RecordsPoisoned) -> Line:
 @_told(
     LetterStored,
     alike=lambda fact: (fact.route, fact.partition, fact.code),
+    ends=lambda fact: [(LetterFailed, fact.route, fact.partition)],
     counts=lambda fact, label: [(LETTERS, 1, (fact.route, "stored", label(fact.code)))],
 )
 def _letter_stored(fact: LetterStored) -> Line:
@@ -300,7 +301,9 @@ def _route_blocked(fact: RouteBlocked) -> Line:
     )
 
 
-@_told(RouteOpened, alike=lambda fact: (fact.route,))  # shown by doka_route_blocked
+@_told(  # shown by doka_route_blocked
+    RouteOpened, alike=lambda fact: (fact.route,), ends=lambda fact: [(RouteBlocked, fact.route)]
+)
 def _route_opened(fact: RouteOpened) -> Line:
     since = f" again, after {span(fact.after)}" if fact.after else ""
     return Line(
@@ -337,7 +340,12 @@ def _lanes_below_shards(fact: LanesBelowShards) -> Line:
     )
 
 
-@_told(LeaseRenewed, alike=None, counts=lambda fact, _: [(RENEWALS, 1, (fact.role, "renewed", "none"))])
+@_told(
+    LeaseRenewed,
+    alike=None,
+    counts=lambda fact, _: [(RENEWALS, 1, (fact.role, "renewed", "none"))],
+    ends=lambda fact: [(LeaseRejected, fact.role), (LeaseRenewalFailed, fact.role)],
+)
 def _lease_renewed(fact: LeaseRenewed) -> Line:
     lives = "does not end" if fact.life is None else f"lives {span(fact.life)}"
     return Line(
@@ -392,7 +400,12 @@ def _lease_rejected(fact: LeaseRejected) -> Line:
 # --- offsets and partitions ----------------------------------------------------------------------------------------------
 
 
-@_told(OffsetsCommitted, alike=lambda _: (), counts=lambda _fact, _: [(COMMITS, 1, ("stored",))])
+@_told(
+    OffsetsCommitted,
+    alike=lambda _: (),
+    counts=lambda _fact, _: [(COMMITS, 1, ("stored",))],
+    ends=lambda _: [(CommitFailed,)],
+)
 def _offsets_committed(fact: OffsetsCommitted) -> Line:
     return Line(
         logging.INFO,
@@ -436,7 +449,7 @@ def _group_lost(fact: GroupLost) -> Line:
     )
 
 
-@_told(GroupBack, alike=lambda _: ())
+@_told(GroupBack, alike=lambda _: (), ends=lambda _: [(GroupLost,)])
 def _group_back(fact: GroupBack) -> Line:
     return Line(
         logging.INFO,
@@ -525,6 +538,7 @@ def _records_skipped(fact: RecordsSkipped) -> Line:
 @_told(
     PartitionStuck,
     alike=lambda fact: (fact.partition, fact.stuck),
+    ends=lambda fact: [] if fact.stuck else [(PartitionStuck, fact.partition, True)],
     counts=lambda fact, _: [(STUCK, int(fact.stuck), (fact.partition.topic,))],
 )
 def _partition_stuck(fact: PartitionStuck) -> Line:

@@ -2,11 +2,12 @@
 
 The first fact of its kind is a line at once; those that repeat it within ten seconds are merged into one line at the
 end of that time, and so on until ten seconds were quiet. Nothing is lost by that but lines: counts are added up.
+What was gathered of a fault is told before the line that says that it is over: an error behind it would look like a new one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from doka.adapters.telemetry.outcomes import OUTCOMES
@@ -24,6 +25,8 @@ class _Window:
     """The time in which a fact's repetitions are gathered, and what was gathered so far."""
 
     began: int
+    last: int = 0
+    """When the last repetition came."""
     times: int = 0
     fact: Fact | None = None
 
@@ -41,10 +44,12 @@ class Repeats:
         yield from self.due(now)
         key = OUTCOMES.key(fact)
         if key is None:
+            yield from self._of_what_is_over(fact, now)
             yield OUTCOMES.line(fact)
             return
         window = self._windows.get(key)
         if window is None:
+            yield from self._of_what_is_over(fact, now)
             if len(self._windows) >= WINDOWS_MAX:
                 self._beyond.times += 1
                 self._beyond.fact = fact
@@ -55,6 +60,7 @@ class Repeats:
             return
         window.fact = fact if window.fact is None else OUTCOMES.merged(window.fact, fact)
         window.times += 1
+        window.last = now
 
     def due(self, now: int) -> Iterator[Line]:
         """Give the lines of all kinds whose ten seconds are over; to be asked about once a second."""
@@ -65,14 +71,26 @@ class Repeats:
         """Give all that was gathered, whether its time is over or not: for the end of the process."""
         yield from self._ended(now, everything=True)
 
-    def _ended(self, now: int, *, everything: bool) -> Iterator[Line]:
-        for key, window in list(self._windows.items()):
-            if everything or now >= window.began + WINDOW_NS:
-                if window.fact is None:
-                    del self._windows[key]
-                    continue
-                yield _summary(OUTCOMES.line(window.fact), window.times, now - window.began)
+    def _of_what_is_over(self, fact: Fact, now: int) -> Iterator[Line]:
+        """Give what was gathered of those that this fact is the end of."""
+        for beginning in OUTCOMES.ends(fact):
+            over = [key for key in self._windows if key[: len(beginning)] == beginning]
+            yield from self._gathered(over, now)
+
+    def _gathered(self, keys: Iterable[tuple[object, ...]], now: int) -> Iterator[Line]:
+        """Give a line for each of these that has something gathered, and gather anew."""
+        for key in sorted(keys, key=lambda key: self._windows[key].last):
+            window = self._windows[key]
+            if window.fact is not None:
                 self._windows[key] = _Window(now)
+                yield _summary(OUTCOMES.line(window.fact), window.times, now - window.began)
+
+    def _ended(self, now: int, *, everything: bool) -> Iterator[Line]:
+        ended = [key for key, window in self._windows.items() if everything or now >= window.began + WINDOW_NS]
+        for key in ended:
+            if self._windows[key].fact is None:
+                del self._windows[key]
+        yield from self._gathered([key for key in ended if key in self._windows], now)
         if self._beyond.fact is not None:
             line = OUTCOMES.line(self._beyond.fact)
             more = f"{self._beyond.times} further outcomes have no line of their own; the last was: {line.message}"

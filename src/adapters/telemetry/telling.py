@@ -51,12 +51,17 @@ def _nothing(_fact: F, _label: Label) -> Iterable[Move]:
     return ()
 
 
+def _no_end(_fact: F) -> Iterable[tuple[object, ...]]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class _Entry(Generic[F]):
     say: Say[F]
     alike: Callable[[F], tuple[object, ...]] | None
     moves: Callable[[F, Label], Iterable[Move]]
     merged: Callable[[F, F], F]
+    ends: Callable[[F], Iterable[tuple[object, ...]]]
 
 
 class Telling:
@@ -85,15 +90,18 @@ class Telling:
         alike: Callable[[F], tuple[object, ...]] | None,
         counts: Callable[[F, Label], Iterable[Move]] = _nothing,
         merged: Callable[[F, F], F] = _later,
+        ends: Callable[[F], Iterable[tuple[object, ...]]] = _no_end,
     ) -> Callable[[Say[F]], Say[F]]:
         """Enter a kind of fact by the function that says it.
 
         Facts of it that are `alike` repeat one another: they share a line each ten seconds, for which two at a time are
         `merged` into one, the later if nothing else is said. None: each has its own line.
+        What it is the end of is told before it: `ends` gives the beginnings of their keys, a kind and what they have in
+        common.
         """
 
         def entered(say: Say[F]) -> Say[F]:
-            self._entries[kind] = _Entry(say, alike, counts, merged)
+            self._entries[kind] = _Entry(say, alike, counts, merged, ends)
             return say
 
         return entered
@@ -107,6 +115,11 @@ class Telling:
         """Give what facts have in common that repeat one another; None: this one has its own line."""
         alike = self._entries[type(fact)].alike
         return None if alike is None else (type(fact), *alike(fact))
+
+    def ends(self, fact: Fact) -> Iterable[tuple[object, ...]]:
+        """Give the beginnings of the keys of those that this fact is the end of."""
+        beginnings: Iterable[tuple[object, ...]] = self._entries[type(fact)].ends(fact)
+        return beginnings
 
     def merged(self, earlier: F, later: F) -> F:
         """Give one fact for two of the same key."""
