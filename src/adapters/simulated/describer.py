@@ -41,7 +41,7 @@ class SimulatedDescriber:
     def _look(self, command: DescribeStream) -> Event:
         world, route, serial = self._world, command.route, command.lease.serial
         if world.rates.describe_failed and self._chance.random() < world.rates.describe_failed:
-            return StreamRefused(route, "EndpointConnectionError", "could not connect to Kinesis", serial)
+            return StreamRefused(route, "not_connected", "could not connect to Kinesis", serial)
         code = world.tokens.judge(command.lease)
         if code is not None:
             return StreamRefused(route, code, "the stream was not described", serial)

@@ -28,8 +28,15 @@ _NO_ANSWER = frozenset(
         "ProxyConnectionError",
         "ReadTimeoutError",
         "ResponseStreamingError",
+        # The same of a question to Kinesis, by the words of adapters/aws/kinesis/failures.py.
+        "connect_timeout",
+        "no_answer",
+        "not_connected",
+        "proxy_failed",
+        "timeout",
     }
 )
+_NO_TRUST = frozenset({"SSLError", "certificate_refused", "tls_failed"})
 _NO_CREDENTIALS = frozenset({"NoCredentials", "NoCredentialsError"})
 _BAD_CREDENTIALS = frozenset(
     {
@@ -271,7 +278,7 @@ def _cure_for_library(code: str, service: str) -> str | None:
     status = re.fullmatch(r"http_([0-9]{3})", code)
     if code in _NO_ANSWER:
         return f"let this host reach {service} (aws.region, {setting}, proxy, security group, VPC endpoint)"
-    if code == "SSLError":
+    if code in _NO_TRUST:
         return f"trust the authority of what answers for {service} (AWS_CA_BUNDLE), or correct {setting}"
     if code == "http_407":
         return "give HTTPS_PROXY the user and the password that the proxy asks for"

@@ -20,6 +20,7 @@ from doka.adapters.aws.clock import ServiceClock, read_date
 from doka.adapters.aws.codes import UNREADABLE, code_of
 from doka.adapters.aws.kinesis.answers import safe_message
 from doka.adapters.aws.kinesis.clients import open_clients, place_of
+from doka.adapters.aws.kinesis.failures import name_question_failure
 from doka.adapters.aws.kinesis.target import StreamTarget
 from doka.adapters.aws.session import NewSession
 from doka.adapters.aws.signing import scope_of, sign_request
@@ -100,7 +101,7 @@ class KinesisDescriber:
             _learn(service_clock, error.response, sent_at)
             code, message = _read_refusal(error)
         except BotoCoreError as error:  # no connection, no name, no answer in time, no endpoint by the rules
-            code, message = type(error).__name__, words_of(error)
+            code, message = name_question_failure(error), words_of(error)
         except Exception as error:  # noqa: BLE001 - an answer that botocore's parser stumbles over is still an answer
             code, message = UNREADABLE, type(error).__name__
         else:

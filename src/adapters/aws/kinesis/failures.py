@@ -1,4 +1,4 @@
-"""What a request that libcurl gave up means: never sent, or sent with an unknown outcome.
+"""What a request that libcurl gave up means: never sent, or sent with an unknown outcome; and its word, whoever gave it up.
 
 One thing decides: whether libcurl asked for any byte of the body.
 Before that, whatever failed (a name, a connection, TLS, a proxy, the time), nothing was there to be accepted.
@@ -7,7 +7,11 @@ After it, whatever failed, it may have been.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pycurl
+from botocore import exceptions as of_botocore
+from botocore.exceptions import BotoCoreError
 
 from doka.domain.events import PutAmbiguous, PutUnsent
 
@@ -41,3 +45,22 @@ def name_failure(put: int, error: int, *, started: bool) -> PutUnsent | PutAmbig
     if started:
         return PutAmbiguous(put, reason)
     return PutUnsent(put, "connect_timeout" if error == pycurl.E_OPERATION_TIMEDOUT else reason)
+
+
+_OF_BOTOCORE: Mapping[type[BotoCoreError], str] = {
+    of_botocore.ConnectTimeoutError: "connect_timeout",
+    of_botocore.ConnectionClosedError: "no_answer",
+    of_botocore.EndpointConnectionError: "not_connected",  # a name that is not known as well: botocore does not say
+    of_botocore.ProxyConnectionError: "proxy_failed",
+    of_botocore.ReadTimeoutError: "timeout",
+}
+
+
+def name_question_failure(error: BotoCoreError) -> str:
+    """Give the word by which puts call what befell a question that boto3 asked: a route is blocked with either.
+
+    What has no such word is called by its class.
+    """
+    if type(error) is of_botocore.SSLError:
+        return "certificate_refused" if "CERTIFICATE_VERIFY_FAILED" in str(error) else "tls_failed"
+    return _OF_BOTOCORE.get(type(error), type(error).__name__)

@@ -291,8 +291,8 @@ LEASES = (
 STREAMS = (
     (_modelled("kinesis", "PutRecords", "DescribeStreamSummary") - {"DryRunOperationException"})
     | SHARED
-    | {"EndpointConnectionError", "ConnectTimeoutError", "ReadTimeoutError", "ProxyConnectionError", "SSLError"}
-    | {"HTTPClientError", "ConnectionClosedError", "EndpointResolutionError", "ParamValidationError"}
+    | {"not_connected", "connect_timeout", "timeout", "proxy_failed", "no_answer", "certificate_refused", "tls_failed"}
+    | {"HTTPClientError", "EndpointResolutionError", "ParamValidationError"}
 )
 
 

@@ -299,19 +299,19 @@ FOUND = f"{STREAM} is ACTIVE, 4 open shards, records up to 1 MiB"
         ),
         (
             {},
-            StreamRefused("orders", "EndpointConnectionError"),
+            StreamRefused("orders", "not_connected"),
             (
                 "failed",
-                "orders could not be described: EndpointConnectionError",
+                "orders could not be described: not_connected",
                 "let this host reach Kinesis in eu-west-1 (proxy, security group, VPC endpoint, egress rules)",
             ),
         ),
         (
             {("aws", "endpoint_urls", "kinesis"): "https://vpce-1.kinesis.eu-west-1.vpce.amazonaws.com"},
-            StreamRefused("orders", "ConnectTimeoutError"),
+            StreamRefused("orders", "connect_timeout"),
             (
                 "failed",
-                "orders could not be described: ConnectTimeoutError",
+                "orders could not be described: connect_timeout",
                 "check aws.endpoint_urls.kinesis, and that this host may reach it",
             ),
         ),
