@@ -2,7 +2,8 @@
 
     with FakeAws() as fake:
         fake.create_stream("orders", shards=4)
-        fake.inject(FailEntries(fraction=0.01), Delay(0.015, jitter=0.01), times=None)
+        fake.inject(FailEntries(fraction=0.01), Delay(0.015, jitter=0.01), times=None)    # rules
+        fake.will(Refuse("ThrottlingException"), None, (Answer("<html>", 503), Close("behind")))    # or one by one
         ...                                   # let the client under test work against fake.url
         assert [] == fake.violations()
         landed = fake.landed("orders")
