@@ -29,21 +29,29 @@ AHEAD_RECORDS = 500
 
 
 @pytest.fixture
-def gate(container_engine: None) -> Iterator[ExpiringGate]:
-    """Give the gate in front of moto's image."""
+def moto_url(container_engine: None) -> Iterator[str]:
+    """Run moto's image, and give where it listens."""
     with DockerContainer(MOTO_IMAGE).with_exposed_ports(5000) as moto:
         host, port = moto.get_container_host_ip(), int(moto.get_exposed_port(5000))
         eventually(
             lambda: status(f"{host}:{port}", "/moto-api/") == 200, within=60, what="an answer of moto", every=0.2
         )
-        with ExpiringGate(f"http://{host}:{port}", SystemClock(), TOKEN_SECONDS) as opened:
-            yield opened
+        yield f"http://{host}:{port}"
 
 
-def test_members_come_and_go_and_nothing_is_lost(kafka_broker: KafkaBroker, gate: ExpiringGate, tmp_path: Path) -> None:
+@pytest.fixture
+def gate(moto_url: str) -> Iterator[ExpiringGate]:
+    """Give the gate in front of it."""
+    with ExpiringGate(moto_url, SystemClock(), TOKEN_SECONDS) as opened:
+        yield opened
+
+
+def test_members_come_and_go_and_nothing_is_lost(
+    kafka_broker: KafkaBroker, moto_url: str, gate: ExpiringGate, tmp_path: Path
+) -> None:
     """Members join, leave and die while tokens expire: none lost, order kept, few doubled, commits true."""
     topic = kafka_broker.create_topic(PARTITIONS)
-    create_stream(gate.url, WRITER_ROLE, STREAM, shards=4)
+    create_stream(moto_url, WRITER_ROLE, STREAM, shards=4)
     feeder = Feeder(kafka_broker.bootstrap_servers, topic, PARTITIONS)
     feeder.feed(RECORDS, Keys(100))
     given = settings(
@@ -93,7 +101,7 @@ def test_members_come_and_go_and_nothing_is_lost(kafka_broker: KafkaBroker, gate
         assert [0, 0] == [second.stop(), third.stop()]
         assert ends == committed(kafka_broker.bootstrap_servers, topic, topics)
 
-    landed = [record.data for record in read_stream(gate.url, WRITER_ROLE, STREAM)]
+    landed = [record.data for record in read_stream(moto_url, WRITER_ROLE, STREAM)]
     verdict, bound = judge(feeder.production, landed), AHEAD_RECORDS * share
     print(f"{verdict}; bound of duplicates {bound}; {gate.counts()}")  # noqa: T201
     assert RECORDS == sum(ends.values())

@@ -41,10 +41,11 @@ class Stage:
 
     bootstrap_servers: str
     gate: ExpiringGate
+    moto_url: str
 
     def read_back(self) -> list[tuple[str, bytes]]:
         """Give everything that is in the stream, shard by shard, in order."""
-        return [(r.partition_key, r.data) for r in read_stream(self.gate.url, ROLE_ARN, STREAM, REGION)]
+        return [(r.partition_key, r.data) for r in read_stream(self.moto_url, ROLE_ARN, STREAM, REGION)]
 
 
 @contextmanager
@@ -54,7 +55,7 @@ def set_stage(token_seconds: float) -> Iterator[Stage]:
     with KafkaCluster() as cluster, EmbeddedMoto() as moto, ExpiringGate(moto.url, clock, token_seconds) as gate:
         cluster.create_topic(TOPIC, PARTITIONS)
         create_stream(moto.url, ROLE_ARN, STREAM, SHARDS, REGION)
-        yield Stage(cluster.bootstrap_servers, gate)
+        yield Stage(cluster.bootstrap_servers, gate, moto.url)
 
 
 def settings_for(stage: Stage, policy: str) -> Settings:

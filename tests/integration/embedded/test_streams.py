@@ -4,8 +4,6 @@ from doka.adapters.embedded.moto_server import EmbeddedMoto
 from doka.adapters.embedded.streams import create_stream, read_stream
 from tests.fake_aws import kinesis_client
 from tests.integration.embedded.clients import WRITER, assume, keys_of, put
-from tests.integration.embedded.conftest import MakeGate
-from tests.manual_clock import ManualClock
 
 
 def test_a_stream_belongs_to_the_account_of_the_role(moto: EmbeddedMoto) -> None:
@@ -36,22 +34,3 @@ def test_an_empty_stream_is_read_as_nothing(moto: EmbeddedMoto) -> None:
     """No record, no error."""
     create_stream(moto.url, WRITER, "empty", 2)
     assert [] == read_stream(moto.url, WRITER, "empty")
-
-
-def test_both_work_through_a_gate_whose_tokens_die_meanwhile(gate_of: MakeGate) -> None:
-    """A token that dies between two steps is replaced, and everything is made and read all the same."""
-    clock = DyingClock()
-    gate = gate_of(token_seconds=5, clock=clock)
-    arn = create_stream(gate.url, WRITER, "dying", 2)
-    assert None is put(kinesis_client(gate.url, keys_of(assume(gate.url))), arn, "a", "b")
-    assert [b"a", b"b"] == sorted(record.data for record in read_stream(gate.url, WRITER, "dying"))
-    assert gate.counts().leases_issued > 3
-
-
-class DyingClock(ManualClock):
-    """A second passes with each look at it, so that a token is good for a few requests only."""
-
-    def now(self) -> int:
-        """Let a second pass for ages; dates stand still."""
-        self.ns += 1_000_000_000
-        return self.ns
