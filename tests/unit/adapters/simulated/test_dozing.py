@@ -15,6 +15,7 @@ from doka.app.simulate.engine import run_side
 from doka.app.simulate.history import Side
 from doka.app.simulate.scene import CLOCK_WRONG, DOKA, ORIGINAL, Scene, Traffic, Trouble, simple_rules
 from doka.domain.commands import PausePartitions, ResumePartitions
+from doka.domain.facts import GroupBack, GroupLost
 from doka.domain.forwarder import Forwarder
 from doka.domain.rules import RotationPolicy
 from doka.domain.turn import Decision
@@ -46,15 +47,18 @@ class Awake(DozingSource):
 
 
 class Recorder(Forwarder):
-    """Keeps when it gave which kind of command, but for pauses: they are looked for every 100 ms, by whoever turns then."""
+    """Keeps when it gave which kind of command, but for what is looked for now and then, by whoever turns then.
+
+    These are pauses, each 100 ms, and whether the group is lost, with each status.
+    """
 
     commands: list[tuple[int, str]] = []  # noqa: RUF012 - of the whole run, over all lives
 
     def decide(self, now: int) -> Decision:
         decided = super().decide(now)
-        pauses = PausePartitions | ResumePartitions
+        looked_for = PausePartitions | ResumePartitions | GroupLost | GroupBack
         self.commands += [
-            (now, type(command).__name__) for command in decided.commands if not isinstance(command, pauses)
+            (now, type(command).__name__) for command in decided.commands if not isinstance(command, looked_for)
         ]
         return decided
 
