@@ -7,8 +7,6 @@ process believes the same wrong time, as on a real host; STS, the stream's descr
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 import time
 from collections import Counter
 from pathlib import Path
@@ -21,6 +19,7 @@ from tests.containers.kafka_broker import KafkaBroker
 from tests.containers.service import DokaProcess, settings
 from tests.failure_modes import Sees
 from tests.fake_aws import FakeAwsProcess, Refuse
+from tests.set_back import set_back
 from tests.waiting import eventually
 
 pytest_plugins = ["tests.failure_modes.fixtures", "tests.fake_aws.fixtures"]
@@ -110,73 +109,15 @@ def test_a_wrong_clock_delays_nothing_and_loses_nothing(scene: Scene, sees: Sees
     scene.judge()
 
 
-SET_BACK = r"""
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <sys/stat.h>
-#include <sys/time.h>
-#include <threads.h>
-#include <time.h>
-
-/* CLOCK_REALTIME is ten minutes behind from the moment at which the file exists; waits that end by it learn of it. */
-static long back(void) { struct stat s; return stat(SET_BACK_WHEN, &s) ? 0 : 600; }
-
-int clock_gettime(clockid_t id, struct timespec *t) {
-    static int (*real)(clockid_t, struct timespec *);
-    if (!real) real = dlsym(RTLD_NEXT, "clock_gettime");
-    int ended = real(id, t);
-    if (id == CLOCK_REALTIME) t->tv_sec -= back();
-    return ended;
-}
-
-int gettimeofday(struct timeval *t, void *zone) {
-    struct timespec now;
-    (void)zone;
-    clock_gettime(CLOCK_REALTIME, &now);
-    t->tv_sec = now.tv_sec;
-    t->tv_usec = now.tv_nsec / 1000;
-    return 0;
-}
-
-/* The client waits by this one alone: C11's, which knows no other clock. */
-int cnd_timedwait(cnd_t *c, mtx_t *m, const struct timespec *until) {
-    static int (*real)(cnd_t *, mtx_t *, const struct timespec *);
-    if (!real) real = dlsym(RTLD_NEXT, "cnd_timedwait");
-    for (;;) {
-        long was = back();
-        struct timespec true_until = {until->tv_sec + was, until->tv_nsec};
-        int ended = real(c, m, &true_until);
-        if (ended == thrd_success || back() == was) return ended;
-    }
-}
-"""
-
-
 @pytest.mark.failure_mode("the wall clock is set back while doka runs")
 def test_a_clock_that_is_set_back_delays_no_stop(scene: Scene, sees: Sees, tmp_path: Path) -> None:
     """With nothing to do, the loop waits; a wait that ended by the wall clock would last ten minutes longer, and so would SIGTERM."""
-    compiler = shutil.which("cc")
-    if compiler is None:
-        pytest.skip("no C compiler to set back the clock of one process with")
-    source, library, moment = tmp_path / "back.c", tmp_path / "back.so", tmp_path / "now"
-    source.write_text(SET_BACK, encoding="ascii")
-    words = [
-        compiler,
-        "-shared",
-        "-fPIC",
-        f'-DSET_BACK_WHEN="{moment}"',
-        "-o",
-        str(library),
-        str(source),
-        "-ldl",
-        "-lpthread",
-    ]
-    subprocess.run(words, check=True)
+    clock = set_back(tmp_path)
     given = settings(scene.broker.bootstrap_servers, scene.aws.url, {scene.topic: scene.topic}, group_id=scene.topic)
-    with DokaProcess(given, tmp_path, "set-back", environment={"LD_PRELOAD": str(library)}) as doka:
+    with DokaProcess(given, tmp_path, "set-back", environment=clock.environment) as doka:
         scene.feed_and_wait()
         doka.wait_until_ready()
-        moment.touch()
+        clock.moment.touch()
         began = time.monotonic()
         told = doka.look()
         assert 0 == doka.stop(), "the clock's shift is learned from AWS, and no lease ends by it"
