@@ -7,8 +7,9 @@ It is born in the source adapter, complete and immutable, and what is per record
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from operator import methodcaller
 from typing import NamedTuple, Protocol
 
 
@@ -37,7 +38,7 @@ class Original(Protocol):
         ...
 
     def headers(self) -> list[tuple[str, bytes | None]] | None:
-        """Give the record's headers, or None when it has none.
+        """Give the record's headers, or None when it has none; to be asked by `ask_headers` only.
 
         Raises SystemError where a header's name is not UTF-8, as confluent-kafka 2.16 does the first time. From the
         second time on it gives headers without that name, and the process dies where the missing name is touched.
@@ -47,6 +48,11 @@ class Original(Protocol):
     def timestamp(self) -> tuple[int, int]:
         """Give (type of timestamp, milliseconds since the epoch); type 0 means that there is none."""
         ...
+
+
+ask_headers: Callable[[Original], list[tuple[str, bytes | None]] | None] = methodcaller("headers")
+"""Ask a record for its headers, and see the client's SystemError. A call in Python, once the interpreter has specialised it,
+does not look whether an answer hides an error; the error then comes up in whatever runs next."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from doka.domain.commands import SendLetter
-from doka.domain.records import Original
+from doka.domain.records import Original, ask_headers
 
 Headers = list[tuple[str, bytes | None]]
 
@@ -58,10 +58,10 @@ def letter_headers(command: SendLetter, wall: float) -> Headers:
 
 def _own(original: Original) -> Headers:
     try:
-        return original.headers() or []
+        return ask_headers(original) or []
     except SystemError:  # the library's own decoding error, behind an answer that it has all the same
         try:
-            return original.headers() or []
+            return ask_headers(original) or []
         except SystemError as error:
             raise UnreadableHeadersError from error
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 
 from doka.domain.errors import invariant
 from doka.domain.limits import KEY_CACHE_BYTES, PARTITION_KEY_BYTES_MAX, PARTITION_KEY_CHARACTERS_MAX
-from doka.domain.records import Chunk, Original, TopicPartition
+from doka.domain.records import Chunk, Original, TopicPartition, ask_headers
 from doka.domain.remembered import Remembered
 from doka.domain.rules import KeyEncoding, NullKey, NullValue, RouteRules
 
@@ -215,7 +215,7 @@ def _headers(original: Original, place: int, poison: dict[int, str]) -> Sequence
     if poison.get(place) == UNREADABLE_HEADERS:
         return None
     try:
-        return original.headers() or ()
+        return ask_headers(original) or ()
     except SystemError:
         poison[place] = UNREADABLE_HEADERS
         return None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, KafkaError, Producer
+from confluent_kafka import Consumer, KafkaError, Message, Producer
 from confluent_kafka import TopicPartition as KafkaPartition
 
 import doka.adapters.kafka.letters as letters_module
@@ -17,9 +18,11 @@ from doka.adapters.kafka.source import KafkaSource
 from doka.adapters.system.clock import SystemClock
 from doka.domain.events import Event, LetterAcknowledged, LetterRefused
 from doka.domain.records import TopicPartition
+from doka.domain.routes.mapping import RecordMapping
 from tests.dead_letters import Found, Original, letter, read_topic
 from tests.integration.kafka.group import Listener, Member, numbered, produce, settings_for
 from tests.integration.kafka.raw_headers import produce_raw_headers
+from tests.unit.domain.builders import chunk, no_jitter, route_rules
 from tests.waiting import eventually
 
 PRODUCE, INIT_PRODUCER_ID = 0, 22  # keys of Kafka's requests
@@ -240,6 +243,17 @@ def test_a_header_whose_name_is_not_text_blocks_nothing(
     unnamed = "doka-header-name-not-utf8"
     for found in read_letters(cluster, 2):
         assert [("a", b"1"), (unnamed, b"2"), (unnamed, b"3"), ("b", b"4")] == list(found.headers)[: len(own)]
+
+
+def test_a_header_whose_name_is_not_text_is_seen_after_thousands_that_are(cluster: KafkaCluster) -> None:
+    """The interpreter specialises a call that was made often, and then passes over the error that hides in an answer."""
+    produce_raw_headers(cluster.bootstrap_servers, [(b"\xff", b"1")])
+    originals: list[Any] = [Message(key=b"k", value=b"v", headers=[("a", b"1")]) for _ in range(2_000)]
+    fetched = chunk(["k"] * 2_001, originals=originals + messages_of(cluster, "orders", 1))
+
+    _, _, poison = RecordMapping(route_rules(envelope=True), no_jitter).map(fetched, 1024 * 1024)
+
+    assert {2_000: "UnreadableHeaders"} == poison
 
 
 def test_settings_for_reading_do_not_reach_the_producer(
