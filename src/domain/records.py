@@ -71,6 +71,8 @@ class Chunk:
     """Kafka timestamp of the first record, in ms since the epoch; -1 where it has none."""
     originals: Sequence[Original] = ()
     """The whole records, filled only for topics whose route needs more than key and value; else empty."""
+    header_bytes: int = 0
+    """What the headers of a record take on average, estimated; they are held where there are originals, else dropped."""
     count: int = field(init=False)
     """How many records there are."""
     end: int = field(init=False)
@@ -94,7 +96,8 @@ class Chunk:
             self.keys[first:last],
             self.values[first:last],
             self.timestamp_ms,
-            self.originals[first:last],
+            originals=self.originals[first:last],
+            header_bytes=self.header_bytes,
         )
 
     def __repr__(self) -> str:

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias, cast
 
 from confluent_kafka import Message
 
+from doka.adapters.kafka.headers import header_bytes
 from doka.domain.records import Chunk, TopicPartition
 
 AnyMessage: TypeAlias = "Message[Any, Any]"  # generic for type checkers only
@@ -65,5 +66,6 @@ def _chunk(records: list[AnyMessage], whole: frozenset[str]) -> Chunk:
         keys=list(map(_key, records)),
         values=list(map(_value, records)),
         timestamp_ms=timestamp_ms if kind else -1,
+        header_bytes=header_bytes(records),  # behind the columns: it may put other objects in place of messages
         originals=cast("Sequence[Any]", records) if topic in whole else (),
     )

@@ -29,6 +29,7 @@ from doka.adapters.kafka.client_settings import Oauth, connection_settings, cons
 from doka.adapters.kafka.columns import AnyMessage, chunks, split_errors
 from doka.adapters.kafka.commits import SentCommits
 from doka.adapters.kafka.far_side import far_side
+from doka.adapters.kafka.headers import AtOnce
 from doka.adapters.kafka.inquirer import Inquirer
 from doka.adapters.kafka.log_ends import LogEnds
 from doka.adapters.kafka.login import Login
@@ -51,8 +52,6 @@ _log = logging.getLogger("doka.kafka")
 LOOK_FIRST_NS: Final = NS_PER_MS
 LOOK_EVERY_NS: Final = 5 * NS_PER_MS
 SET_BACK_NS: Final = NS_PER_SECOND  # of the wall clock; less the client bears
-AT_ONCE_MAX: Final = 1_000
-"""Messages in hand at a time: each may have headers of any size until its columns are made, and nobody counts them."""
 
 
 class KafkaSource:
@@ -64,6 +63,7 @@ class KafkaSource:
         self._connection = connection_settings(settings, oauth)
         self._keys = consumer_settings(settings, oauth)
         self._one_topic = len(settings.topics) == 1
+        self._at_once = AtOnce()
         self._commits = SentCommits(self._note)
         self._orders = partial(standing_orders, self._connection, clock, settings.group_id)
         self._chores = Chores(
@@ -150,7 +150,7 @@ class KafkaSource:
             self._due += self._chores.do(consumer, members, self._commits, now)
             members.moved.clear()
             self._mind_the_wall_clock(consumer, now)
-            messages = _consume(consumer, min(limit, AT_ONCE_MAX), min(wait, SERVE_CALLBACKS_NS))
+            messages = _consume(consumer, min(limit, self._at_once.messages), min(wait, SERVE_CALLBACKS_NS))
             if members.moved:
                 self._chores.moved(members.moved)
             events = self._read(messages, consumer, members) if messages and members.error is None else []
@@ -233,7 +233,9 @@ class KafkaSource:
         ends = self._read_errors(others, members) if others else {}
         reached: dict[TopicPartition, int] = {}
         events: list[Event] = []
-        for run in chunks(records, one_topic=self._one_topic, whole=self._settings.topics_with_originals):
+        runs = list(chunks(records, one_topic=self._one_topic, whole=self._settings.topics_with_originals))
+        self._at_once.seen(runs)
+        for run in runs:
             chunk = self._fitting(run, members, reached)
             if chunk is not None:
                 reached[chunk.partition] = chunk.end

@@ -9,7 +9,7 @@ that has eaten the common part never starves the others.
     below half              resume
 
 A pause throws away what librdkafka has prefetched, so it comes late: everyday back-pressure is just not fetching.
-Bytes are payload plus what CPython adds to each record.
+Bytes are payload, plus what CPython adds to each record, plus headers where they are held.
 A fetch is asked for in records and leaves only while less than all is held; so less than one fetch's bytes may lie above.
 """
 
@@ -28,7 +28,8 @@ _RESUME_BELOW = 1 / 2
 
 def held_size(chunk: Chunk) -> int:
     """Give the bytes that a chunk occupies while it is held."""
-    return chunk.payload_bytes + chunk.count * RECORD_OVERHEAD_BYTES
+    headers = chunk.header_bytes if chunk.originals else 0
+    return chunk.payload_bytes + chunk.count * (RECORD_OVERHEAD_BYTES + headers)
 
 
 class Budget:

@@ -7,8 +7,9 @@ import pytest
 from doka.adapters.embedded.kafka_cluster import KafkaCluster
 from doka.adapters.kafka.settings import GroupProtocol
 from doka.domain.errors import InvariantError
-from doka.domain.records import TopicPartition
+from doka.domain.records import TopicPartition, ask_headers
 from tests.integration.kafka.group import member, numbered, produce, settings_for
+from tests.integration.kafka.raw_headers import produce_raw_headers
 from tests.timing import quickest, seconds_of
 
 P0, P1 = TopicPartition("orders", 0), TopicPartition("orders", 1)
@@ -37,6 +38,21 @@ def test_tombstones_and_binary_keys_come_as_they_are(cluster: KafkaCluster) -> N
     chunks = m.chunks(P0)
     found = [pair for chunk in chunks for pair in zip(chunk.keys, chunk.values, strict=True)]
     assert pairs == found
+
+
+def test_a_record_whose_headers_are_refused_is_handed_over_as_nobody_had_asked_it(cluster: KafkaCluster) -> None:
+    """The source asks some records what their headers take; a route or a letter must meet the client's first answer."""
+    produce_raw_headers(cluster.bootstrap_servers, [(b"a", b"1"), (b"\xff", b"2")])
+
+    with member(settings_for(cluster.bootstrap_servers, "orders", topics_with_originals=frozenset({"orders"}))) as m:
+        m.until(lambda: m.records() == 1)
+
+    (original,) = m.chunks(P0)[0].originals
+    with pytest.raises(SystemError):
+        ask_headers(original)
+    headers = ask_headers(original) or []
+    assert (("a", b"1"), b"2") == (headers[0], headers[1][1])
+    assert (b"key", b"value") == (original.key(), original.value())
 
 
 def test_the_end_of_a_partition_is_told_behind_its_records(cluster: KafkaCluster) -> None:

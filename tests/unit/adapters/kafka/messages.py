@@ -15,9 +15,13 @@ def record(
     key: bytes | None = b"key",
     value: bytes | None = b"value",
     timestamp: tuple[int, int] = (1, 1000),
+    headers: list[tuple[str, str | bytes | None]] | None = None,
 ) -> AnyMessage:
     """Make a record."""
-    return Message(topic=topic, partition=partition, offset=offset, key=key, value=value, timestamp=timestamp)
+    message: AnyMessage = Message(
+        topic=topic, partition=partition, offset=offset, key=key, value=value, timestamp=timestamp, headers=headers
+    )
+    return message
 
 
 def failure(code: int, offset: int = -1001, *, topic: str = "orders", partition: int = 0) -> AnyMessage:

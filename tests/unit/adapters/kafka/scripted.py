@@ -35,14 +35,17 @@ class ScriptedConsumer:
     stored: dict[TopicPartition, int] = field(default_factory=lambda: {P0: 0, P1: 0})
     failing: dict[str, KafkaError] = field(default_factory=dict)
     """Calls that raise this error."""
+    asked: list[int] = field(default_factory=list)
+    """For how many messages it was asked, each time."""
 
     def subscribe(self, _topics: list[str], **callbacks: Callable[[Any, Sequence[KafkaPartition]], None]) -> None:
         """Keep the callbacks."""
         self.callbacks = callbacks
 
-    def consume(self, _count: int, timeout: float) -> list[AnyMessage]:
+    def consume(self, count: int, timeout: float) -> list[AnyMessage]:
         """Take the next step; nothing comes when there is none. It is never let wait, for it would by the wall clock."""
         assert 0 == timeout
+        self.asked.append(count)
         return self.steps.popleft()(self) if self.steps else []
 
     def call(self, name: str, *partitions: TopicPartition) -> None:

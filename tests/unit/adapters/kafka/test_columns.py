@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doka.adapters.kafka.columns import chunks, split_errors
+from doka.adapters.kafka.headers import HEADER_OVERHEAD_BYTES
 from doka.domain.records import TopicPartition
 from tests.unit.adapters.kafka.messages import failure, record
 
@@ -60,6 +61,15 @@ def test_whole_records_come_only_where_they_are_wanted() -> None:
     assert not first.originals
     wanted: list[object] = [messages[1]]
     assert wanted == list(second.originals)
+
+
+def test_a_chunk_knows_what_its_headers_take() -> None:
+    """Each run says it for itself, whether somebody needs the headers or not."""
+    messages = [record(1, headers=[("trace", b"12345")]), record(2, topic="payments")]
+
+    first, second = chunks(messages, one_topic=False, whole=NOWHERE)
+
+    assert (10 + HEADER_OVERHEAD_BYTES, 0) == (first.header_bytes, second.header_bytes)
 
 
 def test_nothing_gives_no_chunk() -> None:

@@ -9,6 +9,7 @@ from confluent_kafka import KafkaError, KafkaException, Message
 from doka.adapters.kafka import source as source_module
 from doka.adapters.kafka.client import ClientUnusableError
 from doka.adapters.kafka.columns import AnyMessage
+from doka.adapters.kafka.headers import AT_ONCE_BYTES, AT_ONCE_FIRST
 from doka.adapters.kafka.settings import KafkaSecurity, MemberSettings
 from doka.adapters.kafka.source import KafkaSource
 from doka.domain.commands import CommitOffsets
@@ -327,6 +328,18 @@ def test_a_fatal_error_ends_the_source(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert isinstance(event, SourceFailed)
     assert "another member took this name" in event.reason
+
+
+def test_few_messages_are_taken_at_once_while_headers_are_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client unpacks the headers of all that it hands over, and no budget counts them; without headers there is no bound."""
+    source, consumer = open_source(monkeypatch, Listener())
+    large: list[tuple[str, str | bytes | None]] = [("trace", b"v" * (AT_ONCE_BYTES // 10))]
+    consumer.steps.extend([calls("on_assign", P0), *(brings(record(offset)) for offset in range(12))])
+    consumer.steps.append(brings(record(12, headers=large)))
+    for _ in range(15):
+        source.fetch(5_000, 0)
+
+    assert [AT_ONCE_FIRST, 5_000, 9] == [consumer.asked[0], consumer.asked[13], consumer.asked[14]]
 
 
 FENCED = KafkaError(KafkaError._FATAL, "Fatal error: Broker: fenced by other consumer with same group.instance.id")

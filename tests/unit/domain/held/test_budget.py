@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from doka.domain.held.budget import Budget, held_size
@@ -7,6 +9,7 @@ from doka.domain.held.lanes import Lanes
 from doka.domain.held.ledger import OffsetLedger
 from doka.domain.limits import FETCH_RECORDS_MAX, RECORD_OVERHEAD_BYTES, STALL_BEFORE_PAUSE_NS
 from doka.domain.records import TopicPartition
+from tests.dead_letters import Original
 from tests.unit.domain.builders import MS, ORDERS, SECOND, chunk, held
 
 MAX = 1_000_000
@@ -42,6 +45,14 @@ def test_counts_what_is_held(budget: Budget, owned: list[OffsetLedger]) -> None:
 def test_what_is_held_costs_its_payload_and_its_objects() -> None:
     """Bytes of keys and values, and for each record what the interpreter adds to it."""
     assert 6 + 3 * RECORD_OVERHEAD_BYTES == held_size(chunk("abc"))
+
+
+def test_headers_count_where_they_are_held() -> None:
+    """Where nobody needs them they are dropped, and count nothing; a part of a chunk has its part of them."""
+    dropped = replace(chunk("abc"), header_bytes=1_000)
+    kept = replace(dropped, originals=[Original()] * 3)
+    assert held_size(chunk("abc")) == held_size(dropped)
+    assert held_size(dropped) + 3_000 == held_size(kept) == held_size(kept.part(0, 1)) + held_size(kept.part(1, 3))
 
 
 def test_counts_anew_what_a_partition_holds(budget: Budget) -> None:
