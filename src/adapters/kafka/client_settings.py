@@ -19,13 +19,17 @@ Oauth = Callable[[str], tuple[str, float]]
 POLL_INTERVAL_MS_MIN: Final = 300_000
 SESSION_TIMEOUT_MS: Final = 45_000
 QUEUE_SHARE: Final = 8  # an eighth of the held bytes may wait in librdkafka's queue
-ANSWER_SHARE: Final = 64
-"""One answer of a broker may have a sixty-fourth of the queue's bytes. It is unpacked whole, whatever the queue holds, and
-librdkafka adds some 500 bytes to each record: 1 MiB of tiny records, a hundred times compressed, came to 300 MiB. It
-cannot be less than one batch, which is its producers' to decide."""
+ANSWER_SHARE: Final = 85
+"""One answer of a broker may have so small a share of the queue's bytes, 96 KiB by default: it is unpacked whole, whatever
+the queue holds. 128 KiB of compressed headers came to 98 MB, 1 MiB of tiny records, at librdkafka's 500 bytes for each, to
+300 MiB. It cannot be less than one batch, which is its producers' to decide."""
 ANSWER_BYTES_MIN: Final = 64 * 1024
 RECORD_IN_QUEUE_BYTES: Final = 4_096
-"""What a queued record may take that librdkafka does not count among the queue's bytes: its own structures, and headers."""
+"""What a queued record may take that librdkafka does not count among the queue's bytes: its own structures, key, headers."""
+QUEUE_LOOK_MS: Final = 1
+"""How soon a full queue is looked at again. What it holds must last as long: 2,048 records are 7 ms of work. With 10 ms the
+loop ran dry each time, and took few records at a time; with librdkafka's default of 1 s it does half. It costs nothing while
+partitions are paused, as they are soon where nothing moves."""
 QUEUE_BYTES_MAX: Final = 2_097_151 * 1024  # librdkafka's own bound of queued.max.messages.kbytes
 FETCH_BYTES_MAX: Final = 50 * 1024 * 1024  # librdkafka's and the broker's usual bound of one answer
 
@@ -100,8 +104,7 @@ def consumer_settings(settings: MemberSettings, oauth: Oauth | None = None) -> d
         "fetch.max.bytes": fetch_bytes,
         "max.partition.fetch.bytes": min(1024 * 1024, fetch_bytes),
         "message.max.bytes": min(1_000_000, fetch_bytes),  # librdkafka wants fetch.max.bytes to be at least this
-        # Its default of 1 s stops fetching for so long each time the queue is full: half the throughput.
-        "fetch.queue.backoff.ms": 10,
+        "fetch.queue.backoff.ms": QUEUE_LOOK_MS,
         # A revoke blocks polling for the whole drain, and starting positions are asked for inside a callback.
         "max.poll.interval.ms": max(POLL_INTERVAL_MS_MIN, int(settings.drain_seconds * 4_000)),
         # New partitions and cured topics are noticed within this time.

@@ -20,7 +20,7 @@ DECIDED_BY_US = {
     "check.crcs": True,
     "allow.auto.create.topics": False,
     "partition.assignment.strategy": "cooperative-sticky",
-    "fetch.queue.backoff.ms": 10,
+    "fetch.queue.backoff.ms": 1,
     "statistics.interval.ms": 0,
     "enable.metrics.push": False,
 }
