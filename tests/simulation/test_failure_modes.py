@@ -15,7 +15,7 @@ from doka.adapters.simulated.plan import Kind, Plan, Span
 from doka.domain.errors import InvariantError
 from doka.domain.forwarder import Forwarder
 from doka.domain.limits import NS_PER_SECOND
-from doka.domain.rules import LimitRules
+from doka.domain.rules import LimitRules, OnPoison
 from tests.failure_modes import Sample, Seen, Sees
 from tests.simulation.stage import STEADY, Stage
 
@@ -195,6 +195,26 @@ def test_offsets_that_are_forgotten(sees: Sees) -> None:
     sees(*looks)
     (assigned,) = [line for line in looks[-1].log if line["event"] == "partitions_assigned"]
     assert ["t0[0]@0", "t0[1]@0"] == assigned["partitions"]
+
+
+# --- dead letters ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.failure_mode("the dead-letter topic is not there, full, or refuses a letter")
+@pytest.mark.parametrize(("rate", "code"), [("letter_refused", "NOT_ENOUGH_REPLICAS"), (None, "_MSG_TIMED_OUT")])
+def test_dead_letters_that_are_not_stored(sees: Sees, rate: str | None, code: str) -> None:
+    """The topic refuses each letter, or nobody acknowledges one: the letter of a record that can never land is told."""
+
+    def prepare(stage: Stage) -> None:
+        if rate is None:
+            stage.strike(Kind.LETTERS_DOWN, BEFALLS, 10_000)
+        else:
+            stage.weather(BEFALLS, 10_000, **{rate: 1.0})
+        stage.at(BEFALLS, lambda: stage.write(0, b"k" * 257, b"value"))
+
+    sees(
+        *about(play(prepare, 60, plan=replace(STEADY, on_poison=OnPoison.DEAD_LETTER)), route="s0", **FIRST), CODE=code
+    )
 
 
 # --- the process -------------------------------------------------------------------------------------------------------

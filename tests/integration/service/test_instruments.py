@@ -75,12 +75,14 @@ def test_it_is_not_ready_where_nobody_listens(make_world: MakeWorld, sees: Sees)
         assert 1 == doka.metric("doka_ready")
 
 
-def test_it_is_not_ready_while_the_group_refuses_it(make_world: MakeWorld) -> None:
+@pytest.mark.failure_mode("it never gets into the group: nobody listens, a wrong port, TLS, READ on the group missing")
+def test_it_is_not_ready_while_the_group_refuses_it(make_world: MakeWorld, sees: Sees) -> None:
     """READ on the group is missing: the reason says so in the broker's words, before the process ends for it."""
     world = make_world({})
     world.cluster.push_errors(JOIN_GROUP, [GROUP_AUTHORIZATION_FAILED] * 100)
     with world.doka as doka:
         says(doka, r"the consumer group has given no assignment, for \d+ s: .*[Gg]roup authorization failed.*")
+        sees(doka.look())
 
 
 @pytest.mark.failure_mode("all brokers are gone")
