@@ -160,6 +160,9 @@ class Runtime:
             return Ending(1, "Kafka did not take the last offsets in time; what they cover will repeat")
         if left.holes:
             return Ending(1, f"{left.holes} records landed above one that did not; they will repeat")
+        if left.gone:
+            why = "they were not settled and committed before their partitions went to another member"
+            return Ending(1, f"{left.gone} records will repeat, or may: {why}")
         return Ending(0, self._stop_reason)
 
     # --- a turn --------------------------------------------------------------------------------------------------

@@ -159,6 +159,7 @@ class Forwarder:
         self._draining: frozenset[TopicPartition] | None = None  # given back just now; None: all that is owned
         self._stopping = False
         self._stop_told_at = 0
+        self._gone = 0  # records of partitions that went while stopping, before they were settled and committed
         self._halted: str | None = None
         self._turn = Turn()
         self._decided: Decision | None = None  # lasts until something happens
@@ -301,14 +302,16 @@ class Forwarder:
     def _revoked(self, partitions: list[Partition]) -> None:
         self._begin_drain(partitions)
         if self._halted is None:
-            self._commits.last((p.ledger for p in partitions), self._turn)
+            self._commits.last([p.ledger for p in partitions], self._turn, awaited=self._stopping)
         self._will_repeat({p.tp: p.ledger.ahead for p in partitions})
         self._let_go(partitions, "revoked")
 
     def _will_repeat(self, records: Mapping[TopicPartition, int]) -> None:
         self._turn.commands += [RecordsWillRepeat(tp, count) for tp, count in records.items() if count]
+        self._gone += sum(records.values()) if self._stopping else 0
 
     def _let_go(self, partitions: list[Partition], change: str) -> None:
+        self._gone += sum(p.ledger.open for p in partitions if not _drained(p)) if self._stopping else 0
         self._forget(partitions)
         if partitions:
             committed = {p.tp: p.ledger.watermark for p in partitions if change == "revoked"}
@@ -408,18 +411,16 @@ class Forwarder:
             self._turn.commands.append(SeekPartition(tp, again.ledger.watermark))
 
     def _left(self) -> Left | None:
-        """Say what is left to do of what is given back; None while nothing is.
-
-        A blocked route is not waited for beyond its requests in flight.
-        """
+        """Say what is left to do of what is given back; None while nothing is."""
         if not self._stopping and self._draining is None:
             return None
         owned = self._partitions.values()
         of = owned if self._draining is None else self._owned(self._draining)
         return Left(
-            drained=all(p.drained or (p.route.blocked is not None and not p.route.puts) for p in of),
-            committed=all(p.ledger.watermark <= p.ledger.committed for p in owned),
+            drained=all(map(_drained, of)),
+            committed=all(p.ledger.watermark <= p.ledger.committed for p in owned) and not self._commits.awaits_last,
             holes=sum(p.ledger.ahead for p in owned),
+            gone=self._gone + self._commits.unstored,
         )
 
     # --- what shall be done --------------------------------------------------------------------------------------
@@ -558,3 +559,8 @@ class Forwarder:
             turn = self._turn
             turn.commands = [c for c in turn.commands if not isinstance(c, CommitOffsets | SendPut)]
             turn.commands.append(Halt(reason))
+
+
+def _drained(partition: Partition) -> bool:
+    """Say whether nothing of it is waited for; a blocked route is not, beyond its requests in flight."""
+    return partition.drained or (partition.route.blocked is not None and not partition.route.puts)

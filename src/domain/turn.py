@@ -43,9 +43,11 @@ class Left(NamedTuple):
     drained: bool
     """Whether nothing that was sent is open any more."""
     committed: bool
-    """Whether Kafka is known to hold every watermark."""
+    """Whether Kafka is known to hold every watermark, and what was committed last of partitions that went during a stop."""
     holes: int
     """Records that landed above what can be committed: they will land again."""
+    gone: int = 0
+    """Records of partitions that went during a stop before they were settled and committed: they will land again, or may."""
 
 
 @dataclass(slots=True, eq=False)

@@ -226,6 +226,21 @@ def test_a_process_that_was_killed(sees: Sees) -> None:
     sees(*play(strike(Kind.CRASH), 90))
 
 
+@pytest.mark.failure_mode(
+    "SIGTERM, and partitions go to another member before what was sent of them is settled and committed: a rebalance, "
+    "a session that timed out"
+)
+def test_a_stop_that_loses_partitions(sees: Sees) -> None:
+    """The group declares it dead in the middle of its drain."""
+
+    def prepare(stage: Stage) -> None:
+        stage.weather(BEFALLS - 30, BEFALLS + 10, vanished=1.0)
+        stage.strike(Kind.STOP, BEFALLS, BEFALLS)
+        stage.strike(Kind.EXPELLED, BEFALLS + 1, BEFALLS + 10)
+
+    sees(*play(prepare, 4, every=0.5))
+
+
 @pytest.mark.failure_mode("memory is full")
 def test_a_memory_that_is_full(sees: Sees) -> None:
     """Nothing settles, and what is held comes to its limit."""

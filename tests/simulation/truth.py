@@ -99,6 +99,7 @@ class Ownership:
         self.start = start
         self.expected = start
         self.committed = start
+        self.last_commit = 0
         self.sent_to = start
         self.draining = False
         self.ordered: set[Skip] = set()  # what it has heard that it shall skip

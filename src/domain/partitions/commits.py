@@ -6,12 +6,13 @@ A refused commit is no loss, its offsets go with the next one; one that was neve
 A commit for which records wait (`hurry`: `ahead_records` counts from what Kafka holds) goes at once, unless the one
 before it failed.
 The last commit of a revoked partition does not wait its turn: it goes out before the partition is given back, and the
-group protocol orders it before the next owner's first fetch.
+group protocol orders it before the next owner's first fetch. Only a stop awaits its answer: it ends well only if nothing
+will repeat, and a group that has declared this member dead takes nothing of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from doka.domain.commands import CommitOffsets
 from doka.domain.events import CommitAnswered
@@ -37,6 +38,14 @@ class Commits:
         self._hurried = False
         self._failed = False  # the last one, which is no reason to try faster
         self._sent_at: int | None = None
+        self._last: dict[int, int] = {}  # last commits whose answers are awaited, with the records that they cover
+        self.unstored = 0
+        """Records of partitions that went, whose last commit was awaited and refused."""
+
+    @property
+    def awaits_last(self) -> bool:
+        """Whether the answer of a last commit is awaited."""
+        return bool(self._last)
 
     def moved(self, ledgers: Iterable[OffsetLedger]) -> None:
         """Note that the watermarks of these partitions may have moved."""
@@ -71,17 +80,21 @@ class Commits:
             self._sent = {ledger: ledger.passed for ledger in moved if ledger.tp in commit.offsets}
             turn.commands.append(commit)
 
-    def last(self, ledgers: Iterable[OffsetLedger], turn: Turn) -> None:
-        """Send the last commit of partitions that are about to be given back; its answer is not waited for."""
+    def last(self, ledgers: Collection[OffsetLedger], turn: Turn, *, awaited: bool) -> None:
+        """Send the last commit of partitions that are about to be given back; `awaited` tells whether its answer matters."""
         commit = self._of(ledgers)
         if commit is not None:
             turn.commands.append(commit)
+            if awaited:
+                self._last[commit.commit] = sum(ledger.uncommitted for ledger in ledgers)
 
     def answered(self, event: CommitAnswered, turn: Turn) -> None:
-        """Take an answer; that of a last commit, or one that came after it was given up, changes nothing here."""
+        """Take an answer; one that came after its commit was given up changes nothing here."""
         commit = self._in_flight
         if commit is None or commit.commit != event.commit:
+            records = self._last.pop(event.commit, 0)
             if event.error is not None:
+                self.unstored += records
                 turn.commands.append(CommitFailed(event.error))
             return
         self._in_flight = None

@@ -22,6 +22,9 @@ class Committing(Liveness):
         self.excuse_commits((self._committed_at or 0) + self.plan.limits.commit_every)
         if error is not None:
             self.reached["a commit was refused"] += 1
+        last_of = self._last_commits.pop(commit, None)
+        if last_of is not None and error is not None:
+            self._left_open = self._left_open or f"{last_of}: its last commit was refused, {error}"
 
     def commit_answer_lost(self) -> None:
         self.reached["a commit was stored and its answer lost"] += 1
@@ -43,6 +46,7 @@ class Committing(Liveness):
             if first < to and first not in ownership.truth.dropped:
                 raise ViolationError("I1", f"{tp} was committed to {to} while {first} had not settled")
             ownership.committed = to
+            ownership.last_commit = command.commit
 
     def _judge_pace(self, command: CommitOffsets) -> None:
         """Judge that commits are as far apart as they shall be, but for the last of a partition, and those in a hurry."""

@@ -57,6 +57,7 @@ class Evidence(Witness):
         self._settled_here = 0
         self._settled_told = 0
         self._commits_open: set[int] = set()
+        self._last_commits: dict[int, TopicPartition] = {}  # not answered, of what a stop gave back
         self._lease_ends_at = 0
         self._leases_answered = 0
         self._owned_before: set[TopicPartition] = set()
@@ -75,7 +76,7 @@ class Evidence(Witness):
         self._ask_by = 0  # when it must have asked for one
         self._deaths = 0  # of leases, in this life
         self._committed_at: int | None = None  # when its last commit left
-        self._leaving = False  # whether partitions are given back because of a stop
+        self._gave_up = False  # whether partitions went during a stop
         self._left_open: str | None = None  # what a stop has left undone, in words
         self._commit_by = 0  # from when on what may be committed must be
         self._described: set[str] = set()  # routes of which it knows what their streams take
@@ -159,6 +160,7 @@ class Evidence(Witness):
         self._entry_of.clear()
         self._aggregates.end_life()
         self._commits_open.clear()
+        self._last_commits.clear()
         self._owned_before.clear()
         self._in_flight = self._settled_here = self._settled_told = self._leases_answered = 0
         self._ambiguous_here = self._ambiguous_told = self._waits_in_step = 0
@@ -173,7 +175,7 @@ class Evidence(Witness):
         self._dead_leases.clear()
         self.last_status = None
         self.machine = None
-        self.stopping = self.draining = False
+        self.stopping = self.draining = self._gave_up = False
 
     def _end(self, ownership: Ownership) -> None:
         self.duplicates_allowed += len(ownership.in_flight)

@@ -14,6 +14,7 @@ from tests.simulation.invariants.telling import look_for_payload
 from tests.simulation.truth import Ownership, PartitionTruth
 
 DRAIN_RESERVE_NS = 3 * NS_PER_SECOND  # of a stop's time, for leaving the group; at most a quarter of it
+WENT = "records will repeat, or may"  # the end of a stop during which partitions went
 CUT_SHORT = ("not everything that was sent", "Kafka did not take the last")
 
 
@@ -56,21 +57,27 @@ class Owning(Evidence):
             ownership.draining = True
             if ownership.in_flight:
                 self.reached["revoked with a put in flight"] += 1
-        self._leaving = self.draining  # else a stop came later, and may have cut the drain of this revoke short
         if self.draining:
             self.reached["revoked while stopping"] += 1
 
     def gave_back(self, partitions: Sequence[TopicPartition]) -> None:
         self.excuse_commits()  # in the drain nothing was read
-        at_the_end = self._leaving and len(partitions) == len(self.owned)
         for tp in partitions:
-            ownership = self.owned.pop(tp)
-            if at_the_end:
-                self._left_open = self._left_open or self._open_in(ownership)
-            self._end(ownership)
+            last = self.owned[tp].last_commit
+            if self.draining and last in self._commits_open:
+                self._last_commits[last] = tp
+            self._went(tp)
+
+    def _went(self, tp: TopicPartition) -> None:
+        """Note that a partition is owned no more, and what a stop has left undone of it: nothing can mend that."""
+        ownership = self.owned.pop(tp)
+        if self.draining:
+            self._left_open = self._left_open or self._open_in(ownership)
+            self._gave_up = True
+        self._end(ownership)
 
     def _open_in(self, ownership: Ownership) -> str | None:
-        """Say what is not done of a partition that a stop gives back, and must be before the process may end well."""
+        """Say what is not done of a partition that goes during a stop, and must be if the process is to end well."""
         tp, truth = ownership.truth.tp, ownership.truth
         if ownership.in_flight:
             return f"{tp}: {len(ownership.in_flight)} records are in flight"
@@ -88,7 +95,7 @@ class Owning(Evidence):
         for tp in partitions:
             if self.owned[tp].in_flight:
                 self.reached["lost with a put in flight"] += 1
-            self._end(self.owned.pop(tp))
+            self._went(tp)
         if self._commits_open:
             self.reached["lost with a commit in flight"] += 1
 
@@ -121,6 +128,8 @@ class Owning(Evidence):
         now = self.world.timeline.now
         if ending.code == 0:
             self.require(self._left_open is None, "I19", f"a stop ended well, and of {self._left_open}")
+            unsure = ", ".join(map(str, self._last_commits.values()))
+            self.require(not unsure, "I19", f"a stop ended well, and the last commit of {unsure} was not answered")
         if self.draining:
             suspended = sum(end - begin for begin, end in self.world.suspensions if end > self.drain_began_at)
             took = now - self.drain_began_at - suspended
@@ -145,6 +154,7 @@ class Owning(Evidence):
             excused = (unanswered and ending.reason.startswith("Kafka did not take")) or (
                 self.world.consumer_dead and ending.reason == CLIENT_FAILED  # I12: loud, also where a stop is under way
             )
+            excused = excused or (self._gave_up and WENT in ending.reason)  # the group had declared it dead before
             self.require(
                 ending.code == 0 or excused, "I19", f"a stop in good weather ended with {ending.code}: {ending.reason}"
             )

@@ -58,7 +58,7 @@ def commit_after_lost(patch: Patch) -> None:
 
     def planted(self: Forwarder, partitions: list[Partition], change: str) -> None:
         if change == "lost":
-            self._commits.last((p.ledger for p in partitions), self._turn)
+            self._commits.last([p.ledger for p in partitions], self._turn, awaited=False)
         honest(self, partitions, change)
 
     patch.replace(Forwarder, "_let_go", planted)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from doka.adapters.simulated.group import Partitions
 from doka.adapters.simulated.kafka import SimulatedSource
@@ -11,9 +11,10 @@ from doka.domain.commands import SeekPartition
 from doka.domain.events import Event, GapFound, PartitionEnded, RecordsFetched, StopRequested
 from doka.domain.forwarder import Forwarder
 from doka.domain.held.ledger import OffsetLedger, Part
+from doka.domain.partitions.commits import Commits
 from doka.domain.sending.outbox import Outbox
 from doka.domain.sending.put import Put
-from doka.domain.turn import Left
+from doka.domain.turn import Left, Turn
 from tests.simulation.planted.bug import Patch, bug, overwrite
 from tests.simulation.planted.plans import much_moving, paced_and_moving
 
@@ -144,6 +145,27 @@ def take_a_stop_for_done(patch: Patch) -> None:
     patch.replace(Forwarder, "_left", planted)
 
 
+def forget_what_went_during_a_stop(patch: Patch) -> None:
+    """End well although partitions went before what was sent of them was settled."""
+    honest = Forwarder._left
+
+    def planted(self: Forwarder) -> Left | None:
+        overwrite(self, "_gone", 0)
+        return honest(self)
+
+    patch.replace(Forwarder, "_left", planted)
+
+
+def believe_in_the_last_commit(patch: Patch) -> None:
+    """End well before the group has said whether it took the last commit of a partition."""
+    honest = Commits.last
+
+    def planted(self: Commits, ledgers: Collection[OffsetLedger], turn: Turn, *, awaited: bool) -> None:
+        honest(self, ledgers, turn, awaited=False)
+
+    patch.replace(Commits, "last", planted)
+
+
 BUGS = (
     bug(send_on_in_a_drain, "I13", "I14"),
     bug(keep_what_waits_for_its_pace_in_a_drain, "I12", "I13", plan=paced_and_moving),
@@ -155,4 +177,6 @@ BUGS = (
     bug(let_a_second_stop_skip_the_drain, "I19"),
     bug(go_on_after_a_halt, "I12"),
     bug(take_a_stop_for_done, "I19"),
+    bug(forget_what_went_during_a_stop, "I19"),
+    bug(believe_in_the_last_commit, "I19"),
 )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+import pytest
+
 from doka.adapters.kafka.no_letters import NoLetters
 from doka.adapters.simulated.telemetry import RecordingTelemetry
 from doka.adapters.system.inbox import ThreadInbox
@@ -46,6 +48,7 @@ class HandSource:
         self.fetches: list[tuple[int, int]] = []
         self.committed: list[Mapping[TopicPartition, int]] = []
         self.group = GroupStatus(joined=True)
+        self.serials: list[int] = []
         self.answers_commits = True
         self.paused: set[TopicPartition] = set()
         self.closed = False
@@ -66,6 +69,7 @@ class HandSource:
 
     def commit(self, command: CommitOffsets) -> None:
         self.committed.append(command.offsets)
+        self.serials.append(command.commit)
         if self.answers_commits:
             self._due.append(CommitAnswered(command.commit))
 
@@ -318,6 +322,50 @@ def test_a_stop_whose_commit_is_never_answered_ends_with_1() -> None:
     ending = stand.run(stand.idle, stand.records(0, 10), stand.stop)
 
     assert ending == Ending(1, "Kafka did not take the last offsets in time; what they cover will repeat")
+
+
+WENT = "will repeat, or may: they were not settled and committed before their partitions went to another member"
+
+
+def test_a_stop_inside_a_revoke_that_gets_no_answer_ends_with_1() -> None:
+    """Nothing is owned any more at the end, and all the same something that was sent may land again: that is no clean end."""
+    stand = Stand()
+    stand.sink.answer = lambda _put: None
+
+    def revoke() -> Sequence[Event]:
+        stand.stop()
+        return stand.revoke()
+
+    assert Ending(1, f"10 records {WENT}") == stand.run(stand.idle, stand.records(0, 10), revoke)
+
+
+def test_a_stop_that_loses_its_partitions_ends_with_1() -> None:
+    """What had landed and was not committed when the group declared the member dead lands again."""
+    stand = Stand(LimitRules(drain=DRAIN, commit_every=60 * NS_PER_SECOND))
+    stand.source.answers_commits = False
+
+    ending = stand.run(stand.idle, stand.records(0, 10), stand.idle, stand.stop, stand.idle, stand.lose)
+
+    assert Ending(1, f"10 records {WENT}") == ending
+
+
+@pytest.mark.parametrize(
+    ("error", "ending"),
+    [(None, Ending(0, "stopped by SIGTERM")), ("UNKNOWN_MEMBER_ID", Ending(1, f"10 records {WENT}"))],
+)
+def test_a_stop_waits_to_hear_of_the_last_commit_of_what_it_gave_back(error: str | None, ending: Ending) -> None:
+    """The last commit of a partition that is revoked during a stop is stored, or its records will repeat."""
+    stand = Stand(LimitRules(drain=DRAIN, commit_every=60 * NS_PER_SECOND))
+    stand.source.answers_commits = False
+
+    def revoke() -> Sequence[Event]:
+        stand.stop()
+        return stand.revoke()
+
+    def answer() -> Sequence[Event]:
+        return [CommitAnswered(stand.source.serials[-1], error)]
+
+    assert ending == stand.run(stand.idle, stand.records(0, 10), stand.idle, revoke, stand.idle, stand.idle, answer)
 
 
 def test_an_ambiguous_put_is_sent_again_during_the_drain() -> None:

@@ -40,6 +40,13 @@ def move(commits: Commits, owner: OffsetLedger, to: int) -> None:
     commits.moved([owner])
 
 
+def settled_one(owner: OffsetLedger) -> None:
+    """Let one record come and settle."""
+    chunk = held(owner, "a")
+    owner.append(chunk)
+    owner.settle(chunk, 1)
+
+
 def due(commits: Commits, now: int = NOW, *, hurry: bool = False) -> dict[TopicPartition, int] | None:
     """Give the offsets of the commit that goes out now; that one before it was given up may be told with it."""
     match told(commits.due, now, hurry=hurry):
@@ -169,14 +176,35 @@ def test_the_last_commit_does_not_wait(commits: Commits, owner: OffsetLedger) ->
     move(commits, owner, 5)
     due(commits)
     owner.complete_to(8)
-    assert [CommitOffsets(2, {ORDERS: 8})] == told(commits.last, [owner])
+    assert [CommitOffsets(2, {ORDERS: 8})] == told(commits.last, [owner], awaited=False)
     assert [] == answered(commits, 2)
     assert [OffsetsCommitted(1)] == answered(commits, 1)
 
 
+@pytest.mark.parametrize(("error", "unstored"), [(None, 0), ("UNKNOWN_MEMBER_ID", 1)])
+def test_the_answer_of_a_last_commit_is_awaited_where_it_matters(
+    commits: Commits, owner: OffsetLedger, error: str | None, unstored: int
+) -> None:
+    """At a stop it is known what became of a last commit: its records are stored, or will repeat."""
+    settled_one(owner)
+    assert [CommitOffsets(1, {ORDERS: 1})] == told(commits.last, [owner], awaited=True)
+    assert commits.awaits_last
+    answered(commits, 1, error)
+    assert (False, unstored) == (commits.awaits_last, commits.unstored)
+
+
+def test_the_answer_of_a_last_commit_is_not_awaited_otherwise(commits: Commits, owner: OffsetLedger) -> None:
+    """After a rebalance the process goes on, and whoever owns the partition now knows better."""
+    settled_one(owner)
+    told(commits.last, [owner], awaited=False)
+    assert not commits.awaits_last
+    answered(commits, 1, "UNKNOWN_MEMBER_ID")
+    assert 0 == commits.unstored
+
+
 def test_no_last_commit_without_need(commits: Commits, owner: OffsetLedger) -> None:
     """What Kafka holds already is not committed for a farewell."""
-    assert [] == told(commits.last, [owner])
+    assert [] == told(commits.last, [owner], awaited=False)
 
 
 def test_a_forgotten_partition_is_not_committed(commits: Commits, owner: OffsetLedger) -> None:
