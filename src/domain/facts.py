@@ -156,7 +156,7 @@ class OffsetsCommitted:
 
 @dataclass(frozen=True, slots=True)
 class CommitFailed:
-    """Kafka did not store offsets; they go with the next commit."""
+    """Kafka did not store offsets, or nobody knows whether it did; they go with the next commit."""
 
     error: str
 

@@ -16,7 +16,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 from prometheus_client.registry import Collector
 
 from doka.adapters.telemetry.labels import BoundedLabels
-from doka.adapters.telemetry.outcomes import COMMITS, ORDER_BREAKS, OUTCOMES, REBALANCES, RENEWALS
+from doka.adapters.telemetry.outcomes import COMMITS, ORDER_BREAKS, OUTCOMES, REBALANCES, REJECTIONS, RENEWALS
 from doka.adapters.telemetry.present import PresentState
 from doka.adapters.telemetry.telling import Instrument
 from doka.domain.facts import Fact
@@ -25,7 +25,10 @@ from doka.domain.records import TopicPartition
 from doka.domain.rules import OnGap
 from doka.domain.sending.order_breaks import REFUSED, REORDERED, UNKNOWN
 from doka.domain.status import Status
+from doka.domain.verdicts import REQUEST, Verdict
 
+REJECTING_CODES = tuple(code for code, verdict in REQUEST.items() if verdict in (Verdict.LEASE, Verdict.DENIED))
+"""All with which a lease can be rejected."""
 ORDER_BREAK_CAUSES = (REFUSED, REORDERED, UNKNOWN)
 LINES_DROPPED = "Log lines that stdout did not take in time."
 
@@ -97,6 +100,8 @@ class Metrics:
             self._instruments[ORDER_BREAKS].labels(route, cause)
         for role in roles:
             self._instruments[RENEWALS].labels(role, "renewed", "none")
+            for code in REJECTING_CODES:
+                self._instruments[REJECTIONS].labels(role, code)
         for outcome in ("stored", "failed"):
             self._instruments[COMMITS].labels(outcome)
         for change in ("assigned", "revoked", "lost"):

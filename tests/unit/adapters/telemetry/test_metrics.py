@@ -127,6 +127,8 @@ def test_counters_stand_at_zero_from_the_start() -> None:
         "doka_records_settled_total{route=orders}",
         "doka_possible_duplicates_total{route=orders}",
         "doka_lease_renewals_total{code=none,outcome=renewed,role=analytics}",
+        "doka_lease_rejections_total{code=ExpiredTokenException,role=analytics}",
+        "doka_lease_rejections_total{code=AccessDeniedException,role=analytics}",
         "doka_commits_total{outcome=failed}",
         "doka_rebalances_total{change=lost}",
         "doka_records_dropped_total{route=orders}",
