@@ -98,9 +98,12 @@ class Stage:
         """Each line as it was written, with `at` (s after the start). What a killed process had gathered is missing."""
         self.endings: list[Ending] = []
         """How each life ended that ended by itself."""
+        self.incidents: list[Incident] = []
+        """What was said to strike."""
+        self.fates: set[str] = set()
+        """The rates of the weather that was said to come."""
         self._scrape_every = scrape_every
         self._turn_every = turn_every
-        self._incidents: list[Incident] = []
         self._process: _Process | None = None
         self.hangs_until = 0
         """Until when the loop hangs (ns of the timeline)."""
@@ -109,10 +112,11 @@ class Stage:
 
     def strike(self, kind: Kind, since: float, until: float, draw: int = 0) -> None:
         """Let a fault of the world last from `since` to `until`; `draw` chooses what it hits (see incidents.py)."""
-        self._incidents.append(Incident(kind, _ns(since), _ns(until), draw))
+        self.incidents.append(Incident(kind, _ns(since), _ns(until), draw))
 
     def weather(self, since: float, until: float, **rates: float) -> None:
         """Let requests, entries, commits, questions and letters meet these fates (`Rates`) from `since` to `until`."""
+        self.fates |= rates.keys()
         self.at(since, lambda: self._set_rates(**rates))
         self.at(until, self._set_rates)
 
@@ -136,7 +140,7 @@ class Stage:
     def run_to(self, until: float) -> Stage:
         """Play it, life after life, up to a moment, at which the process is killed."""
         world, ends_at = self.world, START_NS + _ns(until)
-        world.plan = replace(world.plan, incidents=tuple(self._incidents))
+        world.plan = replace(world.plan, incidents=tuple(self.incidents))
         Producer(world, world.plan).start()
         plan_incidents(world)
         self._scrape_from(0.0)
@@ -200,6 +204,7 @@ class Stage:
 
     def _turn(self) -> None:
         """Let something happen now and then: a loop that dozes turns at each effect."""
+        self.world.progress()  # time moves on: nobody turns in circles
         self.world.timeline.after(_ns(self._turn_every), self._turn)
 
     def _scrape_from(self, moment: float) -> None:

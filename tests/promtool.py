@@ -1,0 +1,90 @@
+"""The alert rules that are shipped, and promtool, Prometheus' own tool, that evaluates them on series."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.architecture.source_tree import ROOT
+
+RULE_FILE = ROOT / "deploy" / "alerts.yaml"
+REQUIRED = "PROMTOOL_TESTS"
+PROMTOOL_SECONDS = 60.0
+_GOT = re.compile(r'\{alertname="(\w+)"\} ([0-9.E+]+)')
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One alert."""
+
+    name: str
+    expression: str
+    minutes: int
+    """For how long the expression must have had a result."""
+
+    @property
+    def as_written(self) -> dict[str, str]:
+        """The rule as a rule file has it."""
+        return {"alert": self.name, "expr": self.expression, "for": f"{self.minutes}m"}
+
+
+def shipped_rules() -> list[Rule]:
+    """Read the rules of deploy/alerts.yaml."""
+    (group,) = yaml.safe_load(RULE_FILE.read_text(encoding="utf-8"))["groups"]
+    return [Rule(rule["alert"], rule["expr"], int(rule.get("for", "0m")[:-1])) for rule in group["rules"]]
+
+
+def find_promtool() -> str:
+    """Give its command; skip where there is none, unless PROMTOOL_TESTS=required."""
+    found = shutil.which("promtool")
+    if found is not None:
+        return found
+    missing = "promtool is not installed (it comes with Debian's package prometheus)"
+    if os.environ.get(REQUIRED) == "required":
+        pytest.fail(f"{missing} (and {REQUIRED}=required)", pytrace=False)
+    pytest.skip(missing)
+
+
+def ask(folder: Path, test: Mapping[str, Any], *, every: float, rules: Sequence[Rule] = ()) -> str:
+    """Let promtool run one test of a rule test file; give what it says, nothing else than a result being an error."""
+    (folder / "rules.yaml").write_text(
+        json.dumps({"groups": [{"name": "doka", "rules": [rule.as_written for rule in rules]}]}), encoding="utf-8"
+    )
+    asked = {"rule_files": ["rules.yaml"], "evaluation_interval": f"{every:.0f}s", "tests": [test]}
+    file = folder / "test.yaml"
+    file.write_text(json.dumps(asked), encoding="utf-8")  # JSON is YAML, and quick to write
+    words = [find_promtool(), "test", "rules", str(file)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=PROMTOOL_SECONDS, check=False)
+    said = done.stdout + done.stderr
+    assert done.returncode == 0 or "got:" in said, said
+    return said
+
+
+def first_firings(
+    folder: Path, rules: Sequence[Rule], series: Mapping[str, str], *, every: float, until: float
+) -> dict[str, float]:
+    """Give each alert that fires by the moment `until` (s), with the moment at which it does so first.
+
+    The rules are evaluated and the series have a value each `every` seconds, the first at 0.
+    """
+    firing = f'timestamp(ALERTS{{alertstate="firing"}})[{until:.0f}s:{every:.0f}s]'
+    first = {"expr": f"min by (alertname) (min_over_time({firing}))", "eval_time": f"{until:.0f}s"}
+    given = [{"series": name, "values": values} for name, values in series.items()]
+    # A result is told only where it is not the expected one, so none is expected.
+    said = ask(
+        folder,
+        {"interval": f"{every:.0f}s", "input_series": given, "promql_expr_test": [first]},
+        every=every,
+        rules=rules,
+    )
+    return {name: float(moment) for name, moment in _GOT.findall(said)}

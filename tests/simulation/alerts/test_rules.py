@@ -1,0 +1,180 @@
+"""A silent hour is impossible: each fault raises an alert of those that are shipped, and calm raises none.
+
+The page is the real one, scraped in virtual time; Prometheus' own tool evaluates the rules on it.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
+from functools import cache
+from pathlib import Path
+
+import pytest
+import yaml
+
+from doka.adapters.simulated.plan import CALM as FAIR
+from doka.adapters.simulated.plan import Kind
+from tests.architecture.source_tree import ROOT
+from tests.promtool import PROMTOOL_SECONDS, RULE_FILE, Rule, find_promtool, shipped_rules
+from tests.simulation.alerts.faults import CALM, FAULTS, Fault
+from tests.simulation.alerts.play import minutes, played
+from tests.simulation.stage import Stage
+
+RULES = shipped_rules()
+NAMES = [rule.name for rule in RULES]
+ROW = re.compile(r"^\| `(Doka\w+)` \| `([^`]+)`(?: for (\d+) min)? \|", re.MULTILINE)
+
+BESIDES: Mapping[str, str] = {
+    "DokaDataWaits": "the one for whoever takes only one; others name the cause sooner",
+    "DokaDataLate": "by the records' own timestamps: it sees what waited before this process came",
+    "DokaRouteBlocked": "names the reason, sooner than DokaNotReady does",
+    "DokaRecordUnsettled": "a lane that waits, before all of its topic is late",
+    "DokaLeaseRunsOut": "minutes before anything waits",
+    "DokaRecordsDropped": "says that what can never land was given up, where DokaPoison says that it can never land",
+    "DokaLettersFail": "says why what can never land holds its key up",
+    "DokaPartitionStuck": "names the reason, sooner than DokaNotReady does",
+    "DokaWorkerRestarts": "there is one process on this stage; tests/unit/app/workers has several",
+}
+"""Rules without which no fault would be silent, and why they are there."""
+
+WITNESSES = (
+    "what happens on any day",
+    "no letter can be sent",
+    "a letter is refused once",
+    "STS is out of reach",
+    "sessions are revoked each minute",
+    "three answers of ten are lost",
+    "requests with several records of a key land in another order",
+    "poison, and it is dropped",
+    "the coordinator does not answer",
+    "the group lets it in no more",
+    "the group declares it dead again and again",
+    "the group takes partitions again and again",
+    "a quota takes a quarter of the time",
+    "retention overtook the group, and it goes on",
+    "a batch cannot be read, and it goes on",
+    "the loop hangs for half an hour",
+    "the process is killed each two minutes",
+)
+"""Rows in which each rule fires that fires at all, and the day on which none may."""
+_ONE_WORKER = pytest.mark.xdist_group("rules that are changed")  # so that these rows are played once
+
+
+@cache
+def shown(name: str) -> Mapping[str, str]:
+    """Play a row; give the series that the rules read."""
+    return played((CALM | FAULTS)[name], RULES)
+
+
+def rows(table: Mapping[str, Fault]) -> pytest.MarkDecorator:
+    """Give a test each row of a table by its name."""
+    names = [pytest.param(name, marks=_ONE_WORKER if name in WITNESSES else ()) for name in table]
+    return pytest.mark.parametrize("name", names)
+
+
+@pytest.fixture
+def promtool() -> str:
+    """Give its command before anything is played in vain; skip where there is none."""
+    return find_promtool()
+
+
+@rows(FAULTS)
+@pytest.mark.usefixtures("promtool")
+def test_two_hours_of_a_fault(tmp_path: Path, name: str) -> None:
+    """Just the alerts that are said fire, each in the minute that is said."""
+    assert FAULTS[name].raises == minutes(tmp_path, FAULTS[name], shown(name), RULES)
+
+
+@rows(CALM)
+@pytest.mark.usefixtures("promtool")
+def test_two_hours_of_calm(tmp_path: Path, name: str) -> None:
+    """Nothing fires, from the first scrape on."""
+    assert {} == minutes(tmp_path, CALM[name], shown(name), RULES)
+
+
+def test_a_fault_raises_an_alert_or_says_why_not() -> None:
+    """Nothing is silent by oversight."""
+    assert [] == [name for name, fault in FAULTS.items() if bool(fault.raises) == bool(fault.harmless)]
+
+
+def test_all_that_the_world_can_draw_is_played() -> None:
+    """Each kind of incident and each fate is in a row of its own."""
+    played_kinds, played_fates = set(), set()
+    for fault in (*FAULTS.values(), *CALM.values()):
+        stage = Stage(fault.plan)
+        fault.strike(stage)
+        played_kinds |= {incident.kind for incident in stage.incidents}
+        played_fates |= stage.fates
+    assert set(Kind) == played_kinds | {Kind.TOPIC_RECREATED}  # played in another way, see `recreated`
+    assert set(asdict(FAIR)) == played_fates
+
+
+@pytest.mark.parametrize("rule", NAMES)
+def test_no_rule_is_idle(rule: str) -> None:
+    """Without it a fault would be silent, or it is said what else it is there for."""
+    needed = [name for name, fault in FAULTS.items() if {rule} == set(fault.raises)]
+    assert bool(needed) != (rule in BESIDES), needed
+
+
+# --- a rule that is changed ------------------------------------------------------------------------------------------
+
+LIMIT = re.compile(r"(?:>|<|==) ([0-9.]+)$")
+UNSHOWN = ("DokaWorkerRestartsHigher", "DokaWorkerRestartsLower", "DokaWorkerRestartsLater")
+"""Changes that no row shows: there are no workers on this stage."""
+
+
+def changed(rule: Rule) -> Iterator[Rule]:
+    """Give the rule with a limit three times as high or as low (10 for none), or another time for which it must hold."""
+    found = LIMIT.search(rule.expression)
+    if found is not None:
+        limit = float(found[1])
+        for word, other in (("Higher", limit * 3 or 10.0), ("Lower", limit / 3)):
+            if other != limit:
+                yield replace(rule, name=rule.name + word, expression=f"{rule.expression[: found.start(1)]}{other:g}")
+    for word, minutes_ in (("Later", rule.minutes + 3), ("Sooner", rule.minutes - 1)):
+        if minutes_ >= 0:
+            yield replace(rule, name=rule.name + word, minutes=minutes_)
+
+
+@_ONE_WORKER
+@pytest.mark.usefixtures("promtool")
+def test_a_rule_that_is_changed_shows(tmp_path: Path) -> None:
+    """With another threshold, or another time, an alert fires in another minute of some row, or not at all."""
+    changes = [(rule, other) for rule in RULES for other in changed(rule)]
+    told = set()
+    for name in WITNESSES:
+        row = (CALM | FAULTS)[name]
+        asked = [
+            (rule, other)
+            for rule, other in changes
+            if other.name not in told and (rule.name in row.raises or not row.raises)
+        ]
+        fired = minutes(tmp_path, row, shown(name), [other for _, other in asked])
+        told |= {other.name for rule, other in asked if row.raises.get(rule.name) != fired.get(other.name)}
+    assert list(UNSHOWN) == [other.name for _, other in changes if other.name not in told]
+
+
+# --- what is shipped, and what is written about it -------------------------------------------------------------------
+
+
+def test_the_page_has_just_the_rules_that_are_shipped() -> None:
+    """The table of docs/operating.md and the rule file are the same."""
+    page = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
+    table = page.partition("\n## Alerts\n")[2].partition("\n## ")[0]
+    assert RULES == [Rule(name, expression, int(time or 0)) for name, expression, time in ROW.findall(table)]
+
+
+def test_promtool_accepts_the_file(promtool: str) -> None:
+    """Expressions and templates are what Prometheus takes."""
+    words = [promtool, "check", "rules", str(RULE_FILE)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=PROMTOOL_SECONDS, check=False)
+    assert f"SUCCESS: {len(RULES)} rules found" in done.stdout, done.stdout + done.stderr
+
+
+def test_every_alert_says_what_it_saw() -> None:
+    """Each has a summary for whoever is called at night."""
+    (group,) = yaml.safe_load(RULE_FILE.read_text(encoding="utf-8"))["groups"]
+    assert [] == [rule["alert"] for rule in group["rules"] if not rule.get("annotations", {}).get("summary")]
