@@ -18,6 +18,7 @@ from tests.waiting import eventually
 
 IMAGE = "apache/kafka:4.1.1"
 READY_SECONDS = 90.0  # a JVM on two cores that other containers use as well
+BEHIND_PORT = 9094
 TRIES = 3  # the free port may be taken by somebody else between being found and being bound
 
 
@@ -29,6 +30,8 @@ class KafkaBroker:
     container: DockerContainer
     client: Mapping[str, str] = field(default_factory=dict)
     """Further keys by which a client is let in."""
+    behind_port: int = 0
+    """The port of this host that leads to the listener behind another one, where there is one."""
 
     def admin(self) -> AdminClient:
         """Give a client that may create topics."""
@@ -86,25 +89,34 @@ def running_broker(
     *,
     files: Mapping[str, bytes] | None = None,
     client: Mapping[str, str] | None = None,
+    in_front: int | None = None,
 ) -> Iterator[KafkaBroker]:
     """Run a broker until the block ends.
 
     `overrides` are further or other KAFKA_* variables, `files` is put into the container before it starts (path to
     content), and `client` holds the keys by which a client is let in.
+    With `in_front` the broker has one more listener, BEHIND, whose clients are told this port of this host: somebody
+    else listens there, and hands on to `behind_port`.
     """
-    container, port = _started(overrides or {}, files or {})
+    container, ports = _started(overrides or {}, files or {}, in_front)
     try:
-        broker = KafkaBroker(f"127.0.0.1:{port}", container, client or {})
+        broker = KafkaBroker(f"127.0.0.1:{ports[0]}", container, client or {}, ports[-1])
         eventually(lambda: _answers(broker), within=READY_SECONDS, what="an answer of the broker", every=0.2)
         yield broker
     finally:
         container.stop()
 
 
-def _started(overrides: Mapping[str, str], files: Mapping[str, bytes]) -> tuple[DockerContainer, int]:
+def _started(
+    overrides: Mapping[str, str], files: Mapping[str, bytes], in_front: int | None
+) -> tuple[DockerContainer, list[int]]:
+    """Start a container; gives the ports of this host that lead to its listeners."""
+    inside = [9092] if in_front is None else [9092, BEHIND_PORT]
     for attempt in range(1, TRIES + 1):
-        port = free_port()
-        container = DockerContainer(IMAGE, env=_settings(port) | dict(overrides)).with_bind_ports(9092, port)
+        ports = [free_port() for _ in inside]
+        container = DockerContainer(IMAGE, env=_settings(ports[0], in_front) | dict(overrides))
+        for port, outside in zip(inside, ports, strict=True):
+            container.with_bind_ports(port, outside)
         for path, content in files.items():
             container.with_copy_into_container(content, path)
         try:
@@ -114,20 +126,21 @@ def _started(overrides: Mapping[str, str], files: Mapping[str, bytes]) -> tuple[
             if attempt == TRIES:
                 raise
         else:
-            return container, port
+            return container, ports
     raise AssertionError("not reached: the last try either returns or raises")
 
 
-def _settings(port: int) -> dict[str, str]:
+def _settings(port: int, in_front: int | None) -> dict[str, str]:
     """Give the full set: the image's defaults hold only while no KAFKA_* variable is given."""
+    behind = ("", "") if in_front is None else (f",BEHIND://:{BEHIND_PORT}", f",BEHIND://127.0.0.1:{in_front}")
     return {
         "KAFKA_NODE_ID": "1",
         "KAFKA_PROCESS_ROLES": "broker,controller",
         "KAFKA_CONTROLLER_QUORUM_VOTERS": "1@localhost:9093",
         "KAFKA_CONTROLLER_LISTENER_NAMES": "CONTROLLER",
         # A broker writes transaction markers over a connection to itself: inside, the host's port leads nowhere.
-        "KAFKA_LISTENERS": "PLAINTEXT://:9092,INSIDE://localhost:19092,CONTROLLER://:9093",
-        "KAFKA_ADVERTISED_LISTENERS": f"PLAINTEXT://127.0.0.1:{port},INSIDE://localhost:19092",
+        "KAFKA_LISTENERS": f"PLAINTEXT://:9092,INSIDE://localhost:19092,CONTROLLER://:9093{behind[0]}",
+        "KAFKA_ADVERTISED_LISTENERS": f"PLAINTEXT://127.0.0.1:{port},INSIDE://localhost:19092{behind[1]}",
         "KAFKA_INTER_BROKER_LISTENER_NAME": "INSIDE",
         "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,INSIDE:PLAINTEXT",
         "KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR": "1",
