@@ -65,7 +65,7 @@ class Container(containers.DeclarativeContainer):
 
     # Kafka, Kinesis, STS.
     member: Provider[MemberSettings] = Singleton(to_member_settings, settings, hostname=hostname)
-    oauth: Provider[Oauth | None] = Singleton(to_oauth, settings)
+    oauth: Provider[Oauth | None] = Singleton(to_oauth, settings, clock)
     source: Provider[Source] = Singleton(KafkaSource, member, clock, oauth)
     letters: Provider[DeadLetters] = Singleton(_letters, settings.provided.dead_letters.topic, member, clock, oauth)
     sessions: Provider[AwsSessions] = Singleton(AwsSessions)

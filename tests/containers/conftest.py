@@ -24,6 +24,7 @@ MOSTLY_WAIT = frozenset(
         "test_kafka_log.py",
         "test_kafka_security.py",
         "test_members.py",
+        "test_msk_iam.py",
         "test_readme.py",
         "test_topic_anew.py",
         "test_unreadable.py",

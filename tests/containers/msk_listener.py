@@ -23,7 +23,6 @@ import time
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
@@ -50,14 +49,13 @@ class SeenLogin:
 class MskListener:
     """Accepts clients from its start to its end, on a thread of its own; `upstream` is the broker's port."""
 
-    def __init__(self, judge: TokenJudge, certificate: Path) -> None:
-        """Take the judge of tokens, and the file with the key and the certificate of 127.0.0.1."""
+    def __init__(self, judge: TokenJudge, tls: ssl.SSLContext) -> None:
+        """Take the judge of tokens, and the TLS of a server at 127.0.0.1."""
         self.logins: list[SeenLogin] = []
         self.upstream = 0
         self.port = 0
         self._judge = judge
-        self._tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        self._tls.load_cert_chain(certificate)
+        self._tls = tls
         self._loop = asyncio.new_event_loop()
         self._connections = 0
         self._open: set[asyncio.Task[None]] = set()

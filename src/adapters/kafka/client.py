@@ -77,10 +77,11 @@ class ClientUnusableError(Exception):
 
 
 def new_consumer(keys: Mapping[str, Any]) -> Consumer:
-    """Make a consumer; with login by tokens this waits for the first one, 1 to 10 s.
+    """Make a consumer; with login by tokens this waits a second for the first one to be taken.
 
     Raises ClientUnusableError with the reason.
     """
+    try_tokens(keys)
     try:
         return Consumer(dict(keys))
     except (KafkaException, SystemError) as error:
@@ -97,7 +98,25 @@ def new_admin_client(keys: Mapping[str, Any]) -> AdminClient:
 
     Raises ClientUnusableError with the reason.
     """
+    try_tokens(keys)
     try:
         return AdminClient(dict(keys))
     except (KafkaException, SystemError) as error:
         raise ClientUnusableError(str(error)) from error
+
+
+def try_tokens(keys: Mapping[str, Any]) -> None:
+    """See that a token can be made, where a client of these keys is to log in with one.
+
+    Without one its constructor waits for 10 s, and a loop with it; a source of credentials mostly says at once that it has
+    none. Raises ClientUnusableError with the reason.
+    """
+    oauth = keys.get("oauth_cb")
+    if oauth is None:
+        return
+    try:
+        oauth("")
+    except Exception as error:
+        raise ClientUnusableError(
+            f"no token for Kafka: {oauth.last_error or error}; check the AWS credentials"
+        ) from error

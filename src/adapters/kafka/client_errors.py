@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Callable
 from typing import Final
 
 from confluent_kafka import KafkaError
@@ -36,6 +37,9 @@ _TOLD_ONCE: Final = {
     # The client goes on asking in silence, so this refusal lasts until the group or a record proves the contrary.
     KafkaError.GROUP_AUTHORIZATION_FAILED: "this process may not read as its consumer group",
 }
+ANOTHER_PRINCIPAL: Final = "Cannot change principals during re-authentication"
+"""A broker's words, and the end of a connection whose next token is that of another session: EKS Pod Identity and others
+name each anew (https://github.com/aws/containers-roadmap/issues/2362). The same token is good on the next connection."""
 FATAL: Final = frozenset(
     {
         KafkaError._FATAL,  # noqa: SLF001
@@ -97,7 +101,10 @@ def is_fatal(error: KafkaError) -> bool:
 class ClientErrors:
     """Remembers what is wrong with the client as a whole, and since when."""
 
-    def __init__(self) -> None:
+    def __init__(self, cure_of_login: Callable[[KafkaError], str | None] = lambda _: None) -> None:
+        """Take what knows a cure of a refused login that is better than to look at the settings."""
+        self._cure_of_login = cure_of_login
+        self._refused_with: KafkaError | None = None
         self._refused_since: int | None = None
         self._refused_last = 0
         self._refusal = ""
@@ -124,8 +131,9 @@ class ClientErrors:
             self._shut_out = f"{what}: {error.str()}"
             if self._shut_out_since is None:
                 self._shut_out_since = now
-        elif (what := _REFUSED.get(error.code())) is not None:
+        elif (what := _REFUSED.get(error.code())) is not None and ANOTHER_PRINCIPAL not in error.str():
             self._refusal = f"{what}: {error.str()}"
+            self._refused_with = error
             if self._refused_since is None or now - self._refused_last > REFUSED_AGAIN_NS:
                 self._refused_since = now
             self._refused_last = now
@@ -134,6 +142,11 @@ class ClientErrors:
         if error.code() != KafkaError._ALL_BROKERS_DOWN or not self.last_words:  # noqa: SLF001 - which says why of none
             self.last_words = f"{where}: {error.str()}" if where else error.str()
         self._say(error, now, where)
+
+    def no_token(self, why: str, now: int) -> None:
+        """Take notice that no new token to log in with could be made; the one before is good for a while."""
+        if self._said.due("no token", now):
+            _log.warning("no new token for Kafka: %s; the one before is used as long as it lasts", why)
 
     def fatal(self, text: str, name: str = "_FATAL") -> None:
         """Take the end of the client, as librdkafka words it; the first to name a cause is kept."""
@@ -154,7 +167,8 @@ class ClientErrors:
         if self._fatal is not None:
             return self._fatal
         if self._refused_since is not None and self._refused_last - self._refused_since >= REFUSED_FOR_NS:
-            return f"{self._refusal}, for a minute now; check kafka.security and the rights of this process"
+            cure = None if self._refused_with is None else self._cure_of_login(self._refused_with)
+            return f"{self._refusal}, for a minute now; {cure or 'check kafka.security and the rights of this process'}"
         if self._shut_out_since is not None and now - self._shut_out_since >= REFUSED_FOR_NS:
             return f"{self._shut_out}, for a minute now; grant READ on the group, or correct kafka.group_id"
         return None

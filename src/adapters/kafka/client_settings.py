@@ -7,14 +7,32 @@ from an allow-list, because a deny-list forgets (`plugin.library.paths` runs a l
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
 
 from doka.adapters.kafka.settings import KafkaSecurity, MemberSettings
 from doka.domain.errors import UsageError
 
-Oauth = Callable[[str], tuple[str, float]]
-"""Gives (token, its end in seconds since the epoch); called on librdkafka's background thread."""
+
+class Oauth(Protocol):
+    """A source of tokens to log in with."""
+
+    last_error: str | None
+    """Why the last token could not be made; None when it could."""
+
+    def __call__(self, config: str, /) -> tuple[str, float]:
+        """Give (token, its end in seconds since the epoch); called on librdkafka's background thread."""
+        ...
+
+    def refused(self) -> None:
+        """Take notice that a broker refused a login by a token."""
+        ...
+
+    @property
+    def signer(self) -> str:
+        """Say, for a person, whose credentials signed the last token."""
+        ...
+
 
 POLL_INTERVAL_MS_MIN: Final = 300_000
 SESSION_TIMEOUT_MS: Final = 45_000

@@ -14,7 +14,7 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AclOperation, AdminClient, ConfigResource, ResourceType  # type: ignore[attr-defined] # public by its documentation
 
-from doka.adapters.kafka.client import ClientLog
+from doka.adapters.kafka.client import ClientLog, ClientUnusableError, new_admin_client
 from doka.adapters.kafka.client_settings import Oauth, connection_settings
 from doka.adapters.kafka.preflight import Obstacle, seconds_left, why_no_topic
 from doka.adapters.kafka.settings import MemberSettings
@@ -45,9 +45,11 @@ def look_at_letters(
     keys: dict[str, Any] = {**connection_settings(settings, oauth), "error_cb": _nothing}
     deadline = clock.now() + int(timeout * NS_PER_SECOND)
     try:
-        client = AdminClient(keys, logger=ClientLog(clock))
+        client = new_admin_client({**keys, "logger": ClientLog(clock)})
         found = client.list_topics(topic, timeout=seconds_left(clock, deadline)).topics[topic]
-    except (KafkaException, SystemError) as error:
+    except ClientUnusableError as error:
+        return LetterTopic(obstacles=(Obstacle(str(error), topic=topic),))
+    except KafkaException as error:
         return LetterTopic(
             obstacles=(Obstacle(f"Kafka did not tell about topic {topic} in time: {error}", topic=topic),)
         )

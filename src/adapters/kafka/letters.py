@@ -9,7 +9,7 @@ Letters under way are bounded in number and bytes; what finds no room waits for 
 domain does not hold anyway.
 
 The producer is made with the first letter, for most services never meet one. Logging in by tokens makes that call wait
-for the first of them: 1 s, measured, and 10 s where there is none.
+for the first of them to be taken: 1 s, measured.
 A fatal error ends a producer for good (a sequence that the broker lost, a right that is missing): its letters are
 refused, and a later one gets a new producer.
 
@@ -27,7 +27,7 @@ from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from doka.adapters.kafka.client import ClientLog
+from doka.adapters.kafka.client import ClientLog, ClientUnusableError, try_tokens
 from doka.adapters.kafka.client_settings import Oauth
 from doka.adapters.kafka.columns import AnyMessage
 from doka.adapters.kafka.letter_headers import Headers, UnreadableHeadersError, letter_headers
@@ -46,7 +46,7 @@ NO_LOGIN: Final = "_AUTHENTICATION"
 OPEN_AGAIN_NS: Final = 5 * NS_PER_SECOND  # after a fatal error: what caused it mostly needs a moment, or a person
 LOG_IN_AGAIN_NS: Final = (
     60 * NS_PER_SECOND
-)  # after a producer that could not be made: each try may hold the loop for 10 s
+)  # after a producer that could not be made: each try may hold the loop for as long as a source of credentials takes
 REPORTS_AT_ONCE_MAX: Final = 100  # a fatal error comes once; the bound is for a library that thinks otherwise
 
 _log = logging.getLogger("doka.kafka.letters")
@@ -60,8 +60,7 @@ class KafkaLetters:
         self._topic = topic
         self._clock = clock
         self._keys = letter_settings(settings, oauth)
-        self._oauth = oauth
-        self._login = Login(settings.security, self._keys)
+        self._login = Login(settings.security, oauth, self._keys)
         self._log = ClientLog(clock)
         self._bytes_max = settings.held_bytes // HELD_SHARE
         self._producer: Producer | None = None
@@ -152,10 +151,11 @@ class KafkaLetters:
         if self._open_again_at is not None and now < self._open_again_at:
             return None
         try:
+            try_tokens(self._keys)
             self._producer = Producer({**self._keys, "error_cb": self._note, "logger": self._log})
-        except (KafkaException, SystemError) as error:
+        except (ClientUnusableError, KafkaException, SystemError) as error:
             # SystemError: a client that gives up inside its constructor calls back with its own exception still set.
-            reason = getattr(self._oauth, "last_error", None) or error.__cause__ or error
+            reason = error if isinstance(error, ClientUnusableError) else error.__cause__ or error
             _log.error("no connection for dead letters: %s", reason)
             self._unusable = _name_of(error, NO_LOGIN)
             self._open_again_at = self._clock.now() + LOG_IN_AGAIN_NS

@@ -15,6 +15,7 @@ from confluent_kafka import TopicPartition as KafkaPartition
 
 from doka.adapters.kafka.client import ClientLog, ClientUnusableError, new_consumer
 from doka.adapters.kafka.client_settings import Oauth, connection_settings
+from doka.adapters.kafka.login import cure_of_login
 from doka.adapters.kafka.settings import MemberSettings
 from doka.domain.limits import NS_PER_SECOND
 from doka.domain.ports import Clock
@@ -65,20 +66,14 @@ def look(settings: MemberSettings, clock: Clock, *, timeout: float = 10.0, oauth
     except ClientUnusableError as error:
         return Preflight(obstacles=(Obstacle(str(error)),))
     try:
-        return _ask(client, settings, said, clock, deadline)
+        if not _reached(client, said, clock, deadline):
+            return Preflight(obstacles=(_why_unreachable(settings, said, oauth),))
+        return _ask(client, settings, clock, deadline)
     finally:
         client.close()
 
 
-def _ask(
-    client: Consumer,
-    settings: MemberSettings,
-    said: list[KafkaError],
-    clock: Clock,
-    deadline: int,
-) -> Preflight:
-    if not _reached(client, said, clock, deadline):
-        return Preflight(obstacles=(_why_unreachable(settings, said),))
+def _ask(client: Consumer, settings: MemberSettings, clock: Clock, deadline: int) -> Preflight:
     partitions: dict[str, int] = {}
     obstacles: list[Obstacle] = []
     for topic in sorted(settings.topics):
@@ -109,13 +104,12 @@ def _reached(client: Consumer, said: list[KafkaError], clock: Clock, deadline: i
             return True
 
 
-def _why_unreachable(settings: MemberSettings, said: list[KafkaError]) -> Obstacle:
+def _why_unreachable(settings: MemberSettings, said: list[KafkaError], oauth: Oauth | None) -> Obstacle:
     servers = ", ".join(settings.bootstrap_servers)
     for error in said:
         if error.code() in _LOGIN:
-            return Obstacle(
-                f"Kafka refuses the login: {error.str()}", "check kafka.security (mechanism, username, password)"
-            )
+            cure = cure_of_login(error, oauth) or "check kafka.security (mechanism, username, password)"
+            return Obstacle(f"Kafka refuses the login: {error.str()}", cure)
     for error in said:
         if error.code() == KafkaError._SSL:  # noqa: SLF001
             return Obstacle(

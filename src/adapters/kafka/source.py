@@ -32,7 +32,7 @@ from doka.adapters.kafka.far_side import far_side
 from doka.adapters.kafka.headers import AtOnce
 from doka.adapters.kafka.inquirer import Inquirer
 from doka.adapters.kafka.log_ends import LogEnds
-from doka.adapters.kafka.login import Login
+from doka.adapters.kafka.login import Login, cure_of_login, has_no_token
 from doka.adapters.kafka.membership import Membership
 from doka.adapters.kafka.overview import Overview
 from doka.adapters.kafka.question import Question
@@ -73,12 +73,13 @@ class KafkaSource:
             Question(partial(topic_ids, self._connection, clock), {}),
             Question(self._orders, {}),
         )
-        self._client_errors = ClientErrors()
+        self._oauth = oauth
+        self._client_errors = ClientErrors(partial(cure_of_login, oauth=oauth))
         self._log_ends = LogEnds(self._connection, clock)
         self._overview = Overview(
             self._log_ends, self._client_errors, clock, tells_empty=settings.group_protocol == "classic"
         )
-        self._login = Login(settings.security, self._connection, self._log_ends.keys)
+        self._login = Login(settings.security, oauth, self._connection, self._log_ends.keys)
         self._consumer: Consumer | None = None
         self._members: Membership | None = None
         self._opened_at = 0
@@ -369,7 +370,10 @@ class KafkaSource:
 
     def _note(self, error: KafkaError) -> None:
         """Take an error of the client as a whole; librdkafka calls this inside consume, so it must not raise."""
-        self._client_errors.note(error, self._clock.now())
+        if self._oauth is not None and has_no_token(error):
+            self._client_errors.no_token(self._oauth.last_error or error.str(), self._clock.now())
+        else:
+            self._client_errors.note(error, self._clock.now())
         self._login.note(error)
 
     def _joined(self) -> tuple[Consumer, Membership]:

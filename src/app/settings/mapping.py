@@ -26,6 +26,7 @@ from doka.app.settings.routes import Aggregation, RouteSettings
 from doka.app.settings.session import fill_session_name
 from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
 from doka.domain.partitions.start_positions import LogEdge, StartFrom
+from doka.domain.ports import Clock
 from doka.domain.rules import (
     AggregationRules,
     KeyEncoding,
@@ -106,15 +107,17 @@ def to_member_settings(settings: Settings, *, hostname: str) -> MemberSettings:
     )
 
 
-def to_oauth(settings: Settings) -> Oauth | None:
+def to_oauth(settings: Settings, clock: Clock) -> Oauth | None:
     """Give the maker of log-in tokens where the mechanism is aws_msk_iam; None elsewhere."""
     if settings.kafka.security.mechanism != "aws_msk_iam":
         return None
+    from doka.adapters.aws.session import AwsSessions
     from doka.adapters.aws.sts.sources import AmbientSession
+    from doka.adapters.aws.words import words_of
     from doka.adapters.kafka.iam import MskIamTokens
 
-    region = settings.aws.region
-    return MskIamTokens(region, AmbientSession(region, settings.aws.endpoint_urls.sts))
+    region, sts, sessions = settings.aws.region, settings.aws.endpoint_urls.sts, AwsSessions()
+    return MskIamTokens(region, clock, lambda: AmbientSession(region, sts, sessions), words_of)
 
 
 def to_stream_targets(settings: Settings) -> Mapping[str, StreamTarget]:

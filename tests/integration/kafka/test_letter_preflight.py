@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from confluent_kafka import KafkaError
 
 from doka.adapters.embedded.kafka_cluster import KafkaCluster
 from doka.adapters.kafka.letter_preflight import LetterTopic, look_at_letters
 from doka.adapters.kafka.preflight import Obstacle
+from doka.adapters.kafka.settings import KafkaSecurity
 from doka.adapters.system.clock import SystemClock
 from tests.integration.kafka.group import settings_for
+from tests.unit.adapters.kafka.scripted import ScriptedTokens
 
 
 def look(cluster: KafkaCluster, topic: str, timeout: float = 10) -> LetterTopic:
@@ -50,3 +54,12 @@ def test_a_silent_cluster_is_told_in_time(cluster: KafkaCluster) -> None:
     (silent,) = look(cluster, "letters", timeout=1).obstacles
     assert silent.told.startswith("Kafka did not tell about topic letters in time")
     assert clock.now() - before < 5_000_000_000
+
+
+def test_without_a_token_nobody_is_asked() -> None:
+    """What the source of tokens says is told at once, not after the client's own ten seconds."""
+    settings = replace(settings_for("127.0.0.1:1", "orders"), security=KafkaSecurity("sasl_ssl", "aws_msk_iam"))
+    found = look_at_letters(settings, "letters", SystemClock(), oauth=ScriptedTokens(last_error="no keys here"))
+
+    missing = Obstacle("no token for Kafka: no keys here; check the AWS credentials", topic="letters")
+    assert LetterTopic(obstacles=(missing,)) == found

@@ -154,7 +154,8 @@ def test_the_log_in_of_msk_asks_where_the_settings_say(
 ) -> None:
     """The token for Kafka is signed with the same credentials, which come from the same place."""
     in_pod(monkeypatch, tmp_path)
-    tokens = to_oauth(settings({("kafka", "security"): {"protocol": "sasl_ssl", "mechanism": "aws_msk_iam"}}))
+    given = settings({("kafka", "security"): {"protocol": "sasl_ssl", "mechanism": "aws_msk_iam"}})
+    tokens = to_oauth(given, SystemClock())
     assert tokens is not None
     with pytest.raises(ConnectTimeoutError):
         tokens("")

@@ -25,6 +25,25 @@ P0, P1 = TopicPartition("orders", 0), TopicPartition("orders", 1)
 
 
 @dataclass
+class ScriptedTokens:
+    """A source of tokens for logins, which notes what it is told."""
+
+    last_error: str | None = None
+    signer: str = "nobody"
+    refusals: int = 0
+
+    def __call__(self, _config: str, /) -> tuple[str, float]:
+        """Give a token; raises what is wrong."""
+        if self.last_error is not None:
+            raise LookupError(self.last_error)
+        return "token", 0.0
+
+    def refused(self) -> None:
+        """Count."""
+        self.refusals += 1
+
+
+@dataclass
 class ScriptedConsumer:
     """Does in each `consume` what the next step says, and writes down what it is told to do."""
 

@@ -11,8 +11,10 @@ from doka.adapters.kafka.client import (
     ClientUnusableError,
     OnceAMinute,
     new_consumer,
+    try_tokens,
 )
 from tests.manual_clock import ManualClock
+from tests.unit.adapters.kafka.scripted import ScriptedTokens
 
 
 def test_lines_that_differ_in_numbers_are_one_kind(caplog: pytest.LogCaptureFixture) -> None:
@@ -84,3 +86,13 @@ def test_a_client_that_cannot_be_made_says_why() -> None:
     """What the client refuses is one sentence that names the settings."""
     with pytest.raises(ClientUnusableError, match=r"the Kafka client could not start: .*; check kafka\.client"):
         new_consumer({"group.id": "g", "debug": "no such part"})
+
+
+def test_no_client_is_made_without_a_token() -> None:
+    """Its constructor would hold the loop for ten seconds; what the source of tokens says is told at once."""
+    tokens = ScriptedTokens(last_error="no keys here")
+    with pytest.raises(ClientUnusableError, match=r"^no token for Kafka: no keys here; check the AWS credentials$"):
+        new_consumer({"group.id": "doka", "oauth_cb": tokens})
+
+    try_tokens({"oauth_cb": ScriptedTokens()})
+    try_tokens({"group.id": "doka"})

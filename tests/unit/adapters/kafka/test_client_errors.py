@@ -149,3 +149,34 @@ def test_the_same_error_is_said_once_a_minute(caplog: pytest.LogCaptureFixture) 
         errors.note(KafkaError(KafkaError._TRANSPORT, "down"), 2, "orders")
 
     assert ["down (_TRANSPORT)", "down (_TRANSPORT)", "orders: down (_TRANSPORT)"] == caplog.messages
+
+
+def test_a_refused_login_ends_with_the_cure_that_is_known() -> None:
+    """What knows it is asked about the refusal that came last."""
+    errors = ClientErrors(lambda error: f"look at {error.str()}")
+    for now in (0, REFUSED_FOR_NS // 2, REFUSED_FOR_NS):
+        errors.note(KafkaError(KafkaError._AUTHENTICATION, f"refusal at {now}"), now)
+
+    refusal = f"refusal at {REFUSED_FOR_NS}"
+    assert f"Kafka refuses the login: {refusal}, for a minute now; look at {refusal}" == errors.end(REFUSED_FOR_NS)
+
+
+def test_a_token_that_is_not_made_is_told_and_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """The one before is good for a while; it is said once a minute, with the reason of its source."""
+    errors = ClientErrors()
+    with caplog.at_level(logging.WARNING, "doka.kafka"):
+        for now in (0, REFUSED_FOR_NS // 2, REFUSED_FOR_NS):
+            errors.no_token("no answer", now)
+
+    assert ["no new token for Kafka: no answer; the one before is used as long as it lasts"] * 2 == caplog.messages
+    assert errors.end(10 * REFUSED_FOR_NS) is None
+
+
+def test_a_session_of_another_name_is_no_refused_login() -> None:
+    """It ends a connection, and the next is let in; on an idle topic nothing else would prove that."""
+    errors = ClientErrors()
+    for now in (0, REFUSED_FOR_NS // 2, REFUSED_FOR_NS):
+        words = "SASL authentication error: Cannot change principals during re-authentication from IAM.A: IAM.B"
+        errors.note(KafkaError(KafkaError._AUTHENTICATION, words), now)
+
+    assert errors.end(REFUSED_FOR_NS) is None

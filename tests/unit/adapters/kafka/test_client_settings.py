@@ -8,6 +8,7 @@ from confluent_kafka import Consumer, KafkaException
 from doka.adapters.kafka.client_settings import ALLOWED_CLIENT_KEYS, consumer_settings
 from doka.adapters.kafka.settings import GroupProtocol, KafkaSecurity, MemberSettings, SaslMechanism
 from doka.domain.errors import UsageError
+from tests.unit.adapters.kafka.scripted import ScriptedTokens
 
 SETTINGS = MemberSettings(("b-1:9092", "b-2:9092"), "doka", frozenset({"orders"}))
 
@@ -172,10 +173,7 @@ def test_files_of_tls_go_to_the_client() -> None:
 
 def test_iam_logs_in_by_tokens() -> None:
     """MSK with IAM is OAUTHBEARER with our source of tokens."""
-
-    def tokens(_config: str) -> tuple[str, float]:
-        return "token", 1.0
-
+    tokens = ScriptedTokens()
     keys = consumer_settings(replace(SETTINGS, security=KafkaSecurity("sasl_ssl", "aws_msk_iam")), tokens)
 
     assert ("OAUTHBEARER", tokens) == (keys["sasl.mechanism"], keys["oauth_cb"])

@@ -9,6 +9,7 @@ from doka.adapters.kafka.client_settings import ALLOWED_CLIENT_KEYS
 from doka.adapters.kafka.letter_settings import letter_settings
 from doka.adapters.kafka.settings import KafkaSecurity, MemberSettings
 from doka.domain.errors import UsageError
+from tests.unit.adapters.kafka.scripted import ScriptedTokens
 
 BROKERS = ("b-1.example:9098", "b-2.example:9098")
 
@@ -49,10 +50,7 @@ def test_it_logs_in_as_the_group_member_does() -> None:
 
 def test_msk_tokens_are_handed_on() -> None:
     """With aws_msk_iam the maker of tokens is the one that was given."""
-
-    def tokens(_: str) -> tuple[str, float]:
-        return "token", 0.0
-
+    tokens = ScriptedTokens()
     keys = letter_settings(settings(security=KafkaSecurity("sasl_ssl", "aws_msk_iam")), tokens)
     assert (keys["sasl.mechanism"], keys["oauth_cb"]) == ("OAUTHBEARER", tokens)
 

@@ -10,12 +10,13 @@ from confluent_kafka import KafkaError, KafkaException
 import doka.adapters.kafka.letters as letters_module
 from doka.adapters.kafka.letter_settings import LETTERS_MAX
 from doka.adapters.kafka.letters import LOG_IN_AGAIN_NS, OPEN_AGAIN_NS, KafkaLetters
-from doka.adapters.kafka.settings import MemberSettings
+from doka.adapters.kafka.settings import KafkaSecurity, MemberSettings
 from doka.domain.errors import InvariantError, UsageError
 from doka.domain.events import Event, LetterAcknowledged, LetterRefused
 from doka.domain.limits import NS_PER_SECOND
 from tests.dead_letters import Original, letter
 from tests.manual_clock import ManualClock
+from tests.unit.adapters.kafka.scripted import ScriptedTokens
 
 MIB = 1024 * 1024
 HELD = 64 * MIB
@@ -292,3 +293,16 @@ def test_settings_that_cannot_be_are_refused_at_once() -> None:
     settings = MemberSettings(("b:9092",), "doka", frozenset({"orders"}), client={"acks": "0"})
     with pytest.raises(UsageError, match="acks may not be set here"):
         KafkaLetters(settings, "letters", ManualClock())
+
+
+def test_without_a_token_no_producer_is_made(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """It would hold the loop for ten seconds; the letter is refused at once, and the log says what is missing."""
+    monkeypatch.setattr(letters_module, "Producer", None)  # to make one would fail
+    security = KafkaSecurity("sasl_ssl", "aws_msk_iam")
+    settings = MemberSettings(("b:9092",), "doka", frozenset({"orders"}), security=security)
+    letters = KafkaLetters(settings, "letters", ManualClock(), ScriptedTokens(last_error="no keys here"))
+    letters.submit(letter(1, Original()))
+
+    assert [LetterRefused(1, "_AUTHENTICATION")] == letters.answers()
+    missing = "no token for Kafka: no keys here; check the AWS credentials"
+    assert [f"no connection for dead letters: {missing}"] == caplog.messages

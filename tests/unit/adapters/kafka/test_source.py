@@ -32,6 +32,7 @@ from tests.unit.adapters.kafka.scripted import (
     P1,
     ScriptedConsumer,
     ScriptedInquirer,
+    ScriptedTokens,
     brings,
     calls,
     open_source,
@@ -559,7 +560,7 @@ def test_a_first_token_may_be_late_as_long_as_a_login_may_be_refused(
     monkeypatch.setattr(source_module, "new_consumer", new_consumer)
     security = KafkaSecurity("sasl_ssl", "aws_msk_iam")
     settings = MemberSettings(("b:9092",), "doka", frozenset({"orders"}), security=security)
-    source = KafkaSource(settings, clock, lambda _config: ("token", 0.0))
+    source = KafkaSource(settings, clock, ScriptedTokens())
     source.open(Listener())
     told: list[Event] = []
     for _ in range(20):
@@ -592,3 +593,36 @@ def test_positions_that_nobody_tells_end_the_source(monkeypatch: pytest.MonkeyPa
     assert "the committed offsets of group doka" in event.reason
     assert not listener.assigned
     assert "assign" not in [deed for deed, _ in consumer.deeds]
+
+
+def test_a_refused_token_and_one_that_is_not_made_are_two_things(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A refusal that lasts ends the source with the credentials' cure; a source that fails is a warning with its words."""
+    clock, consumer, tokens = ManualClock(), ScriptedConsumer(), ScriptedTokens(signer="the keys of a test")
+
+    def new_consumer(keys: Mapping[str, Any]) -> Any:
+        consumer.keys = keys
+        return consumer
+
+    monkeypatch.setattr(source_module, "new_consumer", new_consumer)
+    security = KafkaSecurity("sasl_ssl", "aws_msk_iam")
+    settings = MemberSettings(("b:9092",), "doka", frozenset({"orders"}), security=security)
+    source = KafkaSource(settings, clock, tokens)
+    source.open(Listener())
+    tokens.last_error = "no answer"
+    for _ in range(3):
+        consumer.keys["error_cb"](KafkaError(KafkaError._AUTHENTICATION, "Failed to acquire SASL OAUTHBEARER token: x"))
+        assert [] == source.fetch(*FETCH)
+        clock.pass_seconds(31)
+    assert "no new token for Kafka: no answer; the one before is used as long as it lasts" in caplog.messages
+    told: list[Event] = []
+    for _ in range(3):
+        consumer.keys["error_cb"](KafkaError(KafkaError._AUTHENTICATION, "Access denied"))
+        told += source.fetch(*FETCH)
+        clock.pass_seconds(31)
+
+    (event,) = told
+    assert isinstance(event, SourceFailed)
+    assert "Access denied, for a minute now; the token was signed with the keys of a test" in event.reason
+    assert 6 == tokens.refusals

@@ -35,6 +35,7 @@ from doka.domain.rules import (
     RouteRules,
     Rules,
 )
+from tests.manual_clock import ManualClock
 from tests.unit.app.settings.given import STREAM, WRITER, Absent, settings
 
 AMBIENT: dict[SettingPath, Any] = {("roles",): Absent, ("routes", 0, "stream", "role"): Absent}
@@ -289,8 +290,8 @@ def test_a_terminal_gets_text_unless_a_format_was_asked_for(log: dict[str, str],
 
 def test_tokens_are_made_only_where_they_log_in() -> None:
     """MSK with IAM takes tokens; nothing else does."""
-    assert to_oauth(settings()) is not None
-    assert to_oauth(settings({SECURITY: {"protocol": "ssl"}})) is None
+    assert to_oauth(settings(), ManualClock()) is not None
+    assert to_oauth(settings({SECURITY: {"protocol": "ssl"}}), ManualClock()) is None
 
 
 def test_poison_goes_to_the_dead_letters_where_there_is_a_topic() -> None:
