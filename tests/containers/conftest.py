@@ -26,6 +26,7 @@ MOSTLY_WAIT = frozenset(
         "test_members.py",
         "test_msk_iam.py",
         "test_readme.py",
+        "test_skip.py",
         "test_topic_anew.py",
         "test_unreadable.py",
     }
