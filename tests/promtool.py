@@ -87,4 +87,6 @@ def first_firings(
         every=every,
         rules=rules,
     )
-    return {name: float(moment) for name, moment in _GOT.findall(said)}
+    found = {name: float(moment) for name, moment in _GOT.findall(said)}
+    assert bool(found) == ("got:" in said), f"promtool writes results in another way than is read here: {said}"
+    return found

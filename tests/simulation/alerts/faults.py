@@ -31,6 +31,7 @@ class Fault:
     harmless: str = ""
     """Why it need not raise anything."""
     begins: float = BEGINS
+    """From when minutes are counted (s)."""
 
 
 # --- how it strikes --------------------------------------------------------------------------------------------------
