@@ -86,10 +86,19 @@ class StoredCommits:
 
 
 def _told(answer: Future[ConsumerGroupTopicPartitions]) -> dict[TopicPartition, KafkaPartition]:
+    """Give what an answer tells; raises KafkaException where it tells an error.
+
+    The error is not raised out of the future: that would hold by its traceback the client, which then outlives a question
+    that nobody answered, and librdkafka aborts the process when it finds the coordinator after all
+    (https://github.com/confluentinc/librdkafka/issues/4605).
+    """
     try:
-        places = answer.result(2 * ANSWER_SECONDS).topic_partitions or []
-    except TimeoutError as error:
-        raise KafkaException(KafkaError(KafkaError._TIMED_OUT)) from error  # noqa: SLF001 - public name of the code
+        failed = answer.exception(2 * ANSWER_SECONDS)
+    except TimeoutError:
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT)) from None  # noqa: SLF001 - public name of the code
+    if failed is not None:
+        raise KafkaException(*failed.args)
+    places = answer.result().topic_partitions or []
     for place in places:
         if place.error is not None:
             raise KafkaException(place.error)

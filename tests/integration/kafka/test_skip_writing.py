@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import time
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
-from confluent_kafka import Consumer, KafkaError
+from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
+from confluent_kafka.admin import AdminClient
 
 from doka.adapters.embedded.kafka_cluster import KafkaCluster
-from doka.adapters.kafka import chores, skip_writing
+from doka.adapters.kafka import chores, skip_orders, skip_writing
 from doka.adapters.kafka.settings import MemberSettings
 from doka.adapters.kafka.skip_orders import (
     ANSWER_SECONDS,
@@ -205,3 +208,24 @@ def test_a_member_that_runs_hears_of_it(monkeypatch: pytest.MonkeyPatch, setting
         assert [] == [event for event in running.events if isinstance(event, SkipsOrdered)]
         order(settings, ORDER)
         running.until(lambda: running.events.count(SkipsOrdered(P0, (ORDER,))) >= 2, what="the order, twice")
+
+
+def test_no_client_outlives_a_question_that_nobody_answers(
+    cluster: KafkaCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Held by the traceback of its own error, it would find the coordinator when that is back, and abort the process."""
+    monkeypatch.setattr(skip_orders, "ANSWER_SECONDS", 0.5)
+    cluster.set_down()
+
+    def clients() -> int:
+        return sum(isinstance(thing, AdminClient) for thing in gc.get_objects())
+
+    gc.collect()
+    gc.disable()
+    try:
+        before = clients()
+        with suppress(KafkaException):
+            standing_orders({"bootstrap.servers": cluster.bootstrap_servers}, CLOCK, "doka", [P0])
+        assert before == clients()
+    finally:
+        gc.enable()
