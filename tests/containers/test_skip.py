@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from pathlib import Path
 
 import orjson
 import pytest
+from confluent_kafka.admin import (  # type: ignore[attr-defined] # public by its documentation
+    AclBinding,
+    AclOperation,
+    AclPermissionType,
+    ResourcePatternType,
+    ResourceType,
+)
 
+from doka.adapters.kafka.skip_orders import ANSWER_SECONDS, skips_group, standing_orders
+from doka.adapters.kafka.skip_writing import SkipRefusedError, SkipWriting
+from doka.adapters.system.clock import SystemClock
+from doka.domain.commands import CommitOffsets
+from doka.domain.events import CommitAnswered
+from doka.domain.records import TopicPartition
 from tests.containers.feeding import committed
 from tests.containers.kafka_broker import running_broker
 from tests.containers.service import DOKA, DokaProcess, settings
 from tests.containers.test_unreadable import LOGS, RECORDS, flip_a_byte, produce_batch
 from tests.failure_modes import Sees
 from tests.fake_aws import FakeAwsProcess
+from tests.integration.kafka.group import member, numbered, produce, settings_for
 from tests.waiting import eventually
 
 pytest_plugins = ["tests.failure_modes.fixtures", "tests.fake_aws.fixtures"]
@@ -94,3 +109,38 @@ def test_a_person_passes_exactly_what_he_names(fake_aws_process: FakeAwsProcess,
         assert [b"batch%d-%d" % (number, place) for number in (0, 2) for place in range(RECORDS)] == list(
             dict.fromkeys(fake_aws_process.payloads(torn))
         )
+
+
+AUTHORIZED = {
+    "KAFKA_AUTHORIZER_CLASS_NAME": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+    "KAFKA_ALLOW_EVERYONE_IF_NO_ACL_FOUND": "true",
+}
+
+
+def test_a_login_without_the_right_forwards_as_before() -> None:
+    """The group of the orders is denied: the member begins at once and reads all; a person is told before he orders."""
+    with running_broker(AUTHORIZED) as broker:
+        topic = broker.create_topic(1)
+        settings = settings_for(broker.bootstrap_servers, topic)
+        denied = AclBinding(
+            ResourceType.GROUP,
+            skips_group(settings.group_id),
+            ResourcePatternType.LITERAL,
+            "User:ANONYMOUS",
+            "*",
+            AclOperation.ALL,
+            AclPermissionType.DENY,
+        )
+        admin = broker.admin()
+        admin.create_acls([denied])[denied].result(timeout=SECONDS)
+        produce(broker.bootstrap_servers, topic, {0: numbered(10)})
+        partition, connection = TopicPartition(topic, 0), {"bootstrap.servers": broker.bootstrap_servers}
+        began = time.monotonic()
+        assert {} == standing_orders(connection, SystemClock(), settings.group_id, [partition])
+        assert time.monotonic() - began < ANSWER_SECONDS
+        with member(settings) as running:
+            running.until(lambda: running.records() == 10, what="all records")
+            running.source.commit(CommitOffsets(1, {partition: 5}))
+            running.until(lambda: CommitAnswered(1) in running.events, what="the commit")
+        with pytest.raises(SkipRefusedError, match=f"{skips_group(settings.group_id)}: grant READ on both"):
+            SkipWriting(settings, SystemClock()).look(partition, 5, 6)
