@@ -8,13 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from doka.adapters.simulated.plan import Kind, Plan
+from doka.adapters.simulated.plan import Kind, Plan, Span
+from doka.domain.limits import NS_PER_SECOND
 from doka.domain.rules import LimitRules, OnGap, OnPoison, OnUnreadable, Ordering
 from tests.simulation.stage import STEADY, Stage
 
 BEGINS = 600.0
 """When a fault begins (s): the service has been calm for ten minutes, longer than most rules look back."""
 LASTS = 7_200.0
+SELDOM = replace(STEADY, work=replace(STEADY.work, every=Span(40 * NS_PER_SECOND, 40 * NS_PER_SECOND)))
+"""Traffic that is thin enough for two hours of it to be played in a third of a second, and thick enough to be missed."""
 
 Strike = Callable[[Stage], object]
 
@@ -26,7 +29,7 @@ class Fault:
     strike: Strike
     raises: Mapping[str, int] = field(default_factory=dict)
     """Each alert that fires, with the minute of the fault in which it does so first; 1 is the first minute."""
-    plan: Plan = STEADY
+    plan: Plan = SELDOM
     lasts: float = LASTS
     harmless: str = ""
     """Why it need not raise anything."""
@@ -118,20 +121,19 @@ def ordinary(stage: Stage) -> None:
 
 POISON = b"", b"a key that Kinesis refuses"
 TOO_LARGE = b"k", b"." * 2_000_000
-IDLE = replace(STEADY, work=replace(STEADY.work, records=0))
-TWO_KEYS = replace(STEADY, work=replace(STEADY.work, keys=2, partitions=1))
-ONE_KEY_SHARED = replace(STEADY, work=replace(STEADY.work, keys=1), ordering=Ordering.KEY_IN_REQUEST)
+IDLE = replace(SELDOM, work=replace(SELDOM.work, records=0))
+TWO_KEYS = replace(SELDOM, work=replace(SELDOM.work, keys=2, partitions=1))
+ONE_KEY_SHARED = replace(SELDOM, work=replace(SELDOM.work, keys=1), ordering=Ordering.KEY_IN_REQUEST)
 LITTLE_ROOM = replace(TWO_KEYS, limits=LimitRules(held_bytes=20_000))
-TO_LETTERS = replace(STEADY, on_poison=OnPoison.DEAD_LETTER)
+TO_LETTERS = replace(SELDOM, on_poison=OnPoison.DEAD_LETTER)
 TRIED_AGAIN = 1_200.0
 """How long (s) what happens again some times a second, or for each record, is played: two hours would say no more."""
 
-UNLANDED = {"DokaRecordUnsettled": 3, "DokaDataWaits": 5, "DokaDataLate": 5}
-FEW_UNLANDED = {"DokaRecordUnsettled": 3, "DokaDataWaits": 6, "DokaDataLate": 6}
+UNLANDED = {"DokaRecordUnsettled": 3, "DokaDataWaits": 6, "DokaDataLate": 6}
 BLOCKED = {"DokaRouteBlocked": 3, **UNLANDED, "DokaNotReady": 6}
 UNANSWERED = {"DokaPossibleDuplicates": 1, **BLOCKED}
-NO_LEASE = {"DokaLeaseRunsOut": 49, "DokaRouteBlocked": 52, "DokaDataWaits": 55, "DokaDataLate": 55, "DokaNotReady": 55}
-LANE_STUCK = {"DokaPartitionStuck": 3, **FEW_UNLANDED, "DokaNotReady": 6}
+NO_LEASE = {"DokaLeaseRunsOut": 49, "DokaRouteBlocked": 52, "DokaDataWaits": 56, "DokaDataLate": 56, "DokaNotReady": 55}
+LANE_STUCK = {"DokaPartitionStuck": 3, **UNLANDED, "DokaNotReady": 6}
 POISONED = {"DokaPoison": 1, **LANE_STUCK}
 NO_LETTER = {"DokaLettersFail": 1, **POISONED}
 FROM_THE_START = {"DokaRouteBlocked": 3, "DokaDataWaits": 6, "DokaDataLate": 6, "DokaNotReady": 6}
@@ -186,8 +188,8 @@ FAULTS: dict[str, Fault] = {
     "no description of the stream arrives": Fault(
         fates(describe_failed=1.0), harmless="what was told at the start is still true, and puts go on"
     ),
-    "a shard is throttled": Fault(lasting(Kind.SHARD_HOT), FEW_UNLANDED, TWO_KEYS, TRIED_AGAIN),
-    "a shard is throttled, and memory is full": Fault(lasting(Kind.SHARD_HOT), FEW_UNLANDED, LITTLE_ROOM, TRIED_AGAIN),
+    "a shard is throttled": Fault(lasting(Kind.SHARD_HOT), UNLANDED, TWO_KEYS, TRIED_AGAIN),
+    "a shard is throttled, and memory is full": Fault(lasting(Kind.SHARD_HOT), UNLANDED, LITTLE_ROOM, TRIED_AGAIN),
     "each request is throttled": Fault(fates(throttled=1.0), UNLANDED, lasts=TRIED_AGAIN),
     "each entry is throttled": Fault(fates(entry_throttled=1.0), UNLANDED, TWO_KEYS, TRIED_AGAIN),
     "three entries of ten are throttled": Fault(
@@ -204,9 +206,12 @@ FAULTS: dict[str, Fault] = {
     "connections are reset behind the request": Fault(fates(reset_after=1.0), UNANSWERED),
     "requests vanish": Fault(fates(vanished=1.0), UNANSWERED),
     "answers are lost": Fault(fates(answer_lost=1.0), UNANSWERED),
-    "three answers of ten are lost": Fault(fates(answer_lost=0.3), {"DokaPossibleDuplicates": 1}),
+    "three answers of ten are lost": Fault(fates(answer_lost=0.3), {"DokaPossibleDuplicates": 7}),
     "answers are garbled": Fault(fates(garbled=1.0), UNANSWERED),
-    "requests arrive late": Fault(fates(late=1.0), {"DokaPossibleDuplicates": 1, "DokaRecordUnsettled": 3}),
+    "requests arrive late": Fault(
+        fates(late=1.0),
+        {"DokaPossibleDuplicates": 1, "DokaRecordUnsettled": 57, "DokaDataWaits": 86, "DokaDataLate": 86},
+    ),
     "the service fails before it lands": Fault(fates(failed_before=1.0), UNANSWERED),
     "the service fails when all has landed": Fault(fates(failed_after=1.0), UNANSWERED),
     "a box on the way says answers twice": Fault(fates(repeated=1.0), UNANSWERED),
@@ -217,12 +222,12 @@ FAULTS: dict[str, Fault] = {
         fates(reordered=1.0), {"DokaOrderBreaks": 1}, ONE_KEY_SHARED
     ),
     "entries among several of a key are throttled": Fault(
-        fates(entry_throttled=0.3), {"DokaOrderBreaks": 1}, ONE_KEY_SHARED
+        fates(entry_throttled=0.3), {"DokaOrderBreaks": 3}, ONE_KEY_SHARED
     ),
     # Poison and dead letters.
     "poison, and it blocks": Fault(written(*POISON), POISONED),
     "poison, and it is dropped": Fault(
-        written(*POISON), {"DokaPoison": 1, "DokaRecordsDropped": 1}, replace(STEADY, on_poison=OnPoison.DROP)
+        written(*POISON), {"DokaPoison": 1, "DokaRecordsDropped": 1}, replace(SELDOM, on_poison=OnPoison.DROP)
     ),
     "poison, and it becomes a letter": Fault(written(*POISON), {"DokaPoison": 1}, TO_LETTERS),
     "a record is too large": Fault(written(*TOO_LARGE), POISONED),
@@ -241,7 +246,7 @@ FAULTS: dict[str, Fault] = {
     "one broker cannot be reached": Fault(lasting(Kind.BROKER_UNREACHABLE, draw=1), STANDING),
     "a broker answers and brings nothing": Fault(
         lasting(Kind.PARTITION_STALL, draw=1),
-        {"DokaPartitionStuck": 4, "DokaDataWaits": 5, "DokaDataLate": 5, "DokaNotReady": 7},
+        {"DokaPartitionStuck": 4, "DokaDataWaits": 6, "DokaDataLate": 6, "DokaNotReady": 7},
     ),
     "the coordinator does not answer": Fault(
         lasting(Kind.COORDINATOR_FROZEN), {"DokaCommitsFail": 5, "DokaNotReady": 6}
@@ -261,12 +266,15 @@ FAULTS: dict[str, Fault] = {
     "the topic may not be read": Fault(lasting(Kind.TOPIC_REFUSED), STANDING),
     "a transaction stays open": Fault(
         lasting(Kind.TRANSACTION_OPEN, draw=1),
-        {"DokaDataWaits": 5, "DokaDataLate": 5, "DokaPartitionStuck": 18, "DokaNotReady": 21},
+        {"DokaDataWaits": 6, "DokaDataLate": 6, "DokaPartitionStuck": 18, "DokaNotReady": 21},
     ),
-    "a quota lets nearly nothing through": Fault(lasting(Kind.QUOTA, draw=59), {"DokaKafkaThrottles": 1, **STANDING}),
-    "a quota takes a quarter of the time": Fault(lasting(Kind.QUOTA), {"DokaKafkaThrottles": 3}),
+    "a quota lets nearly nothing through": Fault(
+        lasting(Kind.QUOTA, draw=59),
+        {"DokaKafkaThrottles": 1, "DokaPartitionStuck": 3, "DokaDataWaits": 11, "DokaDataLate": 11, "DokaNotReady": 11},
+    ),
+    "a quota takes an eighth of the time": Fault(lasting(Kind.QUOTA), {"DokaKafkaThrottles": 7}),
     "commits are refused": Fault(fates(commit_refused=1.0), {"DokaCommitsFail": 1}),
-    "three commits of ten are refused": Fault(fates(commit_refused=0.3), {"DokaCommitsFail": 2}),
+    "three commits of ten are refused": Fault(fates(commit_refused=0.3), {"DokaCommitsFail": 10}),
     "commits vanish": Fault(fates(commit_vanished=1.0), {"DokaCommitsFail": 5}),
     "commits are stored and never answered": Fault(fates(commit_unanswered=1.0), {"DokaCommitsFail": 5}),
     "retention overtook the group, and it blocks": Fault(
@@ -274,7 +282,7 @@ FAULTS: dict[str, Fault] = {
         {"DokaRecordsLeftTheLog": 3, "DokaPartitionStuck": 5, "DokaDataWaits": 5, "DokaDataLate": 5, "DokaNotReady": 6},
     ),
     "retention overtook the group, and it goes on": Fault(
-        trimmed, {"DokaRecordsLeftTheLog": 3}, replace(STEADY, on_gap=OnGap.CONTINUE)
+        trimmed, {"DokaRecordsLeftTheLog": 3}, replace(SELDOM, on_gap=OnGap.CONTINUE)
     ),
     "the topic was made anew, and it blocks": Fault(
         recreated,
@@ -282,21 +290,21 @@ FAULTS: dict[str, Fault] = {
             "DokaRecordsLeftTheLog": 1,
             "DokaPartitionStuck": 3,
             "DokaNotReady": 6,
-            "DokaDataWaits": 17,
-            "DokaDataLate": 17,
+            "DokaDataWaits": 18,
+            "DokaDataLate": 18,
         },
     ),
     "the topic was made anew, and it goes on": Fault(
-        recreated, {"DokaRecordsLeftTheLog": 1}, replace(STEADY, on_gap=OnGap.CONTINUE)
+        recreated, {"DokaRecordsLeftTheLog": 1}, replace(SELDOM, on_gap=OnGap.CONTINUE)
     ),
     "a batch cannot be read, and it blocks": Fault(
         lasting(Kind.BATCH_UNREADABLE, draw=1),
-        {"DokaUnreadable": 2, "DokaPartitionStuck": 4, "DokaDataWaits": 5, "DokaDataLate": 5, "DokaNotReady": 7},
+        {"DokaUnreadable": 3, "DokaPartitionStuck": 5, "DokaDataWaits": 6, "DokaDataLate": 6, "DokaNotReady": 7},
     ),
     "a batch cannot be read, and it goes on": Fault(
         lasting(Kind.BATCH_UNREADABLE, draw=1),
-        {"DokaUnreadable": 2},
-        replace(STEADY, on_unreadable=OnUnreadable.CONTINUE),
+        {"DokaUnreadable": 3},
+        replace(SELDOM, on_unreadable=OnUnreadable.CONTINUE),
     ),
     # The process.
     "the process is suspended": Fault(lasting(Kind.SUSPENDED), {"DokaGone": 2}),
@@ -308,8 +316,8 @@ FAULTS: dict[str, Fault] = {
     "the Kafka client fails for good each two minutes": Fault(
         again(Kind.CONSUMER_DEAD, every=120), {"DokaRestarts": 5}
     ),
-    "each process dies at once": Fault(dying_at_once, {"DokaGone": 3}, replace(STEADY, restart=60 * 10**9)),
+    "each process dies at once": Fault(dying_at_once, {"DokaGone": 3}, replace(SELDOM, restart=60 * NS_PER_SECOND)),
     "the process is killed, and nobody starts it": Fault(
-        once(Kind.CRASH), {"DokaGone": 3}, replace(STEADY, restart=10**14)
+        once(Kind.CRASH), {"DokaGone": 3}, replace(SELDOM, restart=10**14)
     ),
 }

@@ -14,7 +14,7 @@ from tests.simulation.stage import Scrape, Stage
 
 SCRAPE_SECONDS = 60.0
 """The default `scrape_interval` of Prometheus; that rules see a first event at 15 and 30 s is tested beside them."""
-TURN_SECONDS = 5.0
+TURN_SECONDS = 10.0
 """How often the loop turns at least: what it publishes is at most so old, where a real one publishes each second."""
 TARGET = 'instance="doka-0:9400",job="doka"'
 """What Prometheus adds to each series that it scrapes."""

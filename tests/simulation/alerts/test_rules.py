@@ -53,7 +53,7 @@ WITNESSES = (
     "the group lets it in no more",
     "the group declares it dead again and again",
     "the group takes partitions again and again",
-    "a quota takes a quarter of the time",
+    "a quota takes an eighth of the time",
     "retention overtook the group, and it goes on",
     "a batch cannot be read, and it goes on",
     "the loop hangs for half an hour",
