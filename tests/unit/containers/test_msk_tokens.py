@@ -163,6 +163,7 @@ def test_a_token_of_another_region_is_refused() -> None:
         ("no token", "base64url"),
         (encoded("https://example.com/"), "an address of"),
     ],
+    ids=["another action", "another service", "too long a life", "no token", "another address"],
 )
 def test_what_is_signed_for_something_else_is_refused(token: str, why: str) -> None:
     """The action, the service and the life are those of a login to MSK, and nothing else is a token."""
