@@ -78,8 +78,10 @@ class Quarantine:
         self.waiting += met
 
     def note_unknown(self, chunk: HeldChunk, place: int, code: str, now: int) -> None:
-        """Note that one entry was refused with a code that nobody knows: it is no poison, but its lane waits."""
+        """Note that a record was refused with a code that nobody knows: it is no poison, but its lane waits."""
         offset, owner = chunk.offsets[place], chunk.owner
+        if owner.gone:
+            return
         offset_told, _, until = self._unknown.get(owner, (offset, "", 0))
         if offset <= offset_told or until < now:
             self._unknown[owner] = (offset, code, now + _UNKNOWN_FOR_NS)

@@ -161,7 +161,7 @@ class Route:
             self.standing.refused(failed.values(), now, turn)
         search = self._search_of(put)
         if search is not None:
-            search.answered(landed=records > 0, now=now)
+            search.answered(landed=records > 0)
         if failed:
             self._slow_down(put, failed, now)
             for refusal in put.refusals(failed):
@@ -195,7 +195,8 @@ class Route:
             ambiguous = verdict is Verdict.AMBIGUOUS
             turn.commands.append(RecordsFailed(self.rules.name, code, count(parts), ambiguous=ambiguous))
             if verdict is Verdict.LANE:
-                self.quarantine.note_unknown(parts[0].chunk, parts[0].places[0], code, now)
+                for part in parts:  # an aggregate may hold records of several partitions, and all of them wait
+                    self.quarantine.note_unknown(part.chunk, part.places[0], code, now)
 
     def _slow_down(self, put: Put, failed: Mapping[int, str], now: int) -> None:
         """Slow the shards down whose entries were throttled."""

@@ -99,15 +99,13 @@ class Search:
         """Take back a group whose request failed for a reason of its own; it is sent again at once."""
         self.delay(parts, now)
 
-    def answered(self, *, landed: bool, now: int) -> None:
+    def answered(self, *, landed: bool) -> None:
         """Note that its request was answered.
 
         Where it landed records, these are the control; who was refused before the first of them is asked again.
         """
         self._put = None
-        if not landed:
-            self._not_before = now
-        elif not self._control:
+        if landed and not self._control:
             self._control = True
             again: list[Group] = [[part] for part in self.suspects]  # first: later ones of their keys wait
             self._groups.extendleft(reversed([*again, self._behind]))  # and of those the ones that were met, already

@@ -60,10 +60,9 @@ def call_a_whole_topic_poison(patch: Patch) -> None:
 def judge_by_a_later_control(patch: Patch) -> None:
     """Take for poison what was refused while everything was, once something else has landed."""
 
-    def planted(self: Search, *, landed: bool, now: int) -> None:
+    def planted(self: Search, *, landed: bool) -> None:
         self._put = None
         self._control |= landed
-        self._not_before = self._not_before if landed else now
 
     patch.replace(Search, "answered", planted)
 
@@ -131,7 +130,7 @@ BUGS = (
     bug(judge_by_a_later_control, "I11"),
     bug(forget_the_rest_of_a_search, "I9", "I14"),
     bug(forget_what_found_no_room_in_a_search, "I9", "I14", plan=searches_in_little_room),
-    bug(take_an_unheard_code_for_poison, "I11", plan=little_room),
+    bug(take_an_unheard_code_for_poison, "I9", "I11", plan=little_room),
     bug(forget_a_refused_letter, "I14", plan=dead_letters_that_fail),
     bug(send_letters_for_the_gone, "I13", plan=letters_fail_while_moving),
 )

@@ -208,6 +208,17 @@ class TestSize:
         puts += [c for c in made.decide(after=10 * MS) if isinstance(c, SendPut)]
         assert [[[(A, 0)]], [[(OTHER, 1)]]] == sent(puts)
 
+    @pytest.mark.parametrize(("more", "entries"), [(0, [2]), (-1, [1, 1])])
+    def test_a_request_is_full_at_its_last_byte(self, more: int, entries: list[int]) -> None:
+        """Data, keys and hash keys count; what just fits goes along."""
+        rules = AggregationRules(linger=0, lanes=LANES)
+        (whole,) = machine(aggregation=rules).fetch([A, OTHER])
+        size = sum(map(len, [*whole.keys, *whole.values, *filter(None, whole.hash_keys or ())]))
+        made = machine(LimitRules(request_bytes=size + more), aggregation=rules)
+        puts = made.fetch([A, OTHER])
+        puts += [c for c in made.decide(after=10 * MS) if isinstance(c, SendPut)]
+        assert entries == [len(put.values) for put in puts]
+
     def test_the_keys_of_lone_records_count_in_bytes(self) -> None:
         """A record too large for an aggregate travels under its own key, which may have more bytes than characters."""
         wide = next(key for key in ("\u0436" * length for length in range(100, 200)) if Slices(LANES)[key] == 0)
@@ -297,6 +308,21 @@ class TestRefused:
         with pytest.raises(InvariantError, match="1 beyond its last"):
             made.feed(PutAnswered(put.put, {2: THROTTLED}))
         assert 2 == made.forwarder.status(made.now).partitions[ORDERS].unsettled
+
+    def test_a_code_that_nobody_knows_is_told_of_each_partition(self) -> None:
+        """All records of the aggregate wait, so each partition of them says so, with its first."""
+        made = machine()
+        (first,) = made.fetch([A])
+        made.fetch([B, B], start=1)
+        made.fetch([C], partition=SECOND_PARTITION)
+        (put,) = made.answer(first)
+        made.answer(put, {0: "UnheardOfException"})
+        shown = made.forwarder.status(made.now).partitions
+        told = {tp: (partition.stuck_reason, (partition.stuck or "")[:22]) for tp, partition in shown.items()}
+        assert {
+            ORDERS: ("unknown_code", "the record at offset 1"),
+            SECOND_PARTITION: ("unknown_code", "the record at offset 0"),
+        } == told
 
     def test_a_throttled_lane_slows_its_shard_alone(self) -> None:
         """By the lane's hash key, not by the keys in it."""

@@ -53,7 +53,7 @@ def search(found: Search, is_bad: Callable[[int], bool]) -> tuple[list[int], lis
         if any(map(is_bad, records)):
             found.refused(group)
         else:
-            found.answered(landed=True, now=0)
+            found.answered(landed=True)
             landed += records
     return landed, sizes
 
@@ -173,7 +173,7 @@ def test_what_is_left_of_a_refused_half_is_no_suspect(owner: OffsetLedger) -> No
     found = Search(outbox(), [part(owner, 4)], CODE)
     half = next_group(found)
     found.refused([half[0]._replace(places=half[0].places[:1])], entries=2)
-    found.answered(landed=True, now=0)
+    found.answered(landed=True)
     assert [] == found.culprits()
     assert [0, 2, 3] == sorted(offsets(found.rest()))
 
@@ -186,7 +186,7 @@ class TestInOrder:
         chunk = held(owner, "aba")
         found = Search(outbox(Part(chunk, [1, 2])), [Part(chunk, [0])], CODE, entries=1, in_order=True)
         assert [1] == offsets(next_group(found))
-        found.answered(landed=True, now=0)
+        found.answered(landed=True)
         again = next_group(found)
         assert [0] == offsets(again)
         found.refused(again)
@@ -214,7 +214,7 @@ class TestInOrder:
         waiting = outbox(Part(chunk, [2]), Part(chunk, [1]))
         found = Search(waiting, [Part(chunk, [0])], CODE, entries=1, in_order=True)
         found.next_group()
-        found.answered(landed=True, now=0)
+        found.answered(landed=True)
         assert [2] == offsets(found.let_go(next_group(found)))
         assert [] == found.rest()
 
@@ -242,7 +242,7 @@ class TestSender:
             if any(map(is_bad, offsets(put.parts))):
                 found.refused(put.again())
             else:
-                found.answered(landed=True, now=0)
+                found.answered(landed=True)
 
     def test_ends_as_the_outbox(self, owner: OffsetLedger) -> None:
         """The culprit is the quarantine's, with the code and its tries; what is not poison leaves before what waits."""
@@ -268,7 +268,7 @@ class TestSender:
         put = found.pack(1, 7, 0)
         assert put is not None
         assert [b"0"] == put.values
-        found.answered(landed=True, now=0)
+        found.answered(landed=True)
         assert [1] == offsets(next_group(found))
 
     def test_a_control_that_was_never_sent_goes_with_a_drain(self, owner: OffsetLedger) -> None:
