@@ -16,8 +16,8 @@ I10  no storm                                                    invariants/leas
 I11  poison isolates; skipped is what a person has ordered       invariants/letters.py, puts.py, delivery.py
 I12  loud stop                                                   invariants/ownership.py, commits.py, liveness.py
 I13  ownership                                                   invariants/ownership.py, puts.py, letters.py, holding.py
-I14  conservation                                                invariants/telling.py, holding.py
-I15  no silent gap                                               invariants/delivery.py
+I14  conservation                                                invariants/facts.py, figures.py, telling.py, holding.py
+I15  no silent gap                                               invariants/delivery.py, facts.py
 I16  an answer is the truth                                      invariants/puts.py
 I17  no secret, no payload in a text                             invariants/telling.py
 I18  determinism                                                 test_determinism.py
@@ -45,4 +45,5 @@ class Checker(Owning, Puts, Committing, Telling, Holding):
     def turned(self, now: int) -> None:
         """Judge the machine after a turn that was decided at `now`."""
         self.judge_renewal(now)
+        self.judge_pauses()
         self.look_inside(now)

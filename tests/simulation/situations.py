@@ -23,6 +23,7 @@ SITUATIONS = (
     "the process stood still between a decision and its signature",
     "a lease ended between a decision and its signature",
     "STS was down at the start of a life",
+    "a lease was over, and its policy has no other",
     "a put was refused with ExpiredTokenException",
     "a put was refused with UnrecognizedClientException",
     "a put was refused with InvalidSignatureException",
@@ -73,11 +74,13 @@ SITUATIONS = (
     "a topic was recreated",
     "a topic was recreated with records in hand",
     "a recreated topic was read from its start",
+    "stored records could not be read",
     "settled records are delivered again",
     "a partition was paused and resumed",
     "a partition began again because a record is to be skipped",
     "a record was skipped that can never land",
     "a record was skipped that could land",
+    "a partition was told to be stuck",
     # dead letters and the process
     "a dead letter was acknowledged",
     "a dead letter was refused or not acknowledged",
@@ -89,5 +92,6 @@ SITUATIONS = (
     "died inside the drain of a revoke",
     "died twice without a record in between",
     "revoked while stopping",
+    "what a stop waits for was told",
     "a second stop was asked for while the first was under way",
 )

@@ -19,6 +19,8 @@ class PartitionTruth:
         self.tp = tp
         self.offsets: list[int] = []
         self.keys: dict[int, bytes | None] = {}
+        self.lanes: dict[int, str | None] = {}  # the partition key that each must have; None: anyone
+        self.sizes: dict[int, int] = {}  # bytes of key and value
         self.landed: dict[int, int] = {}
         self.removed: set[int] = set()
         self.trimmed: set[int] = set()
@@ -29,18 +31,20 @@ class PartitionTruth:
         self.landed_in: dict[int, Ownership | None] = {}  # in which time of ownership of ours; None: by another member
         self.before: dict[int, int] = {}  # of each record, the one of the same key that precedes it in the log
         self._after: dict[int, int] = {}
-        self._last_of_key: dict[bytes, int] = {}
+        self._last_of_lane: dict[str, int] = {}
 
-    def produce(self, offset: int, key: bytes | None) -> None:
-        """Note a record."""
+    def produce(self, offset: int, key: bytes | None, size: int, lane: str | None) -> None:
+        """Note a record, the bytes of its key and value, and in which lane its order is kept."""
         self.offsets.append(offset)
+        self.sizes[offset] = size
         self.keys[offset] = key
-        if key is not None:
-            before = self._last_of_key.get(key)
+        self.lanes[offset] = lane
+        if lane is not None:
+            before = self._last_of_lane.get(lane)
             if before is not None:
                 self.before[offset] = before
                 self._after[before] = offset
-            self._last_of_key[key] = offset
+            self._last_of_lane[lane] = offset
 
     def remove(self, offsets: Sequence[int], *, retention: bool) -> None:
         """Note that records left the log; each key's chain closes over them."""
@@ -55,12 +59,12 @@ class PartitionTruth:
                 del self.before[after]
             if before is not None and after is not None:
                 self.before[after], self._after[before] = before, after
-            key = self.keys[offset]
-            if key is not None and self._last_of_key.get(key) == offset:
+            lane = self.lanes[offset]
+            if lane is not None and self._last_of_lane.get(lane) == offset:
                 if before is None:
-                    del self._last_of_key[key]
+                    del self._last_of_lane[lane]
                 else:
-                    self._last_of_key[key] = before
+                    self._last_of_lane[lane] = before
 
     def earlier(self, offset: int) -> Iterator[int]:
         """Walk back over the records of the same key."""
@@ -100,12 +104,24 @@ class Ownership:
         self.expected = start
         self.committed = start
         self.last_commit = 0
+        self.acknowledged = start  # what Kafka has said that it holds
+        self.acknowledged_before = start  # and before that: the last answer may not have been read
+        self.settled_at = 0  # when something of it settled last
+        self.moved_at = 0  # when something of it settled last, or was known to be committed
         self.sent_to = start
         self.draining = False
         self.ordered: set[Skip] = set()  # what it has heard that it shall skip
         self.settled: set[int] = set()
         self.parked: set[int] = set()  # poison that stays, as its policy says
+        self.delivered: list[tuple[int, int]] = []  # the first offset of each run that was handed over, and when
         self.unsettled: dict[int, None] = {}  # delivered and not settled, ascending
         self.in_flight: dict[int, int] = {}  # offset -> put
         self.attempts: dict[int, list[int]] = {}  # offset -> when it was sent
+        self.unheard: dict[int, int] = {}  # refused with a code that nobody has heard of: offset -> when last
         self.doubts: dict[int, bool] = {}  # may be in the stream already; True: it was, or may have been, overtaken
+
+    def go_on_from(self, former: Ownership) -> None:
+        """Take along what is known of an earlier time of ownership, of which this one is the new beginning."""
+        self.ordered = former.ordered
+        self.acknowledged, self.acknowledged_before = former.acknowledged, former.acknowledged_before
+        self.settled = {offset for offset in former.settled if offset < self.start}

@@ -11,9 +11,33 @@ from dataclasses import replace
 from random import Random  # noqa: TID251 - the type of a seeded source that is given
 
 from doka.adapters.simulated.chance import Chance
-from doka.adapters.simulated.plan import CALM, SILENT, UNDRAWN, Delays, Incident, Kind, Plan, Rates, Sick, Span, Work
+from doka.adapters.simulated.plan import (
+    CALM,
+    SILENT,
+    UNDRAWN,
+    Delays,
+    Incident,
+    Kind,
+    Plan,
+    Rates,
+    Sick,
+    Span,
+    Work,
+)
 from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
-from doka.domain.rules import AggregationRules, LimitRules, OnGap, OnPoison, Ordering, RoleRules, RotationPolicy
+from doka.domain.rules import (
+    AggregationRules,
+    KeyEncoding,
+    LimitRules,
+    NullKey,
+    NullValue,
+    OnGap,
+    OnPoison,
+    OnUnreadable,
+    Ordering,
+    RoleRules,
+    RotationPolicy,
+)
 
 MS = NS_PER_MS
 SECOND = NS_PER_SECOND
@@ -44,16 +68,19 @@ _RATES: dict[str, float] = {
 }
 """The strongest that each may be drawn."""
 
-_APART = frozenset({*SILENT, *UNDRAWN, Kind.SKIP_ORDERED})
+_APART = frozenset({*SILENT, *UNDRAWN, Kind.SKIP_ORDERED, Kind.BATCH_UNREADABLE})
 """Drawn for runs of their own."""
 _ONCE = frozenset({Kind.RETENTION, Kind.TOPIC_RECREATED, Kind.CONSUMER_DEAD, Kind.STOP, Kind.STREAM_REFUSING})
+
+
+_SICK = (Sick.NOTHING, Sick.DEAD_STREAM, Sick.HOT_SHARD, Sick.UNFETCHABLE)
 
 
 def draw_plan(seed: int, records: int = RECORDS_DEFAULT) -> Plan:
     """Give the plan of a seed, always the same."""
     chance = Chance(seed).of("plan")
     heal_at = int(chance.uniform(0.3, 3.0) * SECOND)
-    sick = chance.choice(list(Sick)) if chance.random() < 0.2 else Sick.NOTHING  # noqa: PLR2004
+    sick = chance.choice(_SICK) if chance.random() < 0.2 else Sick.NOTHING  # noqa: PLR2004
     return Plan(
         seed=seed,
         work=_draw_work(chance, records),
@@ -197,6 +224,41 @@ def silent(plan: Plan) -> Plan:
     return replace(calm, work=work, incidents=tuple(incidents), heal_at=heal_at, lease_life=900 * SECOND)
 
 
+def damaged(plan: Plan) -> Plan:
+    """Give the same run with stored records that cannot be read, for a time, or until the operator gives them up."""
+    chance = Chance(plan.seed).of("damaged")
+    incidents = list(plan.incidents)
+    for _ in range(chance.choice((1, 2, 4))):
+        at = int(chance.random() * plan.heal_at / 2)
+        incidents.append(Incident(Kind.BATCH_UNREADABLE, at, plan.heal_at, chance.getrandbits(30)))
+    incidents.sort(key=lambda incident: incident.at)
+    return replace(plan, incidents=tuple(incidents), on_unreadable=chance.choice(list(OnUnreadable)))
+
+
+def unrenewed(plan: Plan) -> Plan:
+    """Give the same run under a policy that never renews a lease: what ends stays ended, and says so."""
+    chance = Chance(plan.seed).of("unrenewed")
+    role = replace(plan.role, policy=RotationPolicy.NEVER)
+    return replace(plan, role=role, sick=Sick.UNRENEWED, lease_life=int(chance.choice((2.0, 900.0)) * SECOND))
+
+
+def encoded(plan: Plan) -> Plan:
+    """Give the same run with keys in another alphabet, and records without a key or a value that are placed or refused.
+
+    Its stops have more time than between two words of what they wait for.
+    """
+    chance = Chance(plan.seed).of("encoded")
+    work = replace(plan.work, wide_keys=False, value_bytes=20, poison=0.0, null_keys=chance.choice((0.0, 0.1, 0.4)))
+    return replace(
+        plan,
+        work=work,
+        limits=replace(plan.limits, drain=12 * SECOND),
+        key_encoding=chance.choice(list(KeyEncoding)),
+        null_key=chance.choice(list(NullKey)),
+        null_value=chance.choice(list(NullValue)),
+    )
+
+
 def mapped(plan: Plan) -> Plan:
     """Give the same run with its keys taken from a header, its records in envelopes, or both."""
     partition_key, envelope = (
@@ -209,7 +271,7 @@ def swarm_plan(seed: int, records: int = RECORDS_DEFAULT) -> Plan:
     """Give the plan of a seed: of six, two with aggregation, and one in which the records of a key share requests.
 
     Of the others one in eight keeps no order. Of each of these, one in four is narrow, one in ten distrusted, and one in
-    five mapped.
+    five mapped; one in nine each is damaged, unrenewed, or has its keys encoded.
     One in seven has a person who skips records.
     One in thirty is calm and long, with faults that show nowhere but in what the service says of itself.
     """
@@ -228,7 +290,9 @@ def swarm_plan(seed: int, records: int = RECORDS_DEFAULT) -> Plan:
         plan = mapped(plan)
     if seed // 6 % 7 == 3:  # noqa: PLR2004
         plan = on_call(plan)
-    return distrusted(plan) if seed // 6 % 10 == 4 else plan  # noqa: PLR2004
+    apart = {2: damaged, 5: unrenewed, 8: encoded}.get(seed // 6 % 9)
+    plan = plan if apart is None else apart(plan)
+    return distrusted(plan) if seed // 6 % 10 == 4 and apart is None else plan  # noqa: PLR2004
 
 
 def _rarely(chance: Random, likely: float, most: float) -> float:

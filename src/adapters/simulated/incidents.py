@@ -258,8 +258,8 @@ def _topic_recreated(world: World, incident: Incident) -> None:
     Only where the new log can never grow up to that: there nobody could tell (docs/guarantees.md says so). And only
     where no record is poison, whose offset would name two records.
     """
-    work, few = world.plan.work, 1 + incident.draw % 5
-    for tp in [] if work.poisoned else world.logs:
+    few = 1 + incident.draw % 5
+    for tp in [] if world.plan.poisoned else world.logs:
         log = world.logs[tp]
         if log.incarnation or world.group.committed.get(tp, 0) <= (world.unwritten + few) * GROWS_AT_MOST:
             continue

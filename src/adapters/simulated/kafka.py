@@ -34,6 +34,7 @@ from doka.domain.status import GroupStatus, LogStatus, SourceStatus
 CLIENT_FAILED = "the Kafka client failed for good"
 REFUSED = "the group refuses this member"
 DAMAGED = "the batch is corrupt"
+READ_AGAIN_NS = NS_PER_SECOND
 ALL_THERE = TopicsMissing(frozenset())
 ASK_EVERY_NS = 10 * NS_PER_SECOND  # as the real source asks for ends
 TELL_ORDERS_NS = 15 * NS_PER_SECOND  # as the real source tells again which orders to skip stand
@@ -55,7 +56,7 @@ class SimulatedSource:
         self._answers: deque[CommitAnswered] = deque()
         self._ended: dict[TopicPartition, int] = {}
         self._gaps_shown: dict[TopicPartition, int] = {}
-        self._damages_shown: set[TopicPartition] = set()
+        self._damages_shown: dict[TopicPartition, int] = {}
         self._topics_told = ALL_THERE
         self._error: Exception | None = None
         self._inside = False
@@ -118,6 +119,7 @@ class SimulatedSource:
         """Stop delivery of those that are owned."""
         self._joined()
         self.paused.update(partitions & self.positions.keys())
+        self._world.witness.paused(self.paused)
 
     def resume(self, partitions: frozenset[TopicPartition]) -> None:
         """Deliver those that are owned again."""
@@ -125,6 +127,7 @@ class SimulatedSource:
         if not self.paused.isdisjoint(partitions):
             self._world.witness.resumed()
         self.paused -= partitions
+        self._world.witness.paused(self.paused)
         self._stirred = True
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
@@ -134,7 +137,7 @@ class SimulatedSource:
             self.positions[partition] = offset
             self._ended.pop(partition, None)
             self._gaps_shown.pop(partition, None)
-            self._damages_shown.discard(partition)
+            self._damages_shown.pop(partition, None)
             self._stirred = True
             self._world.witness.sought(partition, offset)
 
@@ -214,6 +217,7 @@ class SimulatedSource:
         positions = {tp: world.group.position(tp) for tp in partitions if tp not in self.positions}
         self.positions.update(positions)
         self.paused.difference_update(positions)
+        world.witness.paused(self.paused)
         world.trace.note("assigned", *positions.items())
         world.witness.assigned(positions)
         world.progress()
@@ -246,9 +250,10 @@ class SimulatedSource:
             self.positions.pop(tp, None)
             self._ended.pop(tp, None)
             self._gaps_shown.pop(tp, None)
-            self._damages_shown.discard(tp)
+            self._damages_shown.pop(tp, None)
             self._orders_told.pop(tp, None)
         self.paused.difference_update(partitions)
+        self._world.witness.paused(self.paused)
 
     def _tell(self, what: _Telling) -> None:
         listener = self._listener
@@ -307,10 +312,12 @@ class SimulatedSource:
             events.append(now)
 
     def _show_damage(self, tp: TopicPartition, damage: tuple[int, int], events: list[Event]) -> None:
-        """Tell once what cannot be read, when all of it is written."""
-        first, far = damage
-        if tp not in self._damages_shown and self._world.logs[tp].end >= far:
-            self._damages_shown.add(tp)
+        """Tell what cannot be read, when all of it is written; again each second, for a disk may be mended."""
+        (first, far), now = damage, self._world.timeline.now
+        if self._world.logs[tp].end >= far and now - self._damages_shown.get(tp, 0) >= READ_AGAIN_NS:
+            self._damages_shown[tp] = now
+            self._world.timeline.after(READ_AGAIN_NS, self._stir)
+            self._world.witness.unreadable(tp, first, far)
             events.append(RecordsUnreadable(tp, first, far, DAMAGED))
 
     def _collect_orders(self, events: list[Event]) -> None:

@@ -5,13 +5,18 @@ A plan is drawn from a seed (faults.py) or written by hand; the world then follo
 
 from __future__ import annotations
 
+from base64 import b64encode
 from dataclasses import dataclass, field
 from enum import Enum
 
 from doka.domain.limits import NS_PER_MS, NS_PER_SECOND, RECORD_BYTES_DEFAULT
+from doka.domain.records import TopicPartition
 from doka.domain.rules import (
     AggregationRules,
+    KeyEncoding,
     LimitRules,
+    NullKey,
+    NullValue,
     OnGap,
     OnPoison,
     OnUnreadable,
@@ -156,15 +161,16 @@ class Kind(Enum):
     GROUP_REFUSED = "group_refused"
     TRANSACTION_OPEN = "transaction_open"
     QUOTA = "quota"
-    # What nothing draws, and a scene or a test may play.
+    # Drawn for runs of its own (faults.damaged).
     BATCH_UNREADABLE = "batch_unreadable"
+    # What nothing draws, and a scene or a test may play.
     TOPIC_MISSING = "topic_missing"
     TOPIC_REFUSED = "topic_refused"
     # What a person does: drawn for runs in which somebody is on call (faults.on_call).
     SKIP_ORDERED = "skip_ordered"
 
 
-UNDRAWN = (Kind.BATCH_UNREADABLE, Kind.TOPIC_MISSING, Kind.TOPIC_REFUSED)
+UNDRAWN = (Kind.TOPIC_MISSING, Kind.TOPIC_REFUSED)
 SILENT = (Kind.BROKER_UNREACHABLE, Kind.GROUP_REFUSED, Kind.TRANSACTION_OPEN, Kind.QUOTA)
 
 
@@ -188,6 +194,8 @@ class Sick(Enum):
     DEAD_STREAM = "dead_stream"
     HOT_SHARD = "hot_shard"
     UNFETCHABLE = "unfetchable"
+    UNRENEWED = "unrenewed"
+    """The policy never renews a lease, so each ends for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +228,22 @@ class Plan:
     partition_key: str = "kafka_key"
     """Where a route takes its keys from; `header:key` gives the same ones, see partition_log.py."""
     envelope: bool = False
+    key_encoding: KeyEncoding = KeyEncoding.UTF8
+    null_key: NullKey = NullKey.RANDOM
+    null_value: NullValue = NullValue.EMPTY
+
+    def key_of(self, partition: TopicPartition, key: bytes | None) -> str | None:
+        """Give the partition key that a record must have; None where it is nobody's choice."""
+        if key is None:
+            named = f"{partition.topic}-{partition.partition}"
+            return named if self.null_key is NullKey.PARTITION else None
+        match self.key_encoding:
+            case KeyEncoding.UTF8:
+                return key.decode()
+            case KeyEncoding.BASE64:
+                return b64encode(key).decode()
+            case KeyEncoding.HEX:
+                return key.hex()
 
     @property
     def calm(self) -> bool:
@@ -230,8 +254,14 @@ class Plan:
             and not self.crash_steps
             and self.delays == Delays()
             and self.sick is Sick.NOTHING
-            and not self.work.poisoned
+            and not self.poisoned
         )
+
+    @property
+    def poisoned(self) -> bool:
+        """Whether there may be records that can never land, by themselves or by the rules of the routes."""
+        keyless = self.work.null_keys and self.null_key is NullKey.REJECT
+        return self.work.poisoned or bool(keyless or (self.work.tombstones and self.null_value is NullValue.REJECT))
 
     def topic(self, route: int) -> str:
         """Name the topic of a route."""
@@ -246,6 +276,9 @@ class Plan:
                 self.role.name,
                 partition_key=self.partition_key,
                 envelope=self.envelope,
+                key_encoding=self.key_encoding,
+                null_key=self.null_key,
+                null_value=self.null_value,
                 ordering=self.ordering,
                 on_poison=self.on_poison,
                 aggregation=self.aggregation,

@@ -8,6 +8,7 @@ from doka.adapters.simulated.plan import Plan
 from doka.adapters.simulated.weather import draw_span
 from doka.adapters.simulated.world import World
 from doka.domain.records import TopicPartition
+from doka.domain.rules import NullKey, NullValue
 
 UNUSABLE_KEYS = (b"", b"k" * 257)
 """Keys that Kinesis refuses: empty, and longer than 256 characters."""
@@ -20,6 +21,7 @@ class Producer:
 
     def __init__(self, world: World, plan: Plan) -> None:
         self._world = world
+        self._plan = plan
         self._work = plan.work
         self._chance = world.chance.of("producer")
         self._partitions = list(world.logs)
@@ -60,8 +62,10 @@ class Producer:
             key = UNUSABLE_KEYS[int(chance.random() * len(UNUSABLE_KEYS))]
         elif work.null_keys and chance.random() < work.null_keys:
             key = None
+            poison = self._plan.null_key is NullKey.REJECT
         elif work.tombstones and chance.random() < work.tombstones:
             key, value = value, None
+            poison = self._plan.null_value is NullValue.REJECT
         elif work.large and self._large[tp] < work.poisons and value and chance.random() < work.large:
             poison = True
             self._large[tp] += 1

@@ -5,7 +5,7 @@ The world tells, it does not judge: the rules that must hold are the checkers' m
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from doka.domain.commands import CommitOffsets, SendLetter, SendPut
@@ -60,6 +60,9 @@ class Witness:
     def gap_shown(self, partition: TopicPartition, expected: int, log_start: int) -> None:
         """A gap was handed to our process."""
 
+    def unreadable(self, partition: TopicPartition, first: int, far: int) -> None:
+        """Our process was told that stored records cannot be read, from an offset to below another."""
+
     def sought(self, partition: TopicPartition, offset: int) -> None:
         """Our process chose another position."""
 
@@ -113,6 +116,9 @@ class Witness:
 
     def befell(self, incident: Incident) -> None:
         """An incident of the plan begins."""
+
+    def paused(self, partitions: Collection[TopicPartition]) -> None:
+        """These are the partitions of which our process's client delivers nothing."""
 
     def resumed(self) -> None:
         """Our process lets a partition flow again that it had paused."""

@@ -233,7 +233,7 @@ class World:
 
     def _sicken(self) -> None:
         match self.plan.sick:
-            case Sick.NOTHING:
+            case Sick.NOTHING | Sick.UNRENEWED:
                 pass
             case Sick.DEAD_STREAM:
                 self.streams["s0"].status = None
@@ -251,7 +251,7 @@ class World:
                 self.store_letter(tp, offset)
             return True
         stream = self.streams[self.routes[tp.topic]]
-        text = f"null-{offset}" if key is None else key.decode()
+        text = self.plan.key_of(tp, key) or f"null-{offset}"
         data = b"" if value is None else value
         if not stream.usable or stream.offer(text, data, None, self.timeline.now) is not None:
             return False

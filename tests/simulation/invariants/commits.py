@@ -8,17 +8,19 @@ from doka.domain.commands import CommitOffsets
 from doka.domain.limits import NS_PER_MS
 from doka.domain.records import TopicPartition
 from doka.domain.rules import OnPoison
+from tests.simulation.invariants.facts import Facts
 from tests.simulation.invariants.liveness import Liveness
 from tests.simulation.invariants.violation import ViolationError
 
 SLACK_NS = NS_PER_MS  # between the decision of a commit and its way: what else is carried out in that turn
 
 
-class Committing(Liveness):
+class Committing(Liveness, Facts):
     """Each commit is judged when it leaves and again when the group stores it."""
 
     def commit_answered(self, commit: int, error: str | None) -> None:
         self._commits_open.discard(commit)
+        self.note_commit_answer(commit, error)
         self.excuse_commits((self._committed_at or 0) + self.plan.limits.commit_every)
         if error is not None:
             self.reached["a commit was refused"] += 1
@@ -32,6 +34,7 @@ class Committing(Liveness):
     def commit_began(self, command: CommitOffsets) -> None:
         self._judge_pace(command)
         self._commits_open.add(command.commit)
+        self.note_commit(command)
         halted = self.last_status is not None and self.last_status.halted
         self.require(not halted, "I12", f"a commit was sent after the halt: {halted}")
         for tp, to in command.offsets.items():

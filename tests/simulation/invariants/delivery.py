@@ -5,22 +5,24 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 
-from doka.domain.facts import RecordsSkipped
+from doka.domain.facts import PartitionsOwned, RecordsSkipped
 from doka.domain.limits import RECORD_OVERHEAD_BYTES
 from doka.domain.records import Chunk, TopicPartition
 from doka.domain.rules import OnGap
 from doka.domain.skip import Skip
-from tests.simulation.invariants.evidence import Evidence
+from tests.simulation.invariants.figures import Figures
 from tests.simulation.truth import Ownership
 
 
-class Delivery(Evidence):
+class Delivery(Figures):
     """A jump of the fetched offset is explained by the log, or told (I15)."""
 
     def delivered(self, chunk: Chunk) -> None:
         ownership = self.owned[chunk.partition]
         self._no_hole(ownership, chunk.offsets[0])
         ownership.expected = chunk.end
+        self.note_delivered(ownership, chunk)
+        self.note_readable(ownership)
         ownership.unsettled.update(dict.fromkeys(chunk.offsets))
         self._delivered_since_death += chunk.count
         if self._fetch_step != self.world.steps:
@@ -31,6 +33,7 @@ class Delivery(Evidence):
         ownership = self.owned[partition]
         self._no_hole(ownership, offset)
         ownership.expected = offset
+        self.note_readable(ownership)
 
     def _no_hole(self, ownership: Ownership, to: int) -> None:
         truth = ownership.truth
@@ -41,8 +44,13 @@ class Delivery(Evidence):
     def gap_shown(self, partition: TopicPartition, expected: int, log_start: int) -> None:
         self.reached["a gap in the input"] += 1
         self._gaps_untold.add(partition)
+        self.note_gap(partition, expected, log_start)
         if self.plan.on_gap is OnGap.BLOCK:
             self.gapped.add(partition)
+
+    def unreadable(self, partition: TopicPartition, first: int, far: int) -> None:
+        self.reached["stored records could not be read"] += 1
+        self.note_unreadable(self.owned[partition], first, far)
 
     def sought(self, partition: TopicPartition, offset: int) -> None:
         ownership = self.owned[partition]
@@ -52,6 +60,7 @@ class Delivery(Evidence):
             self.reached["a recreated topic was read from its start"] += 1
             self._end(self.owned.pop(partition))
             self.assigned({partition: offset})
+            self.not_told(PartitionsOwned)
             return
         if offset <= ownership.expected and ownership.ordered:
             self._began_again(ownership, offset)
@@ -71,9 +80,11 @@ class Delivery(Evidence):
         self.require(open_below is None, "I15", f"{tp} began again at {offset} while {open_below} had not settled")
         self.require(not ownership.in_flight, "I4", f"{tp} began again at {offset} with records in flight")
         self.reached["a partition began again because a record is to be skipped"] += 1
+        self.judge_repeats(tp, ownership, offset)
         self._end(self.owned.pop(tp))
         self.assigned({tp: offset})
-        self.owned[tp].ordered = ownership.ordered
+        self.not_told(PartitionsOwned)
+        self.owned[tp].go_on_from(ownership)
 
     def told_skipped(self, fact: RecordsSkipped) -> None:
         """Judge what was passed: all of it was ordered, and just that was told."""

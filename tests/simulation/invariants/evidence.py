@@ -81,8 +81,16 @@ class Evidence(Witness):
         self._commit_by = 0  # from when on what may be committed must be
         self._described: set[str] = set()  # routes of which it knows what their streams take
         self.facts_assumed = False
+        self._forget_flow()
         self._fetch_step = 0  # the world's step of the last fetch that brought records
         self._fetched_bytes = 0  # what that fetch brought, as it is held
+
+    def _forget_flow(self) -> None:
+        self._paused: frozenset[TopicPartition] = frozenset()  # as the client has it
+        self._failing: set[str] = set()  # routes of which nothing has landed since a whole request failed
+        self._scattered: set[str] = set()  # routes that keep an order, of streams that were told to ignore keys
+        self._deaths_in_a_row = 0  # of leases, since something landed under the present one
+        self._unsigned = 0  # requests that did not leave since the last status, and count as in flight
 
     def attach(self, world: World) -> None:
         """Judge this world."""
@@ -104,9 +112,11 @@ class Evidence(Witness):
 
     def produced(self, partition: TopicPartition, offset: int, key: bytes | None, value: bytes | None) -> None:
         truth = self.truths[partition]
-        truth.produce(offset, key)
-        name: object = value if value is not None else (key or b"").decode()
-        self._records[name] = (truth, offset)
+        lane = self.plan.key_of(partition, key)
+        truth.produce(offset, key, len(key or b"") + len(value or b""), lane)
+        names = {lane, (key or b"").decode()} if value is None else {value}
+        for name in names:  # by either in an envelope
+            self._records[name] = (truth, offset)
 
     def production_ended(self) -> None:
         self._all_produced = True
@@ -169,6 +179,7 @@ class Evidence(Witness):
         self._asking = False
         self._ask_by = self._deaths = self._commit_by = 0
         self._committed_at = self._left_open = None
+        self._forget_flow()
         self._described.clear()
         self._blocked_told.clear()
         self._letter_of.clear()

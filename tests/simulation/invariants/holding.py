@@ -7,14 +7,21 @@ when both were sent. Here it shows in the turn in which it happened, or soon aft
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 
 from doka.adapters.simulated.plan import Plan
 from doka.domain.forwarder import Forwarder
+from doka.domain.limits import NS_PER_MS, RECORD_OVERHEAD_BYTES
 from doka.domain.partitions.partition import Partition
+from doka.domain.records import TopicPartition
+from doka.domain.routes.route import Route
+from doka.domain.routes.standing import RouteState
+from doka.domain.sending.aggregated_outbox import AggregatedOutbox
 from tests.simulation.homes import held_bytes_of, partitions_of, places_of, ready_in, routes_of
 from tests.simulation.invariants.evidence import Evidence
 from tests.simulation.truth import Ownership
 
+PAUSED_WITHIN_NS = 700 * NS_PER_MS  # of a room that stays full
 LOOK_EVERY = 10  # turns; a look costs as much as some turns
 
 
@@ -24,10 +31,12 @@ class Holding(Evidence):
     def __init__(self, plan: Plan) -> None:
         super().__init__(plan)
         self._turns = 0
+        self._full_since: int | None = None  # since when three quarters of what may be held are
 
     def look_inside(self, now: int) -> None:
         """Look into the machine, now and then, after a turn that was decided at `now`."""
         self._turns += 1
+        self._note_full(now)
         if self._turns % LOOK_EVERY == 0 and self.machine is not None and not self.machine_halted():
             self._look(self.machine, now)
 
@@ -43,11 +52,58 @@ class Holding(Evidence):
         for route in routes_of(machine):
             there, waiting = ready_in(route), route.outbox.waiting
             self.require(there == waiting, "I14", f"{route.rules.name} counts {waiting} records that wait, of {there}")
+            self._judge_haste(route, now)
         for tp, partition in partitions.items():
             self._look_at(partition, self.owned[tp])
+        self._judge_fairness(partitions, now)
         if not self._commits_open and now >= self._commit_by and not any(o.draining for o in self.owned.values()):
             late = [p.tp for p in partitions.values() if p.ledger.watermark > p.ledger.committed]
             self.require(not late, "I9", f"{late} are to be committed, and no commit is on its way")
+
+    def _note_full(self, now: int) -> None:
+        full = self.machine is not None and held_bytes_of(self.machine) >= self.plan.limits.held_bytes * 3 / 4
+        if not full:
+            self._full_since = None
+        elif self._full_since is None:
+            self._full_since = now
+
+    def _judge_fairness(self, partitions: Collection[TopicPartition], now: int) -> None:
+        """Judge that who holds more than half a share waits, where there is little room for the others, and for long: I9."""
+        if self._full_since is None or now - self._full_since < PAUSED_WITHIN_NS or self.draining:
+            return
+        share = self.plan.limits.held_bytes / 4 / len(partitions)
+        for tp in partitions:
+            ownership, sizes = self.owned[tp], self.truths[tp].sizes
+            held = sum(sizes.get(offset, 0) + RECORD_OVERHEAD_BYTES for offset in ownership.unsettled)
+            right = held <= share / 2 or tp in self._paused or ownership.draining
+            self.require(right, "I9", f"{tp} holds {held} bytes of {share}, and takes what is left to others")
+
+    def _judge_haste(self, route: Route, now: int) -> None:
+        """Judge that what may leave has left: I9. An aggregate may wait for more, and a shard's pace for its time."""
+        outbox, name = route.outbox, route.rules.name
+        status = route.standing
+        if (
+            isinstance(outbox, AggregatedOutbox)
+            or not outbox.waiting
+            or outbox.pacer.paces
+            or route._search is not None
+        ):
+            return
+        if status.state is not RouteState.OPEN or not status.usable or not self._signs(now):
+            return
+        self.require(route.puts, "I9", f"{name} has {outbox.waiting} records that may leave, and nothing is on its way")
+        idle = sum(1 for each in routes_of(self.machine) if not each.puts) if self.machine is not None else 0
+        full = self._in_flight + self._unsigned + idle >= self.plan.limits.requests_in_flight
+        waits = full or name in self._failing or outbox.waiting < self.plan.limits.request_records
+        self.require(waits, "I9", f"{name} has {outbox.waiting} records that may leave, and room for a request")
+
+    def _signs(self, now: int) -> bool:
+        """Say whether there is a lease that may sign."""
+        lease = self._lease
+        if lease is None or lease.ends_at is None:
+            return False
+        life = max(lease.ends_at - lease.issued_at, 0)
+        return now < lease.ends_at - min(self.plan.limits.request_timeout, life // 5)
 
     def _look_at(self, partition: Partition, ownership: Ownership) -> None:
         tp, ledger = partition.tp, partition.ledger
@@ -68,5 +124,8 @@ class Holding(Evidence):
         # An acknowledged letter is told to the judge when it comes, to the machine when it looks.
         more = homes.keys() - wanted - ownership.truth.dropped - (ownership.truth.poison if draining else set())
         self.require(not more, "I14", f"{tp}: the machine has {sorted(more)}, which are not un-settled")
+        sizes = ownership.truth.sizes
+        least = 0 if draining else sum(sizes[offset] + RECORD_OVERHEAD_BYTES for offset in ownership.unsettled)
+        self.require(ledger.held_bytes >= least, "I7", f"{tp} counts {ledger.held_bytes} bytes, and holds {least}")
         if not ownership.unsettled and not places:
             self.require(not ledger.held_bytes, "I7", f"{tp} holds {ledger.held_bytes} bytes of nothing")

@@ -9,23 +9,22 @@ from doka.domain.events import Event, LeaseIssued, LeaseRefused, StreamDescribed
 from doka.domain.facts import LeaseRejected, LeaseRenewalFailed
 from doka.domain.lease import Lease
 from doka.domain.limits import BACKOFF_FIRST_NS, NS_PER_SECOND
-from doka.domain.rules import RotationPolicy
+from doka.domain.rules import Ordering, RotationPolicy
 from doka.domain.status import Status
-from tests.simulation.invariants.evidence import Evidence
+from tests.simulation.invariants.facts import EARLY_DEATHS_FORGIVEN, Facts
+from tests.simulation.invariants.figures import SIGNING
 from tests.simulation.invariants.violation import ViolationError
 
 LEASE_QUESTIONS_MAX = 90  # in ten seconds; short leases and a short interval need up to sixty
 DEAD_LEASES_MAX = 15  # in ten seconds, with nothing landed between; a backoff comes to eight
 LEASE_REASONS = ("clock_skew", "lease_")
 """How the reasons begin for which a route is blocked because its role has no lease."""
-SIGNING = frozenset({"fresh", "due"})
 DOUBTED_AFTER_NS = 60 * NS_PER_SECOND  # a lease under which a stream denies access is renewed, so often at most
-EARLY_DEATHS_FORGIVEN = 2  # leases in a row that die; the next is asked for at once
 NEVER = 1 << 63
 LEASE_REFUSALS_MAX = 40  # in ten seconds and in a row; a backoff comes to fewer than twenty
 
 
-class Leases(Evidence):
+class Leases(Facts):
     """Questions to STS come in time (I9), and not too many of them (I10)."""
 
     def judge_renewal(self, now: int) -> None:
@@ -36,8 +35,8 @@ class Leases(Evidence):
 
     def _must_ask_at(self, moment: int) -> None:
         """Note when the process must have asked for a lease, where it has not asked already, or renews on demand only."""
-        on_demand = self.plan.role.policy is RotationPolicy.ON_DEMAND
-        self._ask_by = NEVER if self._asking or on_demand else moment
+        waits = self.plan.role.policy in {RotationPolicy.ON_DEMAND, RotationPolicy.NEVER}
+        self._ask_by = NEVER if self._asking or waits else moment
 
     def lease_asked(self, role: str) -> None:
         now = self.world.timeline.now
@@ -47,6 +46,8 @@ class Leases(Evidence):
             o.attempts.keys() & o.unsettled.keys() - o.in_flight.keys() for o in self.owned.values()
         ):
             self.reached["a lease ended while records waited for another try"] += 1
+        once = self.plan.role.policy is RotationPolicy.NEVER and (self._lease is not None or self._deaths)
+        self.require(not once, "I10", "a lease was asked for, and the policy is to have one only")
         self._questions.append(now)
         while now - self._questions[0] > 10 * NS_PER_SECOND:
             self._questions.popleft()
@@ -88,6 +89,7 @@ class Leases(Evidence):
 
     def read(self, event: Event) -> None:
         """Note what the process has read of its inbox."""
+        self.note_lease(event)
         if isinstance(event, LeaseIssued):
             self._asking = False
             self._lease = event.lease
@@ -98,6 +100,8 @@ class Leases(Evidence):
             self._refused_leases.add(event.lease)
         elif isinstance(event, StreamDescribed):
             self._described.add(event.route)
+            keeps = self.plan.ordering is not Ordering.NONE or self.plan.aggregation is not None
+            (self._scattered.discard if event.honours_keys or not keeps else self._scattered.add)(event.route)
 
     def judge_blocks(self, status: Status) -> None:
         """Judge that no route waits for a lease that is there: I9."""
@@ -145,6 +149,7 @@ class Leases(Evidence):
     def _died(self, now: int) -> None:
         """Note that a lease has died: rejected, or too late to be used."""
         self._deaths += 1
+        self._deaths_in_a_row += 1
         self._dead_leases.append(now)
         while now - self._dead_leases[0] > 10 * NS_PER_SECOND:
             self._dead_leases.popleft()

@@ -7,11 +7,11 @@ from doka.domain.events import Event, LetterRefused
 from doka.domain.facts import RecordsPoisoned
 from doka.domain.records import TopicPartition
 from doka.domain.rules import OnPoison
-from tests.simulation.invariants.evidence import Evidence
+from tests.simulation.invariants.facts import Facts
 from tests.simulation.invariants.violation import ViolationError
 
 
-class Letters(Evidence):
+class Letters(Facts):
     """A record that can land is never put aside (I11)."""
 
     def letter_stored(self, partition: TopicPartition, offset: int) -> None:
@@ -29,12 +29,14 @@ class Letters(Evidence):
 
     def letter_answered(self, command: SendLetter, event: Event) -> None:
         ownership = self._letter_of.pop(command.letter)
+        self.note_letter(command, ownership, event)
         if isinstance(event, LetterRefused):
             self.reached["a dead letter was refused or not acknowledged"] += 1
         elif ownership is not None and self.owned.get(command.partition) is ownership:
             self.reached["a dead letter was acknowledged"] += 1
             ownership.unsettled.pop(command.offset, None)
             ownership.settled.add(command.offset)
+            ownership.settled_at = ownership.moved_at = self.world.timeline.now
 
     def told_poison(self, fact: RecordsPoisoned) -> None:
         """Judge that the service calls a record poison, and note what its policy makes of it."""
@@ -47,6 +49,7 @@ class Letters(Evidence):
             truth.dropped.add(fact.offset)
             if ownership is not None:
                 ownership.unsettled.pop(fact.offset, None)
+                ownership.settled_at = ownership.moved_at = self.world.timeline.now
                 ownership.settled.add(fact.offset)  # it takes room of `ahead_records`, also when compaction removes it
         if (
             ownership is not None and fact.policy != OnPoison.BLOCK.value

@@ -52,9 +52,21 @@ class Liveness(Evidence):
                     return f"{tp} is committed to {truth.committed} of {log.end}{excuse}"
         return None
 
+    def lease_over(self) -> bool:
+        """Say whether the process has had a lease that may sign nothing any more."""
+        lease = self._lease
+        if lease is None or lease.ends_at is None:
+            return self._deaths > 0
+        life = max(lease.ends_at - lease.issued_at, 0)
+        return self.world.timeline.now >= lease.ends_at - min(self.plan.limits.request_timeout, life // 5)
+
     def _excused(self, truth: PartitionTruth) -> str | None:
         """Give None where a partition may stay behind, else why it may not."""
         tp, plan = truth.tp, self.plan
+        if plan.sick is Sick.UNRENEWED and self.lease_over():
+            self.reached["a lease was over, and its policy has no other"] += 1
+            shown = None if self.last_status is None else self.last_status.routes[self.world.routes[tp.topic]].blocked
+            return None if shown else ", and nothing says that its lease has ended"
         if tp in self.gapped or (plan.sick is Sick.UNFETCHABLE and tp == next(iter(self.truths))):
             return None
         # Where only the service knows the poison, it is known as such only when another record has landed beside it.
@@ -72,7 +84,7 @@ class Liveness(Evidence):
         sick_keys = {truth.keys[offset] for offset in poison}
         if hot:
             place = self._aggregates.place_of  # an aggregate goes where its lane is
-            named = {key: key.decode() for key in truth.keys.values() if key is not None}
+            named = {key: plan.key_of(tp, key) or "" for key in truth.keys.values() if key is not None}
             sick_keys |= {key for key, name in named.items() if stream.shard_of(name, place(name)).hot} | {None}
         if plan.limits.held_bytes < ROOMY_BYTES:
             return None

@@ -65,12 +65,12 @@ class Order(Evidence):
         if not self.shares:
             return
         self._carried[command] = entries
-        keys = Counter((ownership, ownership.truth.keys[offset]) for ownership, offset in entries)
+        keys = Counter((ownership, ownership.truth.lanes[offset]) for ownership, offset in entries)
         if max(keys.values()) > 1:
             self.reached["several records of a key in one put"] += 1
         ownership, last = entries[-1]
-        key = ownership.truth.keys[last]
-        cut = any(ownership.truth.keys[o] == key for o in ownership.unsettled if o > last)
+        key = ownership.truth.lanes[last]
+        cut = any(ownership.truth.lanes[o] == key for o in ownership.unsettled if o > last)
         if cut and keys[ownership, key] > 1 and len(entries) == self.plan.limits.request_records:
             self.reached["the end of a put cut off records of its last key"] += 1
 
@@ -120,11 +120,11 @@ class Order(Evidence):
         landed = self._order_of.get(command, [])
         for entry, (ownership, offset) in enumerate(carried):
             truth = ownership.truth
-            key = truth.keys[offset]
+            key = truth.lanes[offset]
             later = [
                 i
                 for i, (other, its) in enumerate(carried[entry + 1 :], entry + 1)
-                if key is not None and other is ownership and truth.keys[its] == key
+                if key is not None and other is ownership and truth.lanes[its] == key
             ]
             behind = {i for i in later if fates[i] == LANDED}
             if fates[entry] == LANDED:

@@ -9,7 +9,7 @@ from doka.adapters.simulated.plan import Sick
 from doka.app.runtime import Ending
 from doka.domain.limits import NS_PER_SECOND
 from doka.domain.records import TopicPartition
-from tests.simulation.invariants.evidence import Evidence
+from tests.simulation.invariants.facts import Facts
 from tests.simulation.invariants.telling import look_for_payload
 from tests.simulation.truth import Ownership, PartitionTruth
 
@@ -18,10 +18,11 @@ WENT = "records will repeat, or may"  # the end of a stop during which partition
 CUT_SHORT = ("not everything that was sent", "Kafka did not take the last")
 
 
-class Owning(Evidence):
+class Owning(Facts):
     """One owner at a time (I13), bounded repeats after each change (I8), stops that keep their time (I19)."""
 
     def assigned(self, positions: Mapping[TopicPartition, int]) -> None:
+        self.note_owned("assigned", positions)
         for tp, start in positions.items():
             self.require(tp not in self.owned, "I13", f"{tp} was assigned while it was owned")
             truth = self.truths[tp]
@@ -52,6 +53,7 @@ class Owning(Evidence):
             self.reached["a neighbour begins before we know that we lost"] += 1
 
     def revoke_began(self, partitions: Sequence[TopicPartition]) -> None:
+        self.note_owned("revoked", partitions)
         for tp in partitions:
             ownership = self.owned[tp]
             ownership.draining = True
@@ -66,6 +68,7 @@ class Owning(Evidence):
             last = self.owned[tp].last_commit
             if self.draining and last in self._commits_open:
                 self._last_commits[last] = tp
+            self.judge_repeats(tp, self.owned[tp], self.owned[tp].committed)
             self._went(tp)
 
     def _went(self, tp: TopicPartition) -> None:
@@ -92,7 +95,9 @@ class Owning(Evidence):
         return None
 
     def lost(self, partitions: Sequence[TopicPartition]) -> None:
+        self.note_owned("lost", partitions)
         for tp in partitions:
+            self.note_lost(tp, self.owned[tp])
             if self.owned[tp].in_flight:
                 self.reached["lost with a put in flight"] += 1
             self._went(tp)
@@ -148,7 +153,7 @@ class Owning(Evidence):
             and self.draining
             and not self.gapped
             and self.plan.sick is Sick.NOTHING
-            and not self.plan.work.poisoned
+            and not self.plan.poisoned
         ):
             unanswered = self.plan.rates.commit_vanished + self.plan.rates.commit_unanswered
             excused = (unanswered and ending.reason.startswith("Kafka did not take")) or (

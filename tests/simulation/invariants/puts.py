@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from doka.adapters.simulated.kinesis import Put
+from doka.adapters.simulated.kinesis import UNHEARD, Put
 from doka.adapters.simulated.producer import UNUSABLE_KEYS
 from doka.adapters.simulated.tokens import triple
 from doka.adapters.simulated.unfold import unfold
@@ -24,6 +24,8 @@ from doka.domain.commands import SendPut
 from doka.domain.events import Event, PutAmbiguous, PutAnswered, PutRefused, PutUnsent
 from doka.domain.limits import NS_PER_SECOND, PARTITION_KEY_BYTES_MAX
 from doka.domain.records import TopicPartition
+from doka.domain.rules import NullKey
+from tests.simulation.invariants.facts import Facts
 from tests.simulation.invariants.order import Order
 from tests.simulation.invariants.violation import ViolationError
 from tests.simulation.truth import Ownership
@@ -33,18 +35,21 @@ THIRD_TIME = 3
 ATTEMPTS_MAX = 60  # of one record in a second
 
 
-class Puts(Order):
+class Puts(Order, Facts):
     """A put is begun, landed and answered, and each of these breaks no rule."""
 
     def put_began(self, command: SendPut) -> None:
         self._in_flight += 1
         self._judge_signature(command)
         self._judge_bounds(command)
+        scattered = command.route in self._scattered
+        self.require(not scattered, "I4", f"put {command.put} goes to a stream that ignores keys, and so breaks order")
         world, owned = self.world, self.owned
         now, put = world.timeline.now, command.put
         member = None if world.member is None else world.member.number
         owner_of = world.group.owner
         entries, entry_of = self._entries[put], self._entry_of[put] = [], []
+        sizes: list[int] = []
         together: set[tuple[TopicPartition, int]] = set()  # what goes in this entry, or in this request, in order
         for entry, records in enumerate(self._aggregates.began(command)):
             if not self.shares:
@@ -59,7 +64,8 @@ class Puts(Order):
                 if ownership.truth is not truth:
                     raise ViolationError("I13", f"{truth.tp} offset {offset} of a former topic was sent")
                 kept = truth.keys[offset]
-                if kept is not None and key.encode() != kept:
+                wanted = self.plan.key_of(truth.tp, kept)
+                if wanted is not None and key != wanted:
                     raise ViolationError("I4", f"{truth.tp} offset {offset} of key {kept!r} was sent as {key!r}")
                 self._may_send(ownership, offset, together, now)
                 together.add((truth.tp, offset))
@@ -70,7 +76,9 @@ class Puts(Order):
                     ownership.sent_to = offset + 1
                 entries.append((ownership, offset))
                 entry_of.append(entry)
+                sizes.append(len(value))
         self.carried(command, entries)
+        self.note_put(command, sizes)
         if len(entries) > len(command.keys):
             self.reached["a put of aggregates"] += 1
 
@@ -121,7 +129,7 @@ class Puts(Order):
             raise ViolationError("I8", f"{truth.tp} offset {offset} was sent again after it had settled")
         if offset in ownership.in_flight:
             raise ViolationError("I8", f"{truth.tp} offset {offset} was sent while it was in flight")
-        if offset in truth.poison and truth.keys[offset] in UNUSABLE_KEYS:
+        if offset in truth.poison and self._never_lands(truth.keys[offset]):
             raise ViolationError("I11", f"{truth.tp} offset {offset} can never land, and was sent")
         if offset >= ownership.sent_to and (ownership.draining or self.draining):
             raise ViolationError("I13", f"{truth.tp} offset {offset} was sent first in a drain")
@@ -133,13 +141,20 @@ class Puts(Order):
         if len(sent) > ATTEMPTS_MAX and now - sent[-ATTEMPTS_MAX - 1] <= NS_PER_SECOND:
             raise ViolationError("I10", f"{truth.tp} offset {offset} was sent {ATTEMPTS_MAX} times within a second")
 
+    def _never_lands(self, key: bytes | None) -> bool:
+        """Say whether everybody can see that what never lands does not, by its key."""
+        return key in UNUSABLE_KEYS or (key is None and self.plan.null_key is NullKey.REJECT)
+
     def never_signed(self, command: SendPut) -> None:
+        records = 0
         for key, value in zip(command.keys, command.values, strict=True):
             for inner in unfold(key, value):
+                records += 1
                 truth, offset = self.record_of(inner.key, inner.value)
                 ownership = self.owned.get(truth.tp)
                 if ownership is not None:  # it was on its way, as far as the machine can know: a drain fills this hole
                     ownership.sent_to = max(ownership.sent_to, offset + 1)
+        self.note_unsigned(command, records)
         self.reached["a lease ended between a decision and its signature"] += 1
 
     def landed(self, put: Put | None, entry: int, key: str, value: bytes) -> None:
@@ -162,9 +177,13 @@ class Puts(Order):
         self._aggregates.answered(put.command.put)
         self.answer_of(put.command, event)
         entries, entry_of = self._entries.pop(put.command.put), self._entry_of.pop(put.command.put)
+        self.note_answer(put, event, entries, entry_of)
         if isinstance(event, PutAnswered):
+            if len(event.failed) < len(put.command.keys):
+                self._note_landed(put)
             self._answered(entries, {i: event.failed[at] for i, at in enumerate(entry_of) if at in event.failed})
             return
+        self._failing.add(put.command.route)
         for ownership, offset in entries:
             del ownership.in_flight[offset]
         if isinstance(event, PutAmbiguous):
@@ -179,6 +198,12 @@ class Puts(Order):
         elif isinstance(event, PutRefused):
             self._refused_leases.add(put.command.lease.serial)
             self.reached[f"a put was refused with {event.code}"] += 1
+
+    def _note_landed(self, put: Put) -> None:
+        """Note that something of a request has landed, as the process now knows."""
+        self._failing.discard(put.command.route)
+        if self._lease is not None and self._lease.serial == put.command.lease.serial:
+            self._deaths_in_a_row = 0
 
     def _answered(self, entries: list[tuple[Ownership, int]], failed: Mapping[int, str]) -> None:
         self._settled_here += len(entries) - len(failed)
@@ -196,6 +221,10 @@ class Puts(Order):
                 if offset not in ownership.truth.landed:
                     raise ViolationError("I16", f"{ownership.truth.tp} {offset} did not land")
                 ownership.settled.add(offset)
+                ownership.settled_at = ownership.moved_at = self.world.timeline.now
                 del ownership.unsettled[offset]
-            elif failed[i] == "InternalFailure":
+                continue
+            if failed[i] == "InternalFailure":
                 self.duplicates_allowed += 1
+            elif failed[i] == UNHEARD:
+                ownership.unheard[offset] = self.world.timeline.now

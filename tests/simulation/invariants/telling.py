@@ -42,11 +42,12 @@ def look_for_payload(text: str) -> None:
         raise ViolationError("I17", f"a text for people shows {shown[0]!r}")
 
 
-class Telling(Delivery, Leases, Letters, Liveness, Order, Silence):
+class Telling(Delivery, Liveness, Order, Silence, Leases, Letters):
     """Facts and figures are those of the world (I14), and name no secret and no payload (I17)."""
 
     def told(self, fact: Fact) -> None:
         """Judge a fact that the service told."""
+        self.judge_fact(fact)
         if isinstance(fact, RecordsSettled):
             self._settled_told += fact.records
         elif isinstance(fact, RecordsFailed):
@@ -103,6 +104,8 @@ class Telling(Delivery, Leases, Letters, Liveness, Order, Silence):
         self.require(
             self._ambiguous_told >= self._ambiguous_here, "I14", "ambiguous records were told as if nothing had landed"
         )
+        self.judge_facts(status)
+        self.judge_figures(status)
         self.judge_breaks_told()
         silent = [name for name in self._blocked_told if status.routes[name].blocked is None]
         self.require(not silent, "I14", f"{silent} send again, and nothing told of it")

@@ -15,6 +15,7 @@ from tests.simulation.planted import (
     sharing,
     silence,
     skips,
+    telling,
 )
 from tests.simulation.planted.bug import Bug
 
@@ -31,6 +32,7 @@ PLANTED: tuple[Bug, ...] = (
     *silence.BUGS,
     *mapping.BUGS,
     *skips.BUGS,
+    *telling.BUGS,
 )
 
 BY_NAME: dict[str, Bug] = {bug.name: bug for bug in PLANTED}

@@ -147,7 +147,7 @@ BUGS = (
     bug(commit_what_was_fetched, "I1"),
     bug(commit_after_lost, "I3", "I13"),
     bug(commit_after_a_halt, "I12", plan=a_dead_consumer),
-    bug(apply_a_stale_commit_answer, "I3", "I8", "I9", plan=commits_that_vanish),
+    bug(apply_a_stale_commit_answer, "I3", "I8", "I9", "I14", plan=commits_that_vanish),
     bug(let_the_end_overtake, "I1"),
     bug(sleep_through_commits, "I9"),
     bug(commit_all_the_time, "I10"),
