@@ -106,6 +106,7 @@ class Ownership:
         self.last_commit = 0
         self.acknowledged = start  # what Kafka has said that it holds
         self.acknowledged_before = start  # and before that: the last answer may not have been read
+        self.unsure = False  # whether the last answer may never be read: it was that of an earlier beginning
         self.settled_at = 0  # when something of it settled last
         self.moved_at = 0  # when something of it settled last, or was known to be committed
         self.sent_to = start
@@ -124,4 +125,5 @@ class Ownership:
         """Take along what is known of an earlier time of ownership, of which this one is the new beginning."""
         self.ordered = former.ordered
         self.acknowledged, self.acknowledged_before = former.acknowledged, former.acknowledged_before
+        self.unsure = True
         self.settled = {offset for offset in former.settled if offset < self.start}

@@ -389,7 +389,9 @@ class Facts(Evidence):
         if error is None and self.world.timeline.now - at < COMMIT_GIVEN_UP_NS:
             self._commits_stored.append(len(sent))
             for ownership, to in sent.values():
-                ownership.acknowledged_before = ownership.acknowledged
+                if not ownership.unsure:
+                    ownership.acknowledged_before = ownership.acknowledged
+                ownership.unsure = False
                 ownership.acknowledged = max(ownership.acknowledged, to)
                 ownership.moved_at = self.world.timeline.now
 
