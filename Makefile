@@ -28,8 +28,8 @@ format: .venv/.ready ## Format and sort what `make check` looks at
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# Twice as many as cores, since many tests wait for a process, a broker or a time-out.
-WORKERS ?= 4
+# More than cores, since many tests wait for a process, a broker or a time-out; container tests take four of them.
+WORKERS ?= 6
 test: .venv/.ready ## Every test; container tests skip, with the reason, where no engine answers
 	@echo 'make test: $(WORKERS) workers collect the tests first, half a minute without a sign; then a dot for each test'
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup

@@ -12,39 +12,38 @@ from tests.containers import engine
 from tests.containers.kafka_broker import KafkaBroker, running_broker
 
 HERE = Path(__file__).parent
-MOSTLY_WAIT = frozenset(
-    {
-        "test_clock.py",
-        "test_compose.py",
+LANES = (
+    ("test_aggregated.py", "test_fire_kafka.py", "test_forwarding.py", "test_stop.py"),
+    ("test_clock.py", "test_compose.py", "test_fatal.py", "test_instruments.py", "test_msk_iam.py", "test_readme.py"),
+    (
         "test_dead_letters.py",
-        "test_fatal.py",
-        "test_instruments.py",
-        "test_kafka_broker.py",
         "test_kafka_group.py",
         "test_kafka_log.py",
         "test_kafka_security.py",
         "test_members.py",
-        "test_msk_iam.py",
-        "test_readme.py",
         "test_skip.py",
         "test_topic_anew.py",
         "test_unreadable.py",
-    }
+    ),
 )
-"""Files whose tests wait for time-outs, brokers and rebalances most of their time, and need next to no processor."""
+"""Which files run one after the other, each lane in one process with a broker of its own; all others are a lane as well.
+
+Each takes about as long. The first lane and the others' need the processor; the second and the third mostly wait.
+"""
+
+
+def lane_of(file: str) -> str:
+    """Name the lane of a file."""
+    return f"containers {next((lane for lane, files in enumerate(LANES, 1) if file in files), 0)}"
 
 
 @pytest.hookimpl(tryfirst=True)  # before the marks are read, which a worker of pytest-xdist does in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test of this folder: `-m "not containers"` leaves them out, and two workers run them all.
-
-    One takes those that load the machine, one at a time; another, with a broker of its own, those that mostly wait.
-    """
+    """Mark every test of this folder: `-m "not containers"` leaves them out, and four workers run them all."""
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.containers)
-            group = "containers that wait" if item.path.name in MOSTLY_WAIT else "containers that work"
-            item.add_marker(pytest.mark.xdist_group(group))
+            item.add_marker(pytest.mark.xdist_group(lane_of(item.path.name)))
 
 
 @pytest.fixture(scope="session", autouse=True)

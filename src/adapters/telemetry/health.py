@@ -4,7 +4,7 @@ Alive means that the loop turns; only a loop that hangs is cured by a restart, s
 Ready means that records flow or could: a blocked route, a missing topic or a stuck partition is told here, with its
 reason, and needs no restart.
 
-The page of figures is made at most once a second, as the state behind it is published. Whether it lives and whether it
+The page of figures is made once for each state, which is published about once a second, and again when it is a second old. Whether it lives and whether it
 is ready is judged anew at each question, since a probe acts on it; the sentences of a state are made once.
 """
 
@@ -75,8 +75,9 @@ class Health:
         """Answer a GET; None for a path that there is not."""
         match path:
             case "/metrics":
+                status = self._status  # a later one outdates the page: else it would contradict /readyz
                 page, content_type = self._page()
-                return Response(200, page, content_type, METRICS_FRESH_NS)
+                return Response(200, page, content_type, METRICS_FRESH_NS, lambda: self._status is not status)
             case "/healthz":
                 stalled = self.stalled()
                 return healthz(() if stalled is None else (stalled,))

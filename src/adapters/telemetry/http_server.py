@@ -39,6 +39,8 @@ class Response:
     content_type: str = "text/plain; charset=utf-8"
     fresh_ns: int = 0
     """For how long whoever asks for the same path again may be given this one; 0: each gets one of its own."""
+    outdated: Callable[[], bool] = lambda: False
+    """Whether it shows what is not so any more, though it is fresh."""
 
     def as_bytes(self, extra: str = "") -> bytes:
         """Give it as it goes over the wire; `extra` is a header line with its end."""
@@ -209,7 +211,7 @@ class HealthServer:
 
     def _page(self, path: str) -> Response:
         until, fresh = self._fresh.get(path, (0, None))
-        if fresh is not None and self._clock.now() < until:
+        if fresh is not None and self._clock.now() < until and not fresh.outdated():
             return fresh
         try:
             answer = self._answer(path)

@@ -109,9 +109,12 @@ def test_a_lease_alone_does_not_judge(state: str) -> None:
 
 def test_the_metrics_page_and_unknown_paths() -> None:
     """/metrics is the page as rendered; what is not one of the three pages is nothing."""
-    judge, _clock = health()
+    judge, clock = health()
     page = judge.answer("/metrics")
     assert page is not None
     assert (200, b"doka_up 1\n", "text/plain; version=0.0.4") == (page.code, page.body, page.content_type)
     assert NS_PER_SECOND == page.fresh_ns
+    assert not page.outdated()
+    judge.publish(status(clock))
+    assert page.outdated(), "it would contradict what /readyz says of the new state"
     assert [None] * 4 == [judge.answer(path) for path in ("/", "/metrics/", "/readyz/..", "")]

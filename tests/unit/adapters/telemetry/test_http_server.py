@@ -118,6 +118,26 @@ def test_a_page_is_given_again_while_it_is_fresh() -> None:
     assert ["/dear", "/cheap", "/cheap", "/dear"] == made
 
 
+def test_a_page_that_is_outdated_is_made_anew() -> None:
+    """Fresh is not enough: what it shows may have changed since."""
+    made: list[str] = []
+    changes: list[str] = []
+
+    def count(path: str) -> Response | None:
+        made.append(path)
+        return Response(200, b"%d" % len(made), fresh_ns=NS_PER_SECOND, outdated=lambda: bool(changes))
+
+    server = HealthServer(hand_clock(), "127.0.0.1", 0)
+    server.open(count)
+    try:
+        first = [get(server.port, "/dear")[1] for _ in range(2)]
+        changes.append("the state")
+        anew = get(server.port, "/dear")[1]
+    finally:
+        server.close()
+    assert (["1", "1"], "2") == (first, anew)
+
+
 def test_a_page_that_takes_long_is_fresh_from_when_it_is_there() -> None:
     """A page of two seconds' work that is fresh for one is not made all the time."""
     clock, made = hand_clock(), list[str]()
