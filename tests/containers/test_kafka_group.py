@@ -183,11 +183,10 @@ def test_a_broker_that_is_killed_and_comes_back_loses_nothing(own_kafka_broker: 
         m.until(lambda: m.records() == 200)
         commit_reached(m)
         m.until(lambda: CommitAnswered(1) in m.events)
-        container = broker.container.get_wrapped_container()
-        container.kill()
+        broker.kill()
         for _ in range(10):
             m.turn()
-        container.start()
+        broker.start()
         produce(broker.bootstrap_servers, topic, {0: numbered(50, 100), 1: numbered(50, 100)})
         m.until(lambda: set(range(150)) <= set(m.offsets(p0)) & set(m.offsets(p1)), within=90)
 
