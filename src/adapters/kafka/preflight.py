@@ -21,6 +21,7 @@ from doka.domain.limits import NS_PER_SECOND
 from doka.domain.ports import Clock
 
 STEP_SECONDS: Final = 1.0  # between two looks at why nobody answers
+MOVE_SECONDS: Final = 0.1  # between two questions to a coordinator that is on its way
 
 _LOGIN: Final = frozenset(
     {
@@ -31,6 +32,10 @@ _LOGIN: Final = frozenset(
     },
 )
 _HOPELESS: Final = _LOGIN | {KafkaError._SSL}  # noqa: SLF001
+_COORDINATOR_MOVES: Final = frozenset(
+    {KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.COORDINATOR_LOAD_IN_PROGRESS}
+)
+"""What a broker says for a moment: after the first question of a new cluster, while it starts, or when the group moves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +92,7 @@ def _ask(client: Consumer, settings: MemberSettings, clock: Clock, deadline: int
         else:
             partitions[topic] = len(found.partitions)
     if partitions:
-        obstacles += _group_obstacles(client, settings, next(iter(partitions)), seconds_left(clock, deadline))
+        obstacles += _group_obstacles(client, settings, next(iter(partitions)), clock, deadline)
     return Preflight(partitions, tuple(obstacles))
 
 
@@ -136,20 +141,30 @@ def why_no_topic(topic: str, error: KafkaError, setting: str, right: str) -> Obs
     return Obstacle(f"topic {topic} cannot be used: {error.str()}", topic=topic)
 
 
-def _group_obstacles(client: Consumer, settings: MemberSettings, topic: str, timeout: float) -> list[Obstacle]:
+def _group_obstacles(
+    client: Consumer, settings: MemberSettings, topic: str, clock: Clock, deadline: int
+) -> list[Obstacle]:
     group = settings.group_id
-    try:
-        answer = client.committed([KafkaPartition(topic, 0)], timeout=timeout)
-        errors = [partition.error for partition in answer if partition.error is not None]
-    except KafkaException as error:
-        # The client goes on asking for a coordinator that it may not use; it says why among the records.
-        told = client.poll(0)
-        why = None if told is None else told.error()
-        errors = [why if why is not None else cast("KafkaError", error.args[0])]
+    errors = _group_errors(client, topic, seconds_left(clock, deadline))
+    while any(error.code() in _COORDINATOR_MOVES for error in errors) and clock.now() < deadline:
+        client.poll(MOVE_SECONDS)
+        errors = _group_errors(client, topic, seconds_left(clock, deadline))
     for reason in errors:
         if reason.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
             return [Obstacle(f"not authorised to use consumer group {group}", "grant this process READ on it")]
     return [Obstacle(f"Kafka did not tell the offsets of consumer group {group}: {reason.str()}") for reason in errors]
+
+
+def _group_errors(client: Consumer, topic: str, timeout: float) -> list[KafkaError]:
+    """Ask for an offset of the group; give why it is not told."""
+    try:
+        answer = client.committed([KafkaPartition(topic, 0)], timeout=timeout)
+    except KafkaException as error:
+        # The client goes on asking for a coordinator that it may not use; it says why among the records.
+        told = client.poll(0)
+        why = None if told is None else told.error()
+        return [why if why is not None else cast("KafkaError", error.args[0])]
+    return [partition.error for partition in answer if partition.error is not None]
 
 
 def seconds_left(clock: Clock, deadline: int) -> float:

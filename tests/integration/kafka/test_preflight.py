@@ -6,12 +6,15 @@ import time
 from dataclasses import replace
 
 import pytest
+from confluent_kafka import KafkaError
 
 from doka.adapters.embedded.kafka_cluster import KafkaCluster
 from doka.adapters.kafka.preflight import Obstacle, Preflight, look
 from doka.adapters.kafka.settings import KafkaSecurity
 from doka.adapters.system.clock import SystemClock
 from tests.integration.kafka.group import settings_for
+
+OFFSET_FETCH = 9  # the key of Kafka's request
 
 
 def test_topics_that_are_there_are_counted(cluster: KafkaCluster) -> None:
@@ -21,6 +24,21 @@ def test_topics_that_are_there_are_counted(cluster: KafkaCluster) -> None:
     found = look(settings_for(cluster.bootstrap_servers, "orders", "payments"), SystemClock())
 
     assert Preflight({"orders": 2, "payments": 5}) == found
+
+
+@pytest.mark.parametrize(
+    "moves",
+    [KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.COORDINATOR_LOAD_IN_PROGRESS],
+)
+def test_a_coordinator_that_is_on_its_way_is_asked_again(cluster: KafkaCluster, moves: int) -> None:
+    """What a broker says for a moment is no obstacle; what it goes on saying is, in its words, when the time is over."""
+    settings = settings_for(cluster.bootstrap_servers, "orders")
+    cluster.push_errors(OFFSET_FETCH, [moves] * 3)
+    assert Preflight({"orders": 2}) == look(settings, SystemClock())
+
+    cluster.push_errors(OFFSET_FETCH, [moves] * 1_000)
+    (obstacle,) = look(settings, SystemClock(), timeout=1).obstacles
+    assert obstacle.told.startswith(f"Kafka did not tell the offsets of consumer group {settings.group_id}: ")
 
 
 def test_a_missing_topic_is_named_and_not_made(cluster: KafkaCluster) -> None:

@@ -29,7 +29,7 @@ def test_workers_share_the_work_and_one_of_them_may_die(make_world: MakeWorld) -
     world = make_world({"limits": {"ahead_records": 200}})
     with world.doka as doka:
         world.wait_for_shares()
-        assert (True, []) == doka.readiness()
+        eventually(lambda: (True, []) == doka.readiness(), within=30, what="all to be ready")
         assert 200 == doka.page("/healthz")[0]
         world.feeder.feed(4_000, Keys(50))
         world.wait_for_all()
