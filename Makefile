@@ -28,7 +28,7 @@ format: .venv/.ready ## Format and sort what `make check` looks at
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# More than cores, since many tests wait for a process, a broker or a time-out; container tests take four of them.
+# More than cores, since many tests wait for a process, a broker or a time-out; container tests are four lanes.
 WORKERS ?= 4
 test: .venv/.ready ## Every test; container tests skip, with the reason, where no engine answers
 	@echo 'make test: $(WORKERS) workers collect the tests first, half a minute without a sign; then a dot for each test'

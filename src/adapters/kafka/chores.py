@@ -30,9 +30,7 @@ EVERY_NS: Final = NS_PER_SECOND
 REST_NS: Final = 30 * NS_PER_SECOND
 LOOK_AT_ORDERS_NS: Final = 15 * NS_PER_SECOND  # those that stand are found at each assignment, and then so often
 LOOK_AT_TOPICS_NS: Final = 60 * NS_PER_SECOND  # while all are there; the newer group protocol tells of no missing one
-LOOK_AT_IDS_NS: Final = (
-    20 * NS_PER_SECOND
-)  # what is read meanwhile of a topic made anew lands twice, or is missing till then
+LOOK_AT_IDS_NS: Final = 20 * NS_PER_SECOND  # what is read meanwhile of a topic made anew lands twice
 
 
 FarSideQuestion = Question[Damage, FarSide | None]

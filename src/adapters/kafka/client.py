@@ -1,4 +1,4 @@
-"""Makes librdkafka consumers, and bridles what they write to the log.
+"""Makes librdkafka clients, takes answers that are due, and bridles what they write to the log.
 
 librdkafka says the same thing at every attempt to reach a broker, many times a second; a person needs it once a minute.
 """
@@ -8,9 +8,10 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Hashable, Mapping
-from typing import Any, Final
+from concurrent.futures import Future
+from typing import Any, Final, TypeVar
 
-from confluent_kafka import Consumer, KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from doka.domain.limits import NS_PER_SECOND
@@ -20,6 +21,8 @@ FATAL_FACILITY: Final = "FATAL"  # librdkafka's own word for the kind of such a 
 ERRORS_TOO: Final = frozenset({"FAIL", "ERROR"})  # likewise, of lines that repeat an error
 SAY_AGAIN_NS: Final = 60 * NS_PER_SECOND
 KINDS_MAX: Final = 1000  # texts hold addresses; whatever they hold, the memory of them is bounded
+A = TypeVar("A")
+
 _NUMBERS: Final = re.compile(r"\d+")
 _log = logging.getLogger("doka.kafka.client")
 
@@ -103,6 +106,22 @@ def new_admin_client(keys: Mapping[str, Any]) -> AdminClient:
         return AdminClient(dict(keys))
     except (KafkaException, SystemError) as error:
         raise ClientUnusableError(str(error)) from error
+
+
+def answer_of(asked: Future[A], seconds: float) -> A:
+    """Wait for the answer to a question of an admin client; raises KafkaException where it is an error, or does not come.
+
+    An error is not raised out of the future: that would hold by its traceback the client, which then outlives a question
+    that nobody answered, and librdkafka aborts the process when it finds the coordinator after all
+    (https://github.com/confluentinc/librdkafka/issues/4605).
+    """
+    try:
+        failed = asked.exception(seconds)
+    except TimeoutError:
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT)) from None  # noqa: SLF001 - public name of the code
+    if failed is not None:
+        raise KafkaException(*failed.args)
+    return asked.result()
 
 
 def try_tokens(keys: Mapping[str, Any]) -> None:

@@ -44,9 +44,8 @@ FULL: Final = "_QUEUE_FULL"  # librdkafka's own name
 UNREADABLE: Final = "HEADERS_UNREADABLE"  # ours
 NO_LOGIN: Final = "_AUTHENTICATION"
 OPEN_AGAIN_NS: Final = 5 * NS_PER_SECOND  # after a fatal error: what caused it mostly needs a moment, or a person
-LOG_IN_AGAIN_NS: Final = (
-    60 * NS_PER_SECOND
-)  # after a producer that could not be made: each try may hold the loop for as long as a source of credentials takes
+LOG_IN_AGAIN_NS: Final = 60 * NS_PER_SECOND
+"""After a producer that could not be made: each try may hold the loop for as long as a source of credentials takes."""
 REPORTS_AT_ONCE_MAX: Final = 100  # a fatal error comes once; the bound is for a library that thinks otherwise
 
 _log = logging.getLogger("doka.kafka.letters")

@@ -18,7 +18,7 @@ from typing import Any, Final
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
-from doka.adapters.kafka.client import ClientLog, new_admin_client
+from doka.adapters.kafka.client import ClientLog, answer_of, new_admin_client
 from doka.domain.ports import Clock
 from doka.domain.records import TopicPartition
 from doka.domain.skip import Skip
@@ -86,19 +86,8 @@ class StoredCommits:
 
 
 def _told(answer: Future[ConsumerGroupTopicPartitions]) -> dict[TopicPartition, KafkaPartition]:
-    """Give what an answer tells; raises KafkaException where it tells an error.
-
-    The error is not raised out of the future: that would hold by its traceback the client, which then outlives a question
-    that nobody answered, and librdkafka aborts the process when it finds the coordinator after all
-    (https://github.com/confluentinc/librdkafka/issues/4605).
-    """
-    try:
-        failed = answer.exception(2 * ANSWER_SECONDS)
-    except TimeoutError:
-        raise KafkaException(KafkaError(KafkaError._TIMED_OUT)) from None  # noqa: SLF001 - public name of the code
-    if failed is not None:
-        raise KafkaException(*failed.args)
-    places = answer.result().topic_partitions or []
+    """Give what an answer tells; raises KafkaException where it tells an error."""
+    places = answer_of(answer, 2 * ANSWER_SECONDS).topic_partitions or []
     for place in places:
         if place.error is not None:
             raise KafkaException(place.error)

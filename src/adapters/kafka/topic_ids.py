@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from confluent_kafka import TopicCollection
+from confluent_kafka import KafkaException, TopicCollection
 
-from doka.adapters.kafka.client import ClientLog, new_admin_client
+from doka.adapters.kafka.client import ClientLog, answer_of, new_admin_client
 from doka.domain.ports import Clock
 
 ANSWER_SECONDS: Final = 10.0
@@ -23,14 +23,9 @@ def topic_ids(connection: Mapping[str, Any], clock: Clock, topics: tuple[str, ..
     found: dict[str, str] = {}
     for topic, future in client.describe_topics(TopicCollection(list(topics)), request_timeout=ANSWER_SECONDS).items():
         try:
-            failed = future.exception(
-                timeout=2 * ANSWER_SECONDS
-            )  # raised, it would hold the client: see skip_orders.py
-        except TimeoutError:
-            continue
-        if failed is not None:
+            told = answer_of(future, 2 * ANSWER_SECONDS).topic_id
+        except KafkaException:
             continue  # missing, refused, or nobody answers: another look tells
-        told = future.result().topic_id
         if told is not None and str(told) != NO_ID:
             found[topic] = str(told)
     return found

@@ -4,8 +4,9 @@ Alive means that the loop turns; only a loop that hangs is cured by a restart, s
 Ready means that records flow or could: a blocked route, a missing topic or a stuck partition is told here, with its
 reason, and needs no restart.
 
-The page of figures is made once for each state, which is published about once a second, and again when it is a second old. Whether it lives and whether it
-is ready is judged anew at each question, since a probe acts on it; the sentences of a state are made once.
+The page of figures is made once for each state, which is published about once a second, and again when it is a second
+old. Whether it lives and whether it is ready is judged anew at each question, since a probe acts on it; the sentences of
+a state are made once.
 """
 
 from __future__ import annotations
