@@ -14,10 +14,9 @@ import select
 import socket
 import threading
 from collections import Counter
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import Self
-from urllib.parse import urlsplit
+
+from tests.relay import Relay
 
 LATE_SECONDS_MAX = 0.02
 HELD_SECONDS_MAX = 0.05
@@ -38,39 +37,20 @@ class Mischief:
     """The service takes it, and its answer is never told."""
 
 
-class MiddleBox:
+class MiddleBox(Relay):
     """The box, on threads of its own; `did` counts what it did."""
 
     def __init__(self, upstream: str, mischief: Mischief, seed: int) -> None:
-        parts = urlsplit(upstream)
-        self._upstream = (str(parts.hostname), int(parts.port or 80))
+        super().__init__(upstream, "middle-box")
         self.mischief = mischief
         self.did: Counter[str] = Counter()
         self._random = random.Random(seed)
         self._lock = threading.Lock()
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._open: set[socket.socket] = set()
-        self._threads: list[threading.Thread] = []
-        self._accepting = threading.Thread(target=self._accept, name="middle-box")
 
     @property
     def url(self) -> str:
         """Where clients find it."""
-        return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-
-    def __enter__(self) -> Self:
-        self._accepting.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for end in [self._listener, *self._open]:
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-        self._accepting.join(10)
-        for thread in self._threads:
-            thread.join(10)
-            assert not thread.is_alive()
-        self._listener.close()
+        return f"http://127.0.0.1:{self.port}"
 
     def draw(self, what: str, probability: float) -> bool:
         """Say whether it happens this time, and count it."""
@@ -84,24 +64,13 @@ class MiddleBox:
         with self._lock:
             return self._random.random() * at_most
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            service = socket.create_connection(self._upstream)
+    def serve(self, client: socket.socket) -> None:
+        """Carry one connection's requests and answers, and meddle with them."""
+        with socket.create_connection(self.upstream) as service:
+            self.mind(service)
             for end in (client, service):
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                self._open.add(end)
-            thread = threading.Thread(target=self._carry, args=(client, service), name="middle-box-connection")
-            self._threads.append(thread)
-            thread.start()
-
-    def _carry(self, client: socket.socket, service: socket.socket) -> None:
-        with suppress(OSError), client, service:
             _Carrier(self, client, service).run()
-        self._open -= {client, service}
 
 
 class _Carrier:

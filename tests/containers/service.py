@@ -170,21 +170,20 @@ class DokaProcess:
         """Give all that it shows at this moment, so many seconds `after` something befell it; of one that has ended, its log."""
         if not self.runs:
             return Seen(log=self.lines(), exit_code=self.exit_code, after=after)
-        healthy, page = orjson.loads(self.page("/healthz")[1]), self.page("/metrics")[1]
-        return Seen(Sample.of_page(page), self.readiness()[1], healthy["reasons"], self.lines(), after=after)
+        healthy = orjson.loads(self.page("/healthz")[1])
+        return Seen(self.samples(), self.readiness()[1], healthy["reasons"], self.lines(), after=after)
 
     def wait_until_ready(self, within: float = READY_SECONDS) -> None:
         """Wait until it says that nothing stops it from forwarding."""
         eventually(lambda: self.readiness()[0], within=within, what=f"{self.name} to be ready", every=0.05)
 
+    def samples(self) -> list[Sample]:
+        """Give all series of its page of metrics."""
+        return Sample.of_page(self.page("/metrics")[1])
+
     def metric(self, name: str, **labels: str) -> float:
         """Add up all samples of a metric that have these labels; 0 where there is none."""
-        total = 0.0
-        for line in self.page("/metrics")[1].splitlines():
-            sample, _, value = line.rpartition(" ")
-            if sample.partition("{")[0] == name and all(f'{key}="{label}"' in sample for key, label in labels.items()):
-                total += float(value)
-        return total
+        return sum(each.value for each in self.samples() if each.name == name and labels.items() <= each.labels.items())
 
     # --- how it ends -----------------------------------------------------------------------------------------------
 

@@ -6,7 +6,6 @@ process, as a probe and a scrape do, while a test does to it whatever it does.
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,8 +18,7 @@ from tests.containers.service import DokaProcess
 SILENT_AT_MOST_SECONDS = 30.0
 BEHIND_SECONDS = 5.0  # what a figure may be below the true wait: pages are a second old, and the machine is busy
 ASK_EVERY_SECONDS = 1.0
-LAG = re.compile(r"^doka_(?:lag|waiting)_seconds\{[^}]*\} (\S+)$", re.MULTILINE)
-STUCK = re.compile(r"^doka_partition_stuck\{[^}]*\} 1(?:\.0)?$", re.MULTILINE)
+LAGS = {"doka_lag_seconds", "doka_waiting_seconds"}
 
 
 @dataclass
@@ -71,7 +69,8 @@ def _look(watch: Watch, doka: DokaProcess, feeder: Feeder, landed: Callable[[], 
         return
     watch.judged += 1
     ready, reasons = doka.readiness()
-    page = doka.page("/metrics")[1]
-    lag = max(map(float, LAG.findall(page)), default=0.0)
-    if ready and not STUCK.search(page) and lag < waits - BEHIND_SECONDS:
+    samples = doka.samples()
+    lag = max((sample.value for sample in samples if sample.name in LAGS), default=0.0)
+    stuck = any(sample.value for sample in samples if sample.name == "doka_partition_stuck")
+    if ready and not stuck and lag < waits - BEHIND_SECONDS:
         watch.silent.append(f"records have waited for {waits:.0f} s: ready, nothing stuck, a lag of {lag} s {reasons}")

@@ -134,16 +134,19 @@ def test_a_question_that_fails_is_asked_again(
     ]
 
 
+class Refusing:
+    """A group that never has a coordinator; `asked` counts the questions."""
+
+    asked = 0
+
+    def committed(self, _partitions: object, timeout: float) -> None:
+        """Refuse."""
+        self.asked += 1
+        raise KafkaException(KafkaError(KafkaError.COORDINATOR_NOT_AVAILABLE))
+
+
 def test_without_an_answer_nothing_is_assumed() -> None:
     """When the deadline has passed, the error names the group that could not be asked about."""
-
-    class Refusing:
-        asked = 0
-
-        def committed(self, _partitions: object, timeout: float) -> None:
-            self.asked += 1
-            raise KafkaException(KafkaError(KafkaError.COORDINATOR_NOT_AVAILABLE))
-
     refusing: Any = Refusing()
     with pytest.raises(StartUnknownError, match="the committed offsets of group doka within 30 s"):
         Starting("doka", LogEdge.EARLIEST, {}, HurryingClock(), asked_to_stop=never, orders=no_orders).find(
@@ -155,14 +158,6 @@ def test_without_an_answer_nothing_is_assumed() -> None:
 
 def test_a_stop_ends_the_asking() -> None:
     """A question that failed is not asked again once a stop was asked for: nobody needs its answer."""
-
-    class Refusing:
-        asked = 0
-
-        def committed(self, _partitions: object, timeout: float) -> None:
-            self.asked += 1
-            raise KafkaException(KafkaError(KafkaError.COORDINATOR_NOT_AVAILABLE))
-
     refusing: Any = Refusing()
     with pytest.raises(NotNeededError):
         Starting(

@@ -168,65 +168,32 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
 @pytest.mark.parametrize(
     "routes",
     [
-        pytest.param(
-            ["denied"],
-            marks=pytest.mark.failure_mode("the role may not be assumed"),
-        ),
-        pytest.param(
-            ["dying"],
-            marks=pytest.mark.failure_mode("leases die one after another before anything lands"),
-        ),
-        pytest.param(
-            ["throttled"],
-            marks=pytest.mark.failure_mode("a shard is throttled"),
-        ),
-        pytest.param(
-            ["refused"],
-            marks=pytest.mark.failure_mode("some entries of a request are refused"),
-        ),
-        pytest.param(
-            ["shared"],
-            marks=pytest.mark.failure_mode("the same under `ordering: key_in_request`"),
-        ),
+        pytest.param(["denied"], marks=pytest.mark.failure_mode("the role may not be assumed")),
+        pytest.param(["dying"], marks=pytest.mark.failure_mode("leases die one after another before anything lands")),
+        pytest.param(["throttled"], marks=pytest.mark.failure_mode("a shard is throttled")),
+        pytest.param(["refused"], marks=pytest.mark.failure_mode("some entries of a request are refused")),
+        pytest.param(["shared"], marks=pytest.mark.failure_mode("the same under `ordering: key_in_request`")),
         pytest.param(
             ["unanswered", "reset", "failed"],
             marks=pytest.mark.failure_mode("no answer in time, a reset connection, a 5xx"),
         ),
+        pytest.param(["forbidden"], marks=pytest.mark.failure_mode("permission to put is missing")),
+        pytest.param(["nowhere"], marks=pytest.mark.failure_mode("the stream is not there")),
         pytest.param(
-            ["forbidden"],
-            marks=pytest.mark.failure_mode("permission to put is missing"),
-        ),
-        pytest.param(
-            ["nowhere"],
-            marks=pytest.mark.failure_mode("the stream is not there"),
-        ),
-        pytest.param(
-            ["creating", "deleting"],
-            marks=pytest.mark.failure_mode("the stream is being created or deleted"),
+            ["creating", "deleting"], marks=pytest.mark.failure_mode("the stream is being created or deleted")
         ),
         pytest.param(
             ["key_denied", "key_disabled", "key_pending", "key_gone"],
             marks=pytest.mark.failure_mode("the key of the stream's encryption is denied, disabled or gone"),
         ),
+        pytest.param(["automatic"], marks=pytest.mark.failure_mode("the stream is in AUTO distribution")),
+        pytest.param(["undescribed"], marks=pytest.mark.failure_mode("the stream cannot be described, and puts work")),
+        pytest.param(["poisoned"], marks=pytest.mark.failure_mode("a record can never land")),
         pytest.param(
-            ["automatic"],
-            marks=pytest.mark.failure_mode("the stream is in AUTO distribution"),
+            ["spoilt"], marks=pytest.mark.failure_mode("too much poison in a minute, where `on_poison` is not `block`")
         ),
         pytest.param(
-            ["undescribed"],
-            marks=pytest.mark.failure_mode("the stream cannot be described, and puts work"),
-        ),
-        pytest.param(
-            ["poisoned"],
-            marks=pytest.mark.failure_mode("a record can never land"),
-        ),
-        pytest.param(
-            ["spoilt"],
-            marks=pytest.mark.failure_mode("too much poison in a minute, where `on_poison` is not `block`"),
-        ),
-        pytest.param(
-            ["proxy_page", "proxy_refusal"],
-            marks=pytest.mark.failure_mode("a proxy answers instead of the service"),
+            ["proxy_page", "proxy_refusal"], marks=pytest.mark.failure_mode("a proxy answers instead of the service")
         ),
     ],
     ids=lambda routes: routes[0],
