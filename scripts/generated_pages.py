@@ -58,7 +58,7 @@ def _metrics_page() -> str:
         "src/adapters/telemetry",
         "Metrics",
         "What `/metrics` shows, in Prometheus' text format.\n"
-        "The page is made at most once a second; `/healthz` and `/readyz` are judged anew at each question.\n"
+        "The page is made anew for each state, about once a second; `/healthz` and `/readyz` are judged anew at each question.\n"
         "A gauge whose value is not known is left out; it is never shown as zero.\n"
         "Codes come from services, so the distinct values of `code` and `reason` are bounded; what is beyond the bound "
         "is `other`.\n"

@@ -72,6 +72,7 @@ from doka.domain.records import Chunk, TopicPartition
 from doka.domain.routes.route import Role, Route
 from doka.domain.rules import LimitRules, OnGap, OnUnreadable, Rules
 from doka.domain.sending.put import Put
+from doka.domain.skip import place_shown
 from doka.domain.status import SourceStatus, Status
 from doka.domain.turn import Decision, Left, Turn
 
@@ -372,11 +373,10 @@ class Forwarder:
             offsets = event.far - event.first
             turn.commands.append(RecordsSkipped(event.partition, event.first, event.far, offsets, skip))
         elif policy is OnUnreadable.BLOCK:  # not paused: the source tries again, for a disk may be mended
-            topic, number = event.partition
+            place = place_shown(event.partition, event.first, event.far)
             partition.unreadable = (
                 f"offsets {event.first} to {event.far - 1} cannot be read: {event.why}; restore them, pass them by doka skip "
-                f"{topic}:{number}:{event.first}-{event.far - 1}, or set kafka.on_unreadable: continue to step over what "
-                "cannot be read"
+                f"{place}, or set kafka.on_unreadable: continue to step over what cannot be read"
             )
             return
         self._intake.ended(partition, event.far, now)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from doka.domain.records import TopicPartition
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Skip:
@@ -25,3 +27,13 @@ class Skip:
     def covers(self, first: int, far: int) -> bool:
         """Say whether all offsets from `first` to below `far` are among them."""
         return self.first <= first and far <= self.far
+
+
+def offsets_shown(first: int, far: int) -> str:
+    """Show the offsets from `first` to below `far`: the one that it is, or the first and the last."""
+    return str(first) if far == first + 1 else f"{first}-{far - 1}"
+
+
+def place_shown(partition: TopicPartition, first: int, far: int) -> str:
+    """Show offsets of a partition as `doka skip` takes them: TOPIC:PARTITION:OFFSET, or TOPIC:PARTITION:FIRST-LAST."""
+    return f"{partition.topic}:{partition.partition}:{offsets_shown(first, far)}"

@@ -23,7 +23,7 @@ from doka.adapters.kafka.skip_orders import METADATA_BYTES_MAX, Orders, StoredCo
 from doka.adapters.kafka.topic_ids import topic_ids
 from doka.domain.ports import Clock
 from doka.domain.records import TopicPartition
-from doka.domain.skip import Skip
+from doka.domain.skip import Skip, offsets_shown, place_shown
 
 ANSWER_SECONDS: Final = 10.0
 
@@ -112,7 +112,7 @@ class SkipWriting:
             raise KafkaException(error)
         if error is not None or offset is None or offset >= far:
             there = "" if error is not None or offset is None else f"; the next one is at {offset}"
-            raise SkipRefusedError(f"no record of {partition} stands at offset {_named(first, far)}{there}")
+            raise SkipRefusedError(f"no record of {partition} stands at offset {offsets_shown(first, far)}{there}")
         key, value = message.key(), message.value()
         kind, stamp = message.timestamp()
         return replace(
@@ -126,8 +126,7 @@ class SkipWriting:
         """Find the far side of what cannot be read: it is passed as a whole, or not at all."""
         behind = far_side(self._connection, self._clock, damage).offset
         if first > damage.first or far < behind:
-            topic, number = damage.partition
-            whole = f"{topic}:{number}:{_named(damage.first, behind)}"
+            whole = place_shown(damage.partition, damage.first, behind)
             raise SkipRefusedError(
                 f"what stands at offset {first} of {damage.partition} cannot be read ({damage.why}), and nothing of its "
                 f"batch can: pass all of it: doka skip {whole}"
@@ -162,10 +161,6 @@ class SkipWriting:
                 raise SkipRefusedError(
                     "the order was stored, and is not there: somebody gave another one just now; try again"
                 )
-
-
-def _named(first: int, far: int) -> str:
-    return str(first) if far == first + 1 else f"{first}-{far - 1}"
 
 
 _WORDS: Final[Mapping[int, Callable[[str], str]]] = {

@@ -54,6 +54,7 @@ from doka.domain.facts import (
 from doka.domain.limits import NS_PER_SECOND
 from doka.domain.rules import OnPoison
 from doka.domain.sending.order_breaks import REFUSED, REORDERED
+from doka.domain.skip import place_shown
 
 PUT_SECONDS_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """From a near endpoint's answer to the default `limits.request_timeout_seconds`."""
@@ -501,13 +502,13 @@ def _gap(gap: GapSeen) -> str:
     counts=lambda fact, _: [(UNREADABLE, fact.far - fact.first, (fact.partition.topic, fact.policy))],
 )
 def _unreadable_seen(fact: UnreadableSeen) -> Line:
-    offsets = f"{fact.partition.topic}:{fact.partition.partition}:{fact.first}-{fact.far - 1}"
+    place = place_shown(fact.partition, fact.first, fact.far)
     fate = {
         "continue": "going on behind them, as kafka.on_unreadable: continue asks",
         "skip": "going on behind them, as doka skip asked",
     }.get(
         fact.policy,
-        f"the partition waits; to pass them: doka skip {offsets}; to step over all such: kafka.on_unreadable: continue",
+        f"the partition waits; to pass them: doka skip {place}; to step over all such: kafka.on_unreadable: continue",
     )
     return Line(
         logging.ERROR,

@@ -23,6 +23,7 @@ from doka.domain.facts import LetterFailed, LetterStored, RecordsPoisoned
 from doka.domain.held.ledger import HeldChunk, OffsetLedger
 from doka.domain.limits import BACKOFF_LAST_NS, NS_PER_SECOND
 from doka.domain.rules import OnPoison
+from doka.domain.skip import place_shown
 from doka.domain.status import Stuck
 from doka.domain.turn import Turn
 
@@ -161,9 +162,10 @@ class Quarantine:
         """Say which record of a partition stops its lane until somebody acts; None when none does."""
         poison = self._parked.get(ledger)
         if poison is not None:
-            (topic, partition), offset = ledger.tp, poison.offset
+            offset = poison.offset
             why = f"the record at offset {offset} can never land ({poison.code})"
-            return Stuck("poison", f"{why} and its key waits; see on_poison, or doka skip {topic}:{partition}:{offset}")
+            place = place_shown(ledger.tp, offset, offset + 1)
+            return Stuck("poison", f"{why} and its key waits; see on_poison, or doka skip {place}")
         for poison, code in self._unstored.items():
             if poison.chunk.owner is ledger:
                 why = f"the dead letter of the record at offset {poison.offset} is not stored ({code})"
