@@ -108,15 +108,22 @@ def _children(process: int) -> list[int]:
 
 
 def peak_rss_mib(process: int) -> float:
-    """Give the most memory that a living process, or the largest of its children, has had resident, in MiB."""
-    return max(map(_peak_rss_mib, (process, *_children(process))))
+    """Give the most memory that a living process, or the largest of its children, has had resident, in MiB.
+
+    A child that has just ended has no figure any more. Raises OSError where the process itself has none.
+    """
+    told = [_peak_rss_mib(each) for each in (process, *_children(process))]
+    if told[0] is None:
+        raise OSError(f"the kernel tells no peak of process {process}")
+    return max(each for each in told if each is not None)
 
 
-def _peak_rss_mib(process: int) -> float:
-    for line in Path(f"/proc/{process}/status").read_text(encoding="ascii").splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) / 1024
-    raise OSError(f"the kernel tells no peak of process {process}")
+def _peak_rss_mib(process: int) -> float | None:
+    try:
+        lines = Path(f"/proc/{process}/status").read_text(encoding="ascii").splitlines()
+    except FileNotFoundError:
+        return None
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")), None)
 
 
 @contextlib.contextmanager

@@ -58,7 +58,6 @@ class MskListener:
         self._tls = tls
         self._loop = asyncio.new_event_loop()
         self._connections = 0
-        self._open: set[asyncio.Task[None]] = set()
         self._thread = threading.Thread(target=self._loop.run_forever, name="msk-listener")
 
     def __enter__(self) -> Self:
@@ -91,14 +90,12 @@ class MskListener:
 
     async def _end(self) -> None:
         self._server.close()
-        for connection in self._open:
-            connection.cancel()
-        await asyncio.gather(*self._open, return_exceptions=True)
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:  # also of a client that was let in just now
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
 
     async def _serve(self, from_client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._open.add(task)
         self._connections += 1
         number = self._connections
         try:
@@ -117,7 +114,6 @@ class MskListener:
                 await asyncio.wait_for(to_client.wait_closed(), GOODBYE_SECONDS)
             except (OSError, TimeoutError, asyncio.CancelledError):
                 to_client.transport.abort()  # TLS waits half a minute for a client that has nothing to say
-            self._open.discard(task)
 
     async def _carry(
         self, number: int, client: asyncio.StreamReader, broker: asyncio.StreamWriter, answers: asyncio.StreamWriter
