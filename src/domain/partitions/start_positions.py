@@ -13,7 +13,8 @@ The last two lines guard two ends: members that start together must not take eac
 (with `latest` one of them would read the whole topic), and a partition that was added later must not lose what was
 written before somebody owned it.
 So the birth (a time, and how many partitions there were) travels in the metadata of every commit, and with it the id of
-the topic that was read: an offset says nothing of another topic of the same name.
+the topic that was read: an offset says nothing of another topic of the same name. An id is compared, never taken apart,
+so any letter of either alphabet of Base64 (RFC 4648, sections 4 and 5) may stand in it.
 A group that began at `earliest` needs no birth: the beginning of the log is right for both.
 """
 
@@ -28,7 +29,7 @@ from typing import Final
 from doka.domain.events import GapFound
 from doka.domain.records import TopicPartition
 
-_METADATA: Final = re.compile(r"doka(?::born=(\d{1,18}):partitions=(\d{1,9}))?(?::topic=([\w-]{1,64}))?", re.ASCII)
+_METADATA: Final = re.compile(r"doka(?::born=(\d{1,18}):partitions=(\d{1,9}))?(?::topic=([\w+/=-]{1,64}))?", re.ASCII)
 
 
 class LogEdge(Enum):

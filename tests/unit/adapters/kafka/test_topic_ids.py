@@ -10,6 +10,7 @@ from confluent_kafka import KafkaException, TopicCollection, Uuid
 from doka.adapters.kafka import topic_ids as topic_ids_module
 from doka.adapters.kafka.client import ClientUnusableError
 from doka.adapters.kafka.topic_ids import topic_ids
+from doka.domain.partitions.start_positions import metadata_of, topic_id_in
 from tests.manual_clock import ManualClock
 
 
@@ -43,6 +44,13 @@ def test_each_topic_that_may_be_seen_has_its_id(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(topic_ids_module, "new_admin_client", Client)
 
     assert {"orders": str(known)} == topic_ids({"bootstrap.servers": "b:9092"}, ManualClock(), tuple(answers))
+
+
+@pytest.mark.parametrize("bits", [0, 1, -1, 2**63 - 1, -(2**63), 0x3EFFBF3EFFBF3EFF])
+def test_what_the_client_calls_a_topic_is_read_from_a_commit_again(bits: int) -> None:
+    """Its letters are those of librdkafka, whichever those are."""
+    topic_id = str(Uuid(bits, bits))
+    assert topic_id == topic_id_in(metadata_of(None, topic_id))
 
 
 def test_a_client_that_cannot_be_made_is_said_so() -> None:
