@@ -6,11 +6,17 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from tests.checking import Production
+from tests.waiting import eventually
 
 SECONDS = 60.0
+ON_ITS_WAY = {  # a coordinator
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +81,29 @@ class Feeder:
 
 def committed(bootstrap_servers: str, group_id: str, topics: Mapping[str, int]) -> dict[tuple[str, int], int]:
     """Give the group's committed offset of every partition (topics with their partition counts); -1001: none."""
-    asked = _partitions(topics)
+    found = stored(bootstrap_servers, group_id, topics)
+    return {(each.topic, each.partition): each.offset for each in found}
+
+
+def stored(bootstrap_servers: str, group_id: str, topics: Mapping[str, int]) -> list[TopicPartition]:
+    """Give what the group has stored of every partition: the offset, and the metadata beside it.
+
+    A coordinator that moves or loads, as it does in a broker's first seconds, is asked again.
+    """
     with_group = _client(bootstrap_servers, group_id)
+
+    def ask() -> list[TopicPartition] | None:
+        try:
+            return with_group.committed(_partitions(topics), timeout=SECONDS)
+        except KafkaException as error:
+            if error.args[0].code() not in ON_ITS_WAY:
+                raise
+            return None
+
     try:
-        found = with_group.committed(asked, timeout=SECONDS)
+        return eventually(ask, within=SECONDS, every=0.1, what="a coordinator that knows the group") or []
     finally:
         with_group.close()
-    return {(each.topic, each.partition): each.offset for each in found}
 
 
 def log_starts(bootstrap_servers: str, topics: Mapping[str, int]) -> dict[tuple[str, int], int]:

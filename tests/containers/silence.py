@@ -60,17 +60,25 @@ def watched(doka: DokaProcess, feeder: Feeder, landed: Callable[[], int]) -> Ite
 
 
 def _look(watch: Watch, doka: DokaProcess, feeder: Feeder, landed: Callable[[], int], began: float) -> None:
-    there = landed()
-    fed_at = next((moment for moment, total in feeder.fed_at if total > there), None)
-    if fed_at is None:
+    asked = time.monotonic()
+    if _waits(feeder, landed, began, asked) <= SILENT_AT_MOST_SECONDS:
         return
-    waits = time.monotonic() - max(fed_at, began)
+    ready, reasons = doka.readiness()
+    samples = doka.samples()
+    waits = _waits(
+        feeder, landed, began, asked
+    )  # of what waits still: the pages need not speak of what landed meanwhile
     if waits <= SILENT_AT_MOST_SECONDS:
         return
     watch.judged += 1
-    ready, reasons = doka.readiness()
-    samples = doka.samples()
     lag = max((sample.value for sample in samples if sample.name in LAGS), default=0.0)
     stuck = any(sample.value for sample in samples if sample.name == "doka_partition_stuck")
     if ready and not stuck and lag < waits - BEHIND_SECONDS:
         watch.silent.append(f"records have waited for {waits:.0f} s: ready, nothing stuck, a lag of {lag} s {reasons}")
+
+
+def _waits(feeder: Feeder, landed: Callable[[], int], began: float, now: float) -> float:
+    """Give for how many seconds at least one record has waited that has not landed; 0 where all have."""
+    there = landed()
+    fed_at = next((moment for moment, total in feeder.fed_at if total > there), now)
+    return now - max(fed_at, began)

@@ -7,10 +7,9 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
 
 from tests.checking import Production, judge
-from tests.containers.feeding import Feeder, Keys, committed
+from tests.containers.feeding import Feeder, Keys, committed, stored
 from tests.containers.kafka_broker import KafkaBroker
 from tests.containers.service import DokaProcess, settings
 from tests.failure_modes import Sees
@@ -55,11 +54,7 @@ class Scene:
 
     def metadata(self) -> str | None:
         """Give what stands beside the group's offset."""
-        client = Consumer({"bootstrap.servers": self.broker.bootstrap_servers, "group.id": self.topic, "log_level": 0})
-        try:
-            return client.committed([TopicPartition(self.topic, 0)], timeout=SECONDS)[0].metadata
-        finally:
-            client.close()
+        return stored(self.broker.bootstrap_servers, self.topic, {self.topic: 1})[0].metadata
 
     def read_and_make_anew(self, doka: DokaProcess) -> None:
         """Let the first records land and be committed, then replace the topic by a longer one of its name.
