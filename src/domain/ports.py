@@ -9,9 +9,10 @@ Only `Inbox.put` may be called from another thread.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
+from doka.domain.audit.landed import Landed, ShardReached, StreamSpan
 from doka.domain.commands import CommitOffsets, DescribeStream, SendLetter, SendPut
 from doka.domain.events import Event
 from doka.domain.facts import Fact
@@ -164,6 +165,30 @@ class Describer(Protocol):
 
     def describe(self, command: DescribeStream) -> Event:
         """Give `StreamDescribed` or `StreamRefused`; never raises for an answer of the service or its absence."""
+        ...
+
+
+class StreamReader(Protocol):
+    """One stream read back by an audit, which waits for it. Takes no more of a shard's reads than the share it was given.
+
+    It must never leave a record out in silence, never give one twice, and never say that it has read what it has not.
+    """
+
+    def span(self, since_ms: int) -> StreamSpan:
+        """Say what there is to read of all that arrived from `since_ms` on.
+
+        Raises StreamUnreadableError.
+        """
+        ...
+
+    def read(self, since_ms: int, until_ms: int, behind: Mapping[str, str]) -> Iterator[Landed | ShardReached]:
+        """Give what arrived from `since_ms` on and before `until_ms`, all shards by turns, each in its order.
+
+        `behind` are the sequence numbers (by shard) behind which an earlier reading goes on. It is over when each shard was
+        told as ended. A record of a broken clock, or of the moments around both ends, may be given though it lies outside.
+
+        Raises StreamUnreadableError: the stream does not give what was asked, and asking again would not help.
+        """
         ...
 
 

@@ -1,0 +1,1 @@
+"""What an audit decides: what should have landed, what did, and what can be said of the difference."""
