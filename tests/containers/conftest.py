@@ -21,6 +21,7 @@ LANES = (
         "test_kafka_log.py",
         "test_kafka_security.py",
         "test_members.py",
+        "test_ranges.py",
         "test_skip.py",
         "test_topic_anew.py",
         "test_unreadable.py",

@@ -21,13 +21,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from typing import Protocol
 
 from confluent_kafka import Consumer, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from doka.adapters.kafka.commits import SentCommits
 from doka.adapters.kafka.shown import shown
-from doka.adapters.kafka.starting import NotNeededError, Starting, Starts
+from doka.adapters.kafka.starting import NotNeededError, Starts
 from doka.domain.events import SkipsOrdered
 from doka.domain.ports import RebalanceListener
 from doka.domain.records import TopicPartition
@@ -35,10 +36,18 @@ from doka.domain.records import TopicPartition
 _log = logging.getLogger("doka.kafka")
 
 
+class Beginnings(Protocol):
+    """Who knows where partitions begin."""
+
+    def find(self, consumer: Consumer, partitions: Sequence[TopicPartition], /) -> Starts:
+        """Give a position for every partition; raises NotNeededError where nobody needs it any more."""
+        ...
+
+
 class Membership:
     """Owned partitions with their next offsets; a partition is owned exactly while it has one."""
 
-    def __init__(self, listener: RebalanceListener, starting: Starting, commits: SentCommits) -> None:
+    def __init__(self, listener: RebalanceListener, starting: Beginnings, commits: SentCommits) -> None:
         self.next_offsets: dict[TopicPartition, int] = {}
         self.paused: set[TopicPartition] = set()
         self.moved: set[TopicPartition] = set()

@@ -57,7 +57,10 @@ SET_BACK_NS: Final = NS_PER_SECOND  # of the wall clock; less the client bears
 class KafkaSource:
     """A member of the group from `open` to `close`; not for more than one thread."""
 
-    def __init__(self, settings: MemberSettings, clock: Clock, oauth: Oauth | None = None) -> None:
+    def __init__(
+        self, settings: MemberSettings, clock: Clock, oauth: Oauth | None = None, *, orders_for: str | None = None
+    ) -> None:
+        """Take what is to be read; `orders_for`: the group whose orders to skip count, where it is not the own one."""
         self._settings = settings
         self._clock = clock
         self._connection = connection_settings(settings, oauth)
@@ -65,7 +68,7 @@ class KafkaSource:
         self._one_topic = len(settings.topics) == 1
         self._at_once = AtOnce()
         self._commits = SentCommits(self._note)
-        self._orders = partial(standing_orders, self._connection, clock, settings.group_id)
+        self._orders = partial(standing_orders, self._connection, clock, orders_for or settings.group_id)
         self._chores = Chores(
             settings.topics,
             Inquirer(self._connection, clock),
@@ -126,7 +129,11 @@ class KafkaSource:
                 _log.warning("%s; trying again", error)
                 self._join_again_at = now + NS_PER_SECOND
             return
-        self._consumer.subscribe(
+        self._take_part(self._consumer, members)
+
+    def _take_part(self, consumer: Consumer, members: Membership) -> None:
+        """Ask for partitions; they come to `members`."""
+        consumer.subscribe(
             sorted(self._settings.topics),
             on_assign=members.assigned,
             on_revoke=members.revoked,
