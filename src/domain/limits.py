@@ -20,6 +20,12 @@ PARTITION_KEY_BYTES_MAX = 4 * PARTITION_KEY_CHARACTERS_MAX  # UTF-8
 SHARD_RECORDS_PER_SECOND = 1000
 SHARD_BYTES_PER_SECOND = 1024 * 1024
 
+# Reading one shard, for all who read it by GetRecords together (those with enhanced fan-out have their own);
+# https://docs.aws.amazon.com/kinesis/latest/APIReference/API_GetRecords.html
+SHARD_READS_PER_SECOND = 5
+SHARD_READ_BYTES_PER_SECOND = 2 * 1024 * 1024
+GET_RECORDS_MAX = 10_000
+
 # STS AssumeRole, https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
 ROLE_SECONDS_MIN = 900
 ROLE_SECONDS_MAX = 43_200

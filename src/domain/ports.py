@@ -184,8 +184,9 @@ class StreamReader(Protocol):
     def read(self, since_ms: int, until_ms: int, behind: Mapping[str, str]) -> Iterator[Landed | ShardReached]:
         """Give what arrived from `since_ms` on and before `until_ms`, all shards by turns, each in its order.
 
-        `behind` are the sequence numbers (by shard) behind which an earlier reading goes on. It is over when each shard was
-        told as ended. A record of a broken clock, or of the moments around both ends, may be given though it lies outside.
+        A shard comes behind its parents, so the records of a key come in their order, resharding or not. `behind` are the
+        sequence numbers (by shard) behind which an earlier reading goes on. It is over when each shard was told as ended.
+        A record of the moments around both ends may be given though it lies outside.
 
         Raises StreamUnreadableError: the stream does not give what was asked, and asking again would not help.
         """

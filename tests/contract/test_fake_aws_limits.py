@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -239,3 +240,38 @@ def test_a_record_can_be_put_alone(fake_aws: FakeAws, client: KinesisClient, arn
         (record.shard, record.sequence_number) for record in fake_aws.landed("orders")
     ]
     assert [] == fake_aws.violations()
+
+
+def test_an_iterator_lives_for_five_minutes(fake_aws: FakeAws, client: KinesisClient, arn: str) -> None:
+    """One that is older is refused by its own code; a new one goes on."""
+    shard = "shardId-000000000000"
+    iterator = client.get_shard_iterator(StreamARN=arn, ShardId=shard, ShardIteratorType="TRIM_HORIZON")
+    next_iterator = client.get_records(ShardIterator=iterator["ShardIterator"])["NextShardIterator"]
+    fake_aws.advance(301)
+    client = kinesis_client(fake_aws.url, fake_aws.issue().keys)
+    fake_aws.set_skew(-301)  # a host that is on time
+    with pytest.raises(ClientError, match="ExpiredIteratorException"):
+        client.get_records(ShardIterator=next_iterator)
+
+
+def test_a_listing_can_begin_at_a_time(fake_aws: FakeAws, client: KinesisClient, arn: str) -> None:
+    """Shards that closed before it are left out, open ones and those that closed later are not."""
+    before = datetime.fromtimestamp(fake_aws.clock.wall(), UTC)
+    fake_aws.split_shard("orders", "shardId-000000000000")
+    for since, shards in ((before, 4), (before + timedelta(minutes=1), 3)):
+        listed = client.list_shards(StreamARN=arn, ShardFilter={"Type": "FROM_TIMESTAMP", "Timestamp": since})
+        assert shards == len(listed["Shards"])
+
+
+def test_a_shard_gives_its_readers_no_more_than_it_can(fake_aws: FakeAws, client: KinesisClient, arn: str) -> None:
+    """The sixth answer of a second is refused."""
+    fake_aws.change_stream("orders", rate_limited=True)
+    shard = "shardId-000000000000"
+    iterator = client.get_shard_iterator(StreamARN=arn, ShardId=shard, ShardIteratorType="TRIM_HORIZON")
+
+    def read_often() -> None:
+        for _ in range(50):
+            client.get_records(ShardIterator=iterator["ShardIterator"])
+
+    with pytest.raises(ClientError, match="ProvisionedThroughputExceededException"):
+        read_often()

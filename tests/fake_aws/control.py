@@ -17,7 +17,7 @@ PLAIN = frozenset(
     {
         "add_role", "advance", "change_stream", "counts", "create_stream", "delete_stream", "drop_connections", "fired",
         "forget", "held", "issue", "issues", "landed_count", "merge_shards", "most_in_flight",
-        "refused", "release", "remove_role", "revoke", "set_skew", "shape_leases", "split_shard", "verify_signatures",
+        "rearrange", "refused", "release", "remove_role", "revoke", "set_skew", "shape_leases", "split_shard", "verify_signatures",
         "violations", "withdraw",
     }
 )  # fmt: skip

@@ -128,20 +128,26 @@ class Kinesis:
         else:
             stream, start = self._streams.named_by(body, caller, "ListShards", active=True), 0
         shards = [_shard(each) for each in stream.shards if each.id > str(body.get("ExclusiveStartShardId", ""))]
-        if body.get("ShardFilter", {}).get("Type") == "AT_LATEST":
+        shard_filter = body.get("ShardFilter", {})
+        if shard_filter.get("Type") == "AT_LATEST":
             shards = [_shard(each) for each in stream.open_shards]
+        if shard_filter.get("Type") == "FROM_TIMESTAMP":
+            since = float(shard_filter["Timestamp"])
+            shards = [_shard(each) for each in stream.shards if each.closed_wall is None or each.closed_wall >= since]
         size = int(body.get("MaxResults", 1_000))
         rest = {"NextToken": reads.token_of(stream, start + size)} if len(shards) > start + size else {}
         return {"Shards": shards[start : start + size]} | rest
 
     def _split_shard(self, body: Body, caller: Caller) -> Body:
         stream = self._streams.named_by(body, caller, "SplitShard", active=True)
-        stream.split(_shard_of(stream, body.get("ShardToSplit")), int(body.get("NewStartingHashKey", "0")))
+        parent, first = _shard_of(stream, body.get("ShardToSplit")), int(body.get("NewStartingHashKey", "0"))
+        stream.split(parent, first, self._clock.wall())
         return {}
 
     def _merge_shards(self, body: Body, caller: Caller) -> Body:
         stream = self._streams.named_by(body, caller, "MergeShards", active=True)
-        stream.merge(_shard_of(stream, body.get("ShardToMerge")), _shard_of(stream, body.get("AdjacentShardToMerge")))
+        one, other = (_shard_of(stream, body.get(name)) for name in ("ShardToMerge", "AdjacentShardToMerge"))
+        stream.merge(one, other, self._clock.wall())
         return {}
 
     def _update_max_record_size(self, body: Body, caller: Caller) -> Body:
@@ -156,10 +162,12 @@ class Kinesis:
 
     def _get_shard_iterator(self, body: Body, caller: Caller) -> Body:
         stream = self._streams.named_by(body, caller, "GetShardIterator", active=True)
-        return {"ShardIterator": reads.iterator(stream, _shard_of(stream, body.get("ShardId")), body)}
+        return {
+            "ShardIterator": reads.iterator(stream, _shard_of(stream, body.get("ShardId")), body, self._clock.now())
+        }
 
     def _get_records(self, body: Body, caller: Caller) -> Body:
-        return reads.records(body, self._streams, caller, self._clock.wall())
+        return reads.records(body, self._streams, caller, self._clock)
 
 
 def _record_kib(given: object) -> int:

@@ -55,6 +55,10 @@ class RemoteFakeAws:
         """Merge two neighbouring shards; gives the id of the one."""
         return str(self.call("merge_shards", stream=stream, shard=shard, neighbour=neighbour))
 
+    def rearrange(self, stream: str, positions: Sequence[int]) -> None:
+        """Let a stream hold exactly what stands at these positions now, in this order, as if nothing else had landed."""
+        self.call("rearrange", stream=stream, positions=positions)
+
     def shard_ranges(self, stream: str) -> dict[str, tuple[int, int]]:
         """Give the first and last hash key of every shard of a stream, open or closed, by its id."""
         ranges = self.call("shard_ranges", stream=stream)

@@ -85,7 +85,8 @@ class Scene:
         with self._lock:
             found = self.streams.find(stream)
             parent = next(each for each in found.shards if each.id == shard)
-            lower, upper = found.split(parent, (parent.first_hash + parent.last_hash + 1) // 2 if at is None else at)
+            middle = (parent.first_hash + parent.last_hash + 1) // 2
+            lower, upper = found.split(parent, middle if at is None else at, self.clock.wall())
             return lower.id, upper.id
 
     def merge_shards(self, stream: str, shard: str, neighbour: str) -> str:
@@ -93,12 +94,17 @@ class Scene:
         with self._lock:
             found = self.streams.find(stream)
             one, other = (next(each for each in found.shards if each.id == name) for name in (shard, neighbour))
-            return found.merge(one, other).id
+            return found.merge(one, other, self.clock.wall()).id
 
     def shard_ranges(self, stream: str) -> dict[str, tuple[int, int]]:
         """Give the first and last hash key of every shard of a stream, open or closed, by its id."""
         with self._lock:
             return {each.id: (each.first_hash, each.last_hash) for each in self.streams.find(stream).shards}
+
+    def rearrange(self, stream: str, positions: Sequence[int]) -> None:
+        """Let a stream hold exactly what stands at these positions now, in this order, as if nothing else had landed."""
+        with self._lock:
+            self.streams.find(stream).rearrange(positions)
 
     def add_role(
         self,

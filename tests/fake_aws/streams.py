@@ -19,6 +19,8 @@ from tests.fake_aws.history import Landed
 HASH_KEYS = 1 << 128
 SHARD_RECORDS_PER_SECOND = 1_000
 SHARD_BYTES_PER_SECOND = 1024 * 1024
+SHARD_READS_PER_SECOND = 5
+SHARD_READ_BYTES_PER_SECOND = 2 * 1024 * 1024
 SEQUENCE_PREFIX = "496" + "0" * 35  # with 18 digits after it: 56, as real ones have
 SEQUENCE_FIRST = 10**17  # what the position 0 is written as, so that no number needs filling up with zeros
 _ROUTES_KEPT = 200_000
@@ -48,6 +50,31 @@ class Bucket:
 
 
 @dataclass(slots=True, eq=False)
+class Reads:
+    """What a shard still gives its readers this second: 5 answers, and 2 MiB, of which a large answer takes those to come."""
+
+    answers: float = SHARD_READS_PER_SECOND
+    size: float = SHARD_READ_BYTES_PER_SECOND
+    filled_at: int | None = None
+
+    def may_begin(self, now: int) -> bool:
+        """Take one answer out, or say that the shard's rate is exceeded."""
+        if self.filled_at is not None:
+            elapsed = (now - self.filled_at) / NS_PER_SECOND
+            self.answers = min(SHARD_READS_PER_SECOND, self.answers + elapsed * SHARD_READS_PER_SECOND)
+            self.size = min(SHARD_READ_BYTES_PER_SECOND, self.size + elapsed * SHARD_READ_BYTES_PER_SECOND)
+        self.filled_at = now
+        if self.answers < 1 or self.size <= 0:
+            return False
+        self.answers -= 1
+        return True
+
+    def took(self, size: int) -> None:
+        """Count what an answer held."""
+        self.size -= size
+
+
+@dataclass(slots=True, eq=False)
 class Shard:
     """A range of hash keys, both ends included; closed by a split or a merge."""
 
@@ -58,7 +85,10 @@ class Shard:
     opened_at: int = 0
     """Sequence of the stream when it opened."""
     closed_at: int | None = None
+    closed_wall: float | None = None
+    """When it was closed, in seconds since the epoch by the service's clock."""
     bucket: Bucket = field(default_factory=Bucket)
+    reads: Reads = field(default_factory=Reads)
 
     @property
     def id(self) -> str:
@@ -196,21 +226,42 @@ class Stream:
         """Give when the record at a position arrived, in seconds since the epoch by the service's clock."""
         return self.runs[bisect_right(self.runs, position, key=lambda run: run.first) - 1].origin.wall
 
-    def split(self, shard: Shard, new_first: int) -> tuple[Shard, Shard]:
+    def split(self, shard: Shard, new_first: int, wall: float | None = None) -> tuple[Shard, Shard]:
         """Close a shard and open two in its place, the second from `new_first` on."""
         if shard.closed_at is not None or not shard.first_hash < new_first <= shard.last_hash:
             raise invalid(f"NewStartingHashKey {new_first} is not inside the open range of {shard.id}")
-        shard.closed_at = len(self)
+        shard.closed_at, shard.closed_wall = len(self), wall
         lower = self._open(shard.first_hash, new_first - 1, (shard.id,))
         return lower, self._open(new_first, shard.last_hash, (shard.id,))
 
-    def merge(self, shard: Shard, neighbour: Shard) -> Shard:
+    def merge(self, shard: Shard, neighbour: Shard, wall: float | None = None) -> Shard:
         """Close two neighbouring shards and open one in their place."""
         lower, upper = sorted((shard, neighbour), key=lambda each: each.first_hash)
         if lower.closed_at is not None or upper.closed_at is not None or lower.last_hash + 1 != upper.first_hash:
             raise invalid(f"Shards {shard.id} and {neighbour.id} in stream {self.name} are not an adjacent open pair")
         lower.closed_at = upper.closed_at = len(self)
+        lower.closed_wall = upper.closed_wall = wall
         return self._open(lower.first_hash, upper.last_hash, (shard.id, neighbour.id))
+
+    def rearrange(self, positions: Sequence[int]) -> None:
+        """Hold exactly what stands at these positions, in this order, which shall not cross a resharding.
+
+        Numbers are anew those of the places. What comes to lie earlier or later than it did arrived when its neighbours did.
+        """
+        walls = sorted(self.arrival_wall(position) for position in positions)
+        origins = [self.runs[bisect_right(self.runs, at, key=lambda run: run.first) - 1].origin for at in positions]
+        for shard in self.shards:
+            shard.opened_at = sum(position < shard.opened_at for position in positions)
+            if shard.closed_at is not None:
+                shard.closed_at = sum(position < shard.closed_at for position in positions)
+        self.keys = [self.keys[position] for position in positions]
+        self.explicit = [self.explicit[position] for position in positions]
+        self.datas = [self.datas[position] for position in positions]
+        self.shard_indexes = [self.shard_indexes[position] for position in positions]
+        self.runs = [
+            Run(place, 1, origin._replace(wall=wall))
+            for place, (origin, wall) in enumerate(zip(origins, walls, strict=True))
+        ]
 
     def forget(self) -> None:
         """Drop what landed; shards stay as they are, and open from the start."""

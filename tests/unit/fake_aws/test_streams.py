@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from tests.fake_aws.clock import NS_PER_SECOND
 from tests.fake_aws.errors import ServiceError
 from tests.fake_aws.streams import (
     HASH_KEYS,
     SHARD_BYTES_PER_SECOND,
     Bucket,
     Origin,
+    Reads,
     Stream,
     hash_of,
     sequence_number,
@@ -88,6 +90,32 @@ def test_a_closed_shard_cannot_be_split_or_merged_again() -> None:
         orders.split(one, 5)
     with pytest.raises(ServiceError):
         orders.merge(one, two)
+
+
+def test_a_stream_can_be_rearranged() -> None:
+    """Taken out, doubled and swapped: the log is what is asked for, its shards keep theirs, times go on ascending."""
+    orders = stream(1)
+    land(orders, "a", "b", "c")
+    orders.split(orders.shards[0], HASH_KEYS // 2)
+    land(orders, "d", "e")
+    shards = [record.shard for record in orders.landed()]
+    orders.rearrange([1, 0, 0, 4, 3, 3])
+    landed = orders.landed()
+    assert ["b", "a", "a", "e", "d", "d"] == [record.partition_key for record in landed]
+    assert [shards[place] for place in (1, 0, 0, 4, 3, 3)] == [record.shard for record in landed]
+    assert [sequence_number(place) for place in range(6)] == [record.sequence_number for record in landed]
+    assert (3, 3) == (orders.shards[0].closed_at, orders.shards[1].opened_at)
+    walls = [orders.arrival_wall(place) for place in range(6)]
+    assert sorted(walls) == walls
+
+
+def test_a_shard_answers_its_readers_five_times_a_second() -> None:
+    """Five at once, none more, and after a fifth of a second one; a large answer takes those of the next seconds."""
+    reads = Reads()
+    assert [True] * 5 + [False] == [reads.may_begin(0) for _ in range(6)]
+    assert [True, False] == [reads.may_begin(NS_PER_SECOND // 5) for _ in range(2)]
+    reads.took(10 * 1024 * 1024)
+    assert [False, True] == [reads.may_begin(second * NS_PER_SECOND) for second in (4, 6)]
 
 
 def test_a_bucket_refuses_the_1001st_record_of_a_second() -> None:

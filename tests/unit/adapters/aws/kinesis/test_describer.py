@@ -1,15 +1,13 @@
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 
 import pytest
 
-from doka.adapters.aws.kinesis.describer import LeaseCredentials, read_shards, read_summary
+from doka.adapters.aws.kinesis.describer import read_shards, read_summary
 from doka.adapters.aws.kinesis.target import StreamTarget
 from doka.domain.events import ShardRange, StreamDescribed
 from doka.domain.limits import RECORD_BYTES_DEFAULT, RECORD_BYTES_MAX
-from tests.unit.adapters.aws.kinesis.leases import ACCESS_KEY, SECRET_KEY, TOKEN, make_lease
 from tests.unit.adapters.aws.kinesis.reference import ARN
 
 TARGET = StreamTarget("orders", "orders", ARN, "eu-west-1")
@@ -56,29 +54,3 @@ def test_closed_shards_are_left_out() -> None:
     shard = {"ShardId": "shardId-1", "HashKeyRange": {"StartingHashKey": str(1 << 127), "EndingHashKey": "9"}}
     closed = shard | {"ShardId": "shardId-0", "SequenceNumberRange": {"EndingSequenceNumber": "7"}}
     assert [ShardRange("shardId-1", 1 << 127)] == read_shards({"Shards": [closed, shard]})
-
-
-def test_credentials_are_the_lease_of_the_asking_thread() -> None:
-    """Two threads that ask at once each sign with their own lease, and nothing is left of it afterwards."""
-    credentials = LeaseCredentials()
-    inside, go_on = threading.Event(), threading.Event()
-    seen: list[str | None] = []
-
-    def ask_beside() -> None:
-        with credentials.of(make_lease(2, account_id="2" * 12)):
-            inside.set()
-            assert go_on.wait(10)
-            seen.append(credentials.account_id)
-
-    beside = threading.Thread(target=ask_beside)
-    with credentials.of(make_lease(1, account_id="1" * 12)):
-        beside.start()
-        assert inside.wait(10)
-        assert "1" * 12 == credentials.account_id
-        frozen = credentials.get_frozen_credentials()
-        assert (ACCESS_KEY, SECRET_KEY, TOKEN) == (frozen.access_key, frozen.secret_key, frozen.token)
-        go_on.set()
-        beside.join(10)
-    assert ["2" * 12] == seen
-    with pytest.raises(LookupError):
-        credentials.get_frozen_credentials()
