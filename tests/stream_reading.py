@@ -110,5 +110,5 @@ def collect(
     found = Collected()
     for event in reader.read(since_ms, span.now_ms if until_ms is None else until_ms, behind or {}):
         found.take(event)
-    assert set(span.shards) <= found.ended == found.reached.keys()
+    assert span.shards.keys() <= found.ended == found.reached.keys()
     return found

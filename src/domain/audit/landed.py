@@ -6,7 +6,7 @@ A record that the stream returned stands here exactly once, in the order of its 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from doka.domain.events import LeaseRefused, StreamRefused
@@ -51,13 +51,14 @@ class ShardReached:
 
 @dataclass(frozen=True, slots=True)
 class StreamSpan:
-    """What of a stream can be read for a window: its shards, closed parents too, and since when the stream holds records.
+    """What of a stream can be read for a window, and since when the stream holds records.
 
+    `shards`: each that may hold something, closed ones too, with those of them that it came out of by a split or a merge.
     `now_ms` is the service's time, in which all arrivals are told, whatever the host's clock says. What arrived before
     `held_since_ms` is gone by the stream's retention; None where the stream does not say.
     """
 
-    shards: tuple[str, ...]
+    shards: Mapping[str, tuple[str, ...]]
     now_ms: int
     held_since_ms: int | None
 

@@ -92,23 +92,23 @@ class Asking:
 
     # --- the questions ---------------------------------------------------------------------------------------------
 
-    def shards(self, since_ms: int) -> dict[str, set[str]]:
-        """Give the shards that hold anything since then, each with its parents, of which some may be gone.
+    def shards(self, since_ms: int) -> dict[str, tuple[str, ...]]:
+        """Give the shards that hold anything since then, each with its parents among them.
 
         A stand-in that knows no filter lists older ones too.
 
         Raises StreamUnreadableError.
         """
         asked = self._stream | {"ShardFilter": {"Type": "FROM_TIMESTAMP", "Timestamp": _moment(since_ms)}}
-        found: dict[str, set[str]] = {}
+        found: dict[str, tuple[str, ...]] = {}
         for _ in range(SHARD_PAGES_MAX):
             answer = self._insist(methodcaller("list_shards", **asked))
             for shard in answer["Shards"]:
-                found[shard["ShardId"]] = {shard[name] for name in PARENTS if name in shard}
+                found[shard["ShardId"]] = tuple(shard[name] for name in PARENTS if name in shard)
             if not answer.get("NextToken"):
                 break
             asked = {"NextToken": answer["NextToken"]}
-        return found
+        return {shard: tuple(each for each in parents if each in found) for shard, parents in found.items()}
 
     def retention_hours(self) -> int | None:
         """Give how long the stream holds a record; None where it is not told. Raises StreamUnreadableError without a lease."""

@@ -78,7 +78,7 @@ class KinesisReader:
         shards = self._asking.shards(since_ms - EDGE_MS)
         hours = self._asking.retention_hours()
         now_ms = self._asking.service_ms()
-        return StreamSpan(tuple(shards), now_ms, None if hours is None else now_ms - hours * HOUR_MS)
+        return StreamSpan(shards, now_ms, None if hours is None else now_ms - hours * HOUR_MS)
 
     def read(self, since_ms: int, until_ms: int, behind: Mapping[str, str]) -> Iterator[Landed | ShardReached]:
         """Give what arrived in the window, as the port says. Raises StreamUnreadableError."""
@@ -88,7 +88,7 @@ class KinesisReader:
             known |= new.keys()
             now = self._clock.now()
             readings = [
-                _ShardReading(shard, parents & new.keys(), behind.get(shard), now) for shard, parents in new.items()
+                _ShardReading(shard, new.keys() & parents, behind.get(shard), now) for shard, parents in new.items()
             ]
             yield from self._read(readings, since_ms, until_ms)
 

@@ -91,8 +91,9 @@ def test_a_shard_comes_behind_its_parents(stream: FakeAws) -> None:
     data += put(stream, range(6_000, 8_000))
     found = collect(reader_of(stream.url, clock_of(stream)))
     assert (sorted(data), True) == (sorted(found.data), in_order(found))
-    assert 8 == len(found.ended)
-    assert lower in found.ended
+    parents = reader_of(stream.url, clock_of(stream)).span(0).shards
+    assert 8 == len(found.ended) == len(parents)
+    assert (("shardId-000000000000",), (upper, "shardId-000000000001")) == (parents[lower], parents[merged])
 
 
 def test_shards_that_closed_before_the_window_are_not_asked(stream: FakeAws) -> None:
