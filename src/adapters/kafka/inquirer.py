@@ -65,7 +65,8 @@ class Inquirer:
 @contextmanager
 def beside(connection: Mapping[str, Any], clock: Clock) -> Iterator[Consumer]:
     """Give a client for questions beside the group member; raises ClientUnusableError where none can be made."""
-    client = new_consumer({**connection, "group.id": NO_GROUP, "logger": ClientLog(clock, quiet=True)})
+    keys = {**connection, "group.id": NO_GROUP, "enable.auto.commit": False}  # by default it commits what it reads
+    client = new_consumer({**keys, "logger": ClientLog(clock, quiet=True)})
     try:
         yield client
     finally:

@@ -15,6 +15,7 @@ from confluent_kafka.admin import AdminClient
 
 from doka.adapters.embedded.kafka_cluster import KafkaCluster
 from doka.adapters.kafka import chores, skip_orders, skip_writing
+from doka.adapters.kafka.inquirer import NO_GROUP
 from doka.adapters.kafka.settings import MemberSettings
 from doka.adapters.kafka.skip_orders import (
     ANSWER_SECONDS,
@@ -97,6 +98,12 @@ def test_a_look_says_how_the_partition_stands_and_what_is_there(settings: Member
         found.standing,
     )
     assert found.timestamp_ms is not None
+
+
+def test_a_look_stores_nothing(cluster: KafkaCluster, settings: MemberSettings) -> None:
+    """The client wants the name of some group; who only asks leaves no offset in it."""
+    SkipWriting(settings, CLOCK).look(P0, 4, 5)
+    assert stored(cluster, NO_GROUP).offset < 0
 
 
 @pytest.mark.parametrize(
