@@ -20,6 +20,7 @@ LANES = (
         "test_kafka_group.py",
         "test_kafka_log.py",
         "test_kafka_security.py",
+        "test_lag.py",
         "test_members.py",
         "test_ranges.py",
         "test_skip.py",

@@ -18,6 +18,10 @@ from doka.app.config_options import ConfigOptions
 EXIT_CODES = (
     "[bold]Exit codes[/bold]  0 clean; 1 halted or found something wrong, and says what; 2 bad usage or configuration"
 )
+LAG_EXIT_CODES = (
+    "[bold]Exit codes[/bold]  0 everything could be told, however far behind; 1 something could not, the group has committed "
+    "nothing, or a commit lies outside its log; 2 bad usage or configuration; 130 --watch was ended by Ctrl-C"
+)
 SIMULATE_EXIT_CODES = (
     "[bold]Exit codes[/bold]  0 nothing lost, in order, within the stated bound; 1 something was not, and it says what; "
     "2 bad usage or scenario"
@@ -213,6 +217,38 @@ def skip(
 
     options = ConfigOptions(config, legacy_config, allow_plaintext, allow_insecure_endpoints)
     return order(options, what, reason=reason, by=by, yes=yes, as_json=as_json)
+
+
+@cli.command(epilog=LAG_EXIT_CODES + "\n\n[bold]Next[/bold]  doka check --config doka.yaml")
+@_taught
+def lag(
+    *,
+    group: Annotated[
+        str | None,
+        typer.Option("--group", metavar="NAME", help="Another group than kafka.group_id, of whatever program."),
+    ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", metavar="", help="Look again each two seconds, until Ctrl-C.")
+    ] = False,
+    config: Config = None,
+    legacy_config: LegacyConfig = None,
+    allow_plaintext: AllowPlaintext = False,
+    allow_insecure_endpoints: AllowInsecureEndpoints = False,
+    as_json: AsJson = False,
+) -> int:
+    """Say how far the group is behind, in records and in time, also while no service runs.
+
+    For each partition of the routes' topics: the committed offset, the end of the log, what lies between them, for how long
+    the oldest record has waited, and who reads it. It joins no group and changes nothing.
+
+    [bold]Example[/bold]  doka lag --config doka.yaml
+
+    [bold]Example[/bold]  doka lag --config doka.yaml --watch
+    """
+    from doka.app.cli.lag import lag as tell
+
+    options = ConfigOptions(config, legacy_config, allow_plaintext, allow_insecure_endpoints)
+    return tell(options, group=group, watch=watch, as_json=as_json)
 
 
 @cli.command(epilog=EXIT_CODES + "\n\n[bold]Next[/bold]  doka config schema, then doka check --config doka.yaml")

@@ -39,6 +39,7 @@ def test_help_lists_nothing_that_is_not_there(capsys: pytest.CaptureFixture[str]
         ("run", "doka run --legacy-config configs/dev.yaml --allow-plaintext"),
         ("check", "doka check --config doka.yaml"),
         ("demo", "doka demo --policy never --original"),
+        ("lag", "doka lag --config doka.yaml --watch"),
         ("config schema", "doka config schema > doka.schema.json"),
         ("config show", "DOKA_LIMITS__HELD_MIB=128 doka config show --config doka.yaml"),
         ("config convert", "doka config convert configs/dev.yaml > doka.yaml"),
