@@ -16,7 +16,7 @@ DOMAIN_MAY_IMPORT = {
 """Pure parts of the standard library: no clock, no I/O, no thread, no randomness. A deny-list would forget some."""
 
 NOT_LOADED_BY_THE_DOMAIN = {
-    "asyncio", "boto3", "botocore", "confluent_kafka", "concurrent.futures", "dependency_injector", "logging", "orjson",
+    "asyncio", "boto3", "botocore", "confluent_kafka", "concurrent.futures", "dependency_injector", "duckdb", "logging", "orjson",
     "prometheus_client", "pycurl", "pydantic", "queue", "random", "selectors", "signal", "socket", "ssl", "subprocess",
     "threading", "yaml",
 }  # fmt: skip
@@ -68,6 +68,7 @@ def test_each_outside_thing_is_known_in_one_place() -> None:
         "pycurl": {"adapters/aws/kinesis"},
         "prometheus_client": {"adapters/telemetry"},
         "confluent_kafka": {"adapters/kafka", "adapters/embedded", "app/demo"},
+        "duckdb": {"adapters/audit"},
         "moto": {"adapters/embedded"},
     }
     strays = [

@@ -1,0 +1,235 @@
+"""What makes a record the same on both sides: what Kafka's record should have become, and what landed.
+
+Both sides are worked out here, so that they can never disagree; the way from Kafka goes through the mapping that the service
+itself uses. An identity is a digest: what is compared is never kept.
+
+| match | the same is | where |
+|---|---|---|
+| coordinates | topic, partition and offset in the envelope | `envelope: json` |
+| key_and_data | partition key and data | everywhere else |
+| data | data alone | partition keys that nobody can foretell: `partition_key: random`, another forwarder's own |
+
+A route with `null_key: random` gives keys that nobody can foretell to some records only, and a key that landed does not say
+of which kind it is. Such keys are decimal digits, so there a record under any key of that form is compared by data alone,
+on both sides: fewer tell-tales, and never a wrong loss.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from functools import partial
+from hashlib import blake2b
+from operator import add, methodcaller
+from typing import Final
+
+from doka.domain.audit.landed import Landed
+from doka.domain.errors import invariant
+from doka.domain.limits import KEY_CACHE_BYTES
+from doka.domain.records import Chunk, TopicPartition
+from doka.domain.remembered import TEXT_OVERHEAD_BYTES, Remembered
+from doka.domain.routes.mapping import NO_KEY, TOO_LARGE, UNUSABLE, RecordMapping
+from doka.domain.rules import NullKey, Ordering, RouteRules
+
+DIGEST_BYTES: Final = 16
+"""128 bits: among 45 million records two unlike ones share a digest with a chance of 3 in 10^24."""
+_LANE_BYTES: Final = 8
+_KEPT_BYTES: Final = 2 * TEXT_OVERHEAD_BYTES + DIGEST_BYTES  # a tuple, a bytes and an int beside the text
+
+RANDOM_KEY_DIGITS: Final = 20  # of the largest number of 64 bits
+_LIKE_RANDOM = re.compile(rf"[0-9]{{1,{RANDOM_KEY_DIGITS}}}", re.ASCII)
+_ENVELOPE = re.compile(rb'\{"topic":"([A-Za-z0-9._-]{1,249})","partition":(\d{1,10}),"offset":(\d{1,19}),', re.ASCII)
+
+_OF_THE_MAPPING: Final = ("partition_key", "null_key", "null_value", "key_encoding", "ordering", "envelope")
+
+_digest_of = partial(blake2b, digest_size=DIGEST_BYTES)
+_finish = methodcaller("digest")
+_ask_timestamp = methodcaller("timestamp")
+
+
+class Match(Enum):
+    """By what records of the two sides are the same."""
+
+    COORDINATES = "coordinates"
+    KEY_AND_DATA = "key_and_data"
+    DATA = "data"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Expected:
+    """What one chunk of Kafka should have become, as columns of equal length."""
+
+    partition: TopicPartition
+    offsets: Sequence[int]
+    timestamps_ms: Sequence[int]
+    """Kafka's, in ms since the epoch; -1 where a record has none."""
+    lanes: Sequence[int | None]
+    """A number for each partition key, the same for the same key; None for a record without a place in any order."""
+    identities: Sequence[bytes | None]
+    """None where nothing that landed could be told to be this record."""
+    codes: Mapping[int, str]
+    """The code of each record that can never land by today's mapping, by its index."""
+    count: int = field(init=False)
+    """How many records there are."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "count", len(self.offsets))
+
+
+class Identities:
+    """Gives the identities of both sides for one route; what keys are translated to is remembered, within a bound."""
+
+    def __init__(
+        self,
+        rules: RouteRules,
+        record_bytes_max: int,
+        *,
+        by_data: bool = False,
+        key_cache_bytes: int = KEY_CACHE_BYTES,
+    ) -> None:
+        """Take the route, and how large a record its stream takes now.
+
+        `by_data`: another forwarder chose its partition keys itself, so that only the data can be compared.
+        """
+        draws = rules.null_key is NullKey.RANDOM
+        # Under this rule the mapping tells each record whose key would be drawn, as poison of that code.
+        told = replace(rules, null_key=NullKey.REJECT) if draws else rules
+        self._mapping = RecordMapping(told, lambda: 0.0, key_cache_bytes)
+        self._record_bytes_max = record_bytes_max
+        self._drawn_code = NO_KEY if draws else None
+        self._has_order = rules.ordering is not Ordering.NONE and rules.partition_key != "random"
+        self.match = _match_of(rules, by_data=by_data)
+        """By what the records of this route are compared."""
+        self.mapping = ", ".join(f"{name}={_shown(getattr(rules, name))}" for name in _OF_THE_MAPPING)
+        """The rules that an identity hangs on, in words that are the same for the same rules."""
+        self.partly_by_data = draws and self.match is Match.KEY_AND_DATA
+        """Whether records under keys of digits are compared by their data alone."""
+        self._keys = _Keys(key_cache_bytes, digits_alike=self.partly_by_data)
+
+    def expected(self, chunk: Chunk) -> Expected:
+        """Give what a chunk should have become; it must have come with its originals, for their timestamps."""
+        invariant(len(chunk.originals) == chunk.count, f"{chunk!r} came without its originals")
+        keys, data, codes = self._mapping.map(chunk, self._record_bytes_max)
+        drawn = self._take_drawn(codes, data)
+        lanes: Sequence[int | None] = [self._keys[key][1] for key in keys] if self._has_order else [None] * chunk.count
+        identities: Sequence[bytes | None]
+        match self.match:
+            case Match.COORDINATES:
+                topic, number = chunk.partition
+                identities = [_of_coordinates(topic.encode(), number, offset) for offset in chunk.offsets]
+            case Match.KEY_AND_DATA:
+                identities = self._by_key(keys, data)
+            case Match.DATA:
+                identities = list(map(_finish, map(_digest_of, data)))
+        if drawn or not all(keys):
+            unusable = {place for place, key in enumerate(keys) if key == UNUSABLE} - drawn
+            lanes = [None if not key else lane for key, lane in zip(keys, lanes, strict=True)]
+            identities = self._without_key(identities, data, unusable=unusable, drawn=drawn)
+        stamps = [stamp if kind else -1 for kind, stamp in map(_ask_timestamp, chunk.originals)]
+        return Expected(chunk.partition, chunk.offsets, stamps, lanes, identities, codes)
+
+    def landed(self, landed: Landed) -> Sequence[bytes]:
+        """Give the identities of what landed."""
+        match self.match:
+            case Match.COORDINATES:
+                return list(map(_of_envelope, landed.data))
+            case Match.KEY_AND_DATA:
+                return self._by_key(landed.keys, landed.data)
+            case Match.DATA:
+                return list(map(_finish, map(_digest_of, landed.data)))
+
+    def _by_key(self, keys: Sequence[str], data: Sequence[bytes]) -> list[bytes]:
+        suffixes = [self._keys[key][0] for key in keys]
+        return list(map(_finish, map(_digest_of, map(add, data, suffixes))))
+
+    def _take_drawn(self, codes: dict[int, str], data: Sequence[bytes]) -> frozenset[int]:
+        """Take out of the codes those of records whose keys are drawn, and give their places; too large they may be still."""
+        if self._drawn_code is None or not codes:
+            return frozenset()
+        drawn = frozenset(place for place, code in codes.items() if code == self._drawn_code)
+        for place in drawn:
+            del codes[place]
+            if len(data[place]) + RANDOM_KEY_DIGITS > self._record_bytes_max:
+                codes[place] = TOO_LARGE
+        return drawn
+
+    def _without_key(
+        self,
+        identities: Sequence[bytes | None],
+        data: Sequence[bytes],
+        *,
+        unusable: set[int],
+        drawn: frozenset[int],
+    ) -> Sequence[bytes | None]:
+        """Give the identities with those of records that have no key, or none that can be foretold."""
+        if self.match is not Match.KEY_AND_DATA:
+            return identities
+        found = list(identities)
+        for place in drawn:
+            found[place] = _digest_of(data[place] + _BY_DATA).digest()
+        for place in unusable:
+            found[place] = None
+        return found
+
+
+_BY_DATA: Final = b"\x00\x00"
+"""Stands behind the data in the place of a key and its length: no partition key is empty."""
+
+
+class _Keys(Remembered[str, tuple[bytes, int]]):
+    """Partition key -> what stands for it behind the data, and the number of its lane."""
+
+    def __init__(self, bytes_max: int, *, digits_alike: bool) -> None:
+        super().__init__(bytes_max)
+        self._digits_alike = digits_alike
+
+    def __missing__(self, key: str) -> tuple[bytes, int]:
+        text = key.encode(errors="surrogatepass")  # whatever a stranger's record is called
+        lane = int.from_bytes(blake2b(text, digest_size=_LANE_BYTES).digest(), "big", signed=True)
+        # The length stands last, so that no data and key run into each other.
+        alike = self._digits_alike and _LIKE_RANDOM.fullmatch(key)
+        suffix = _BY_DATA if alike else text + len(text).to_bytes(2, "big")
+        return self.keep(key, (suffix, lane), len(key) + len(suffix) + _KEPT_BYTES)
+
+
+def _shown(value: object) -> str:
+    return str(value.value) if isinstance(value, Enum) else str(value)
+
+
+def _match_of(rules: RouteRules, *, by_data: bool) -> Match:
+    if by_data:
+        return Match.DATA
+    if rules.envelope:
+        return Match.COORDINATES
+    return Match.DATA if rules.partition_key == "random" else Match.KEY_AND_DATA
+
+
+def _of_coordinates(topic: bytes, partition: int, offset: int) -> bytes:
+    return _digest_of(b"%b:%d:%d" % (topic, partition, offset)).digest()
+
+
+def _of_envelope(data: bytes) -> bytes:
+    """Give the identity of the record whose envelope this is; of what is no envelope of ours, one that no record has."""
+    found = _ENVELOPE.match(data)
+    if found is None:
+        coordinates = _read_envelope(data)
+        if coordinates is None:
+            return _digest_of(data, person=b"no envelope").digest()
+        return _of_coordinates(*coordinates)
+    topic, partition, offset = found.groups()
+    return _of_coordinates(topic, int(partition), int(offset))
+
+
+def _read_envelope(data: bytes) -> tuple[bytes, int, int] | None:
+    """Read an envelope that somebody has written anew on its way: its fields in any order, spaces between them."""
+    try:
+        found = json.loads(data)
+        topic, partition, offset = found["topic"], found["partition"], found["offset"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    if not isinstance(topic, str) or type(partition) is not int or type(offset) is not int:
+        return None
+    return topic.encode(errors="surrogatepass"), partition, offset
