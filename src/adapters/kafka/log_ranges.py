@@ -70,6 +70,16 @@ class LogRanges:
         self._connection = {**connection_settings(settings, oauth), "isolation.level": "read_committed"}
         self._clock = clock
 
+    def whole(self, topics: Iterable[str]) -> tuple[LogRange, ...]:
+        """Give all that the log of every partition holds now.
+
+        Raises:
+            NotToldError: the cluster does not say, or a topic does not exist.
+        """
+        with in_words(), beside(self._connection, self._clock) as client:
+            starts, ends = edges(client, partitions_of(client, topics))
+        return tuple(LogRange(p, start, ends[p], start, ends[p]) for p, start in starts.items())
+
     def of_window(self, topics: Iterable[str], since_ms: int, until_ms: int | None = None) -> tuple[LogRange, ...]:
         """Give the range of every partition: from the first record at or after one time to that of the other.
 

@@ -22,6 +22,10 @@ LAG_EXIT_CODES = (
     "[bold]Exit codes[/bold]  0 everything could be told, however far behind; 1 something could not, the group has committed "
     "nothing, or a commit lies outside its log; 2 bad usage or configuration; 130 --watch was ended by Ctrl-C"
 )
+TAIL_EXIT_CODES = (
+    "[bold]Exit codes[/bold]  0 all of it could be told, also of records that can never land; 1 something could not; "
+    "2 bad usage or configuration"
+)
 SIMULATE_EXIT_CODES = (
     "[bold]Exit codes[/bold]  0 nothing lost, in order, within the stated bound; 1 something was not, and it says what; "
     "2 bad usage or scenario"
@@ -249,6 +253,45 @@ def lag(
 
     options = ConfigOptions(config, legacy_config, allow_plaintext, allow_insecure_endpoints)
     return tell(options, group=group, watch=watch, as_json=as_json)
+
+
+@cli.command(epilog=TAIL_EXIT_CODES + "\n\n[bold]Next[/bold]  doka lag --config doka.yaml")
+@_taught
+def tail(
+    *,
+    route: Annotated[
+        str | None, typer.Option("--route", metavar="NAME", help="Which route; needed where there are several.")
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="TIME",
+            help="The first records from then on: a time with its zone, or 63h for so long ago.",
+        ),
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many records.")] = 10,
+    payload: Annotated[bool, typer.Option("--payload", metavar="", help="Show the data, too.")] = False,
+    config: Config = None,
+    legacy_config: LegacyConfig = None,
+    allow_plaintext: AllowPlaintext = False,
+    allow_insecure_endpoints: AllowInsecureEndpoints = False,
+    as_json: AsJson = False,
+) -> int:
+    """Show what records of a route would become, and send nothing.
+
+    The newest ones, or the first from a time on: the partition key, the shard that takes it, the bytes, and whether
+    something speaks against it. Read beside the group, with the rights of whoever types it; data only with --payload.
+
+    [bold]Example[/bold]  doka tail --config doka.yaml
+
+    [bold]Example[/bold]  doka tail --config doka.yaml --route orders --from 2h --limit 100 --json
+    """
+    from doka.app.cli.tail import Wanted
+    from doka.app.cli.tail import tail as show
+
+    options = ConfigOptions(config, legacy_config, allow_plaintext, allow_insecure_endpoints)
+    return show(options, Wanted(route, since, limit, payload, as_json))
 
 
 @cli.command(epilog=EXIT_CODES + "\n\n[bold]Next[/bold]  doka config schema, then doka check --config doka.yaml")

@@ -194,9 +194,9 @@ class RecordMapping:
                     "partition": partition,
                     "offset": offset,
                     "timestamp": original.timestamp()[1] if original.timestamp()[0] else None,
-                    "key": _text(key),
-                    "headers": [[name, _text(content)] for name, content in _headers(original, i, poison) or ()],
-                    "value": _text(value),
+                    "key": as_text(key),
+                    "headers": [[name, as_text(content)] for name, content in _headers(original, i, poison) or ()],
+                    "value": as_text(value),
                 },
                 ensure_ascii=False,
                 separators=(",", ":"),
@@ -221,7 +221,7 @@ def _headers(original: Original, place: int, poison: dict[int, str]) -> Sequence
         return None
 
 
-def _text(content: bytes | None) -> str | dict[str, str] | None:
+def as_text(content: bytes | None) -> str | dict[str, str] | None:
     """Give bytes as JSON can carry them: text where it is UTF-8, else base64 and said so."""
     if content is None:
         return None

@@ -53,6 +53,7 @@ TYPED: dict[str, Ends | Serves] = {
     "doka config convert configs/dev.yaml --allow-plaintext > doka.yaml": Ends(0),
     'doka skip orders:3:200 --reason "cancelled, ticket 4711" --config doka.yaml': Ends(2, "add --yes"),
     "doka lag --config doka.yaml": Ends(1, "doka: nothing is known: Kafka did not answer as it should"),
+    "doka tail --config doka.yaml": Ends(1, "doka: nothing can be shown: Kafka did not answer as it should"),
     "doka config schema": Ends(0, '"kafka"'),
     "doka config show --config doka.yaml": Ends(0, "group_id: doka-orders"),
     "doka simulate run --scenario examples/scenarios/sts-outage.yaml": Ends(0, "doka: clean"),

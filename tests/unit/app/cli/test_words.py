@@ -40,6 +40,7 @@ def test_help_lists_nothing_that_is_not_there(capsys: pytest.CaptureFixture[str]
         ("check", "doka check --config doka.yaml"),
         ("demo", "doka demo --policy never --original"),
         ("lag", "doka lag --config doka.yaml --watch"),
+        ("tail", "doka tail --config doka.yaml --route orders --from 2h --limit 100 --json"),
         ("config schema", "doka config schema > doka.schema.json"),
         ("config show", "DOKA_LIMITS__HELD_MIB=128 doka config show --config doka.yaml"),
         ("config convert", "doka config convert configs/dev.yaml > doka.yaml"),

@@ -1,0 +1,342 @@
+"""`doka tail`: what records of a route would become, read beside the group and sent nowhere.
+
+It never shows what a record holds unless it is told to, and there is no way to it but this command: the right to see it is
+that of whoever types it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from doka.adapters.kafka.log_ranges import LogRange, LogRanges
+from doka.adapters.kafka.not_told import NotToldError
+from doka.adapters.kafka.range_source import RangeSource
+from doka.adapters.telemetry.sentences import many, quoted, size
+from doka.app.cli.times import time_ms
+from doka.app.config_options import ConfigOptions
+from doka.app.container import Container
+from doka.app.service import build
+from doka.app.settings.load import hostname, read_configuration
+from doka.domain.commands import DescribeStream
+from doka.domain.errors import UsageError
+from doka.domain.events import (
+    Event,
+    GapFound,
+    LeaseIssued,
+    LeaseRefused,
+    RecordsFetched,
+    RecordsUnreadable,
+    SkipsOrdered,
+    SourceFailed,
+    StreamDescribed,
+    StreamRefused,
+)
+from doka.domain.limits import NS_PER_SECOND, SERVE_CALLBACKS_NS
+from doka.domain.ports import Authority, Clock, Describer
+from doka.domain.records import TopicPartition
+from doka.domain.routes.mapping import as_text
+from doka.domain.routes.preview import Preview, Previews
+from doka.domain.rules import OnPoison, RouteRules
+from doka.domain.skip import Skip, offsets_shown
+
+QUIET_NS: Final = 30 * NS_PER_SECOND
+HOLES: Final = 10
+"""How many offsets more are read of each partition than records are wanted: some have none, as the markers of transactions."""
+KEY_CHARACTERS_SHOWN: Final = 48
+_THEN: Final = {
+    OnPoison.BLOCK: "stops its key",
+    OnPoison.DROP: "is dropped, and counted",
+    OnPoison.DEAD_LETTER: "goes to the dead letters",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What somebody wants to see."""
+
+    route: str | None
+    since: str | None
+    limit: int
+    payload: bool
+    as_json: bool
+
+
+@dataclass(slots=True)
+class Seen:
+    """What was read: the first records, or the newest ones, by their times."""
+
+    limit: int
+    newest: bool
+    payload: bool
+    records: list[Preview] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """What stood in the way, a sentence each."""
+    skips: dict[TopicPartition, tuple[Skip, ...]] = field(default_factory=dict)
+
+    @property
+    def enough(self) -> bool:
+        """Whether nothing that comes later is wanted."""
+        return not self.newest and len(self.records) >= self.limit
+
+    def take(self, records: Iterable[Preview]) -> None:
+        """Keep what is wanted of them, and of that no data where nobody wants to see it."""
+        self.records += records if self.payload else (replace(record, data=b"") for record in records)
+        self.records.sort(key=lambda record: (record.timestamp_ms or 0, record.partition, record.offset))
+        self.records = self.records[-self.limit :] if self.newest else self.records[: self.limit]
+
+    def skip_of(self, record: Preview) -> Skip | None:
+        """Give the order by which a record is passed, if there is one."""
+        skips = self.skips.get(record.partition, ())
+        return next((skip for skip in skips if skip.covers(record.offset, record.offset + 1)), None)
+
+
+def tail(options: ConfigOptions, wanted: Wanted) -> int:
+    """Show what records of a route would become; give 0 where all of it could be told, else 1.
+
+    Raises:
+        UsageError: the configuration cannot be used, or the words are wrong.
+    """
+    container = build(read_configuration(options), hostname())
+    rules = _route(container.rules().routes, wanted.route)
+    since_ms = None if wanted.since is None else time_ms("--from", wanted.since, container.clock().wall())
+    stream, why = stream_of(rules, container.authority(), container.describer())
+    try:
+        seen = Seen(wanted.limit, newest=since_ms is None, payload=wanted.payload)
+        _look(container, rules, Previews(rules, stream), since_ms, seen)
+    except NotToldError as error:
+        if wanted.as_json:
+            print(json.dumps({"told": False, "why": str(error)}, indent=2))  # noqa: T201
+        else:
+            typer.echo(f"doka: nothing can be shown: {error}", err=True)
+        return 1
+    if wanted.as_json:
+        print(json.dumps(data_of(rules, stream, why, seen, payload=wanted.payload), indent=2))  # noqa: T201
+    else:
+        _show(Console(highlight=False, soft_wrap=True, markup=False), rules, stream, why, seen, payload=wanted.payload)
+    return 1 if why is not None or seen.notes else 0
+
+
+def _route(routes: Sequence[RouteRules], name: str | None) -> RouteRules:
+    names = ", ".join(route.name for route in routes)
+    if name is None and len(routes) > 1:
+        raise UsageError(f"there are {len(routes)} routes; add --route with one of {names}")
+    found = next((route for route in routes if name in {None, route.name}), None)
+    if found is None:
+        raise UsageError(f"--route {name!r} is none of the routes, which are {names}")
+    return found
+
+
+def stream_of(
+    rules: RouteRules, authority: Authority, describer: Describer
+) -> tuple[StreamDescribed | None, str | None]:
+    """Ask for the stream's facts with a lease of the route's role; give them, and why some or all are not told."""
+    lease = authority.issue(rules.role)
+    if isinstance(lease, LeaseRefused):
+        cure = f"; {lease.cure}" if lease.cure else ""
+        return None, f"the role {rules.role} gave no credentials: {lease.code}{quoted(lease.message)}{cure}"
+    if not isinstance(lease, LeaseIssued):
+        return None, f"the role {rules.role} gave no credentials"
+    told = describer.describe(DescribeStream(rules.name, lease.lease))
+    if isinstance(told, StreamRefused):
+        return None, f"the stream could not be described: {told.code}{quoted(told.message)}"
+    if not isinstance(told, StreamDescribed):
+        return None, "the stream could not be described"
+    if not told.honours_keys:
+        return told, "the stream's record distribution is AUTO: it takes no notice of keys"
+    return told, None if told.shards else "the shards could not be listed: the role needs kinesis:ListShards"
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+class _Nobody:
+    """Is told of partitions, and has no use for it."""
+
+    def partitions_assigned(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Do nothing."""
+
+    def partitions_revoked(self, partitions: frozenset[TopicPartition]) -> None:
+        """Do nothing."""
+
+    def partitions_lost(self, partitions: frozenset[TopicPartition]) -> None:
+        """Do nothing."""
+
+    def asked_to_stop(self) -> bool:
+        """Say no: a signal ends this command by itself."""
+        return False
+
+
+def _look(container: Container, rules: RouteRules, previews: Previews, since_ms: int | None, seen: Seen) -> None:
+    """Read the first records from a time on, or the newest there are, of all partitions of a route together."""
+    member, clock, oauth = container.member(), container.clock(), container.oauth()
+    ranges = LogRanges(member, clock, oauth)
+    if since_ms is None:
+        places = _newest(ranges.whole(rules.topics), seen.limit)
+    else:
+        places = list(ranges.of_window(rules.topics, since_ms))
+    seen.notes += (place.missing for place in places if place.missing is not None)
+    whole = replace(member, topics_with_originals=rules.topics)  # for the time of each record
+    _read(RangeSource(whole, places, clock, oauth), clock, previews, seen)
+
+
+def _newest(logs: Sequence[LogRange], limit: int) -> list[LogRange]:
+    """Give the ends of the logs that hold anything, each long enough that all together hold `limit` records."""
+    filled = [log for log in logs if log.offsets]
+    each = -(-limit // max(1, len(filled))) + HOLES
+    return [replace(log, first=max(log.first, log.end - each)) for log in filled]
+
+
+def _read(source: RangeSource, clock: Clock, previews: Previews, seen: Seen) -> None:
+    """Read until there is enough, or all was read; raises NotToldError where nothing comes any more."""
+    source.open(_Nobody())
+    try:
+        heard_at = clock.now()
+        while not source.finished and not seen.enough:
+            events = source.fetch(seen.limit, SERVE_CALLBACKS_NS)
+            if events:
+                heard_at = clock.now()
+            elif clock.now() - heard_at >= QUIET_NS:
+                raise NotToldError("Kafka gave nothing for 30 s; try: doka check")
+            for event in events:
+                _take(event, source, previews, seen)
+    finally:
+        source.close()
+
+
+def _take(event: Event, source: RangeSource, previews: Previews, seen: Seen) -> None:
+    match event:
+        case RecordsFetched(chunk):
+            seen.take(previews.of(chunk))
+        case SkipsOrdered(partition, skips):
+            seen.skips[partition] = skips
+        case RecordsUnreadable(partition, first, far, why):
+            seen.notes.append(f"{partition} at {offsets_shown(first, far)} cannot be read: {why}")
+            source.seek(partition, far)
+        case GapFound(partition, expected, log_start):
+            seen.notes.append(f"{partition} from {expected} to {log_start - 1} has just left the log")
+            source.seek(partition, log_start)
+        case SourceFailed(reason):
+            raise NotToldError(reason)
+        case _:
+            pass  # ends, which the source counts itself
+
+
+# --- showing ---------------------------------------------------------------------------------------------------------
+
+
+def data_of(
+    rules: RouteRules, stream: StreamDescribed | None, why: str | None, seen: Seen, *, payload: bool
+) -> dict[str, Any]:
+    """Give all that is known, by name; null is what is not known."""
+    records = []
+    for record in seen.records:
+        skip = seen.skip_of(record)
+        shown = {
+            **record.partition._asdict(),
+            "offset": record.offset,
+            "timestamp_ms": record.timestamp_ms,
+            "partition_key": record.key,
+            "shard": record.shard,
+            "bytes": record.size,
+            "verdict": "skipped" if skip is not None else record.code or "lands",
+        }
+        records.append(shown | {"data": as_text(record.data)} if payload else shown)
+    return {
+        "told": True,
+        "route": rules.name,
+        "stream": None if stream is None else stream.arn,
+        "status": None if stream is None else stream.status,
+        "record_bytes_max": None if stream is None else stream.record_bytes_max,
+        "on_poison": rules.on_poison.value,
+        "why_not_all": why,
+        "notes": seen.notes,
+        "records": records,
+    }
+
+
+def _show(
+    console: Console,
+    rules: RouteRules,
+    stream: StreamDescribed | None,
+    why: str | None,
+    seen: Seen,
+    *,
+    payload: bool,
+) -> None:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for name in ("record", "time (UTC)", "partition key", "shard"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("bytes", justify="right", no_wrap=True)
+    table.add_column("what becomes of it")
+    for record in seen.records:
+        table.add_row(*_row(rules, seen, record))
+    if seen.records:
+        console.print(table)
+    for record in seen.records if payload else ():
+        console.print(f"\n{record.partition} {record.offset}")
+        console.print(_shown(record.data))
+    for line in (*_sentences(rules, stream, why, seen), *seen.notes):
+        console.print(line)
+
+
+def _row(rules: RouteRules, seen: Seen, record: Preview) -> tuple[Text, ...]:
+    skip = seen.skip_of(record)
+    if skip is not None:
+        verdict = Text(f"is skipped, by {skip.by}: {skip.reason}", "yellow")
+    elif record.code is not None:
+        verdict = Text(f"can never land ({record.code}): {_THEN[rules.on_poison]}", "bold red")
+    else:
+        verdict = Text("lands")
+    key = "drawn when it is sent" if record.key is None else _cut(_shown(record.key.encode()))
+    return (
+        Text(f"{record.partition} {record.offset}"),
+        Text("-" if record.timestamp_ms is None else _time(record.timestamp_ms)),
+        Text(key, "dim" if record.key is None else ""),
+        Text(record.shard or "-"),
+        Text(f"{record.size:,}"),
+        verdict,
+    )
+
+
+def _sentences(rules: RouteRules, stream: StreamDescribed | None, why: str | None, seen: Seen) -> Iterator[str]:
+    poison = sum(record.code is not None and seen.skip_of(record) is None for record in seen.records)
+    yield ""
+    if not seen.records:
+        yield f"No record of route {rules.name} stands there."
+    elif poison:
+        yield f"{poison} of {many(len(seen.records), 'record')} can never land as they are. See: docs/operating.md, Poison."
+    else:
+        yield f"Nothing speaks against {many(len(seen.records), 'record')}; what Kinesis alone knows, a put alone can tell."
+    if stream is None:
+        yield f"Which shard takes them is not known, and the usual limit of a record was assumed: {why}."
+    else:
+        at_most = (
+            f"The stream {stream.arn or ''} is {stream.status} and takes records up to {size(stream.record_bytes_max)}"
+        )
+        yield f"{at_most}." if why is None else f"{at_most}; which shard takes them is not known: {why}."
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= KEY_CHARACTERS_SHOWN else f"{text[:KEY_CHARACTERS_SHOWN]}..."
+
+
+def _shown(content: bytes) -> str:
+    """Show bytes at a terminal: text that can do nothing there, or the bytes by number."""
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        return repr(content)
+    return text if text.isprintable() else repr(text)
+
+
+def _time(timestamp_ms: int) -> str:
+    return datetime.fromtimestamp(timestamp_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")

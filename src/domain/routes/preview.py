@@ -1,0 +1,93 @@
+"""What records would become if they were sent now: partition key, data, shard, and whether something speaks against them.
+
+It asks the mapping of the route itself, so that it says what the service would do, and sends nothing. That a record is not
+poison here is no promise: what Kinesis alone knows, a put alone can tell.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from doka.domain.events import StreamDescribed
+from doka.domain.limits import RECORD_BYTES_DEFAULT
+from doka.domain.records import Chunk, TopicPartition
+from doka.domain.routes.mapping import UNREADABLE_HEADERS, RecordMapping
+from doka.domain.rules import RouteRules
+from doka.domain.sending.pacing import hash_key
+from doka.domain.sending.slices import Slices
+
+DRAWN_KEY_BYTES_MAX: Final = len(str(1 << 64))
+_A_DRAW: Final = 0.0
+_ANOTHER_DRAW: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What one record would become."""
+
+    partition: TopicPartition
+    offset: int
+    timestamp_ms: int | None
+    """Kafka's; None where the record has none, or came without the rest of it."""
+    key: str | None
+    """The partition key; None where it is drawn at random when the record is sent."""
+    data: bytes
+    size: int
+    """Bytes of data and key, which the stream's limit counts; at most, where the key is drawn."""
+    shard: str | None
+    """Which open shard takes it; None where that is not known, or drawn with the key."""
+    code: str | None
+    """Why it can never land as it is; None where nothing speaks against it."""
+
+
+class Previews:
+    """The previews of one route; not for the way of records, which looks at no record by itself."""
+
+    def __init__(self, rules: RouteRules, stream: StreamDescribed | None) -> None:
+        """Take the route, and what is known of its stream; None: the usual limits are assumed, and no shard is told."""
+        self.record_bytes_max = RECORD_BYTES_DEFAULT if stream is None else stream.record_bytes_max
+        self._mapping = RecordMapping(rules, lambda: _A_DRAW)
+        self._again = RecordMapping(rules, lambda: _ANOTHER_DRAW)
+        self._slices = None if rules.aggregation is None else Slices(rules.aggregation.lanes)
+        shards = () if stream is None or not stream.honours_keys else stream.shards
+        self._shards = sorted(shards, key=lambda shard: shard.first_hash_key)
+
+    def of(self, chunk: Chunk) -> Iterator[Preview]:
+        """Give the preview of each record of a chunk, in their order."""
+        keys, values, poison = self._mapping.map(chunk, self.record_bytes_max)
+        for place, (offset, key, data) in enumerate(zip(chunk.offsets, keys, values, strict=True)):
+            code = poison.get(place)
+            drawn = self._is_drawn(chunk, place, key, code)
+            yield Preview(
+                chunk.partition,
+                offset,
+                _time_of(chunk, place),
+                key=None if drawn else key,
+                data=data,
+                size=len(data) + (DRAWN_KEY_BYTES_MAX if drawn else len(key.encode())),
+                shard=None if drawn or code is not None else self._shard_of(key),
+                code=code,
+            )
+
+    def _is_drawn(self, chunk: Chunk, place: int, key: str, code: str | None) -> bool:
+        """Say whether a key is drawn: then another draw gives another one."""
+        if code == UNREADABLE_HEADERS:  # whose headers must not be asked for twice
+            return False
+        (again,), _, _ = self._again.map(chunk.part(place, place + 1), self.record_bytes_max)
+        return again != key
+
+    def _shard_of(self, key: str) -> str | None:
+        if not self._shards:
+            return None
+        place = hash_key(key) if self._slices is None else self._slices.middle(self._slices[key])
+        return self._shards[bisect_right(self._shards, place, key=lambda shard: shard.first_hash_key) - 1].shard
+
+
+def _time_of(chunk: Chunk, place: int) -> int | None:
+    if not chunk.originals:
+        return None
+    kind, time = chunk.originals[place].timestamp()
+    return time if kind else None

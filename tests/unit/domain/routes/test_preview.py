@@ -1,0 +1,93 @@
+"""What records would become, told before they are sent."""
+
+from __future__ import annotations
+
+import pytest
+
+from doka.domain.events import ShardRange, StreamDescribed
+from doka.domain.limits import RECORD_BYTES_DEFAULT
+from doka.domain.records import Chunk
+from doka.domain.routes.mapping import EMPTY_KEY, KEY_TOO_LONG, NO_KEY, NO_VALUE, TOO_LARGE, UNREADABLE_HEADERS
+from doka.domain.routes.preview import DRAWN_KEY_BYTES_MAX, Preview, Previews
+from doka.domain.rules import AggregationRules, NullKey, NullValue
+from tests.unit.domain.builders import ORDERS, Extras, chunk, described, route_rules
+
+QUARTER = 1 << 126
+SHARDS = tuple(ShardRange(f"shard-{number}", number * QUARTER) for number in (2, 0, 3, 1))
+STREAM = described(shards=SHARDS)
+
+
+def previews(of: Chunk, stream: StreamDescribed | None = STREAM, **changes: object) -> list[Preview]:
+    """Preview a chunk under rules with these changes."""
+    return list(Previews(route_rules(**changes), stream).of(of))
+
+
+class HeadersRefused(Extras):
+    """Raises for its headers once; whoever asks again ends the process, so the test fails."""
+
+    asked = False
+
+    def headers(self) -> list[tuple[str, bytes | None]] | None:
+        """Refuse."""
+        assert not self.asked
+        HeadersRefused.asked = True
+        raise SystemError
+
+
+def test_a_record_is_told_with_key_data_bytes_and_shard() -> None:
+    """Shards in any order: the MD5 of a, 0cc1..., is in the first quarter, that of b, 92eb..., in the third."""
+    a, b = previews(chunk(["a", "b"], start=7, values=[b"12", None], originals=[Extras(), Extras(None, (0, 0))]))
+    assert Preview(ORDERS, 7, 1_700_000_000_000, "a", b"12", 3, "shard-0", None) == a
+    assert Preview(ORDERS, 8, None, "b", b"", 1, "shard-2", None) == b
+
+
+def test_bytes_are_those_of_the_key_as_it_is_sent() -> None:
+    """A key that is not UTF-8 becomes base64, and counts as that."""
+    (found,) = previews(chunk([b"\xff\xfe\x00"], values=[b"1"]))
+    assert ("//4A", 5) == (found.key, found.size)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"partition_key": "random"}, {}, {"partition_key": "field:/id"}], ids=["random", "no key", "no field"]
+)
+def test_a_key_that_is_drawn_is_not_made_up(changes: dict[str, object]) -> None:
+    """Nobody knows it, nor the shard, before the record is sent."""
+    (found,) = previews(chunk([None], values=[b"{}"]), STREAM, **changes)
+    assert (None, None, None) == (found.key, found.shard, found.code)
+    assert len(b"{}") + DRAWN_KEY_BYTES_MAX == found.size
+
+
+def test_a_key_in_place_of_none_that_is_no_draw_is_told() -> None:
+    """Its partition's, where the route says so."""
+    (found,) = previews(chunk([None]), null_key=NullKey.PARTITION)
+    assert ("orders-0", "shard-0") == (found.key, found.shard)
+
+
+def test_poison_is_told_with_its_code_and_has_no_shard() -> None:
+    """As the mapping finds it: by key, by value, by the stream's own limit."""
+    keys = [b"", b"k" * 257, None, b"a", b"b"]
+    values = [b"1", b"1", b"1", None, b"x" * 2_000]
+    stream = described(shards=SHARDS, record_bytes_max=1_500)
+    found = previews(chunk(keys, values=values), stream, null_key=NullKey.REJECT, null_value=NullValue.REJECT)
+    assert [EMPTY_KEY, KEY_TOO_LONG, NO_KEY, NO_VALUE, TOO_LARGE] == [each.code for each in found]
+    assert {None} == {each.shard for each in found}
+
+
+def test_headers_that_cannot_be_read_are_asked_for_once() -> None:
+    """What the client gives the second time cannot be touched."""
+    (found,) = previews(chunk(["a"], originals=[HeadersRefused()]), envelope=True)
+    assert UNREADABLE_HEADERS == found.code
+
+
+def test_an_aggregate_goes_by_the_middle_of_its_slice() -> None:
+    """Of two slices the second has its middle at three quarters: that is where b goes, whose own MD5 is below it."""
+    (b,) = previews(chunk(["b"]), aggregation=AggregationRules(lanes=2))
+    assert "shard-3" == b.shard
+
+
+def test_without_the_stream_the_usual_limit_is_assumed() -> None:
+    """And no shard is told, nor where the stream takes no notice of keys, or its shards are not known."""
+    assert RECORD_BYTES_DEFAULT == Previews(route_rules(), None).record_bytes_max
+    for stream in (None, described(shards=SHARDS, honours_keys=False), described(shards=())):
+        (found,) = previews(chunk(["a"]), stream)
+        assert ("a", None) == (found.key, found.shard)
