@@ -13,7 +13,7 @@ from tests.containers.kafka_broker import KafkaBroker, running_broker
 
 HERE = Path(__file__).parent
 LANES = (
-    ("test_aggregated.py", "test_fire_kafka.py", "test_forwarding.py", "test_stop.py"),
+    ("test_aggregated.py", "test_fire_kafka.py", "test_forwarding.py", "test_skip.py", "test_stop.py"),
     ("test_clock.py", "test_compose.py", "test_fatal.py", "test_instruments.py", "test_msk_iam.py", "test_readme.py"),
     (
         "test_dead_letters.py",
@@ -23,7 +23,6 @@ LANES = (
         "test_lag.py",
         "test_members.py",
         "test_ranges.py",
-        "test_skip.py",
         "test_topic_anew.py",
         "test_unreadable.py",
     ),

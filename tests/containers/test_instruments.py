@@ -22,6 +22,8 @@ pytest_plugins = ["tests.fake_aws.fixtures"]
 
 RECORDS = 500
 PARTITIONS = 1
+LOST_AFTER_ITS_BROKER = {"session.timeout.ms": 35_000}
+"""While the group holds the member, what its broker does not tell stands in the pages, which takes some 20 s."""
 
 
 def test_an_open_transaction_and_a_frozen_broker_are_told(
@@ -31,7 +33,9 @@ def test_an_open_transaction_and_a_frozen_broker_are_told(
     broker, fake = own_kafka_broker, fake_aws_process
     topic = broker.create_topic(PARTITIONS)
     fake.create_stream(topic)
-    given = settings(broker.bootstrap_servers, fake.url, {topic: topic}, group_id=topic)
+    given = settings(
+        broker.bootstrap_servers, fake.url, {topic: topic}, group_id=topic, kafka={"client": LOST_AFTER_ITS_BROKER}
+    )
     feeder = Feeder(broker.bootstrap_servers, topic, PARTITIONS)
     producer = Producer({"bootstrap.servers": broker.bootstrap_servers, "transactional.id": topic})
     with DokaProcess(given, tmp_path) as doka, watched(doka, feeder, lambda: fake.landed_count(topic)) as watch:
