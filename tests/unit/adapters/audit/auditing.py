@@ -31,6 +31,7 @@ def audit(history: History, path: Path) -> Audited:
         "orders", "arn:stream", "group", identities.match, "as it is", history.since_ms, history.until_ms,
         CLOCKS_APART_MS, history.lands_within_ms,
     )  # fmt: skip
+    path.unlink(missing_ok=True)  # what a bug may have left
     file = AuditFile.create(path, terms, history.plan)
     if history.interrupted:
         _add_all(file, identities, history, until=history.batches.random(), store_at=history.batches.random())

@@ -9,13 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from doka.domain.audit.fates import Fate
+from doka.domain.errors import InvariantError
 from doka.domain.rules import NullKey
 from tests.unit.adapters.audit.auditing import audit
 from tests.unit.adapters.audit.histories import History, Record, history_of
 from tests.unit.adapters.audit.oracle import counts, say
+from tests.unit.adapters.audit.planted import BUGS, Plant
 
 SEEDS = st.integers(0, 2**32 - 1)
-FEW = settings(max_examples=50, deadline=None)
+FEW = settings(max_examples=40, deadline=None)
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +82,19 @@ def test_where_nothing_went_wrong_nothing_is_found(folder: Path, seed: int) -> N
     history = history_of(seed, faultless=True)
     counts_told = audit(history, folder / "it.audit").judgement.counts
     assert (0, 0, 0) == (counts_told[Fate.LOST], counts_told[Fate.REPEATED], counts_told[Fate.OVERTAKEN])
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.__name__)
+def test_a_planted_bug_is_noticed(folder: Path, monkeypatch: pytest.MonkeyPatch, bug: Plant) -> None:
+    """With the bug the audit says something else than the oracle, or stops; without it, of the same history, it does not."""
+    seed = BUGS[bug]
+    assert [] == differs(history_of(seed), folder)
+    bug(monkeypatch)
+    try:
+        noticed = differs(history_of(seed), folder)
+    except InvariantError as error:
+        noticed = [str(error)]
+    assert [] != noticed
 
 
 def _key(history: History, record: Record) -> Hashable:
