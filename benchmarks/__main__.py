@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,12 +15,12 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks import report
-from benchmarks.broker import running_kafka
+from benchmarks.broker import NoBroker, running_kafka
 from benchmarks.cases import Case, chosen
 from benchmarks.report import Report, UnreadableReportError, read_report
 from benchmarks.rounds import BrokenRunError
 from benchmarks.run import run_case
-from benchmarks.tables import table_of_aims, table_of_changes, table_of_latency, table_of_throughput
+from benchmarks.tables import table_of_aims, table_of_audits, table_of_changes, table_of_latency, table_of_throughput
 
 WIDTH_OF_A_FILE = 150
 ENDED_BY_SIGTERM = 128 + signal.SIGTERM
@@ -53,7 +54,8 @@ def main(words: Sequence[str] | None = None) -> int:
 def measure(cases: Sequence[Case], console: Console, path: Path, *, at: str, quick: bool) -> Report:
     """Run the cases one after the other, against one Kafka; what was measured so far is always in the file."""
     load_before = os.getloadavg()[0]
-    with running_kafka() as broker:
+    needs_kafka = any(case.kind != "audit" for case in cases)
+    with running_kafka() if needs_kafka else nullcontext(NoBroker()) as broker:
         console.print(f"Kafka: {broker.kind}; load average {load_before:.1f}", highlight=False)
         measured = Report(
             at=at,
@@ -85,7 +87,7 @@ def _say(console: Console, text: str) -> None:
 
 def show(measured: Report, cases: Sequence[Case], console: Console) -> None:
     """Print the tables, and what they hang on."""
-    for table in (table_of_throughput, table_of_latency, table_of_aims):
+    for table in (table_of_throughput, table_of_latency, table_of_audits, table_of_aims):
         shown = table(measured, cases)
         if shown.row_count:
             console.print(shown)

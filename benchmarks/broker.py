@@ -65,6 +65,20 @@ class RealBroker:
 
 
 @dataclass(frozen=True)
+class NoBroker:
+    """None, for cases that read nothing."""
+
+    kind: str = "no Kafka"
+    bootstrap_servers: str = ""
+
+    @contextlib.contextmanager
+    def topic(self, partitions: int) -> Iterator[str]:
+        """Have no topic."""
+        raise LookupError(f"no Kafka has {partitions} partitions")
+        yield
+
+
+@dataclass(frozen=True)
 class EmbeddedBroker:
     """The mock cluster, inside this process; it keeps at most 5 MiB or 100,000 batches a partition."""
 

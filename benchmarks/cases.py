@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from benchmarks.feeding import Load
 
-Kind = Literal["throughput", "latency", "idle", "memory"]
+Kind = Literal["throughput", "latency", "idle", "memory", "audit"]
 REFERENCE = "plain-100b"
 """The case that the cost of others is compared with."""
 AGGREGATED_REFERENCE = "aggregated-100b"
@@ -123,6 +123,9 @@ CASES: Sequence[Case] = (
     Case("aggregated-latency-20k", "steady 20,000 records/s, aggregated", kind="latency", rate=20_000, route=AGGREGATED),
     Case("memory", "2 GB wait, nothing is answered", size=1_024, records=2_000_000, kind="memory", aims=(
         Aim("rss_above_base_mib", "<=", 64.0), Aim("rss_mib", "<=", 150.0),
+    )),
+    Case("audit", "both sides of a weekend compared: 22.7 million records", records=22_700_000, kind="audit", aims=(
+        Aim("records_per_second", ">=", 150_000, cores=2), Aim("rss_mib", "<=", 512.0),
     )),
     Case("idle", "nothing to do", kind="idle", quick=True, aims=(Aim("idle_cpu_percent", "<=", 1.0),)),
 )

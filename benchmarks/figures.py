@@ -40,6 +40,8 @@ FIGURES: Mapping[str, Figure] = {
     "rss_mib": Figure("peak RSS", "{:.0f} MiB"),
     "base_mib": Figure("RSS with nothing to do", "{:.0f} MiB"),
     "rss_above_base_mib": Figure("peak RSS, above that with nothing to do", "{:.0f} MiB"),
+    "judging_us": Figure("judging, a record", "{:.2f} us"),
+    "disk_bytes": Figure("bytes on disk, a record", "{:.0f}"),
     "held_mib": Figure("held of limits.held_mib", "{:.0f} MiB"),
     "puts_in_flight": Figure("requests in flight", "{:.0f}"),
     "assigned_to_first_seconds": Figure("assignment to first record", "{:.2f} s"),

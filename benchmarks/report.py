@@ -17,7 +17,7 @@ import orjson
 from benchmarks.rounds import Round
 
 FORMAT = 1
-LIBRARIES = ("doka-connector", "confluent-kafka", "pycurl", "orjson", "pybase64", "botocore")
+LIBRARIES = ("doka-connector", "confluent-kafka", "pycurl", "orjson", "pybase64", "botocore", "duckdb")
 HERE = Path(__file__).parent
 
 

@@ -44,6 +44,14 @@ _LATENCY = (
     (DOKA, "base_mib", "with nothing\nto do"),
     (DOKA, "held_mib", "held of\nheld_mib"),
 )
+_AUDIT = (
+    (DOKA, "records_per_second", "records/s"),
+    (DOKA, "cpu_us", "CPU"),
+    (DOKA, "judging_us", "of it, wall:\njudging"),
+    (DOKA, "cores_busy", "cores\nbusy"),
+    (DOKA, "rss_mib", "peak RSS"),
+    (DOKA, "disk_bytes", "bytes\non disk"),
+)
 Column = tuple[str, str, str]
 
 
@@ -54,9 +62,13 @@ def table_of_throughput(report: Report, cases: Iterable[Case]) -> Table:
 
 def table_of_latency(report: Report, cases: Iterable[Case]) -> Table:
     """Show how long records take at a steady rate, from `produce` to the endpoint's answer, and what idling costs."""
-    return _table(
-        "a trickle, nothing, and a stall", report, [case for case in cases if case.kind != "throughput"], _LATENCY
-    )
+    others = [case for case in cases if case.kind not in {"throughput", "audit"}]
+    return _table("a trickle, nothing, and a stall", report, others, _LATENCY)
+
+
+def table_of_audits(report: Report, cases: Iterable[Case]) -> Table:
+    """Show what comparing costs an audit, reading not counted."""
+    return _table("both sides compared", report, [case for case in cases if case.kind == "audit"], _AUDIT)
 
 
 def table_of_aims(report: Report, cases: Iterable[Case]) -> Table:

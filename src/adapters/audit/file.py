@@ -226,7 +226,9 @@ class AuditFile:
         """Say what became of each record that was read so far, and write it into the file."""
         self.store()
         with _in_words(self._path):
-            return judge(self._connection, _read_terms(self._connection), _read_plan(self._connection))
+            return judge(
+                self._connection, self._beside("judging"), _read_terms(self._connection), _read_plan(self._connection)
+            )
 
     def ranges(self, fate: Fate) -> Iterator[OffsetRange]:
         """Give the records of a fate as ranges of offsets, by partition and in order; of IN_STREAM there are none."""
@@ -242,7 +244,7 @@ class AuditFile:
             self.store()
         finally:
             self._connection.close()
-            self._spool.unlink(missing_ok=True)
+            self._beside("rows").unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
         return self
@@ -252,9 +254,8 @@ class AuditFile:
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
-    @property
-    def _spool(self) -> Path:
-        return self._path.with_name(f"{self._path.name}.rows")
+    def _beside(self, what: str) -> Path:
+        return self._path.with_name(f"{self._path.name}.{what}")
 
     def _count(self, table: str) -> int:
         with _in_words(self._path):
@@ -278,14 +279,15 @@ class AuditFile:
     def _load(self, table: str, columns: dict[str, str]) -> None:
         if not self._waiting[table]:
             return
-        with self._spool.open("w", encoding="ascii") as spool:
+        spool_path = self._beside("rows")
+        with spool_path.open("w", encoding="ascii") as spool:
             for rows in self._rows[table]:
                 spool.write(rows)
                 spool.write("\n")
         self._connection.execute(
             f"INSERT INTO {table} SELECT * FROM read_csv(?, auto_detect = false, header = false, delim = ',', quote = '', "  # noqa: S608
             f"escape = '', columns = {columns})",  # a dict is shown as DuckDB writes one
-            [str(self._spool)],
+            [str(spool_path)],
         )
         self._rows[table].clear()
         self._waiting[table] = 0

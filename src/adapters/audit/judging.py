@@ -6,7 +6,9 @@ numbered first, so that the same join gives each record its own landing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import duckdb
@@ -20,103 +22,101 @@ _WIDTHS_MS: Final = tuple(
 )
 
 _SEVERAL: Final = """
-CREATE OR REPLACE TEMP TABLE equals AS
+CREATE TABLE scratch.equals AS
 SELECT identity, count(*) AS records,
     min(partition_no) = max(partition_no) AND count(lane) = count(*) AND min(lane) = max(lane) AS one_line
 FROM expected WHERE identity IS NOT NULL GROUP BY identity HAVING count(*) > 1;
 
-CREATE OR REPLACE TEMP TABLE again AS
+CREATE TABLE scratch.again AS
 SELECT identity, count(*) AS landings FROM landed GROUP BY identity HAVING count(*) > 1;
 
-CREATE OR REPLACE TEMP TABLE several AS
+CREATE TABLE scratch.several AS
 SELECT identity, coalesce(records, 1) AS records, coalesce(again.landings, once.landings, 0) AS landings,
     coalesce(one_line, true) AS one_line
-FROM equals FULL JOIN again USING (identity)
-LEFT JOIN (SELECT identity, count(*) AS landings FROM landed SEMI JOIN equals USING (identity) GROUP BY identity) AS once
+FROM scratch.equals FULL JOIN scratch.again USING (identity)
+LEFT JOIN (SELECT identity, count(*) AS landings FROM landed SEMI JOIN scratch.equals USING (identity) GROUP BY identity) AS once
     USING (identity);
 """
 
 _IF_MISSING: Final = """
-CREATE OR REPLACE TEMP TABLE passed_over AS
+CREATE TABLE scratch.passed_over AS
 SELECT partition_no, "offset", min(fate) AS fate
 FROM (SELECT partition_no, unnest(range(first_offset, last_offset + 1)) AS "offset", fate FROM passed) GROUP BY ALL;
 
-CREATE OR REPLACE TEMP VIEW judged AS
-SELECT expected.*, CASE
+CREATE TEMP VIEW judged AS
+SELECT partition_no, "offset", timestamp_ms, lane, identity, CASE
     WHEN passed_over.fate IS NOT NULL THEN passed_over.fate
-    WHEN code IS NOT NULL THEN 'poison'
-    WHEN committed IS NULL OR "offset" >= committed THEN 'not_yet'
-    WHEN timestamp_ms < {early_ms} OR timestamp_ms >= {late_ms} THEN 'not_judged'
-    ELSE 'lost' END AS if_missing
-FROM expected JOIN partitions USING (partition_no) LEFT JOIN passed_over USING (partition_no, "offset");
+    WHEN code IS NOT NULL THEN 'poison'::fate
+    WHEN committed IS NULL OR "offset" >= committed THEN 'not_yet'::fate
+    WHEN timestamp_ms < {early_ms} OR timestamp_ms >= {late_ms} THEN 'not_judged'::fate
+    ELSE 'lost'::fate END AS if_missing
+FROM expected JOIN partitions USING (partition_no) LEFT JOIN scratch.passed_over USING (partition_no, "offset");
 """
 
 _NUMBERED: Final = """
-CREATE OR REPLACE TEMP TABLE numbered_records AS
-SELECT partition_no, "offset", records, landings, one_line, row_number() OVER (
+CREATE TABLE scratch.numbered_records AS
+SELECT judged.*, records, landings, one_line, row_number() OVER (
     PARTITION BY identity ORDER BY landings < records AND if_missing <> 'lost', partition_no, "offset"
 ) AS number
-FROM judged JOIN several USING (identity);
+FROM judged JOIN scratch.several USING (identity);
 
-CREATE OR REPLACE TEMP TABLE numbered_landings AS
-SELECT shard_no, position,
+CREATE TABLE scratch.numbered_landings AS
+SELECT identity, shard_no, position, arrived_ms,
     row_number() OVER (PARTITION BY identity ORDER BY generation, shard_no, position) AS number
-FROM landed JOIN again USING (identity) JOIN lineage USING (shard_no);
+FROM landed SEMI JOIN scratch.several USING (identity) JOIN scratch.lineage USING (shard_no);
 """
 
 _FOUND: Final = """
-CREATE OR REPLACE TEMP TABLE found AS
-WITH wanted AS (
-    SELECT partition_no, "offset", timestamp_ms, lane, if_missing, identity, coalesce(number, 1) AS number,
-        CASE WHEN landings > records AND number = records THEN 1 + landings - records ELSE 1 END AS landings,
-        coalesce(one_line AND (records = 1 OR records = landings), true) AS is_sure
-    FROM judged LEFT JOIN numbered_records USING (partition_no, "offset")
-), there AS (
-    SELECT identity, coalesce(number, 1) AS number, shard_no, position, arrived_ms
-    FROM landed LEFT JOIN numbered_landings USING (shard_no, position)
-)
-SELECT partition_no, "offset", timestamp_ms, shard_no, position, arrived_ms,
-    CASE WHEN shard_no IS NULL THEN if_missing ELSE 'in_stream' END AS fate,
-    CASE WHEN shard_no IS NULL THEN 0 ELSE landings END AS landings,
-    CASE WHEN shard_no IS NOT NULL THEN lane END AS lane,
-    is_sure
-FROM wanted LEFT JOIN there USING (identity, number);
+CREATE TABLE scratch.found AS
+SELECT partition_no, "offset", timestamp_ms, shard_no, position, arrived_ms, lane,
+    CASE WHEN shard_no IS NULL THEN if_missing ELSE 'in_stream'::fate END AS fate,
+    CASE WHEN shard_no IS NULL THEN 0 ELSE 1 END AS landings, true AS is_sure
+FROM (FROM judged ANTI JOIN scratch.several USING (identity)) LEFT JOIN landed USING (identity);
+
+INSERT INTO scratch.found
+SELECT partition_no, "offset", timestamp_ms, shard_no, position, arrived_ms, lane,
+    CASE WHEN shard_no IS NULL THEN if_missing ELSE 'in_stream'::fate END,
+    CASE WHEN shard_no IS NULL THEN 0 WHEN landings > records AND number = records THEN 1 + landings - records ELSE 1 END,
+    records = 1 OR (records = landings AND one_line)
+FROM scratch.numbered_records LEFT JOIN scratch.numbered_landings USING (identity, number);
+
+CREATE TEMP VIEW ordered AS
+SELECT partition_no, lane, shard_no, "offset", position FROM scratch.found
+WHERE shard_no IS NOT NULL AND lane IS NOT NULL AND is_sure;
 """
 
-_FATES: Final = """
-DELETE FROM fates;
-INSERT INTO fates SELECT partition_no, "offset", fate, landings FROM found WHERE fate <> 'in_stream';
-INSERT INTO fates SELECT partition_no, "offset", 'repeated', landings FROM found WHERE landings > 1;
-
-INSERT INTO fates
-WITH ordered AS (
-    SELECT partition_no, lane, shard_no, "offset", position, timestamp_ms, landings
-    FROM found WHERE lane IS NOT NULL AND is_sure
-), in_shard AS (
-    SELECT partition_no, "offset", timestamp_ms, landings, position > min(position) OVER (
+_OVERTAKEN: Final = """
+CREATE TABLE scratch.overtaken AS
+SELECT partition_no, "offset" FROM (
+    SELECT partition_no, "offset", position > min(position) OVER (
         PARTITION BY partition_no, lane, shard_no ORDER BY "offset" DESC
         ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
     ) AS is_overtaken
     FROM ordered
-), tops AS (
+) WHERE is_overtaken
+UNION
+SELECT partition_no, "offset" FROM ordered JOIN (
     SELECT partition_no, lane, descendants.shard_no, max("offset") AS top
-    FROM ordered JOIN descendants ON ordered.shard_no = descendants.ancestor_no GROUP BY ALL
-), overtaken AS (
-    SELECT partition_no, "offset", timestamp_ms, landings FROM in_shard WHERE is_overtaken
-    UNION
-    SELECT partition_no, "offset", timestamp_ms, landings
-    FROM ordered JOIN tops USING (partition_no, lane, shard_no) WHERE top > "offset"
-)
-SELECT partition_no, "offset", 'overtaken', landings FROM overtaken WHERE timestamp_ms >= {early_ms};
+    FROM ordered JOIN scratch.descendants ON ordered.shard_no = descendants.ancestor_no GROUP BY ALL
+) USING (partition_no, lane, shard_no) WHERE top > "offset";
 """
 
-_COUNTS: Final = "SELECT fate, count(*) FROM found GROUP BY fate UNION ALL SELECT fate, count(*) FROM fates WHERE fate IN ('repeated', 'overtaken') GROUP BY fate"
+_FATES: Final = """
+DELETE FROM fates;
+INSERT INTO fates SELECT partition_no, "offset", fate, landings FROM scratch.found WHERE fate <> 'in_stream';
+INSERT INTO fates SELECT partition_no, "offset", 'repeated', landings FROM scratch.found WHERE landings > 1;
+INSERT INTO fates
+SELECT partition_no, "offset", 'overtaken', landings
+FROM scratch.found SEMI JOIN scratch.overtaken USING (partition_no, "offset") WHERE timestamp_ms >= {early_ms};
+"""
+
+_COUNTS: Final = "SELECT fate, count(*) FROM scratch.found GROUP BY fate UNION ALL SELECT fate, count(*) FROM fates WHERE fate IN ('repeated', 'overtaken') GROUP BY fate"
 
 _SUMS: Final = """
 SELECT count(*), coalesce(sum(landings), 0), coalesce(sum(greatest(landings - 1, 0)), 0),
-    count(*) FILTER (lane IS NOT NULL AND (NOT is_sure OR timestamp_ms < {early_ms})),
+    count(*) FILTER (shard_no IS NOT NULL AND lane IS NOT NULL AND (NOT is_sure OR timestamp_ms < {early_ms})),
     max(arrived_ms - timestamp_ms) FILTER (timestamp_ms >= 0)
-FROM found
+FROM scratch.found
 """
 
 _FOREIGN: Final = """
@@ -135,7 +135,7 @@ _BUCKETS: Final = """
 WITH placed AS (
     SELECT least(greatest((timestamp_ms - {since_ms}) // {width_ms}, 0), {last}) AS bucket, fate, landings,
         coalesce(is_overtaken, false) AS is_overtaken
-    FROM found LEFT JOIN (SELECT partition_no, "offset", true AS is_overtaken FROM fates WHERE fate = 'overtaken')
+    FROM scratch.found LEFT JOIN (SELECT partition_no, "offset", true AS is_overtaken FROM fates WHERE fate = 'overtaken')
         USING (partition_no, "offset")
 )
 SELECT {since_ms} + bucket * {width_ms}, count(*), count(*) FILTER (fate = 'in_stream'), count(*) FILTER (fate = 'lost'),
@@ -144,25 +144,43 @@ FROM placed GROUP BY bucket ORDER BY bucket
 """
 
 
-def judge(connection: duckdb.DuckDBPyConnection, terms: Terms, plan: Plan) -> Judgement:
-    """Write the fate of each record into the file that is open, and give what is to be told."""
+def judge(connection: duckdb.DuckDBPyConnection, scratch: Path, terms: Terms, plan: Plan) -> Judgement:
+    """Write the fate of each record into the file that is open, and give what is to be told.
+
+    What is worked out on the way goes into a database of its own at `scratch`, where it is kept compressed, and which is gone
+    afterwards: in the memory that there is, it would be written to disk as it stands.
+    """
     early_ms, late_ms = _judged_times(terms, plan, _complete_until_ms(connection, plan))
-    connection.begin()
-    try:
+    with _scratch(connection, scratch):
         _write_lineage(connection, plan.parents)
         connection.execute(_SEVERAL)
-        connection.execute(_IF_MISSING.format(early_ms=max(early_ms, 0), late_ms=late_ms))
+        connection.execute(_IF_MISSING.format(early_ms=early_ms, late_ms=late_ms))
         connection.execute(_NUMBERED)
         connection.execute(_FOUND)
-        connection.execute(_FATES.format(early_ms=max(early_ms, 0)))
-        judgement = _sum_up(connection, terms, early_ms, late_ms)
-        for table in ("equals", "again", "several", "passed_over", "numbered_records", "numbered_landings", "found"):
-            connection.execute(f"DROP TABLE {table} CASCADE")
-        connection.commit()
-    except BaseException:
-        connection.rollback()
-        raise
-    return judgement
+        connection.execute(_OVERTAKEN)
+        connection.begin()
+        try:
+            connection.execute(_FATES.format(early_ms=early_ms))
+            connection.commit()
+        except BaseException:
+            connection.rollback()
+            raise
+        return _sum_up(connection, terms, early_ms, late_ms)
+
+
+@contextmanager
+def _scratch(connection: duckdb.DuckDBPyConnection, path: Path) -> Iterator[None]:
+    """Have a database beside the audit's, called scratch; what a killed audit left of one is removed."""
+    path.unlink(missing_ok=True)
+    place = str(path).replace("'", "''")
+    connection.execute(f"ATTACH '{place}' AS scratch")
+    try:
+        yield
+    finally:
+        for view in ("ordered", "judged"):
+            connection.execute(f"DROP VIEW IF EXISTS {view}")
+        connection.execute("DETACH scratch")
+        path.unlink(missing_ok=True)
 
 
 def _complete_until_ms(connection: duckdb.DuckDBPyConnection, plan: Plan) -> int:
@@ -179,7 +197,7 @@ def _complete_until_ms(connection: duckdb.DuckDBPyConnection, plan: Plan) -> int
 
 def _judged_times(terms: Terms, plan: Plan, complete_until_ms: int) -> tuple[int, int]:
     """Give from which timestamp on, and below which, a record that is not found can be called lost."""
-    early_ms = plan.stream_from_ms + terms.clocks_apart_ms
+    early_ms = max(plan.stream_from_ms + terms.clocks_apart_ms, 0)  # below it are those without a timestamp
     if complete_until_ms >= plan.committed_at_ms:
         return early_ms, _NEVER_MS
     if terms.lands_within_ms is None:
@@ -204,12 +222,12 @@ def _write_lineage(connection: duckdb.DuckDBPyConnection, parents: Mapping[str, 
     def generation(shard: str) -> int:
         return len(ancestors(shard))  # larger than that of each of them, which is all that is asked of it
 
-    connection.execute("CREATE OR REPLACE TEMP TABLE lineage (shard_no INTEGER, generation INTEGER)")
-    connection.execute("CREATE OR REPLACE TEMP TABLE descendants (shard_no INTEGER, ancestor_no INTEGER)")
+    connection.execute("CREATE TABLE scratch.lineage (shard_no INTEGER, generation INTEGER)")
+    connection.execute("CREATE TABLE scratch.descendants (shard_no INTEGER, ancestor_no INTEGER)")
     lineage = [(number, generation(shard)) for shard, number in numbers.items()]
-    _insert_pairs(connection, "lineage", lineage)
+    _insert_pairs(connection, "scratch.lineage", lineage)
     descendants = [(number, numbers[above]) for shard, number in numbers.items() for above in sorted(ancestors(shard))]
-    _insert_pairs(connection, "descendants", descendants)
+    _insert_pairs(connection, "scratch.descendants", descendants)
 
 
 def _insert_pairs(connection: duckdb.DuckDBPyConnection, table: str, pairs: Sequence[tuple[int, int]]) -> None:

@@ -77,7 +77,7 @@ class Terms:
     """Whose committed offsets say what should have landed."""
     match: Match
     mapping: str
-    """The rules by which records were mapped, as `Identities.mapping` tells them."""
+    """The rules by which records were mapped, in words that are the same for the same rules."""
     since_ms: int
     until_ms: int
     """Of Kafka's window, by Kafka's timestamps; the end is not part of it."""

@@ -43,8 +43,6 @@ RANDOM_KEY_DIGITS: Final = 20  # of the largest number of 64 bits
 _LIKE_RANDOM = re.compile(rf"[0-9]{{1,{RANDOM_KEY_DIGITS}}}", re.ASCII)
 _ENVELOPE = re.compile(rb'\{"topic":"([A-Za-z0-9._-]{1,249})","partition":(\d{1,10}),"offset":(\d{1,19}),', re.ASCII)
 
-_OF_THE_MAPPING: Final = ("partition_key", "null_key", "null_value", "key_encoding", "ordering", "envelope")
-
 _digest_of = partial(blake2b, digest_size=DIGEST_BYTES)
 _finish = methodcaller("digest")
 _ask_timestamp = methodcaller("timestamp")
@@ -103,8 +101,6 @@ class Identities:
         self._has_order = rules.ordering is not Ordering.NONE and rules.partition_key != "random"
         self.match = _match_of(rules, by_data=by_data)
         """By what the records of this route are compared."""
-        self.mapping = ", ".join(f"{name}={_shown(getattr(rules, name))}" for name in _OF_THE_MAPPING)
-        """The rules that an identity hangs on, in words that are the same for the same rules."""
         self.partly_by_data = draws and self.match is Match.KEY_AND_DATA
         """Whether records under keys of digits are compared by their data alone."""
         self._keys = _Keys(key_cache_bytes, digits_alike=self.partly_by_data)
@@ -193,10 +189,6 @@ class _Keys(Remembered[str, tuple[bytes, int]]):
         alike = self._digits_alike and _LIKE_RANDOM.fullmatch(key)
         suffix = _BY_DATA if alike else text + len(text).to_bytes(2, "big")
         return self.keep(key, (suffix, lane), len(key) + len(suffix) + _KEPT_BYTES)
-
-
-def _shown(value: object) -> str:
-    return str(value.value) if isinstance(value, Enum) else str(value)
 
 
 def _match_of(rules: RouteRules, *, by_data: bool) -> Match:

@@ -6,7 +6,14 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.cases import Aim, Case
-from benchmarks.tables import changes, table_of_aims, table_of_changes, table_of_latency, table_of_throughput
+from benchmarks.tables import (
+    changes,
+    table_of_aims,
+    table_of_audits,
+    table_of_changes,
+    table_of_latency,
+    table_of_throughput,
+)
 from tests.unit.benchmarks.given import a_report, a_round
 
 PLAIN = Case("plain-100b", "100 B", aims=(Aim("cpu_us", "<=", 4.5), Aim("baseline_to_cpu", ">=", 5.0)))
@@ -39,6 +46,14 @@ def test_a_kind_of_case_has_its_own_table() -> None:
     report = a_report({"idle": [{"doka": {"idle_cpu_percent": 0.4}}]})
     assert 0 == table_of_throughput(report, [PLAIN, IDLE]).row_count
     assert ["idle", "0.40 %"] == rows_of(table_of_latency(report, [PLAIN, IDLE]))[-2]
+
+
+def test_an_audit_is_shown_alone() -> None:
+    """It forwards nothing, so it stands neither with backlogs nor with latencies."""
+    case = Case("audit", "both sides", kind="audit")
+    report = a_report({"audit": [{"doka": {"records_per_second": 180_000.0, "rss_mib": 380.0}}]})
+    assert ["audit", "180,000", "380 MiB"] == rows_of(table_of_audits(report, [case]))[-2]
+    assert (0, 0) == tuple(table(report, [case]).row_count for table in (table_of_throughput, table_of_latency))
 
 
 def test_every_aim_has_its_verdict() -> None:

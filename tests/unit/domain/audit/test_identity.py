@@ -146,10 +146,3 @@ def test_what_is_remembered_keeps_its_bound() -> None:
     ours = Identities(route_rules(), MIB, key_cache_bytes=10_000)
     ours.landed(landed(*((f"key-{number}", b"") for number in range(1_000))))
     assert ours._keys.size <= 10_000
-
-
-def test_the_mapping_is_told_in_words() -> None:
-    """Two routes that map alike say the same, others do not."""
-    assert identities().mapping == identities(on_poison=None).mapping
-    assert identities().mapping != identities(envelope=True).mapping
-    assert "partition_key=kafka_key, null_key=random" in identities().mapping
