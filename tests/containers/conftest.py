@@ -23,6 +23,7 @@ LANES = (
         "test_lag.py",
         "test_members.py",
         "test_ranges.py",
+        "test_replay.py",
         "test_topic_anew.py",
         "test_unreadable.py",
     ),

@@ -28,8 +28,11 @@ def committed_by(
     Raises:
         NotToldError: the cluster does not say.
     """
+    asked = list(partitions)
+    if not asked:
+        return {}  # the client library takes no question about none
     with in_words(f"group {group}"):
-        stored = StoredCommits(connection_settings(settings, oauth), clock).read(group, partitions)
+        stored = StoredCommits(connection_settings(settings, oauth), clock).read(group, asked)
     return {
         partition: Committed(place.offset, Birth.parse(place.metadata), topic_id_in(place.metadata))
         for partition, place in stored.items()

@@ -119,7 +119,7 @@ class LagReading:
         with in_words(f"group {group}"):
             leaders, missing = self._leaders(topics)
             partitions = [partition for led in leaders.values() for partition in led]
-            committed = committed_by(group, partitions, self._settings, self._clock, self._oauth) if partitions else {}
+            committed = committed_by(group, partitions, self._settings, self._clock, self._oauth)
             logs = self._logs(leaders)
             ids = topic_ids(self._connection, self._clock, tuple(sorted({p.topic for p in committed})))
             found = {p: _standing(p, committed.get(p), logs[p], ids.get(p.topic)) for p in partitions}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import json
-import re
 import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from rich.console import Console
 from doka.adapters.kafka.skip_orders import skips_group
 from doka.adapters.kafka.skip_writing import Found, SkipRefusedError, SkipWriting
 from doka.adapters.telemetry.sentences import many
+from doka.app.cli.places import place_of
 from doka.app.config_options import ConfigOptions
 from doka.app.service import build
 from doka.app.settings.load import hostname, read_configuration
@@ -23,7 +23,6 @@ from doka.domain.errors import UsageError
 from doka.domain.records import TopicPartition
 from doka.domain.skip import Skip
 
-_PLACE: Final = re.compile(r"([A-Za-z0-9._-]{1,249}):(\d{1,9}):(\d{1,18})(?:-(\d{1,18}))?", re.ASCII)
 REASON_SHOWN: Final = "the order was cancelled, ticket 4711"
 
 
@@ -33,7 +32,7 @@ def skip(options: ConfigOptions, what: str, *, reason: str, by: str | None, yes:
     Raises:
         UsageError: the words are wrong, the configuration cannot be used, or nobody can be asked.
     """
-    partition, first, far = _place(what)
+    partition, first, far = place_of(what)
     why, who = _words("--reason", reason), _words("--by", by or f"{_user()}@{hostname()}")
     settings = read_configuration(options)
     container = build(settings, hostname())
@@ -63,18 +62,6 @@ def skip(options: ConfigOptions, what: str, *, reason: str, by: str | None, yes:
     else:
         _next(console, before)
     return 0
-
-
-def _place(what: str) -> tuple[TopicPartition, int, int]:
-    """Read TOPIC:PARTITION:OFFSET, or a range of offsets; give the first and one above the last."""
-    found = _PLACE.fullmatch(what)
-    if found is None:
-        raise UsageError(f"{what!r} names no record: TOPIC:PARTITION:OFFSET, or TOPIC:PARTITION:FIRST-LAST")
-    first = int(found[3])
-    last = first if found[4] is None else int(found[4])
-    if last < first:
-        raise UsageError(f"{what!r} ends before it begins")
-    return TopicPartition(found[1], int(found[2])), first, last + 1
 
 
 def _words(option: str, text: str) -> str:

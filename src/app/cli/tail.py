@@ -7,9 +7,10 @@ that of whoever types it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 import typer
@@ -20,35 +21,29 @@ from rich.text import Text
 from doka.adapters.kafka.log_ranges import LogRange, LogRanges
 from doka.adapters.kafka.not_told import NotToldError
 from doka.adapters.kafka.range_source import RangeSource
-from doka.adapters.telemetry.sentences import many, quoted, size
+from doka.adapters.telemetry.sentences import many, size
 from doka.app.cli.times import time_ms
 from doka.app.config_options import ConfigOptions
 from doka.app.container import Container
+from doka.app.reading import read
 from doka.app.service import build
 from doka.app.settings.load import hostname, read_configuration
-from doka.domain.commands import DescribeStream
+from doka.app.stream_facts import stream_of
 from doka.domain.errors import UsageError
 from doka.domain.events import (
     Event,
     GapFound,
-    LeaseIssued,
-    LeaseRefused,
     RecordsFetched,
     RecordsUnreadable,
     SkipsOrdered,
-    SourceFailed,
     StreamDescribed,
-    StreamRefused,
 )
-from doka.domain.limits import NS_PER_SECOND, SERVE_CALLBACKS_NS
-from doka.domain.ports import Authority, Clock, Describer
 from doka.domain.records import TopicPartition
 from doka.domain.routes.mapping import as_text
 from doka.domain.routes.preview import Preview, Previews
 from doka.domain.rules import OnPoison, RouteRules
 from doka.domain.skip import Skip, offsets_shown
 
-QUIET_NS: Final = 30 * NS_PER_SECOND
 HOLES: Final = 10
 """How many offsets more are read of each partition than records are wanted: some have none, as the markers of transactions."""
 KEY_CHARACTERS_SHOWN: Final = 48
@@ -135,44 +130,7 @@ def _route(routes: Sequence[RouteRules], name: str | None) -> RouteRules:
     return found
 
 
-def stream_of(
-    rules: RouteRules, authority: Authority, describer: Describer
-) -> tuple[StreamDescribed | None, str | None]:
-    """Ask for the stream's facts with a lease of the route's role; give them, and why some or all are not told."""
-    lease = authority.issue(rules.role)
-    if isinstance(lease, LeaseRefused):
-        cure = f"; {lease.cure}" if lease.cure else ""
-        return None, f"the role {rules.role} gave no credentials: {lease.code}{quoted(lease.message)}{cure}"
-    if not isinstance(lease, LeaseIssued):
-        return None, f"the role {rules.role} gave no credentials"
-    told = describer.describe(DescribeStream(rules.name, lease.lease))
-    if isinstance(told, StreamRefused):
-        return None, f"the stream could not be described: {told.code}{quoted(told.message)}"
-    if not isinstance(told, StreamDescribed):
-        return None, "the stream could not be described"
-    if not told.honours_keys:
-        return told, "the stream's record distribution is AUTO: it takes no notice of keys"
-    return told, None if told.shards else "the shards could not be listed: the role needs kinesis:ListShards"
-
-
 # --- reading ---------------------------------------------------------------------------------------------------------
-
-
-class _Nobody:
-    """Is told of partitions, and has no use for it."""
-
-    def partitions_assigned(self, positions: Mapping[TopicPartition, int]) -> None:
-        """Do nothing."""
-
-    def partitions_revoked(self, partitions: frozenset[TopicPartition]) -> None:
-        """Do nothing."""
-
-    def partitions_lost(self, partitions: frozenset[TopicPartition]) -> None:
-        """Do nothing."""
-
-    def asked_to_stop(self) -> bool:
-        """Say no: a signal ends this command by itself."""
-        return False
 
 
 def _look(container: Container, rules: RouteRules, previews: Previews, since_ms: int | None, seen: Seen) -> None:
@@ -185,7 +143,8 @@ def _look(container: Container, rules: RouteRules, previews: Previews, since_ms:
         places = list(ranges.of_window(rules.topics, since_ms))
     seen.notes += (place.missing for place in places if place.missing is not None)
     whole = replace(member, topics_with_originals=rules.topics)  # for the time of each record
-    _read(RangeSource(whole, places, clock, oauth), clock, previews, seen)
+    source = RangeSource(whole, places, clock, oauth)
+    read(source, clock, partial(_take, previews, seen), enough=lambda: seen.enough, limit=seen.limit)
 
 
 def _newest(logs: Sequence[LogRange], limit: int) -> list[LogRange]:
@@ -195,24 +154,7 @@ def _newest(logs: Sequence[LogRange], limit: int) -> list[LogRange]:
     return [replace(log, first=max(log.first, log.end - each)) for log in filled]
 
 
-def _read(source: RangeSource, clock: Clock, previews: Previews, seen: Seen) -> None:
-    """Read until there is enough, or all was read; raises NotToldError where nothing comes any more."""
-    source.open(_Nobody())
-    try:
-        heard_at = clock.now()
-        while not source.finished and not seen.enough:
-            events = source.fetch(seen.limit, SERVE_CALLBACKS_NS)
-            if events:
-                heard_at = clock.now()
-            elif clock.now() - heard_at >= QUIET_NS:
-                raise NotToldError("Kafka gave nothing for 30 s; try: doka check")
-            for event in events:
-                _take(event, source, previews, seen)
-    finally:
-        source.close()
-
-
-def _take(event: Event, source: RangeSource, previews: Previews, seen: Seen) -> None:
+def _take(previews: Previews, seen: Seen, event: Event) -> None:
     match event:
         case RecordsFetched(chunk):
             seen.take(previews.of(chunk))
@@ -220,12 +162,8 @@ def _take(event: Event, source: RangeSource, previews: Previews, seen: Seen) -> 
             seen.skips[partition] = skips
         case RecordsUnreadable(partition, first, far, why):
             seen.notes.append(f"{partition} at {offsets_shown(first, far)} cannot be read: {why}")
-            source.seek(partition, far)
         case GapFound(partition, expected, log_start):
             seen.notes.append(f"{partition} from {expected} to {log_start - 1} has just left the log")
-            source.seek(partition, log_start)
-        case SourceFailed(reason):
-            raise NotToldError(reason)
         case _:
             pass  # ends, which the source counts itself
 

@@ -26,6 +26,10 @@ TAIL_EXIT_CODES = (
     "[bold]Exit codes[/bold]  0 all of it could be told, also of records that can never land; 1 something could not; "
     "2 bad usage or configuration"
 )
+REPLAY_EXIT_CODES = (
+    "[bold]Exit codes[/bold]  0 all of it landed, or --dry-run; 1 some did not, or it ended before, and says what; "
+    "2 bad usage or configuration; 130 Ctrl-C at the question"
+)
 SIMULATE_EXIT_CODES = (
     "[bold]Exit codes[/bold]  0 nothing lost, in order, within the stated bound; 1 something was not, and it says what; "
     "2 bad usage or scenario"
@@ -292,6 +296,74 @@ def tail(
 
     options = ConfigOptions(config, legacy_config, allow_plaintext, allow_insecure_endpoints)
     return show(options, Wanted(route, since, limit, payload, as_json))
+
+
+@cli.command(epilog=REPLAY_EXIT_CODES + "\n\n[bold]Next[/bold]  doka lag --config doka.yaml")
+@_taught
+def replay(
+    *,
+    since: Annotated[
+        str | None,
+        typer.Option("--since", metavar="TIME", help="From then on: a time with its zone, or 63h for so long ago."),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", metavar="TIME", help="Up to then; where the logs end now, if not given.")
+    ] = None,
+    offsets: Annotated[
+        list[str] | None,
+        typer.Option("--offsets", metavar="TOPIC:PARTITION:FIRST-LAST", help="Just these; may be given again."),
+    ] = None,
+    route: Annotated[
+        str | None, typer.Option("--route", metavar="NAME", help="Which route; needed where there are several.")
+    ] = None,
+    audit: Annotated[
+        Path | None, typer.Option("--audit", metavar="FILE", help="Just what an audit has found to be lost.")
+    ] = None,
+    stream: Annotated[
+        str | None, typer.Option("--stream", metavar="NAME", help="Another stream than the route's; or its ARN.")
+    ] = None,
+    rate: Annotated[
+        int | None,
+        typer.Option("--rate", min=1, help="Records a second; a quarter of what the open shards take, if not given."),
+    ] = None,
+    state: Annotated[
+        Path | None, typer.Option("--state", metavar="FILE", help="Keeps how far it has come; a killed one goes on.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", metavar="", help="Only say what it would be.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", metavar="", help="Do not ask; needed where nobody can be.")] = False,
+    config: Config = None,
+    legacy_config: LegacyConfig = None,
+    allow_plaintext: AllowPlaintext = False,
+    allow_insecure_endpoints: AllowInsecureEndpoints = False,
+    as_json: AsJson = False,
+) -> int:
+    """Send what Kafka still has once more: a window of time, offsets, or what an audit has found to be lost.
+
+    By the service's own mapping, lanes and puts, at a pace that leaves the service its share, and beside it: it joins no
+    group and commits nothing. First it says what it would do, then it asks.
+
+    [bold]Example[/bold]  doka replay --since 63h --until 1h --state weekend.state --config doka.yaml
+
+    [bold]Example[/bold]  doka replay --offsets orders:3:200-229 --dry-run --config doka.yaml
+    """
+    from doka.app.cli.replay import Words
+    from doka.app.cli.replay import replay as send
+
+    options = ConfigOptions(config, legacy_config, allow_plaintext, allow_insecure_endpoints)
+    words = Words(
+        since=since,
+        until=until,
+        offsets=tuple(offsets or ()),
+        audit=audit,
+        route=route,
+        stream=stream,
+        rate=rate,
+        state=state,
+        dry_run=dry_run,
+        yes=yes,
+        as_json=as_json,
+    )
+    return send(options, words)
 
 
 @cli.command(epilog=EXIT_CODES + "\n\n[bold]Next[/bold]  doka config schema, then doka check --config doka.yaml")

@@ -26,6 +26,7 @@ def test_what_a_group_has_committed_is_told_with_what_stands_beside_it(cluster: 
     commit(cluster, "another", KafkaPartition(*P0, 3, metadata="doka:born=5:partitions=2:topic=abc"))
     assert {P0: Committed(3, Birth(5, 2), "abc")} == committed_by("another", [P0, P1], settings, CLOCK)
     assert {} == committed_by(settings.group_id, [P0, P1], settings, CLOCK)
+    assert {} == committed_by("another", [], settings, CLOCK)
 
 
 def test_a_refusal_is_a_sentence(cluster: KafkaCluster) -> None:

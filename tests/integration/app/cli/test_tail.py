@@ -14,7 +14,7 @@ from doka.adapters.kafka import range_source
 from doka.adapters.kafka.settings import MemberSettings
 from doka.adapters.kafka.skip_writing import Found, SkipWriting
 from doka.adapters.system.clock import SystemClock
-from doka.app.cli import tail as tail_command
+from doka.app import reading
 from doka.app.cli.main import main
 from doka.app.cli.tail import Seen
 from doka.domain.limits import NS_PER_SECOND
@@ -173,11 +173,11 @@ def test_what_a_person_has_ordered_to_skip_is_told(place: Place, run: Run) -> No
 
 def test_where_nothing_comes_it_ends(place: Place, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a sentence and exit code 1; for a machine as JSON."""
-    monkeypatch.setattr(tail_command, "QUIET_NS", NS_PER_SECOND)
+    monkeypatch.setattr(reading, "QUIET_NS", NS_PER_SECOND)
     place.kafka.push_errors(1, [6] * 10_000)  # each fetch: not the leader
-    assert (1, "", "doka: nothing can be shown: Kafka gave nothing for 30 s; try: doka check\n") == run()
+    assert (1, "", "doka: nothing can be shown: Kafka gave nothing for 1 s; try: doka check\n") == run()
     code, out, _ = run("--json")
-    assert (1, {"told": False, "why": "Kafka gave nothing for 30 s; try: doka check"}) == (code, json.loads(out))
+    assert (1, {"told": False, "why": "Kafka gave nothing for 1 s; try: doka check"}) == (code, json.loads(out))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,103 @@
+"""The source of a replay: ranges of Kafka's log, read at the replay's pace, whose commits go into its own state.
+
+To the machine it is a source like any other. A commit says that all below it has settled, so it is what a replay that was
+killed goes on from; when the last range has settled it asks the loop to end.
+
+It must never let a topic that was made anew pass for the one that was asked for, and never say of a state that could not be
+kept that it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from select import select
+
+from doka.domain.commands import CommitOffsets
+from doka.domain.events import CommitAnswered, Event, GapFound, RecordsFetched, SourceFailed, StopRequested
+from doka.domain.limits import NS_PER_SECOND
+from doka.domain.ports import Clock, Inbox, RebalanceListener, Source
+from doka.domain.records import TopicPartition
+from doka.domain.replay.pace import Pace
+from doka.domain.replay.progress import Progress
+from doka.domain.status import SourceStatus
+
+ALL_SETTLED = "the end: all of it has settled"
+
+
+class ReplaySource:
+    """Stands before the source that reads the ranges."""
+
+    def __init__(
+        self, inner: Source, progress: Progress, pace: Pace, clock: Clock, inbox: Inbox, *, keep: Callable[[], None]
+    ) -> None:
+        """Take the parts; `keep` stores the state, and raises OSError where it cannot."""
+        self._inner = inner
+        self._progress = progress
+        self._pace = pace
+        self._clock = clock
+        self._inbox = inbox
+        self._keep = keep
+        self._due: list[Event] = []
+        self._asked_to_end = False
+
+    def open(self, listener: RebalanceListener) -> None:
+        """Begin to read."""
+        self._inner.open(listener)
+
+    def fetch(self, limit: int, wait: int) -> Sequence[Event]:
+        """Give what has arrived, within the pace."""
+        due, self._due = self._due, []
+        now = self._clock.now()
+        allowed = self._pace.allowed(now)
+        if not allowed:
+            if not due:
+                select([], [], [], min(wait, self._pace.rests_until() - now) / NS_PER_SECOND)  # and lets signals in
+            return due
+        fetched = [_checked(event) for event in self._inner.fetch(min(limit, allowed), 0 if due else wait)]
+        for event in fetched:
+            if isinstance(event, RecordsFetched):
+                self._pace.spent(event.chunk.count, event.chunk.payload_bytes, self._clock.now())
+        return [*due, *fetched]
+
+    def commit(self, command: CommitOffsets) -> None:
+        """Keep the state; where it cannot be kept the replay ends."""
+        self._progress.settle(command.offsets)
+        try:
+            self._keep()
+        except OSError as error:
+            why = f"the state file {error.filename or ''} cannot be written: {error.strerror}"
+            self._due += (CommitAnswered(command.commit, why), SourceFailed(why))
+            return
+        self._due.append(CommitAnswered(command.commit))
+        if self._progress.finished and not self._asked_to_end:
+            self._asked_to_end = True
+            self._inbox.put(StopRequested(ALL_SETTLED))
+
+    def pause(self, partitions: frozenset[TopicPartition]) -> None:
+        """Stop delivery."""
+        self._inner.pause(partitions)
+
+    def resume(self, partitions: frozenset[TopicPartition]) -> None:
+        """Deliver again."""
+        self._inner.resume(partitions)
+
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        """Go on reading at `offset`."""
+        self._inner.seek(partition, offset)
+
+    def status(self) -> SourceStatus:
+        """Say what is known of the logs."""
+        return self._inner.status()
+
+    def close(self) -> None:
+        """Stop reading."""
+        self._inner.close()
+
+
+def _checked(event: Event) -> Event:
+    """Let a log that is not the one that was asked for end the replay; what retention took is passed on."""
+    if isinstance(event, GapFound) and (event.anew or not event.expected < event.log_start):
+        return SourceFailed(
+            f"{event.partition} is another log than when the replay began: its offsets mean other records"
+        )
+    return event
