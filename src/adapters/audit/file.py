@@ -140,6 +140,11 @@ class AuditFile:
         }
 
     @property
+    def reached_ms(self) -> Mapping[str, int]:
+        """Up to when each shard has been read, in ms since the epoch; none of shards of which nothing was read."""
+        return {name: shard.reached_ms for name, shard in self._shards.items() if shard.reached_ms is not None}
+
+    @property
     def records(self) -> int:
         """How many records of Kafka it holds."""
         return self._count("expected")
@@ -453,7 +458,13 @@ def _in_words(path: Path) -> Iterator[None]:
     """Let what the database cannot do end as a sentence."""
     try:
         yield
-    except (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.FatalException, OSError) as error:
+    except (
+        duckdb.IOException,
+        duckdb.OutOfMemoryException,
+        duckdb.TransactionException,  # a commit that a full disk refuses
+        duckdb.FatalException,
+        OSError,
+    ) as error:
         raise UsageError(f"the audit file {path} cannot be used: {_first_line(error)}") from error
     except (duckdb.SerializationException, duckdb.InvalidInputException) as error:
         raise UsageError(f"{path} is no audit file that can be read: {_first_line(error)}") from error
