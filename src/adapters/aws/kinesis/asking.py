@@ -5,6 +5,7 @@ It must never ask on where the answer would be the same again, and never give up
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from operator import methodcaller
@@ -102,12 +103,11 @@ class Asking:
         asked = self._stream | {"ShardFilter": {"Type": "FROM_TIMESTAMP", "Timestamp": _moment(since_ms)}}
         found: dict[str, tuple[str, ...]] = {}
         for _ in range(SHARD_PAGES_MAX):
-            answer = self._insist(methodcaller("list_shards", **asked))
-            for shard in answer["Shards"]:
-                found[shard["ShardId"]] = tuple(shard[name] for name in PARENTS if name in shard)
-            if not answer.get("NextToken"):
+            page, token = self._list(asked)
+            found |= page
+            if not token:
                 break
-            asked = {"NextToken": answer["NextToken"]}
+            asked = {"NextToken": token}
         return {shard: tuple(each for each in parents if each in found) for shard, parents in found.items()}
 
     def retention_hours(self) -> int | None:
@@ -146,7 +146,10 @@ class Asking:
         else:
             asked |= {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": place.sequence_number}
         answer = self._ask(lease, methodcaller("get_shard_iterator", **asked))
-        return answer if isinstance(answer, Refusal) else str(answer["ShardIterator"])
+        if isinstance(answer, Refusal):
+            return answer
+        iterator = answer.get("ShardIterator")
+        return iterator if isinstance(iterator, str) else Refusal(UNREADABLE, "the answer holds no iterator")
 
     def service_ms(self) -> int:
         """Give the service's time in ms since the epoch: the host's own until the service has spoken."""
@@ -155,14 +158,20 @@ class Asking:
     def _ask(self, lease: Lease, question: Question) -> Answer | Refusal:
         return self._questions.ask(self._target, lease, question)
 
-    def _insist(self, question: Question) -> Answer:
+    def _list(self, asked: Mapping[str, Any]) -> tuple[dict[str, tuple[str, ...]], str | None]:
+        """Give a page of shards with their parents, and where the next one begins; asks again for what passes."""
         began, refusals = self._clock.now(), 0
         while True:
             lease = self._leases.get()
-            answer = self._ask(lease, question)
+            answer = self._ask(lease, methodcaller("list_shards", **asked))
             if not isinstance(answer, Refusal):
-                self.served(lease)
-                return answer
+                try:
+                    page = {each["ShardId"]: _parents(each) for each in answer["Shards"]}
+                except (KeyError, TypeError):
+                    answer = Refusal(UNREADABLE, "the answer lists no shards")
+                else:
+                    self.served(lease)
+                    return page, answer.get("NextToken")
             refusals += 1
             self._pause(self.wait_behind(answer, lease, refusals, since=began))
 
@@ -190,6 +199,10 @@ class Asking:
             self._leases.rejected(lease, refusal.code)
             return 0
         raise StreamUnreadableError(StreamRefused(self._target.route, refusal.code, refusal.message, lease.serial))
+
+
+def _parents(shard: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(shard[name] for name in PARENTS if name in shard)
 
 
 def _judged(code: str) -> Verdict:

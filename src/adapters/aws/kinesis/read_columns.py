@@ -46,7 +46,7 @@ class Columns(NamedTuple):
 
 def read_columns(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: object) -> None:
     """Take the records out of a good answer before botocore parses it; a handler of `before-parse`."""
-    if response_dict["status_code"] != 200:  # noqa: PLR2004 - as HTTP has it
+    if response_dict["status_code"] >= 300:  # noqa: PLR2004 - from there on botocore reads an error
         return
     customized_response_dict[COLUMNS] = columns_of(response_dict["body"])
     response_dict["body"] = b"{}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pytest
 
@@ -174,6 +175,16 @@ def test_what_befalls_an_answer_costs_no_record(stream: FakeAws, fault: Action) 
     stream.inject(fault, on="GetRecords", times=None, fraction=0.3)
     found = collect(reader_of(stream.url, clock_of(stream)))
     assert (sorted(data), True) == (sorted(found.data), in_order(found))
+
+
+@pytest.mark.parametrize("operation", ["ListShards", "GetShardIterator"])
+@pytest.mark.parametrize("how", ["empty", "not_json"])
+def test_an_answer_that_says_nothing_is_asked_for_again(stream: FakeAws, operation: str, how: Any) -> None:
+    """No shards and no iterator are not taken for a stream without shards, nor for an end."""
+    data = put(stream, range(1_000))
+    stream.inject(Garble(how), on=operation)
+    found = collect(reader_of(stream.url, clock_of(stream)))
+    assert sorted(data) == sorted(found.data)
 
 
 def test_iterators_that_age_are_asked_for_again(stream: FakeAws) -> None:
