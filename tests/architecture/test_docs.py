@@ -287,6 +287,13 @@ ALLOWED_ACTIONS = {
         "kinesis:ListShards",
         "kms:GenerateDataKey",
     },
+    "reader-role.json": {
+        "kinesis:DescribeStreamSummary",
+        "kinesis:ListShards",
+        "kinesis:GetShardIterator",
+        "kinesis:GetRecords",
+        "kms:Decrypt",
+    },
     "writer-role-trust.json": {"sts:AssumeRole"},
     "workload-role.json": {"sts:AssumeRole"},
     "workload-role-msk.json": {

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from doka.domain.commands import SendLetter
-from doka.domain.records import Original, ask_headers
+from doka.domain.records import Original, TopicPartition, ask_headers
 
 Headers = list[tuple[str, bytes | None]]
 
@@ -54,6 +54,16 @@ def letter_headers(command: SendLetter, wall: float) -> Headers:
         (ATTEMPTS, b"%d" % command.attempts),
         (FAILED_AT, datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds").encode()),
     ]
+
+
+def source_in(letter: Original) -> tuple[TopicPartition, int] | None:
+    """Give which record a letter is, as its headers say it; None where they say nothing that can be read."""
+    try:
+        told = {_name_of(header): header[1] for header in _own(letter)}
+        topic, partition, offset = (told[name] or b"" for name in (SOURCE_TOPIC, SOURCE_PARTITION, SOURCE_OFFSET))
+        return TopicPartition(topic.decode(), int(partition)), int(offset)
+    except (UnreadableHeadersError, KeyError, ValueError):
+        return None
 
 
 def _own(original: Original) -> Headers:

@@ -216,6 +216,15 @@ _WRONG_PLACE = frozenset(
 )
 """What botocore raises where it finds no endpoint for a region."""
 
+_POLICIES_OF_A_STREAM = {
+    "identity-based policy": "of the role that signs",
+    "permissions boundary": "of the role that signs",
+    "resource-based policy": "of the stream",
+    "session policy": "of the last hop, roles.*.session_policy",
+    "vpc endpoint policy": "of the VPC endpoint for Kinesis",
+}
+"""Whose policy of a kind it is that denies a question about a stream."""
+
 UNKNOWN_LEASE = "look the code up in the STS API reference (AssumeRole) and correct roles"
 UNKNOWN_STREAM = "look the code up in the Kinesis API reference (DescribeStreamSummary)"
 """For codes that are newer than the tables."""
@@ -368,6 +377,25 @@ def _cure_for_denied(refused: LeaseRefused, role: RoleSettings | None, name: str
     )
 
 
+READER_POLICY = "deploy/iam/reader-role.json"
+"""What a role needs that reads a stream back."""
+
+
+def cure_for_reading(refused: StreamRefused, settings: Settings, route: RouteSettings, index: int, region: str) -> str:
+    """Say what to do when a stream could not be read back."""
+    if refused.code in _DENIED:
+        denial = read_denial(refused.message)
+        action = denial.action or "kinesis:ListShards, kinesis:GetShardIterator and kinesis:GetRecords"
+        named = "name another in audit.role" if settings.audit.role else "name a role that may read in audit.role"
+        cure = cure_for_policy(denial, action, _POLICIES_OF_A_STREAM) or (
+            f"allow {action} on the stream to the role that reads ({READER_POLICY})"
+        )
+        return f"{cure}, or {named}"
+    if refused.code.startswith("KMS"):
+        return f"let the role that reads decrypt by the stream's KMS key (kms:Decrypt), in the key policy too ({READER_POLICY})"
+    return cure_for_stream(refused, settings, route, index, region)
+
+
 def cure_for_stream(refused: StreamRefused, settings: Settings, route: RouteSettings, index: int, region: str) -> str:
     """Say what to do when a stream could not be described."""
     path, code = f"routes[{index}].stream", refused.code
@@ -399,17 +427,7 @@ def cure_for_stream(refused: StreamRefused, settings: Settings, route: RouteSett
 def _cure_for_denied_stream(refused: StreamRefused) -> str:
     denial = read_denial(refused.message)
     action = denial.action or "kinesis:DescribeStreamSummary"
-    by_kind = cure_for_policy(
-        denial,
-        action,
-        {
-            "identity-based policy": "of the role that signs",
-            "permissions boundary": "of the role that signs",
-            "resource-based policy": "of the stream",
-            "session policy": "of the last hop, roles.*.session_policy",
-            "vpc endpoint policy": "of the VPC endpoint for Kinesis",
-        },
-    )
+    by_kind = cure_for_policy(denial, action, _POLICIES_OF_A_STREAM)
     assumed = "without it doka assumes records of 1 MiB at most"
     if by_kind is not None:
         return f"{by_kind}; {assumed}"

@@ -52,7 +52,8 @@ def preflight(settings: Settings, source: str, parts: Parts) -> Iterator[Finding
     if settings.dead_letters.topic is not None:
         yield from _dead_letters(settings.dead_letters.topic, parts.look_at_letters, kafka)
     leases: dict[str, Lease] = {}
-    for role in dict.fromkeys(route.stream.role or AMBIENT_ROLE for route in settings.routes):
+    of_audits = () if settings.audit.role is None else (settings.audit.role,)
+    for role in dict.fromkeys((*(route.stream.role or AMBIENT_ROLE for route in settings.routes), *of_audits)):
         answer = parts.authority.issue(role)
         if isinstance(answer, LeaseIssued):
             leases[role] = answer.lease

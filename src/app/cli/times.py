@@ -27,6 +27,11 @@ def time_ms(option: str, text: str, wall: float) -> int:
     return round(seconds * 1_000)
 
 
+def is_ago(text: str) -> bool:
+    """Say whether a time is told as how long ago it was, so that it is another one whenever it is read."""
+    return _AGO.fullmatch(text.strip()) is not None
+
+
 def _moment(option: str, text: str) -> float:
     """Read a time with its zone, in seconds since the epoch."""
     try:

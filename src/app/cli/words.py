@@ -34,6 +34,10 @@ SIMULATE_EXIT_CODES = (
     "[bold]Exit codes[/bold]  0 nothing lost, in order, within the stated bound; 1 something was not, and it says what; "
     "2 bad usage or scenario"
 )
+AUDIT_EXIT_CODES = (
+    "[bold]Exit codes[/bold]  0 complete; 1 something is lost; 2 bad usage or configuration, or nothing could be audited; "
+    "3 no loss is known, but a part could not be judged"
+)
 
 Config = Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help="The configuration, a YAML file.")]
 LegacyConfig = Annotated[
@@ -296,6 +300,64 @@ def tail(
 
     options = ConfigOptions(config, legacy_config, allow_plaintext, allow_insecure_endpoints)
     return show(options, Wanted(route, since, limit, payload, as_json))
+
+
+@cli.command(epilog=AUDIT_EXIT_CODES + "\n\n[bold]Next[/bold]  doka replay --audit FILE --config doka.yaml")
+@_taught
+def audit(
+    *,
+    since: Annotated[
+        str | None,
+        typer.Option("--since", metavar="T", help="From when on: 2026-08-01T00:00:00Z, or 63h for 63 hours ago."),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", metavar="T", help="Up to when, as --since has it; now, if not given.")
+    ] = None,
+    route: Annotated[
+        str | None, typer.Option("--route", metavar="R", help="The route, where there are several.")
+    ] = None,
+    group: Annotated[
+        str | None,
+        typer.Option("--group", metavar="G", help="Whose commits count; kafka.group_id, if not given."),
+    ] = None,
+    match: Annotated[
+        Literal["envelope", "key", "data"] | None,
+        typer.Option(
+            "--match", help="What makes a record the same; data: where another forwarder chose its own partition keys."
+        ),
+    ] = None,
+    read_share: Annotated[
+        float,
+        typer.Option("--read-share", min=0.01, max=1.0, help="Of what each shard gives all its readers, what to take."),
+    ] = 0.5,
+    file: Annotated[
+        Path | None,
+        typer.Option("--file", metavar="PATH", help="The audit file; one that is there already is read on."),
+    ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="PATH", help="Write one HTML page with plots, too, which needs no network."),
+    ] = None,
+    config: Config = None,
+    legacy_config: LegacyConfig = None,
+    allow_plaintext: AllowPlaintext = False,
+    allow_insecure_endpoints: AllowInsecureEndpoints = False,
+    as_json: AsJson = False,
+) -> int:
+    """Find out, record by record, whether what the group has committed is in the stream.
+
+    It reads the topics of a route and its stream from outside, also for a pipeline that another forwarder runs, and says
+    what is there, what twice, what out of order, and what is lost. It changes nothing, and reads at half of what the
+    shards give their readers. What it has read stays in a file, which it goes on from after a stop.
+
+    [bold]Example[/bold]  doka audit --since 63h --config doka.yaml
+    """
+    from doka.app.cli.audit import AuditOptions
+    from doka.app.cli.audit import audit as compare
+
+    options = ConfigOptions(config, legacy_config, allow_plaintext, allow_insecure_endpoints)
+    asked = AuditOptions(since, until, route, group, match, read_share=read_share, file=file, html=html)
+    return compare(options, asked, as_data=as_json)
 
 
 @cli.command(epilog=REPLAY_EXIT_CODES + "\n\n[bold]Next[/bold]  doka lag --config doka.yaml")

@@ -167,7 +167,7 @@ def _dead_letters(settings: Settings) -> Iterator[Problem]:
 
 
 def _roles(settings: Settings) -> Iterator[Problem]:
-    used = {route.stream.role for route in settings.routes}
+    used = {*(route.stream.role for route in settings.routes), settings.audit.role}
     for name, role in settings.roles.items():
         path = ("roles", name)
         if name == AMBIENT_ROLE:
@@ -187,6 +187,9 @@ def _roles(settings: Settings) -> Iterator[Problem]:
         if route.stream.role is not None and route.stream.role not in settings.roles:
             told = f"names {route.stream.role}, which is not under roles ({known}); define it there"
             yield Problem(told, ("routes", index, "stream", "role"))
+    if settings.audit.role is not None and settings.audit.role not in settings.roles:
+        told = f"names {settings.audit.role}, which is not under roles ({known}); define it there"
+        yield Problem(told, ("audit", "role"))
 
 
 def _times(settings: Settings) -> Iterator[Problem]:

@@ -55,7 +55,8 @@ NS_PER_MINUTE = 60 * NS_PER_SECOND
 
 def to_rules(settings: Settings) -> Rules:
     """Give what the forwarder is told at birth. Routes without a role lean on the role `ambient`."""
-    roles = [_role_rules(name, role) for name, role in settings.roles.items()]
+    used = {route.stream.role for route in settings.routes}  # that of audits is no business of the service
+    roles = [_role_rules(name, role) for name, role in settings.roles.items() if name in used]
     if any(route.stream.role is None for route in settings.routes):
         roles.append(RoleRules(AMBIENT_ROLE))
     limits = settings.limits
@@ -78,6 +79,12 @@ def to_rules(settings: Settings) -> Rules:
         on_gap=OnGap(settings.kafka.on_gap),
         on_unreadable=OnUnreadable(settings.kafka.on_unreadable),
     )
+
+
+def to_reader_rules(settings: Settings, route: RouteSettings) -> RoleRules:
+    """Give how the leases are kept by which an audit reads the stream of a route."""
+    name = settings.audit.role or route.stream.role
+    return RoleRules(AMBIENT_ROLE) if name is None else _role_rules(name, settings.roles[name])
 
 
 def to_member_settings(settings: Settings, *, hostname: str) -> MemberSettings:

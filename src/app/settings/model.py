@@ -33,6 +33,15 @@ class DeadLetterSettings(Section):
     )
 
 
+class AuditSettings(Section):
+    """How `doka audit` reads streams back."""
+
+    role: Name | None = Field(
+        default=None,
+        description="A name under roles, for `doka audit` where a route's own role may not read; by default the route's own.",
+    )
+
+
 class LimitSettings(Section):
     """What this process may hold and how long it may take."""
 
@@ -99,6 +108,7 @@ class Settings(BaseModel):
         examples=[[{"topics": ["orders"], "stream": {"name": "orders"}}]],
     )
     dead_letters: DeadLetterSettings = Field(default=DeadLetterSettings(), description="Where poison goes.")
+    audit: AuditSettings = Field(default=AuditSettings(), description="As whom streams are read back.")
     limits: LimitSettings = Field(default=LimitSettings(), description="What this process may hold, and for how long.")
     http: HttpSettings = Field(default=HttpSettings(), description="Metrics and health.")
     log: LogSettings = Field(default=LogSettings(), description="Level and form of the log.")

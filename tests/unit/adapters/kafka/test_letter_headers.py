@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from doka.adapters.kafka.letter_headers import Headers, UnreadableHeadersError, letter_headers
+from doka.adapters.kafka.letter_headers import Headers, UnreadableHeadersError, letter_headers, source_in
 from doka.domain.records import TopicPartition
 from tests.dead_letters import Original, letter
 
@@ -49,6 +49,25 @@ def test_the_last_of_a_repeated_header_counts() -> None:
         "doka-attempts": b"0",
         "doka-failed-at": b"2026-08-01T12:30:01.250+00:00",
     } == dict(again)
+
+
+@pytest.mark.parametrize(
+    ("headers", "found"),
+    [
+        (OURS, (TopicPartition("orders", 3), 41)),
+        ([*OURS, ("doka-source-offset", b"7")], (TopicPartition("orders", 3), 7)),
+        ([("\udcff", b"2"), *OURS], (TopicPartition("orders", 3), 41)),
+        (OURS[1:], None),
+        ([*OURS, ("doka-source-offset", None)], None),
+        ([*OURS, ("doka-source-partition", b"x")], None),
+        ([*OURS, ("doka-source-topic", b"\xff")], None),
+        (None, None),
+    ],
+)
+def test_a_letter_says_which_record_it_is(headers: Headers | None, found: tuple[TopicPartition, int] | None) -> None:
+    """By the last of each header; what says nothing that can be read is no letter."""
+    assert found == source_in(Original(own_headers=headers))
+    assert source_in(Unreadable()) is None
 
 
 def test_a_record_whose_headers_cannot_be_had_makes_no_letter() -> None:

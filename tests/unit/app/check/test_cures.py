@@ -15,7 +15,7 @@ from doka.adapters.aws.sts.ambient import AmbientCredentials
 from doka.adapters.aws.sts.grant import RefusedError
 from doka.adapters.aws.words import words_of
 from doka.adapters.system.clock import SystemClock
-from doka.app.check.cures import UNKNOWN_LEASE, UNKNOWN_STREAM, cure_for_lease, cure_for_stream
+from doka.app.check.cures import UNKNOWN_LEASE, UNKNOWN_STREAM, cure_for_lease, cure_for_reading, cure_for_stream
 from doka.app.settings.problems import SettingPath
 from doka.domain.events import LeaseRefused, StreamRefused
 from tests.unit.app.settings.given import WRITER, settings
@@ -341,6 +341,45 @@ def test_a_refused_stream_has_its_cure(code: str, message: str, cure: str) -> No
     """What AWS says of the policy is used; what passes by itself is said to."""
     given = settings()
     assert cure == cure_for_stream(StreamRefused("orders", code, message, 1), given, given.routes[0], 0, "eu-west-1")
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "cure"),
+    [
+        (
+            "AccessDeniedException",
+            (
+                "User: x is not authorized to perform: kinesis:GetRecords on resource: y because no "
+                "identity-based policy allows the kinesis:GetRecords action"
+            ),
+            (
+                "allow kinesis:GetRecords in the identity-based policy (of the role that signs), or name a role that may "
+                "read in audit.role"
+            ),
+        ),
+        (
+            "AccessDeniedException",
+            "",
+            (
+                "allow kinesis:ListShards, kinesis:GetShardIterator and kinesis:GetRecords on the stream to the role that "
+                "reads (deploy/iam/reader-role.json), or name a role that may read in audit.role"
+            ),
+        ),
+        (
+            "KMSAccessDeniedException",
+            "",
+            (
+                "let the role that reads decrypt by the stream's KMS key (kms:Decrypt), in the key policy too "
+                "(deploy/iam/reader-role.json)"
+            ),
+        ),
+        ("http_503", "", "wait: Kinesis, or what answers for it, fails for now; it is tried again"),
+    ],
+)
+def test_a_stream_that_cannot_be_read_back_has_its_cure(code: str, message: str, cure: str) -> None:
+    """Other rights are needed than for puts; the rest is as for any question."""
+    given = settings()
+    assert cure == cure_for_reading(StreamRefused("orders", code, message, 1), given, given.routes[0], 0, "eu-west-1")
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from doka.app.cli.times import time_ms
+from doka.app.cli.times import is_ago, time_ms
 from doka.domain.errors import UsageError
 
 NOW = 1_785_542_400.25  # 2026-08-01T00:00:00.250Z
@@ -47,3 +47,11 @@ def test_what_is_no_time_is_refused(text: str, sentence: str) -> None:
     with pytest.raises(UsageError) as refused:
         time_ms("--since", text, NOW)
     assert sentence in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "ago"), [("63h", True), (" 90s ", True), ("2026-08-01T00:00:00Z", False), ("x", False)]
+)
+def test_how_long_ago_is_told_from_a_time(text: str, ago: bool) -> None:  # noqa: FBT001
+    """Only what is counted from now is another time whenever it is read."""
+    assert ago is is_ago(text)

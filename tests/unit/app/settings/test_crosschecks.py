@@ -228,6 +228,15 @@ def test_a_role_that_is_not_defined_is_told() -> None:
     ]
 
 
+def test_a_role_of_audits_is_one_that_is_defined() -> None:
+    """One that only audits use is used; a misspelt one is told."""
+    reader = {"hops": [{"role_arn": WRITER}]}
+    assert told({("roles", "reader"): reader, ("audit", "role"): "reader"}) == []
+    assert told({("audit", "role"): "reader"}) == [
+        "audit.role names reader, which is not under roles (analytics); define it there"
+    ]
+
+
 def test_a_role_that_nobody_uses_is_told() -> None:
     """It is most likely the role that a route should have named."""
     assert told({(*STREAM_AT, "role"): Absent}) == [

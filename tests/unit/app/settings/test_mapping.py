@@ -13,6 +13,7 @@ from doka.app.settings.mapping import (
     to_log_style,
     to_member_settings,
     to_oauth,
+    to_reader_rules,
     to_role_chains,
     to_rules,
     to_stream_targets,
@@ -50,6 +51,16 @@ def test_the_default_rules_are_those_of_the_domain() -> None:
         limits=LimitRules(),
         on_gap=OnGap.BLOCK,
     )
+
+
+def test_a_role_of_audits_is_not_the_services() -> None:
+    """The service asks for no lease that it does not use; audits take theirs, or the route's, or the ambient ones."""
+    reader = {"hops": [{"role_arn": WRITER}], "rotation": {"margin_seconds": 60}}
+    given = settings({("roles", "reader"): reader, ("audit", "role"): "reader"})
+    assert ["analytics"] == [role.name for role in to_rules(given).roles]
+    assert RoleRules("reader", margin=60 * NS_PER_SECOND) == to_reader_rules(given, given.routes[0])
+    for other, name in ((settings(), "analytics"), (settings(AMBIENT), "ambient")):
+        assert name == to_reader_rules(other, other.routes[0]).name
 
 
 def test_every_setting_reaches_the_rules() -> None:

@@ -59,6 +59,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
             }
         },
         "dead_letters": {"topic": None},
+        "audit": {"role": None},
         "limits": {
             "held_mib": 64,
             "ahead_records": 50_000,
@@ -96,7 +97,7 @@ def test_settings_cannot_be_changed() -> None:
 
 def test_an_empty_section_means_its_defaults() -> None:
     """`limits:` with nothing below it, which YAML reads as null, is no error."""
-    empty: dict[SettingPath, Any] = {(name,): None for name in ("limits", "http", "log", "dead_letters")}
+    empty: dict[SettingPath, Any] = {(name,): None for name in ("limits", "http", "log", "dead_letters", "audit")}
     empty[("kafka", "client")] = None
     empty[("kafka", "security")] = None
     assert settings(empty) == settings()
@@ -149,4 +150,14 @@ def test_a_secret_in_the_wrong_place_is_never_repeated(path: SettingPath) -> Non
 
 def test_the_settings_class_has_a_field_for_each_part_of_the_contract() -> None:
     """The names of the top are fixed."""
-    assert list(Settings.model_fields) == ["kafka", "aws", "roles", "routes", "dead_letters", "limits", "http", "log"]
+    assert list(Settings.model_fields) == [
+        "kafka",
+        "aws",
+        "roles",
+        "routes",
+        "dead_letters",
+        "audit",
+        "limits",
+        "http",
+        "log",
+    ]

@@ -1,0 +1,138 @@
+"""`doka audit` between a real broker and a stand-in's stream: what is taken out, doubled and swapped there is named exactly."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+import yaml
+
+from tests.containers.feeding import committed
+from tests.containers.kafka_broker import KafkaBroker
+from tests.containers.service import DOKA, DokaProcess, settings
+from tests.fake_aws import SOURCE_KEYS, FakeAwsProcess
+from tests.integration.kafka.group import produce
+from tests.waiting import eventually
+
+pytest_plugins = ["tests.fake_aws.fixtures"]
+
+RECORDS = int(os.environ.get("AUDIT_TEST_RECORDS", "30000"))
+PARTITIONS, SHARDS, KEYS = 4, 4, 500
+SECONDS = 300.0
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What is done to a stream: the positions that it then holds, and whose records that concerns."""
+
+    positions: list[int]
+    taken_out: set[bytes]
+    doubled: set[bytes]
+    overtaken: set[bytes]
+
+
+def payloads(partition: int) -> list[bytes]:
+    """Give the records of a partition: each says where it stands."""
+    return [b"%d:%d" % (partition, offset) for offset in range(RECORDS // PARTITIONS)]
+
+
+def changed(landed: Sequence[bytes]) -> Changes:
+    """Choose records of a stream by chance: one of 300 is taken out, one of 600 doubled, one of 1,500 swapped with its key's next."""
+    chance = random.Random(11)
+    by_key: dict[bytes, list[int]] = {}
+    for position, data in enumerate(landed):
+        partition, offset = data.split(b":")
+        by_key.setdefault(b"%b-%d" % (partition, int(offset) % KEYS), []).append(position)
+    # Each chosen one is far from every other of its key: nothing that is done to one says anything about another.
+    apart = [of_key[place : place + 2] for of_key in by_key.values() for place in range(0, len(of_key) - 1, 4)]
+    chosen = chance.sample(apart, RECORDS // 300 + RECORDS // 600 + RECORDS // 1_500)
+    out = {first for first, _ in chosen[: RECORDS // 300]}
+    doubled = {first for first, _ in chosen[RECORDS // 300 : RECORDS // 300 + RECORDS // 600]}
+    swaps = chosen[RECORDS // 300 + RECORDS // 600 :]
+    order = list(range(len(landed)))
+    for first, second in swaps:
+        order[first], order[second] = second, first
+    positions = [
+        place for place in order if place not in out for place in ([place, place] if place in doubled else [place])
+    ]
+    return Changes(
+        positions, *({landed[place] for place in places} for places in (out, doubled, {a for a, _ in swaps}))
+    )
+
+
+def audit(config: Path, *words: object) -> tuple[int, dict[str, Any]]:
+    """Type the command; give its exit code, and what it told."""
+    workload = {"AWS_ACCESS_KEY_ID": SOURCE_KEYS.access_key, "AWS_SECRET_ACCESS_KEY": SOURCE_KEYS.secret_key}
+    done = subprocess.run(
+        [DOKA, "audit", "--since", "2h", "--json", "--config", config, *map(str, words)],
+        capture_output=True,
+        timeout=SECONDS,
+        check=False,
+        env=os.environ | workload | {"AWS_EC2_METADATA_DISABLED": "true"},
+    )
+    assert done.stdout, done.stderr.decode()
+    return done.returncode, orjson.loads(done.stdout)
+
+
+def named(places: Iterable[str], topic: str) -> set[bytes]:
+    """Give the records that are named, as they are in the stream."""
+    found: set[bytes] = set()
+    for place in places:
+        of_topic, partition, offsets = place.split(":")
+        assert topic == of_topic
+        first, _, last = offsets.partition("-")
+        found |= {b"%b:%d" % (partition.encode(), offset) for offset in range(int(first), int(last or first) + 1)}
+    return found
+
+
+def test_exactly_what_was_changed_is_named(
+    kafka_broker: KafkaBroker, fake_aws_process: FakeAwsProcess, tmp_path: Path
+) -> None:
+    """Of what doka forwarded nothing is lost; then each record that is taken out, doubled or swapped is named, and no other."""
+    topic = kafka_broker.create_topic(PARTITIONS)
+    fake_aws_process.create_stream(topic, shards=SHARDS)
+    for partition in range(PARTITIONS):
+        keys = [b"%d-%d" % (partition, offset % KEYS) for offset in range(RECORDS // PARTITIONS)]
+        produce(kafka_broker.bootstrap_servers, topic, {partition: list(zip(keys, payloads(partition), strict=True))})
+    given = settings(kafka_broker.bootstrap_servers, fake_aws_process.url, {topic: topic}, group_id=topic)
+    config = tmp_path / "doka.yaml"
+    config.write_text(yaml.safe_dump(given), encoding="utf-8")
+    ends = {(topic, partition): RECORDS // PARTITIONS for partition in range(PARTITIONS)}
+    with DokaProcess(given, tmp_path) as doka:
+        eventually(
+            lambda: ends == committed(kafka_broker.bootstrap_servers, topic, {topic: PARTITIONS}),
+            within=SECONDS,
+            what="commits up to the ends",
+            every=0.5,
+        )
+        assert 0 == doka.stop()
+
+    code, told = audit(config, "--file", tmp_path / "whole.duckdb")
+    assert (0, True, RECORDS, RECORDS, 0) == (
+        code,
+        told["complete"],
+        told["records"],
+        told["in_stream"],
+        told["lost"],
+    ), told
+
+    changes = changed(fake_aws_process.payloads(topic))
+    fake_aws_process.rearrange(topic, changes.positions)
+    code, told = audit(config, "--file", tmp_path / "changed.duckdb")
+    places = told.pop("places")
+    assert (1, RECORDS // 300, RECORDS // 600, RECORDS // 1_500) == (
+        code,
+        told["lost"],
+        told["repeated"],
+        told["overtaken"],
+    ), told
+    assert (changes.taken_out, changes.doubled, changes.overtaken) == tuple(
+        named(places[fate], topic) for fate in ("lost", "repeated", "overtaken")
+    )
+    assert 0 == told["foreign"] == told["not_judged"] == told["not_yet"]
