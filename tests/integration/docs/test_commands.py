@@ -55,6 +55,17 @@ TYPED: dict[str, Ends | Serves] = {
     "doka lag --config doka.yaml": Ends(1, "doka: nothing is known: Kafka did not answer as it should"),
     "doka tail --config doka.yaml": Ends(1, "doka: nothing can be shown: Kafka did not answer as it should"),
     "doka replay --since 63h --until 1h --state weekend.state --config doka.yaml": Ends(2, "add --yes, or --dry-run"),
+    **dict.fromkeys(
+        (
+            "doka audit --since 63h --config doka.yaml",
+            "doka audit --since 63h --file weekend.duckdb --config doka.yaml",
+            "doka audit --since 63h --file proof.duckdb --config doka.yaml",
+            "doka audit --since 63h --group my-forwarder --match data --config doka.yaml",
+        ),
+        Ends(2, "doka: nothing was audited: role analytics gives no credentials"),
+    ),
+    "doka replay --audit weekend.duckdb --dry-run --config doka.yaml": Ends(2, "weekend.duckdb does not exist"),
+    "doka replay --audit weekend.duckdb --config doka.yaml": Ends(2, "add --yes, or --dry-run"),
     "doka config schema": Ends(0, '"kafka"'),
     "doka config show --config doka.yaml": Ends(0, "group_id: doka-orders"),
     "doka simulate run --scenario examples/scenarios/sts-outage.yaml": Ends(0, "doka: clean"),
@@ -97,6 +108,10 @@ ELSEWHERE: dict[str, str] = {
     "doka simulate": NAMES_A_COMMAND,
     "doka simulate run": NAMES_A_COMMAND,
     "doka skip": NAMES_A_COMMAND,
+    "doka audit": NAMES_A_COMMAND,
+    "doka lag": NAMES_A_COMMAND,
+    "doka replay": NAMES_A_COMMAND,
+    "doka replay --audit FILE --config doka.yaml": "names the file of an audit; it is typed with one here",
 }
 IN_CONTAINERS = "tests/containers/test_readme.py runs it"
 MAKE_WITH_WORDS = re.compile(r"make \w+( \w+=\S+)+")
