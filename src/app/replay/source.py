@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from select import select
+from typing import Final
 
 from doka.domain.commands import CommitOffsets
 from doka.domain.events import CommitAnswered, Event, GapFound, RecordsFetched, SourceFailed, StopRequested
@@ -21,7 +22,10 @@ from doka.domain.replay.pace import Pace
 from doka.domain.replay.progress import Progress
 from doka.domain.status import SourceStatus
 
-ALL_SETTLED = "the end: all of it has settled"
+LOOKS_AT_ONCE: Final = 50
+"""A look brings few records where the pace is slow, and all of them may lie between two ranges. One that brings nothing costs
+ten microseconds."""
+ALL_SETTLED: Final = "the end: all of it has settled"
 
 
 class ReplaySource:
@@ -53,11 +57,19 @@ class ReplaySource:
             if not due:
                 select([], [], [], min(wait, self._pace.rests_until() - now) / NS_PER_SECOND)  # and lets signals in
             return due
-        fetched = [_checked(event) for event in self._inner.fetch(min(limit, allowed), 0 if due else wait)]
+        fetched = [_checked(event) for event in self._read(min(limit, allowed), 0 if due else wait)]
         for event in fetched:
             if isinstance(event, RecordsFetched):
                 self._pace.spent(event.chunk.count, event.chunk.payload_bytes, self._clock.now())
         return [*due, *fetched]
+
+    def _read(self, limit: int, wait: int) -> Sequence[Event]:
+        """Read until something comes: what lies between two ranges is read over, and is no part of the pace."""
+        for _ in range(LOOKS_AT_ONCE):
+            found = self._inner.fetch(limit, 0)
+            if found:
+                return found
+        return self._inner.fetch(limit, wait)
 
     def commit(self, command: CommitOffsets) -> None:
         """Keep the state; where it cannot be kept the replay ends."""

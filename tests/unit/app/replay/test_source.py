@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from doka.adapters.system.inbox import ThreadInbox
-from doka.app.replay.source import ALL_SETTLED, ReplaySource
+from doka.app.replay.source import ALL_SETTLED, LOOKS_AT_ONCE, ReplaySource
 from doka.domain.commands import CommitOffsets
 from doka.domain.events import (
     CommitAnswered,
@@ -33,10 +33,12 @@ class Log:
     def __init__(self, *events: Event) -> None:
         self.events = list(events)
         self.limits: list[int] = []
+        self.waits: list[int] = []
 
-    def fetch(self, limit: int, _wait: int) -> Sequence[Event]:
+    def fetch(self, limit: int, wait: int) -> Sequence[Event]:
         """Give everything at once."""
         self.limits.append(limit)
+        self.waits.append(wait)
         events, self.events = self.events, []
         return events
 
@@ -78,7 +80,14 @@ def test_it_reads_within_its_pace() -> None:
     rig.clock.pass_seconds(1)
     rig.source.fetch(3, 0)
     rig.source.fetch(1_000, 0)
-    assert [3, 10] == rig.log.limits[2:]
+    assert {3, 10} == set(rig.log.limits[2:])
+
+
+def test_what_lies_between_two_ranges_is_read_over_at_once() -> None:
+    """The log is looked at again as long as nothing of it is wanted, a few times, and then waited for."""
+    rig = Rig()
+    assert [] == rig.source.fetch(1_000, 7)
+    assert [0] * LOOKS_AT_ONCE + [7] == rig.log.waits
 
 
 def test_a_commit_is_kept_and_answered_also_while_nothing_may_be_read() -> None:
