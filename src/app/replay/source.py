@@ -28,25 +28,39 @@ ten microseconds."""
 ALL_SETTLED: Final = "the end: all of it has settled"
 
 
+def _rest(ns: int) -> None:
+    select([], [], [], ns / NS_PER_SECOND)  # by the steady clock, and lets signals in
+
+
 class ReplaySource:
     """Stands before the source that reads the ranges."""
 
     def __init__(
-        self, inner: Source, progress: Progress, pace: Pace, clock: Clock, inbox: Inbox, *, keep: Callable[[], None]
+        self,
+        inner: Source,
+        progress: Progress,
+        pace: Pace,
+        clock: Clock,
+        inbox: Inbox,
+        *,
+        keep: Callable[[], None],
+        rest: Callable[[int], object] = _rest,
     ) -> None:
-        """Take the parts; `keep` stores the state, and raises OSError where it cannot."""
+        """Take the parts; `keep` stores the state, and raises OSError where it cannot; `rest` lets so many ns pass."""
         self._inner = inner
         self._progress = progress
         self._pace = pace
         self._clock = clock
         self._inbox = inbox
         self._keep = keep
+        self._rest = rest
         self._due: list[Event] = []
         self._asked_to_end = False
 
     def open(self, listener: RebalanceListener) -> None:
-        """Begin to read."""
+        """Begin to read; where nothing is left, ask for the end at once."""
         self._inner.open(listener)
+        self._end_if_all_settled()
 
     def fetch(self, limit: int, wait: int) -> Sequence[Event]:
         """Give what has arrived, within the pace."""
@@ -55,7 +69,7 @@ class ReplaySource:
         allowed = self._pace.allowed(now)
         if not allowed:
             if not due:
-                select([], [], [], min(wait, self._pace.rests_until() - now) / NS_PER_SECOND)  # and lets signals in
+                self._rest(min(wait, self._pace.rests_until() - now))
             return due
         fetched = [_checked(event) for event in self._read(min(limit, allowed), 0 if due else wait)]
         for event in fetched:
@@ -81,6 +95,9 @@ class ReplaySource:
             self._due += (CommitAnswered(command.commit, why), SourceFailed(why))
             return
         self._due.append(CommitAnswered(command.commit))
+        self._end_if_all_settled()
+
+    def _end_if_all_settled(self) -> None:
         if self._progress.finished and not self._asked_to_end:
             self._asked_to_end = True
             self._inbox.put(StopRequested(ALL_SETTLED))

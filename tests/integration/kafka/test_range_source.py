@@ -140,13 +140,15 @@ def test_an_empty_range_ends_at_once(settings: MemberSettings) -> None:
 
 
 def test_a_commit_is_answered_and_nothing_is_stored(settings: MemberSettings) -> None:
-    """The machine goes on as if it were stored, and the group knows of nothing."""
+    """The machine goes on as if it were stored; no group knows of it, that of the client's own name neither."""
     with reading(settings, asked(P0, 0, 100)) as reader:
         reader.read()
         reader.source.commit(CommitOffsets(7, {P0: 100}))
         reader.turn()
         assert CommitAnswered(7) == reader.events[-1]
-    assert {} == committed_by(settings.group_id, [P0, P1], settings, CLOCK)
+        own_name = reader.source._settings.group_id
+    for group in (settings.group_id, own_name):
+        assert {} == committed_by(group, [P0, P1], settings, CLOCK)
 
 
 def test_it_is_no_member(settings: MemberSettings) -> None:

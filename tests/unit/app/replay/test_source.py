@@ -20,9 +20,11 @@ from doka.domain.events import (
     StopRequested,
 )
 from doka.domain.limits import NS_PER_MS
+from doka.domain.ports import RebalanceListener
 from doka.domain.records import TopicPartition
 from doka.domain.replay.pace import Pace
 from doka.domain.replay.progress import Progress, ReplayRange
+from tests.integration.kafka.group import Listener
 from tests.manual_clock import ManualClock
 from tests.unit.domain.builders import ORDERS, chunk
 
@@ -34,6 +36,9 @@ class Log:
         self.events = list(events)
         self.limits: list[int] = []
         self.waits: list[int] = []
+
+    def open(self, _listener: RebalanceListener) -> None:
+        """Do nothing."""
 
     def fetch(self, limit: int, wait: int) -> Sequence[Event]:
         """Give everything at once."""
@@ -105,6 +110,14 @@ def test_the_last_commit_asks_for_the_end() -> None:
     rig = Rig()
     for number, offset in enumerate((9, 10, 10)):
         rig.source.commit(CommitOffsets(number, {ORDERS: offset}))
+    assert [StopRequested(ALL_SETTLED)] == list(rig.inbox.drain())
+
+
+def test_where_nothing_is_left_it_ends_at_once() -> None:
+    """A process may have died between the last commit and its end."""
+    rig = Rig()
+    rig.progress.settle({ORDERS: 10})
+    rig.source.open(Listener())
     assert [StopRequested(ALL_SETTLED)] == list(rig.inbox.drain())
 
 

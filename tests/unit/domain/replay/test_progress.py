@@ -25,3 +25,11 @@ def test_a_watermark_only_rises() -> None:
     progress = Progress([ReplayRange(P0, 0, 10)], {P0: 8})
     progress.settle({P0: 3})
     assert (ReplayRange(P0, 8, 10),) == progress.left
+
+
+def test_a_single_record_is_left_as_well() -> None:
+    """Of a range that is read but for its last one, and of a range of one."""
+    progress = Progress([ReplayRange(P0, 5, 6), ReplayRange(P1, 0, 10)])
+    progress.settle({P1: 9})
+    assert [ReplayRange(P0, 5, 6), ReplayRange(P1, 9, 10)] == list(progress.left)
+    assert not progress.finished
