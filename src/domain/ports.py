@@ -172,6 +172,7 @@ class StreamReader(Protocol):
     """One stream read back by an audit, which waits for it. Takes no more of a shard's reads than the share it was given.
 
     It must never leave a record out in silence, never give one twice, and never say that it has read what it has not.
+    It has no adapter in process: the one it has is held to it by the fake AWS of the tests and by moto, which judge each other.
     """
 
     def span(self, since_ms: int) -> StreamSpan:

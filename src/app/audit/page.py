@@ -28,7 +28,7 @@ IN_KAFKA = Mark("produced", "in Kafka")
 IN_STREAM = Mark("delivered", "in the stream")
 MISSING = Mark("gone", "lost")
 TWICE = Mark("committed", "more than once")
-BEHIND = Mark("lag", "out of order")
+BEHIND = Mark("delivered", "out of order")
 
 _TONES: Final = {COMPLETE: "good", LOST: "bad"}
 _LOOKS, _HERE = files("doka.app.simulate.report"), files("doka.app.audit")

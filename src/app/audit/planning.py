@@ -83,7 +83,7 @@ def plan_of(sides: Sides, terms: Terms, *, to_the_end: bool) -> Planned:
         UsageError: nothing of the window can be judged.
     """
     ranges = sides.kafka.window(terms.since_ms, None if to_the_end else terms.until_ms)
-    partitions = _committed(sides.kafka, terms.group, ranges)
+    partitions, born = _partitions(sides.kafka, terms, ranges, to_the_end=to_the_end)
     span = sides.stream.reader.span(terms.since_ms - CLOCKS_APART_MS)
     from_ms = terms.since_ms - CLOCKS_APART_MS
     if span.held_since_ms is not None:
@@ -101,20 +101,35 @@ def plan_of(sides: Sides, terms: Terms, *, to_the_end: bool) -> Planned:
         looked_at_ms=span.now_ms,
         parents=span.shards,
     )
-    return Planned(plan, [each.missing for each in ranges if each.missing is not None])
+    return Planned(plan, [*(each.missing for each in ranges if each.missing is not None), *born])
 
 
-def _committed(kafka: KafkaSide, group: str, ranges: Sequence[LogRange]) -> tuple[PlannedPartition, ...]:
-    committed = kafka.committed(group, [each.partition for each in ranges])
-    return tuple(
+def _partitions(
+    kafka: KafkaSide, terms: Terms, ranges: Sequence[LogRange], *, to_the_end: bool
+) -> tuple[tuple[PlannedPartition, ...], list[str]]:
+    """Give what of each partition was to be sent, and say where the group began inside the window.
+
+    A group that did not begin at the beginning of the log committed above records that it never had to send.
+    """
+    committed = kafka.committed(terms.group, [each.partition for each in ranges])
+    firsts = {each.partition: each.first for each in ranges}
+    born = {place: found.birth.at_ms for place, found in committed.items() if found.birth is not None}
+    told: list[str] = []
+    for at_ms in sorted({at_ms for at_ms in born.values() if at_ms > terms.since_ms}):
+        for each in kafka.window(at_ms, None if to_the_end else terms.until_ms):
+            if born.get(each.partition) == at_ms:
+                firsts[each.partition] = max(firsts[each.partition], each.first)
+        told.append(f"what is older than {shown(at_ms)}, where group {terms.group} began by kafka.start_from")
+    planned = (
         PlannedPartition(
             each.partition,
-            each.first,
+            min(firsts[each.partition], each.end),
             each.end,
             committed[each.partition].offset if each.partition in committed else None,
         )
         for each in ranges
     )
+    return tuple(planned), told
 
 
 def check_held(reader: StreamReader, path: Path, file: AuditFile) -> None:

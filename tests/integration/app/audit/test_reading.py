@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from confluent_kafka import Producer
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from doka.adapters.audit.file import AuditFile
+from doka.adapters.kafka.log_ranges import LogRange, LogRanges
 from doka.adapters.kafka.skip_orders import Orders, skips_group
 from doka.app.audit import reading as audit_reading
 from doka.app.audit.planning import identities_of, plan_of, terms_of
@@ -21,6 +23,8 @@ from doka.app.config_options import ConfigOptions
 from doka.app.service import build
 from doka.app.settings.load import read_configuration
 from doka.domain.audit.fates import Fate, Judgement, OffsetRange
+from doka.domain.audit.identity import Match
+from doka.domain.partitions.start_positions import Birth
 from doka.domain.records import TopicPartition
 from doka.domain.sending.aggregate import encode
 from doka.domain.skip import Skip
@@ -172,3 +176,30 @@ def test_dead_letters_are_looked_up(tmp_path: Path, place: Place) -> None:
         assert 0 == producer.flush(30)
         judgement = read_whole(with_letters, tmp_path / "a.duckdb")
     assert (1, 9) == (judgement.counts[Fate.DEAD_LETTER], judgement.counts[Fate.LOST])
+
+
+def test_what_is_older_than_the_group_was_never_to_be_sent(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A group that began at the end of the log committed above records that it passed: nobody calls them lost."""
+    place.fill(RECORDS)
+    place.land_pairs([(f"0-key-{number % 7}", b"%d" % number) for number in range(1_500, RECORDS)])
+    place.land(RECORDS, partitions=[1])
+    born_ms = round(time.time() * 1_000)
+    commit(place.kafka, GROUP, KafkaPartition(*P0, RECORDS, metadata=str(Birth(born_ms, 2))))
+    whole = LogRanges.of_window
+
+    def window(self: LogRanges, topics: Iterable[str], since_ms: int, until_ms: int | None = None) -> list[LogRange]:
+        found = whole(self, topics, since_ms, until_ms)
+        return [replace(each, first=1_500) for each in found] if since_ms == born_ms else list(found)
+
+    monkeypatch.setattr(LogRanges, "of_window", window)
+    sides = sides_at(place)
+    facts = sides.stream.facts()
+    terms = terms_of(sides, facts, Match.KEY_AND_DATA, GROUP, since_ms=born_ms - 3_600_000, until_ms=born_ms)
+    planned = plan_of(sides, terms, to_the_end=True)
+    assert [(P0, 1_500), (P1, 0)] == [(each.partition, each.first) for each in planned.plan.partitions]
+    (told,) = planned.missing
+    assert told.endswith(f"where group {GROUP} began by kafka.start_from")
+    judgement = read_whole(place, tmp_path / "a.duckdb")
+    assert (RECORDS + 500, 0, True) == (judgement.records, judgement.counts[Fate.LOST], judgement.whole)
