@@ -161,6 +161,7 @@ def measure(folder: Path, records: int, size: int, keys: int) -> Figures:
                 file.add_expected(identities.expected(chunk))
                 for each in landed:
                     file.add_landed(each, identities.landed(each))
+                assert terms == file.terms  # which waits for what is being stored: all of that counts
         with counted.time():
             for shard in shards:
                 file.reached_shard(ShardReached(shard, plan.stream_until_ms, None, ended=True))

@@ -4,15 +4,19 @@ A process that is killed at any moment leaves a file that says exactly what is i
 Rows are gathered and stored by the hundred thousand: DuckDB takes columns quickly, and single rows a thousand times slower.
 They go by a file of comma-separated values beside it, which costs less than any other way that needs no further library.
 
-It holds digests, offsets and times, and never a key or a value. For one thread.
+Meanwhile the next ones are gathered: a thread of its own stores, and nothing else is asked of the database until it has.
+What could not be stored is never passed over: after that the file takes nothing any more.
+
+It holds digests, offsets and times, and never a key or a value. For one thread, the storing apart.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from itertools import count, repeat
 from pathlib import Path
 from typing import Any, Final, Self
@@ -61,14 +65,26 @@ class _Shard:
     reached_ms: int | None
 
 
+@dataclass(slots=True, eq=False)
+class _Gathered:
+    """Rows of both sides that are stored together, as text, and how many there are."""
+
+    expected: list[str] = field(default_factory=list)
+    landed: list[str] = field(default_factory=list)
+    records: int = 0
+    landings: int = 0
+
+
 class AuditFile:
     """One audit, in one file; made by `create` or `open`, and closed by whoever made it."""
 
     def __init__(self, path: Path, connection: duckdb.DuckDBPyConnection) -> None:
         self._path = path
         self._connection = connection
-        self._rows: dict[str, list[str]] = {"expected": [], "landed": []}
-        self._waiting: dict[str, int] = {"expected": 0, "landed": 0}
+        self._gathered = _Gathered()
+        self._writer = ThreadPoolExecutor(1, "doka-audit-file")
+        self._writing: Future[None] | None = None
+        self._broken = False  # rows are missing that were said to be there
         self._numbers: dict[TopicPartition, int] = {}
         self._next_offsets: dict[TopicPartition, int] = {}
         self._shards: dict[str, _Shard] = {}
@@ -117,13 +133,13 @@ class AuditFile:
     def terms(self) -> Terms:
         """What is compared with what."""
         with _in_words(self._path):
-            return _read_terms(self._connection)
+            return _read_terms(self._database)
 
     @property
     def plan(self) -> Plan:
         """What is read of both sides."""
         with _in_words(self._path):
-            return _read_plan(self._connection)
+            return _read_plan(self._database)
 
     # --- how far both sides have been read ---------------------------------------------------------------------------
 
@@ -147,12 +163,12 @@ class AuditFile:
     @property
     def records(self) -> int:
         """How many records of Kafka it holds."""
-        return self._count("expected")
+        return self._count("expected") + self._gathered.records
 
     @property
     def landings(self) -> int:
         """How many records of the stream it holds."""
-        return self._count("landed")
+        return self._count("landed") + self._gathered.landings
 
     # --- what was read -----------------------------------------------------------------------------------------------
 
@@ -169,7 +185,8 @@ class AuditFile:
         )
         row = f"{self._numbers[partition]},%d,%d,%s,%s,%s"
         columns = zip(expected.offsets, expected.timestamps_ms, lanes, digests, codes, strict=False)
-        self._gather("expected", "\n".join(map(row.__mod__, columns)), expected.count)
+        self._gathered.expected.append("\n".join(map(row.__mod__, columns)))
+        self._gathered.records += expected.count
         self._next_offsets[partition] = expected.offsets[-1] + 1
         self._store_if_many()
 
@@ -184,7 +201,8 @@ class AuditFile:
         columns = zip(
             count(shard.landings), landed.sequence_numbers, landed.arrived_ms, map(bytes.hex, identities), strict=False
         )
-        self._gather("landed", "\n".join(map(row.__mod__, columns)), landed.count)
+        self._gathered.landed.append("\n".join(map(row.__mod__, columns)))
+        self._gathered.landings += landed.count
         shard.landings += landed.count
         shard.sequence_number = landed.sequence_numbers[-1]
         self._store_if_many()
@@ -220,10 +238,8 @@ class AuditFile:
 
     def store(self) -> None:
         """Store what was gathered, and how far it goes."""
-        with self._transaction():
-            self._load("expected", _EXPECTED)
-            self._load("landed", _LANDED)
-            self._store_progress()
+        self._hand_over()
+        self._wait()
 
     # --- what follows ------------------------------------------------------------------------------------------------
 
@@ -231,14 +247,13 @@ class AuditFile:
         """Say what became of each record that was read so far, and write it into the file."""
         self.store()
         with _in_words(self._path):
-            return judge(
-                self._connection, self._beside("judging"), _read_terms(self._connection), _read_plan(self._connection)
-            )
+            database = self._database
+            return judge(database, self._beside("judging"), _read_terms(database), _read_plan(database))
 
     def ranges(self, fate: Fate) -> Iterator[OffsetRange]:
         """Give the records of a fate as ranges of offsets, by partition and in order; of IN_STREAM there are none."""
         with _in_words(self._path):
-            found = self._connection.cursor().execute(_RANGES, [fate.value])
+            found = self._database.cursor().execute(_RANGES, [fate.value])
             while rows := found.fetchmany(_ROWS_OF_A_QUESTION):
                 for topic, partition, first, last in rows:
                     yield OffsetRange(TopicPartition(topic, partition), first, last)
@@ -246,8 +261,10 @@ class AuditFile:
     def close(self) -> None:
         """Store what was gathered, and let the file go."""
         try:
-            self.store()
+            if not self._broken:
+                self.store()
         finally:
+            self._writer.shutdown()
             self._connection.close()
             self._beside("rows").unlink(missing_ok=True)
 
@@ -259,57 +276,76 @@ class AuditFile:
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
+    @property
+    def _database(self) -> duckdb.DuckDBPyConnection:
+        """The database, when nothing is being stored any more."""
+        self._wait()
+        return self._connection
+
     def _beside(self, what: str) -> Path:
         return self._path.with_name(f"{self._path.name}.{what}")
 
     def _count(self, table: str) -> int:
         with _in_words(self._path):
-            found = self._connection.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608
+            found = self._database.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608
         invariant(found is not None, "a count gave no row")
-        return int(found[0]) + self._waiting[table]  # type: ignore[index]  # not None
+        return int(found[0])  # type: ignore[index]  # not None
 
     def _shard(self, name: str) -> _Shard:
         if name not in self._shards:
             self._shards[name] = _Shard(len(self._shards), 0, None, None)
         return self._shards[name]
 
-    def _gather(self, table: str, rows: str, number: int) -> None:
-        self._rows[table].append(rows)
-        self._waiting[table] += number
-
     def _store_if_many(self) -> None:
-        if max(self._waiting.values()) >= ROWS_AT_ONCE:
-            self.store()
+        if max(self._gathered.records, self._gathered.landings) >= ROWS_AT_ONCE:
+            self._hand_over()
 
-    def _load(self, table: str, columns: dict[str, str]) -> None:
-        if not self._waiting[table]:
+    def _hand_over(self) -> None:
+        """Let the other thread store what was gathered, with how far it goes at this moment."""
+        self._wait()
+        if self._broken:
+            raise UsageError(
+                f"the audit file {self._path} takes nothing any more, since storing failed: type the same again, and it goes on"
+            )
+        gathered, self._gathered = self._gathered, _Gathered()
+        offsets = [(self._numbers[place], offset) for place, offset in self._next_offsets.items()]
+        shards = [
+            (each.number, name, each.landings, each.sequence_number, each.reached_ms)
+            for name, each in self._shards.items()
+        ]
+        self._writing = self._writer.submit(self._write, gathered, _columns(offsets, 2), _columns(shards, 5))
+
+    def _wait(self) -> None:
+        """Wait for what is being stored; one that is interrupted waits on the next time."""
+        if self._writing is None:
+            return
+        wait((self._writing,))
+        error = self._writing.exception()
+        self._writing = None
+        if error is not None:
+            self._broken = True
+            raise error
+
+    def _write(self, gathered: _Gathered, offsets: list[list[object]], shards: list[list[object]]) -> None:
+        """Store rows and how far they go; on the other thread, while nobody else uses the database."""
+        with self._committing(self._connection):
+            self._load("expected", gathered.expected, _EXPECTED)
+            self._load("landed", gathered.landed, _LANDED)
+            self._connection.execute(_STORE_OFFSETS, offsets)
+            self._connection.execute(_STORE_SHARDS, shards)
+
+    def _load(self, table: str, rows: Sequence[str], columns: dict[str, str]) -> None:
+        if not rows:
             return
         spool_path = self._beside("rows")
         with spool_path.open("w", encoding="ascii") as spool:
-            for rows in self._rows[table]:
-                spool.write(rows)
+            for some in rows:
+                spool.write(some)
                 spool.write("\n")
         self._connection.execute(
             f"INSERT INTO {table} SELECT * FROM read_csv(?, auto_detect = false, header = false, delim = ',', quote = '', "  # noqa: S608
             f"escape = '', columns = {columns})",  # a dict is shown as DuckDB writes one
             [str(spool_path)],
-        )
-        self._rows[table].clear()
-        self._waiting[table] = 0
-
-    def _store_progress(self) -> None:
-        places, offsets = list(self._next_offsets), list(self._next_offsets.values())
-        self._connection.execute(_STORE_OFFSETS, [[self._numbers[place] for place in places], offsets])
-        shards = list(self._shards.values())
-        self._connection.execute(
-            _STORE_SHARDS,
-            [
-                [each.number for each in shards],
-                list(self._shards),
-                [each.landings for each in shards],
-                [each.sequence_number for each in shards],
-                [each.reached_ms for each in shards],
-            ],
         )
 
     def _read_progress(self) -> None:
@@ -325,14 +361,19 @@ class AuditFile:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
+        with self._committing(self._database):
+            yield
+
+    @contextmanager
+    def _committing(self, connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
         with _in_words(self._path):
-            self._connection.begin()
+            connection.begin()
             try:
                 yield
-                self._connection.commit()
+                connection.commit()
             except BaseException:
                 with suppress(duckdb.Error):  # it may be over by itself
-                    self._connection.rollback()
+                    connection.rollback()
                 raise
 
 
@@ -423,7 +464,7 @@ def _look_at_format(path: Path, connection: duckdb.DuckDBPyConnection) -> None:
 
 def _read_terms(connection: duckdb.DuckDBPyConnection) -> Terms:
     facts = _facts(connection)
-    told = {field.name: facts[field.name] for field in fields(Terms)}
+    told = {each.name: facts[each.name] for each in fields(Terms)}
     return Terms(**told | {"match": Match(told["match"])})
 
 

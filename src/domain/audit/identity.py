@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import partial
@@ -44,7 +44,6 @@ _LIKE_RANDOM = re.compile(rf"[0-9]{{1,{RANDOM_KEY_DIGITS}}}", re.ASCII)
 _ENVELOPE = re.compile(rb'\{"topic":"([A-Za-z0-9._-]{1,249})","partition":(\d{1,10}),"offset":(\d{1,19}),', re.ASCII)
 
 _digest_of = partial(blake2b, digest_size=DIGEST_BYTES)
-_finish = methodcaller("digest")
 _ask_timestamp = methodcaller("timestamp")
 
 
@@ -119,7 +118,7 @@ class Identities:
             case Match.KEY_AND_DATA:
                 identities = self._by_key(keys, data)
             case Match.DATA:
-                identities = list(map(_finish, map(_digest_of, data)))
+                identities = _digests(data)
         if drawn or not all(keys):
             unusable = {place for place, key in enumerate(keys) if key == UNUSABLE} - drawn
             lanes = [None if not key else lane for key, lane in zip(keys, lanes, strict=True)]
@@ -135,11 +134,11 @@ class Identities:
             case Match.KEY_AND_DATA:
                 return self._by_key(landed.keys, landed.data)
             case Match.DATA:
-                return list(map(_finish, map(_digest_of, landed.data)))
+                return _digests(landed.data)
 
     def _by_key(self, keys: Sequence[str], data: Sequence[bytes]) -> list[bytes]:
-        suffixes = [self._keys[key][0] for key in keys]
-        return list(map(_finish, map(_digest_of, map(add, data, suffixes))))
+        suffixes = [suffix for suffix, _ in map(self._keys.__getitem__, keys)]
+        return _digests(map(add, data, suffixes))
 
     def _take_drawn(self, codes: dict[int, str], data: Sequence[bytes]) -> frozenset[int]:
         """Take out of the codes those of records whose keys are drawn, and give their places; too large they may be still."""
@@ -189,6 +188,12 @@ class _Keys(Remembered[str, tuple[bytes, int]]):
         alike = self._digits_alike and _LIKE_RANDOM.fullmatch(key)
         suffix = _BY_DATA if alike else text + len(text).to_bytes(2, "big")
         return self.keep(key, (suffix, lane), len(key) + len(suffix) + _KEPT_BYTES)
+
+
+def _digests(contents: Iterable[bytes]) -> list[bytes]:
+    return [
+        blake2b(content, digest_size=DIGEST_BYTES).digest() for content in contents
+    ]  # a call less than by `partial`
 
 
 def _match_of(rules: RouteRules, *, by_data: bool) -> Match:

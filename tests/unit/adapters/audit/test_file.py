@@ -100,9 +100,29 @@ def test_much_is_stored_without_being_asked(path: Path, monkeypatch: pytest.Monk
     add_records(file, 2, 4)
     add_records(file, 4, 5)
     add_records(file, 5, 6)
+    assert 4 == file.records  # which waits for what is being stored
     file._connection.close()
     with AuditFile.open(path) as again:
-        assert 3 == again.records
+        assert (3, 5) == (again.records, again.next_offsets[ORDERS])
+
+
+def test_what_could_not_be_stored_is_never_passed_over(path: Path) -> None:
+    """Where a row could not be stored, the file says so, takes nothing more, and is read on from where it was."""
+    file = AuditFile.create(path, TERMS, PLAN)
+    add_records(file, 2, 3)
+    file.store()
+    add_records(file, 3, 5)
+    spool = path.with_name("monday.audit.rows")
+    spool.unlink()
+    spool.mkdir()  # so nothing can be written there
+    with pytest.raises(UsageError, match=r"cannot be used: .*Is a directory"):
+        file.store()
+    spool.rmdir()
+    with pytest.raises(UsageError, match="takes nothing any more"):
+        file.store()
+    file.close()
+    with AuditFile.open(path) as again:
+        assert (1, 3) == (again.records, again.next_offsets[ORDERS])
 
 
 def test_judging_again_changes_nothing(path: Path) -> None:
