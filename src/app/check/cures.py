@@ -9,6 +9,7 @@ from __future__ import annotations
 import builtins
 import re
 
+from doka.adapters.aws.kinesis.reader import OVERTAKEN
 from doka.app.check.denied import cure_for_policy, read_denial
 from doka.app.settings.aws import RoleSettings
 from doka.app.settings.model import Settings
@@ -391,6 +392,8 @@ def cure_for_reading(refused: StreamRefused, settings: Settings, route: RouteSet
             f"allow {action} on the stream to the role that reads ({READER_POLICY})"
         )
         return f"{cure}, or {named}"
+    if refused.code == OVERTAKEN:
+        return "take a larger --read-share, or give the stream a longer retention (IncreaseStreamRetentionPeriod), and audit anew"
     if refused.code.startswith("KMS"):
         return f"let the role that reads decrypt by the stream's KMS key (kms:Decrypt), in the key policy too ({READER_POLICY})"
     return cure_for_stream(refused, settings, route, index, region)

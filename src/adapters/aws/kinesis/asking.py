@@ -198,7 +198,11 @@ class Asking:
         if (verdict is Verdict.LEASE and patient) or revoked:
             self._leases.rejected(lease, refusal.code)
             return 0
-        raise StreamUnreadableError(StreamRefused(self._target.route, refusal.code, refusal.message, lease.serial))
+        raise self.unreadable(refusal, lease)
+
+    def unreadable(self, refusal: Refusal, lease: Lease) -> StreamUnreadableError:
+        """Give the end of a reading for this reason."""
+        return StreamUnreadableError(StreamRefused(self._target.route, refusal.code, refusal.message, lease.serial))
 
 
 def _parents(shard: Mapping[str, Any]) -> tuple[str, ...]:

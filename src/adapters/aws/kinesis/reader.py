@@ -40,8 +40,13 @@ FIRST_LIMIT = 32
 EDGE_MS = 10 * MS_PER_SECOND
 """How far arrivals of a shard may be out of order: AWS gives "no guarantees [...] that the time stamp is always increasing"."""
 
+OVERTAKEN = "overtaken_by_retention"
+"""Our own name for a reading from under which the stream has deleted what it had not come to yet."""
+
 EXPIRED_ITERATOR = "ExpiredIteratorException"
 HOUR_MS = 3_600 * MS_PER_SECOND
+NEVER_DELETED_MS = 1 << 62
+"""How long a stream holds records that does not say it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -54,6 +59,8 @@ class _ShardReading:
     sequence_number: str | None
     well_at: int
     """When it was last answered; at first, when it was first to be asked."""
+    reached_ms: int | None = None
+    """Up to when it has been read, by the service's clock; None before its first answer."""
     iterator: str | None = None
     limit: int = FIRST_LIMIT
     due_at: int = 0
@@ -83,6 +90,8 @@ class KinesisReader:
     def read(self, since_ms: int, until_ms: int, behind: Mapping[str, str]) -> Iterator[Landed | ShardReached]:
         """Give what arrived in the window, as the port says. Raises StreamUnreadableError."""
         known: set[str] = set()
+        hours = self._asking.retention_hours()
+        held_ms = NEVER_DELETED_MS if hours is None else hours * HOUR_MS
         # What is split or merged meanwhile has children, which are listed when it has been read.
         while new := {shard: p for shard, p in self._asking.shards(since_ms - EDGE_MS).items() if shard not in known}:
             known |= new.keys()
@@ -90,9 +99,11 @@ class KinesisReader:
             readings = [
                 _ShardReading(shard, new.keys() & parents, behind.get(shard), now) for shard, parents in new.items()
             ]
-            yield from self._read(readings, since_ms, until_ms)
+            yield from self._read(readings, since_ms, until_ms, held_ms)
 
-    def _read(self, readings: list[_ShardReading], since_ms: int, until_ms: int) -> Iterator[Landed | ShardReached]:
+    def _read(
+        self, readings: list[_ShardReading], since_ms: int, until_ms: int, held_ms: int
+    ) -> Iterator[Landed | ShardReached]:
         """Read these shards to their ends, by turns, and each behind its parents."""
         children = [each for each in readings if each.parents]
         waiting = [each for each in readings if not each.parents]
@@ -111,6 +122,7 @@ class KinesisReader:
                         self._put_off(reading, asked.answer, asked)
                         waiting.append(reading)
                         continue
+                    self._see_that_nothing_is_gone(reading, asked, held_ms)
                     landed = _landed(reading.shard, asked.answer, since_ms - EDGE_MS, until_ms + EDGE_MS)
                     if landed.count:
                         yield landed
@@ -144,6 +156,15 @@ class KinesisReader:
             asking[threads.submit(self._asking.records, place, reading.limit)] = reading
         return None
 
+    def _see_that_nothing_is_gone(self, reading: _ShardReading, asked: Asked, held_ms: int) -> None:
+        """See that the place from which an answer goes on was still held: behind what is deleted the service reads on in silence.
+
+        Raises StreamUnreadableError: it was not.
+        """
+        if reading.reached_ms is not None and reading.reached_ms < asked.service_ms - held_ms:
+            told = f"the stream deleted what it held of {reading.shard} before it was read"
+            raise self._asking.unreadable(Refusal(OVERTAKEN, told), asked.lease)
+
     def _put_off(self, reading: _ShardReading, refusal: Refusal, asked: Asked) -> None:
         """Ask again later, behind the last record. Raises StreamUnreadableError."""
         reading.refusals += 1
@@ -163,7 +184,7 @@ class KinesisReader:
         if columns.keys:
             reading.sequence_number = columns.sequence_numbers[-1]
             reading.limit = min(max(READ_BYTES * len(columns.keys) // max(payload, 1), 1), GET_RECORDS_MAX)
-        reached_ms = asked.service_ms - columns.behind_ms
+        reading.reached_ms = reached_ms = asked.service_ms - columns.behind_ms
         ended = (
             columns.next_iterator is None
             or (columns.behind_ms == 0 and reached_ms >= until_ms)

@@ -206,6 +206,17 @@ def test_leases_end_in_an_hour_long_read(stream: FakeAws) -> None:
     assert 0 == stream.counts()["GetRecords:ExpiredTokenException"]
 
 
+def test_a_reading_that_retention_overtakes_says_so(stream: FakeAws) -> None:
+    """A stream reads on in silence behind what it has deleted, which would look like a loss: the reading ends before that."""
+    put(stream, range(24_000), size=1_000)
+    clock = clock_of(stream)
+    with pytest.raises(
+        StreamUnreadableError, match="overtaken_by_retention: the stream deleted what it held of shardId-"
+    ):
+        collect(reader_of(stream.url, clock, read_share=0.000_02))
+    assert 24 * 3_600 <= clock.skipped_seconds <= 30 * 3_600
+
+
 @pytest.mark.parametrize("code", ["ExpiredTokenException", "UnrecognizedClientException", "AccessDeniedException"])
 def test_a_revoked_lease_is_replaced(stream: FakeAws, code: str) -> None:
     """A session that is revoked in the middle costs one question; a denial may be one, and is asked about once."""

@@ -373,6 +373,11 @@ def test_a_refused_stream_has_its_cure(code: str, message: str, cure: str) -> No
                 "(deploy/iam/reader-role.json)"
             ),
         ),
+        (
+            "overtaken_by_retention",
+            "",
+            "take a larger --read-share, or give the stream a longer retention (IncreaseStreamRetentionPeriod), and audit anew",
+        ),
         ("http_503", "", "wait: Kinesis, or what answers for it, fails for now; it is tried again"),
     ],
 )
