@@ -48,7 +48,7 @@ SELECT partition_no, "offset", timestamp_ms, lane, identity, CASE
     WHEN passed_over.fate IS NOT NULL THEN passed_over.fate
     WHEN code IS NOT NULL THEN 'poison'::fate
     WHEN committed IS NULL OR "offset" >= committed THEN 'not_yet'::fate
-    WHEN timestamp_ms < {early_ms} OR timestamp_ms >= {late_ms} THEN 'not_judged'::fate
+    WHEN timestamp_ms < {early_ms} OR NOT {is_complete} THEN 'not_judged'::fate
     ELSE 'lost'::fate END AS if_missing
 FROM expected JOIN partitions USING (partition_no) LEFT JOIN scratch.passed_over USING (partition_no, "offset");
 """
@@ -150,11 +150,12 @@ def judge(connection: duckdb.DuckDBPyConnection, scratch: Path, terms: Terms, pl
     What is worked out on the way goes into a database of its own at `scratch`, where it is kept compressed, and which is gone
     afterwards: in the memory that there is, it would be written to disk as it stands.
     """
-    early_ms, late_ms = _judged_times(terms, plan, _complete_until_ms(connection, plan))
+    early_ms = _early_ms(terms, plan)
+    is_complete = _complete_until_ms(connection, plan) >= plan.committed_at_ms
     with _scratch(connection, scratch):
         _write_lineage(connection, plan.parents)
         connection.execute(_SEVERAL)
-        connection.execute(_IF_MISSING.format(early_ms=early_ms, late_ms=late_ms))
+        connection.execute(_IF_MISSING.format(early_ms=early_ms, is_complete=is_complete))
         connection.execute(_NUMBERED)
         connection.execute(_FOUND)
         connection.execute(_OVERTAKEN)
@@ -165,7 +166,7 @@ def judge(connection: duckdb.DuckDBPyConnection, scratch: Path, terms: Terms, pl
         except BaseException:
             connection.rollback()
             raise
-        return _sum_up(connection, terms, early_ms, late_ms)
+        return _sum_up(connection, terms, early_ms, is_complete=is_complete)
 
 
 @contextmanager
@@ -195,17 +196,9 @@ def _complete_until_ms(connection: duckdb.DuckDBPyConnection, plan: Plan) -> int
     return min([*reached, plan.looked_at_ms]) if reached else plan.stream_from_ms
 
 
-def _judged_times(terms: Terms, plan: Plan, complete_until_ms: int) -> tuple[int, int]:
-    """Give from which timestamp on, and below which, a record that is not found can be called lost."""
-    early_ms = max(plan.stream_from_ms + terms.clocks_apart_ms, 0)  # below it are those without a timestamp
-    if complete_until_ms >= plan.committed_at_ms:
-        return early_ms, _NEVER_MS
-    if terms.lands_within_ms is None:
-        return early_ms, early_ms
-    return early_ms, max(complete_until_ms - terms.lands_within_ms, early_ms)
-
-
-_NEVER_MS: Final = 1 << 62
+def _early_ms(terms: Terms, plan: Plan) -> int:
+    """Give the timestamp below which a record may have landed before the stream was read; there are those without one."""
+    return max(plan.stream_from_ms + terms.clocks_apart_ms, 0)
 
 
 def _write_lineage(connection: duckdb.DuckDBPyConnection, parents: Mapping[str, Sequence[str]]) -> None:
@@ -235,14 +228,13 @@ def _insert_pairs(connection: duckdb.DuckDBPyConnection, table: str, pairs: Sequ
     connection.execute(f"INSERT INTO {table} SELECT unnest(?::INTEGER[]), unnest(?::INTEGER[])", columns)
 
 
-def _sum_up(connection: duckdb.DuckDBPyConnection, terms: Terms, early_ms: int, late_ms: int) -> Judgement:
+def _sum_up(connection: duckdb.DuckDBPyConnection, terms: Terms, early_ms: int, *, is_complete: bool) -> Judgement:
     counts = dict.fromkeys(Fate, 0) | {Fate(name): count for name, count in connection.execute(_COUNTS).fetchall()}
     records, matched, repeats, order_unknown, longest_wait_ms = _row(connection, _SUMS.format(early_ms=early_ms))
     (landings,) = _row(connection, "SELECT count(*) FROM landed")
-    first_ms = terms.since_ms + (terms.lands_within_ms or 0)
     last_ms = terms.until_ms - terms.clocks_apart_ms
     foreign, outside = (
-        _row(connection, _FOREIGN.format(first_ms=first_ms, last_ms=last_ms)) if landings > matched else (0, 0)
+        _row(connection, _FOREIGN.format(first_ms=terms.since_ms, last_ms=last_ms)) if landings > matched else (0, 0)
     )
     (unread,) = _row(connection, "SELECT count(*) FROM partitions WHERE next_offset < end_offset")
     width_ms = _width_ms(terms)
@@ -259,7 +251,7 @@ def _sum_up(connection: duckdb.DuckDBPyConnection, terms: Terms, early_ms: int, 
         foreign=foreign,
         outside=outside,
         judged_from_ms=judged_from_ms,
-        judged_until_ms=max(min(terms.until_ms, late_ms), judged_from_ms),
+        judged_until_ms=terms.until_ms if is_complete else judged_from_ms,
         kafka_read=not unread,
         longest_wait_ms=longest_wait_ms,
         buckets=tuple(TimeBucket(*row) for row in buckets),

@@ -24,8 +24,7 @@ A loss is told only where it is known. A record lands after its timestamp, but f
 committed offset landed before that offset was asked for. So it is not judged where
 
 - it has no timestamp, or one so early that it may have landed before the stream was read or held anything, or
-- the stream was not read up to the moment when the commits were asked for, unless it was read for longer behind the record's
-  timestamp than a person has vouched for (`lands_within_ms`).
+- the stream was not read up to the moment when the commits were asked for.
 
 Of equal records as many are lost as there are too few landings, and no record is called lost while one that cannot be
 judged could be the one that is missing.
@@ -34,8 +33,8 @@ Order is told only where it is known which landing is whose: where a record has 
 partition and key and landed exactly as often as they stand in Kafka. Two landings are compared within one shard, and from a
 shard to those that came out of it by splits and merges; elsewhere a stream has no order.
 
-A landing that no record of the window explains is *foreign*; it is *outside* where it arrived so close to the window's ends
-that a record from beyond them would explain it.
+A landing that no record of the window explains is *foreign*; it is *outside* where it arrived before the window, or so close
+to its end that a record from beyond would explain it.
 """
 
 from __future__ import annotations
@@ -82,8 +81,6 @@ class Terms:
     until_ms: int
     """Of Kafka's window, by Kafka's timestamps; the end is not part of it."""
     clocks_apart_ms: int = CLOCKS_APART_MS
-    lands_within_ms: int | None = None
-    """How long after its timestamp a record has landed at the latest, if a person vouches for that."""
 
 
 @dataclass(frozen=True, slots=True)

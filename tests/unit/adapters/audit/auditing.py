@@ -29,7 +29,7 @@ def audit(history: History, path: Path) -> Audited:
     identities = Identities(history.rules, MIB, by_data=history.by_data)
     terms = Terms(
         "orders", "arn:stream", "group", identities.match, "as it is", history.since_ms, history.until_ms,
-        CLOCKS_APART_MS, history.lands_within_ms,
+        CLOCKS_APART_MS,
     )  # fmt: skip
     path.unlink(missing_ok=True)  # what a bug may have left
     file = AuditFile.create(path, terms, history.plan)

@@ -58,7 +58,6 @@ class History:
     """What an audit reads, in the order in which it landed."""
     landed_in_truth: set[Record]
     plan: Plan
-    lands_within_ms: int | None
     reached_ms: dict[str, int]
     passed: dict[Fate, list[OffsetRange]]
     until_ms: int
@@ -85,7 +84,7 @@ def history_of(seed: int, *, faultless: bool = False) -> History:
     _arrive(draw, landings)
     return _read(draw, History(
         rules, by_data, records, landings, {each.of for each in landings if each.of is not None},
-        Plan((), 0, 0, 0, 0, {}), None, {}, {},
+        Plan((), 0, 0, 0, 0, {}), {}, {},
         until_ms=START_MS + draw.choice((400, 1_000)), interrupted=draw.random() < 0.2, batches=Random(seed),
     ))  # fmt: skip
 
@@ -188,12 +187,6 @@ def _read(draw: Random, history: History) -> History:
         first, end = min(offsets, default=0), max(offsets, default=-1) + 1
         partitions.append(PlannedPartition(partition, first, end, draw.choice((None, end, end, draw.randint(0, end)))))
     committed = {each.partition: each.committed or 0 for each in partitions}
-    waits = [
-        each.arrived_ms - each.of.timestamp_ms
-        for each in history.landings
-        if each.of is not None and each.of.timestamp_ms >= 0
-    ]
-    history.lands_within_ms = draw.choice((None, max([*waits, 0]) + 1))
     # What is below a commit had landed when it was asked for.
     settled_ms = [e.arrived_ms for e in history.landings if e.of and e.of.offset < committed[e.of.partition]]
     committed_at_ms = draw.choice((looked_at_ms, max(settled_ms, default=START_MS)))

@@ -61,8 +61,7 @@ def say(history: History) -> Said:
     for identity, landings in there.items():
         if identity not in wanted:
             for each in landings:
-                first_ms = history.since_ms + (history.lands_within_ms or 0)
-                if first_ms <= each.arrived_ms < history.until_ms - CLOCKS_APART_MS:
+                if history.since_ms <= each.arrived_ms < history.until_ms - CLOCKS_APART_MS:
                     said.foreign += 1
                 else:
                     said.outside += 1
@@ -134,10 +133,7 @@ def _if_missing(history: History, record: Record) -> Fate:
     (committed,) = [each.committed for each in history.plan.partitions if each.partition == record.partition]
     if committed is None or record.offset >= committed:
         return Fate.NOT_YET
-    complete_ms = min(history.reached_ms.values())
-    read_to_the_commit = complete_ms >= history.plan.committed_at_ms
-    within = history.lands_within_ms
-    read_for_long = within is not None and record.timestamp_ms + within < complete_ms
-    if record.timestamp_ms < _early_ms(history) or not (read_to_the_commit or read_for_long):
+    read_to_the_commit = min(history.reached_ms.values()) >= history.plan.committed_at_ms
+    if record.timestamp_ms < _early_ms(history) or not read_to_the_commit:
         return Fate.NOT_JUDGED
     return Fate.LOST
