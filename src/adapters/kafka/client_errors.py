@@ -86,6 +86,12 @@ UNREADABLE: Final = frozenset(
     },
 )
 
+COORDINATOR_MOVES: Final = frozenset(
+    {KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.COORDINATOR_LOAD_IN_PROGRESS}
+)
+"""What a broker says for a moment: after the first question of a new cluster, while it starts, or when the group moves."""
+MOVE_SECONDS: Final = 0.1  # between two questions to a coordinator that is on its way
+
 _AWAY: Final = frozenset({KafkaError._TRANSPORT, KafkaError._RESOLVE})  # noqa: SLF001
 _ADDRESS: Final = re.compile(r"[\w.-]+:\d+")
 _BARE: Final = "Local: Fatal error"  # what a commit is answered with

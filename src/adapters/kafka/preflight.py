@@ -14,6 +14,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from doka.adapters.kafka.client import ClientLog, ClientUnusableError, new_consumer
+from doka.adapters.kafka.client_errors import COORDINATOR_MOVES, MOVE_SECONDS
 from doka.adapters.kafka.client_settings import Oauth, connection_settings
 from doka.adapters.kafka.login import cure_of_login
 from doka.adapters.kafka.settings import MemberSettings
@@ -21,7 +22,6 @@ from doka.domain.limits import NS_PER_SECOND
 from doka.domain.ports import Clock
 
 STEP_SECONDS: Final = 1.0  # between two looks at why nobody answers
-MOVE_SECONDS: Final = 0.1  # between two questions to a coordinator that is on its way
 
 _LOGIN: Final = frozenset(
     {
@@ -32,10 +32,6 @@ _LOGIN: Final = frozenset(
     },
 )
 _HOPELESS: Final = _LOGIN | {KafkaError._SSL}  # noqa: SLF001
-_COORDINATOR_MOVES: Final = frozenset(
-    {KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.COORDINATOR_LOAD_IN_PROGRESS}
-)
-"""What a broker says for a moment: after the first question of a new cluster, while it starts, or when the group moves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +142,7 @@ def _group_obstacles(
 ) -> list[Obstacle]:
     group = settings.group_id
     errors = _group_errors(client, topic, seconds_left(clock, deadline))
-    while any(error.code() in _COORDINATOR_MOVES for error in errors) and clock.now() < deadline:
+    while any(error.code() in COORDINATOR_MOVES for error in errors) and clock.now() < deadline:
         client.poll(MOVE_SECONDS)
         errors = _group_errors(client, topic, seconds_left(clock, deadline))
     for reason in errors:

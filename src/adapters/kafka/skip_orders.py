@@ -11,19 +11,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
-from doka.adapters.kafka.client import ClientLog, answer_of, new_admin_client
+from doka.adapters.kafka.client import ClientLog, answer_of, new_admin_client, new_consumer
+from doka.adapters.kafka.client_errors import COORDINATOR_MOVES
+from doka.domain.limits import NS_PER_SECOND
 from doka.domain.ports import Clock
 from doka.domain.records import TopicPartition
 from doka.domain.skip import Skip
 
 ANSWER_SECONDS: Final = 5.0
+FIRST_WAIT_SECONDS: Final = 0.25
+"""How long a question waits before it is looked at whether it is refused; twice as long each time that it is not."""
+_NOT_YET: Final = frozenset({KafkaError._TIMED_OUT, KafkaError._WAIT_COORD, *COORDINATOR_MOVES})  # noqa: SLF001 - public codes
 METADATA_BYTES_MAX: Final = 4096
 """`offset.metadata.max.bytes` of a broker, by default: https://kafka.apache.org/documentation/#brokerconfigs_offset.metadata.max.bytes"""
 
@@ -66,32 +70,70 @@ class Orders:
 
 
 class StoredCommits:
-    """What a group has stored, asked and written from outside; the group must have no member where it is written."""
+    """What a group has stored, asked and written from outside; the group must have no member where it is written.
+
+    It is asked by a consumer of the group's name that joins nothing. The client library's admin client must not be let ask:
+    it ends the process, by a segmentation fault, where a coordinator that has just moved answers that it is none any more.
+    """
 
     def __init__(self, connection: Mapping[str, Any], clock: Clock) -> None:
-        """Make the client; raises ClientUnusableError. A consumer would wait for a coordinator that it may not ask for."""
-        self._client = new_admin_client({**connection, "logger": ClientLog(clock, quiet=True)})
+        """Take the keys by which a client reaches the cluster; nothing is opened yet."""
+        self._connection = connection
+        self._clock = clock
 
     def read(self, group: str, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, KafkaPartition]:
-        """Give offset and metadata of partitions; raises KafkaException where they are not told."""
-        asked = ConsumerGroupTopicPartitions(group, [KafkaPartition(*partition) for partition in partitions])
-        (answer,) = self._client.list_consumer_group_offsets([asked], request_timeout=ANSWER_SECONDS).values()
-        return _told(answer)
+        """Give offset and metadata of partitions; raises KafkaException where they are not told.
+
+        Raises ClientUnusableError where no client can be made.
+        """
+        asked = [KafkaPartition(*partition) for partition in partitions]
+        keys = {**self._connection, "group.id": group, "enable.auto.commit": False}
+        client = new_consumer({**keys, "logger": ClientLog(self._clock, quiet=True)})
+        try:
+            return _checked(self._ask(client, asked))
+        finally:
+            client.close()
+
+    def _ask(self, client: Consumer, asked: list[KafkaPartition]) -> list[KafkaPartition]:
+        """Ask again and again: a client that may not ask for the coordinator says so beside, and goes on waiting for it."""
+        deadline = self._clock.now() + int(ANSWER_SECONDS * NS_PER_SECOND)
+        wait = FIRST_WAIT_SECONDS
+        while True:
+            try:
+                return client.committed(asked, timeout=wait)
+            except KafkaException as error:
+                if (refusal := _refusal(client)) is not None:
+                    raise KafkaException(refusal) from error
+                left = (deadline - self._clock.now()) / NS_PER_SECOND
+                if left <= 0 or error.args[0].code() not in _NOT_YET:
+                    raise
+                wait = min(2 * wait, max(left, FIRST_WAIT_SECONDS))
 
     def write(self, group: str, place: KafkaPartition) -> None:
         """Store an offset with its metadata; raises KafkaException where it is refused."""
+        client = new_admin_client({**self._connection, "logger": ClientLog(self._clock, quiet=True)})
         asked = ConsumerGroupTopicPartitions(group, [place])
-        (answer,) = self._client.alter_consumer_group_offsets([asked], request_timeout=ANSWER_SECONDS).values()
-        _told(answer)
+        (answer,) = client.alter_consumer_group_offsets([asked], request_timeout=ANSWER_SECONDS).values()
+        _checked(answer_of(answer, 2 * ANSWER_SECONDS).topic_partitions or [])
 
 
-def _told(answer: Future[ConsumerGroupTopicPartitions]) -> dict[TopicPartition, KafkaPartition]:
-    """Give what an answer tells; raises KafkaException where it tells an error."""
-    places = answer_of(answer, 2 * ANSWER_SECONDS).topic_partitions or []
+def _refusal(client: Consumer) -> KafkaError | None:
+    """Give what a client was told about a group that it may not use; it stands where records would come."""
+    while (message := client.poll(0)) is not None:
+        error = message.error()
+        if error is not None and error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
+            return error
+    return None
+
+
+def _checked(places: Iterable[KafkaPartition]) -> dict[TopicPartition, KafkaPartition]:
+    """Give places by their partitions; raises KafkaException where one of them is an error."""
+    found: dict[TopicPartition, KafkaPartition] = {}
     for place in places:
         if place.error is not None:
             raise KafkaException(place.error)
-    return {TopicPartition(place.topic, place.partition): place for place in places}
+        found[TopicPartition(place.topic, place.partition)] = place
+    return found
 
 
 def orders_in(

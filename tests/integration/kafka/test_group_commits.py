@@ -7,6 +7,8 @@ from confluent_kafka import KafkaError
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from doka.adapters.embedded.kafka_cluster import KafkaCluster
+from doka.adapters.kafka import skip_orders
+from doka.adapters.kafka.client_errors import COORDINATOR_MOVES
 from doka.adapters.kafka.group_commits import committed_by
 from doka.adapters.kafka.not_told import NotToldError
 from doka.adapters.system.clock import SystemClock
@@ -35,4 +37,22 @@ def test_a_refusal_is_a_sentence(cluster: KafkaCluster) -> None:
     commit(cluster, settings.group_id, KafkaPartition(*P0, 3))
     cluster.push_errors(OFFSET_FETCH, [KafkaError.GROUP_AUTHORIZATION_FAILED])
     with pytest.raises(NotToldError, match=f"may not see group {settings.group_id}: grant DESCRIBE on it"):
+        committed_by(settings.group_id, [P0], settings, CLOCK)
+
+
+@pytest.mark.parametrize("code", sorted(COORDINATOR_MOVES))
+def test_a_coordinator_that_moves_is_asked_again(cluster: KafkaCluster, code: int) -> None:
+    """The first question of a new cluster, or of one whose coordinator has just moved, has its answer a moment later."""
+    settings = settings_for(cluster.bootstrap_servers, "orders")
+    commit(cluster, settings.group_id, KafkaPartition(*P0, 3))
+    cluster.push_errors(OFFSET_FETCH, [code] * 3)
+    assert {P0: Committed(3)} == committed_by(settings.group_id, [P0, P1], settings, CLOCK)
+
+
+def test_one_that_does_not_come_to_rest_is_a_sentence(cluster: KafkaCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the time of one question."""
+    monkeypatch.setattr(skip_orders, "ANSWER_SECONDS", 0.5)
+    settings = settings_for(cluster.bootstrap_servers, "orders")
+    cluster.push_errors(OFFSET_FETCH, [KafkaError.COORDINATOR_LOAD_IN_PROGRESS] * 1_000)
+    with pytest.raises(NotToldError, match=r"Kafka did not answer as it should: "):
         committed_by(settings.group_id, [P0], settings, CLOCK)
