@@ -24,6 +24,7 @@ LANES = (
         "test_members.py",
         "test_ranges.py",
         "test_replay.py",
+        "test_tail.py",
         "test_topic_anew.py",
         "test_unreadable.py",
     ),
