@@ -93,12 +93,13 @@ class DokaProcess:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Kill it, unless it has ended; after a failure show what it said."""
+        """Kill it, unless it has ended; after a failure show what it said, and how it had ended."""
+        code = None if self._child is None else self.exit_code
         if self._child is not None and self._child.poll() is None:
             self._child.kill()
             self._child.wait()
         if error is not None:
-            sys.stderr.write(f"--- {self.name} said:\n{self.said()[-6000:]}\n")
+            sys.stderr.write(f"--- {self.name} (exit code {code}) said:\n{self.said()[-6000:]}\n")
 
     def start(self) -> None:
         """Start the process, after an end of it again; what it says is added to the same files."""
