@@ -42,7 +42,7 @@ def lane_of(file: str) -> str:
 
 @pytest.hookimpl(tryfirst=True)  # before the marks are read, which a worker of pytest-xdist does in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test of this folder: `-m "not containers"` leaves them out, and four workers run them all."""
+    """Mark every test of this folder: `-m "not containers"` leaves them out, and as many workers run them all."""
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.containers)
