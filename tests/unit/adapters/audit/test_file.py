@@ -135,6 +135,22 @@ def test_judging_again_changes_nothing(path: Path) -> None:
         assert (first, ranges) == (file.judge(), list(file.ranges(Fate.LOST)))
 
 
+@pytest.mark.parametrize("what", ["monday.audit", "monday.audit.judging"])
+def test_the_log_of_a_database_that_is_gone_is_not_believed(path: Path, what: str) -> None:
+    """What a killed process left beside a database has no say in a new one of the same name, and goes with it."""
+    place = path.with_name(what)
+    with duckdb.connect(str(place)) as left:
+        left.execute("PRAGMA disable_checkpoint_on_shutdown")
+        left.execute("CREATE TABLE equals (identity UUID); CREATE TABLE facts (name VARCHAR)")
+    log = place.with_name(f"{what}.wal")
+    assert log.exists()
+    place.unlink()
+    with AuditFile.create(path, TERMS, PLAN) as file:
+        add_records(file, 2, 9)
+        assert 7 == judged(file).counts[Fate.LOST]
+    assert [path] == list(path.parent.iterdir())
+
+
 def test_ranges_name_exactly_the_records(path: Path) -> None:
     """A hole in the offsets parts a range, for nothing is said of what is no record."""
     with AuditFile.create(path, TERMS, PLAN) as file:
