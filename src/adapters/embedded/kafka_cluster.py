@@ -3,7 +3,8 @@
 `doka demo` and the tests need a cluster in a fraction of a second and without a container; real clients of any process
 of this host connect to it over TCP.
 It must never be offered as a place for anybody's data: records live in memory (at most 5 MiB or 100,000 batches a
-partition, older ones vanish in silence), it speaks no TLS, shows aborted transactions, and answers no offsets for times.
+partition, older ones vanish in silence), it speaks no TLS, shows aborted transactions, and answers no offsets for times
+(auditable_kafka.py adds them).
 The calls behind it are experimental in librdkafka and may change with its version; tests/integration pins them.
 """
 

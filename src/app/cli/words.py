@@ -446,6 +446,7 @@ def demo(
     token_seconds: Annotated[
         float, typer.Option("--token-seconds", min=1.0, max=60.0, help="How long a token lives.")
     ] = 5.0,
+    recover: Annotated[bool, typer.Option("--recover", metavar="", help="Run the incident, and mend it.")] = False,
 ) -> int:
     """Show the whole path at work, on embedded parts.
 
@@ -456,10 +457,15 @@ def demo(
     [bold]Example[/bold]  doka demo
 
     [bold]Example[/bold]  doka demo --policy never --original   [dim]the incident itself[/dim]
-    """
-    from doka.app.cli.demo import demo as show
 
-    return show(policy=policy, original=original, records=records, token_seconds=token_seconds)
+    [bold]Example[/bold]  doka demo --recover   [dim]the incident, and the Monday after it[/dim]
+    """
+    from doka.app.cli import demo as plays
+
+    if not recover:
+        return plays.demo(policy=policy, original=original, records=records, token_seconds=token_seconds)
+    plays.check_recovery(policy=policy, original=original)
+    return plays.recover(records, token_seconds, lambda line: cli(args=list(line), standalone_mode=False))
 
 
 @config_cli.command("schema")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import boto3
 
@@ -33,6 +34,8 @@ SHARDS = 4
 REGION = "eu-west-1"
 ROLE = "writer"
 ROLE_ARN = "arn:aws:iam::210987654321:role/doka-writer"
+# The workload's own credentials: the pair that AWS prints in its documentation.
+WORKLOAD_KEY, WORKLOAD_SECRET = "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,28 +62,31 @@ def set_stage(token_seconds: float) -> Iterator[Stage]:
 
 
 def settings_for(stage: Stage, policy: str) -> Settings:
-    """Give the configuration that an operator would write for this stage."""
+    """Give the settings of a service between both worlds."""
     return settings_from(
-        {
-            "kafka": {
-                "bootstrap_servers": stage.bootstrap_servers.split(","),
-                "group_id": GROUP,
-                "security": {"protocol": "plaintext", "allow_plaintext": True},
-            },
-            "aws": {
-                "region": REGION,
-                "allow_insecure_endpoints": True,
-                "endpoint_urls": {"kinesis": stage.gate.url, "sts": stage.gate.url},
-            },
-            "roles": {ROLE: {"hops": [{"role_arn": ROLE_ARN}], "rotation": {"policy": policy}}},
-            "routes": [{"topics": [TOPIC], "stream": {"name": STREAM, "role": ROLE}}],
-            # The gate lets one put through at a time, so more in flight would only wait for each other.
-            "limits": {"request_mib": 5, "request_records": 200, "requests_in_flight": 2},
-            "http": {"port": 0},
-        },
-        hostname=HOSTNAME,
-        simulated=True,
+        configuration_of(stage.gate, stage.bootstrap_servers, policy), hostname=HOSTNAME, simulated=True
     )
+
+
+def configuration_of(gate: ExpiringGate, bootstrap_servers: str, policy: str) -> dict[str, Any]:
+    """Give the configuration that an operator would write for this stage."""
+    return {
+        "kafka": {
+            "bootstrap_servers": bootstrap_servers.split(","),
+            "group_id": GROUP,
+            "security": {"protocol": "plaintext", "allow_plaintext": True},
+        },
+        "aws": {
+            "region": REGION,
+            "allow_insecure_endpoints": True,
+            "endpoint_urls": {"kinesis": gate.url, "sts": gate.url},
+        },
+        "roles": {ROLE: {"hops": [{"role_arn": ROLE_ARN}], "rotation": {"policy": policy}}},
+        "routes": [{"topics": [TOPIC], "stream": {"name": STREAM, "role": ROLE}}],
+        # The gate lets one put through at a time, so more in flight would only wait for each other.
+        "limits": {"request_mib": 5, "request_records": 200, "requests_in_flight": 2},
+        "http": {"port": 0},
+    }
 
 
 def service_for(settings: Settings, figures: Figures) -> Container:
@@ -92,5 +98,5 @@ def service_for(settings: Settings, figures: Figures) -> Container:
 
 
 def workload_session() -> boto3.session.Session:
-    """Give the credentials of the workload's own account: the pair that AWS prints in its documentation."""
-    return boto3.session.Session("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
+    """Give the credentials of the workload's own account."""
+    return boto3.session.Session(WORKLOAD_KEY, WORKLOAD_SECRET)

@@ -105,6 +105,8 @@ ELSEWHERE: dict[str, str] = {
     "doka run": NAMES_A_COMMAND,
     "doka check": NAMES_A_COMMAND,
     "doka demo": "tests/integration/app/cli/test_demo.py runs it",
+    ".venv/bin/doka demo --recover": "tests/integration/app/cli/test_demo.py runs it with fewer records",
+    "doka demo --recover": "tests/integration/app/cli/test_demo.py runs it with fewer records",
     "doka simulate": NAMES_A_COMMAND,
     "doka simulate run": NAMES_A_COMMAND,
     "doka skip": NAMES_A_COMMAND,

@@ -5,12 +5,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 DOKA = [str(Path(sys.executable).with_name("doka")), "demo"]
 
 
-def _run(*options: str) -> tuple[int, str]:
-    done = subprocess.run([*DOKA, *options], capture_output=True, text=True, timeout=120, check=False)
-    assert done.stderr == ""
+def _run(*options: str, progress: str = "") -> tuple[int, str]:
+    """Give the exit code and what was printed; on stderr is nothing but lines of progress."""
+    done = subprocess.run([*DOKA, *options], capture_output=True, text=True, timeout=150, check=False)
+    assert [] == [line for line in done.stderr.splitlines() if not (progress and re.fullmatch(progress, line))]
     return done.returncode, " ".join(done.stdout.split())
 
 
@@ -44,6 +47,45 @@ def test_doka_without_renewal_stops_loudly_and_loses_nothing() -> None:
     assert "lost 0, duplicates 0, out of order 0" in shown
     assert "The route is blocked (lease_ended), loudly, and nothing was committed past it" in shown
     assert code == 1
+
+
+def test_what_the_incident_lost_is_found_and_sent_again() -> None:
+    """More than 10,000 are lost, as many are replayed, then none is, and nothing is there twice; each command is shown."""
+    code, shown = _run("--recover", "--records", "14000", "--token-seconds", "3", progress=r"[\d,]+ of [\d,]+, .* left")
+
+    told = re.search(r"lost ([\d,]+), replayed ([\d,]+), lost 0, sent twice 0 ", shown)
+    assert told is not None, shown
+    lost = told[1]
+    assert lost == told[2]
+    assert int(lost.replace(",", "")) > 10_000
+    typed = (
+        "$ doka audit --since 1h --file monday.duckdb --config doka.yaml",
+        "$ doka replay --audit monday.duckdb --yes --config doka.yaml",
+        "$ doka audit --since 1h --file proof.duckdb --config doka.yaml",
+    )
+    assert list(typed) == [line for line in typed if line in shown]
+    assert f"{lost} records are lost: committed by the group, and nowhere in" in shown
+    assert f"{lost} records landed. All that was asked for" in shown
+    assert "Nothing is lost: of 14,000 records" in shown
+    assert code == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "cure"),
+    [
+        (["--original", "--policy", "never"], "leave out --policy and --original"),
+        (["--policy", "on_demand"], "leave out --policy and --original"),
+        (["--records", "10000"], "take --records 16251 or more"),
+        (["--token-seconds", "60"], "take --records 85001 or more"),
+    ],
+)
+def test_a_recovery_is_of_the_incident_and_of_much(options: list[str], cure: str) -> None:
+    """What would make it another play, or one that loses too little, is an error that names the cure, in one line."""
+    done = subprocess.run([*DOKA, "--recover", *options], capture_output=True, text=True, timeout=60, check=False)
+
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert [True] == [cure in line for line in done.stderr.splitlines()]
 
 
 def test_the_original_service_never_renewed() -> None:
