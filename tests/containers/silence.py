@@ -39,13 +39,18 @@ def watched(doka: DokaProcess, feeder: Feeder, landed: Callable[[], int]) -> Ite
     """Ask the pages of a running service until the block ends.
 
     `landed` counts what is in the stream; what is there twice counts twice, so the rule is asked too seldom, never wrongly.
+    What waits counts from when the service first owned something, as in the simulator: it cannot know of what was before.
     """
-    watch, over, began = Watch(), threading.Event(), time.monotonic()
+    watch, over = Watch(), threading.Event()
 
     def ask() -> None:
+        began: float | None = None
         while not over.wait(ASK_EVERY_SECONDS):
             try:
-                _look(watch, doka, feeder, landed, began)
+                if began is not None:
+                    _look(watch, doka, feeder, landed, began)
+                elif doka.metric("doka_partitions_owned"):
+                    began = time.monotonic()
             except OSError:
                 if doka.runs:
                     raise

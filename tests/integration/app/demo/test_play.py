@@ -16,7 +16,7 @@ pytestmark = pytest.mark.xdist_group("demo")
 def test_a_play_ends_when_everything_is_delivered_and_committed(stage: Stage) -> None:
     """A small play feeds, delivers, commits, stops by itself, and its last moment holds the whole."""
     out = io.StringIO()
-    play = Play(records=1_000, token_seconds=3.0, policy="before_expiry", original=False)
+    play = Play(records=1_000, token_seconds=5.0, policy="before_expiry", original=False)
 
     moment = perform(
         play, stage, DokaActor(stage, play.policy), Screen(Console(file=out, width=120), play.title), SystemClock()
