@@ -10,6 +10,7 @@ import socket
 import struct
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import NamedTuple, Protocol
 
 from tests.fake_aws.clock import ServiceClock
@@ -127,7 +128,10 @@ class Connection:
         if self.closed:
             return
         said_last = reply.cut_at is not None or reply.closes
-        self._close_after_out = said_last or request.headers.get("connection", "").lower() == "close"
+        asked_to_close = request.headers.get("connection", "").lower() == "close"
+        self._close_after_out = said_last or asked_to_close
+        if asked_to_close:  # said as servers say it, so that a client does not keep what is about to end
+            reply = replace(reply, headers=((b"Connection", b"close"), *reply.headers))
         before, self._answered = self._answered, reply.encode(request.id, self._loop.clock.date())
         self._loop.answered = self._answered
         if repeat == "before":

@@ -86,7 +86,9 @@ class Asking:
         self._clock = clock
         self._jitter = jitter
         self._pause = pause
-        self._questions = Questions([target], clock, new_session)
+        # Behind a box that repeats answers late the next question on a connection gets the answer to another (ADR 12), of
+        # another shard maybe, whose records would then be read twice, and this one's never.
+        self._questions = Questions([target], clock, new_session, keeps_connections=False)
         self._questions.before_parsing("GetRecords", read_columns)
         self._served_by: int | None = None
         """Serial of the last lease under which a question was answered."""

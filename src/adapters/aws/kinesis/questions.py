@@ -81,13 +81,21 @@ class LeaseCredentials(Credentials):
 
 
 class Questions:
-    """Asks about the streams of `targets`.
+    """Asks about the streams of `targets`; without `keeps_connections` each carries one question.
 
     Raises UsageError for a region or endpoint URL that cannot be.
     """
 
-    def __init__(self, targets: Iterable[StreamTarget], clock: Clock, new_session: NewSession = Session) -> None:
+    def __init__(
+        self,
+        targets: Iterable[StreamTarget],
+        clock: Clock,
+        new_session: NewSession = Session,
+        *,
+        keeps_connections: bool = True,
+    ) -> None:
         self._clock = clock
+        self._keeps_connections = keeps_connections
         self._credentials = LeaseCredentials()
         self._clients = open_clients(self._credentials, targets, new_session)
         self._service_clocks = {place: ServiceClock(clock) for place in self._clients}
@@ -127,6 +135,8 @@ class Questions:
 
         def sign_again(request: AWSRequest, **_: object) -> None:
             sign_request(request, *scope_of(request), self._credentials.lease.secrets, service_clock.wall())
+            if not self._keeps_connections:
+                request.headers["Connection"] = "close"
 
         return sign_again
 
