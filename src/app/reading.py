@@ -15,8 +15,8 @@ from doka.domain.records import TopicPartition
 QUIET_NS: Final = 30 * NS_PER_SECOND
 
 
-class _Nobody:
-    """Is told of partitions, and has no use for it."""
+class Nobody:
+    """Who is told of partitions that no group gives and none takes, as `domain.ports.RebalanceListener`."""
 
     def partitions_assigned(self, positions: Mapping[TopicPartition, int]) -> None:
         """Do nothing."""
@@ -40,7 +40,7 @@ def read(
     Raises:
         NotToldError: nothing comes any more.
     """
-    source.open(_Nobody())
+    source.open(Nobody())
     try:
         heard_at = clock.now()
         while not source.finished and not enough():

@@ -8,15 +8,11 @@ from dataclasses import dataclass
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
+from doka.adapters.kafka.client_errors import COORDINATOR_MOVES
 from tests.checking import Production
 from tests.waiting import eventually
 
 SECONDS = 60.0
-ON_ITS_WAY = {  # a coordinator
-    KafkaError.NOT_COORDINATOR,
-    KafkaError.COORDINATOR_NOT_AVAILABLE,
-    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +92,7 @@ def stored(bootstrap_servers: str, group_id: str, topics: Mapping[str, int]) -> 
         try:
             return with_group.committed(_partitions(topics), timeout=SECONDS)
         except KafkaException as error:
-            if error.args[0].code() not in ON_ITS_WAY:
+            if error.args[0].code() not in COORDINATOR_MOVES:
                 raise
             return None
 

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from concurrent.futures import Future
 from typing import Any, Final, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException
+from confluent_kafka import TopicPartition as KafkaPartition
 from confluent_kafka.admin import AdminClient
 
 from doka.domain.limits import NS_PER_SECOND
 from doka.domain.ports import Clock
+from doka.domain.records import TopicPartition
 
 FATAL_FACILITY: Final = "FATAL"  # librdkafka's own word for the kind of such a line
 ERRORS_TOO: Final = frozenset({"FAIL", "ERROR"})  # likewise, of lines that repeat an error
@@ -122,6 +124,16 @@ def answer_of(asked: Future[A], seconds: float) -> A:
     if failed is not None:
         raise KafkaException(*failed.args)
     return asked.result()
+
+
+def checked(places: Iterable[KafkaPartition]) -> dict[TopicPartition, KafkaPartition]:
+    """Give places by their partitions; raises KafkaException where one of them is an error."""
+    found: dict[TopicPartition, KafkaPartition] = {}
+    for place in places:
+        if place.error is not None:
+            raise KafkaException(place.error)
+        found[TopicPartition(place.topic, place.partition)] = place
+    return found
 
 
 def try_tokens(keys: Mapping[str, Any]) -> None:

@@ -19,7 +19,7 @@ from doka.adapters.kafka.client_errors import is_fatal
 from doka.adapters.kafka.shown import shown
 from doka.domain.commands import CommitOffsets
 from doka.domain.events import CommitAnswered
-from doka.domain.partitions.start_positions import Birth, metadata_of
+from doka.domain.partitions.start_positions import Birth, Committed, metadata_of, topic_id_in
 from doka.domain.records import TopicPartition
 
 _log = logging.getLogger("doka.kafka")
@@ -131,3 +131,12 @@ class SentCommits:
             for partition, offset in sent.offsets.items():
                 if self._unstored.get(partition) == offset:
                     del self._unstored[partition]
+
+
+def committed_in(stored: Mapping[TopicPartition, KafkaPartition]) -> dict[TopicPartition, Committed]:
+    """Read what a group has stored of partitions; nothing of those of which it has committed nothing."""
+    return {
+        partition: Committed(place.offset, Birth.parse(place.metadata), topic_id_in(place.metadata))
+        for partition, place in stored.items()
+        if place.offset >= 0
+    }

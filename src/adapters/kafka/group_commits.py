@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from doka.adapters.kafka.client_settings import Oauth, connection_settings
+from doka.adapters.kafka.commits import committed_in
 from doka.adapters.kafka.not_told import in_words
 from doka.adapters.kafka.settings import MemberSettings
 from doka.adapters.kafka.skip_orders import StoredCommits
-from doka.domain.partitions.start_positions import Birth, Committed, topic_id_in
+from doka.domain.partitions.start_positions import Committed
 from doka.domain.ports import Clock
 from doka.domain.records import TopicPartition
 
@@ -33,8 +34,4 @@ def committed_by(
         return {}  # the client library takes no question about none
     with in_words(f"group {group}"):
         stored = StoredCommits(connection_settings(settings, oauth), clock).read(group, asked)
-    return {
-        partition: Committed(place.offset, Birth.parse(place.metadata), topic_id_in(place.metadata))
-        for partition, place in stored.items()
-        if place.offset >= 0
-    }
+    return committed_in(stored)

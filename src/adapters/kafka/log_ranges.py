@@ -14,9 +14,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer
 from confluent_kafka import TopicPartition as KafkaPartition
 
+from doka.adapters.kafka.client import checked
 from doka.adapters.kafka.client_settings import Oauth, connection_settings
 from doka.adapters.kafka.inquirer import beside, size_of
 from doka.adapters.kafka.not_told import NotToldError, in_words
@@ -143,10 +144,7 @@ def _at(client: Consumer, places: Mapping[TopicPartition, int]) -> dict[TopicPar
     """Give the offset of each place, a time or an edge; none where no record is as late. One request for each broker."""
     asked = [KafkaPartition(*partition, place) for partition, place in places.items()]
     answer = client.offsets_for_times(asked, timeout=ANSWER_SECONDS) if asked else []
-    for place in answer:
-        if place.error is not None:
-            raise KafkaException(place.error)
-    return {TopicPartition(place.topic, place.partition): place.offset for place in answer if place.offset >= 0}
+    return {partition: place.offset for partition, place in checked(answer).items() if place.offset >= 0}
 
 
 def _window(partition: TopicPartition, start: int, log_end: int, first: int | None, last: int | None) -> LogRange:

@@ -17,7 +17,7 @@ from typing import Any, Final
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
-from doka.adapters.kafka.client import ClientLog, answer_of, new_admin_client, new_consumer
+from doka.adapters.kafka.client import ClientLog, answer_of, checked, new_admin_client, new_consumer
 from doka.adapters.kafka.client_errors import COORDINATOR_MOVES
 from doka.domain.limits import NS_PER_SECOND
 from doka.domain.ports import Clock
@@ -90,7 +90,7 @@ class StoredCommits:
         keys = {**self._connection, "group.id": group, "enable.auto.commit": False}
         client = new_consumer({**keys, "logger": ClientLog(self._clock, quiet=True)})
         try:
-            return _checked(self._ask(client, asked))
+            return checked(self._ask(client, asked))
         finally:
             client.close()
 
@@ -114,7 +114,7 @@ class StoredCommits:
         client = new_admin_client({**self._connection, "logger": ClientLog(self._clock, quiet=True)})
         asked = ConsumerGroupTopicPartitions(group, [place])
         (answer,) = client.alter_consumer_group_offsets([asked], request_timeout=ANSWER_SECONDS).values()
-        _checked(answer_of(answer, 2 * ANSWER_SECONDS).topic_partitions or [])
+        checked(answer_of(answer, 2 * ANSWER_SECONDS).topic_partitions or [])
 
 
 def _refusal(client: Consumer) -> KafkaError | None:
@@ -124,16 +124,6 @@ def _refusal(client: Consumer) -> KafkaError | None:
         if error is not None and error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
             return error
     return None
-
-
-def _checked(places: Iterable[KafkaPartition]) -> dict[TopicPartition, KafkaPartition]:
-    """Give places by their partitions; raises KafkaException where one of them is an error."""
-    found: dict[TopicPartition, KafkaPartition] = {}
-    for place in places:
-        if place.error is not None:
-            raise KafkaException(place.error)
-        found[TopicPartition(place.topic, place.partition)] = place
-    return found
 
 
 def orders_in(

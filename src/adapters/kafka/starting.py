@@ -20,8 +20,9 @@ from typing import Any, Final, TypeVar
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
-from doka.adapters.kafka.client import ClientUnusableError
+from doka.adapters.kafka.client import ClientUnusableError, checked
 from doka.adapters.kafka.client_errors import is_fatal
+from doka.adapters.kafka.commits import committed_in
 from doka.adapters.kafka.inquirer import beside, size_of
 from doka.adapters.kafka.skip_orders import Orders
 from doka.domain.limits import NS_PER_SECOND
@@ -32,7 +33,6 @@ from doka.domain.partitions.start_positions import (
     StartFrom,
     birth_of,
     start_of,
-    topic_id_in,
     topics_to_ask,
 )
 from doka.domain.ports import Clock
@@ -150,15 +150,7 @@ class Starting:
             return {}
 
         def ask() -> dict[TopicPartition, Committed]:
-            answer = consumer.committed(asked, timeout=ANSWER_SECONDS)
-            _raise_first_error(answer)
-            return {
-                TopicPartition(p.topic, p.partition): Committed(
-                    p.offset, Birth.parse(p.metadata), topic_id_in(p.metadata)
-                )
-                for p in answer
-                if p.offset >= 0
-            }
+            return committed_in(checked(consumer.committed(asked, timeout=ANSWER_SECONDS)))
 
         return self._insist(ask, f"the committed offsets of group {self._group_id}", deadline)
 
@@ -184,8 +176,7 @@ class Starting:
         def ask(places: Mapping[TopicPartition, StartFrom]) -> dict[TopicPartition, int]:
             question = [KafkaPartition(p.topic, p.partition, _as_timestamp(place)) for p, place in places.items()]
             answer = consumer.offsets_for_times(question, timeout=ANSWER_SECONDS)
-            _raise_first_error(answer)
-            return {TopicPartition(p.topic, p.partition): p.offset for p in answer}
+            return {partition: place.offset for partition, place in checked(answer).items()}
 
         what = "where the logs of assigned partitions begin and end"
         found = self._insist(lambda: ask(wanted), what, deadline)
@@ -227,9 +218,3 @@ def _as_timestamp(place: StartFrom) -> int:
     if isinstance(place, int):
         return place
     return int(OFFSET_BEGINNING if place is LogEdge.EARLIEST else OFFSET_END)
-
-
-def _raise_first_error(answer: Iterable[KafkaPartition]) -> None:
-    for partition in answer:
-        if partition.error is not None:
-            raise KafkaException(partition.error)

@@ -5,7 +5,7 @@ What is in the file is told by the file alone: a reading goes on where it says. 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -15,6 +15,7 @@ from doka.adapters.kafka.log_ranges import LogRange
 from doka.adapters.kafka.not_told import NotToldError
 from doka.adapters.kafka.range_source import RangeSource
 from doka.app.audit.sides import KafkaSide, Sides
+from doka.app.reading import Nobody
 from doka.domain.audit.aggregates import unfold
 from doka.domain.audit.fates import Fate, OffsetRange, Plan
 from doka.domain.audit.identity import Identities
@@ -54,23 +55,6 @@ class Progress:
 
 
 Tell = Callable[[Progress], None]
-
-
-class Nobody:
-    """Who is told of partitions that no group gives and none takes, as `domain.ports.RebalanceListener`."""
-
-    def partitions_assigned(self, positions: Mapping[TopicPartition, int]) -> None:
-        """Take note of nothing."""
-
-    def partitions_revoked(self, partitions: frozenset[TopicPartition]) -> None:
-        """Take note of nothing."""
-
-    def partitions_lost(self, partitions: frozenset[TopicPartition]) -> None:
-        """Take note of nothing."""
-
-    def asked_to_stop(self) -> bool:
-        """Say no: who stops a command interrupts it."""
-        return False
 
 
 class RangeReading:

@@ -15,7 +15,7 @@ from botocore.session import Session
 
 from doka.adapters.aws.codes import UNREADABLE
 from doka.adapters.aws.held_lease import PATIENCE_NS, HeldLease, Pause
-from doka.adapters.aws.kinesis.questions import Answer, Question, Questions, Refusal, stream_of
+from doka.adapters.aws.kinesis.questions import SHARD_PAGES_MAX, Answer, Question, Questions, Refusal, stream_of
 from doka.adapters.aws.kinesis.read_columns import COLUMNS, MS_PER_SECOND, Columns, read_columns
 from doka.adapters.aws.kinesis.target import StreamTarget
 from doka.adapters.aws.session import NewSession
@@ -28,7 +28,6 @@ from doka.domain.ports import Clock
 from doka.domain.verdicts import Verdict, of_request
 
 PARENTS = ("ParentShardId", "AdjacentParentShardId")
-SHARD_PAGES_MAX = 100  # of 1,000 shards each
 
 _PASSES = {Verdict.RETRY, Verdict.AMBIGUOUS}
 _ON_ITS_WAY = {

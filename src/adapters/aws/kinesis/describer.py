@@ -13,7 +13,7 @@ from typing import Any
 from botocore.session import Session
 
 from doka.adapters.aws.codes import UNREADABLE
-from doka.adapters.aws.kinesis.questions import Answer, Questions, Refusal, stream_of
+from doka.adapters.aws.kinesis.questions import SHARD_PAGES_MAX, Answer, Questions, Refusal, stream_of
 from doka.adapters.aws.kinesis.target import StreamTarget
 from doka.adapters.aws.session import NewSession
 from doka.domain.commands import DescribeStream
@@ -26,7 +26,6 @@ IGNORES_KEYS = "AUTO"
 """The record distribution strategy that ignores partition keys and explicit hash keys."""
 
 BYTES_PER_KIB = 1024
-SHARD_PAGES_MAX = 100  # of 1,000 shards each
 
 
 class KinesisDescriber:

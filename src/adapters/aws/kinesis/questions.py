@@ -31,6 +31,9 @@ from doka.domain.ports import Clock
 if TYPE_CHECKING:
     from types_boto3_kinesis import KinesisClient
 
+SHARD_PAGES_MAX = 100
+"""Of a list of shards, 1,000 on each."""
+
 Answer = Mapping[str, Any]
 """What boto3 gives for an answer of 200."""
 
