@@ -19,7 +19,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from operator import itemgetter
-from typing import Final
+from typing import Final, Protocol
 from uuid import uuid4
 
 from confluent_kafka import Consumer, KafkaError
@@ -27,7 +27,6 @@ from confluent_kafka import TopicPartition as KafkaPartition
 
 from doka.adapters.kafka.client_settings import Oauth
 from doka.adapters.kafka.columns import AnyMessage
-from doka.adapters.kafka.log_ranges import LogRange
 from doka.adapters.kafka.membership import Membership
 from doka.adapters.kafka.settings import MemberSettings
 from doka.adapters.kafka.source import KafkaSource
@@ -43,11 +42,30 @@ FAR_OFFSETS: Final = 5_000
 """From here on the next range is sought. What is nearer is read over: a seek throws away what was prefetched."""
 
 
+class Range(Protocol):
+    """Offsets of one partition, from `first` to below `end`."""
+
+    @property
+    def partition(self) -> TopicPartition:
+        """Whose they are."""
+        ...
+
+    @property
+    def first(self) -> int:
+        """The first one."""
+        ...
+
+    @property
+    def end(self) -> int:
+        """One above the last."""
+        ...
+
+
 class RangeSource(KafkaSource):
     """Reads its ranges from `open` to `close`; not for more than one thread."""
 
     def __init__(
-        self, settings: MemberSettings, ranges: Iterable[LogRange], clock: Clock, oauth: Oauth | None = None
+        self, settings: MemberSettings, ranges: Iterable[Range], clock: Clock, oauth: Oauth | None = None
     ) -> None:
         """Take what is to be read. `settings` name the service's group: orders to skip that stand for it hold here too."""
         self._ranges: dict[TopicPartition, list[tuple[int, int]]] = _by_partition(ranges)
@@ -225,7 +243,7 @@ def _of_the_group(error: KafkaError | None) -> bool:
     return error is not None and error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED
 
 
-def _by_partition(ranges: Iterable[LogRange]) -> dict[TopicPartition, list[tuple[int, int]]]:
+def _by_partition(ranges: Iterable[Range]) -> dict[TopicPartition, list[tuple[int, int]]]:
     """Give the ranges of each partition in their order; those that touch are one, and an empty one stands alone only."""
     found: defaultdict[TopicPartition, list[tuple[int, int]]] = defaultdict(list)
     for each in sorted(ranges, key=lambda each: (each.partition, each.first, each.end)):
@@ -233,6 +251,6 @@ def _by_partition(ranges: Iterable[LogRange]) -> dict[TopicPartition, list[tuple
         if of_partition and each.first <= of_partition[-1][1]:
             first, end = of_partition.pop()
             of_partition.append((first, max(end, each.end)))
-        elif not of_partition or each.offsets:
+        elif not of_partition or each.first < each.end:
             of_partition.append((each.first, each.end))
     return dict(found)

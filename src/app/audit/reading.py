@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from doka.adapters.audit.file import AuditFile
 from doka.adapters.kafka.letter_headers import source_in
-from doka.adapters.kafka.log_ranges import LogRange
 from doka.adapters.kafka.not_told import NotToldError
-from doka.adapters.kafka.range_source import RangeSource
+from doka.adapters.kafka.range_source import Range, RangeSource
 from doka.app.audit.sides import KafkaSide, Sides
 from doka.app.reading import Nobody
 from doka.domain.audit.aggregates import unfold
@@ -115,7 +114,7 @@ class RangeReading:
 @contextmanager
 def _open(
     side: KafkaSide,
-    ranges: Iterable[LogRange],
+    ranges: Iterable[Range],
     take: Callable[[Chunk], None],
     reached: Callable[[TopicPartition, int], None],
 ) -> Iterator[RangeReading]:
@@ -159,7 +158,7 @@ class Reading:
             return False
         next_offsets = self._file.next_offsets
         left = [
-            LogRange(each.partition, next_offsets[each.partition], each.end, 0, each.end)
+            replace(each, first=next_offsets[each.partition])
             for each in self._plan.partitions
             if next_offsets[each.partition] < each.end
         ]

@@ -15,7 +15,7 @@ from doka.adapters.kafka.client_settings import Oauth, connection_settings
 from doka.adapters.kafka.group_commits import committed_by
 from doka.adapters.kafka.log_ranges import LogRange, LogRanges
 from doka.adapters.kafka.not_told import in_words
-from doka.adapters.kafka.range_source import RangeSource
+from doka.adapters.kafka.range_source import Range, RangeSource
 from doka.adapters.kafka.settings import MemberSettings
 from doka.adapters.kafka.skip_orders import skips_group, standing_orders
 from doka.adapters.kafka.topic_ids import topic_ids
@@ -70,7 +70,7 @@ class KafkaSide:
             ids = topic_ids(connection, self._clock, topics) if topics else {}
         return [(place, skip) for place, found in orders.items() for skip in found.of_topic(ids.get(place.topic))]
 
-    def reading(self, ranges: Iterable[LogRange]) -> RangeSource:
+    def reading(self, ranges: Iterable[Range]) -> RangeSource:
         """Give what reads these ranges."""
         return RangeSource(self._member, ranges, self._clock, self._oauth)
 

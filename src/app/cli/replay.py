@@ -31,7 +31,7 @@ from doka.app.cli.times import time_ms
 from doka.app.config_options import ConfigOptions
 from doka.app.container import Container
 from doka.app.replay.outcome import ReplayTelemetry, ranges_as_data
-from doka.app.replay.plan import Asked, NotPlannedError, Place, Plan, as_log_ranges, plan
+from doka.app.replay.plan import Asked, NotPlannedError, Place, Plan, plan
 from doka.app.replay.source import ReplaySource
 from doka.app.runtime import Ending
 from doka.app.service import build
@@ -228,7 +228,7 @@ def _run(container: Container, planned: Plan, words: Words) -> Ending:
 
     keep()
     pace = Pace(planned.records_per_second, clock.now())
-    ranges = RangeSource(container.member(), as_log_ranges(state.progress.left), clock, container.oauth())
+    ranges = RangeSource(container.member(), state.progress.left, clock, container.oauth())
     source = ReplaySource(ranges, state.progress, pace, clock, container.inbox(), keep=keep)
     with _progress(planned, pace, clock.now, words) as show:
         telemetry = ReplayTelemetry(state.outcome, pace, clock, show)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from doka.adapters.kafka.client_settings import connection_settings
 from doka.adapters.kafka.group_commits import committed_by
-from doka.adapters.kafka.log_ranges import LogRange, LogRanges
+from doka.adapters.kafka.log_ranges import LogRanges
 from doka.adapters.kafka.not_told import NotToldError
 from doka.adapters.kafka.range_source import RangeSource
 from doka.adapters.kafka.topic_ids import topic_ids
@@ -118,11 +118,6 @@ def plan(container: Container, rules: RouteRules, asked: Asked, file: Path | Non
     )
 
 
-def as_log_ranges(ranges: tuple[ReplayRange, ...]) -> list[LogRange]:
-    """Give ranges as they are read."""
-    return [LogRange(partition, first, end, first, end) for partition, first, end in ranges]
-
-
 def _new_state(container: Container, rules: RouteRules, asked: Asked, ids: Mapping[str, str]) -> State:
     ranges = LogRanges(container.member(), container.clock(), container.oauth())
     if asked.since_ms is None:
@@ -154,7 +149,7 @@ def _sample(container: Container, left: tuple[ReplayRange, ...]) -> tuple[int, i
         return sum(count for count, _ in found) >= SAMPLE_RECORDS
 
     if left:
-        source = RangeSource(container.member(), as_log_ranges(left), container.clock(), container.oauth())
+        source = RangeSource(container.member(), left, container.clock(), container.oauth())
         read(source, container.clock(), take, enough=enough, limit=SAMPLE_RECORDS)
     return sum(count for count, _ in found), sum(size for _, size in found)
 
