@@ -30,9 +30,15 @@ FROM expected WHERE identity IS NOT NULL GROUP BY identity HAVING count(*) > 1;
 CREATE TABLE scratch.again AS
 SELECT identity, count(*) AS landings FROM landed GROUP BY identity HAVING count(*) > 1;
 
+CREATE TABLE scratch.apart AS
+WITH places AS (SELECT DISTINCT identity, shard_no FROM landed SEMI JOIN scratch.again USING (identity))
+SELECT DISTINCT identity FROM places AS one JOIN places AS other USING (identity) WHERE one.shard_no < other.shard_no AND NOT EXISTS (
+    FROM scratch.descendants WHERE (shard_no, ancestor_no) IN ((one.shard_no, other.shard_no), (other.shard_no, one.shard_no))
+);
+
 CREATE TABLE scratch.several AS
 SELECT identity, coalesce(records, 1) AS records, coalesce(again.landings, once.landings, 0) AS landings,
-    coalesce(one_line, true) AS one_line
+    coalesce(one_line, true) AND identity NOT IN (FROM scratch.apart) AS one_line
 FROM scratch.equals FULL JOIN scratch.again USING (identity)
 LEFT JOIN (SELECT identity, count(*) AS landings FROM landed SEMI JOIN scratch.equals USING (identity) GROUP BY identity) AS once
     USING (identity);
@@ -77,7 +83,7 @@ INSERT INTO scratch.found
 SELECT partition_no, "offset", timestamp_ms, shard_no, position, arrived_ms, lane,
     CASE WHEN shard_no IS NULL THEN if_missing ELSE 'in_stream'::fate END,
     CASE WHEN shard_no IS NULL THEN 0 WHEN landings > records AND number = records THEN 1 + landings - records ELSE 1 END,
-    records = 1 OR (records = landings AND one_line)
+    one_line AND (records = 1 OR records = landings)
 FROM scratch.numbered_records LEFT JOIN scratch.numbered_landings USING (identity, number);
 
 CREATE TEMP VIEW ordered AS

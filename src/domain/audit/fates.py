@@ -30,7 +30,8 @@ Of equal records as many are lost as there are too few landings, and no record i
 judged could be the one that is missing.
 
 Order is told only where it is known which landing is whose: where a record has no equal, or all its equals are of its own
-partition and key and landed exactly as often as they stand in Kafka. Two landings are compared within one shard, and from a
+partition and key and landed exactly as often as they stand in Kafka; and where its landings lie in one shard, or in shards
+that came out of each other, so that it is known which was first. Two landings are compared within one shard, and from a
 shard to those that came out of it by splits and merges; elsewhere a stream has no order.
 
 A landing that no record of the window explains is *foreign*; it is *outside* where it arrived before the window, or so close

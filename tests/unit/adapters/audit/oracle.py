@@ -44,7 +44,9 @@ def say(history: History) -> Said:
             said.repeats += len(landings) - len(records)
             said.fates[records[-1]].add(Fate.REPEATED)
         lines = {(each.partition, _lane(history, each)) for each in records}
-        if len(records) == 1 or (len(lines) == 1 and len(records) == len(landings)):
+        shards_of = {each.shard for each in landings}
+        in_line = all(a == b or a in ancestors(b) or b in ancestors(a) for a in shards_of for b in shards_of)
+        if in_line and (len(records) == 1 or (len(lines) == 1 and len(records) == len(landings))):
             sure.update(records)
     for record in history.records:
         said.fates[record].add(Fate.IN_STREAM if record in own else _if_missing(history, record))

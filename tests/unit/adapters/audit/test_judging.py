@@ -5,7 +5,7 @@ from collections.abc import Hashable
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from doka.domain.audit.fates import Fate
@@ -76,6 +76,7 @@ def test_what_landed_is_never_called_lost(folder: Path, seed: int) -> None:
 
 
 @given(SEEDS)
+@example(511)  # equal records of one key under two partition keys of another forwarder, in shards that have no order
 @FEW
 def test_where_nothing_went_wrong_nothing_is_found(folder: Path, seed: int) -> None:
     """A history without a fault has no lost, repeated or overtaken record, whatever is equal, split, merged or read in part."""
