@@ -31,7 +31,7 @@ REASONS = {
     pycurl.E_RECV_ERROR: "receive_failed",
     pycurl.E_PEER_FAILED_VERIFICATION: "certificate_refused",
     pycurl.E_FILESIZE_EXCEEDED: "answer_too_large",
-    pycurl.E_SEND_FAIL_REWIND: "connection_died",
+    pycurl.E_SEND_FAIL_REWIND: "receive_failed",  # the same end, of a connection that was kept
     pycurl.E_SSL_CACERT_BADFILE: "ca_unreadable",
     CURLE_WEIRD_SERVER_REPLY: "unreadable_answer",
     CURLE_PROXY: "proxy_failed",

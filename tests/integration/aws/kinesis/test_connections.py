@@ -69,9 +69,9 @@ def test_a_kept_connection_that_dies_after_acceptance_is_ambiguous_and_never_rep
     sink = sink_to(kinesis.url)
     kinesis.will(None, Close(), None, Reset())
     assert PutAnswered(1) == answer_to(sink, make_put(1))
-    assert PutAmbiguous(2, "connection_died") == answer_to(sink, make_put(2))
+    assert PutAmbiguous(2, "receive_failed") == answer_to(sink, make_put(2))
     assert PutAnswered(3) == answer_to(sink, make_put(3))
-    assert PutAmbiguous(4, "connection_died") == answer_to(sink, make_put(4))
+    assert PutAmbiguous(4, "receive_failed") == answer_to(sink, make_put(4))
     assert 4 == len(kinesis.calls)
 
 

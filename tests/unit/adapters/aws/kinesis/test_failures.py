@@ -24,7 +24,7 @@ def test_only_a_body_that_was_never_touched_counts_as_unsent(error: int) -> None
         (pycurl.E_OPERATION_TIMEDOUT, False, "connect_timeout"),
         (pycurl.E_OPERATION_TIMEDOUT, True, "timeout"),
         (pycurl.E_PEER_FAILED_VERIFICATION, False, "certificate_refused"),
-        (pycurl.E_SEND_FAIL_REWIND, True, "connection_died"),
+        (pycurl.E_SEND_FAIL_REWIND, True, "receive_failed"),
         (99, True, "curl_99"),
     ],
 )
