@@ -25,7 +25,7 @@ from doka.domain.sending.put import Put
 from doka.domain.sending.wide_lanes import WideLane, WideLanes
 
 OUTER_KEY = "a"
-"""OffsetLedger key of the outer record, as the Kinesis Producer Library has it: the explicit hash key places it."""
+"""Partition key of the outer record, as the Kinesis Producer Library has it: the explicit hash key places it."""
 
 _FULL_LANES = 8  # a request is worth sending while others are in flight: its own cost is shared by so many aggregates
 _FEW = 20  # aggregates that a shard takes in a second: one refused of two within a moment is not half of them
