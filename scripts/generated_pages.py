@@ -83,7 +83,7 @@ def _metrics() -> Iterable[tuple[str, str, tuple[str, ...], str]]:
             yield from ((m.name, m.type, labels, m.documentation) for m in collector.describe())
         else:
             for family in collector.collect():
-                of_samples = {name: None for sample in family.samples for name in sample.labels}
+                of_samples = {name: None for sample in family.samples for name in sample.labels if name != "le"}
                 yield family.name, family.type, tuple(of_samples), family.documentation
 
 
@@ -101,6 +101,7 @@ def _status() -> Status:
         partitions={TopicPartition("topic", 0): partition},
         leases={"role": LeaseStatus("role", LeaseState.FRESH.value, 1, 1, has_end=True)},
         routes={"route": RouteStatus("route", None, 0, 0)},
+        topic_partitions={"topic": 1},
     )
 
 

@@ -7,7 +7,7 @@ Facts name topics, partitions, offsets, codes and counts; they have no room for 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from doka.domain.records import TopicPartition
 from doka.domain.skip import Skip
@@ -21,6 +21,9 @@ class RecordsSettled:
     records: int
     payload_bytes: int
     took: int
+    by_timestamp: Mapping[int, int] = field(default_factory=dict)
+    """How many of them are of chunks that begin with this Kafka timestamp (ms since the epoch; -1: not known).
+    What is of partitions that are not owned any more is not among them."""
 
 
 @dataclass(frozen=True, slots=True)

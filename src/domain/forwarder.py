@@ -541,7 +541,7 @@ class Forwarder:
                 tp: p.status(now, logs.get(tp), blocked=p.route.blocked is not None)
                 for tp, p in self._partitions.items()
             },
-            leases={name: role.keeper.status(now) for name, role in self._roles.items()},
+            leases={name: role.status(now) for name, role in self._roles.items()},
             routes={name: route.status() for name, route in self._routes.items()},
             draining=self._stopping,
             missing_topics=self._missing.topics,
@@ -549,6 +549,7 @@ class Forwarder:
             halted=self._halted,
             group=None if source is None else source.group,
             throttled=0 if source is None else source.throttled,
+            topic_partitions={} if source is None else source.topic_partitions,
         )
 
     def halt(self, reason: str) -> None:

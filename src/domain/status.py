@@ -71,6 +71,8 @@ class SourceStatus:
     logs: Mapping[TopicPartition, LogStatus] = field(default_factory=dict)
     throttled: int = 0
     """For how long (ns) brokers have let this process wait for their quotas, since it started."""
+    topic_partitions: Mapping[str, int] = field(default_factory=dict)
+    """How many partitions each subscribed topic has, owned by whomever; what is not known, or not there, is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,8 @@ class LeaseStatus:
     serial: int
     left: int | None
     has_end: bool
+    wanted: bool = False
+    """Whether another one should be here by now, as the role's rotation says: it is due, or nothing may be signed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +147,8 @@ class Status:
     """None where nothing is known of it, as after the group was left."""
     throttled: int = 0
     """For how long (ns) Kafka has let this process wait for its quotas."""
+    topic_partitions: Mapping[str, int] = field(default_factory=dict)
+    """How many partitions each subscribed topic has, owned by whomever; what is not known, or not there, is left out."""
 
     def reasons(self) -> tuple[str, ...]:
         """Say why this process is not ready, a sentence each; empty when it is."""

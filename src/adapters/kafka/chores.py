@@ -51,6 +51,8 @@ class Chores:
     ) -> None:
         self.unreadable: dict[TopicPartition, int] = {}
         """The offset from which nothing of a partition may be delivered before it was read again."""
+        self.topic_partitions: dict[str, int] = {}
+        """How many partitions each topic had when the cluster told it last; a topic that is not there is left out."""
         self._far_sides = far_sides
         self._damages: dict[TopicPartition, Damage] = {}  # whose far side is not known
         self._rests: dict[TopicPartition, int] = {}  # of what was told: when it is read again
@@ -233,11 +235,13 @@ class Chores:
                 else:
                     events.append(gap)
             self._out_of_log.discard(partition)
-        for topic, there in answer.topics.items():
-            if not there:
+        for topic, partitions in answer.topics.items():
+            if not partitions:
                 self._absent.add(topic)
+                self.topic_partitions.pop(topic, None)
             else:
                 self._absent.discard(topic)
+                self.topic_partitions[topic] = partitions
         if self._asked:
             self._unseen = answer.refused
         if self._absent or len(answer.topics) < len(self._asked):

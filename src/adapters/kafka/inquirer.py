@@ -34,8 +34,8 @@ class ClusterAnswer:
 
     logs: Mapping[TopicPartition, tuple[int, int]] = field(default_factory=dict)
     """First offset and end of each log."""
-    topics: Mapping[str, bool] = field(default_factory=dict)
-    """Whether each topic is there."""
+    topics: Mapping[str, int] = field(default_factory=dict)
+    """How many partitions each topic has; 0: it is not there."""
     refused: frozenset[str] = frozenset()
     """Topics that may not be seen, be they there or not."""
 
@@ -93,19 +93,19 @@ def _ends(client: Consumer, logs: tuple[TopicPartition, ...]) -> dict[TopicParti
     return found
 
 
-def _existing(client: Consumer, topics: tuple[str, ...]) -> tuple[dict[str, bool], frozenset[str]]:
-    """Say of each topic whether it is there, and of which that may not be known."""
-    found: dict[str, bool] = {}
+def _existing(client: Consumer, topics: tuple[str, ...]) -> tuple[dict[str, int], frozenset[str]]:
+    """Give the number of partitions of each topic, 0 where it is not there, and of which that may not be known."""
+    found: dict[str, int] = {}
     refused: set[str] = set()
     for topic in topics:
         try:
-            told = client.list_topics(topic, timeout=ANSWER_SECONDS).topics[topic].error
+            told = client.list_topics(topic, timeout=ANSWER_SECONDS).topics[topic]
         except KafkaException:
             break
-        if told is not None and told.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+        if told.error is not None and told.error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
             refused.add(topic)
-        elif told is None or told.code() in MISSING_TOPIC:
-            found[topic] = told is None
+        elif told.error is None or told.error.code() in MISSING_TOPIC:
+            found[topic] = 0 if told.error is not None else len(told.partitions)
         else:
             break
     return found, frozenset(refused)

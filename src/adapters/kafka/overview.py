@@ -74,8 +74,8 @@ class Overview:
         """Note that something of these partitions arrived just now."""
         self._brought.update(dict.fromkeys(partitions, self._clock.now()))
 
-    def status(self, consumer: Consumer, members: Membership) -> SourceStatus:
-        """Say what is known, and ask beside the loop for what is due."""
+    def status(self, consumer: Consumer, members: Membership, topic_partitions: Mapping[str, int]) -> SourceStatus:
+        """Say what is known, with the sizes of topics that somebody else found, and ask beside the loop for what is due."""
         now = self._clock.now()
         owned = members.next_offsets
         if self._document is not None:
@@ -86,7 +86,7 @@ class Overview:
             self._log_ends.ask(self._leaders(owned), now)
         told = self._log_ends.told()
         logs = {partition: self._log(partition, consumer, told.get(partition)) for partition in owned}
-        return SourceStatus(self._group(members, now), logs, self._throttled)
+        return SourceStatus(self._group(members, now), logs, self._throttled, dict(topic_partitions))
 
     def _forget(self, owned: Mapping[TopicPartition, int]) -> None:
         self._log_ends.forget(frozenset(self._log_ends.told().keys() - owned.keys()))

@@ -216,7 +216,7 @@ class KafkaSource:
         """Say what is known of the group and the logs; what is due is asked beside the loop."""
         if self._consumer is None or self._members is None:
             return SourceStatus(GroupStatus(joined=False, why=self._failed or ""))
-        return self._overview.status(self._consumer, self._members)
+        return self._overview.status(self._consumer, self._members, self._chores.topic_partitions)
 
     def close(self) -> None:
         """Leave the group; the listener is told of the revoke in here. May hang: call it under a watchdog.

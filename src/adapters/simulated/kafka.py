@@ -6,7 +6,7 @@ kept and raised when every position is safe, and the records of that call are fe
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 
 from doka.adapters.simulated.group import Member, Partitions
@@ -150,7 +150,10 @@ class SimulatedSource:
             if world.answers(tp) and (told is None or now - told[1] >= ASK_EVERY_NS):
                 self._told[tp] = (world.logs[tp].end, now)
         return SourceStatus(
-            self._group_status(now), {tp: self._log_status(tp) for tp in self.positions}, self._throttled
+            self._group_status(now),
+            {tp: self._log_status(tp) for tp in self.positions},
+            self._throttled,
+            Counter(tp.topic for tp in world.logs if tp.topic not in world.topics_missing | world.topics_refused),
         )
 
     def _group_status(self, now: int) -> GroupStatus:

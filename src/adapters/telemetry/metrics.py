@@ -7,11 +7,12 @@ Counters are moved by the loop's thread only; the page is rendered on the thread
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from itertools import product
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import accumulate, product
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
-from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector
 
@@ -19,7 +20,7 @@ from doka.adapters.telemetry.labels import BoundedLabels
 from doka.adapters.telemetry.outcomes import COMMITS, ORDER_BREAKS, OUTCOMES, REBALANCES, REJECTIONS, RENEWALS
 from doka.adapters.telemetry.present import PresentState
 from doka.adapters.telemetry.telling import Instrument
-from doka.domain.facts import Fact
+from doka.domain.facts import Fact, RecordsSettled
 from doka.domain.ports import Clock
 from doka.domain.records import TopicPartition
 from doka.domain.rules import OnGap
@@ -30,6 +31,24 @@ from doka.domain.verdicts import REQUEST, Verdict
 REJECTING_CODES = tuple(code for code, verdict in REQUEST.items() if verdict in (Verdict.LEASE, Verdict.DENIED))
 """All with which a lease can be rejected."""
 ORDER_BREAK_CAUSES = (REFUSED, REORDERED, UNKNOWN)
+LANDING_SECONDS_BUCKETS = (
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    5.0,
+    10.0,
+    30.0,
+    60.0,
+    120.0,
+    300.0,
+    900.0,
+    3_600.0,
+    14_400.0,
+    86_400.0,
+)
+"""From a commit of a busy service to a weekend's backlog; 60 s is what the objective of freshness asks for."""
 LINES_DROPPED = "Log lines that stdout did not take in time."
 
 
@@ -60,6 +79,48 @@ class _Fetched(Collector):
         yield from (records, size)
 
 
+class _Landed(Collector):
+    """A histogram of how old records were when they landed, counted a chunk of a request at a time, in plain integers.
+
+    The library's own takes one observation a call, and here one stands for as many records as settled of a chunk.
+    """
+
+    def __init__(self, routes: Iterable[str]) -> None:
+        self._routes = {route: self._nothing() for route in routes}
+
+    @staticmethod
+    def _nothing() -> tuple[list[int], list[float]]:
+        """Give a count for each bucket, infinity last, and the sum (s) as a list of one."""
+        return [0] * (len(LANDING_SECONDS_BUCKETS) + 1), [0.0]
+
+    def count(self, route: str, by_timestamp: Mapping[int, int], wall: float) -> None:
+        """Add records by their Kafka timestamps (ms), as they landed at `wall` (s); by the loop's thread only.
+
+        What has no timestamp is left out; what is from the future landed at once.
+        """
+        counts, total = self._routes.get(route) or self._routes.setdefault(route, self._nothing())
+        for timestamp_ms, records in by_timestamp.items():
+            if timestamp_ms >= 0:
+                age = max(0.0, wall - timestamp_ms / 1_000)
+                counts[bisect_left(LANDING_SECONDS_BUCKETS, age)] += records
+                total[0] += age * records
+
+    def collect(self) -> Iterator[Metric]:
+        """Give the histogram; a copy of a list or a dictionary is one step of the interpreter, so no lock is needed."""
+        family = HistogramMetricFamily(
+            "doka_landing_seconds",
+            "Time from a record's Kafka timestamp to the acknowledgement by Kinesis. Each record counts with the timestamp "
+            "of the first of its chunk, the run of one partition that was fetched with it: as older than it is, by no more "
+            "than the run spans.",
+            labels=["route"],
+        )
+        bounds = [*map(str, LANDING_SECONDS_BUCKETS), "+Inf"]
+        for route, (counts, (total,)) in self._routes.copy().items():
+            buckets = list(zip(bounds, map(float, accumulate(counts.copy())), strict=True))
+            family.add_metric([route], buckets, total)
+        yield family
+
+
 class Metrics:
     """Every fact is counted once, and the page always shows the status that was published last."""
 
@@ -78,6 +139,7 @@ class Metrics:
         A rule that asks for an increase sees nothing in a series that is born with its first event.
         `sharing` are the routes in which records of a key share requests, so that their order can break.
         """
+        routes = tuple(routes)
         born: dict[tuple[str, ...], list[tuple[str, ...]]] = {
             ("route",): [(route,) for route in routes],
             ("topic",): [(topic,) for topic in topics],
@@ -93,6 +155,9 @@ class Metrics:
         self._errors = self._counter("doka_telemetry_errors", "Errors inside telemetry itself; none reaches the loop.")
         self._fetched = _Fetched()
         self._registry.register(self._fetched)
+        self._landed = _Landed(routes)
+        self._registry.register(self._landed)
+        self._clock = clock
         for instrument in OUTCOMES.instruments:
             for values in born.get(instrument.labels, ()):
                 self._instruments[instrument].labels(*values)
@@ -127,6 +192,8 @@ class Metrics:
 
     def count(self, fact: Fact) -> None:
         """Count one fact."""
+        if isinstance(fact, RecordsSettled):
+            self._landed.count(fact.route, fact.by_timestamp, self._clock.wall())
         for instrument, amount, labels in OUTCOMES.moves(fact, self._codes.of):
             move = self._moves.get((instrument, labels))
             if move is None:

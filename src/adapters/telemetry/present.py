@@ -87,6 +87,14 @@ def _process(status: Status) -> Iterator[Metric]:
         "Subscribed topics that do not exist, or may not be read.",
         len(status.missing_topics | status.refused_topics),
     )
+    topics = GaugeMetricFamily(
+        "doka_topic_partitions",
+        "Partitions that a subscribed topic has, owned by whomever, as the cluster told it within the last minute or two.",
+        labels=["topic"],
+    )
+    for topic, partitions in status.topic_partitions.items():
+        topics.add_metric([topic], partitions)
+    yield topics
     yield CounterMetricFamily(
         "doka_kafka_throttled_seconds",
         "For how long Kafka's brokers have let this process wait for its quotas.",
@@ -103,13 +111,20 @@ def _leases(status: Status, passed: int) -> Iterator[Metric]:
     state = GaugeMetricFamily(
         "doka_lease_state", "1 for the state that the lease of a role is in.", labels=["role", "state"]
     )
+    wanted = GaugeMetricFamily(
+        "doka_lease_wanted",
+        "1 while another lease of a role should be here: by its rotation it is due, or none may sign; 0 with a fresh one, "
+        "and with rotation.policy: on_demand while nothing waits to be signed.",
+        labels=["role"],
+    )
     for lease in status.leases.values():
+        wanted.add_metric([lease.role], float(lease.wanted))
         seconds = _seconds_left(lease, passed)
         if seconds is not None:
             left.add_metric([lease.role], seconds)
         for name in dict.fromkeys((*LEASE_STATES, lease.state)):
             state.add_metric([lease.role, name], float(name == lease.state))
-    yield from (left, state)
+    yield from (left, state, wanted)
 
 
 def _seconds_left(lease: LeaseStatus, passed: int) -> float | None:

@@ -267,6 +267,13 @@ def count(parts: Iterable[Part]) -> int:
     return sum(map(len, map(_PLACES, parts)))
 
 
+def add_by_timestamp(chunks: Mapping[HeldChunk, int], found: dict[int, int]) -> None:
+    """Add records of chunks to what is `found`: Kafka timestamp (ms) -> records. A chunk has one, that of its first record."""
+    for chunk, records in chunks.items():
+        at = chunk.timestamp_ms
+        found[at] = found.get(at, 0) + records
+
+
 def without_unsent(parts: Iterable[Part], ledger: OffsetLedger) -> list[Part]:
     """Leave out what lies above everything that was sent of a partition, and all of partitions that are gone.
 

@@ -175,16 +175,19 @@ class LeaseKeeper:
     def wants_lease(self, now: int, *, needed: bool) -> bool:
         """Say whether to ask for a lease now, and note that it was asked for; `needed`: something waits to be signed."""
         self.tick(now)
-        if self._asking or now < self._retry_at or self.state is LeaseState.FRESH:
+        if self._asking or now < self._retry_at or not self._is_due(needed=needed):
             return False
         if self.rules.policy is RotationPolicy.NEVER and self._asked_once and self._lease is not None:
             return False
         if self.rules.policy is RotationPolicy.NEVER and self._deaths:
             return False
-        if self.rules.policy is RotationPolicy.ON_DEMAND and self._asked_once and not needed:
-            return False
         self._asking = self._asked_once = True
         return True
+
+    def _is_due(self, *, needed: bool) -> bool:
+        """Say whether another lease should be here, be it asked for or not."""
+        idle = self.rules.policy is RotationPolicy.ON_DEMAND and self._asked_once and not needed
+        return self.state is not LeaseState.FRESH and not idle
 
     def for_signing(self, now: int) -> tuple[Lease, int] | None:
         """Give the lease that may sign now and the time in ns that a request may take under it; None to wait."""
@@ -216,12 +219,13 @@ class LeaseKeeper:
         soonest = min(self._moves_at, self._retry_at if self._retry_at > now else _NEVER)
         return None if soonest == _NEVER else soonest
 
-    def status(self, now: int) -> LeaseStatus:
-        """Give the present state in figures."""
+    def status(self, now: int, *, needed: bool) -> LeaseStatus:
+        """Give the present state in figures; `needed`: something waits to be signed."""
         lease = self._lease
         left = None if lease is None or lease.ends_at is None else lease.ends_at - now
         has_end = lease is None or lease.ends_at is not None
-        return LeaseStatus(self.rules.name, self.state.value, 0 if lease is None else lease.serial, left, has_end)
+        serial, wanted = 0 if lease is None else lease.serial, self._is_due(needed=needed)
+        return LeaseStatus(self.rules.name, self.state.value, serial, left, has_end, wanted)
 
     # --- how -----------------------------------------------------------------------------------------------------
 

@@ -42,7 +42,7 @@ from doka.domain.sending.outbox import Outbox
 from doka.domain.sending.outgoing import Outgoing, Sender
 from doka.domain.sending.put import Put, Refusal
 from doka.domain.sending.search import Group, Search
-from doka.domain.status import RouteStatus
+from doka.domain.status import LeaseStatus, RouteStatus
 from doka.domain.turn import Turn
 from doka.domain.verdicts import Verdict, of_entry, of_request
 
@@ -149,10 +149,10 @@ class Route:
         put, failed = self.puts.pop(event.put), event.failed
         if put.shares:
             self._tell_breaks(put, event, turn)
-        self.outbox.settle(put, failed, turn.moved, now)
+        by_timestamp = self.outbox.settle(put, failed, turn.moved, now)
         records, payload = put.landed(failed) if failed else (put.records, put.payload_bytes)
         if records:
-            turn.commands.append(RecordsSettled(self.rules.name, records, payload, now - put.sent_at))
+            turn.commands.append(RecordsSettled(self.rules.name, records, payload, now - put.sent_at, by_timestamp))
             self._failures.succeeded(put.lease)
             self._keeper.landed(put.lease)
             if self.standing.blocked is not None:
@@ -409,10 +409,17 @@ class Role:
             for route in self._routes:
                 if route.standing.reason != trouble[0]:
                     route.standing.block(*trouble, now, turn)
-        # Only now: a route that was just blocked needs one. Only one that is renewed on demand may be missing.
-        needed = not self._on_demand or any(route.needs_lease(now) for route in self._routes)
-        if self.keeper.wants_lease(now, needed=needed):
+        # Only now: a route that was just blocked needs one.
+        if self.keeper.wants_lease(now, needed=self._needs_lease(now)):
             turn.commands.append(RequestLease(self.keeper.rules.name))
+
+    def status(self, now: int) -> LeaseStatus:
+        """Give the present state of the lease in figures."""
+        return self.keeper.status(now, needed=self._needs_lease(now))
+
+    def _needs_lease(self, now: int) -> bool:
+        """Say whether it may not be missing: only one that is renewed on demand may, while nothing waits to be signed."""
+        return not self._on_demand or any(route.needs_lease(now) for route in self._routes)
 
 
 def _outbox(rules: RouteRules, limits: LimitRules, budget: Budget, quarantine: Quarantine) -> Outgoing:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from doka.domain.events import StreamDescribed
 from doka.domain.held.budget import Budget
-from doka.domain.held.ledger import HeldChunk, OffsetLedger, Part, count, note_sent, split
+from doka.domain.held.ledger import HeldChunk, OffsetLedger, Part, add_by_timestamp, count, note_sent, split
 from doka.domain.limits import FETCH_RECORDS_MAX, PARTIAL_PUT_WAIT_NS, RECORD_BYTES_DEFAULT
 from doka.domain.poison.parking import Parking
 from doka.domain.poison.quarantine import Poison, Quarantine
@@ -214,8 +214,13 @@ class AggregatedOutbox:
 
     # --- answered ------------------------------------------------------------------------------------------------
 
-    def settle(self, put: Put, failed: Mapping[int, str], moved: dict[OffsetLedger, None], now: int) -> None:
-        """Settle what an answer accepted, and add to `moved` whose it was; what `failed` is left to the caller."""
+    def settle(
+        self, put: Put, failed: Mapping[int, str], moved: dict[OffsetLedger, None], now: int
+    ) -> Mapping[int, int]:
+        """Settle what an answer accepted, and add to `moved` whose it was; what `failed` is left to the caller.
+
+        Gives how many settled of each Kafka timestamp (ms), which is that of their chunk.
+        """
         self._free_lanes(put, now)
         if failed:
             put.must_have(failed)
@@ -231,9 +236,12 @@ class AggregatedOutbox:
                     of[owner] = {}
                 chunks = of[owner]
                 chunks[chunk] = chunks.get(chunk, 0) + len(places)
+        by_timestamp: dict[int, int] = {}
         for owner, chunks in of.items():
             moved[owner] = None
+            add_by_timestamp(chunks, by_timestamp)
             self._budget.release(owner, owner.settle_each(chunks))
+        return by_timestamp
 
     def unsettled(self, put: Put, now: int) -> list[Part]:
         """Give all records of a request that failed as a whole, with one more attempt, as far as they are owned."""

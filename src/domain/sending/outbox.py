@@ -28,7 +28,15 @@ from operator import itemgetter
 from doka.domain.events import StreamDescribed
 from doka.domain.held.budget import Budget
 from doka.domain.held.lanes import Run
-from doka.domain.held.ledger import HeldChunk, OffsetLedger, Part, note_sent, split, without_unsent
+from doka.domain.held.ledger import (
+    HeldChunk,
+    OffsetLedger,
+    Part,
+    add_by_timestamp,
+    note_sent,
+    split,
+    without_unsent,
+)
 from doka.domain.limits import PARTIAL_PUT_WAIT_NS, PARTITION_KEY_BYTES_MAX
 from doka.domain.poison.quarantine import Poison, Quarantine
 from doka.domain.rules import LimitRules
@@ -303,8 +311,13 @@ class Outbox:
 
     # --- answered ------------------------------------------------------------------------------------------------
 
-    def settle(self, put: Put, failed: Mapping[int, str], moved: dict[OffsetLedger, None], now: int) -> None:
-        """Settle what an answer accepted, and add to `moved` whose it was; what `failed` is left to the caller."""
+    def settle(
+        self, put: Put, failed: Mapping[int, str], moved: dict[OffsetLedger, None], now: int
+    ) -> Mapping[int, int]:
+        """Settle what an answer accepted, and add to `moved` whose it was; what `failed` is left to the caller.
+
+        Gives how many settled of each Kafka timestamp (ms), which is that of their chunk.
+        """
         if failed:
             put.must_have(failed)
         of: dict[OffsetLedger, tuple[list[str], dict[HeldChunk, int]]] = {}  # in the order of the request
@@ -324,9 +337,12 @@ class Outbox:
             keys, chunks = of[owner]
             keys += landed
             chunks[chunk] = chunks.get(chunk, 0) + len(landed)
+        by_timestamp: dict[int, int] = {}
         for owner, (keys, chunks) in of.items():
             moved[owner] = None
+            add_by_timestamp(chunks, by_timestamp)
             self._settled(owner, keys, chunks, now)
+        return by_timestamp
 
     def _settled(self, ledger: OffsetLedger, keys: Sequence[str], chunks: Mapping[HeldChunk, int], now: int) -> None:
         """Subtract the settled records of a partition, and let those go that waited for them."""

@@ -66,8 +66,13 @@ class Outgoing(Sender, Protocol):
         """Take a chunk that its partition's ledger holds."""
         ...
 
-    def settle(self, put: Put, failed: Mapping[int, str], moved: dict[OffsetLedger, None], now: int) -> None:
-        """Settle what an answer accepted, and add to `moved` whose it was; what `failed` is left to the caller."""
+    def settle(
+        self, put: Put, failed: Mapping[int, str], moved: dict[OffsetLedger, None], now: int
+    ) -> Mapping[int, int]:
+        """Settle what an answer accepted, and add to `moved` whose it was; what `failed` is left to the caller.
+
+        Gives how many settled of each Kafka timestamp (ms), which is that of their chunk.
+        """
         ...
 
     def unsettled(self, put: Put, now: int) -> Sequence[Part]:

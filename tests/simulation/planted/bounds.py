@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import accumulate
+from typing import Any
 
 from doka.domain.events import PutRefused
 from doka.domain.facts import RecordsSettled
@@ -42,8 +43,8 @@ def never_give_bytes_back(patch: Patch) -> None:
 def count_refused_as_settled(patch: Patch) -> None:
     """Tell telemetry one record more than landed."""
 
-    def planted(route: str, records: int, payload_bytes: int, took: int) -> RecordsSettled:
-        return RecordsSettled(route, records + 1, payload_bytes, took)
+    def planted(route: str, records: int, *told: Any) -> RecordsSettled:
+        return RecordsSettled(route, records + 1, *told)
 
     patch.replace(route, "RecordsSettled", planted)
 

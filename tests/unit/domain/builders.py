@@ -32,6 +32,8 @@ MS = NS_PER_MS
 SECOND = NS_PER_SECOND
 
 ORDERS = TopicPartition("orders", 0)
+STAMP_MS = 1_700_000_000_000
+"""The Kafka timestamp of every record here."""
 
 
 def no_jitter() -> float:
@@ -49,7 +51,7 @@ class Extras:
     """Headers and a timestamp, and for those who ask key and value: an `Original`."""
 
     of_headers: list[tuple[str, bytes | None]] | None = None
-    of_timestamp: tuple[int, int] = (1, 1_700_000_000_000)
+    of_timestamp: tuple[int, int] = (1, STAMP_MS)
     of_key: bytes | None = None
     of_value: bytes | None = None
 
@@ -83,7 +85,7 @@ def chunk(
     of_keys = [key.encode() if isinstance(key, str) else key for key in keys]
     at = list(range(start, start + len(of_keys))) if offsets is None else offsets
     of_values = [b"%d" % offset for offset in at] if values is None else values
-    return Chunk(partition, at, of_keys, of_values, 1_700_000_000_000, originals)
+    return Chunk(partition, at, of_keys, of_values, STAMP_MS, originals)
 
 
 def told(handle: Callable[..., object], *given: object, **named: object) -> list[Command]:

@@ -127,7 +127,7 @@ class ScriptedInquirer:
     """Answers at once what the test has written down; without it, nothing."""
 
     logs: dict[TopicPartition, tuple[int, int]] = field(default_factory=dict)
-    topics: dict[str, bool] = field(default_factory=lambda: {"orders": True})
+    topics: dict[str, int] = field(default_factory=lambda: {"orders": 2})
     open: ClusterAnswer | None = None
 
     def ask(self, logs: Iterable[TopicPartition], topics: Iterable[str]) -> bool:

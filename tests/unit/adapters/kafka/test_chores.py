@@ -17,7 +17,7 @@ from tests.integration.kafka.group import Listener
 from tests.unit.adapters.kafka.scripted import P0, P1, ScriptedConsumer
 
 NOW = 1000 * EVERY_NS
-ALL_THERE = ClusterAnswer(topics={"orders": True})
+ALL_THERE = ClusterAnswer(topics={"orders": 2})
 
 
 class Cluster:
@@ -140,7 +140,7 @@ def test_a_missing_topic_is_told_once_and_looked_at_each_second_until_it_is_ther
     """Its absence and its coming are one event each, however often it was asked for between."""
     rig = Rig()
     rig.do()
-    absent = ClusterAnswer(topics={"orders": False})
+    absent = ClusterAnswer(topics={"orders": 0})
     told = [rig.do(NOW + second * EVERY_NS, absent) for second in (1, 2, 3)]
     back = rig.do(NOW + 4 * EVERY_NS, ALL_THERE)
 

@@ -258,12 +258,15 @@ def test_a_topic_that_went_away_is_told_with_its_return(monkeypatch: pytest.Monk
     inquirer = ScriptedInquirer()
     source, _ = open_source(monkeypatch, Listener(), clock, inquirer)
     told: list[Event] = []
-    for there in (True, True, False, False, True, True):
-        inquirer.topics["orders"] = there
+    sizes = []
+    for partitions in (2, 2, 0, 0, 3, 3):
+        inquirer.topics["orders"] = partitions
         clock.pass_seconds(31)
         told += [event for _ in range(2) for event in source.fetch(*FETCH)]
+        sizes.append(source.status().topic_partitions)
 
     assert [TopicsMissing(frozenset({"orders"})), TopicsMissing(frozenset())] == told
+    assert [{"orders": 2}, {}, {"orders": 3}] == [sizes[0], sizes[3], sizes[5]]
 
 
 def test_a_partition_that_takes_no_seek_is_begun_anew(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -511,7 +514,7 @@ def test_an_error_of_the_subscription_makes_the_source_look(monkeypatch: pytest.
     source, consumer = open_source(monkeypatch, Listener(), inquirer=inquirer)
     for _ in range(3):
         assert not source.fetch(*FETCH)
-    inquirer.topics["orders"] = False
+    inquirer.topics["orders"] = 0
     consumer.steps.append(brings(failure(code)))
 
     told = [event for _ in range(3) for event in source.fetch(*FETCH)]

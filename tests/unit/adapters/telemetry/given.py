@@ -54,7 +54,7 @@ def hand_clock() -> ManualClock:
 
 
 FACTS: tuple[Fact, ...] = (
-    RecordsSettled("orders", 500, 12_345, 23 * NS_PER_MS),
+    RecordsSettled("orders", 500, 12_345, 23 * NS_PER_MS, {int(NEW_YEAR - 5) * 1_000: 400, -1: 100}),
     RecordsFailed("orders", "InternalFailure", 7, ambiguous=True),
     RecordsPoisoned("orders", ORDERS_3, 41, "record_too_large", "block"),
     RouteBlocked("orders", "clock_skew", "Signature expired"),

@@ -18,7 +18,7 @@ from doka.domain.facts import (
 )
 from doka.domain.limits import NS_PER_MS
 from doka.domain.records import TopicPartition
-from tests.unit.adapters.telemetry.given import FACTS, ORDERS_3, hand_clock, status
+from tests.unit.adapters.telemetry.given import FACTS, NEW_YEAR, ORDERS_3, hand_clock, status
 
 LABEL_NAMES = {
     *("route", "role", "code", "topic", "partition", "reason", "state", "outcome", "policy", "change", "le", "version"),
@@ -45,7 +45,8 @@ def series(page: bytes) -> dict[str, float]:
     ("fact", "grown"),
     [
         (FACTS[0], {"doka_records_settled_total{route=orders}": 500, "doka_settled_payload_bytes_total{route=orders}": 12_345,
-                    "doka_put_duration_seconds_count{route=orders}": 1}),
+                    "doka_put_duration_seconds_count{route=orders}": 1, "doka_landing_seconds_count{route=orders}": 400,
+                    "doka_landing_seconds_sum{route=orders}": 2_000}),
         (FACTS[1], {"doka_records_failed_total{code=InternalFailure,route=orders}": 7,
                     "doka_possible_duplicates_total{route=orders}": 7}),
         (RecordsFailed("orders", "Throttled", 7, ambiguous=False),
@@ -95,7 +96,8 @@ def test_each_fact_is_counted_exactly(fact: Fact, grown: dict[str, float]) -> No
     moved = {
         name: value - before.get(name, 0)
         for name, value in after.items()
-        if value != before.get(name, 0) and not name.startswith(("doka_process", "doka_put_duration_seconds_"))
+        if value != before.get(name, 0)
+        and not name.startswith(("doka_process", "doka_put_duration_seconds_", "doka_landing_seconds_bucket"))
     }
     counts = {name: value for name, value in after.items() if name.startswith("doka_put_duration_seconds_count")}
     moved |= {name: value for name, value in counts.items() if value}
@@ -108,6 +110,20 @@ def test_put_durations_fall_into_their_bucket() -> None:
     counted.count(RecordsSettled("orders", 1, 1, 23 * NS_PER_MS))
     page = series(counted.page()[0])
     assert [0.0, 1.0] == [page[f"doka_put_duration_seconds_bucket{{le={le},route=orders}}"] for le in ("0.01", "0.025")]
+
+
+def test_records_fall_into_the_bucket_of_their_age() -> None:
+    """All that settled of a chunk at once, by the wall clock; from the future is at once, without a timestamp is nowhere."""
+    counted = metrics()
+    ages = {31.0: 5, 60.0: 2, -9.0: 1, 100_000.0: 3}
+    stamps = {int((NEW_YEAR - age) * 1_000): records for age, records in ages.items()} | {-1: 99}
+    counted.count(RecordsSettled("orders", 110, 1, 1, stamps))
+    page = series(counted.page()[0])
+    assert [1, 1, 8, 8, 11] == [
+        page[f"doka_landing_seconds_bucket{{le={le},route=orders}}"]
+        for le in ("0.1", "30.0", "60.0", "86400.0", "+Inf")
+    ]
+    assert 31 * 5 + 60 * 2 + 300_000 == page["doka_landing_seconds_sum{route=orders}"]
 
 
 def test_fetched_records_are_counted_by_topic() -> None:
@@ -126,6 +142,8 @@ def test_counters_stand_at_zero_from_the_start() -> None:
     for name in (
         "doka_records_settled_total{route=orders}",
         "doka_possible_duplicates_total{route=orders}",
+        "doka_landing_seconds_bucket{le=60.0,route=orders}",
+        "doka_landing_seconds_count{route=orders}",
         "doka_lease_renewals_total{code=none,outcome=renewed,role=analytics}",
         "doka_lease_rejections_total{code=ExpiredTokenException,role=analytics}",
         "doka_lease_rejections_total{code=AccessDeniedException,role=analytics}",

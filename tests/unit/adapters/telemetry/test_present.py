@@ -135,6 +135,23 @@ def test_the_time_that_quotas_took_is_shown() -> None:
     assert [({}, 1.5)] == gauges(state)["doka_kafka_throttled_seconds"]
 
 
+def test_who_wants_another_lease_and_how_large_topics_are() -> None:
+    """As the last status says; a topic whose size is not known is left out."""
+    clock = hand_clock()
+    state = PresentState(clock)
+    state.status = status(clock)
+    assert ([({"role": "analytics"}, 0.0)], []) == (
+        gauges(state)["doka_lease_wanted"],
+        gauges(state)["doka_topic_partitions"],
+    )
+    wanted = LeaseStatus("analytics", "due", 1, 5, has_end=True, wanted=True)
+    state.status = replace(status(clock, lease=wanted), topic_partitions={"orders": 12})
+    assert ([({"role": "analytics"}, 1.0)], [({"topic": "orders"}, 12)]) == (
+        gauges(state)["doka_lease_wanted"],
+        gauges(state)["doka_topic_partitions"],
+    )
+
+
 def test_a_blocked_route_says_why() -> None:
     """A blocked route is 1 under its reason; an open one is 0 under none."""
     clock = hand_clock()

@@ -395,11 +395,11 @@ def test_tells_the_life_of_a_lease() -> None:
 def test_status_shows_state_serial_and_what_is_left() -> None:
     """Figures of a lease: its state, its serial, what is left of it, and whether it ends at all."""
     made = keeper()
-    absent = made.status(0)
+    absent = made.status(0, needed=True)
     assert ("absent", 0, None, True) == (absent.state, absent.serial, absent.left, absent.has_end)
     issue(made, 7)
-    fresh = made.status(100 * SECOND)
+    fresh = made.status(100 * SECOND, needed=True)
     assert ("fresh", 7, 3500 * SECOND, True) == (fresh.state, fresh.serial, fresh.left, fresh.has_end)
     issue(made, 8, life=None)
-    endless = made.status(100 * SECOND)
+    endless = made.status(100 * SECOND, needed=True)
     assert (None, False) == (endless.left, endless.has_end)

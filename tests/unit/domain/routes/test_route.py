@@ -11,7 +11,7 @@ from doka.domain.sending.put import Put
 from doka.domain.status import RouteStatus
 from doka.domain.turn import Turn
 from doka.domain.verdicts import REQUEST, Verdict
-from tests.unit.domain.builders import MS, ORDERS, SECOND, Extras, chunk, described
+from tests.unit.domain.builders import MS, ORDERS, SECOND, STAMP_MS, Extras, chunk, described
 from tests.unit.domain.routing import DENIED, EXPIRED, SLOW, Scene
 
 
@@ -53,7 +53,7 @@ class TestAnswered:
         put = scene.sent("abc")
         scene.now += 20 * MS
         scene.route.answered(PutAnswered(put.number), scene.now, turn)
-        assert [RecordsSettled("orders", 3, 3, 20 * MS)] == turn.commands
+        assert [RecordsSettled("orders", 3, 3, 20 * MS, {STAMP_MS: 3})] == turn.commands
         assert (0, {}, [scene.partition.ledger]) == (scene.open, scene.route.puts, [*turn.moved])
 
     @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ class TestAnswered:
         scene = Scene()
         put = scene.sent("abc")
         assert [
-            RecordsSettled("orders", 2, 2, 0),
+            RecordsSettled("orders", 2, 2, 0, {STAMP_MS: 2}),
             RecordsFailed("orders", code, 1, ambiguous=ambiguous),
         ] == scene.answered(put, {1: code})
         assert (1, None, wait) == (scene.open, scene.send(), scene.probe_in())

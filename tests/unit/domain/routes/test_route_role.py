@@ -84,3 +84,31 @@ def test_a_route_that_is_blocked_for_its_lease_asks_for_one_at_once() -> None:
         made.issued(LeaseIssued(lease(serial, at=NOW, life=0)), NOW, Turn())
     message = "3 leases in a row were rejected before anything landed"
     assert [RouteBlocked("orders", "lease_rejected", message), RequestLease("writer")] == tend(made, NOW + 10 * SECOND)
+
+
+def test_a_lease_is_wanted_from_when_it_is_due_until_there_is_another() -> None:
+    """Asked for or not, refused or not; a fresh one wants no other."""
+    made, _ = role("orders")
+    assert made.status(NOW).wanted
+    tend(made)
+    assert made.status(NOW).wanted  # on its way
+    made.issued(LeaseIssued(lease(1, at=NOW)), NOW, Turn())
+    tend(made)
+    assert not made.status(NOW).wanted
+    due = NOW + 3_000 * SECOND  # ten minutes before its end
+    tend(made, due)
+    made.refused(LeaseRefused("writer", "AccessDenied", "no"), due, Turn())
+    assert made.status(due).wanted
+
+
+def test_on_demand_a_lease_is_wanted_while_something_waits_to_be_signed() -> None:
+    """The first one is; after its end nobody misses it, until a record does."""
+    made, (route,) = role("orders", policy=RotationPolicy.ON_DEMAND)
+    assert made.status(NOW).wanted
+    tend(made)
+    made.issued(LeaseIssued(lease(1, at=NOW)), NOW, Turn())
+    ended = NOW + 3_600 * SECOND
+    tend(made, ended)
+    assert not made.status(ended).wanted
+    route.admit(Partition(ORDERS, 0, route, None).ledger, chunk("a"), ended)
+    assert made.status(ended).wanted

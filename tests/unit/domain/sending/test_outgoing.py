@@ -7,7 +7,7 @@ import pytest
 from doka.domain.held.ledger import OffsetLedger, count
 from doka.domain.rules import AggregationRules, Ordering
 from doka.domain.sending.put import Put
-from tests.unit.domain.builders import MS, SECOND, held, partition, route_rules
+from tests.unit.domain.builders import MS, SECOND, STAMP_MS, held, partition, route_rules
 
 NOW = 100 * SECOND
 INVALID = "InvalidArgumentException"
@@ -33,7 +33,7 @@ class Scene:
 
     def admit(self, keys: str) -> None:
         """Let a chunk come in."""
-        chunk = held(self.ledger, keys)
+        chunk = held(self.ledger, keys, timestamp_ms=STAMP_MS)
         self.ledger.append(chunk)
         self.outgoing.admit(chunk, NOW)
 
@@ -83,7 +83,7 @@ def test_what_landed_is_settled(scene: Scene) -> None:
     assert (2, 2) == (scene.here, scene.outgoing.waiting)
     put = scene.send()
     assert (0, 0, 2) == (scene.here, scene.outgoing.waiting, scene.ledger.open)
-    scene.outgoing.settle(put, {}, scene.moved, NOW)
+    assert {STAMP_MS: 2} == scene.outgoing.settle(put, {}, scene.moved, NOW)
     assert ([scene.ledger], 0, 2, 0) == (list(scene.moved), scene.ledger.open, scene.ledger.watermark, scene.here)
 
 
@@ -120,7 +120,7 @@ def test_what_went_with_its_partition_is_left_alone(scene: Scene) -> None:
     scene.admit("ab")
     put = scene.send()
     scene.ledger.gone = True
-    scene.outgoing.settle(put, {}, scene.moved, NOW)
+    assert {} == scene.outgoing.settle(put, {}, scene.moved, NOW)
     assert ({}, 2, []) == (scene.moved, scene.ledger.open, put.again())
 
 
