@@ -103,6 +103,8 @@ class RouteRules:
     key_encoding: KeyEncoding = KeyEncoding.UTF8
     ordering: Ordering = Ordering.KEY
     envelope: bool = False
+    replayed: bool = False
+    """Whether its records are sent once more, which their envelopes say."""
     on_poison: OnPoison = OnPoison.BLOCK
     aggregation: AggregationRules | None = None
     """None: each record is a Kinesis record of its own."""

@@ -258,6 +258,14 @@ class AuditFile:
                 for topic, partition, first, last in rows:
                     yield OffsetRange(TopicPartition(topic, partition), first, last)
 
+    def keys_overtaken(self, places: Iterable[OffsetRange]) -> int:
+        """Count the keys of partitions of which a lost record stands in these places, and a later one is in the stream."""
+        rows = sorted((self._numbers[p.partition], p.first, p.last) for p in places if p.partition in self._numbers)
+        with _in_words(self._path):
+            found = self._database.execute(_KEYS_OVERTAKEN, _columns(rows, 3)).fetchone()
+        invariant(found is not None, "a count gave no row")
+        return int(found[0])  # type: ignore[index]  # not None
+
     def close(self) -> None:
         """Store what was gathered, and let the file go."""
         try:
@@ -404,6 +412,22 @@ FROM (
     FROM fates WHERE fate = ?
 ) JOIN partitions USING (partition_no)
 GROUP BY topic, "partition", run ORDER BY topic, "partition", run
+"""
+
+# Places are as many as losses: each loss is looked up in the one that begins last at or before it.
+_KEYS_OVERTAKEN: Final = """
+WITH places AS (
+    SELECT unnest(?::INTEGER[]) AS partition_no, unnest(?::BIGINT[]) AS "offset", unnest(?::BIGINT[]) AS last_offset
+), lost AS (
+    SELECT partition_no, "offset", lane FROM fates JOIN expected USING (partition_no, "offset")
+    WHERE fate = 'lost' AND lane IS NOT NULL
+), firsts AS (
+    SELECT partition_no, lane, min("offset") AS first_offset FROM lost ASOF JOIN places USING (partition_no, "offset")
+    WHERE "offset" <= last_offset GROUP BY ALL
+)
+SELECT count(DISTINCT (partition_no, lane)) FROM (
+    FROM expected ANTI JOIN (FROM fates WHERE fate NOT IN ('repeated', 'overtaken')) USING (partition_no, "offset")
+) JOIN firsts USING (partition_no, lane) WHERE "offset" > first_offset
 """
 
 

@@ -30,6 +30,7 @@ from doka.app.cli.places import place_of
 from doka.app.cli.times import time_ms
 from doka.app.config_options import ConfigOptions
 from doka.app.container import Container
+from doka.app.replay.landings import NotedLandings
 from doka.app.replay.outcome import ReplayTelemetry, ranges_as_data
 from doka.app.replay.plan import Asked, NotPlannedError, Place, Plan, plan
 from doka.app.replay.source import ReplaySource
@@ -38,7 +39,7 @@ from doka.app.service import build
 from doka.app.settings import Settings
 from doka.app.settings.load import hostname, read_configuration
 from doka.app.settings.routes import RouteSettings, StreamSettings
-from doka.domain.audit.fates import Fate
+from doka.domain.audit.fates import Fate, OffsetRange
 from doka.domain.errors import UsageError
 from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
 from doka.domain.replay.pace import Pace
@@ -89,6 +90,7 @@ def replay(options: ConfigOptions, words: Words) -> int:
     console = Console(highlight=False, soft_wrap=True, markup=False)
     try:
         planned = plan(container, rules, _asked(words, lost, container), _state_file(words))
+        planned = replace(planned, keys_overtaken=_keys_overtaken(planned, words))
     except (NotPlannedError, NotToldError) as error:
         return _nothing_sent(str(error), as_json=words.as_json)
     if not words.as_json:
@@ -132,6 +134,17 @@ def _lost(file: Path) -> Lost:
         ranges = audit.ranges(Fate.LOST)
         places = tuple((each.partition, each.first, each.last + 1) for each in ranges)
         return Lost(audit.terms.route, audit.terms.stream.rpartition("/")[2], places)
+
+
+def _keys_overtaken(planned: Plan, words: Words) -> int | None:
+    """Count the keys whose order is gone, as far as the audit's window goes; None where no audit of that stream is given."""
+    if words.audit is None or words.stream is not None:
+        return None
+    from doka.adapters.audit.file import AuditFile
+
+    with AuditFile.open(words.audit) as audit:
+        left = planned.state.progress.left
+        return audit.keys_overtaken(OffsetRange(each.partition, each.first, each.end - 1) for each in left)
 
 
 def _state_file(words: Words) -> Path | None:
@@ -179,7 +192,7 @@ def _rules(rules: Rules) -> Rules:
     """Give the rules of a replay: it holds nobody up, and names what it passes; nothing is lost, for Kafka has it."""
     return replace(
         rules,
-        routes=tuple(replace(route, on_poison=OnPoison.DROP) for route in rules.routes),
+        routes=tuple(replace(route, on_poison=OnPoison.DROP, replayed=True) for route in rules.routes),
         limits=replace(rules.limits, commit_every=COMMIT_EVERY_NS),
         on_gap=OnGap.CONTINUE,
         on_unreadable=OnUnreadable.CONTINUE,
@@ -232,8 +245,10 @@ def _run(container: Container, planned: Plan, words: Words) -> Ending:
     source = ReplaySource(ranges, state.progress, pace, clock, container.inbox(), keep=keep)
     with _progress(planned, pace, clock.now, words) as show:
         telemetry = ReplayTelemetry(state.outcome, pace, clock, show)
+        sink = NotedLandings(container.sink(), state.outcome.note_landings)
         for provider, part in (
             (container.source, source),
+            (container.sink, sink),
             (container.telemetry, telemetry),
             (container.letters, NoLetters()),
         ):
@@ -290,6 +305,7 @@ def data_of(planned: Plan, ending: Ending | None) -> dict[str, Any]:
             "records_per_second": planned.records_per_second,
             "share": planned.share,
             "above_committed": planned.above_committed,
+            "keys_overtaken": planned.keys_overtaken,
             "missing": list(state.missing),
             "stream": None if planned.stream is None else planned.stream.arn,
         },
@@ -336,6 +352,12 @@ def _show_plan(console: Console, planned: Plan, route: str, words: Words) -> Non
     else:
         console.print(f"  state      {file}: after a kill type the same again; {_KEPT}")
     if words.stream is None:
+        keys = planned.keys_overtaken
+        console.print(
+            "  order      not known of how many keys later records are in the stream already; an audit would know"
+            if keys is None
+            else f"  order      of {many(keys, 'key')} later records are in the stream already, as far as the audit's window goes"
+        )
         console.print(
             "Among themselves they keep the order of their keys. Later records of these keys may be in the stream already: "
             "that order\nis gone, and who reads the stream sees the older ones behind them."
@@ -362,6 +384,10 @@ def _verdict(planned: Plan, ending: Ending | None, words: Words) -> Iterator[str
             yield f"  {word:<10} {place_shown(each.partition, each.first, each.end)}"
     again = f"; {many(outcome.may_repeat, 'record')} may have landed twice" if outcome.may_repeat else ""
     yield f"{many(outcome.landed, 'record')} landed{again}."
+    for shard, (first, last) in sorted(outcome.written.items()):
+        yield f"  {shard:<21} sequence numbers {first} to {last}"
+    if outcome.written:
+        yield "Between these stands all that landed, and what the service wrote meanwhile."
     if _all_landed(planned):
         yield "All that was asked for and that Kafka still had has landed."
     elif state.progress.finished:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from doka.domain.events import Landings
 from doka.domain.facts import (
     Fact,
     GapSeen,
@@ -38,6 +39,17 @@ class Outcome:
     unreadable: set[ReplayRange] = field(default_factory=set)
     skipped: set[ReplayRange] = field(default_factory=set)
     """What a person has ordered not to be sent."""
+    written: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """The lowest and the highest sequence number that the stream gave for records of this replay, by shard."""
+
+    def note_landings(self, landings: Landings) -> None:
+        """Note where records landed."""
+        for shard, digits in zip(landings.shards, landings.numbers, strict=True):
+            if not digits:
+                continue  # it was refused
+            number = int(digits)
+            first, last = self.written.get(shard, (number, number))
+            self.written[shard] = min(first, number), max(last, number)
 
     @property
     def whole(self) -> bool:
@@ -56,6 +68,10 @@ class Outcome:
             "gone": ranges_as_data(self.gone),
             "unreadable": ranges_as_data(self.unreadable),
             "skipped": ranges_as_data(self.skipped),
+            "written": [
+                {"shard": shard, "first": str(first), "last": str(last)}  # no JSON number holds 56 digits everywhere
+                for shard, (first, last) in sorted(self.written.items())
+            ],
         }
 
     @classmethod
@@ -65,7 +81,8 @@ class Outcome:
             data["landed"],
             data["may_repeat"],
             {(TopicPartition(p["topic"], p["partition"]), p["offset"]): p["code"] for p in data["poisoned"]},
-            *(set(map(range_of_data, data[name])) for name in ("gone", "unreadable", "skipped")),
+            written={each["shard"]: (int(each["first"]), int(each["last"])) for each in data["written"]},
+            **{name: set(map(range_of_data, data[name])) for name in ("gone", "unreadable", "skipped")},
         )
 
 

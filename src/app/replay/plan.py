@@ -67,6 +67,8 @@ class Plan:
     """How many bytes these are, about, by the first records; None where there were none."""
     above_committed: int | None
     """Offsets that are left and above what the group has committed: the service sends them, too. None: not known."""
+    keys_overtaken: int | None = None
+    """Keys of which later records are in the stream than those that are left: their order is gone. None: not known."""
 
     @property
     def share(self) -> float | None:

@@ -100,7 +100,7 @@ class RouteSettings(Section):
     aggregation: Aggregation = Field(default=Aggregation(), description="KPL aggregation.")
     envelope: Literal["none", "json"] = Field(
         default="none",
-        description="json: topic, partition, offset, timestamp, key, headers and value as one JSON object.",
+        description="json: topic, partition, offset, timestamp, key, headers and value as one JSON object; replayed: true behind them where doka replay sent it.",
     )
     on_poison: Literal["block", "drop", "dead_letter"] = Field(
         default="block",

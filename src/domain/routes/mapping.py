@@ -12,6 +12,7 @@ import json
 import re
 from base64 import b64encode
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from doka.domain.errors import invariant
 from doka.domain.limits import KEY_CACHE_BYTES, PARTITION_KEY_BYTES_MAX, PARTITION_KEY_CHARACTERS_MAX
@@ -23,6 +24,9 @@ KEY_OVERHEAD_BYTES = 130
 """What CPython adds to a cached key: the slot of the dict, the heads of a bytes and a str object."""
 _RANDOM_KEYS = 1 << 64
 _ARRAY_INDEX = re.compile(r"0|[1-9][0-9]*", re.ASCII)  # RFC 6901, section 4: no sign, no leading zero
+
+REPLAYED = b',"replayed":true}'
+"""The end of the envelope of a record that `doka replay` sends, instead of its brace."""
 
 UNUSABLE = ""
 """Stands for a key that Kinesis would refuse; no valid partition key is empty."""
@@ -102,6 +106,8 @@ class RecordMapping:
             for i, (key, value) in enumerate(zip(keys, values, strict=True)):
                 if len(value) + len(key.encode()) > record_bytes_max:
                     poison.setdefault(i, TOO_LARGE)
+        if self._rules.envelope and self._rules.replayed:
+            values = list(map(partial(_marked, record_bytes_max), keys, values))
         return keys, values, poison
 
     # --- partition keys ------------------------------------------------------------------------------------------
@@ -205,6 +211,12 @@ class RecordMapping:
                 zip(chunk.offsets, chunk.keys, chunk.values, chunk.originals, strict=True)
             )
         ]
+
+
+def _marked(record_bytes_max: int, key: str, envelope: bytes) -> bytes:
+    """Say in an envelope that it is sent once more; one for which the mark would be too much goes without, and so can land."""
+    marked = envelope[:-1] + REPLAYED
+    return marked if len(marked) + len(key.encode()) <= record_bytes_max else envelope
 
 
 def _headers(original: Original, place: int, poison: dict[int, str]) -> Sequence[tuple[str, bytes | None]] | None:

@@ -155,7 +155,8 @@ def test_a_person_sees_the_plan_is_asked_and_gets_a_verdict(
         "  time       about 500 ms\n",
         "  state      none is kept: add --state FILE, so that it can go on after a kill\n",
         "Send them? [y/N]: ",
-        "250 records landed.\nAll that was asked for and that Kafka still had has landed.\n",
+        "250 records landed.\n  shardId-000000000000  sequence numbers ",
+        "\nBetween these stands all that landed, and what the service wrote meanwhile.\nAll that was asked for and that Kafka still had has landed.\n",
     ):
         assert line in out
     expected = {(0, n) for n in range(100, 300)} | {(1, n) for n in range(350, 400)}
@@ -188,6 +189,26 @@ def test_a_dry_run_says_what_it_would_be_and_sends_nothing(place: Place, run: Ru
         in (run("--offsets", "orders:0:100-299", "--dry-run")[1])
     )
     assert place.aws.landed_count("orders") == 0
+
+
+def test_what_it_wrote_is_marked_and_told_by_shard(place: Place, run: Run) -> None:
+    """The envelope says that it is sent once more, and is of the same record; of each shard the sequence numbers are told."""
+    written = yaml.safe_load(place.file.read_text())
+    written["routes"][0]["envelope"] = "json"
+    place.file.write_text(yaml.safe_dump(written))
+    code, out, _ = run("--offsets", "orders:0:0-49", "--yes", "--json")
+    landed = place.aws.landed("orders")
+    envelopes = [json.loads(each.data) for each in landed]
+    assert (0, {True}, list(range(50))) == (
+        code,
+        {each["replayed"] for each in envelopes},
+        sorted(each["offset"] for each in envelopes),
+    )
+    numbers: dict[str, list[int]] = {}
+    for each in landed:
+        numbers.setdefault(each.shard, []).append(int(each.sequence_number))
+    expected = [{"shard": s, "first": str(min(n)), "last": str(max(n))} for s, n in sorted(numbers.items())]
+    assert (2, expected) == (len(expected), json.loads(out)["written"])
 
 
 def test_it_goes_to_another_stream_where_that_is_named(place: Place, run: Run) -> None:
@@ -367,6 +388,8 @@ def test_what_an_audit_found_to_be_lost_is_sent_and_nothing_else(place: Place, r
     lost = {0, 7, 8, 9, 100, *range(200, 230), EACH - 1}
     file = place.file.parent / "weekend.audit"
     audited(file, lost)
+    for arguments, told in ((("--audit", str(file)), "of 7 keys later"), (ALL, "not known of how many keys later")):
+        assert f"  order      {told} records are in the stream already" in run(*arguments, "--dry-run")[1]
     code, out, _ = run("--audit", str(file), "--yes")
     assert (0, lost) == (code, {number for _, number in place.landed()})
     assert f"  state      {file}.replay: after a kill type the same again" in out

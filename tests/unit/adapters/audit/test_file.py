@@ -161,6 +161,27 @@ def test_ranges_name_exactly_the_records(path: Path) -> None:
         assert expected == list(file.ranges(Fate.LOST))
 
 
+@pytest.mark.parametrize(
+    ("places", "keys"),
+    [([(2, 8)], 2), ([(2, 3), (5, 8)], 2), ([(3, 8)], 1), ([(4, 8)], 0), ([], 0)],
+    ids=str,
+)
+def test_keys_whose_order_is_gone_are_counted(path: Path, places: list[tuple[int, int]], keys: int) -> None:
+    """Those of which something later than what is sent again landed: a at 5, b at 6; of c and d nothing later than a loss did."""
+    of, lost = "abdabcab", {2, 3, 4, 7, 8, 9}
+    plan = replace(PLAN, partitions=(PlannedPartition(ORDERS, 2, 10, 10),))
+    with AuditFile.create(path, TERMS, plan) as file:
+        file.add_expected(IDENTITIES.expected(chunk(list(of), start=2, originals=[Extras()] * len(of))))
+        there = [offset for offset in range(2, 10) if offset not in lost]
+        keys_there, data = [of[offset - 2] for offset in there], [b"%d" % offset for offset in there]
+        landed = Landed("s0", keys_there, data, [str(100 + each) for each in there], [T] * len(there))
+        file.add_landed(landed, IDENTITIES.landed(landed))
+        file.reached_partition(ORDERS, 10)
+        judged(file)
+        assert lost == {n for each in file.ranges(Fate.LOST) for n in range(each.first, each.last + 1)}
+        assert keys == file.keys_overtaken(OffsetRange(ORDERS, first, last) for first, last in places)
+
+
 def test_what_is_passed_over_is_said_anew(path: Path) -> None:
     """The last list of dead letters counts, whatever was said before."""
     with AuditFile.create(path, TERMS, PLAN) as file:

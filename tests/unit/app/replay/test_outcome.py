@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from doka.app.replay.outcome import Outcome, ReplayTelemetry
+from doka.domain.events import Landings
 from doka.domain.facts import GapSeen, RecordsFailed, RecordsPoisoned, RecordsSettled, RecordsSkipped, UnreadableSeen
 from doka.domain.records import TopicPartition
 from doka.domain.replay.pace import Pace
@@ -40,6 +41,8 @@ def test_what_landed_is_counted_and_what_did_not_is_named() -> None:
             RecordsSkipped(P0, 50, 51, 1, Skip(50, 51, "ada", "now", "cancelled")),
         ):
             told.telemetry.tell(fact)
+    # Digits of two lengths: as text the second would be the lower one. What was refused has none.
+    told.outcome.note_landings(Landings(["shard-0", "", "shard-1", "shard-0"], ["99", "", "7", "100"]))
     assert (
         Outcome(
             landed=20,
@@ -48,6 +51,7 @@ def test_what_landed_is_counted_and_what_did_not_is_named() -> None:
             gone={ReplayRange(P0, 10, 20)},
             unreadable={ReplayRange(P0, 30, 40)},
             skipped={ReplayRange(P0, 50, 51)},
+            written={"shard-0": (99, 100), "shard-1": (7, 7)},
         )
         == told.outcome
     )

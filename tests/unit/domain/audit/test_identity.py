@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -76,14 +77,16 @@ class TestByCoordinates:
     """Routes with envelopes."""
 
     def test_an_envelope_names_its_record(self) -> None:
-        """What the mapping wraps is told by topic, partition and offset, with its fields in any order as well."""
+        """What the mapping wraps is told by topic, partition and offset, sent once more or not, its fields in any order."""
         rules = route_rules(envelope=True)
         ours = Identities(rules, MIB)
         given = records(["a", "b"], start=7)
         _, envelopes, _ = RecordMapping(rules, no_jitter).map(given, MIB)
+        _, again, _ = RecordMapping(replace(rules, replayed=True), no_jitter).map(given, MIB)
         other = b'{ "offset": 8, "topic": "orders", "partition": 0 }'
         expected = ours.expected(given).identities
         assert expected == ours.landed(landed(("any", envelopes[0]), ("any", envelopes[1])))
+        assert expected == ours.landed(landed(("any", again[0]), ("any", again[1])))
         assert [expected[1]] == ours.landed(landed(("any", other)))
         assert Match.COORDINATES is ours.match
 

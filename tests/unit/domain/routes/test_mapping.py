@@ -284,6 +284,22 @@ class TestEnvelope:
             '"headers":[["trace","1"],["trace",null],["raw",{"base64":"/w=="}]],"value":"\N{SNOWMAN}"}'
         ) == mapped(given, envelope=True)[1][0].decode()
 
+    def test_says_that_it_is_sent_once_more(self) -> None:
+        """What a replay sends is marked behind all else; without an envelope there is no place for that."""
+        given = chunk("k", values=[b"x"], originals=[Extras()])
+        plain, again = (mapped(given, envelope=True, replayed=replayed)[1][0] for replayed in (False, True))
+        assert json.loads(plain) | {"replayed": True} == json.loads(again)
+        assert again.startswith(plain[:-1])
+        assert [b"x"] == mapped(given, replayed=True)[1]
+
+    @pytest.mark.parametrize(("room", "marked"), [(0, False), (len(',"replayed":true') - 1, False), (16, True)])
+    def test_lets_no_mark_stand_in_the_way_of_a_record(self, room: int, *, marked: bool) -> None:
+        """One that landed within the limit lands within it again, without the mark where there is no room for it."""
+        given = chunk("k", values=[b"x"], originals=[Extras()])
+        limit = len(mapped(given, envelope=True)[1][0]) + len("k") + room
+        _, (data,), poison = mapped(given, envelope=True, replayed=True, record_bytes_max=limit)
+        assert ({}, marked) == (poison, "replayed" in json.loads(data))
+
     def test_carries_bytes_as_base64(self) -> None:
         """What is not UTF-8 is base64, and said so."""
         given = chunk([b"\xff"], values=[b"\x80\x00"], originals=[Extras()])
