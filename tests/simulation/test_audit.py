@@ -24,7 +24,7 @@ from doka.domain.records import TopicPartition
 from doka.domain.rules import OnUnreadable, RouteRules
 from tests.simulation.runner import Outcome, run_plan
 
-SEEDS = range(24)
+SEEDS = range(12)
 DAY_MS = 24 * 3_600_000
 RUN_RECORDS = 37
 """Of one answer; not a number that the records of anything are a multiple of."""
