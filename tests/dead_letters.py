@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, cast
 
-from confluent_kafka import Consumer, Message
+from confluent_kafka import Consumer, Message, Producer
 from confluent_kafka import TopicPartition as KafkaPartition
 
+from doka.adapters.kafka.letter_headers import letter_headers
 from doka.domain.commands import SendLetter
 from doka.domain.records import TopicPartition
 from tests.waiting import eventually
@@ -51,6 +52,25 @@ def letter(
     """Make a command to send a letter."""
     # A message of the client library is false when its value is empty.
     return SendLetter(number, source, offset, Original() if original is None else original, code, attempts)
+
+
+def write_letters(
+    servers: str, topic: str, letters: Sequence[tuple[int, SendLetter]], *, wall: float = 1_800_000_000
+) -> None:
+    """Write letters to partitions as the service does, one a second from `wall` on, and wait until the brokers have them."""
+    keys = {"bootstrap.servers": servers, "message.max.bytes": 20_000_000, "compression.type": "zstd", "log_level": 0}
+    producer = Producer(keys)
+    for second, (partition, command) in enumerate(letters):
+        original = command.original
+        producer.produce(
+            topic,
+            value=original.value(),
+            key=original.key(),
+            headers=[*letter_headers(command, wall + second)],
+            timestamp=original.timestamp()[1],
+            partition=partition,
+        )
+    assert producer.flush(60) == 0
 
 
 @dataclass(frozen=True)

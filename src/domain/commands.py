@@ -31,6 +31,8 @@ class SendPut:
     stream_arn: str | None = None
     hash_keys: Sequence[str | None] | None = None
     wants_landings: bool = False
+    places: Sequence[Sequence[tuple[TopicPartition, int]]] | None = None
+    """The records of each entry, by partition and offset; told where the route's rules ask for receipts."""
 
     def __repr__(self) -> str:
         return f"SendPut({self.put}, {self.route}, {len(self.keys)} entries, lease {self.lease.serial})"
@@ -60,6 +62,8 @@ class CommitOffsets:
 
     commit: int
     offsets: Mapping[TopicPartition, int]
+    notes: Mapping[TopicPartition, str] = field(default_factory=dict)
+    """What stands beside an offset, in the metadata of its commit; only who resends letters has something to say."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -503,6 +503,7 @@ class Forwarder:
                         stream_arn=standing.stream_arn,
                         hash_keys=put.hash_keys,
                         wants_landings=put.shares,
+                        places=put.places() if route.rules.receipts else None,
                     )
                 )
         return again

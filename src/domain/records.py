@@ -73,6 +73,8 @@ class Chunk:
     """The whole records, filled only for topics whose route needs more than key and value; else empty."""
     header_bytes: int = 0
     """What the headers of a record take on average, estimated; they are held where there are originals, else dropped."""
+    origins: Sequence[tuple[TopicPartition, int]] = ()
+    """Where each record stood first, where that is not here: of the records of dead letters; else empty."""
     count: int = field(init=False)
     """How many records there are."""
     end: int = field(init=False)
@@ -98,6 +100,7 @@ class Chunk:
             self.timestamp_ms,
             originals=self.originals[first:last],
             header_bytes=self.header_bytes,
+            origins=self.origins[first:last],
         )
 
     def __repr__(self) -> str:

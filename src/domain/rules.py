@@ -108,6 +108,8 @@ class RouteRules:
     on_poison: OnPoison = OnPoison.BLOCK
     aggregation: AggregationRules | None = None
     """None: each record is a Kinesis record of its own."""
+    receipts: bool = False
+    """Whether each put says which records it carries: for who resends letters."""
 
     @property
     def needs_keys(self) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
@@ -19,7 +19,7 @@ from doka.adapters.kafka.client_errors import is_fatal
 from doka.adapters.kafka.shown import shown
 from doka.domain.commands import CommitOffsets
 from doka.domain.events import CommitAnswered
-from doka.domain.partitions.start_positions import Birth, Committed, metadata_of, topic_id_in
+from doka.domain.partitions.start_positions import Birth, Committed, metadata_of, note_in, topic_id_in
 from doka.domain.records import TopicPartition
 
 _log = logging.getLogger("doka.kafka")
@@ -31,6 +31,7 @@ class _Sent:
 
     serial: int | None
     offsets: Mapping[TopicPartition, int]
+    notes: Mapping[TopicPartition, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -73,7 +74,7 @@ class SentCommits:
         """Send the ledger's offsets; what the client itself refuses is an answer like any other."""
         for partition in command.offsets:
             self._unstored.pop(partition, None)
-        self._send(consumer, _Sent(command.commit, command.offsets))
+        self._send(consumer, _Sent(command.commit, command.offsets, command.notes))
 
     def send_starts(self, consumer: Consumer) -> None:
         """Send the starting positions that the group has not stored, unless they are on their way already."""
@@ -104,7 +105,7 @@ class SentCommits:
         return answers
 
     def _send(self, consumer: Consumer, sent: _Sent) -> None:
-        offsets = [self._kafka_partition(partition, offset) for partition, offset in sent.offsets.items()]
+        offsets = [self._kafka_partition(p, offset, sent.notes.get(p)) for p, offset in sent.offsets.items()]
         self._sent.append(sent)
         if _log.isEnabledFor(logging.DEBUG):
             _log.debug("commit %s sent: %s", sent.name, shown(sent.offsets))
@@ -117,8 +118,8 @@ class SentCommits:
                 self._note(reason)
             self._settle(sent, reason.name() if isinstance(reason, KafkaError) else str(refused))
 
-    def _kafka_partition(self, partition: TopicPartition, offset: int) -> KafkaPartition:
-        metadata = metadata_of(self._births.get(partition), self.topic_ids.get(partition))
+    def _kafka_partition(self, partition: TopicPartition, offset: int, note: str | None) -> KafkaPartition:
+        metadata = metadata_of(self._births.get(partition), self.topic_ids.get(partition), note)
         if metadata is None:
             return KafkaPartition(partition.topic, partition.partition, offset)
         return KafkaPartition(partition.topic, partition.partition, offset, metadata=metadata)
@@ -136,7 +137,9 @@ class SentCommits:
 def committed_in(stored: Mapping[TopicPartition, KafkaPartition]) -> dict[TopicPartition, Committed]:
     """Read what a group has stored of partitions; nothing of those of which it has committed nothing."""
     return {
-        partition: Committed(place.offset, Birth.parse(place.metadata), topic_id_in(place.metadata))
+        partition: Committed(
+            place.offset, Birth.parse(place.metadata), topic_id_in(place.metadata), note_in(place.metadata)
+        )
         for partition, place in stored.items()
         if place.offset >= 0
     }

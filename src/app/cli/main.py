@@ -91,7 +91,7 @@ def _explain_usage(error: typer.TyperException, arguments: Sequence[str]) -> int
     # The parser of options does not say for which command it failed.
     typed = [
         word
-        for word in arguments[: 2 if arguments[:1] in (["config"], ["simulate"]) else 1]
+        for word in arguments[: 2 if arguments[:1] in (["config"], ["simulate"], ["letters"]) else 1]
         if not word.startswith("-")
     ]
     command = " ".join(["doka", *typed]) if context is None else context.command_path

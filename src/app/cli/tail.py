@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
@@ -22,6 +21,7 @@ from doka.adapters.kafka.log_ranges import LogRange, LogRanges
 from doka.adapters.kafka.not_told import NotToldError
 from doka.adapters.kafka.range_source import RangeSource
 from doka.adapters.telemetry.sentences import many, size
+from doka.app.cli.shown import content_shown, cut, time_shown
 from doka.app.cli.times import time_ms
 from doka.app.config_options import ConfigOptions
 from doka.app.container import Container
@@ -46,7 +46,6 @@ from doka.domain.skip import Skip, offsets_shown
 
 HOLES: Final = 10
 """How many offsets more are read of each partition than records are wanted: some have none, as the markers of transactions."""
-KEY_CHARACTERS_SHOWN: Final = 48
 _THEN: Final = {
     OnPoison.BLOCK: "stops its key",
     OnPoison.DROP: "is dropped, and counted",
@@ -221,7 +220,7 @@ def _show(
         console.print(table)
     for record in seen.records if payload else ():
         console.print(f"\n{record.partition} {record.offset}")
-        console.print(_shown(record.data))
+        console.print(content_shown(record.data))
     for line in (*_sentences(rules, stream, why, seen), *seen.notes):
         console.print(line)
 
@@ -234,10 +233,10 @@ def _row(rules: RouteRules, seen: Seen, record: Preview) -> tuple[Text, ...]:
         verdict = Text(f"can never land ({record.code}): {_THEN[rules.on_poison]}", "bold red")
     else:
         verdict = Text("lands")
-    key = "drawn when it is sent" if record.key is None else _cut(_shown(record.key.encode()))
+    key = "drawn when it is sent" if record.key is None else cut(content_shown(record.key.encode()))
     return (
         Text(f"{record.partition} {record.offset}"),
-        Text("-" if record.timestamp_ms is None else _time(record.timestamp_ms)),
+        Text(time_shown(record.timestamp_ms)),
         Text(key, "dim" if record.key is None else ""),
         Text(record.shard or "-"),
         Text(f"{record.size:,}"),
@@ -261,20 +260,3 @@ def _sentences(rules: RouteRules, stream: StreamDescribed | None, why: str | Non
             f"The stream {stream.arn or ''} is {stream.status} and takes records up to {size(stream.record_bytes_max)}"
         )
         yield f"{at_most}." if why is None else f"{at_most}; which shard takes them is not known: {why}."
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= KEY_CHARACTERS_SHOWN else f"{text[:KEY_CHARACTERS_SHOWN]}..."
-
-
-def _shown(content: bytes) -> str:
-    """Show bytes at a terminal: text that can do nothing there, or the bytes by number."""
-    try:
-        text = content.decode()
-    except UnicodeDecodeError:
-        return repr(content)
-    return text if text.isprintable() else repr(text)
-
-
-def _time(timestamp_ms: int) -> str:
-    return datetime.fromtimestamp(timestamp_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -5,14 +5,21 @@ Only words stand here; what a command does is imported when it runs, so that `do
 
 from __future__ import annotations
 
-import inspect
-import re
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal
 
 import typer
 
+from doka.app.cli.letter_words import letters_cli
+from doka.app.cli.options import (
+    AllowInsecureEndpoints,
+    AllowPlaintext,
+    AsJson,
+    Config,
+    LegacyConfig,
+    Payload,
+    taught,
+)
 from doka.app.config_options import ConfigOptions
 
 EXIT_CODES = (
@@ -38,23 +45,6 @@ AUDIT_EXIT_CODES = (
     "[bold]Exit codes[/bold]  0 complete; 1 something is lost; 2 bad usage or configuration, or nothing could be audited; "
     "3 no loss is known, but a part could not be judged"
 )
-
-Config = Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help="The configuration, a YAML file.")]
-LegacyConfig = Annotated[
-    Path | None,
-    typer.Option("--legacy-config", metavar="FILE", help="A configuration of the old service, read as it stands."),
-]
-AllowPlaintext = Annotated[
-    bool,
-    typer.Option("--allow-plaintext", metavar="", help="Permit a Kafka protocol that does not encrypt."),
-]
-AllowInsecureEndpoints = Annotated[
-    bool,
-    typer.Option(
-        "--allow-insecure-endpoints", metavar="", help="Permit http and foreign hosts in aws.endpoint_urls; for tests."
-    ),
-]
-AsJson = Annotated[bool, typer.Option("--json", metavar="", help="Print JSON, for a machine to read.")]
 
 # What only `doka simulate` takes.
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Everything drawn at random comes from it.")]
@@ -92,6 +82,8 @@ cli.add_typer(
     "routes\\[0].stream.name is DOKA_ROUTES__0__STREAM__NAME. Options go before variables, variables before the file.",
 )
 
+cli.add_typer(letters_cli, name="letters")
+
 simulate_cli = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
 cli.add_typer(
     simulate_cli,
@@ -103,15 +95,6 @@ cli.add_typer(
     epilog=SIMULATE_EXIT_CODES,
 )
 
-_Command = TypeVar("_Command", bound=Callable[..., Any])
-
-
-def _taught(command: _Command) -> _Command:
-    """Let the help text of a command flow: each paragraph of its docstring becomes one line, to be wrapped anew."""
-    paragraphs = re.split(r"\n\s*\n", inspect.getdoc(command) or "")
-    command.__doc__ = "\n\n".join(" ".join(paragraph.split("\n")) for paragraph in paragraphs)
-    return command
-
 
 def _print_version(*, wanted: bool) -> None:
     if wanted:
@@ -122,7 +105,7 @@ def _print_version(*, wanted: bool) -> None:
 
 
 @cli.callback()
-@_taught
+@taught
 def doka(
     *,
     version: Annotated[
@@ -138,7 +121,7 @@ def doka(
 
 
 @cli.command(epilog=EXIT_CODES + "\n\n[bold]Next[/bold]  curl localhost:9400/readyz")
-@_taught
+@taught
 def run(
     *,
     config: Config = None,
@@ -175,7 +158,7 @@ def run(
 
 
 @cli.command(epilog=EXIT_CODES + "\n\n[bold]Next[/bold]  doka run --config doka.yaml")
-@_taught
+@taught
 def check(
     *,
     config: Config = None,
@@ -197,7 +180,7 @@ def check(
 
 
 @cli.command(epilog=EXIT_CODES + "\n\n[bold]Next[/bold]  curl localhost:9400/readyz")
-@_taught
+@taught
 def skip(
     what: Annotated[
         str,
@@ -232,7 +215,7 @@ def skip(
 
 
 @cli.command(epilog=LAG_EXIT_CODES + "\n\n[bold]Next[/bold]  doka check --config doka.yaml")
-@_taught
+@taught
 def lag(
     *,
     group: Annotated[
@@ -264,7 +247,7 @@ def lag(
 
 
 @cli.command(epilog=TAIL_EXIT_CODES + "\n\n[bold]Next[/bold]  doka lag --config doka.yaml")
-@_taught
+@taught
 def tail(
     *,
     route: Annotated[
@@ -279,7 +262,7 @@ def tail(
         ),
     ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many records.")] = 10,
-    payload: Annotated[bool, typer.Option("--payload", metavar="", help="Show the data, too.")] = False,
+    payload: Payload = False,
     config: Config = None,
     legacy_config: LegacyConfig = None,
     allow_plaintext: AllowPlaintext = False,
@@ -303,7 +286,7 @@ def tail(
 
 
 @cli.command(epilog=AUDIT_EXIT_CODES + "\n\n[bold]Next[/bold]  doka replay --audit FILE --config doka.yaml")
-@_taught
+@taught
 def audit(
     *,
     since: Annotated[
@@ -361,7 +344,7 @@ def audit(
 
 
 @cli.command(epilog=REPLAY_EXIT_CODES + "\n\n[bold]Next[/bold]  doka lag --config doka.yaml")
-@_taught
+@taught
 def replay(
     *,
     since: Annotated[
@@ -429,7 +412,7 @@ def replay(
 
 
 @cli.command(epilog=EXIT_CODES + "\n\n[bold]Next[/bold]  doka config schema, then doka check --config doka.yaml")
-@_taught
+@taught
 def demo(
     *,
     policy: Annotated[
@@ -469,7 +452,7 @@ def demo(
 
 
 @config_cli.command("schema")
-@_taught
+@taught
 def config_schema() -> int:
     """Print the JSON Schema: every setting, its default and what it does.
 
@@ -481,7 +464,7 @@ def config_schema() -> int:
 
 
 @config_cli.command("show")
-@_taught
+@taught
 def config_show(
     *,
     config: Config = None,
@@ -504,7 +487,7 @@ def config_show(
 
 
 @config_cli.command("convert")
-@_taught
+@taught
 def config_convert(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A configuration of the old service.")],
     *,
@@ -522,7 +505,7 @@ def config_convert(
 
 
 @simulate_cli.command("incident", epilog="[bold]Next[/bold]  doka simulate compare")
-@_taught
+@taught
 def simulate_incident(
     *,
     hours: Annotated[
@@ -551,7 +534,7 @@ def simulate_incident(
 
 
 @simulate_cli.command("run", epilog=SIMULATE_EXIT_CODES)
-@_taught
+@taught
 def simulate_run(
     *,
     scenario: ScenarioPath,
@@ -580,7 +563,7 @@ def simulate_run(
 
 
 @simulate_cli.command("schema")
-@_taught
+@taught
 def simulate_schema() -> int:
     """Print the JSON Schema of a scenario file.
 
@@ -592,7 +575,7 @@ def simulate_schema() -> int:
 
 
 @simulate_cli.command("compare", epilog=SIMULATE_EXIT_CODES)
-@_taught
+@taught
 def simulate_compare(
     *,
     world: Annotated[
@@ -620,7 +603,7 @@ def simulate_compare(
 
 
 @simulate_cli.command("fuzz", epilog=SIMULATE_EXIT_CODES)
-@_taught
+@taught
 def simulate_fuzz(
     *,
     seeds: Annotated[int, typer.Option("--seeds", min=1, max=10_000_000, help="How many worlds.")] = 200,
@@ -641,7 +624,7 @@ def simulate_fuzz(
 
 
 @cli.command("version")
-@_taught
+@taught
 def print_version() -> int:
     """Print the version."""
     _print_version(wanted=True)

@@ -29,7 +29,9 @@ from typing import Final
 from doka.domain.events import GapFound
 from doka.domain.records import TopicPartition
 
-_METADATA: Final = re.compile(r"doka(?::born=(\d{1,18}):partitions=(\d{1,9}))?(?::topic=([\w+/=-]{1,64}))?", re.ASCII)
+_METADATA: Final = re.compile(
+    r"doka(?::born=(\d{1,18}):partitions=(\d{1,9}))?(?::topic=([\w+/=-]{1,64}))?(?::left=([\w-]*))?", re.ASCII
+)
 
 
 class LogEdge(Enum):
@@ -60,17 +62,24 @@ class Birth:
         return None if found is None or found[1] is None else cls(int(found[1]), int(found[2]))
 
 
-def metadata_of(birth: Birth | None, topic_id: str | None) -> str | None:
+def metadata_of(birth: Birth | None, topic_id: str | None, note: str | None = None) -> str | None:
     """Give the metadata of a commit; None where there is nothing to say."""
-    if topic_id is None:
-        return None if birth is None else str(birth)
-    return f"{'doka' if birth is None else birth}:topic={topic_id}"
+    told = "doka" if birth is None else str(birth)
+    told += "" if topic_id is None else f":topic={topic_id}"
+    told += f":left={note}" if note else ""
+    return None if told == "doka" else told
 
 
 def topic_id_in(metadata: str | None) -> str | None:
     """Read the id of the topic that a commit was made on; None where the metadata holds none."""
     found = _METADATA.fullmatch(metadata or "")
     return None if found is None else found[3]
+
+
+def note_in(metadata: str | None) -> str | None:
+    """Read the note beside a commit; None where the metadata holds none."""
+    found = _METADATA.fullmatch(metadata or "")
+    return None if found is None else found[4]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +89,8 @@ class Committed:
     offset: int
     birth: Birth | None = None
     topic_id: str | None = None
+    note: str | None = None
+    """Which letters were left out above the offset (`domain.letters.resent`)."""
 
 
 def birth_of(start_from: StartFrom, wall_ms: int, partitions: int) -> Birth | None:

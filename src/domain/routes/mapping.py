@@ -13,10 +13,11 @@ import re
 from base64 import b64encode
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import repeat
 
 from doka.domain.errors import invariant
 from doka.domain.limits import KEY_CACHE_BYTES, PARTITION_KEY_BYTES_MAX, PARTITION_KEY_CHARACTERS_MAX
-from doka.domain.records import Chunk, Original, TopicPartition, ask_headers
+from doka.domain.records import Chunk, Original, ask_headers
 from doka.domain.remembered import Remembered
 from doka.domain.rules import KeyEncoding, NullKey, NullValue, RouteRules
 
@@ -117,9 +118,7 @@ class RecordMapping:
         keys = chunk.keys
         if all(keys) or None not in keys:  # the first is quicker, and nearly always enough
             return list(map(translate, keys))  # type: ignore[arg-type]  # no None in it
-        return [
-            self._null_key(chunk.partition, i, poison) if key is None else translate(key) for i, key in enumerate(keys)
-        ]
+        return [self._null_key(chunk, i, poison) if key is None else translate(key) for i, key in enumerate(keys)]
 
     def _field_keys(self, chunk: Chunk, poison: dict[int, str]) -> Sequence[str]:
         steps = [step.replace("~1", "/").replace("~0", "~") for step in self._argument.split("/")[1:]]
@@ -127,7 +126,7 @@ class RecordMapping:
         for i, value in enumerate(chunk.values):
             found = _json_field(value, steps)
             if found is None:
-                key = self._null_key(chunk.partition, i, poison)
+                key = self._null_key(chunk, i, poison)
             elif len(found) > PARTITION_KEY_CHARACTERS_MAX:
                 key = UNUSABLE
             else:
@@ -145,7 +144,7 @@ class RecordMapping:
             found = b"" if headers is None else dict(headers).get(self._argument)
             if found == b"":
                 poison.setdefault(i, EMPTY_KEY)
-            keys.append(self._null_key(chunk.partition, i, poison) if found is None else self.cache[found])
+            keys.append(self._null_key(chunk, i, poison) if found is None else self.cache[found])
         return keys
 
     def _valid(self, key: str) -> str:
@@ -166,13 +165,14 @@ class RecordMapping:
         self._next_random = first + chunk.count
         return list(map(str, range(first, self._next_random)))
 
-    def _null_key(self, partition: TopicPartition, index: int, poison: dict[int, str]) -> str:
+    def _null_key(self, chunk: Chunk, index: int, poison: dict[int, str]) -> str:
         match self._rules.null_key:
             case NullKey.RANDOM:
                 self._next_random += 1
                 return str(self._next_random)
             case NullKey.PARTITION:
-                return f"{partition.topic}-{partition.partition}"
+                topic, number = chunk.origins[index][0] if chunk.origins else chunk.partition
+                return f"{topic}-{number}"
             case NullKey.REJECT:
                 poison[index] = NO_KEY
                 return UNUSABLE
@@ -192,12 +192,12 @@ class RecordMapping:
         return [b"" if value is None else value for value in values]
 
     def _envelopes(self, chunk: Chunk, poison: dict[int, str]) -> Sequence[bytes]:
-        topic, partition = chunk.partition
+        origins = chunk.origins or zip(repeat(chunk.partition), chunk.offsets, strict=False)
         return [
             json.dumps(
                 {
-                    "topic": topic,
-                    "partition": partition,
+                    "topic": source.topic,
+                    "partition": source.partition,
                     "offset": offset,
                     "timestamp": original.timestamp()[1] if original.timestamp()[0] else None,
                     "key": as_text(key),
@@ -207,8 +207,8 @@ class RecordMapping:
                 ensure_ascii=False,
                 separators=(",", ":"),
             ).encode()
-            for i, (offset, key, value, original) in enumerate(
-                zip(chunk.offsets, chunk.keys, chunk.values, chunk.originals, strict=True)
+            for i, ((source, offset), key, value, original) in enumerate(
+                zip(origins, chunk.keys, chunk.values, chunk.originals, strict=True)
             )
         ]
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from doka.domain.errors import invariant
 from doka.domain.held.ledger import OffsetLedger, Part, count
+from doka.domain.records import TopicPartition
 
 LaneOf = tuple[OffsetLedger, str]
 """A lane of a partition by its ledger and its key."""
@@ -62,6 +63,12 @@ class Put:
         refused = [part for i in failed for part in self.groups[i]]
         payload = sum(len(part.chunk.values[place]) for part in refused for place in part.places)
         return self.records - count(refused), self.payload_bytes - payload
+
+    def places(self) -> list[list[tuple[TopicPartition, int]]]:
+        """Name the records of each entry."""
+        groups = ([part] for part in self.parts) if self.groups is None else self.groups
+        named = [[(p.chunk.owner.tp, p.chunk.offsets[i]) for p in group for i in p.places] for group in groups]
+        return named if self.groups is not None else [[record] for part in named for record in part]
 
     def again(self) -> list[Part]:
         """Give its records for another try, as far as they are owned."""

@@ -65,6 +65,10 @@ TYPED: dict[str, Ends | Serves] = {
     ),
     "doka replay --audit weekend.duckdb --dry-run --config doka.yaml": Ends(2, "weekend.duckdb does not exist"),
     "doka replay --audit weekend.duckdb --config doka.yaml": Ends(2, "add --yes, or --dry-run"),
+    **dict.fromkeys(
+        ("doka letters list --config doka.yaml", "doka letters show dead:0:17 --config doka.yaml"),
+        Ends(2, "doka: dead_letters.topic is not set"),
+    ),
     "doka config schema": Ends(0, '"kafka"'),
     "doka config show --config doka.yaml": Ends(0, "group_id: doka-orders"),
     "doka simulate run --scenario examples/scenarios/sts-outage.yaml": Ends(0, "doka: clean"),
@@ -113,6 +117,7 @@ ELSEWHERE: dict[str, str] = {
     "doka audit": NAMES_A_COMMAND,
     "doka lag": NAMES_A_COMMAND,
     "doka replay": NAMES_A_COMMAND,
+    "doka letters": NAMES_A_COMMAND,
     "doka replay --audit FILE --config doka.yaml": "names the file of an audit; it is typed with one here",
 }
 IN_CONTAINERS = "tests/containers/test_readme.py runs it"

@@ -15,6 +15,7 @@ from doka.domain.partitions.start_positions import (
     birth_of,
     gap_at,
     metadata_of,
+    note_in,
     start_of,
     topic_id_in,
     topics_to_ask,
@@ -119,3 +120,12 @@ def test_a_position_outside_the_log_is_a_gap(expected: int, gap: bool) -> None: 
     wanted = GapFound(NEW, expected, 10, 20) if gap else None
 
     assert wanted == gap_at(NEW, expected, log_start=10, log_end=20)
+
+
+@pytest.mark.parametrize("birth", [None, Birth(NOON_MS, 3)])
+@pytest.mark.parametrize("topic_id", [None, "a-_Z="])
+def test_a_note_stands_beside_what_a_commit_says_already(birth: Birth | None, topic_id: str | None) -> None:
+    """Each is read by itself; where there is none nothing is."""
+    metadata = metadata_of(birth, topic_id, "B-_9")
+    assert (birth, topic_id, "B-_9") == (Birth.parse(metadata), topic_id_in(metadata), note_in(metadata))
+    assert [None] * 3 == [note_in(other) for other in (None, "else", metadata_of(birth, topic_id))]

@@ -1,0 +1,1 @@
+"""Dead letters: found and shown, and brought back."""
