@@ -22,9 +22,10 @@ from doka.domain.leases.keeper import SIGNING, TRANSITIONS, LeaseState
 from doka.domain.records import TopicPartition
 from doka.domain.status import LeaseStatus, PartitionStatus, RouteStatus, Status
 from doka.domain.verdicts import ENTRY, REQUEST
-from scripts import settings_page
+from scripts import iam_page, settings_page
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
+IAM = DOCS.parent / "deploy" / "iam"
 WRITTEN = "<!-- Written by `make docs` from {source}. Edit that instead. -->"
 
 Row = tuple[str, ...]
@@ -33,6 +34,7 @@ Row = tuple[str, ...]
 def pages() -> Mapping[str, str]:
     """Give each generated page: its file name in docs/ -> its whole text."""
     return {
+        "iam.md": _iam_page(),
         "metrics.md": _metrics_page(),
         "lease.md": _lease_page(),
         "settings.md": _page("src/app/settings", "Settings", *settings_page.parts()),
@@ -105,6 +107,28 @@ def _status() -> Status:
     )
 
 
+# --- IAM ---------------------------------------------------------------------------------------------------------
+
+
+def _iam_page() -> str:
+    tables = [part for above, head, rows in iam_page.tables() for part in (above, _table(head, rows))]
+    return _page(
+        "src/app/iam",
+        "Permissions",
+        "`doka policy --config doka.yaml` prints every IAM document that a configuration needs, each under the account that "
+        "it belongs to, and asks nothing of AWS.\n"
+        "`--out DIR` writes a file for each; `--format terraform` and `--format cloudformation` make a template for each "
+        "account.\n"
+        "[deploy/iam](../deploy/iam/) has all of them for the two accounts of [first-record.md](first-record.md).",
+        *tables,
+        "Whatever is in capitals is no ARN, so AWS refuses a document in which it was forgotten.\n"
+        "A template creates a role that it has the trust policy of, and adds to a role that it has not: "
+        "`--workload` decides that for the workload's.\n"
+        "What is one document in AWS is told to be so: a stream's resource policy and an endpoint's policy replace what "
+        "stands there; the statement for a key's policy is in no template.",
+    )
+
+
 # --- the tables of the domain ------------------------------------------------------------------------------------
 
 
@@ -161,9 +185,12 @@ def _table(head: Row, rows: Iterable[Row]) -> str:
 
 
 def main() -> None:
-    """Write every page."""
+    """Write every page, and the documents of deploy/iam."""
     for name, text in pages().items():
         (DOCS / name).write_text(text, encoding="utf-8")
+    IAM.mkdir(exist_ok=True)
+    for name, text in iam_page.examples().items():
+        (IAM / name).write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

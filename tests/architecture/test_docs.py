@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -18,7 +17,8 @@ from doka.app.settings.load import settings_from
 from doka.app.settings.outline import child, leaves
 from doka.app.settings.sdk_endpoints import variables
 from doka.domain.verdicts import REQUEST, Verdict
-from scripts.generated_pages import DOCS, metric_names, pages
+from scripts.generated_pages import DOCS, IAM, metric_names, pages
+from scripts.iam_page import examples
 from tests.architecture.source_tree import ROOT, project_files, shown
 
 PROSE = [path for path in project_files() if path.suffix == ".md"]
@@ -280,62 +280,8 @@ def test_every_code_that_blocks_a_route_has_its_cure() -> None:
 
 # --- the documents for IAM ---------------------------------------------------------------------------------------
 
-ALLOWED_ACTIONS = {
-    "writer-role.json": {
-        "kinesis:PutRecords",
-        "kinesis:DescribeStreamSummary",
-        "kinesis:ListShards",
-        "kms:GenerateDataKey",
-    },
-    "reader-role.json": {
-        "kinesis:DescribeStreamSummary",
-        "kinesis:ListShards",
-        "kinesis:GetShardIterator",
-        "kinesis:GetRecords",
-        "kms:Decrypt",
-    },
-    "writer-role-trust.json": {"sts:AssumeRole"},
-    "workload-role.json": {"sts:AssumeRole"},
-    "workload-role-msk.json": {
-        "kafka-cluster:Connect",
-        "kafka-cluster:DescribeTopic",
-        "kafka-cluster:ReadData",
-        "kafka-cluster:DescribeGroup",
-        "kafka-cluster:AlterGroup",
-        "kafka-cluster:WriteData",
-        "kafka-cluster:WriteDataIdempotently",
-    },
-}
-IAM = ROOT / "deploy" / "iam"
 
-
-def listed(value: str | list[str]) -> list[str]:
-    """Give a policy's value that may be one or a list as a list."""
-    return [value] if isinstance(value, str) else value
-
-
-def test_every_policy_is_looked_at() -> None:
-    """The documents in deploy/iam are those that the test below knows."""
-    assert set(ALLOWED_ACTIONS) == {path.name for path in IAM.glob("*.json")}
-
-
-@pytest.mark.parametrize("name", sorted(ALLOWED_ACTIONS))
-def test_a_policy_allows_what_is_named_and_nothing_else(name: str) -> None:
-    """Each statement allows named actions on named resources; the document holds all that doka needs and no more."""
-    policy = json.loads(read(IAM / name))
-    assert "2012-10-17" == policy["Version"]
-    allowed: set[str] = set()
-    for statement in policy["Statement"]:
-        assert "Allow" == statement["Effect"]
-        assert {"NotAction", "NotResource", "NotPrincipal"}.isdisjoint(statement)
-        allowed |= set(listed(statement["Action"]))
-        if name == "writer-role-trust.json":
-            assert "Resource" not in statement
-            assert [] == [principal for principal in listed(statement["Principal"]["AWS"]) if "*" in principal]
-            assert {"sts:ExternalId", "sts:RoleSessionName"} == {
-                key for condition in statement["Condition"].values() for key in condition
-            }
-        else:
-            assert [] == [resource for resource in listed(statement["Resource"]) if "*" in resource]
-    assert ALLOWED_ACTIONS[name] == allowed
-    assert [] == [action for action in allowed if "*" in action]
+def test_the_documents_of_deploy_are_those_that_doka_prints() -> None:
+    """What deploy/iam holds is what `doka policy` says of the accounts of docs/first-record.md, and nothing else."""
+    there = {path.name: read(path) for path in IAM.iterdir()}
+    assert examples() == there, "deploy/iam is stale: run make docs"

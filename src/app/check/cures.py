@@ -378,8 +378,8 @@ def _cure_for_denied(refused: LeaseRefused, role: RoleSettings | None, name: str
     )
 
 
-READER_POLICY = "deploy/iam/reader-role.json"
-"""What a role needs that reads a stream back."""
+READER_POLICY = "doka policy --for reader"
+"""Prints what a role needs that reads a stream back."""
 
 
 def cure_for_reading(refused: StreamRefused, settings: Settings, route: RouteSettings, index: int, region: str) -> str:

@@ -20,6 +20,7 @@ from doka.app.cli.options import (
     Payload,
     taught,
 )
+from doka.app.cli.simulate_words import simulate_cli
 from doka.app.config_options import ConfigOptions
 
 EXIT_CODES = (
@@ -37,27 +38,10 @@ REPLAY_EXIT_CODES = (
     "[bold]Exit codes[/bold]  0 all of it landed, or --dry-run; 1 some did not, or it ended before, and says what; "
     "2 bad usage or configuration; 130 Ctrl-C at the question"
 )
-SIMULATE_EXIT_CODES = (
-    "[bold]Exit codes[/bold]  0 nothing lost, in order, within the stated bound; 1 something was not, and it says what; "
-    "2 bad usage or scenario"
-)
 AUDIT_EXIT_CODES = (
     "[bold]Exit codes[/bold]  0 complete; 1 something is lost; 2 bad usage or configuration, or nothing could be audited; "
     "3 no loss is known, but a part could not be judged"
 )
-
-# What only `doka simulate` takes.
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Everything drawn at random comes from it.")]
-ReportPath = Annotated[
-    Path | None,
-    typer.Option("--report", metavar="FILE", help="Write one HTML page with plots, which needs no network."),
-]
-ScenarioPath = Annotated[Path, typer.Option("--scenario", "-s", metavar="FILE", help="What to simulate, a YAML file.")]
-OwnConfig = Annotated[
-    Path | None,
-    typer.Option("--config", "-c", metavar="FILE", help="Take rotation, limits and routes from your configuration."),
-]
-Jobs = Annotated[int, typer.Option("--jobs", min=1, max=256, help="Processes to use.")]
 
 cli = typer.Typer(
     name="doka",
@@ -67,6 +51,7 @@ cli = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["--help", "-h"]},
     epilog="[bold]See it work[/bold]  doka demo, then doka simulate incident\n\n"
+    "[bold]Permissions[/bold]  doka policy --config doka.yaml\n\n"
     "[bold]Try it out[/bold]   doka check --config doka.yaml\n\n"
     "[bold]Run it[/bold]       doka run --config doka.yaml\n\n"
     "[bold]Move over[/bold]    doka config convert configs/dev.yaml > doka.yaml\n\n" + EXIT_CODES,
@@ -84,16 +69,7 @@ cli.add_typer(
 
 cli.add_typer(letters_cli, name="letters")
 
-simulate_cli = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
-cli.add_typer(
-    simulate_cli,
-    name="simulate",
-    short_help="The incident, your own settings, and what-ifs, in virtual time.",
-    help="Run the service in virtual time: a weekend in a minute, with the faults of your choice.\n\n"
-    "The production loop runs against a simulated Kafka, Kinesis and STS; what is told is from that world's log.\n\n"
-    "[bold]Example[/bold]  doka simulate incident",
-    epilog=SIMULATE_EXIT_CODES,
-)
+cli.add_typer(simulate_cli)
 
 
 def _print_version(*, wanted: bool) -> None:
@@ -177,6 +153,81 @@ def check(
     from doka.app.cli.check import check as try_out
 
     return try_out(ConfigOptions(config, legacy_config, allow_plaintext, allow_insecure_endpoints), as_json=as_json)
+
+
+@cli.command(epilog=EXIT_CODES + "\n\n[bold]Next[/bold]  doka check --config doka.yaml")
+@taught
+def policy(
+    *,
+    kinds: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--for",
+            metavar="KIND",
+            help="Only these, needed or not: writer, trust, workload, msk, kms, stream, endpoints, reader, keda.",
+        ),
+    ] = None,
+    workload: Annotated[
+        Literal["irsa", "pod-identity", "ecs", "ec2"] | None,
+        typer.Option("--workload", help="How the workload gets its role; adds that role's trust policy."),
+    ] = None,
+    workload_role_arn: Annotated[
+        str | None, typer.Option("--workload-role-arn", metavar="ARN", help="The role of the pod, task or instance.")
+    ] = None,
+    oidc_provider: Annotated[
+        str | None, typer.Option("--oidc-provider", metavar="URL", help="Of the cluster, for irsa.")
+    ] = None,
+    service_account: Annotated[
+        str | None, typer.Option("--service-account", metavar="NAMESPACE:NAME", help="Of the pod, for irsa.")
+    ] = None,
+    msk_cluster_arn: Annotated[
+        str | None, typer.Option("--msk-cluster-arn", metavar="ARN", help="The cluster, for MSK with IAM.")
+    ] = None,
+    kms_key_arn: Annotated[
+        list[str] | None,
+        typer.Option("--kms-key-arn", metavar="ARN", help="A key of the streams of its region; may be given again."),
+    ] = None,
+    account: Annotated[
+        str | None, typer.Option("--account", metavar="ID", help="Only what belongs to this account.")
+    ] = None,
+    form: Annotated[
+        Literal["text", "json", "terraform", "cloudformation"],
+        typer.Option("--format", help="Templates are for one account each."),
+    ] = "text",
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Write a file for each document, or each account.")
+    ] = None,
+    config: Config = None,
+    legacy_config: LegacyConfig = None,
+    allow_plaintext: AllowPlaintext = False,
+    allow_insecure_endpoints: AllowInsecureEndpoints = False,
+) -> int:
+    """Print every IAM document that this configuration needs, and whose account each belongs to.
+
+    The roles that sign, their trust policies with external id, session name, source identity and tags, the way to them,
+    MSK, resource policies and keys. It asks nothing of AWS; what the configuration does not know is an option, and stands
+    there in capitals until it is given.
+
+    [bold]Example[/bold]  doka policy --config doka.yaml
+
+    [bold]Example[/bold]  doka policy --workload irsa --out policies --config doka.yaml
+
+    [bold]Example[/bold]  doka policy --format terraform --account 210987654321 --config doka.yaml
+    """
+    from doka.app.cli.policy import Wanted, kinds_named
+    from doka.app.cli.policy import policy as tell
+    from doka.app.iam.names import Given
+
+    given = Given(
+        workload,
+        workload_role_arn,
+        oidc_provider,
+        service_account,
+        msk_cluster_arn,
+        kms_key_arns=tuple(kms_key_arn or ()),
+    )
+    options = ConfigOptions(config, legacy_config, allow_plaintext, allow_insecure_endpoints)
+    return tell(options, given, Wanted(kinds_named(kinds or ()), account, form, out))
 
 
 @cli.command(epilog=EXIT_CODES + "\n\n[bold]Next[/bold]  curl localhost:9400/readyz")
@@ -502,125 +553,6 @@ def config_convert(
     from doka.app.cli.config import print_converted
 
     return print_converted(file, allow_plaintext=allow_plaintext)
-
-
-@simulate_cli.command("incident", epilog="[bold]Next[/bold]  doka simulate compare")
-@taught
-def simulate_incident(
-    *,
-    hours: Annotated[
-        float, typer.Option("--hours", min=1.0, max=1_000.0, help="From Friday 18:00; 63 end on Monday 09:00.")
-    ] = 63.0,
-    rate: Annotated[float, typer.Option("--rate", min=0.1, max=1_000.0, help="Records a second.")] = 100.0,
-    seed: Seed = 1,
-    as_json: AsJson = False,
-    report: ReportPath = None,
-    jobs: Jobs = 2,
-) -> int:
-    """Tell the weekend that lost everything, beside the same weekend with doka.
-
-    A service is deployed on Friday at 18:00 with tokens of one hour; nobody looks until Monday at 09:00. Both services
-    run in the same virtual world, whose log says what became of each of the 22.7 million records.
-
-    Exit code 1 when doka's side fails: the original is expected to.
-
-    [bold]Example[/bold]  doka simulate incident
-
-    [bold]Example[/bold]  doka simulate incident --report incident.html
-    """
-    from doka.app.cli.simulate import incident
-
-    return incident(hours=hours, rate=rate, seed=seed, as_json=as_json, report=report, jobs=jobs)
-
-
-@simulate_cli.command("run", epilog=SIMULATE_EXIT_CODES)
-@taught
-def simulate_run(
-    *,
-    scenario: ScenarioPath,
-    config: OwnConfig = None,
-    original: Annotated[
-        bool, typer.Option("--original", metavar="", help="Run the service of the incident beside it: it never renews.")
-    ] = False,
-    seed: Seed = 1,
-    as_json: AsJson = False,
-    report: ReportPath = None,
-    jobs: Jobs = 2,
-) -> int:
-    """Run a scenario of your own: traffic, tokens, and what goes wrong when.
-
-    With your own configuration it answers what would become of your records, before you deploy it.
-
-    [bold]Example[/bold]  doka simulate run --scenario examples/scenarios/sts-outage.yaml
-
-    [bold]Example[/bold]  doka simulate run --scenario sts.yaml --config doka.yaml --json
-    """
-    from doka.app.cli.simulate import run
-
-    return run(
-        scenario=scenario, config=config, original=original, seed=seed, as_json=as_json, report=report, jobs=jobs
-    )
-
-
-@simulate_cli.command("schema")
-@taught
-def simulate_schema() -> int:
-    """Print the JSON Schema of a scenario file.
-
-    [bold]Example[/bold]  doka simulate schema > scenario.schema.json
-    """
-    from doka.app.cli.simulate import print_schema
-
-    return print_schema()
-
-
-@simulate_cli.command("compare", epilog=SIMULATE_EXIT_CODES)
-@taught
-def simulate_compare(
-    *,
-    world: Annotated[
-        list[str] | None, typer.Option("--world", metavar="NAME", help="Only this world; may be given again.")
-    ] = None,
-    tokens: Annotated[
-        list[str] | None,
-        typer.Option("--tokens", metavar="LIFE", help="Only this life: 15m, 1h or 12h; again for more."),
-    ] = None,
-    as_json: AsJson = False,
-    jobs: Jobs = 2,
-) -> int:
-    """Run every rotation policy under every token life on every kind of bad day.
-
-    Each cell is run with doka's forwarder, and with one that renews in the same way and swallows errors, so that it can
-    be seen which part saves the records.
-
-    [bold]Example[/bold]  doka simulate compare
-
-    [bold]Example[/bold]  doka simulate compare --world "STS down 40 min" --tokens 1h
-    """
-    from doka.app.cli.simulate import compare
-
-    return compare(worlds=world or [], lives=tokens or [], as_json=as_json, jobs=jobs)
-
-
-@simulate_cli.command("fuzz", epilog=SIMULATE_EXIT_CODES)
-@taught
-def simulate_fuzz(
-    *,
-    seeds: Annotated[int, typer.Option("--seeds", min=1, max=10_000_000, help="How many worlds.")] = 200,
-    first: Annotated[int, typer.Option("--first", min=0, help="The first seed; with --seeds 1 it repeats one.")] = 0,
-    as_json: AsJson = False,
-    jobs: Jobs = 2,
-) -> int:
-    """Run many small worlds, each with its own bad network, bad days and tight limits.
-
-    Whatever a seed draws heals; then everything must be delivered, in order, with nothing lost and no duplicate that is
-    not explained.
-
-    [bold]Example[/bold]  doka simulate fuzz --seeds 1000 --jobs 4
-    """
-    from doka.app.cli.simulate import fuzz
-
-    return fuzz(seeds=seeds, first=first, as_json=as_json, jobs=jobs)
 
 
 @cli.command("version")

@@ -44,6 +44,13 @@ class Serves:
 
 TYPED: dict[str, Ends | Serves] = {
     "doka --version": Ends(0, "doka 0."),
+    "doka policy --config doka.yaml": Ends(0, "# account 210987654321, trust policy of the role "),
+    (
+        "doka policy --workload irsa --out policies --config doka.yaml "
+        "--workload-role-arn arn:aws:iam::111122223333:role/doka-workload "
+        "--oidc-provider oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE --service-account doka:doka "
+        "--msk-cluster-arn arn:aws:kafka:eu-west-1:111122223333:cluster/example/11111111-2222-3333-4444-555555555555-1"
+    ): Ends(0, "policies/trust-doka-workload.json: account 111122223333"),
     "doka check --config doka.yaml": Ends(1, "✗"),
     "doka run --config doka.yaml": Serves(),
     "doka run --config doka.yaml --workers 4": Serves(),
@@ -107,6 +114,9 @@ ELSEWHERE: dict[str, str] = {
     "doka simulate fuzz --seeds 200": "tests/integration/app/simulate/test_fuzz.py runs fewer seeds",
     "doka run": NAMES_A_COMMAND,
     "doka check": NAMES_A_COMMAND,
+    "doka policy": NAMES_A_COMMAND,
+    "doka policy --for writer": NAMES_A_COMMAND,
+    "doka policy --for reader": NAMES_A_COMMAND,
     "doka demo": "tests/integration/app/cli/test_demo.py runs it",
     ".venv/bin/doka demo --policy never --original": "tests/integration/app/cli/test_demo.py runs it with fewer records",
     ".venv/bin/doka demo --recover": "tests/integration/app/cli/test_demo.py runs it with fewer records",

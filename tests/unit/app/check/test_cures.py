@@ -362,7 +362,7 @@ def test_a_refused_stream_has_its_cure(code: str, message: str, cure: str) -> No
             "",
             (
                 "allow kinesis:ListShards, kinesis:GetShardIterator and kinesis:GetRecords on the stream to the role that "
-                "reads (deploy/iam/reader-role.json), or name a role that may read in audit.role"
+                "reads (doka policy --for reader), or name a role that may read in audit.role"
             ),
         ),
         (
@@ -370,7 +370,7 @@ def test_a_refused_stream_has_its_cure(code: str, message: str, cure: str) -> No
             "",
             (
                 "let the role that reads decrypt by the stream's KMS key (kms:Decrypt), in the key policy too "
-                "(deploy/iam/reader-role.json)"
+                "(doka policy --for reader)"
             ),
         ),
         (

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from doka.app.iam.names import Given, Names
+from doka.domain.errors import UsageError
+from tests.unit.app.iam.given import ALL, FOREIGN_STREAM, HUB, KEY, READER, WORKLOAD, full
+from tests.unit.app.settings.given import STREAM, WRITER, Absent, settings
+
+
+def test_a_chain_is_followed_from_the_workload() -> None:
+    """Each hop has its caller; tags go with the last one, and so does what the configuration says of it."""
+    hops = Names(full(), ALL).hops()
+    assert [(WORKLOAD, HUB, ()), (HUB, WRITER, (("team", "data"),)), (WORKLOAD, READER, ())] == [
+        (hop.caller, hop.role_arn, hop.tags) for hop in hops
+    ]
+    assert [(None, True), ("orders-7", False), (None, True)] == [(hop.external_id, hop.first) for hop in hops]
+    assert ["doka-*", "doka-*", "doka-audit"] == [hop.session_name for hop in hops]
+
+
+def test_a_stream_without_an_arn_is_in_the_account_of_who_signs() -> None:
+    """So its ARN can stand in a document; without a role that is the workload's own account."""
+    assert {WRITER: [STREAM, FOREIGN_STREAM]} == Names(full(), ALL).written()
+    assert {READER: [STREAM, FOREIGN_STREAM]} == Names(full(), ALL).read_back()
+    ambient = settings({("roles",): Absent, ("routes", 0, "stream", "role"): Absent})
+    assert {WORKLOAD: ["arn:aws:kinesis:eu-west-1:111122223333:stream/orders"]} == Names(ambient, ALL).written()
+
+
+def test_a_key_is_for_the_streams_of_its_region() -> None:
+    """KMS keys do not leave their region."""
+    names = Names(full(), ALL)
+    assert [KEY] == names.keys([STREAM])
+    assert [] == names.keys([FOREIGN_STREAM])
+
+
+def test_other_partitions_have_other_arns() -> None:
+    """China's ARNs begin with aws-cn."""
+    china = settings(
+        {
+            ("aws", "region"): "cn-north-1",
+            ("roles", "analytics", "hops", 0, "role_arn"): "arn:aws-cn:iam::210987654321:role/w",
+        }
+    )
+    names = Names(china, Given())
+    assert "arn:aws-cn:iam::WORKLOAD_ACCOUNT:role/WORKLOAD_ROLE" == names.workload
+    assert ["arn:aws-cn:kinesis:cn-north-1:210987654321:stream/orders"] == names.written()[
+        "arn:aws-cn:iam::210987654321:role/w"
+    ]
+    assert names.cluster().startswith("arn:aws-cn:kafka:cn-north-1:MSK_ACCOUNT:")
+
+
+@pytest.mark.parametrize(
+    ("option", "given"),
+    [
+        ("--workload-role-arn", {"workload_role_arn": "arn:aws:iam::1:role/x"}),
+        ("--msk-cluster-arn", {"msk_cluster_arn": "arn:aws:kafka:eu-west-1:111122223333:cluster/x"}),
+        ("--kms-key-arn", {"kms_key_arns": ("arn:aws:kms:eu-west-1:111122223333:alias/x",)}),
+        ("--oidc-provider", {"oidc_provider": "https://a b"}),
+        ("--service-account", {"service_account": "doka"}),
+    ],
+)
+def test_an_option_that_cannot_be_is_refused_by_its_name(option: str, given: dict[str, Any]) -> None:
+    """With what it looks like instead."""
+    with pytest.raises(UsageError, match=rf"^{option} .*write it like "):
+        Given(**given)
