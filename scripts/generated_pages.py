@@ -119,7 +119,8 @@ def _iam_page() -> str:
         "it belongs to, and asks nothing of AWS.\n"
         "`--out DIR` writes a file for each; `--format terraform` and `--format cloudformation` make a template for each "
         "account.\n"
-        "[deploy/iam](../deploy/iam/) has all of them for the two accounts of [first-record.md](first-record.md).",
+        "[deploy/iam](../deploy/iam/) has all of them for the two accounts of [first-record.md](first-record.md).\n"
+        "`doka check` then tries what they allow, and names the action that is missing.",
         *tables,
         "Whatever is in capitals is no ARN, so AWS refuses a document in which it was forgotten.\n"
         "A template creates a role that it has the trust policy of, and adds to a role that it has not: "

@@ -236,6 +236,8 @@ class StreamDescribed:
     open_shards: int | None = None
     shards: tuple[ShardRange, ...] = ()
     """The open shards, for pacing; empty where they could not be listed."""
+    kms_key: str | None = None
+    """Its KMS key as the stream names it (ARN, id or alias); None: none, or none was told."""
 
 
 @dataclass(frozen=True, slots=True)

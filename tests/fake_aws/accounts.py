@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tests.fake_aws.errors import ServiceError, invalid, violates
+from tests.fake_aws.policies import Access
 from tests.fake_aws.signature import Caller
 from tests.fake_aws.streams import Stream
 
@@ -17,7 +18,8 @@ _NAME = re.compile(r"[a-zA-Z0-9_.-]{1,128}")
 class Streams:
     """All streams by (account, region, name)."""
 
-    def __init__(self) -> None:
+    def __init__(self, access: Access) -> None:
+        self.access = access
         self.foreign_code = "AccessDeniedException"
         """What a caller of another account is told; `ResourceNotFoundException` is the other way that is seen."""
         self._all: dict[tuple[str, str, str], Stream] = {}
@@ -75,7 +77,11 @@ class Streams:
             if name not in (None, found[3]):
                 raise invalid("StreamName and StreamARN name different streams.")
         stream = self._all.get(address)
-        if address[0] != caller.issue.account and (
+        arn = f"arn:aws:kinesis:{address[1]}:{address[0]}:stream/{address[2]}"
+        self.access.check(caller.issue, f"kinesis:{operation}", arn)
+        if self.access.policies is not None:
+            pass  # they have decided
+        elif address[0] != caller.issue.account and (
             stream is None or caller.issue.account not in stream.allowed_accounts
         ):
             raise self._foreign(address, caller, operation)

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 
 import orjson
 
+from tests.fake_aws import kms
 from tests.fake_aws import sts as sts_api
 from tests.fake_aws.clock import ServiceClock
 from tests.fake_aws.connection import AtHead, Exchange
@@ -20,6 +21,7 @@ from tests.fake_aws.errors import ServiceError
 from tests.fake_aws.garbling import answered, garbled
 from tests.fake_aws.history import History, Refused
 from tests.fake_aws.kinesis import Kinesis
+from tests.fake_aws.kms import Kms
 from tests.fake_aws.script import Call, Fate, Say, Script
 from tests.fake_aws.signature import Authenticator, Caller
 from tests.fake_aws.sts import Sts
@@ -78,6 +80,7 @@ class Dispatcher:
         self._authenticator = authenticator
         self._kinesis = kinesis
         self._sts = sts
+        self._kms = Kms(sts.access)
         self._script = script
         self._history = history
         self._call_later = call_later
@@ -190,6 +193,8 @@ class Dispatcher:
             inside = self._sts.answer(asked.operation, asked.body, caller)
             return Reply(sts_api.result_xml(asked.operation, inside, request.id), 200, b"text/xml", dated)
         assert caller is not None
+        if asked.service == "kms":
+            return Reply(self._kms.answer(asked.operation, asked.body, caller))
         return Reply(self._kinesis.answer(asked.operation, request, asked.body, caller, fate))
 
     def _refuse(
@@ -221,11 +226,12 @@ def _read(request: Request) -> Asked:
     if target is None:
         fields = dict(parse_qsl(bytes(request.body).decode("utf-8", "replace"), keep_blank_values=True))
         return Asked("sts", fields.get("Action", ""), fields)
-    operation = target.removeprefix(TARGET_PREFIX)
+    service = "kms" if target.startswith(kms.TARGET_PREFIX) else "kinesis"
+    operation = target.removeprefix(TARGET_PREFIX).removeprefix(kms.TARGET_PREFIX)
     try:
         body = orjson.loads(request.body or b"{}")
     except orjson.JSONDecodeError:
         return Asked("kinesis", operation, {}, ServiceError("SerializationException", "the body is no JSON"))
     if operation == target or not isinstance(body, dict):
         return Asked("kinesis", operation, {}, ServiceError("UnknownOperationException", f"{target} is not known"))
-    return Asked("kinesis", operation, body)
+    return Asked(service, operation, body)

@@ -71,6 +71,7 @@ class Kinesis:
             self._history.violate(Violation(UNKNOWN_MEMBER, detail, operation, request.id, serial, request.received_at))
         if body.get("DryRun") is True:
             raise ServiceError("DryRunOperationException", "Request would have succeeded, but DryRun flag is set.")
+        self._use_key(stream, caller, "kms:GenerateDataKey")
         origin = Origin(request.id, caller.issue.serial, request.received_at, self._clock.wall())
         answer, landed, refused = puts.put(stream, entries, fate, self._script, origin=origin, now=self._clock.now())
         self._history.counts["records:landed"] += landed
@@ -167,7 +168,20 @@ class Kinesis:
         }
 
     def _get_records(self, body: Body, caller: Caller) -> Body:
-        return reads.records(body, self._streams, caller, self._clock)
+        answer = reads.records(body, self._streams, caller, self._clock)
+        if answer["Records"]:
+            stream = reads.open_token(str(body.get("ShardIterator")), self._streams, caller, "GetRecords")[0]
+            self._use_key(stream, caller, "kms:Decrypt")
+        return answer
+
+    def _use_key(self, stream: Stream, caller: Caller, action: str) -> None:
+        """Ask for the stream's key in the caller's name, as Kinesis does; a dry run does not."""
+        if stream.kms_key is not None:
+            context = {
+                "kms:EncryptionContext:aws:kinesis:arn": stream.arn,
+                "kms:ViaService": f"kinesis.{stream.region}.amazonaws.com",
+            }
+            self._streams.access.check(caller.issue, action, stream.kms_key, context, code="KMSAccessDeniedException")
 
 
 def _record_kib(given: object) -> int:
@@ -194,7 +208,7 @@ def _description(stream: Stream) -> dict[str, Any]:
         "StreamCreationTimestamp": stream.created_wall,
         "EnhancedMonitoring": [{"ShardLevelMetrics": []}],
         "EncryptionType": "NONE",
-    }
+    } | ({} if stream.kms_key is None else {"EncryptionType": "KMS", "KeyId": stream.kms_key})
 
 
 def _shard(shard: Shard) -> dict[str, Any]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from tests.fake_aws.clock import NS_PER_SECOND, ServiceClock
 from tests.fake_aws.world import Keys
@@ -29,6 +31,10 @@ class Issue:
     role_arn: str | None = None
     revoked_with: str | None = None
     """The code that a revoked lease is refused with; None while it is good."""
+    session_policy: Mapping[str, Any] | None = None
+    source_identity: str | None = None
+    brings_tags: bool = False
+    """Its session has transitive tags, which every AssumeRole with it passes on."""
 
     @property
     def is_role_session(self) -> bool:

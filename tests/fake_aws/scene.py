@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tests.fake_aws.accounts import Streams
 from tests.fake_aws.clock import ServiceClock
 from tests.fake_aws.history import History
 from tests.fake_aws.leases import Issue, Leases
+from tests.fake_aws.policies import Access, Policies
 from tests.fake_aws.signature import Authenticator
 from tests.fake_aws.streams import Stream
 from tests.fake_aws.sts import Role, Sts
@@ -26,8 +27,9 @@ class Scene:
         self.clock = ServiceClock()
         self.history = History()
         self.leases = Leases(self.clock, seed)
-        self.streams = Streams()
-        self.sts = Sts(self.clock, self.leases)
+        self.access = Access()
+        self.streams = Streams(self.access)
+        self.sts = Sts(self.clock, self.leases, self.access)
         self.authenticator = Authenticator(self.clock, self.leases, self.history)
         self.admit(SOURCE_KEYS, SOURCE_ACCOUNT)
         self.add_role(WRITER_ROLE)
@@ -45,10 +47,12 @@ class Scene:
         strategy: str = "USER_PARTITION_KEY",
         rate_limited: bool = False,
         allowed_accounts: Sequence[str] = (),
+        kms_key: str | None = None,
     ) -> str:
         """Create an active stream and give its ARN; `rate_limited` gives its shards their real rates."""
         with self._lock:
             stream = Stream(name, account, region, shards=shards, created_wall=self.clock.wall(), record_kib=record_kib)
+            stream.kms_key = kms_key
             self.streams.add(stream)
             self.change_stream(
                 stream.arn, strategy=strategy, rate_limited=rate_limited, allowed_accounts=allowed_accounts
@@ -126,6 +130,16 @@ class Scene:
         with self._lock:
             del self.sts.roles[arn]
 
+    def enforce(self, policies: Policies | None) -> None:
+        """Let these policies decide who may do what, and nothing else; None: as the fake does by itself."""
+        with self._lock:
+            self.access.policies = policies
+
+    def know_web_identity(self, token: str, provider_arn: str, claims: Mapping[str, str]) -> None:
+        """Say who holds a web identity token, for the policies."""
+        with self._lock:
+            self.sts.web_identities[token] = (provider_arn, claims)
+
     # --- leases and time -----------------------------------------------------------------------------------------
 
     def shape_leases(
@@ -136,10 +150,12 @@ class Scene:
             self.sts.told_seconds, self.sts.true_seconds = told_seconds, true_seconds
             self.sts.seconds_min = seconds_min
 
-    def issue(self, role_arn: str = WRITER_ROLE, *, told_seconds: float = 3600) -> IssueView:
+    def issue(self, role_arn: str = WRITER_ROLE, *, told_seconds: float = 3600, brings_tags: bool = False) -> IssueView:
         """Issue a lease at once, without a request, for a test that wants to sign by itself."""
         with self._lock:
-            return _view(self.leases.issue(role_arn, "doka-test", told_seconds, told_seconds))
+            issue = self.leases.issue(role_arn, "doka-test", told_seconds, told_seconds)
+            issue.brings_tags = brings_tags
+            return _view(issue)
 
     def admit(self, keys: Keys, account: str = DESTINATION_ACCOUNT) -> None:
         """Know keys that a test has made; they do not end."""

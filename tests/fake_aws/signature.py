@@ -53,6 +53,7 @@ _NAMES = {
         "expired": ("ExpiredToken", 403),
     },
 }
+_NAMES["kms"] = _NAMES["kinesis"]
 _TEXTS = {
     "missing": "Request is missing Authentication Token",
     "incomplete": "Authorization header requires 'Credential', 'SignedHeaders' and 'Signature' parameters, and a date.",

@@ -142,6 +142,8 @@ class Stream:
         self.status = "ACTIVE"
         self.mode = "PROVISIONED"
         self.strategy = "USER_PARTITION_KEY"
+        self.kms_key: str | None = None
+        """The ARN of its key; None: not encrypted."""
         self.record_kib = record_kib
         self.created_wall = created_wall
         self.rate_limited = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from xml.sax.saxutils import escape
 from tests.fake_aws.clock import ServiceClock
 from tests.fake_aws.errors import ServiceError
 from tests.fake_aws.leases import Issue, Leases
+from tests.fake_aws.policies import Access, Who
 from tests.fake_aws.signature import Caller
 
 NAMESPACE = "https://sts.amazonaws.com/doc/2011-06-15/"
@@ -40,13 +42,16 @@ class Sts:
     `told_seconds` and `true_seconds` override what every lease says of its life, and how long it really lives.
     """
 
-    def __init__(self, clock: ServiceClock, leases: Leases) -> None:
+    def __init__(self, clock: ServiceClock, leases: Leases, access: Access) -> None:
         self.seconds_min = SECONDS_MIN
         self.told_seconds: float | None = None
         self.true_seconds: float | None = None
         self.roles: dict[str, Role] = {}
+        self.web_identities: dict[str, tuple[str, Mapping[str, str]]] = {}
+        """Web identity token -> the ARN of its provider, and its claims as conditions name them."""
         self._clock = clock
         self._leases = leases
+        self.access = access
 
     def answer(self, operation: str, fields: Mapping[str, str], caller: Caller | None) -> str:
         """Do one operation and give the inside of its result element."""
@@ -64,13 +69,37 @@ class Sts:
     def _assume_role(self, fields: Mapping[str, str], caller: Caller) -> str:
         seconds = self._check_fields(fields)
         role = self.roles.get(fields["RoleArn"])
+        self._check_policies(fields, caller.issue)
+        by_policies = self.access.policies is not None
         # One answer for all of it, as the real one: an attacker learns nothing from the difference.
-        if role is None or caller.issue.account not in role.trusted_accounts or not _same_external_id(role, fields):
+        if role is None or not (
+            by_policies or (caller.issue.account in role.trusted_accounts and _same_external_id(role, fields))
+        ):
             raise _denied(f"User: {caller.issue.arn} is not authorized to perform: sts:AssumeRole", fields["RoleArn"])
         if caller.issue.is_role_session and seconds > CHAINED_SECONDS_MAX:
             text = "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining"
             raise ServiceError("ValidationError", text)
-        return self._issue(role, fields, seconds)
+        return self._issue(role, fields, seconds, caller.issue)
+
+    def _check_policies(self, fields: Mapping[str, str], issue: Issue) -> None:
+        """Ask for the AssumeRole, and for what it needs beside it; raises ServiceError for the first that is denied."""
+        keys = {
+            "ExternalId": "sts:ExternalId",
+            "RoleSessionName": "sts:RoleSessionName",
+            "SourceIdentity": "sts:SourceIdentity",
+        }
+        context = {key: fields[name] for name, key in keys.items() if name in fields}
+        if issue.source_identity is not None:
+            context["aws:SourceIdentity"] = issue.source_identity
+        tags = [name for name in fields if name.startswith("Tags.member.") and name.endswith(".Key")]
+        context |= {f"aws:RequestTag/{fields[name]}": fields[f"{name.removesuffix('Key')}Value"] for name in tags}
+        needed = {
+            "sts:AssumeRole": True,
+            "sts:TagSession": bool(tags) or issue.brings_tags,
+            "sts:SetSourceIdentity": "SourceIdentity" in fields or issue.source_identity is not None,
+        }
+        for action in (each for each, is_needed in needed.items() if is_needed):
+            self.access.check(issue, action, fields["RoleArn"], context, code="AccessDenied")
 
     def _assume_role_with_web_identity(self, fields: Mapping[str, str]) -> str:
         seconds = self._check_fields(fields)
@@ -78,11 +107,20 @@ class Sts:
         token = fields.get("WebIdentityToken", "")
         if not 4 <= len(token) <= 20_000:
             raise _violates("webIdentityToken", "have length between 4 and 20000")
-        if role is None or not role.web_tokens:
+        if role is None or not role.web_tokens or not self._admits(token, role.arn):
             raise _denied("Not authorized to perform sts:AssumeRoleWithWebIdentity", fields["RoleArn"])
         if token not in role.web_tokens:
             raise ServiceError("InvalidIdentityToken", "Couldn't retrieve verification key from your identity provider")
         return self._issue(role, fields, seconds) + "<Provider>arn:aws:iam::fake:oidc-provider/fake</Provider>"
+
+    def _admits(self, token: str, role_arn: str) -> bool:
+        """Say whether the role's trust policy admits who holds a token, where there are policies."""
+        if self.access.policies is None:
+            return True
+        provider, claims = self.web_identities[token]
+        who = Who(provider, provider.split(":")[4], kind="Federated")
+        action = "sts:AssumeRoleWithWebIdentity"
+        return self.access.policies.objection(who, action, role_arn, claims, trust=True) is None
 
     def _check_fields(self, fields: Mapping[str, str]) -> float:
         if not _ROLE_ARN.fullmatch(fields.get("RoleArn", "")):
@@ -96,13 +134,16 @@ class Sts:
             raise _violates("durationSeconds", f"have value between {self.seconds_min} and {SECONDS_MAX}")
         return int(text)
 
-    def _issue(self, role: Role, fields: Mapping[str, str], seconds: float) -> str:
+    def _issue(self, role: Role, fields: Mapping[str, str], seconds: float, caller: Issue | None = None) -> str:
         if seconds > role.seconds_max:
             text = "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."
             raise ServiceError("ValidationError", text)
         told = seconds if self.told_seconds is None else self.told_seconds
         true = told if self.true_seconds is None else self.true_seconds
         issue = self._leases.issue(role.arn, fields["RoleSessionName"], told, true)
+        issue.session_policy = json.loads(fields["Policy"]) if "Policy" in fields else None
+        issue.source_identity = fields.get("SourceIdentity", None if caller is None else caller.source_identity)
+        issue.brings_tags = caller is not None and caller.brings_tags
         return self._credentials(issue, told) + _assumed_role_user(issue) + _source_identity(fields)
 
     def _credentials(self, issue: Issue, told_seconds: float) -> str:

@@ -370,8 +370,10 @@ def _cure_for_denied(refused: LeaseRefused, role: RoleSettings | None, name: str
         if hop.external_id is not None
         else f"and if it asks for an sts:ExternalId, set {path}.external_id"
     )
-    extra = " and sts:SetSourceIdentity" if role.source_identity is not None else ""
-    extra += " and sts:TagSession" if role.tags and last else ""
+    extra = ""
+    if denial.action is None:  # AWS names the one that it misses
+        extra = " and sts:SetSourceIdentity" if role.source_identity is not None else ""
+        extra += " and sts:TagSession" if role.tags and last else ""
     return (
         f"check the trust policy of {hop.role_arn}: it must allow sts:AssumeRole{extra} to {who}, {external}; "
         f"and the policy of {who} must allow sts:AssumeRole on that ARN"
@@ -425,6 +427,20 @@ def cure_for_stream(refused: StreamRefused, settings: Settings, route: RouteSett
     if code in _NO_ANSWER:
         return f"let this host reach Kinesis in {region} (proxy, security group, VPC endpoint, egress rules)"
     return _cure_for_library(code, "Kinesis") or UNKNOWN_STREAM
+
+
+WRITER_POLICY = "doka policy --for writer"
+DENIED = _DENIED
+THROTTLED = _THROTTLED
+
+
+def cure_for_use(refused: StreamRefused, action: str) -> str:
+    """Say what to do where the role that signs may not do `action` on the stream, or on its key."""
+    denial = read_denial(refused.message)
+    action = denial.action or action
+    by_kind = cure_for_policy(denial, action, _POLICIES_OF_A_STREAM)
+    where = "key, in its own policy and in that of the role" if action.startswith("kms:") else "stream"
+    return by_kind or f"allow {action} on the {where} ({WRITER_POLICY} prints it)"
 
 
 def _cure_for_denied_stream(refused: StreamRefused) -> str:

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 
 _ACTION = re.compile(r"not authorized to perform:? ([a-zA-Z0-9-]+:[A-Za-z*]+)", re.IGNORECASE)
+_RESOURCE = re.compile(r"on resource:? (arn:\S+)", re.IGNORECASE)
 _KIND = r"([A-Za-z][A-Za-z -]{2,40}?(?:policy|boundary))"
 _EXPLICIT = re.compile(rf"with an explicit deny in an? {_KIND}\b", re.IGNORECASE)
 _MISSING = re.compile(rf"because no {_KIND} allows", re.IGNORECASE)
@@ -30,17 +31,26 @@ class Denial:
     """The kind of policy, in AWS's words and in lower case."""
     explicit: bool
     """A statement denies it, so that no allow elsewhere helps."""
+    resource: str | None = None
+    """The ARN on which it was denied."""
 
 
 def read_denial(message: str) -> Denial:
     """Read AWS's message about a denial; a stand-in's own words tell nothing."""
-    action, explicit, missing = (found.search(message) for found in (_ACTION, _EXPLICIT, _MISSING))
+    action, explicit, missing, resource = (found.search(message) for found in (_ACTION, _EXPLICIT, _MISSING, _RESOURCE))
     kind = explicit or missing
     return Denial(
         action=None if action is None else action[1],
         kind=None if kind is None else kind[1].lower(),
         explicit=explicit is not None,
+        resource=None if resource is None else resource[1],
     )
+
+
+def facts_of(code: str, message: str, action: str, on: str | None = None) -> dict[str, str | None]:
+    """Give for a machine which action was denied, and on what: as AWS tells it, else what was asked for."""
+    denial = read_denial(message)
+    return {"code": code, "action": denial.action or action, "on": denial.resource or on}
 
 
 def cure_for_policy(denial: Denial, action: str, places: dict[str, str]) -> str | None:

@@ -1,6 +1,6 @@
 """The steps of a preflight, in the order in which a service needs them; each failure says which and what to do.
 
-It must never change anything: no record is put, no group joined, no offset committed.
+It must never change anything: no record is put but by dry run, no group joined, no offset committed.
 Whether a stream would do is judged by the machine itself, so that a check never says other than the service would.
 Everything outside is an argument, so that tests pass other parts in.
 """
@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from doka.adapters.aws.sts.settings import AMBIENT_ROLE
 from doka.adapters.kafka.letter_preflight import LetterTopic
 from doka.adapters.kafka.preflight import Preflight
-from doka.app.check.cures import cure_for_lease, cure_for_stream
+from doka.app.check.cures import DENIED, cure_for_lease, cure_for_stream
+from doka.app.check.denied import facts_of
 from doka.app.check.findings import Finding, FindingVerdict
 from doka.app.check.surroundings import look_around
+from doka.app.check.trying import Tries, Trying
 from doka.app.settings.mapping import stream_region, to_rules
 from doka.app.settings.model import MIB, Settings
 from doka.app.settings.routes import RouteSettings
@@ -41,6 +43,9 @@ class Parts:
     environ: Mapping[str, str]
     find_ca: Callable[[], str]
     look_at_letters: Callable[[str], LetterTopic]
+    tries: Tries
+    tries_puts: bool = False
+    """What answers for Kinesis knows dry runs."""
 
 
 def preflight(settings: Settings, source: str, parts: Parts) -> Iterator[Finding]:
@@ -68,10 +73,23 @@ def preflight(settings: Settings, source: str, parts: Parts) -> Iterator[Finding
             yield Finding("stream", route.name, FindingVerdict.SKIPPED, told)
             continue
         found = parts.describer.describe(DescribeStream(route.name, lease))
+        trying = Trying(settings, index, parts.tries)
         if isinstance(found, StreamDescribed):
             yield _stream_found(settings, route, rules[route.name], index, found)
+            yield from trying.use(lease, found, puts=parts.tries_puts)
         elif isinstance(found, StreamRefused):
             yield _stream_refused(settings, route, rules[route.name], index, found)
+            if found.code in DENIED:  # puts may be allowed all the same
+                yield from trying.use(lease, None, puts=parts.tries_puts)
+        reader = leases.get(settings.audit.role or "")
+        if reader is not None:
+            yield trying.read(reader)
+
+
+def not_asked(settings: Settings, *, tries_puts: bool) -> list[str]:
+    """Give what no finding is about, in the words of the permissions that are left open."""
+    left = [] if tries_puts else ["kinesis:PutRecords on each stream", "the use of its KMS key"]
+    return left if settings.audit.role else [*left, "reading streams back, for doka audit"]
 
 
 def _configuration(settings: Settings, source: str) -> Finding:
@@ -133,9 +151,12 @@ def _role_found(settings: Settings, name: str, lease: Lease) -> Finding:
 def _role_refused(settings: Settings, name: str, refused: LeaseRefused) -> Finding:
     role = settings.roles.get(name)
     told = f"no credentials: {_said(refused.code, refused.message)}"
-    return Finding(
-        "role", name, FindingVerdict.FAILED, told, cure_for_lease(refused, role, name), {"code": refused.code}
-    )
+    facts: dict[str, str | None] = {"code": refused.code}
+    if refused.code in DENIED:
+        facts = facts_of(
+            refused.code, refused.message, "sts:AssumeRole", None if role is None else role.hops[-1].role_arn
+        )
+    return Finding("role", name, FindingVerdict.FAILED, told, cure_for_lease(refused, role, name), facts)
 
 
 def _stream_found(
@@ -151,6 +172,7 @@ def _stream_found(
         "open_shards": found.open_shards,
         "record_bytes_max": found.record_bytes_max,
         "honours_keys": found.honours_keys,
+        "kms_key": found.kms_key,
     }
     return Finding("stream", route.name, verdict, told, cure, facts)
 
@@ -215,7 +237,10 @@ def _stream_refused(
     cure = cure_for_stream(refused, settings, route, index, stream_region(settings, route))
     # Where puts may be allowed all the same, the service starts, warns, and assumes the usual limits.
     verdict = FindingVerdict.WARNING if judge.blocked is None else FindingVerdict.FAILED
-    return Finding("stream", route.name, verdict, told, cure, {"code": refused.code})
+    facts: dict[str, str | None] = {"code": refused.code}
+    if refused.code in DENIED:
+        facts = facts_of(refused.code, refused.message, "kinesis:DescribeStreamSummary", route.stream.arn)
+    return Finding("stream", route.name, verdict, told, cure, facts)
 
 
 def _said(code: str, message: str) -> str:

@@ -5,20 +5,23 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 
 from rich.console import Console
 from rich.text import Text
 
+from doka.adapters.aws.held_lease import pause_for
 from doka.adapters.aws.kinesis.authorities import find_ca
+from doka.adapters.aws.kinesis.dry_run import DryRuns
 from doka.adapters.kafka.letter_preflight import look_at_letters
 from doka.adapters.kafka.preflight import look
 from doka.app.check.findings import Finding, FindingVerdict, all_fine
-from doka.app.check.preflight import Parts, preflight
+from doka.app.check.preflight import Parts, not_asked, preflight
 from doka.app.config_options import ConfigOptions
 from doka.app.container import Container
 from doka.app.service import build
+from doka.app.settings.endpoints import objection
 from doka.app.settings.load import hostname, read_configuration
 
 _MARKS = {
@@ -28,12 +31,11 @@ _MARKS = {
     FindingVerdict.SKIPPED: ("-", "dim"),
 }
 
-NOT_ASKED = ("kinesis:PutRecords on each stream", "the use of its KMS key")
-"""What only a put could tell, and a check puts nothing. Stand-ins and older endpoints would take a DryRun for a put."""
 
-
-def check(options: ConfigOptions, *, as_json: bool = False) -> int:
+def check(options: ConfigOptions, *, probe_writes: bool = False, as_json: bool = False) -> int:
     """Try everything out; give 0 when nothing failed, else 1.
+
+    With `probe_writes` an endpoint that is not AWS is sent dry runs too: one that does not know them stores a record.
 
     Raises:
         UsageError: the configuration cannot be used.
@@ -41,12 +43,15 @@ def check(options: ConfigOptions, *, as_json: bool = False) -> int:
     settings = read_configuration(options)
     # What the parts would log is told as findings; without a handler Python writes it between them.
     logging.getLogger("doka").addHandler(logging.NullHandler())
-    findings = preflight(settings, options.source, parts_of(build(settings, hostname())))
-    return report(findings, as_json=as_json, console=Console(highlight=False, soft_wrap=True))
+    parts = parts_of(build(settings, hostname()), probe_writes=probe_writes)
+    findings, left = preflight(settings, options.source, parts), not_asked(settings, tries_puts=parts.tries_puts)
+    return report(findings, left, as_json=as_json, console=Console(highlight=False, soft_wrap=True))
 
 
-def parts_of(container: Container) -> Parts:
+def parts_of(container: Container, *, probe_writes: bool = False) -> Parts:
     """Take what a preflight needs from a service that is put together but not started."""
+    endpoint = container.settings().aws.endpoint_urls.kinesis
+    stand_in = endpoint is not None and objection(endpoint) is not None
     member, clock, oauth = container.member(), container.clock(), container.oauth()
     return Parts(
         look_at_kafka=partial(look, member, clock, oauth=oauth),
@@ -55,15 +60,17 @@ def parts_of(container: Container) -> Parts:
         environ=os.environ,
         find_ca=find_ca,
         look_at_letters=partial(look_at_letters, member, clock=clock, oauth=oauth),
+        tries=DryRuns(container.targets(), clock, pause_for, container.sessions(), stand_in=stand_in),
+        tries_puts=probe_writes or not stand_in,
     )
 
 
-def report(findings: Iterable[Finding], *, as_json: bool, console: Console) -> int:
+def report(findings: Iterable[Finding], left: Sequence[str], *, as_json: bool, console: Console) -> int:
     """Tell the findings, for a person one by one as they come, for a machine all in one; give the exit code."""
     if as_json:
         found = list(findings)
         fine = all_fine(found)
-        data = {"fine": fine, "not_asked": NOT_ASKED, "findings": [finding.as_data() for finding in found]}
+        data = {"fine": fine, "not_asked": list(left), "findings": [finding.as_data() for finding in found]}
         print(json.dumps(data, indent=2))  # noqa: T201
         return 0 if fine else 1
     found = []
@@ -75,9 +82,10 @@ def report(findings: Iterable[Finding], *, as_json: bool, console: Console) -> i
     failed = sum(finding.verdict is FindingVerdict.FAILED for finding in found)
     if all_fine(found):
         console.print(Text("\nEverything that was asked for is there. Next: doka run", style="bold green"))
-        console.print(
-            f"Not asked, since only a put could tell: {' and '.join(NOT_ASKED)}. The service blocks its route and says so."
-        )
+        if left:
+            console.print(
+                f"Not asked: {', '.join(left)}. Where that is denied, the service blocks its route and says so."
+            )
         return 0
     console.print(Text(f"\n{failed} to mend; a service would start, wait for it, and say so.", style="bold red"))
     return 1

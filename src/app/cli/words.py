@@ -141,18 +141,27 @@ def check(
     legacy_config: LegacyConfig = None,
     allow_plaintext: AllowPlaintext = False,
     allow_insecure_endpoints: AllowInsecureEndpoints = False,
+    probe_writes: Annotated[
+        bool,
+        typer.Option(
+            "--probe-writes",
+            metavar="",
+            help="Try a put by dry run where aws.endpoint_urls.kinesis is not AWS, too; what knows no DryRun stores it.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> int:
     """Try out everything the service will need, and change nothing.
 
-    The configuration, the Kafka topics, each role, each stream with its limits: one line each, and what to do about
-    each failure.
+    The configuration, the Kafka topics, each role, each stream with its limits, a put and the stream's key by dry run:
+    one line each, and what to do about each failure. A dry run stores nothing, and is billed as a put of one record.
 
     [bold]Example[/bold]  doka check --config doka.yaml
     """
     from doka.app.cli.check import check as try_out
 
-    return try_out(ConfigOptions(config, legacy_config, allow_plaintext, allow_insecure_endpoints), as_json=as_json)
+    options = ConfigOptions(config, legacy_config, allow_plaintext, allow_insecure_endpoints)
+    return try_out(options, probe_writes=probe_writes, as_json=as_json)
 
 
 @cli.command(epilog=EXIT_CODES + "\n\n[bold]Next[/bold]  doka check --config doka.yaml")

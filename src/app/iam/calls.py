@@ -63,7 +63,7 @@ CALLS = (
         "each hop, with `roles.*.source_identity`: it is set once and stays",
         "to say on whose behalf",
     ),
-    Call(Use.WRITE, "kinesis:PutRecords", On.STREAM, "each put", "to write"),
+    Call(Use.WRITE, "kinesis:PutRecords", On.STREAM, "each put; `doka check` by dry run", "to write"),
     Call(
         Use.WRITE,
         "kinesis:DescribeStreamSummary",
@@ -82,7 +82,7 @@ CALLS = (
         Use.WRITE,
         "kms:GenerateDataKey",
         On.KEY,
-        "a put, called by Kinesis in the writer's name",
+        "a put, called by Kinesis in the writer's name; `doka check` by dry run",
         "to encrypt, where the stream has a key of its own",
     ),
     Call(Use.READ_BACK, "kinesis:DescribeStreamSummary", On.STREAM, "the start of an audit", "the retention"),

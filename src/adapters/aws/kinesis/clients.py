@@ -7,7 +7,7 @@ let botocore's loggers speak at DEBUG, where they write tokens and payloads.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import boto3.session
 import botocore.session
@@ -28,6 +28,7 @@ CONNECT_TIMEOUT_SECONDS = 3.0
 READ_TIMEOUT_SECONDS = 10.0
 
 
+Service = Literal["kinesis", "kms"]
 Place = tuple[str, str | None]
 """What a client is made for: a region, and the endpoint URL that overrides it."""
 
@@ -38,7 +39,10 @@ def place_of(target: StreamTarget) -> Place:
 
 
 def open_clients(
-    credentials: Credentials, targets: Iterable[StreamTarget], new_session: NewSession = botocore.session.Session
+    credentials: Credentials,
+    targets: Iterable[StreamTarget],
+    new_session: NewSession = botocore.session.Session,
+    service: Service = "kinesis",
 ) -> dict[Place, KinesisClient]:
     """Make one client for each place, all signing with this object; the environment's proxies and CA still hold.
 
@@ -52,9 +56,11 @@ def open_clients(
         if place not in clients:
             try:
                 session = session or _open_session(credentials, new_session)
-                clients[place] = _open_client(session, *place)
+                clients[place] = _open_client(session, service, *place)
             except (BotoCoreError, ValueError) as error:
-                raise UsageError(f"route {target.route}: no Kinesis client can be made: {words_of(error)}") from error
+                raise UsageError(
+                    f"route {target.route}: no client of {service} can be made: {words_of(error)}"
+                ) from error
     return clients
 
 
@@ -64,7 +70,9 @@ def _open_session(credentials: Credentials, new_session: NewSession) -> boto3.se
     return boto3.session.Session(botocore_session=core)
 
 
-def _open_client(session: boto3.session.Session, region: str, endpoint_url: str | None) -> KinesisClient:
+def _open_client(
+    session: boto3.session.Session, service: Service, region: str, endpoint_url: str | None
+) -> KinesisClient:
     config = Config(
         ignore_configured_endpoint_urls=True,  # type: ignore[call-arg]  # newer than the stubs
         retries={"mode": "standard", "total_max_attempts": 1},
@@ -72,4 +80,4 @@ def _open_client(session: boto3.session.Session, region: str, endpoint_url: str 
         read_timeout=READ_TIMEOUT_SECONDS,
         user_agent_extra="doka",
     )
-    return session.client("kinesis", region_name=region, endpoint_url=endpoint_url, config=config)
+    return session.client(service, region_name=region, endpoint_url=endpoint_url, config=config)

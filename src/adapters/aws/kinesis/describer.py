@@ -85,6 +85,7 @@ def read_summary(
     kib = summary.get("MaxRecordSizeInKiB")
     open_shards = summary.get("OpenShardCount")
     arn = summary.get("StreamARN")
+    key = summary.get("KeyId") if summary.get("EncryptionType") == "KMS" else None
     return StreamDescribed(
         route=route,
         arn=arn if isinstance(arn, str) and arn else target.stream_arn,
@@ -95,4 +96,5 @@ def read_summary(
         honours_keys=summary.get("RecordDistributionStrategy") != IGNORES_KEYS,
         open_shards=open_shards if isinstance(open_shards, int) else None,
         shards=shards,
+        kms_key=key if isinstance(key, str) and key else None,
     )

@@ -19,7 +19,7 @@ from botocore.session import Session
 from doka.adapters.aws.clock import ServiceClock, read_date
 from doka.adapters.aws.codes import UNREADABLE, code_of
 from doka.adapters.aws.kinesis.answers import safe_message
-from doka.adapters.aws.kinesis.clients import open_clients, place_of
+from doka.adapters.aws.kinesis.clients import Service, open_clients, place_of
 from doka.adapters.aws.kinesis.failures import name_question_failure
 from doka.adapters.aws.kinesis.target import StreamTarget
 from doka.adapters.aws.session import NewSession
@@ -96,15 +96,16 @@ class Questions:
         new_session: NewSession = Session,
         *,
         keeps_connections: bool = True,
+        service: Service = "kinesis",
     ) -> None:
         self._clock = clock
         self._keeps_connections = keeps_connections
         self._credentials = LeaseCredentials()
-        self._clients = open_clients(self._credentials, targets, new_session)
+        self._clients = open_clients(self._credentials, targets, new_session, service)
         self._service_clocks = {place: ServiceClock(clock) for place in self._clients}
         for place, client in self._clients.items():
             # Last of the same event by which botocore signs; one with the operation's name would come before it.
-            client.meta.events.register_last("request-created.kinesis", self._dated_by(self._service_clocks[place]))
+            client.meta.events.register_last(f"request-created.{service}", self._dated_by(self._service_clocks[place]))
 
     def ask(self, target: StreamTarget, lease: Lease, question: Question) -> Answer | Refusal:
         """Give the answer to what `question` asks of the target's client, or why there is none."""

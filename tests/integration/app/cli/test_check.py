@@ -12,7 +12,7 @@ import pytest
 
 from doka.adapters.embedded.kafka_cluster import KafkaCluster
 from doka.app.cli.main import main
-from tests.fake_aws import SOURCE_KEYS, WRITER_ROLE, FakeAws, Refuse
+from tests.fake_aws import SOURCE_KEYS, WRITER_ROLE, Answer, FakeAws, Refuse
 
 STREAM = "arn:aws:kinesis:eu-west-1:210987654321:stream/checked"
 
@@ -64,9 +64,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
         yield here
 
 
-def check(place: Place, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+def check(place: Place, capsys: pytest.CaptureFixture[str], *options: str) -> tuple[int, str]:
     """Run the command; give its exit code and what it printed, on one line."""
-    code = main(["check", "--config", str(place.file)])
+    code = main(["check", "--config", str(place.file), *options])
     printed = capsys.readouterr()
     assert printed.err == ""
     return code, printed.out
@@ -83,8 +83,8 @@ def test_everything_there_is_fine(place: Place, capsys: pytest.CaptureFixture[st
         f"✓ stream checked: {STREAM} is ACTIVE, 2 open shards, records up to 1 MiB\n",
         "\nEverything that was asked for is there. Next: doka run\n",
         (
-            "Not asked, since only a put could tell: kinesis:PutRecords on each stream and the use of its KMS key. "
-            "The service blocks its route and says so.\n"
+            "Not asked: kinesis:PutRecords on each stream, the use of its KMS key, reading streams back, for doka audit. "
+            "Where that is denied, the service blocks its route and says so.\n"
         ),
     ):
         assert line in told
@@ -95,6 +95,27 @@ def test_nothing_was_put_and_nothing_committed(place: Place, capsys: pytest.Capt
     """A check can run beside a working service."""
     assert check(place, capsys)[0] == 0
     assert (0, []) == (place.aws.counts()["PutRecords"], place.aws.violations())
+
+
+def test_a_put_is_tried_by_dry_run_where_somebody_says_that_it_is_known(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One for each stream, which stores nothing; the end no more says that puts were not asked for."""
+    code, told = check(place, capsys, "--probe-writes")
+    assert "✓ put checked: would be taken, by a dry run\n" in told
+    assert "Not asked: reading streams back, for doka audit. " in told
+    assert (1, 0) == (place.aws.counts()["PutRecords"], place.aws.landed_count("checked"))
+    assert code == 0
+
+
+def test_what_stores_a_dry_run_is_told_so(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    """Stand-ins that know no DryRun take the record, and that is nothing to be silent about."""
+    stored = {"FailedRecordCount": 0, "Records": [{"ShardId": "shardId-000000000000", "SequenceNumber": "1"}]}
+    place.aws.inject(Answer(stored), on="PutRecords")
+    code, told = check(place, capsys, "--probe-writes")
+    assert "✗ put checked: what answers took the dry run for a put: one record of one byte is in the stream\n" in told
+    assert "→ leave --probe-writes out" in told
+    assert code == 1
 
 
 def test_a_missing_topic_and_a_missing_stream_are_told_together(
@@ -159,6 +180,7 @@ def test_a_machine_gets_json(place: Place, capsys: pytest.CaptureFixture[str]) -
     assert by_step["role", "analytics"]["facts"] == {"account": "210987654321", "life_seconds": 900}
     assert by_step["stream", "checkt"]["verdict"] == "failed"
     assert by_step["stream", "checkt"]["facts"] == {"code": "ResourceNotFoundException"}
+    assert told["not_asked"][0] == "kinesis:PutRecords on each stream"
 
 
 def test_a_wrong_configuration_is_no_finding(place: Place, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from doka.adapters.aws.kinesis.dry_run import Refused
+from doka.adapters.aws.kinesis.questions import Refusal
 from doka.adapters.kafka.letter_preflight import LetterTopic
 from doka.adapters.kafka.preflight import Obstacle, Preflight
 from doka.app.check.findings import Finding, FindingVerdict, all_fine
-from doka.app.check.preflight import Parts, preflight
+from doka.app.check.preflight import Parts, not_asked, preflight
 from doka.app.settings import Settings
 from doka.app.settings.problems import SettingPath
 from doka.domain.commands import DescribeStream
@@ -21,6 +23,10 @@ from tests.unit.app.settings.given import STREAM, Absent, settings
 MIB = 1024 * 1024
 HUB = "arn:aws:iam::111122223333:role/hub"
 HOPS: SettingPath = ("roles", "analytics", "hops")
+READER: Mapping[SettingPath, Any] = {
+    ("roles", "reader"): {"hops": [{"role_arn": "arn:aws:iam::210987654321:role/doka-reader"}]},
+    ("audit", "role"): "reader",
+}
 
 
 def described(
@@ -60,6 +66,24 @@ class World:
         self.asked.append(command.route)
         return self.streams.get(command.route, described())
 
+    def shards(self, route: str, lease: Lease) -> Refusal | None:
+        """Say that the shards could be listed; what else is tried has tests of its own."""
+        del route, lease
+        return None
+
+    def put(self, route: str, lease: Lease) -> Refusal | None:
+        """Fail: no put may be tried where nobody said that dry runs are known."""
+        raise AssertionError((route, lease))
+
+    def encrypt(self, route: str, lease: Lease, key_arn: str, stream_arn: str) -> Refusal | None:
+        """Fail, as for a put."""
+        raise AssertionError((route, lease, key_arn, stream_arn))
+
+    def read(self, route: str, lease: Lease) -> Refused | None:
+        """Say that the stream could be read back."""
+        self.asked.append(f"read {route} as {lease.role}")
+        return None
+
     def look_at_letters(self, topic: str) -> LetterTopic:
         """Tell of the topic for dead letters."""
         self.asked.append(topic)
@@ -67,7 +91,7 @@ class World:
 
     def look(self, given: Settings) -> list[Finding]:
         """Give all findings about this world."""
-        parts = Parts(lambda: self.kafka, self, self, {}, lambda: "/etc/ca.pem", self.look_at_letters)
+        parts = Parts(lambda: self.kafka, self, self, {}, lambda: "/etc/ca.pem", self.look_at_letters, tries=self)
         return list(preflight(given, "doka.yaml", parts))
 
     def of(self, step: str, given: Settings) -> list[tuple[str, str, str, str | None]]:
@@ -390,3 +414,19 @@ def test_the_topic_for_dead_letters_is_not_asked_of_a_silent_kafka() -> None:
         ("skipped", "letters", "not looked at, since no other topic could be read", None)
     ]
     assert "letters" not in world.asked
+
+
+def test_what_was_not_asked_is_told() -> None:
+    """A put and its key where nothing knows dry runs, and reading back where no role of audits is named."""
+    put = ["kinesis:PutRecords on each stream", "the use of its KMS key"]
+    read = "reading streams back, for doka audit"
+    assert [*put, read] == not_asked(settings(), tries_puts=False)
+    assert [read] == not_asked(settings(), tries_puts=True)
+    assert put == not_asked(settings(READER), tries_puts=False)
+
+
+def test_the_role_of_audits_is_tried_on_each_stream() -> None:
+    """With its own lease, and not with the writer's."""
+    world = World()
+    assert world.of("read", settings(READER)) == [("fine", "orders", "can be read back", None)]
+    assert "read orders as reader" in world.asked

@@ -8,9 +8,10 @@ from doka.app.iam.calls import CALLS, Call, On, Use, actions
 from tests.architecture.source_tree import SRC
 from tests.unit.app.iam.reference import depends_on, resources_of
 
-BOTO3 = re.compile(r'methodcaller\(\s*"([a-z_]+)"|\.(assume_role|put_records)\(')
-BY_KINESIS = {"kms:GenerateDataKey", "kms:Decrypt"}
-"""Called by Kinesis in the name of whoever puts or reads."""
+BOTO3 = re.compile(r'(?:methodcaller|_ask)\([^"()]*"([a-z_]+)"|\.(assume_role|put_records)\(')
+OF_KMS = {"generate_data_key": "kms"}
+BY_KINESIS = {"kms:Decrypt"}
+"""Called by Kinesis alone, in the name of whoever reads."""
 BESIDE = {"sts:TagSession", "sts:SetSourceIdentity"}
 """No calls of their own: an AssumeRole with tags, or with a source identity, needs them beside it."""
 TYPES = {
@@ -31,7 +32,9 @@ def test_the_table_has_what_the_adapters_call() -> None:
         text = path.read_text(encoding="utf-8")
         names = {one or other for one, other in BOTO3.findall(text)}
         service = "sts" if "sts" in path.parts else "kinesis"
-        called |= {f"{service}:{''.join(part.capitalize() for part in name.split('_'))}" for name in names}
+        called |= {
+            f"{OF_KMS.get(name, service)}:{''.join(each.capitalize() for each in name.split('_'))}" for name in names
+        }
     of_aws = {call.action for call in CALLS if not call.action.startswith("kafka-cluster:")}
     assert called == of_aws - BY_KINESIS - BESIDE
 
