@@ -14,6 +14,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from doka.adapters.system.clock import SystemClock
+from doka.adapters.telemetry.audit_telemetry import AuditMetrics
 from doka.adapters.telemetry.merged_page import SupervisorMetrics
 from doka.adapters.telemetry.metrics import Metrics
 from doka.domain import verdicts
@@ -54,7 +55,7 @@ def metric_names() -> frozenset[str]:
 def _metrics_page() -> str:
     rows = [
         (f"`{name}_total`" if kind == "counter" else f"`{name}`", kind, ", ".join(labels) or "-", meaning)
-        for name, kind, labels, meaning in sorted(_metrics())
+        for name, kind, labels, meaning in sorted(set(_metrics()))
     ]
     return _page(
         "src/adapters/telemetry",
@@ -67,6 +68,7 @@ def _metrics_page() -> str:
         "No label holds a key, a payload or an ARN.\n"
         "With `--workers` every series has the label `worker` too: the number of the process it is from, and `supervisor` "
         "for the supervisor's own process.\n"
+        "Those of audits are shown by the process that audits, which forwards nothing and has no others but its own.\n"
         "Which of them to alert on stands in [operating.md](operating.md#alerts).",
         _table(("metric", "type", "labels", "meaning"), rows),
     )
@@ -78,8 +80,13 @@ def _metrics() -> Iterable[tuple[str, str, tuple[str, ...], str]]:
     metrics.publish(_status())
     metrics.turned(0)
     metrics.fetched(TopicPartition("topic", 0), 1, 1)
+    audits = AuditMetrics("0", ["route"], 0, 0)
     registry = metrics._registry  # noqa: SLF001 - asked for what it holds, and for nothing else
-    for collector in (*_collectors(registry), *_collectors(SupervisorMetrics(2).registry)):
+    for collector in (
+        *_collectors(registry),
+        *_collectors(SupervisorMetrics(2).registry),
+        *_collectors(audits.registry),
+    ):
         if isinstance(collector, MetricWrapperBase):
             labels: tuple[str, ...] = tuple(collector._labelnames)  # noqa: SLF001 - the library has no public name for it
             yield from ((m.name, m.type, labels, m.documentation) for m in collector.describe())

@@ -15,6 +15,8 @@ from typing import Any
 
 import orjson
 import yaml
+from confluent_kafka import Consumer
+from confluent_kafka import TopicPartition as KafkaPartition
 
 from tests.containers.feeding import committed
 from tests.containers.kafka_broker import KafkaBroker
@@ -153,3 +155,47 @@ def test_exactly_what_was_changed_is_named_and_can_be_healed(
         told["in_stream"],
         told["repeated"],
     ), told
+
+
+def test_windows_join_until_what_was_lost_is_back(
+    kafka_broker: KafkaBroker, fake_aws_process: FakeAwsProcess, tmp_path: Path
+) -> None:
+    """Each judges what came since the one before; a loss is named by each until `doka replay` has sent it by the same file."""
+    topic, file = kafka_broker.create_topic(2), tmp_path / "orders.duckdb"
+    fake_aws_process.create_stream(topic, shards=2)
+    given = settings(kafka_broker.bootstrap_servers, fake_aws_process.url, {topic: topic}, group_id=topic)
+    config = tmp_path / "doka.yaml"
+    config.write_text(yaml.safe_dump(given), encoding="utf-8")
+
+    def write(first: int, end: int) -> None:
+        for partition in (0, 1):
+            records = [(b"%d" % (n % 7), b"%d:%d" % (partition, n)) for n in range(first, end)]
+            produce(kafka_broker.bootstrap_servers, topic, {partition: [(key, value) for key, value in records]})
+
+    def window() -> tuple[int, int, int, int]:
+        code, told = typed("audit", config, "--last", "1h", "--file", file)
+        return code, told["records"], told["in_stream"], told["lost"]
+
+    write(0, 300)
+    with DokaProcess(given, tmp_path) as doka:
+        ends = {(topic, 0): 300, (topic, 1): 300}
+        eventually(
+            lambda: ends == committed(kafka_broker.bootstrap_servers, topic, {topic: 2}),
+            within=SECONDS,
+            what="commits up to the ends",
+            every=0.5,
+        )
+        assert 0 == doka.stop()
+    assert (0, 600, 600, 0) == window()
+    write(300, 310)
+    commits = Consumer({"bootstrap.servers": kafka_broker.bootstrap_servers, "group.id": topic})
+    commits.commit(
+        offsets=[KafkaPartition(topic, 0, 305)], asynchronous=False
+    )  # as one that swallows the errors of its puts
+    commits.close()
+    assert (1, 5, 0, 5) == window()
+    assert (1, 5, 0, 5) == window()
+    code, told = typed("replay", config, "--audit", file, "--yes")
+    assert (0, 5) == (code, told["landed"])
+    assert (0, 5, 5, 0) == window()
+    assert (0, 0, 0, 0) == window()

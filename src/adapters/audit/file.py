@@ -23,6 +23,7 @@ from typing import Any, Final, Self
 
 import duckdb
 
+from doka.adapters.audit.carrying import carry
 from doka.adapters.audit.judging import judge
 from doka.adapters.audit.schema import FORMAT, TABLES
 from doka.domain.audit.fates import Fate, Judgement, OffsetRange, Plan, PlannedPartition, Terms
@@ -62,6 +63,8 @@ class _Shard:
     number: int
     landings: int
     sequence_number: str | None
+    arrived_ms: int | None
+    """Of the record of that number."""
     reached_ms: int | None
 
 
@@ -129,6 +132,25 @@ class AuditFile:
             connection.close()
             raise
 
+    @classmethod
+    def follow(cls, path: Path, terms: Terms, plan: Plan, memory_mib: int = MEMORY_MIB) -> Self:
+        """Put the file of the next window in the place of a judged one that is closed; what that left open goes on in it.
+
+        Killed at any moment it leaves the one or the other.
+
+        Raises:
+            UsageError: it cannot be made there.
+        """
+        beside = path.with_name(f"{path.name}.next")
+        with _in_words(path):
+            for left in (beside, beside.with_name(f"{beside.name}.wal")):
+                left.unlink(missing_ok=True)
+            with _connect(beside, memory_mib) as connection:
+                _fill(connection, terms, plan)
+                carry(connection, path, plan.stream_from_ms)
+            beside.replace(path)
+        return cls.open(path, terms, memory_mib)
+
     @property
     def terms(self) -> Terms:
         """What is compared with what."""
@@ -140,6 +162,16 @@ class AuditFile:
         """What is read of both sides."""
         with _in_words(self._path):
             return _read_plan(self._database)
+
+    def note(self, name: str, value: object) -> None:
+        """Keep a fact of whoever audits beside the file's own, as JSON."""
+        with self._transaction():
+            self._connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", [name, json.dumps(value)])
+
+    def noted(self, name: str) -> Any:
+        """Give such a fact; None where nobody has noted it."""
+        with _in_words(self._path):
+            return _facts(self._database).get(name)
 
     # --- how far both sides have been read ---------------------------------------------------------------------------
 
@@ -159,6 +191,14 @@ class AuditFile:
     def reached_ms(self) -> Mapping[str, int]:
         """Up to when each shard has been read, in ms since the epoch; none of shards of which nothing was read."""
         return {name: shard.reached_ms for name, shard in self._shards.items() if shard.reached_ms is not None}
+
+    @property
+    def lost(self) -> int:
+        """How many records were lost by its last judgement; before that, by those of earlier windows."""
+        with _in_words(self._path):
+            found = self._database.execute(_LOST).fetchone()
+        invariant(found is not None, "a count gave no row")
+        return int(found[0])  # type: ignore[index]  # not None
 
     @property
     def records(self) -> int:
@@ -204,7 +244,7 @@ class AuditFile:
         self._gathered.landed.append("\n".join(map(row.__mod__, columns)))
         self._gathered.landings += landed.count
         shard.landings += landed.count
-        shard.sequence_number = landed.sequence_numbers[-1]
+        shard.sequence_number, shard.arrived_ms = landed.sequence_numbers[-1], landed.arrived_ms[-1]
         self._store_if_many()
 
     def reached_partition(self, partition: TopicPartition, next_offset: int) -> None:
@@ -301,7 +341,7 @@ class AuditFile:
 
     def _shard(self, name: str) -> _Shard:
         if name not in self._shards:
-            self._shards[name] = _Shard(len(self._shards), 0, None, None)
+            self._shards[name] = _Shard(len(self._shards), 0, None, None, None)
         return self._shards[name]
 
     def _store_if_many(self) -> None:
@@ -318,10 +358,10 @@ class AuditFile:
         gathered, self._gathered = self._gathered, _Gathered()
         offsets = [(self._numbers[place], offset) for place, offset in self._next_offsets.items()]
         shards = [
-            (each.number, name, each.landings, each.sequence_number, each.reached_ms)
+            (each.number, name, each.landings, each.sequence_number, each.arrived_ms, each.reached_ms)
             for name, each in self._shards.items()
         ]
-        self._writing = self._writer.submit(self._write, gathered, _columns(offsets, 2), _columns(shards, 5))
+        self._writing = self._writer.submit(self._write, gathered, _columns(offsets, 2), _columns(shards, 6))
 
     def _wait(self) -> None:
         """Wait for what is being stored; one that is interrupted waits on the next time."""
@@ -363,7 +403,7 @@ class AuditFile:
             place = TopicPartition(topic, partition)
             self._numbers[place], self._next_offsets[place] = number, next_offset
         for name, *rest in self._connection.execute(
-            "SELECT shard, shard_no, landings, last_sequence_number, reached_ms FROM shards"
+            "SELECT shard, shard_no, landings, last_sequence_number, last_arrived_ms, reached_ms FROM shards"
         ).fetchall():
             self._shards[name] = _Shard(*rest)
 
@@ -394,10 +434,11 @@ FROM (SELECT unnest(?::INTEGER[]) AS partition_no, unnest(?::BIGINT[]) AS next_o
 WHERE partitions.partition_no = new.partition_no
 """
 _STORE_SHARDS: Final = """
-INSERT INTO shards (shard_no, shard, parents, landings, last_sequence_number, reached_ms)
-SELECT unnest(?::INTEGER[]), unnest(?::VARCHAR[]), [], unnest(?::BIGINT[]), unnest(?::VARCHAR[]), unnest(?::BIGINT[])
-ON CONFLICT (shard_no) DO UPDATE SET
-    landings = excluded.landings, last_sequence_number = excluded.last_sequence_number, reached_ms = excluded.reached_ms
+INSERT INTO shards (shard_no, shard, parents, landings, last_sequence_number, last_arrived_ms, reached_ms)
+SELECT unnest(?::INTEGER[]), unnest(?::VARCHAR[]), [], unnest(?::BIGINT[]), unnest(?::VARCHAR[]), unnest(?::BIGINT[]),
+    unnest(?::BIGINT[])
+ON CONFLICT (shard_no) DO UPDATE SET landings = excluded.landings, last_sequence_number = excluded.last_sequence_number,
+    last_arrived_ms = excluded.last_arrived_ms, reached_ms = excluded.reached_ms
 """
 _INSERT_PARTITIONS: Final = """
 INSERT INTO partitions
@@ -405,6 +446,10 @@ SELECT unnest(?::INTEGER[]), unnest(?::VARCHAR[]), unnest(?::INTEGER[]), unnest(
     unnest(?::BIGINT[]), first_offset
 """
 
+_LOST: Final = """
+SELECT if(EXISTS (FROM facts WHERE name = 'judged'), (SELECT count(*) FROM fates WHERE fate = 'lost'),
+    (SELECT count(*) FROM passed WHERE fate = 'lost'))
+"""
 _RANGES: Final = """
 SELECT topic, "partition", min("offset"), max("offset")
 FROM (
@@ -459,7 +504,7 @@ def _fill(connection: duckdb.DuckDBPyConnection, terms: Terms, plan: Plan) -> No
     ]
     connection.execute(_INSERT_PARTITIONS, _columns(partitions, 6))
     for number, (shard, parents) in enumerate(plan.parents.items()):
-        connection.execute("INSERT INTO shards VALUES (?, ?, ?, 0, NULL, NULL)", [number, shard, list(parents)])
+        connection.execute("INSERT INTO shards VALUES (?, ?, ?, 0, NULL, NULL, NULL)", [number, shard, list(parents)])
     connection.commit()
 
 

@@ -46,7 +46,7 @@ LEFT JOIN (SELECT identity, count(*) AS landings FROM landed SEMI JOIN scratch.e
 
 _IF_MISSING: Final = """
 CREATE TABLE scratch.passed_over AS
-SELECT partition_no, "offset", min(fate) AS fate
+SELECT partition_no, "offset", coalesce(min(fate) FILTER (fate <> 'lost'), 'lost') AS fate
 FROM (SELECT partition_no, unnest(range(first_offset, last_offset + 1)) AS "offset", fate FROM passed) GROUP BY ALL;
 
 CREATE TEMP VIEW judged AS
@@ -109,6 +109,7 @@ SELECT partition_no, "offset" FROM ordered JOIN (
 
 _FATES: Final = """
 DELETE FROM fates;
+INSERT OR REPLACE INTO facts VALUES ('judged', 'true');
 INSERT INTO fates SELECT partition_no, "offset", fate, landings FROM scratch.found WHERE fate <> 'in_stream';
 INSERT INTO fates SELECT partition_no, "offset", 'repeated', landings FROM scratch.found WHERE landings > 1;
 INSERT INTO fates

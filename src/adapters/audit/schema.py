@@ -19,7 +19,7 @@ CREATE TABLE partitions (
 );
 CREATE TABLE shards (
     shard_no INTEGER PRIMARY KEY, shard VARCHAR NOT NULL UNIQUE, parents VARCHAR[] NOT NULL,
-    landings BIGINT NOT NULL, last_sequence_number VARCHAR, reached_ms BIGINT
+    landings BIGINT NOT NULL, last_sequence_number VARCHAR, last_arrived_ms BIGINT, reached_ms BIGINT
 );
 CREATE TABLE expected (
     partition_no INTEGER NOT NULL, "offset" BIGINT NOT NULL, timestamp_ms BIGINT NOT NULL,

@@ -43,6 +43,8 @@ FIRST_RECORDS: Final[Mapping[str, Any]] = {
     "max.partition.fetch.bytes": 64 * 1024,  # of each only the first record counts; a larger one comes all the same
 }
 
+NO_RECORD: Final = "no record stands there: it was aborted, or compacted away"
+
 _NOT_THERE: Final = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC})  # noqa: SLF001 - public codes
 
 
@@ -193,31 +195,13 @@ class LagReading:
                 wanted[partition] = first
             else:
                 told[partition] = "what stands there waits for a transaction that is open"
-        told |= self._times(wanted) if wanted else {}
+        told |= first_times(self._connection, self._clock, wanted) if wanted else {}
         return {
             partition: replace(found[partition], waits_since_ms=time)
             if isinstance(time, int)
             else replace(found[partition], why_no_time=time)
             for partition, time in told.items()
         }
-
-    def _times(self, wanted: Mapping[TopicPartition, int]) -> dict[TopicPartition, int | str]:
-        """Read the first record at each of these offsets; give its time in ms, or why there is none."""
-        found: dict[TopicPartition, int | str] = {}
-        with beside({**self._connection, **FIRST_RECORDS}, self._clock) as client:
-            client.assign([KafkaPartition(*partition, first) for partition, first in wanted.items()])
-            deadline = self._clock.now() + int(ANSWER_SECONDS * NS_PER_SECOND)
-            while len(found) < len(wanted) and self._clock.now() < deadline:
-                told = {
-                    TopicPartition(message.topic() or "", message.partition() or 0): time
-                    for message in reversed(client.consume(len(wanted), LOOK_SECONDS))
-                    if (time := _time_in(message)) is not None
-                }
-                new = {partition: time for partition, time in told.items() if partition not in found}
-                found |= new
-                _let_go(client, new)
-        late = f"its broker did not give the record within {ANSWER_SECONDS:g} s"
-        return {partition: found.get(partition, late) for partition in wanted}
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +230,30 @@ def _standing(partition: TopicPartition, committed: Committed | None, log: _Log,
     return found
 
 
+def first_times(
+    connection: Mapping[str, Any], clock: Clock, places: Mapping[TopicPartition, int]
+) -> dict[TopicPartition, int | str]:
+    """Read the first record at or above each of these offsets; give its time in ms, or why there is none.
+
+    Raises KafkaException: nobody answers.
+    """
+    found: dict[TopicPartition, int | str] = {}
+    with beside({**connection, **FIRST_RECORDS}, clock) as client:
+        client.assign([KafkaPartition(*partition, first) for partition, first in places.items()])
+        deadline = clock.now() + int(ANSWER_SECONDS * NS_PER_SECOND)
+        while len(found) < len(places) and clock.now() < deadline:
+            told = {
+                TopicPartition(message.topic() or "", message.partition() or 0): time
+                for message in reversed(client.consume(len(places), LOOK_SECONDS))
+                if (time := _time_in(message)) is not None
+            }
+            new = {partition: time for partition, time in told.items() if partition not in found}
+            found |= new
+            _let_go(client, new)
+    late = f"its broker did not give the record within {ANSWER_SECONDS:g} s"
+    return {partition: found.get(partition, late) for partition in places}
+
+
 def _let_go(client: Consumer, partitions: Iterable[TopicPartition]) -> None:
     places = [KafkaPartition(*partition) for partition in partitions]
     if places:
@@ -261,7 +269,7 @@ def _time_in(message: AnyMessage) -> int | str | None:
     if message.topic() is None:
         return None
     if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the library's public name of this code
-        return "no record stands there: it was aborted, or compacted away"
+        return NO_RECORD
     if error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001
         return "the record has just left the log"
     if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:

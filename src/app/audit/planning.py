@@ -17,6 +17,7 @@ from doka.adapters.kafka.log_ranges import LogRange
 from doka.app.audit.sides import KafkaSide, Sides, StreamFacts
 from doka.domain.audit.fates import CLOCKS_APART_MS, Plan, PlannedPartition, Terms
 from doka.domain.audit.identity import Identities, Match
+from doka.domain.audit.landed import StreamSpan
 from doka.domain.errors import UsageError
 from doka.domain.ports import StreamReader
 
@@ -28,6 +29,21 @@ RETENTION_EDGE_MS: Final = 600_000
 
 MATCHES: Final = {"envelope": Match.COORDINATES, "key": Match.KEY_AND_DATA, "data": Match.DATA}
 _SAID: Final = {match: said for said, match in MATCHES.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """An audit whose file is open."""
+
+    file: AuditFile
+    path: Path
+    identities: Identities
+    missing: tuple[str, ...]
+    """What is not in the log or in the stream any more, or may not be, as clauses for a person."""
+    goes_on: bool = False
+    """Whether it was begun before."""
+    unreadable: str | None = None
+    """Why what is left cannot be read any more, as a clause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +99,7 @@ def plan_of(sides: Sides, terms: Terms, *, to_the_end: bool) -> Planned:
         UsageError: nothing of the window can be judged.
     """
     ranges = sides.kafka.window(terms.since_ms, None if to_the_end else terms.until_ms)
-    partitions, born = _partitions(sides.kafka, terms, ranges, to_the_end=to_the_end)
+    partitions, born = planned_partitions(sides.kafka, terms, ranges, to_the_end=to_the_end)
     span = sides.stream.reader.span(terms.since_ms - CLOCKS_APART_MS)
     from_ms = terms.since_ms - CLOCKS_APART_MS
     if span.held_since_ms is not None:
@@ -93,7 +109,13 @@ def plan_of(sides: Sides, terms: Terms, *, to_the_end: bool) -> Planned:
             f"nothing of this window can be judged: the stream holds what arrived since {shown(from_ms)}; take a later --until, "
             "and a longer retention for the next time (IncreaseStreamRetentionPeriod)"
         )
-    plan = Plan(
+    plan = read_plan(partitions, span, from_ms)
+    return Planned(plan, [*(each.missing for each in ranges if each.missing is not None), *born])
+
+
+def read_plan(partitions: tuple[PlannedPartition, ...], span: StreamSpan, from_ms: int) -> Plan:
+    """Give a plan that reads the stream from a time on until behind the moment of `span`, which was asked for after the commits."""
+    return Plan(
         partitions,
         committed_at_ms=span.now_ms,
         stream_from_ms=from_ms,
@@ -101,10 +123,9 @@ def plan_of(sides: Sides, terms: Terms, *, to_the_end: bool) -> Planned:
         looked_at_ms=span.now_ms,
         parents=span.shards,
     )
-    return Planned(plan, [*(each.missing for each in ranges if each.missing is not None), *born])
 
 
-def _partitions(
+def planned_partitions(
     kafka: KafkaSide, terms: Terms, ranges: Sequence[LogRange], *, to_the_end: bool
 ) -> tuple[tuple[PlannedPartition, ...], list[str]]:
     """Give what of each partition was to be sent, and say where the group began inside the window.

@@ -5,7 +5,7 @@ Nothing is asked by being put together.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from doka.adapters.aws.held_lease import HeldLease, pause_for
@@ -13,6 +13,7 @@ from doka.adapters.aws.kinesis.asking import Asking
 from doka.adapters.aws.kinesis.reader import KinesisReader
 from doka.adapters.kafka.client_settings import Oauth, connection_settings
 from doka.adapters.kafka.group_commits import committed_by
+from doka.adapters.kafka.group_lag import first_times
 from doka.adapters.kafka.log_ranges import LogRange, LogRanges
 from doka.adapters.kafka.not_told import in_words
 from doka.adapters.kafka.range_source import Range, RangeSource
@@ -56,6 +57,21 @@ class KafkaSide:
     def window(self, since_ms: int, until_ms: int | None) -> tuple[LogRange, ...]:
         """Give the offsets of the window. Raises NotToldError."""
         return LogRanges(self._member, self._clock, self._oauth).of_window(self.topics, since_ms, until_ms)
+
+    def whole(self) -> tuple[LogRange, ...]:
+        """Give all that the logs hold now. Raises NotToldError."""
+        return LogRanges(self._member, self._clock, self._oauth).whole(self.topics)
+
+    def times(self, places: Mapping[TopicPartition, int]) -> dict[TopicPartition, int | str]:
+        """Give the time of the first record at or above each offset, in ms since the epoch, or why there is none. Raises NotToldError."""
+        if not places:
+            return {}
+        with in_words():
+            return first_times(connection_settings(self._member, self._oauth), self._clock, places)
+
+    def ids(self) -> dict[str, str]:
+        """Give the ids of the topics, as far as the cluster tells."""
+        return topic_ids(connection_settings(self._member, self._oauth), self._clock, tuple(sorted(self.topics)))
 
     def committed(self, group: str, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, Committed]:
         """Give what a group has committed. Raises NotToldError."""

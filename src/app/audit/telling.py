@@ -18,7 +18,8 @@ from rich.text import Text
 
 from doka.adapters.audit.file import AuditFile
 from doka.adapters.telemetry.sentences import many, span
-from doka.app.audit.planning import shown
+from doka.app.audit.planning import Begun, shown
+from doka.app.audit.reading import Reading
 from doka.domain.audit.fates import Fate, Judgement, OffsetRange, Terms
 from doka.domain.limits import NS_PER_MS
 from doka.domain.skip import place_shown
@@ -63,6 +64,13 @@ class Found:
         if self.judgement.counts[Fate.LOST]:
             return LOST
         return COMPLETE if self.why_stopped is None and self.judgement.whole else NOT_WHOLE
+
+
+def found_by(begun: Begun, reading: Reading, why_stopped: str | None) -> Found:
+    """Judge what was read, and give what is told of it."""
+    missing = (*begun.missing, *reading.missing)
+    file = begun.file
+    return Found(begun.path, file.terms, file.judge(), reading.progress.broken_aggregates, missing, why_stopped)
 
 
 def show(console: Console, found: Found, file: AuditFile) -> None:

@@ -10,27 +10,33 @@ from pathlib import Path
 from rich.console import Console
 
 from doka.adapters.audit.file import AuditFile
+from doka.adapters.aws.held_lease import pause_for
 from doka.adapters.kafka.not_told import NotToldError
 from doka.adapters.system.inbox import ThreadInbox
 from doka.adapters.system.signals import StopSignals
+from doka.adapters.system.watchdog import leave_now
+from doka.adapters.telemetry.audit_telemetry import AuditTelemetry
+from doka.app.audit.continuous import Continuous
 from doka.app.audit.page import render
-from doka.app.audit.planning import check_held, identities_of, plan_of, terms_of
+from doka.app.audit.planning import Begun, check_held, identities_of, plan_of, terms_of
 from doka.app.audit.reading import Reading
 from doka.app.audit.screen import progress_on
 from doka.app.audit.sides import Sides, route_named, sides_of
-from doka.app.audit.telling import Found, as_json, show
+from doka.app.audit.telling import as_json, found_by, show
+from doka.app.audit.windows import Windows
 from doka.app.check.cures import cure_for_reading
-from doka.app.cli.times import is_ago, time_ms
+from doka.app.cli.times import is_ago, span_seconds, time_ms
 from doka.app.config_options import ConfigOptions
-from doka.app.service import build
+from doka.app.container import Container
+from doka.app.service import LAST_LINES_SECONDS, build
 from doka.app.settings.load import hostname, read_configuration
 from doka.app.settings.mapping import stream_region
 from doka.app.settings.model import Settings
 from doka.domain.audit.fates import Terms
-from doka.domain.audit.identity import Identities
 from doka.domain.audit.landed import StreamUnreadableError
 from doka.domain.errors import UsageError
 from doka.domain.events import LeaseRefused
+from doka.domain.limits import NS_PER_SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +45,8 @@ class AuditOptions:
 
     since: str | None
     until: str | None
+    last: str | None
+    every: str | None
     route: str | None
     group: str | None
     match: str | None
@@ -47,52 +55,103 @@ class AuditOptions:
     html: Path | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Begun:
-    """An audit whose file is open."""
-
-    file: AuditFile
-    path: Path
-    identities: Identities
-    missing: tuple[str, ...]
-
-
 def audit(options: ConfigOptions, asked: AuditOptions, *, as_data: bool) -> int:
     """Compare both sides of a route, and tell; give 0 where nothing is lost, 1 where something is, 3 where a part is not known.
+
+    With `every` it goes on until it is stopped, and gives 0, or 1 where something is lost by then.
 
     Raises:
         UsageError: the words are wrong, or nothing can be audited.
     """
     if asked.html is not None and not asked.html.parent.is_dir():  # an hour later it would be a pity
         raise UsageError(f"--html {asked.html} is in a folder that is not there: make it, or name another file")
+    _check(asked, as_data=as_data)
     settings = read_configuration(options)
+    container = build(settings, hostname())
+    if asked.every is not None:
+        return _go_on(container, settings, asked)
     # What the parts would log is told as sentences; without a handler Python writes it between them.
     logging.getLogger("doka").addHandler(logging.NullHandler())
-    container = build(settings, hostname())
     sides = sides_of(container, route_named(settings, asked.route), asked.read_share)
-    try:
-        begun = _begin(settings, sides, asked)
-    except (NotToldError, StreamUnreadableError) as error:
-        raise UsageError(f"nothing was audited: {_why(error, settings, sides)}") from error
-    with begun.file as file:
-        reading = Reading(sides, file, begun.identities)
-        stopped_by = _read(reading, settings, sides)
-        judgement = file.judge()
-        found = Found(
-            begun.path,
-            file.terms,
-            judgement,
-            reading.progress.broken_aggregates,
-            (*begun.missing, *reading.missing),
-            stopped_by,
+    windows = None if asked.last is None else _windows(settings, sides, asked)
+    while True:
+        try:
+            begun = _begin(settings, sides, asked) if windows is None else windows.begin()
+        except (NotToldError, StreamUnreadableError) as error:
+            raise UsageError(f"nothing was audited: {_why(error, settings, sides)}") from error
+        with begun.file as file:
+            reading = Reading(sides, file, begun.identities)
+            stopped_by = begun.unreadable or _read(reading, settings, sides)
+            found = found_by(begun, reading, stopped_by)
+            if windows is not None and stopped_by in {None, begun.unreadable}:
+                windows.finish(file)
+            if asked.html is not None:
+                _write(asked.html, render(found, file))
+            if as_data:
+                print(as_json(found, file))  # noqa: T201
+            else:
+                show(Console(highlight=False, soft_wrap=True, markup=False), found, file)
+        if windows is None or not begun.goes_on or stopped_by is not None:
+            return found.exit_code
+
+
+def _check(asked: AuditOptions, *, as_data: bool) -> None:
+    """See that what is asked for goes together. Raises UsageError."""
+    if asked.last is not None or asked.every is not None:
+        for given, name in ((asked.since, "--since"), (asked.until, "--until")):
+            if given is not None:
+                raise UsageError(
+                    f"{name} is for one audit of a window that you name: leave it out, or --last and --every"
+                )
+    if asked.every is not None and (as_data or asked.html is not None):
+        raise UsageError("--every tells by its log and its metrics: leave --json and --html out, or --every")
+
+
+def _windows(settings: Settings, sides: Sides, asked: AuditOptions) -> Windows:
+    """Give the windows of a route, in the file that is named, or in that of the route."""
+    path = asked.file or Path(f"doka-audit-{sides.route.name}.duckdb")
+    last = span_seconds("--last", asked.last or asked.every or "")
+    return Windows(sides, path, asked.group or settings.kafka.group_id, asked.match, last * 1_000)
+
+
+def _go_on(container: Container, settings: Settings, asked: AuditOptions) -> int:
+    """Audit all routes, or the one that is named, again and again, and answer for it over HTTP."""
+    every_ns = span_seconds("--every", asked.every or "") * NS_PER_SECOND
+    routes = settings.routes if asked.route is None else (route_named(settings, asked.route),)
+    if asked.file is not None and len(routes) > 1:
+        raise UsageError(
+            f"--file is of one route: name it by --route, or leave --file out; there are {len(routes)} routes"
         )
-        if asked.html is not None:
-            _write(asked.html, render(found, file))
-        if as_data:
-            print(as_json(found, file))  # noqa: T201
-        else:
-            show(Console(highlight=False, soft_wrap=True, markup=False), found, file)
-    return found.exit_code
+    sides = {route.name: sides_of(container, route, asked.read_share) for route in routes}
+    windows = {name: _windows(settings, each, asked) for name, each in sides.items()}
+    for each in windows.values():
+        each.check_file()
+    telemetry = AuditTelemetry(
+        container.clock(),
+        container.log(),
+        container.server(),
+        version=container.version(),
+        routes=sides,
+        every_ns=every_ns,
+    )
+    inbox = ThreadInbox()
+    with StopSignals(inbox, lambda: leave_now(lambda: None)):
+        telemetry.open()
+        try:
+            code = Continuous(
+                windows,
+                every_ns,
+                container.clock(),
+                telemetry,
+                why=lambda route, error: _why(error, settings, sides[route]),
+                stopped=lambda: bool(inbox.drain()),
+                rest=pause_for,
+            ).run()
+            lost = "; something is lost" if code else ""
+            telemetry.ended(code, f"it was stopped{lost}")
+        finally:
+            telemetry.close(LAST_LINES_SECONDS)
+    return code
 
 
 def _write(path: Path, page: str) -> None:
@@ -104,7 +163,7 @@ def _write(path: Path, page: str) -> None:
         ) from error
 
 
-def _begin(settings: Settings, sides: Sides, asked: AuditOptions) -> _Begun:
+def _begin(settings: Settings, sides: Sides, asked: AuditOptions) -> Begun:
     """Open the audit file that is named, or plan a new audit and make its file."""
     wall = sides.clock.wall()
     now = datetime.fromtimestamp(wall, UTC)
@@ -126,15 +185,17 @@ def _begin(settings: Settings, sides: Sides, asked: AuditOptions) -> _Begun:
         except BaseException:
             file.close()
             raise
-        return _Begun(file, path, identities, ())
+        return Begun(file, path, identities, ())
     if since_ms is None:
-        raise UsageError("--since is missing: from when on records are compared, as 2026-08-01T00:00:00Z, or 63h")
+        raise UsageError(
+            "--since is missing: from when on records are compared, as 2026-08-01T00:00:00Z, or 63h; or --last 1h"
+        )
     end_ms = round(wall * 1_000) if until_ms is None else until_ms
     if end_ms <= since_ms:
         raise UsageError("--until is not behind --since: nothing lies between them")
     terms = terms_of(sides, facts, identities.match, group, since_ms=since_ms, until_ms=end_ms)
     planned = plan_of(sides, terms, to_the_end=until_ms is None)
-    return _Begun(AuditFile.create(path, terms, planned.plan), path, identities, tuple(planned.missing))
+    return Begun(AuditFile.create(path, terms, planned.plan), path, identities, tuple(planned.missing))
 
 
 def _terms_of_file(path: Path) -> Terms:
@@ -156,9 +217,9 @@ def _interrupt() -> None:
     raise KeyboardInterrupt
 
 
-def _why(error: NotToldError | StreamUnreadableError, settings: Settings, sides: Sides) -> str:
+def _why(error: Exception, settings: Settings, sides: Sides) -> str:
     """Say why a side does not answer, and what to do about it."""
-    if isinstance(error, NotToldError):
+    if not isinstance(error, StreamUnreadableError):
         return str(error)
     refusal = error.refusal
     words = f" ({refusal.message.rstrip('.')})" if refusal.message else ""

@@ -34,6 +34,7 @@ from doka.app.replay.landings import NotedLandings
 from doka.app.replay.outcome import ReplayTelemetry, ranges_as_data
 from doka.app.replay.plan import Asked, NotPlannedError, Place, Plan, plan
 from doka.app.replay.source import ReplaySource
+from doka.app.replay.state import LOSSES
 from doka.app.runtime import Ending
 from doka.app.service import build
 from doka.app.settings import Settings
@@ -124,6 +125,7 @@ class Lost:
     route: str
     stream: str
     places: tuple[Place, ...]
+    looked_at_ms: int
 
 
 def _lost(file: Path) -> Lost:
@@ -133,7 +135,7 @@ def _lost(file: Path) -> Lost:
     with AuditFile.open(file) as audit:
         ranges = audit.ranges(Fate.LOST)
         places = tuple((each.partition, each.first, each.last + 1) for each in ranges)
-        return Lost(audit.terms.route, audit.terms.stream.rpartition("/")[2], places)
+        return Lost(audit.terms.route, audit.terms.stream.rpartition("/")[2], places, audit.plan.looked_at_ms)
 
 
 def _keys_overtaken(planned: Plan, words: Words) -> int | None:
@@ -215,12 +217,21 @@ def _asked(words: Words, lost: Lost | None, container: Container) -> Asked:
         "--until": words.until,
         "--offsets": list(words.offsets),
         "--audit": None if words.audit is None else str(words.audit),
-        "of the losses": None if lost is None else _digest(lost),
+        LOSSES: None if lost is None else _digest(lost),
         "--route": words.route,
         "--stream": words.stream,
     }
     places = tuple(place_of(place) for place in words.offsets) if lost is None else lost.places
-    return Asked(typed, since_ms, until_ms, places, rate=words.rate, elsewhere=words.stream is not None)
+    looked_at_ms = None if lost is None else lost.looked_at_ms
+    return Asked(
+        typed,
+        since_ms,
+        until_ms,
+        places,
+        rate=words.rate,
+        elsewhere=words.stream is not None,
+        looked_at_ms=looked_at_ms,
+    )
 
 
 def _digest(lost: Lost) -> str:

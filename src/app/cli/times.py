@@ -27,6 +27,18 @@ def time_ms(option: str, text: str, wall: float) -> int:
     return round(seconds * 1_000)
 
 
+def span_seconds(option: str, text: str) -> int:
+    """Read how long something lasts (90s, 30m, 1h, 2d); give it in seconds, at least one.
+
+    Raises:
+        UsageError: it is no such span.
+    """
+    found = _AGO.fullmatch(text.strip())
+    if found is None or not int(found[1]):
+        raise UsageError(f"{option} {text!r} is no span of time; say it like 1h, or 30m")
+    return int(found[1]) * _SECONDS[found[2]]
+
+
 def is_ago(text: str) -> bool:
     """Say whether a time is told as how long ago it was, so that it is another one whenever it is read."""
     return _AGO.fullmatch(text.strip()) is not None

@@ -40,7 +40,7 @@ REPLAY_EXIT_CODES = (
 )
 AUDIT_EXIT_CODES = (
     "[bold]Exit codes[/bold]  0 complete; 1 something is lost; 2 bad usage or configuration, or nothing could be audited; "
-    "3 no loss is known, but a part could not be judged"
+    "3 no loss is known, but a part could not be judged. With --every: 0 stopped, 1 stopped while something is lost"
 )
 
 cli = typer.Typer(
@@ -356,6 +356,14 @@ def audit(
     until: Annotated[
         str | None, typer.Option("--until", metavar="T", help="Up to when, as --since has it; now, if not given.")
     ] = None,
+    last: Annotated[
+        str | None,
+        typer.Option("--last", metavar="SPAN", help="The last 1h; or what came since the file that is there ended."),
+    ] = None,
+    every: Annotated[
+        str | None,
+        typer.Option("--every", metavar="SPAN", help="Go on until SIGTERM, and audit each 1h what came since."),
+    ] = None,
     route: Annotated[
         str | None, typer.Option("--route", metavar="R", help="The route, where there are several.")
     ] = None,
@@ -394,12 +402,20 @@ def audit(
     shards give their readers. What it has read stays in a file, which it goes on from after a stop.
 
     [bold]Example[/bold]  doka audit --since 63h --config doka.yaml
+
+    With --every it goes on beside the service: window by window without a hole between them, with /metrics, /healthz and
+    /readyz at http.port, and a line in the log for each.
+
+    [bold]Example[/bold]  doka audit --last 1h --every 1h --config doka.yaml
     """
     from doka.app.cli.audit import AuditOptions
     from doka.app.cli.audit import audit as compare
 
     options = ConfigOptions(config, legacy_config, allow_plaintext, allow_insecure_endpoints)
-    asked = AuditOptions(since, until, route, group, match, read_share=read_share, file=file, html=html)
+    asked = AuditOptions(
+        since=since, until=until, last=last, every=every, route=route, group=group, match=match, read_share=read_share,
+        file=file, html=html,
+    )  # fmt: skip
     return compare(options, asked, as_data=as_json)
 
 

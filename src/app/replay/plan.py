@@ -48,6 +48,8 @@ class Asked:
     rate: int | None
     elsewhere: bool
     """Whether it goes to another stream than the route's."""
+    looked_at_ms: int | None = None
+    """When the audit that says what is lost looked at the stream, in ms since the epoch; None without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,7 @@ def plan(container: Container, rules: RouteRules, asked: Asked, file: Path | Non
         UsageError: the file belongs to something else.
     """
     member, clock, oauth = container.member(), container.clock(), container.oauth()
-    before = None if file is None else read_state(file, asked.words)
+    before = None if file is None else read_state(file, asked.words, asked.looked_at_ms)
     ids = topic_ids(connection_settings(member, oauth), clock, tuple(sorted(rules.topics)))
     state = _new_state(container, rules, asked, ids) if before is None else before
     for topic, topic_id in state.topic_ids.items():

@@ -14,11 +14,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from doka.app.replay.outcome import Outcome, range_of_data, ranges_as_data
+from doka.domain.audit.fates import CLOCKS_APART_MS
 from doka.domain.errors import UsageError
 from doka.domain.records import TopicPartition
 from doka.domain.replay.progress import Progress
 
 KIND: Final = "doka replay 1"
+LOSSES: Final = "of the losses"
+"""The word that tells one set of losses from another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +59,10 @@ class State:
         beside.replace(file)
 
 
-def read_state(file: Path, asked: Mapping[str, Any]) -> State | None:
+def read_state(file: Path, asked: Mapping[str, Any], looked_at_ms: int | None = None) -> State | None:
     """Give the state that stands in a file; None where there is no such file.
+
+    None, too, where it is of a replay that had ended when its audit looked at the stream again (ms since the epoch).
 
     Raises:
         UsageError: it cannot be read, is something else, or belongs to another replay.
@@ -72,10 +77,18 @@ def read_state(file: Path, asked: Mapping[str, Any]) -> State | None:
     state = _state_in(text)
     if state is None:
         raise UsageError(f"--state {file} is no state of a replay; name another file")
+    if state.progress.finished and looked_at_ms is not None and _but_losses(state.asked) == _but_losses(asked):
+        written_ms = file.stat().st_mtime * 1_000
+        if written_ms + CLOCKS_APART_MS < looked_at_ms:
+            return None  # the audit has found what that one sent: what it calls lost now is lost since
     if dict(state.asked) != dict(asked):
         words = ", ".join(f"{name} {value}" for name, value in state.asked.items() if value)
         raise UsageError(f"--state {file} is of another replay ({words}); name another file, or the same words")
     return state
+
+
+def _but_losses(asked: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in asked.items() if name != LOSSES}
 
 
 def _state_in(text: str) -> State | None:

@@ -70,6 +70,7 @@ TYPED: dict[str, Ends | Serves] = {
         ),
         Ends(2, "doka: nothing was audited: role analytics gives no credentials"),
     ),
+    "doka audit --last 1h --every 1h --config doka.yaml": Serves(),
     "doka replay --audit weekend.duckdb --dry-run --config doka.yaml": Ends(2, "weekend.duckdb does not exist"),
     "doka replay --audit weekend.duckdb --config doka.yaml": Ends(2, "add --yes, or --dry-run"),
     **dict.fromkeys(
@@ -128,6 +129,7 @@ ELSEWHERE: dict[str, str] = {
     "doka lag": NAMES_A_COMMAND,
     "doka replay": NAMES_A_COMMAND,
     "doka letters": NAMES_A_COMMAND,
+    "doka replay --audit doka-audit-ROUTE.duckdb": "names the file of an audit; it is typed with one here",
     "doka replay --audit FILE --config doka.yaml": "names the file of an audit; it is typed with one here",
 }
 IN_CONTAINERS = "tests/containers/test_readme.py runs it"

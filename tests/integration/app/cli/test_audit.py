@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from tests.fake_aws import DESTINATION_ACCOUNT, WRITER_ROLE, Refuse
 from tests.integration.app.audit.conftest import place  # noqa: F401 - a fixture
 from tests.integration.app.audit.place import ENVIRONMENT, Place
 from tests.no_aws import no_aws_around  # noqa: F401 - a fixture for all of them
+from tests.unit.adapters.telemetry.given import get
 from tests.waiting import eventually
 
 RECORDS = 500
@@ -159,6 +161,12 @@ def test_a_role_of_its_own_reads(run: Run, place: Place) -> None:  # noqa: F811
         ),
         (("--since", "400h", "--until", "300h"), "nothing of this window can be judged: the stream holds what arrived"),
         (("--since", "1h", "--file", "doka.yaml"), "doka.yaml"),
+        (("--last", "an hour"), "--last 'an hour' is no span of time; say it like 1h, or 30m"),
+        (("--last", "1h", "--since", "2h"), "--since is for one audit of a window that you name"),
+        (("--every", "0h"), "--every '0h' is no span of time"),
+        (("--every", "1h", "--json"), "--every tells by its log and its metrics: leave --json and --html out"),
+        (("--every", "1h", "--file", "doka.yaml"), "doka.yaml"),
+        (("--every", "1h", "--route", "sales"), "--route: there is no 'sales'; there are orders"),
         (("--since", "1h", "--file", "no/such/folder/x.duckdb"), "no/such/folder/x.duckdb"),
     ],
 )
@@ -276,3 +284,63 @@ def test_a_stop_ends_with_what_is_known(place: Place, number: signal.Signals) ->
     assert 3 == stopped.returncode, err
     assert "No loss is known" in out
     assert re.search(r"Not all was read: it was stopped\. It goes on: doka audit --file x\.duckdb", out)
+
+
+# --- one window behind the other -----------------------------------------------------------------------------------------
+
+
+def test_runs_of_the_last_hour_join_by_their_file(run: Run, place: Place) -> None:  # noqa: F811
+    """Each goes on where the one before ended; a loss stays one until it was sent again, and its place is named until then."""
+    place.fill(RECORDS, committed=RECORDS - 10)
+    place.land(RECORDS - 1)  # what landed ahead of its commit is found when that comes
+    place.land_pairs([("0-x", b"of somebody else")])
+    code, out, err = run("--last", "1h", "--json")
+    assert out, err
+    data = json.loads(out)
+    assert (0, 2 * RECORDS - 20, 0, "doka-audit-orders.duckdb") == (
+        code,
+        data["records"],
+        data["not_yet"],
+        data["file"],
+    )
+    place.commit(RECORDS)
+    code, out, _ = run("--last", "1h", "--json")
+    data = json.loads(out)
+    assert (1, 20, 18, 2) == (code, data["records"], data["in_stream"], data["lost"])
+    assert [f"orders:{number}:{RECORDS - 1}" for number in (0, 1)] == data["places"]["lost"]
+    assert 1 == run("--last", "1h")[0]
+    place.land(RECORDS, partitions=(1,))
+    code, out, _ = run("--last", "1h", "--json")
+    assert (1, [f"orders:0:{RECORDS - 1}"]) == (code, json.loads(out)["places"]["lost"])
+    assert [Path("doka-audit-orders.duckdb")] == list(Path().glob("*.duckdb*"))
+
+
+@pytest.mark.parametrize("lost", [0, 2])
+def test_it_goes_on_beside_the_service_until_it_is_stopped(place: Place, lost: int) -> None:  # noqa: F811
+    """The page says what was found, a line says it to a person, and SIGTERM ends it at once: with 1 where something is lost."""
+    place.fill(RECORDS)
+    place.land(RECORDS - lost // 2)
+    configure(place, "http", {"port": 0})
+    with started(place, "--every", "1h") as process:
+        assert process.stdout is not None
+        lines = (json.loads(line) for line in process.stdout)
+        begun, audited = next(lines), next(lines)
+        assert ("started", "audited", lost) == (begun["event"], audited["event"], audited["lost"])
+        page = get(begun["port"], "/metrics")[1]
+        assert f'doka_audit_lost_records{{route="orders"}} {float(lost)}' in page
+        assert f'doka_audit_records_total{{route="orders"}} {2.0 * RECORDS}' in page
+        assert [200, 200] == [get(begun["port"], path)[0] for path in ("/healthz", "/readyz")]
+        process.send_signal(signal.SIGTERM)
+        assert (1 if lost else 0) == process.wait(timeout=30)
+        assert ("ended", 1 if lost else 0) == ((ended := next(lines))["event"], ended["code"])
+
+
+def test_a_port_that_is_taken_is_told(run: Run, place: Place) -> None:  # noqa: F811
+    """As by `doka run`, which often listens there: the setting is named, and nothing is begun."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        configure(place, "http", {"port": port})
+        code, out, err = run("--every", "1h")
+    assert (2, "", 1) == (code, out, len(err.splitlines()))
+    assert f"doka: http.port: 127.0.0.1 port {port} cannot be listened on" in err
+    assert [] == list(Path().glob("*.duckdb*"))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from doka.app.replay.outcome import Outcome
-from doka.app.replay.state import State, read_state
+from doka.app.replay.state import LOSSES, State, read_state
 from doka.domain.errors import UsageError
 from doka.domain.records import TopicPartition
 from doka.domain.replay.progress import Progress, ReplayRange
@@ -82,3 +83,22 @@ def test_the_file_of_another_replay_is_refused(tmp_path: Path) -> None:
     state().write(file)
     with pytest.raises(UsageError, match=r"is of another replay \(--since 63h\); name another file, or the same words"):
         read_state(file, {**ASKED, "--since": "2h"})
+
+
+@pytest.mark.parametrize(
+    ("settled", "looked_after_ms", "anew"),
+    [(40, 61_000, True), (40, 59_000, False), (40, None, False), (39, 61_000, False)],
+)
+def test_a_replay_whose_audit_has_looked_again_gives_way(
+    tmp_path: Path, settled: int, looked_after_ms: int | None, *, anew: bool
+) -> None:
+    """One that had ended by then: what it sent was found, so what is lost now is another loss. Else it might be sent twice."""
+    file, now = tmp_path / "orders.duckdb.replay", 1_700_000_000
+    State(ASKED | {LOSSES: "first"}, Progress([ReplayRange(P0, 30, 40)], {P0: settled})).write(file)
+    os.utime(file, (now, now))
+    looked_at_ms = None if looked_after_ms is None else now * 1_000 + looked_after_ms
+    if anew:
+        assert read_state(file, ASKED | {LOSSES: "second"}, looked_at_ms) is None
+    else:
+        with pytest.raises(UsageError, match="is of another replay"):
+            read_state(file, ASKED | {LOSSES: "second"}, looked_at_ms)
