@@ -1,4 +1,4 @@
-"""Writes the pages of docs/ that say what the code says, so that they cannot say anything else.
+"""Writes the pages of docs/ that say what the code says, so that they cannot say anything else; the alert rules too.
 
 `pages` gives every page as text; `make docs` writes them, and a test compares them with what is committed.
 """
@@ -23,23 +23,26 @@ from doka.domain.leases.keeper import SIGNING, TRANSITIONS, LeaseState
 from doka.domain.records import TopicPartition
 from doka.domain.status import LeaseStatus, PartitionStatus, RouteStatus, Status
 from doka.domain.verdicts import ENTRY, REQUEST
-from scripts import iam_page, settings_page
+from scripts import alerts, iam_page, settings_page
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
-IAM = DOCS.parent / "deploy" / "iam"
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+IAM = ROOT / "deploy" / "iam"
 WRITTEN = "<!-- Written by `make docs` from {source}. Edit that instead. -->"
 
 Row = tuple[str, ...]
 
 
 def pages() -> Mapping[str, str]:
-    """Give each generated page: its file name in docs/ -> its whole text."""
+    """Give each file that is generated, wholly or in part: its path -> its whole text."""
     return {
-        "iam.md": _iam_page(),
-        "metrics.md": _metrics_page(),
-        "lease.md": _lease_page(),
-        "settings.md": _page("src/app/settings", "Settings", *settings_page.parts()),
-        "verdicts.md": _verdicts_page(),
+        "docs/iam.md": _iam_page(),
+        "docs/metrics.md": _metrics_page(),
+        "docs/lease.md": _lease_page(),
+        "docs/settings.md": _page("src/app/settings", "Settings", *settings_page.parts()),
+        "docs/verdicts.md": _verdicts_page(),
+        "docs/operating.md": alerts.written_into((DOCS / "operating.md").read_text(encoding="utf-8")),
+        "deploy/alerts.yaml": alerts.rule_file(),
     }
 
 
@@ -195,7 +198,7 @@ def _table(head: Row, rows: Iterable[Row]) -> str:
 def main() -> None:
     """Write every page, and the documents of deploy/iam."""
     for name, text in pages().items():
-        (DOCS / name).write_text(text, encoding="utf-8")
+        (ROOT / name).write_text(text, encoding="utf-8")
     IAM.mkdir(exist_ok=True)
     for name, text in iam_page.examples().items():
         (IAM / name).write_text(text, encoding="utf-8")

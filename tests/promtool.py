@@ -1,4 +1,4 @@
-"""The alert rules that are shipped, and promtool, Prometheus' own tool, that evaluates them on series."""
+"""Prometheus' own tool promtool, that evaluates alert rules on series."""
 
 from __future__ import annotations
 
@@ -7,41 +7,19 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from tests.architecture.source_tree import ROOT
+from scripts.alerts import Alert, Record
 
-RULE_FILE = ROOT / "deploy" / "alerts.yaml"
+Rule = Alert | Record
 REQUIRED = "PROMTOOL_TESTS"
 PROMTOOL_SECONDS = 60.0
 _GOT = re.compile(r'\{alertname="(\w+)"\} ([0-9.E+]+)')
-
-
-@dataclass(frozen=True)
-class Rule:
-    """One alert."""
-
-    name: str
-    expression: str
-    minutes: int
-    """For how long the expression must have had a result."""
-
-    @property
-    def as_written(self) -> dict[str, str]:
-        """The rule as a rule file has it."""
-        return {"alert": self.name, "expr": self.expression, "for": f"{self.minutes}m"}
-
-
-def shipped_rules() -> list[Rule]:
-    """Read the rules of deploy/alerts.yaml."""
-    (group,) = yaml.safe_load(RULE_FILE.read_text(encoding="utf-8"))["groups"]
-    return [Rule(rule["alert"], rule["expr"], int(rule.get("for", "0m")[:-1])) for rule in group["rules"]]
 
 
 def find_promtool() -> str:
@@ -55,12 +33,24 @@ def find_promtool() -> str:
     pytest.skip(missing)
 
 
-def ask(folder: Path, test: Mapping[str, Any], *, every: float, rules: Sequence[Rule] = ()) -> str:
-    """Let promtool run one test of a rule test file; give what it says, nothing else than a result being an error."""
+def written(values: Iterable[float | None]) -> str:
+    """Write the values of a series; None: it is not there. A run of `n` values is one and `n - 1` more (`0x9`), a gap is as it is (`_x9`)."""
+    written: list[str] = []
+    for value, run in groupby(values):
+        more = len(list(run)) - 1
+        if value is not None:
+            written.append(f"{value!r}x{more}")
+        else:
+            written += ["stale" if written else "_", *([f"_x{more}"] if more else [])]
+    return " ".join(written)
+
+
+def ask(folder: Path, tests: Sequence[Mapping[str, Any]], *, every: float, rules: Sequence[Rule] = ()) -> str:
+    """Let promtool run the tests of a rule test file; give what it says, nothing else than a result being an error."""
     (folder / "rules.yaml").write_text(
-        json.dumps({"groups": [{"name": "doka", "rules": [rule.as_written for rule in rules]}]}), encoding="utf-8"
+        json.dumps({"groups": [{"name": "doka", "rules": [rule.written() for rule in rules]}]}), encoding="utf-8"
     )
-    asked = {"rule_files": ["rules.yaml"], "evaluation_interval": f"{every:.0f}s", "tests": [test]}
+    asked = {"rule_files": ["rules.yaml"], "evaluation_interval": f"{every:.0f}s", "tests": tests}
     file = folder / "test.yaml"
     file.write_text(json.dumps(asked), encoding="utf-8")  # JSON is YAML, and quick to write
     words = [find_promtool(), "test", "rules", str(file)]
@@ -83,7 +73,7 @@ def first_firings(
     # A result is told only where it is not the expected one, so none is expected.
     said = ask(
         folder,
-        {"interval": f"{every:.0f}s", "input_series": given, "promql_expr_test": [first]},
+        [{"interval": f"{every:.0f}s", "input_series": given, "promql_expr_test": [first]}],
         every=every,
         rules=rules,
     )

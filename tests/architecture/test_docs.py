@@ -75,7 +75,7 @@ def inline(path: Path) -> list[str]:
 @pytest.mark.parametrize("name", sorted(pages()))
 def test_a_generated_page_says_what_the_code_says(name: str) -> None:
     """A page that is written from the code is as `make docs` writes it now."""
-    assert pages()[name] == read(DOCS / name), f"docs/{name} is stale: run make docs"
+    assert pages()[name] == read(ROOT / name), f"{name} is stale: run make docs"
 
 
 def test_the_metrics_page_knows_counters_gauges_and_histograms() -> None:

@@ -30,14 +30,15 @@ from doka.domain.facts import (
 )
 from doka.domain.limits import NS_PER_SECOND
 from doka.domain.status import GroupStatus, Status
+from scripts.alerts import ALERTS, Alert
 from tests.manual_clock import ManualClock
-from tests.promtool import Rule, first_firings, shipped_rules
+from tests.promtool import first_firings
 from tests.unit.adapters.telemetry.given import ORDERS_3, hand_clock, partition_status, status
 
 SCRAPES = (15, 30, 60)
 CALM_SCRAPES = 40
 AFTER_SCRAPES = 20
-RULES: Mapping[str, Rule] = {rule.name: rule for rule in shipped_rules()}
+RULES: Mapping[str, Alert] = {rule.name: rule for rule in ALERTS}
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,7 @@ def _times(value: float | None, scrapes: int) -> str:
     return f"_x{scrapes}" if value is None else f"{value!r}x{scrapes - 1}"
 
 
-def fires(folder: Path, rule: Rule, series: Mapping[str, str], every: int) -> bool:
+def fires(folder: Path, rule: Alert, series: Mapping[str, str], every: int) -> bool:
     """Say whether an alert fires, at the latest a minute after it may."""
     until = CALM_SCRAPES * every + 60 * (rule.minutes + 1)
     return rule.name in first_firings(folder, [rule], series, every=every, until=until)
@@ -170,9 +171,13 @@ def test_no_alert_is_raised_by_a_calm_service(tmp_path: Path, name: str) -> None
 @pytest.mark.parametrize("name", RULES)
 def test_a_rule_asks_for_an_increase_only_of_what_was_there_before(name: str) -> None:
     """A counter whose series are born with their first event has a second half in its rule, for what is new."""
-    expression = RULES[name].expression
-    there = {series.partition("{")[0] for series in _pages(Counters(_metrics(hand_clock()), SupervisorMetrics(2)))}
-    born_late = {counter for counter in re.findall(r"increase\((\w+)", expression) if counter not in there}
+    expression = RULES[name].expr
+    clock = hand_clock()
+    counters = Counters(_metrics(clock), SupervisorMetrics(2))
+    counters.service.publish(status(clock))
+    there = {series.partition("{")[0] for series in _pages(counters)}
+    asked = re.findall(r"(?:increase|rate|changes)\((\w+)", expression)
+    born_late = {counter for counter in asked if counter not in there}
     assert [] == [
         counter for counter in sorted(born_late) if f"({counter} unless {counter} offset 5m) > 0" not in expression
     ]
@@ -180,4 +185,4 @@ def test_a_rule_asks_for_an_increase_only_of_what_was_there_before(name: str) ->
 
 def test_every_rule_that_counts_events_is_tried() -> None:
     """An alert that asks for an increase has its first event here."""
-    assert [] == [name for name, rule in RULES.items() if "increase(" in rule.expression and name not in FIRST_EVENTS]
+    assert [] == [name for name, rule in RULES.items() if "increase(" in rule.expr and name not in FIRST_EVENTS]

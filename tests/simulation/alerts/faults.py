@@ -162,7 +162,7 @@ FAULTS: dict[str, Fault] = {
     "leases are shorter than asked for": Fault(fates(sts_short=1.0), harmless="they are renewed sooner"),
     "leases have ended when they come": Fault(
         fates(sts_past=1.0),
-        {"DokaLeaseRunsOut": 39, "DokaRouteBlocked": 41, "DokaDataWaits": 44, "DokaDataLate": 44, "DokaNotReady": 44},
+        {"DokaLeaseRunsOut": 40, "DokaRouteBlocked": 41, "DokaDataWaits": 44, "DokaDataLate": 44, "DokaNotReady": 44},
     ),
     "no stream recognises a lease": Fault(
         fates(sts_unknown=1.0),
@@ -254,9 +254,16 @@ FAULTS: dict[str, Fault] = {
     "the coordinator does not answer, and there is nothing to commit": Fault(
         lasting(Kind.COORDINATOR_FROZEN), {"DokaNotReady": 6}, IDLE
     ),
-    "the group lets it in no more": Fault(lasting(Kind.GROUP_REFUSED), {"DokaGone": 3, "DokaNotReady": 5}),
+    "the group lets it in no more": Fault(
+        lasting(Kind.GROUP_REFUSED), {"DokaGone": 3, "DokaNotReady": 5, "DokaPartitionsUnowned": 11}
+    ),
     "the group never lets it in": Fault(
-        lasting(Kind.GROUP_REFUSED, since=0), {"DokaGone": 2, "DokaNotReady": 6}, begins=0
+        lasting(Kind.GROUP_REFUSED, since=0),
+        {"DokaGone": 3, "DokaNotReady": 6, "DokaPartitionsUnowned": 11},
+        begins=0,
+    ),
+    "a member that nobody scrapes has taken a partition": Fault(
+        once(Kind.REBALANCE, LASTS + 60, draw=1), {"DokaPartitionsUnowned": 11}
     ),
     "the group declares it dead again and again": Fault(again(Kind.EXPELLED, every=50), {"DokaDeclaredDead": 2}),
     "the group takes partitions again and again": Fault(
@@ -308,9 +315,7 @@ FAULTS: dict[str, Fault] = {
     ),
     # The process.
     "the process is suspended": Fault(lasting(Kind.SUSPENDED), {"DokaGone": 2}),
-    "the loop hangs": Fault(
-        lambda stage: stage.hang(BEGINS, BEGINS + LASTS + 60), {"DokaHangs": 1, "DokaLeaseRunsOut": 49}
-    ),
+    "the loop hangs": Fault(lambda stage: stage.hang(BEGINS, BEGINS + LASTS + 60), {"DokaHangs": 1}),
     "the loop hangs for half an hour": Fault(lambda stage: stage.hang(BEGINS, BEGINS + 1_800), {"DokaHangs": 1}),
     "the process is killed each two minutes": Fault(again(Kind.CRASH, every=120), {"DokaRestarts": 5}),
     "the Kafka client fails for good each two minutes": Fault(

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import groupby
 from pathlib import Path
 
-from tests.promtool import Rule, first_firings
+from tests.promtool import Rule, first_firings, written
 from tests.simulation.alerts.faults import Fault
 from tests.simulation.stage import Scrape, Stage
 
@@ -20,18 +19,20 @@ TARGET = 'instance="doka-0:9400",job="doka"'
 """What Prometheus adds to each series that it scrapes."""
 
 
-def played(fault: Fault, rules: Iterable[Rule]) -> dict[str, str]:
-    """Play a fault; give the series that these rules read, as promtool's test files write them."""
-    stage = Stage(fault.plan, scrape_every=SCRAPE_SECONDS, turn_every=TURN_SECONDS)
+def played(fault: Fault, rules: Iterable[Rule], every: float = SCRAPE_SECONDS) -> dict[str, str]:
+    """Play a fault, scraped `every` so many seconds; give the series that these rules read, as promtool's files write them."""
+    stage = Stage(fault.plan, scrape_every=every, turn_every=TURN_SECONDS)
     fault.strike(stage)
     stage.run_to(fault.begins + fault.lasts)
-    return series(stage.scrapes, {name for rule in rules for name in re.findall(r"doka_\w+", rule.expression)})
+    return series(stage.scrapes, {name for rule in rules for name in re.findall(r"\bdoka_\w+", rule.expr)})
 
 
-def minutes(folder: Path, fault: Fault, shown: Mapping[str, str], rules: Sequence[Rule]) -> dict[str, int]:
+def minutes(
+    folder: Path, fault: Fault, shown: Mapping[str, str], rules: Sequence[Rule], every: float = SCRAPE_SECONDS
+) -> dict[str, int]:
     """Give each alert that fires on the series of a fault, with the minute of the fault in which it does so first."""
     until = fault.begins + fault.lasts
-    fired = first_firings(folder, rules, shown, every=SCRAPE_SECONDS, until=until)
+    fired = first_firings(folder, rules, shown, every=every, until=until)
     return {name: math.ceil((moment - fault.begins) / 60) for name, moment in fired.items()}
 
 
@@ -42,21 +43,9 @@ def series(scrapes: Mapping[float, Scrape], names: Iterable[str]) -> dict[str, s
     """
     wanted = re.compile(rf"({'|'.join(names)})(\{{|$)")
     pages = [{name: v for name, v in scrape.samples.items() if wanted.match(name)} for scrape in scrapes.values()]
-    return {_with_target(name): _values([page.get(name) for page in pages]) for name in sorted(set().union(*pages))}
+    return {_with_target(name): written([page.get(name) for page in pages]) for name in sorted(set().union(*pages))}
 
 
 def _with_target(name: str) -> str:
     metric, _, labels = name.partition("{")
     return f"{metric}{{{TARGET}{f',{labels}' if labels else '}'}"
-
-
-def _values(values: Iterable[float | None]) -> str:
-    """Write a run of `n` values as one and `n - 1` more (`0x9`), and a gap of `n` as it is (`_x9`)."""
-    written: list[str] = []
-    for value, run in groupby(values):
-        more = len(list(run)) - 1
-        if value is not None:
-            written.append(f"{value!r}x{more}")
-        else:
-            written += ["stale" if written else "_", *([f"_x{more}"] if more else [])]
-    return " ".join(written)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.promtool import Rule, first_firings
+from scripts.alerts import Alert
+from tests.promtool import first_firings
 from tests.simulation.alerts.play import TARGET, series
 from tests.simulation.stage import Scrape
 
@@ -27,6 +28,8 @@ def test_a_series_has_a_value_for_each_scrape() -> None:
 
 def test_promtool_sees_each_value_at_its_moment(tmp_path: Path) -> None:
     """What is written at the fifth scrape is seen at four minutes, and what has ended is gone at once."""
-    rules = [Rule("Two", "a == 2", 0), Rule("Three", "b == 3", 0), Rule("Gone", "absent(a)", 0)]
+    rules = [
+        Alert(name, expr, "", "", "") for name, expr in (("Two", "a == 2"), ("Three", "b == 3"), ("Gone", "absent(a)"))
+    ]
     fired = first_firings(tmp_path, rules, series(scrapes(), ["a", "b"]), every=60, until=300)
     assert {"Gone": 120.0, "Two": 240.0, "Three": 240.0} == fired
