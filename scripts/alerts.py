@@ -3,9 +3,10 @@
 `make docs` writes both; a test compares them with what is committed, and promtool tries each row (tests/integration/alerts).
 
 How a row is written. What is taken together is taken by `job`, so that one service is not judged by another's figures.
-`increase` sees nothing in a series that is born with its first event, so a counter is asked that stands at 0 from the start;
-one that has a code among its labels has a second half in its rule, for what is new. `increase` also extrapolates to the
-ends of its window, by a scrape interval at most, so a limit of events lies half an event above the last that is allowed.
+`increase` sees nothing in a series whose first sample has the event in it already: a counter with a code among its labels,
+which is born by it, and any counter of a process in which it happened before the first scrape. So where one event is
+enough, the rule has a second half for what is new. `increase` also extrapolates to the ends of its window, by a scrape
+interval at most, so a limit of events lies half an event above the last that is allowed.
 """
 
 from __future__ import annotations
@@ -80,6 +81,11 @@ class Record:
     def written(self) -> Written:
         """Give the rule as a rule file has it."""
         return {"record": self.name, "expr": self.expr}
+
+
+def _any(counter: str, window: str = "5m") -> str:
+    """Ask whether there was any event in a window, the first of its series among them."""
+    return f"increase({counter}[{window}]) > LIMIT or ({counter} unless {counter} offset {window}) > LIMIT"
 
 
 ALERTS: tuple[Alert, ...] = (
@@ -166,7 +172,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         "DokaRecordsDropped",
-        "increase(doka_records_dropped_total[5m]) > LIMIT",
+        _any("doka_records_dropped_total"),
         "records of route {{ $labels.route }} were dropped, as on_poison asks",
         "the only way in which doka drops by itself; what a person passed is in `doka_records_skipped_total`",
         "operating.md#poison-and-dead-letters",
@@ -174,8 +180,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         "DokaPoison",
-        "increase(doka_records_poisoned_total[5m]) > LIMIT "
-        "or (doka_records_poisoned_total unless doka_records_poisoned_total offset 5m) > LIMIT",
+        _any("doka_records_poisoned_total"),
         "records of route {{ $labels.route }} can never land: {{ $labels.code }}",
         "somebody writes what the stream cannot take",
         "operating.md#poison-and-dead-letters",
@@ -183,7 +188,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         "DokaLettersFail",
-        "increase(doka_letters_failed_total[5m]) > LIMIT",
+        _any("doka_letters_failed_total"),
         "dead letters of route {{ $labels.route }} are not stored",
         "their records wait, and their keys with them",
         "operating.md#poison-and-dead-letters",
@@ -191,7 +196,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         "DokaRecordsLeftTheLog",
-        "increase(doka_gaps_total[5m]) > LIMIT",
+        _any("doka_gaps_total"),
         "records of topic {{ $labels.topic }} left Kafka's log before they were read",
         "lost in Kafka, before doka",
         "operating.md#when-a-route-is-blocked",
@@ -200,7 +205,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         "DokaUnreadable",
-        'increase(doka_unreadable_offsets_total{policy!="skip"}[5m]) > LIMIT',
+        _any('doka_unreadable_offsets_total{policy!="skip"}'),
         "offsets of topic {{ $labels.topic }} cannot be read",
         "they wait, or with `kafka.on_unreadable: continue` they are lost in Kafka; what a person ordered to pass is not "
         "told",
@@ -250,7 +255,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         "DokaOrderBreaks",
-        "increase(doka_order_breaks_total[15m]) > LIMIT",
+        _any("doka_order_breaks_total", "15m"),
         "records of route {{ $labels.route }} landed behind later ones of their key: {{ $labels.cause }}",
         "`ordering: key_in_request` alone: see [sizing](#sizing)",
         "guarantees.md#order-within-a-request-key_in_request",

@@ -5,7 +5,7 @@ The figures are written down here and not taken from scripts/alerts.py: a limit 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 CALM, OVER, UNDER = "calm", "over", "under"
@@ -104,6 +104,12 @@ def _owned(last: Signal) -> dict[str, Signal]:
     return {'doka_topic_partitions{topic="orders"}': steady(3), **paused, at("doka_partition_paused", 2): last}
 
 
+def _event(series: str, window: float) -> Iterator[Case]:
+    """Give one event of a counter, and the same before the series was there."""
+    for signal in (jump(1), born(1), born(1_000)):
+        yield Case({series: signal}, window, nearly=False)
+
+
 CASES: Mapping[str, tuple[Case, ...]] = {
     "DokaDataWaits": (Case({at("doka_waiting_seconds"): gauge(1, 301, 300)}),),
     "DokaDataLate": (Case({at("doka_lag_seconds"): gauge(1, 301, 300)}),),
@@ -160,16 +166,10 @@ CASES: Mapping[str, tuple[Case, ...]] = {
             holds=10 * MINUTE,
         ),
     ),
-    "DokaRecordsDropped": (Case({'doka_records_dropped_total{route="orders"}': jump(1)}, 5 * MINUTE, nearly=False),),
-    "DokaPoison": (
-        Case({POISONED: born(1)}, 5 * MINUTE, nearly=False),
-        Case({POISONED: born(1_000)}, 5 * MINUTE, nearly=False),
-        Case({POISONED: jump(1)}, 5 * MINUTE, nearly=False),
-    ),
-    "DokaLettersFail": (Case({'doka_letters_failed_total{route="orders"}': jump(1)}, 5 * MINUTE, nearly=False),),
-    "DokaRecordsLeftTheLog": (
-        Case({'doka_gaps_total{topic="orders",policy="continue"}': jump(1)}, 5 * MINUTE, nearly=False),
-    ),
+    "DokaRecordsDropped": tuple(_event('doka_records_dropped_total{route="orders"}', 5 * MINUTE)),
+    "DokaPoison": tuple(_event(POISONED, 5 * MINUTE)),
+    "DokaLettersFail": tuple(_event('doka_letters_failed_total{route="orders"}', 5 * MINUTE)),
+    "DokaRecordsLeftTheLog": (*_event('doka_gaps_total{topic="orders",policy="continue"}', 5 * MINUTE),),
     "DokaUnreadable": (
         Case(
             both(
@@ -200,9 +200,7 @@ CASES: Mapping[str, tuple[Case, ...]] = {
             fills=500,
         ),
     ),
-    "DokaOrderBreaks": (
-        Case({'doka_order_breaks_total{route="orders",cause="refused"}': jump(1)}, 15 * MINUTE, nearly=False),
-    ),
+    "DokaOrderBreaks": (*_event('doka_order_breaks_total{route="orders",cause="refused"}', 15 * MINUTE),),
     "DokaRestarts": (Case({"doka_process_start_time_seconds": steps(3, 2)}, 30 * MINUTE, scrapes=2),),
     "DokaWorkerRestarts": (Case({'doka_worker_restarts_total{worker="1"}': jump(3, 2, 99)}, 15 * MINUTE),),
     "DokaHangs": (Case({"doka_loop_turn_age_seconds": gauge(0.1, 31, 30)}),),
