@@ -37,6 +37,7 @@ from doka.app.runtime import Runtime, Within
 from doka.app.settings.mapping import to_member_settings, to_oauth, to_role_chains, to_rules, to_stream_targets
 from doka.app.settings.memory import key_cache_bytes
 from doka.app.settings.model import Settings
+from doka.app.settings.pages import to_server, to_status_page
 from doka.domain.forwarder import Forwarder
 from doka.domain.ports import Authority, Background, Clock, DeadLetters, Describer, Inbox, Sink, Source
 from doka.domain.rules import Rules
@@ -97,10 +98,9 @@ class Container(containers.DeclarativeContainer):
         style=log_style,
         worker=worker,
     )
-    health: Provider[Health] = Singleton(Health, clock, metrics.provided.page)
-    server: Provider[HealthServer | None] = Singleton(
-        HealthServer, clock, settings.provided.http.host, settings.provided.http.port
-    )
+    shown = Singleton(to_status_page, settings, clock, version, metrics.provided.totals)
+    health: Provider[Health] = Singleton(Health, clock, metrics.provided.page, shown)
+    server: Provider[HealthServer | None] = Singleton(to_server, settings, clock)
     telemetry: Provider[ServiceTelemetry] = Singleton(ServiceTelemetry, metrics, log, health, server, version)
 
     # The machine and its loop.

@@ -1,4 +1,4 @@
-"""Answers the three questions that are asked over HTTP: the figures, whether we live, whether we are ready.
+"""Answers what is asked over HTTP: the figures, whether we live, whether we are ready, and the page that shows it.
 
 Alive means that the loop turns; only a loop that hangs is cured by a restart, so nothing else makes /healthz false.
 Ready means that records flow or could: a blocked route, a missing topic or a stuck partition is told here, with its
@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 import orjson
 
 from doka.adapters.telemetry.http_server import Response
+from doka.adapters.telemetry.page.serving import STATUS_PATH, StatusPage, page_file, status_json
 from doka.adapters.telemetry.redaction import redact
 from doka.domain.limits import NS_PER_SECOND
 from doka.domain.ports import Clock
@@ -30,10 +31,11 @@ METRICS_FRESH_NS = NS_PER_SECOND
 class Health:
     """Judges by the last turn of the loop and the last status; both are replaced whole by the loop's thread."""
 
-    def __init__(self, clock: Clock, page: Callable[[], tuple[bytes, str]]) -> None:
-        """Take what renders the metrics: it gives the page and its content type."""
+    def __init__(self, clock: Clock, page: Callable[[], tuple[bytes, str]], shown: StatusPage | None = None) -> None:
+        """Take what renders the metrics: it gives the page and its content type; and what a person is shown, if anything."""
         self._clock = clock
         self._page = page
+        self._shown = shown
         self._turned = clock.now()  # the loop has as long for its first turn as for any other
         self._status: Status | None = None
         self._told: tuple[Status, tuple[str, ...]] | None = None  # the reasons of the status that was asked for last
@@ -85,7 +87,13 @@ class Health:
             case "/readyz":
                 return readyz(self.reasons())
             case _:
-                return None
+                return None if self._shown is None else self._for_a_person(path, self._shown)
+
+    def _for_a_person(self, path: str, shown: StatusPage) -> Response | None:
+        if path != STATUS_PATH:
+            return page_file(path)
+        status = self._status
+        return status_json(shown.told(status, self.reasons()), lambda: self._status is not status)
 
 
 def healthz(reasons: Sequence[str]) -> Response:

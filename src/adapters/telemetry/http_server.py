@@ -15,9 +15,12 @@ import select
 import selectors
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 from doka.domain.errors import UsageError
 from doka.domain.limits import NS_PER_SECOND
@@ -41,12 +44,18 @@ class Response:
     """For how long whoever asks for the same path again may be given this one; 0: each gets one of its own."""
     outdated: Callable[[], bool] = lambda: False
     """Whether it shows what is not so any more, though it is fresh."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Further headers."""
+    for_known_hosts: bool = False
+    """Whether it is for those only who ask for this server by an address or a known name: a page of any site can have its
+    own name lead here, and so read what a browser beside it may see (DNS rebinding)."""
 
     def as_bytes(self, extra: str = "") -> bytes:
         """Give it as it goes over the wire; `extra` is a header line with its end."""
+        further = "".join(f"{name}: {value}\r\n" for name, value in self.headers.items())
         head = (
             f"HTTP/1.1 {self.code} {HTTPStatus(self.code).phrase}\r\nContent-Type: {self.content_type}\r\n"
-            f"Content-Length: {len(self.body)}\r\nCache-Control: no-store\r\n{extra}Connection: close\r\n\r\n"
+            f"Content-Length: {len(self.body)}\r\nCache-Control: no-store\r\n{further}{extra}Connection: close\r\n\r\n"
         )
         return head.encode("latin-1") + self.body
 
@@ -65,15 +74,19 @@ class _Connection:
 class HealthServer:
     """Answers GETs by what `answer` gives; at most `CONNECTIONS_MAX` sockets and one thread at any time."""
 
-    def __init__(self, clock: Clock, host: str, port: int, patience: int = CONNECTION_NS) -> None:
+    def __init__(
+        self, clock: Clock, host: str, port: int, hosts: Iterable[str] = (), patience: int = CONNECTION_NS
+    ) -> None:
         """Take where to listen; port 0 is any free one, to be read from `port` after `open`.
 
+        `hosts` are the names by which clients may ask for it, besides localhost and every address.
         A connection is dropped `patience` ns after it was made, whatever it does.
         """
         self._clock = clock
         self._patience = patience
         self._host = host
         self._port = port
+        self._hosts = frozenset(map(str.lower, (host, "localhost", *hosts)))
         self._listener: socket.socket | None = None
         self._thread: threading.Thread | None = None
         self._wake: socket.socket | None = None
@@ -206,8 +219,25 @@ class HealthServer:
         method, target, _version = words
         if method not in {"GET", "HEAD"}:
             return Response(405, b"only GET and HEAD are answered here\n").as_bytes("Allow: GET, HEAD\r\n")
-        answer = self._page(target.split("?", 1)[0]).as_bytes()
+        page = self._page(target.split("?", 1)[0])
+        if page.for_known_hosts and not self._is_known(head):
+            page = Response(421, b"this page is not for clients of that name: ask by an address, or see http.hosts\n")
+        answer = page.as_bytes()
         return answer if method == "GET" else answer.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
+
+    def _is_known(self, head: bytes) -> bool:
+        """Say whether a client asked by an address, by a known name, or by none at all, which no browser does."""
+        asked = [line[5:].strip() for line in head.split(b"\r\n")[1:] if line[:5].lower() == b"host:"]
+        if not asked:
+            return True
+        try:
+            name = urlsplit("//" + asked[0].decode("latin-1")).hostname or ""
+        except ValueError:
+            return False
+        with suppress(ValueError):
+            ip_address(name)
+            return len(asked) == 1
+        return len(asked) == 1 and name in self._hosts
 
     def _page(self, path: str) -> Response:
         until, fresh = self._fresh.get(path, (0, None))
@@ -218,7 +248,7 @@ class HealthServer:
         except Exception:  # noqa: BLE001 - whatever went wrong, this thread must answer the next question
             return Response(500, b"doka could not render this page\n")
         if answer is None:
-            return Response(404, b"there are /metrics, /healthz and /readyz\n")
+            return Response(404, b"there are /, /metrics, /healthz, /readyz and /status.json\n")
         if answer.fresh_ns:  # from when it is there: one that takes long to make must not be made all the time
             self._fresh[path] = self._clock.now() + answer.fresh_ns, answer
         return answer

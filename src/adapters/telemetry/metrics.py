@@ -17,7 +17,18 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 from prometheus_client.registry import Collector
 
 from doka.adapters.telemetry.labels import BoundedLabels
-from doka.adapters.telemetry.outcomes import COMMITS, ORDER_BREAKS, OUTCOMES, REBALANCES, REJECTIONS, RENEWALS
+from doka.adapters.telemetry.outcomes import (
+    BYTES_SETTLED,
+    COMMITS,
+    ORDER_BREAKS,
+    OUTCOMES,
+    REBALANCES,
+    RECORDS_FAILED,
+    RECORDS_SETTLED,
+    REJECTIONS,
+    RENEWALS,
+)
+from doka.adapters.telemetry.page.data import RouteTotals
 from doka.adapters.telemetry.present import PresentState
 from doka.adapters.telemetry.telling import Instrument
 from doka.domain.facts import Fact, RecordsSettled
@@ -217,6 +228,21 @@ class Metrics:
     def turned(self, now: int) -> None:
         """Note when the loop turned last (ns of `Clock.now`)."""
         self._present.turned = now
+
+    def totals(self) -> Mapping[str, RouteTotals]:
+        """Give what was counted of each route; for any thread."""
+        settled, settled_bytes, failed = map(self._by_route, (RECORDS_SETTLED, BYTES_SETTLED, RECORDS_FAILED))
+        return {
+            route: RouteTotals(settled.get(route, 0), settled_bytes.get(route, 0), failed.get(route, 0))
+            for route in settled.keys() | failed.keys()
+        }
+
+    def _by_route(self, instrument: Instrument) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for sample in next(iter(self._instruments[instrument].collect())).samples:
+            route = sample.labels["route"]
+            found[route] = found.get(route, 0) + round(sample.value)
+        return found
 
     def page(self) -> tuple[bytes, str]:
         """Render all series in Prometheus' text format; gives the page and its content type."""

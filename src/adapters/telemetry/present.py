@@ -119,7 +119,7 @@ def _leases(status: Status, passed: int) -> Iterator[Metric]:
     )
     for lease in status.leases.values():
         wanted.add_metric([lease.role], float(lease.wanted))
-        seconds = _seconds_left(lease, passed)
+        seconds = seconds_left(lease, passed)
         if seconds is not None:
             left.add_metric([lease.role], seconds)
         for name in dict.fromkeys((*LEASE_STATES, lease.state)):
@@ -127,7 +127,8 @@ def _leases(status: Status, passed: int) -> Iterator[Metric]:
     yield from (left, state, wanted)
 
 
-def _seconds_left(lease: LeaseStatus, passed: int) -> float | None:
+def seconds_left(lease: LeaseStatus, passed: int) -> float | None:
+    """Give the seconds until a lease ends, `passed` ns after the status: infinity without an end, None without a lease."""
     if lease.left is not None:
         return (lease.left - passed) / NS_PER_SECOND
     return None if lease.has_end else math.inf
@@ -163,16 +164,16 @@ def _partitions(status: Status, passed: int, wall: float) -> Iterator[Metric]:
     )
     for tp, p in status.partitions.items():
         labels = (p.route, tp.topic, str(tp.partition))
-        if p.log_end is not None:
-            lag.add_metric(labels, max(0, p.log_end - p.watermark))
-        waits = None if p.waiting is None else (p.waiting + passed * bool(p.waiting)) / NS_PER_SECOND
+        records = lag_records(p)
+        if records is not None:
+            lag.add_metric(labels, records)
+        waits = waiting_seconds(p, passed)
         if waits is not None:
             waiting.add_metric(labels, waits)
-        seconds = _lag_seconds(p, wall, waits)
+        seconds = lag_seconds_of(p, wall, waits)
         if seconds is not None:
             lag_seconds.add_metric(labels, seconds)
-        held = p.oldest_unsettled_age
-        age.add_metric(labels, 0.0 if held is None else (held + passed) / NS_PER_SECOND)
+        age.add_metric(labels, age_seconds(p, passed))
         unsettled.add_metric(labels, p.unsettled)
         ahead.add_metric(labels, p.ahead)
         paused.add_metric(labels, float(p.paused))
@@ -180,7 +181,24 @@ def _partitions(status: Status, passed: int, wall: float) -> Iterator[Metric]:
     yield from (lag, lag_seconds, waiting, age, unsettled, ahead, paused, stuck)
 
 
-def _lag_seconds(partition: PartitionStatus, wall: float, waits: float | None) -> float | None:
+def lag_records(partition: PartitionStatus) -> int | None:
+    """Give the offsets from the watermark to the log's end; None where that is not known."""
+    return None if partition.log_end is None else max(0, partition.log_end - partition.watermark)
+
+
+def waiting_seconds(partition: PartitionStatus, passed: int) -> float | None:
+    """Give how long its oldest record has waited, `passed` ns after the status; None where that is not known."""
+    waiting = partition.waiting
+    return None if waiting is None else (waiting + passed * bool(waiting)) / NS_PER_SECOND
+
+
+def age_seconds(partition: PartitionStatus, passed: int) -> float:
+    """Give how long its oldest un-settled record has been held, `passed` ns after the status; 0 without one."""
+    held = partition.oldest_unsettled_age
+    return 0.0 if held is None else (held + passed) / NS_PER_SECOND
+
+
+def lag_seconds_of(partition: PartitionStatus, wall: float, waits: float | None) -> float | None:
     """Give the lag in seconds; None while records wait of which nothing is known but that they are there."""
     if partition.oldest_timestamp_ms is not None and partition.oldest_timestamp_ms >= 0:
         return max(0.0, wall - partition.oldest_timestamp_ms / 1000, waits or 0.0)

@@ -30,6 +30,9 @@ LAG_EXIT_CODES = (
     "[bold]Exit codes[/bold]  0 everything could be told, however far behind; 1 something could not, the group has committed "
     "nothing, or a commit lies outside its log; 2 bad usage or configuration; 130 --watch was ended by Ctrl-C"
 )
+TOP_EXIT_CODES = (
+    "[bold]Exit codes[/bold]  0 it is ready; 1 it is not, or nobody answers; 2 bad usage; 130 Ctrl-C ended it"
+)
 TAIL_EXIT_CODES = (
     "[bold]Exit codes[/bold]  0 all of it could be told, also of records that can never land; 1 something could not; "
     "2 bad usage or configuration"
@@ -304,6 +307,28 @@ def lag(
 
     options = ConfigOptions(config, legacy_config, allow_plaintext, allow_insecure_endpoints)
     return tell(options, group=group, watch=watch, as_json=as_json)
+
+
+@cli.command(epilog=TOP_EXIT_CODES + "\n\n[bold]Next[/bold]  doka lag --config doka.yaml")
+@taught
+def top(
+    address: Annotated[
+        str, typer.Argument(metavar="[HOST:PORT]", help="Where it serves its pages: http.host and http.port.")
+    ] = "127.0.0.1:9400",
+    *,
+    as_json: AsJson = False,
+) -> int:
+    """Watch a running service: what /readyz says, routes, leases, and the partitions that wait.
+
+    At a terminal it looks each two seconds until Ctrl-C, elsewhere once. The same stands in a browser at http://HOST:PORT/.
+
+    [bold]Example[/bold]  doka top
+
+    [bold]Example[/bold]  doka top 127.0.0.1:9400 --json
+    """
+    from doka.app.cli.top import top as show
+
+    return show(address, as_json=as_json)
 
 
 @cli.command(epilog=TAIL_EXIT_CODES + "\n\n[bold]Next[/bold]  doka lag --config doka.yaml")

@@ -76,10 +76,17 @@ class LimitSettings(Section):
 
 
 class HttpSettings(Section):
-    """Where /metrics, /healthz and /readyz are served."""
+    """Where the page, /metrics, /healthz and /readyz are served."""
 
     host: Text = Field(default="127.0.0.1", description="Address to listen at; 0.0.0.0 inside a container.")
     port: Annotated[Whole, Field(ge=0, le=65_535)] = Field(default=9400, description="Port; 0 takes any free one.")
+    page: bool = Field(default=True, description="Serve the page at / and /status.json, what it shows.")
+    hosts: tuple[Text, ...] = Field(
+        default=(),
+        description="Names by which browsers may ask for the page; localhost and addresses always may. It keeps pages of "
+        "other sites from reading it.",
+        examples=[["doka.internal"]],
+    )
 
 
 class LogSettings(Section):

@@ -17,8 +17,8 @@ class FrameKind(IntEnum):
     """What a frame is."""
 
     SETUP = 1  # to the worker, once: a pickled `Setup`
-    ASK = 2  # to the worker: give your metrics
-    PAGE = 3  # to the supervisor: the metrics in Prometheus' text format
+    ASK = 2  # to the worker: give what you have at this path
+    PAGE = 3  # to the supervisor: the path that was asked for, a NUL, and what is there
     REPORT = 4  # to the supervisor, each second: JSON with `stalled` and `reasons`
 
 

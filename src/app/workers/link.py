@@ -1,4 +1,4 @@
-"""What ties a worker to its supervisor: it reports each second, gives its metrics when asked, and ends when it is alone.
+"""What ties a worker to its supervisor: it reports each second, gives its pages when asked, and ends when it is alone.
 
 A supervisor that is killed says nothing; the end of the socket pair does, on every system and however it happened.
 An orphan must not forward on: whoever starts the service again would have members that nobody stops or sees.
@@ -55,13 +55,15 @@ class SupervisorLink:
                 send_frame(self._sock, FrameKind.REPORT, orjson.dumps(report))
             readable, _, _ = select.select([self._sock], [], [], max(due - now, 0) / NS_PER_SECOND)
             if readable:
-                if receive_frame(self._sock) is None:
+                frame = receive_frame(self._sock)
+                if frame is None:
                     return
-                send_frame(self._sock, FrameKind.PAGE, self._page())
+                _, path = frame
+                send_frame(self._sock, FrameKind.PAGE, path + b"\0" + self._page(path.decode()))
 
-    def _page(self) -> bytes:
+    def _page(self, path: str) -> bytes:
         try:
-            answer = self._health.answer("/metrics")
+            answer = self._health.answer(path)
         except Exception:  # noqa: BLE001 - a page that cannot be made must not untie the worker
             return b""
         return b"" if answer is None else answer.body

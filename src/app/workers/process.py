@@ -17,6 +17,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from queue import Empty, SimpleQueue
 from typing import IO
@@ -62,8 +63,8 @@ class WorkerProcess:
             raise
         finally:
             theirs.close()
-        self._pages: SimpleQueue[bytes] = SimpleQueue()
-        self._asked = False
+        self._pages: defaultdict[str, SimpleQueue[bytes]] = defaultdict(SimpleQueue)  # by their path
+        self._asked: set[str] = set()
         assert self._child.stdout is not None  # narrows the type
         self._readers = [
             threading.Thread(target=self._read_frames, name=f"doka-worker-{setup.worker}", daemon=True),
@@ -93,24 +94,24 @@ class WorkerProcess:
         """End it at once; nothing if it has ended."""
         self._child.kill()
 
-    def ask(self) -> None:
-        """Ask for its metrics; by one thread only, which then takes them by `page`."""
+    def ask(self, path: str) -> None:
+        """Ask for what it has at a path; by one thread only, which then takes it by `page`."""
         while True:
             try:
-                self._pages.get_nowait()
+                self._pages[path].get_nowait()
             except Empty:
                 break
-        if not self._asked:  # a worker that stands still must not be asked until its socket is full
-            self._asked = True
+        if path not in self._asked:  # a worker that stands still must not be asked until its socket is full
+            self._asked.add(path)
             try:
-                send_frame(self._sock, FrameKind.ASK)
+                send_frame(self._sock, FrameKind.ASK, path.encode())
             except OSError:
-                self._pages.put(b"")
+                self._pages[path].put(b"")
 
-    def page(self, within: float) -> bytes | None:
-        """Give the metrics that were asked for; None when they do not come within so many seconds."""
+    def page(self, path: str, within: float) -> bytes | None:
+        """Give what was asked for; None when it does not come within so many seconds."""
         try:
-            return self._pages.get(timeout=max(within, 0.0)) or None
+            return self._pages[path].get(timeout=max(within, 0.0)) or None
         except Empty:
             return None
 
@@ -126,12 +127,14 @@ class WorkerProcess:
         while (frame := receive_frame(self._sock)) is not None:
             kind, payload = frame
             if kind is FrameKind.PAGE:
-                self._asked = False
-                self._pages.put(payload)
+                path, _, page = payload.partition(b"\0")
+                self._asked.discard(path.decode())
+                self._pages[path.decode()].put(page)
             elif kind is FrameKind.REPORT:
                 told = orjson.loads(payload)
                 self._reported(WorkerReport(told["stalled"], tuple(told["reasons"])))
-        self._pages.put(b"")
+        for asked in list(self._pages.values()):
+            asked.put(b"")  # nothing comes any more
 
     def _read_lines(self, stdout: IO[bytes]) -> None:
         for line in _whole_lines(stdout.fileno()):

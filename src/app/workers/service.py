@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from secrets import SystemRandom
 
 from doka.adapters.system.clock import SystemClock
 from doka.adapters.system.signals import StopSignals
-from doka.adapters.telemetry.http_server import HealthServer
 from doka.adapters.telemetry.line_writer import LineWriter
 from doka.adapters.telemetry.logs import Log
 from doka.adapters.telemetry.merged_page import SupervisorMetrics
+from doka.adapters.telemetry.page.data import whole
 from doka.app.runtime import Ending
 from doka.app.settings.mapping import to_log_style
 from doka.app.settings.model import Settings
+from doka.app.settings.pages import to_server
+from doka.app.version import version
 from doka.app.workers.health import WorkerReport, WorkersHealth
 from doka.app.workers.process import WorkerProcess
 from doka.app.workers.setup import Setup, settings_of
@@ -61,8 +64,9 @@ def supervise(settings: Settings, hostname: str, workers: int) -> Ending:
         inbox=inbox,
         clock=clock,
         telemetry=telemetry,
+        shown=partial(whole, version(), settings.kafka.group_id) if settings.http.page else None,
     )
-    server = HealthServer(clock, settings.http.host, settings.http.port)
+    server = to_server(settings, clock)
     server.open(supervisor.answer)
     log.open()
     telemetry.opened(settings, workers, server.port)

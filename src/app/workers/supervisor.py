@@ -9,10 +9,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from queue import Empty, SimpleQueue
-from typing import Protocol
+from typing import Any, Protocol
+
+import orjson
 
 from doka.adapters.telemetry.health import METRICS_FRESH_NS, healthz, readyz
 from doka.adapters.telemetry.http_server import Response
+from doka.adapters.telemetry.page.serving import STATUS_PATH, page_file, status_json
 from doka.app.runtime import Ending
 from doka.app.workers.health import WorkersHealth
 from doka.app.workers.supervision import KillWorker, Order, Outage, StartWorker, StopWorker, Supervision
@@ -44,12 +47,12 @@ class Worker(Protocol):
         """End it at once."""
         ...
 
-    def ask(self) -> None:
-        """Ask for its metrics."""
+    def ask(self, path: str) -> None:
+        """Ask for what it has at a path."""
         ...
 
-    def page(self, within: float) -> bytes | None:
-        """Give the metrics that were asked for, waiting so many seconds."""
+    def page(self, path: str, within: float) -> bytes | None:
+        """Give what was asked for, waiting so many seconds."""
         ...
 
     def close(self) -> None:
@@ -114,14 +117,19 @@ class Supervisor:
         inbox: StopInbox,
         clock: Clock,
         telemetry: WorkerTelemetry,
+        shown: Callable[[Sequence[str], Sequence[Mapping[str, Any]]], Mapping[str, Any]] | None = None,
     ) -> None:
-        """Wire it; `start` gives a running worker of this number, or raises OSError."""
+        """Wire it; `start` gives a running worker of this number, or raises OSError.
+
+        `shown` gives what a person is shown, of the reasons of all and what each worker tells; None: nobody is shown anything.
+        """
         self._supervision = supervision
         self._health = health
         self._start = start
         self._inbox = inbox
         self._clock = clock
         self._telemetry = telemetry
+        self._shown = shown
         self._running: dict[int, Worker] = {}
         self._told_stop = False
 
@@ -139,14 +147,26 @@ class Supervisor:
         """Answer a GET for all workers together; None for a path that there is not."""
         match path:
             case "/metrics":
-                page, content_type = self._telemetry.page(self._pages())
+                page, content_type = self._telemetry.page(self._pages(path))
                 return Response(200, page, content_type, METRICS_FRESH_NS)
             case "/healthz":
                 return healthz(self._health.stalled(self._clock.now()))
             case "/readyz":
                 return readyz(self._health.reasons(self._clock.now()))
             case _:
-                return None
+                return None if self._shown is None else self._for_a_person(path, self._shown)
+
+    def _for_a_person(
+        self, path: str, shown: Callable[[Sequence[str], Sequence[Mapping[str, Any]]], Mapping[str, Any]]
+    ) -> Response | None:
+        if path != STATUS_PATH:
+            return page_file(path)
+        told = [
+            process | {"worker": number}
+            for number, page in self._pages(path).items()
+            for process in orjson.loads(page)["processes"]
+        ]
+        return status_json(shown(self._health.reasons(self._clock.now()), told))
 
     def _turn(self) -> None:
         for event in self._inbox.drain():
@@ -199,13 +219,14 @@ class Supervisor:
             self._health.stopping(self._supervision.reason)
             self._telemetry.stopping(self._supervision.reason)
 
-    def _pages(self) -> dict[int, bytes]:
+    def _pages(self, path: str) -> dict[int, bytes]:
         """Ask all workers at once; whoever does not answer in time is left out."""
         running = self._running
         for worker in running.values():
-            worker.ask()
+            worker.ask(path)
         deadline = self._clock.now() + PAGES_WITHIN_NS
         pages = {
-            number: worker.page((deadline - self._clock.now()) / NS_PER_SECOND) for number, worker in running.items()
+            number: worker.page(path, (deadline - self._clock.now()) / NS_PER_SECOND)
+            for number, worker in running.items()
         }
         return {number: page for number, page in pages.items() if page is not None}

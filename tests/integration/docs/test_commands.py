@@ -58,6 +58,7 @@ TYPED: dict[str, Ends | Serves] = {
     "doka config convert configs/dev.yaml > doka.yaml": Ends(0, "the old service spoke plaintext"),
     "doka config convert configs/dev.yaml --allow-plaintext > doka.yaml": Ends(0),
     'doka skip orders:3:200 --reason "cancelled, ticket 4711" --config doka.yaml': Ends(2, "add --yes"),
+    "doka top": Ends(1, "nobody answers at 127.0.0.1:9400"),
     "doka lag --config doka.yaml": Ends(1, "doka: nothing is known: Kafka did not answer as it should"),
     "doka tail --config doka.yaml": Ends(1, "doka: nothing can be shown: Kafka did not answer as it should"),
     "doka replay --since 63h --until 1h --state weekend.state --config doka.yaml": Ends(2, "add --yes, or --dry-run"),

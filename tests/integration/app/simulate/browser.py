@@ -41,10 +41,15 @@ def show(page: str, folder: Path, *, width: int = 1280) -> Shown:
     """Load a page from a file, let its scripts run, and give what is there then."""
     path = folder / "page.html"
     path.write_text(page, encoding="utf-8")
-    words = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
-    words += [f"--window-size={width},1200", f"--user-data-dir={folder / 'profile'}", "--enable-logging=stderr"]
+    return show_address(path.as_uri(), folder, width=width)
+
+
+def show_address(address: str, folder: Path, *words: str, width: int = 1280) -> Shown:
+    """Load what stands at an address, let its scripts run, and give what is there then; `words` are further options."""
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
+    options += [f"--window-size={width},1200", f"--user-data-dir={folder / 'profile'}", "--enable-logging=stderr"]
     done = subprocess.run(
-        [find_browser(), *words, "--dump-dom", path.as_uri()],
+        [find_browser(), *options, *words, "--dump-dom", address],
         capture_output=True,
         text=True,
         timeout=LOAD_SECONDS,

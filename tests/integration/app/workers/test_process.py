@@ -51,8 +51,8 @@ def test_a_worker_runs_reports_shows_its_metrics_and_stops(begun: Begun) -> None
     """The whole life of a worker without brokers: it says why it is not ready, and a stop ends it with 0."""
     eventually(lambda: begun.reports, within=30, what="a report")
     assert begun.reports[0].stalled is None
-    begun.process.ask()
-    page = begun.process.page(10)
+    begun.process.ask("/metrics")
+    page = begun.process.page("/metrics", 10)
     assert page is not None
     assert b"doka_build_info{" in page
     begun.process.terminate()
@@ -84,13 +84,13 @@ def test_a_worker_that_stands_still_gives_no_page_and_is_asked_once(begun: Begun
     eventually(lambda: begun.reports, within=30, what="a report")
     os.kill(begun.process.pid, signal.SIGSTOP)
     for _ in range(3):
-        begun.process.ask()
-        assert begun.process.page(0.05) is None
+        begun.process.ask("/metrics")
+        assert begun.process.page("/metrics", 0.05) is None
     os.kill(begun.process.pid, signal.SIGCONT)
 
     def page() -> bytes | None:
-        begun.process.ask()
-        return begun.process.page(0.2)
+        begun.process.ask("/metrics")
+        return begun.process.page("/metrics", 0.2)
 
     assert b"doka_build_info{" in (eventually(page, within=10, what="a page") or b"")
 
@@ -100,8 +100,8 @@ def test_a_killed_worker_is_told_by_its_signal_and_gives_no_page(begun: Begun) -
     eventually(lambda: begun.reports, within=30, what="a report")
     begun.process.kill()
     assert -signal.SIGKILL == begun.wait()
-    begun.process.ask()
-    assert begun.process.page(10) is None
+    begun.process.ask("/metrics")
+    assert begun.process.page("/metrics", 10) is None
 
 
 def test_a_configuration_that_only_a_worker_can_judge_ends_it_with_2(

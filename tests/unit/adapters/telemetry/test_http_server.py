@@ -50,7 +50,7 @@ def test_pages(server: HealthServer) -> None:
     """A known path is answered with its page, with or without a query; an unknown one with 404."""
     assert (200, "it is") == get(server.port, "/here")
     assert (200, "it is") == get(server.port, "/here?x=1")
-    assert (404, "there are /metrics, /healthz and /readyz\n") == get(server.port, "/elsewhere")
+    assert (404, "there are /, /metrics, /healthz, /readyz and /status.json\n") == get(server.port, "/elsewhere")
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE"])
@@ -91,6 +91,34 @@ def test_a_page_that_fails(server: HealthServer) -> None:
     code, body = get(server.port, "/broken")
     assert (500, "doka could not render this page\n") == (code, body)
     assert 200 == get(server.port, "/here")[0]
+
+
+@pytest.mark.parametrize(
+    ("host", "code"),
+    [
+        ("", 200),
+        ("Host: 127.0.0.1:9400\r\n", 200),
+        ("Host: [::1]:9400\r\n", 200),
+        ("host:localhost\r\n", 200),
+        ("Host: LocalHost:1\r\n", 200),
+        ("Host: doka.internal:9400\r\n", 200),
+        ("Host: evil.example:9400\r\n", 421),
+        ("Host: 127.0.0.1.evil.example\r\n", 421),
+        ("Host: localhost\r\nHost: evil.example\r\n", 421),
+        ("Host: [::1\r\n", 421),
+        ("Host: \r\n", 421),
+    ],
+)
+def test_a_page_for_known_hosts_is_for_no_other(host: str, code: int) -> None:
+    """A name that somebody else lets lead here gets neither the page nor a word of it; what is for all it gets."""
+    server = HealthServer(hand_clock(), "127.0.0.1", 0, ["doka.internal"])
+    server.open(lambda path: Response(200, b"inside", for_known_hosts=path == "/inside", headers={"X-Y": "z"}))
+    told = ask(server.port, f"GET /inside HTTP/1.1\r\n{host}\r\n")
+    assert told.startswith(f"HTTP/1.1 {code} ")
+    assert (code == 200) == ("inside" in told)
+    assert (code == 200) == ("\r\nX-Y: z\r\n" in told)
+    assert ask(server.port, f"GET /all HTTP/1.1\r\n{host}\r\n").startswith("HTTP/1.1 200 ")
+    server.close()
 
 
 def test_a_page_is_given_again_while_it_is_fresh() -> None:

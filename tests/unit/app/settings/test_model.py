@@ -71,7 +71,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
             "commit_seconds": 1.0,
             "drain_seconds": 25.0,
         },
-        "http": {"host": "127.0.0.1", "port": 9400},
+        "http": {"host": "127.0.0.1", "port": 9400, "page": True, "hosts": ()},
         "log": {"level": "info", "format": "json"},
     }
     assert given.routes[0].model_dump(exclude={"stream"}) == {

@@ -61,8 +61,8 @@ def test_it_reports_by_itself_each_second(tied: Tied) -> None:
 def test_it_gives_its_metrics_when_asked_and_reports_on(tied: Tied) -> None:
     """Many questions do not keep it from reporting."""
     for _ in range(20):
-        send_frame(tied.sock, FrameKind.ASK)
-        assert PAGE == next_of(tied, FrameKind.PAGE)
+        send_frame(tied.sock, FrameKind.ASK, b"/metrics")
+        assert b"/metrics\0" + PAGE == next_of(tied, FrameKind.PAGE)
     assert next_of(tied, FrameKind.REPORT)
 
 
@@ -77,8 +77,8 @@ def test_a_page_that_cannot_be_made_is_empty() -> None:
     alone = threading.Event()
     with ours, theirs:
         SupervisorLink(theirs, SystemClock(), Health(SystemClock(), fail), alone.set).open()
-        send_frame(ours, FrameKind.ASK)
-        assert b"" == next_of(Tied(ours, Health(SystemClock(), fail), alone), FrameKind.PAGE)
+        send_frame(ours, FrameKind.ASK, b"/metrics")
+        assert b"/metrics\0" == next_of(Tied(ours, Health(SystemClock(), fail), alone), FrameKind.PAGE)
         assert not alone.is_set()
         ours.close()
         assert alone.wait(10)

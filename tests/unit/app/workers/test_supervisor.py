@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from threading import Timer
+from typing import Any
 
 import orjson
 import pytest
@@ -19,6 +20,7 @@ from tests.manual_clock import ManualClock
 
 DRAIN = 10 * NS_PER_SECOND
 Script = dict[int, Callable[[], None]]
+Shown = Callable[[Sequence[str], Sequence[Mapping[str, Any]]], Mapping[str, Any]]
 
 
 class FakeWorker:
@@ -43,10 +45,14 @@ class FakeWorker:
     def kill(self) -> None:
         self.code = -signal.SIGKILL
 
-    def ask(self) -> None:
-        self.metrics = None if self.metrics is None else b"# HELP x y\n# TYPE x gauge\nx %d\n" % self.pid
+    def ask(self, path: str) -> None:
+        pages = {
+            "/metrics": b"# HELP x y\n# TYPE x gauge\nx %d\n" % self.pid,
+            "/status.json": orjson.dumps({"processes": [{"worker": None, "held_bytes": self.pid}]}),
+        }
+        self.metrics = None if self.metrics is None else pages[path]
 
-    def page(self, within: float) -> bytes | None:
+    def page(self, path: str, within: float) -> bytes | None:
         return self.metrics
 
     def close(self) -> None:
@@ -76,7 +82,9 @@ class Told:
 class Hall(StopInbox):
     """A supervisor over fake processes; time passes while it rests, and `at` says what happens at its so-manieth rest."""
 
-    def __init__(self, workers: int = 3, at: Script | None = None, *, heeds_stops: bool = True) -> None:
+    def __init__(
+        self, workers: int = 3, at: Script | None = None, *, heeds_stops: bool = True, shown: Shown | None = None
+    ) -> None:
         super().__init__()
         self.clock = ManualClock()
         self.begin = self.clock.now()
@@ -95,6 +103,7 @@ class Hall(StopInbox):
             inbox=self,
             clock=self.clock,
             telemetry=self.told,
+            shown=shown,
         )
 
     def _start(self, worker: int) -> FakeWorker:
@@ -217,6 +226,26 @@ def test_the_pages_are_those_of_all_workers() -> None:
         NS_PER_SECOND,
         None,
     ] == seen
+
+
+def test_one_page_shows_all_who_answer() -> None:
+    """Of each worker what it tells, under its number; who has nothing to tell in time is left out, and why is a reason."""
+    hall = Hall(workers=2, shown=lambda reasons, processes: {"reasons": reasons, "processes": processes})
+    seen: list[object] = []
+
+    def look() -> None:
+        hall.health.reported(1, WorkerReport(None, ()), hall.clock.now())
+        hall.now_running[0].metrics = None
+        page, shown = hall.supervisor.answer("/"), hall.supervisor.answer("/status.json")
+        assert page is not None
+        assert shown is not None
+        seen.extend((page.content_type, orjson.loads(shown.body), shown.for_known_hosts))
+        hall.asked_to_stop()
+
+    hall.at = {2: look}
+    hall.supervisor.run()
+    told = {"reasons": ["worker 0 is starting"], "processes": [{"worker": 1, "held_bytes": 101}]}
+    assert ["text/html; charset=utf-8", told, True] == seen
 
 
 def test_a_silent_worker_makes_health_false() -> None:

@@ -1,0 +1,1 @@
+"""The page at `GET /`: what this service does now, for a person with a browser, drawn from /status.json."""
