@@ -44,7 +44,7 @@ def _described(checkout: Path) -> str:
         return ""
     try:
         done = subprocess.run(
-            ["git", "-C", str(checkout), "describe", "--tags", "--always", "--dirty"],
+            ["git", "--no-optional-locks", "-C", str(checkout), "describe", "--tags", "--always", "--dirty"],
             capture_output=True,
             text=True,
             timeout=GIT_SECONDS,
