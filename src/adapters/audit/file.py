@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields
 from itertools import count, repeat
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, Self
 
 import duckdb
@@ -95,8 +96,15 @@ class AuditFile:
             self._read_progress()
 
     @classmethod
-    def create(cls, path: Path, terms: Terms, plan: Plan, memory_mib: int = MEMORY_MIB) -> Self:
-        """Make the file of a new audit.
+    def create(
+        cls,
+        path: Path,
+        terms: Terms,
+        plan: Plan,
+        memory_mib: int = MEMORY_MIB,
+        notes: Mapping[str, object] = MappingProxyType({}),
+    ) -> Self:
+        """Make the file of a new audit; `notes` are what `noted` gives.
 
         Raises:
             UsageError: there is one already, or it cannot be made there.
@@ -105,7 +113,7 @@ class AuditFile:
             raise UsageError(f"{path} exists already: name another file, or remove it")
         try:
             with _in_words(path), _connect(path, memory_mib) as connection:
-                _fill(connection, terms, plan)
+                _fill(connection, terms, plan, notes)
         except UsageError:
             path.unlink(missing_ok=True)  # nothing half-written is left
             raise
@@ -133,7 +141,14 @@ class AuditFile:
             raise
 
     @classmethod
-    def follow(cls, path: Path, terms: Terms, plan: Plan, memory_mib: int = MEMORY_MIB) -> Self:
+    def follow(
+        cls,
+        path: Path,
+        terms: Terms,
+        plan: Plan,
+        memory_mib: int = MEMORY_MIB,
+        notes: Mapping[str, object] = MappingProxyType({}),
+    ) -> Self:
         """Put the file of the next window in the place of a judged one that is closed; what that left open goes on in it.
 
         Killed at any moment it leaves the one or the other.
@@ -146,7 +161,7 @@ class AuditFile:
             for left in (beside, beside.with_name(f"{beside.name}.wal")):
                 left.unlink(missing_ok=True)
             with _connect(beside, memory_mib) as connection:
-                _fill(connection, terms, plan)
+                _fill(connection, terms, plan, notes)
                 carry(connection, path, plan.stream_from_ms)
             beside.replace(path)
         return cls.open(path, terms, memory_mib)
@@ -490,9 +505,10 @@ def _connect(path: Path, memory_mib: int) -> duckdb.DuckDBPyConnection:
     )
 
 
-def _fill(connection: duckdb.DuckDBPyConnection, terms: Terms, plan: Plan) -> None:
+def _fill(connection: duckdb.DuckDBPyConnection, terms: Terms, plan: Plan, notes: Mapping[str, object]) -> None:
     """Write all that is known before anything was read; all of it, or nothing."""
     facts: dict[str, Any] = {"format": FORMAT, **asdict(terms), "match": terms.match.value, _PLAN: _times_of(plan)}
+    facts |= notes
     connection.begin()
     connection.execute(TABLES)
     connection.execute(

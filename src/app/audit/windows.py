@@ -84,21 +84,20 @@ class Windows:
         if not self.path.exists():
             now_ms = self._now_ms()
             following = self._after(None, terms(now_ms - self._last_ms, now_ms))
-            file = AuditFile.create(self.path, following.terms, following.plan)
+            make = AuditFile.create
         else:
             with AuditFile.open(self.path) as file:
                 stored = file.terms
             with AuditFile.open(self.path, terms(stored.since_ms, stored.until_ms)) as before:
+                if before.noted(TOPIC_IDS) is None:
+                    raise UsageError(f"{self.path} is of one audit of a window that was named: name another file")
                 if before.noted(JUDGED_AT) is None:
                     unread = self._why_unreadable(before)
                     return Begun(AuditFile.open(self.path), self.path, identities, (), goes_on=True, unreadable=unread)
                 following = self._after(before, terms(stored.until_ms - CLOCKS_APART_MS, self._now_ms()))
-            file = AuditFile.follow(self.path, following.terms, following.plan)
-        try:
-            file.note(TOPIC_IDS, dict(following.topic_ids))
-        except BaseException:
-            file.close()
-            raise
+            make = AuditFile.follow
+        notes = {TOPIC_IDS: dict(following.topic_ids)}
+        file = make(self.path, following.terms, following.plan, notes=notes)
         return Begun(file, self.path, identities, tuple(following.missing))
 
     def finish(self, file: AuditFile) -> None:

@@ -392,6 +392,18 @@ def test_a_file_of_another_audit_is_refused(world: TwoSides, tmp_path: Path) -> 
         other.begin()
 
 
+def test_a_file_of_one_audit_is_no_window(world: TwoSides, tmp_path: Path) -> None:
+    """It goes up to what nobody had committed, so what follows it would leave records out."""
+    path = tmp_path / "x.duckdb"
+    judged(world, path)
+    with AuditFile.open(path) as file:
+        terms, plan = file.terms, file.plan
+    path.unlink()
+    AuditFile.create(path, terms, plan).close()
+    with pytest.raises(UsageError, match="is of one audit of a window that was named: name another file"):
+        windows_of(world, path).begin()
+
+
 def test_a_kill_between_two_windows_leaves_one_of_them(
     world: TwoSides, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
