@@ -83,7 +83,7 @@ def _metrics() -> Iterable[tuple[str, str, tuple[str, ...], str]]:
     metrics.publish(_status())
     metrics.turned(0)
     metrics.fetched(TopicPartition("topic", 0), 1, 1)
-    audits = AuditMetrics("0", ["route"], 0, 0)
+    audits = AuditMetrics(SystemClock(), "0", ["route"], 0)
     registry = metrics._registry  # noqa: SLF001 - asked for what it holds, and for nothing else
     for collector in (
         *_collectors(registry),

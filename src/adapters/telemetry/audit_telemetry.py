@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from functools import partial
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector, disable_created_metrics
@@ -32,28 +33,34 @@ LATE_NS: Final = 600 * NS_PER_SECOND
 class AuditMetrics:
     """The figures of continuous audits, by route; the page is rendered on the thread that serves it."""
 
-    def __init__(self, version: str, routes: Iterable[str], every_seconds: float, now_seconds: float) -> None:
-        """Take all routes, and the time of day (s since the epoch), from which on a first success is waited for."""
+    def __init__(self, clock: Clock, version: str, routes: Iterable[str], every_ns: int) -> None:
+        """Take all routes, and how often each is audited; from now on a first success is waited for."""
         disable_created_metrics()  # type: ignore[no-untyped-call]  # one more series a counter, and nothing reads it
         self.registry = CollectorRegistry()
         self.lost = self._gauge("lost_records", "Records that are committed and nowhere in the stream, by all windows so far; what was sent again since is taken out by the next audit.")  # fmt: skip
         self.judged_until = self._gauge("judged_until_timestamp_seconds", "Up to when records have been judged, by Kafka's timestamps, in seconds since the epoch; 0 before the first audit.")  # fmt: skip
-        self.succeeded_at = self._gauge("last_success_timestamp_seconds", "When an audit last ended that could judge all of its window; before the first, when this process began.")  # fmt: skip
+        self.success_age = self._gauge("success_age_seconds", "How long ago an audit ended that could judge all of its window; before the first, for how long this process has run.")  # fmt: skip
         self.duration = self._gauge("duration_seconds", "How long the last audit took that ended; 0 before the first.")
         self.every = self._gauge("every_seconds", "How often an audit is to begin.")
         self.records = self._counter("doka_audit_records", "Records of Kafka that were judged, each once.", "route")
         self.not_judged = self._counter("doka_audit_not_judged_records", "Records that could not be judged, and never will be.", "route")  # fmt: skip
         self.audits = self._counter("doka_audits", "Audits that ended, by outcome: complete, lost (something is), not_whole (a part could not be judged), failed.", "route", "outcome")  # fmt: skip
+        self.succeeded: dict[str, int] = {}
+        """When an audit of each route last judged all (ns of `Clock.now`)."""
         for route in routes:
+            self.succeeded[route] = clock.now()
+            self.success_age.labels(route).set_function(partial(self._age, clock, route))
             for metric in (self.lost, self.judged_until, self.duration, self.records, self.not_judged):
                 metric.labels(route)
-            self.succeeded_at.labels(route).set(now_seconds)
-            self.every.labels(route).set(every_seconds)
+            self.every.labels(route).set(every_ns / NS_PER_SECOND)
             for outcome in OUTCOMES:
                 self.audits.labels(route, outcome)
         build = Gauge("doka_build_info", "The running version; always 1.", ["version"], registry=self.registry)
         build.labels(version).set(1)
         ProcessCollector(namespace="doka", registry=self.registry)
+
+    def _age(self, clock: Clock, route: str) -> float:
+        return (clock.now() - self.succeeded[route]) / NS_PER_SECOND
 
     def _gauge(self, name: str, sentence: str) -> Gauge:
         return Gauge(f"doka_audit_{name}", sentence, ["route"], registry=self.registry)
@@ -79,9 +86,8 @@ class AuditTelemetry:
         self._version = version
         self._every_ns = every_ns
         names = tuple(routes)
-        self.metrics = AuditMetrics(version, names, every_ns / NS_PER_SECOND, clock.wall())
+        self.metrics = AuditMetrics(clock, version, names, every_ns)
         self._turned = clock.now()
-        self._succeeded: dict[str, int] = {}
         self._troubles: dict[str, str] = dict.fromkeys(names, "no audit has ended yet")
 
     @property
@@ -127,8 +133,7 @@ class AuditTelemetry:
         metrics.audits.labels(route, outcome).inc()
         self._troubles.pop(route, None)
         if whole:
-            self._succeeded[route] = self._clock.now()
-            metrics.succeeded_at.labels(route).set(self._clock.wall())
+            metrics.succeeded[route] = self._clock.now()
         else:
             self._troubles[route] = "a part of the last window could not be judged"
         level = logging.ERROR if lost else logging.INFO if whole else logging.WARNING
@@ -178,5 +183,5 @@ class AuditTelemetry:
     def _reasons(self) -> list[str]:
         """Say for each route why nothing can be proved of the present."""
         now, late_ns = self._clock.now(), 2 * self._every_ns + LATE_NS
-        told = {route: f"the last audit that judged all ended {span(now - at)} ago" for route, at in self._succeeded.copy().items() if now - at > late_ns}  # fmt: skip
+        told = {route: f"the last audit that judged all ended {span(now - at)} ago" for route, at in self.metrics.succeeded.copy().items() if now - at > late_ns}  # fmt: skip
         return [f"route {route}: {why}" for route, why in (told | self._troubles.copy()).items()]
