@@ -22,10 +22,8 @@ from doka.adapters.kafka.skip_orders import skips_group, standing_orders
 from doka.adapters.kafka.topic_ids import topic_ids
 from doka.app.container import Container
 from doka.app.settings.mapping import to_reader_rules
-from doka.app.settings.model import Settings
 from doka.app.settings.routes import RouteSettings
 from doka.domain.commands import DescribeStream
-from doka.domain.errors import UsageError
 from doka.domain.events import Event, StreamDescribed
 from doka.domain.limits import RECORD_BYTES_DEFAULT
 from doka.domain.partitions.start_positions import Committed
@@ -120,20 +118,6 @@ class Sides:
     letters: KafkaSide | None
     """The topic of dead letters, where the route has one."""
     stream: StreamSide
-
-
-def route_named(settings: Settings, name: str | None) -> RouteSettings:
-    """Give the route of a name, or the only one.
-
-    Raises UsageError: there is none of this name, or there are several to choose from.
-    """
-    names = ", ".join(route.name for route in settings.routes)
-    if name is None and len(settings.routes) > 1:
-        raise UsageError(f"there are several routes: name one by --route ({names})")
-    found = next((route for route in settings.routes if name in {None, route.name}), None)
-    if found is None:
-        raise UsageError(f"--route: there is no {name!r}; there are {names}")
-    return found
 
 
 def sides_of(container: Container, route: RouteSettings, read_share: float) -> Sides:

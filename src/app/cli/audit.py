@@ -21,10 +21,11 @@ from doka.app.audit.page import render
 from doka.app.audit.planning import Begun, check_held, identities_of, plan_of, terms_of
 from doka.app.audit.reading import Reading
 from doka.app.audit.screen import progress_on
-from doka.app.audit.sides import Sides, route_named, sides_of
+from doka.app.audit.sides import Sides, sides_of
 from doka.app.audit.telling import as_json, found_by, show
 from doka.app.audit.windows import Windows
 from doka.app.check.cures import cure_for_reading
+from doka.app.cli.routes import route_named, routes_named
 from doka.app.cli.times import is_ago, span_seconds, time_ms
 from doka.app.config_options import ConfigOptions
 from doka.app.container import Container
@@ -72,7 +73,7 @@ def audit(options: ConfigOptions, asked: AuditOptions, *, as_data: bool) -> int:
         return _go_on(container, settings, asked)
     # What the parts would log is told as sentences; without a handler Python writes it between them.
     logging.getLogger("doka").addHandler(logging.NullHandler())
-    sides = sides_of(container, route_named(settings, asked.route), asked.read_share)
+    sides = sides_of(container, route_named(settings.routes, asked.route), asked.read_share)
     windows = None if asked.last is None else _windows(settings, sides, asked)
     while True:
         try:
@@ -117,7 +118,7 @@ def _windows(settings: Settings, sides: Sides, asked: AuditOptions) -> Windows:
 def _go_on(container: Container, settings: Settings, asked: AuditOptions) -> int:
     """Audit all routes, or the one that is named, again and again, and answer for it over HTTP."""
     every_ns = span_seconds("--every", asked.every or "") * NS_PER_SECOND
-    routes = settings.routes if asked.route is None else (route_named(settings, asked.route),)
+    routes = routes_named(settings.routes, asked.route)
     if asked.file is not None and len(routes) > 1:
         raise UsageError(
             f"--file is of one route: name it by --route, or leave --file out; there are {len(routes)} routes"

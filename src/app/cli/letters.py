@@ -19,6 +19,7 @@ from rich.text import Text
 from doka.adapters.kafka.not_told import NotToldError
 from doka.adapters.telemetry.sentences import many, size
 from doka.app.cli.places import place_of
+from doka.app.cli.routes import routes_named
 from doka.app.cli.shown import content_shown, cut, time_shown
 from doka.app.cli.times import time_ms
 from doka.app.config_options import ConfigOptions
@@ -56,9 +57,7 @@ class Filters:
         until_ms = None if self.until is None else time_ms("--until", self.until, wall)
         if since_ms is not None and until_ms is not None and until_ms <= since_ms:
             raise UsageError("--until is not after --since")
-        names = [rules.name for rules in container.rules().routes]
-        if self.route not in {None, *names}:
-            raise UsageError(f"--route {self.route!r} is none of the routes, which are {', '.join(names)}")
+        routes_named(container.rules().routes, self.route)
         return Choice(
             frozenset(self.codes),
             frozenset(key.encode() for key in self.keys),

@@ -27,6 +27,7 @@ from doka.adapters.system.signals import StopSignals
 from doka.adapters.system.watchdog import leave_now
 from doka.adapters.telemetry.sentences import many, size, span
 from doka.app.cli.places import place_of
+from doka.app.cli.routes import routes_named
 from doka.app.cli.times import time_ms
 from doka.app.config_options import ConfigOptions
 from doka.app.container import Container
@@ -171,9 +172,7 @@ def _to_stream(settings: Settings, words: Words, lost: Lost | None) -> Settings:
 
 def _route(settings: Settings, words: Words, lost: Lost | None) -> RouteSettings:
     names = ", ".join(route.name for route in settings.routes)
-    routes = [route for route in settings.routes if words.route in {None, route.name}]
-    if not routes:
-        raise UsageError(f"--route {words.route!r} is none of the routes, which are {names}")
+    routes = routes_named(settings.routes, words.route)
     if lost is not None:
         routes = [route for route in routes if route.name == lost.route]
         if not routes or (words.stream is None and routes[0].stream.called != lost.stream):

@@ -21,6 +21,7 @@ from doka.adapters.kafka.log_ranges import LogRange, LogRanges
 from doka.adapters.kafka.not_told import NotToldError
 from doka.adapters.kafka.range_source import RangeSource
 from doka.adapters.telemetry.sentences import many, size
+from doka.app.cli.routes import route_named
 from doka.app.cli.shown import content_shown, cut, time_shown
 from doka.app.cli.times import time_ms
 from doka.app.config_options import ConfigOptions
@@ -29,7 +30,6 @@ from doka.app.reading import read
 from doka.app.service import build
 from doka.app.settings.load import hostname, read_configuration
 from doka.app.stream_facts import stream_of
-from doka.domain.errors import UsageError
 from doka.domain.events import (
     Event,
     GapFound,
@@ -100,7 +100,7 @@ def tail(options: ConfigOptions, wanted: Wanted) -> int:
         UsageError: the configuration cannot be used, or the words are wrong.
     """
     container = build(read_configuration(options), hostname())
-    rules = _route(container.rules().routes, wanted.route)
+    rules = route_named(container.rules().routes, wanted.route)
     since_ms = None if wanted.since is None else time_ms("--from", wanted.since, container.clock().wall())
     stream, why = stream_of(rules, container.authority(), container.describer())
     try:
@@ -117,16 +117,6 @@ def tail(options: ConfigOptions, wanted: Wanted) -> int:
     else:
         _show(Console(highlight=False, soft_wrap=True, markup=False), rules, stream, why, seen, payload=wanted.payload)
     return 1 if why is not None or seen.notes else 0
-
-
-def _route(routes: Sequence[RouteRules], name: str | None) -> RouteRules:
-    names = ", ".join(route.name for route in routes)
-    if name is None and len(routes) > 1:
-        raise UsageError(f"there are {len(routes)} routes; add --route with one of {names}")
-    found = next((route for route in routes if name in {None, route.name}), None)
-    if found is None:
-        raise UsageError(f"--route {name!r} is none of the routes, which are {names}")
-    return found
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from doka.adapters.kafka.skip_orders import Orders, skips_group
 from doka.app.audit import reading as audit_reading
 from doka.app.audit.planning import identities_of, plan_of, terms_of
 from doka.app.audit.reading import Progress, Reading
-from doka.app.audit.sides import Sides, route_named, sides_of
+from doka.app.audit.sides import Sides, sides_of
 from doka.app.config_options import ConfigOptions
 from doka.app.service import build
 from doka.app.settings.load import read_configuration
@@ -38,7 +38,7 @@ P0, P1 = TopicPartition("orders", 0), TopicPartition("orders", 1)
 def sides_at(place: Place, read_share: float = 1.0) -> Sides:
     """Put both sides of the place together."""
     settings = read_configuration(ConfigOptions(place.config))
-    return sides_of(build(settings, "pod-1"), route_named(settings, None), read_share)
+    return sides_of(build(settings, "pod-1"), settings.routes[0], read_share)
 
 
 @contextmanager

@@ -154,7 +154,7 @@ def test_a_role_of_its_own_reads(run: Run, place: Place) -> None:  # noqa: F811
         ((), "--since is missing: from when on records are compared, as 2026-08-01T00:00:00Z, or 63h"),
         (("--since", "yesterday"), "--since 'yesterday' is no time"),
         (("--since", "1h", "--until", "2h"), "--until is not behind --since: nothing lies between them"),
-        (("--since", "1h", "--route", "sales"), "--route: there is no 'sales'; there are orders"),
+        (("--since", "1h", "--route", "sales"), "--route 'sales' is none of the routes, which are orders"),
         (
             ("--since", "1h", "--match", "envelope"),
             "--match envelope: records of route orders are the same by their key",
@@ -166,7 +166,7 @@ def test_a_role_of_its_own_reads(run: Run, place: Place) -> None:  # noqa: F811
         (("--every", "0h"), "--every '0h' is no span of time"),
         (("--every", "1h", "--json"), "--every tells by its log and its metrics: leave --json and --html out"),
         (("--every", "1h", "--file", "doka.yaml"), "doka.yaml"),
-        (("--every", "1h", "--route", "sales"), "--route: there is no 'sales'; there are orders"),
+        (("--every", "1h", "--route", "sales"), "--route 'sales' is none of the routes, which are orders"),
         (("--since", "1h", "--file", "no/such/folder/x.duckdb"), "no/such/folder/x.duckdb"),
     ],
 )
@@ -240,7 +240,7 @@ def test_one_of_several_routes_is_to_be_named(run: Run, place: Place) -> None:  
     given["routes"].append({"topics": ["letters"], "stream": {"name": "orders", "role": "writer"}, "name": "second"})
     place.config.write_text(yaml.safe_dump(given), encoding="utf-8")
     code, _, err = run("--since", "1h")
-    assert (2, "doka: there are several routes: name one by --route (orders, second)\n") == (code, err)
+    assert (2, "doka: there are 2 routes; add --route with one of orders, second\n") == (code, err)
     assert 0 == run("--since", "1h", "--route", "second")[0]
 
 
