@@ -30,6 +30,15 @@ def build(settings: Settings, hostname: str) -> Container:
     )
 
 
+def build_quiet(settings: Settings, hostname: str) -> Container:
+    """Put it together for a command that tells by itself what the parts would log.
+
+    Without a handler Python writes it between the command's own lines.
+    """
+    logging.getLogger("doka").addHandler(logging.NullHandler())
+    return build(settings, hostname)
+
+
 def serve(container: Container) -> Ending:
     """Run a service that was put together, on this thread, and say how it ended."""
     telemetry = container.telemetry()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,7 +28,7 @@ from doka.app.cli.routes import route_named, routes_named
 from doka.app.cli.times import is_ago, span_seconds, time_ms
 from doka.app.config_options import ConfigOptions
 from doka.app.container import Container
-from doka.app.service import LAST_LINES_SECONDS, build
+from doka.app.service import LAST_LINES_SECONDS, build, build_quiet
 from doka.app.settings.load import hostname, read_configuration
 from doka.app.settings.mapping import stream_region
 from doka.app.settings.model import Settings
@@ -68,11 +67,9 @@ def audit(options: ConfigOptions, asked: AuditOptions, *, as_data: bool) -> int:
         raise UsageError(f"--html {asked.html} is in a folder that is not there: make it, or name another file")
     _check(asked, as_data=as_data)
     settings = read_configuration(options)
-    container = build(settings, hostname())
     if asked.every is not None:
-        return _go_on(container, settings, asked)
-    # What the parts would log is told as sentences; without a handler Python writes it between them.
-    logging.getLogger("doka").addHandler(logging.NullHandler())
+        return _go_on(build(settings, hostname()), settings, asked)
+    container = build_quiet(settings, hostname())
     sides = sides_of(container, route_named(settings.routes, asked.route), asked.read_share)
     windows = None if asked.last is None else _windows(settings, sides, asked)
     while True:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -20,7 +19,7 @@ from doka.app.check.findings import Finding, FindingVerdict, all_fine
 from doka.app.check.preflight import Parts, not_asked, preflight
 from doka.app.config_options import ConfigOptions
 from doka.app.container import Container
-from doka.app.service import build
+from doka.app.service import build_quiet
 from doka.app.settings.endpoints import objection
 from doka.app.settings.load import hostname, read_configuration
 
@@ -41,9 +40,7 @@ def check(options: ConfigOptions, *, probe_writes: bool = False, as_json: bool =
         UsageError: the configuration cannot be used.
     """
     settings = read_configuration(options)
-    # What the parts would log is told as findings; without a handler Python writes it between them.
-    logging.getLogger("doka").addHandler(logging.NullHandler())
-    parts = parts_of(build(settings, hostname()), probe_writes=probe_writes)
+    parts = parts_of(build_quiet(settings, hostname()), probe_writes=probe_writes)
     findings, left = preflight(settings, options.source, parts), not_asked(settings, tries_puts=parts.tries_puts)
     return report(findings, left, as_json=as_json, console=Console(highlight=False, soft_wrap=True))
 

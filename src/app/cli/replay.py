@@ -6,7 +6,6 @@ It joins no group and commits nothing in Kafka: how far it has come stands in a 
 from __future__ import annotations
 
 import json
-import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -37,7 +36,7 @@ from doka.app.replay.plan import Asked, NotPlannedError, Place, Plan, plan
 from doka.app.replay.source import ReplaySource
 from doka.app.replay.state import LOSSES
 from doka.app.runtime import Ending
-from doka.app.service import build
+from doka.app.service import build_quiet
 from doka.app.settings import Settings
 from doka.app.settings.load import hostname, read_configuration
 from doka.app.settings.routes import RouteSettings, StreamSettings
@@ -84,9 +83,7 @@ def replay(options: ConfigOptions, words: Words) -> int:
     settings = read_configuration(options)
     lost = None if words.audit is None else _lost(words.audit)
     settings = _to_stream(settings, words, lost)
-    # What the parts would log is told by the outcome; without a handler Python writes it between the lines.
-    logging.getLogger("doka").addHandler(logging.NullHandler())
-    container = build(settings, hostname())
+    container = build_quiet(settings, hostname())
     container.rules.override(_rules(container.rules()))
     (rules,) = container.rules().routes
     console = Console(highlight=False, soft_wrap=True, markup=False)
