@@ -76,9 +76,8 @@ class Continuous:
         windows, began = self._routes[route], self._clock.now()
         try:
             begun = windows.begin()
+            self._telemetry.turned()
             with begun.file as file:
-                if not begun.goes_on:
-                    self._telemetry.turned()
                 before = self._carried(route, file)
                 reading = Reading(windows.sides, file, begun.identities)
                 if begun.unreadable is None and not reading.run(lambda _: self._telemetry.turned(), self._stopped):

@@ -138,7 +138,8 @@ class Windows:
         if span.held_since_ms is not None and reached_ms < span.held_since_ms + RETENTION_EDGE_MS:
             from_ms = max(from_ms, span.held_since_ms + RETENTION_EDGE_MS)
             told.append(f"what landed before {shown(from_ms)}: the stream does not hold it any more")
-        terms = replace(rough, until_ms=until_ms)
+        # By a host's clock that is ahead, landings would be let go of records that are still to come.
+        terms = replace(rough, until_ms=max(min(until_ms, span.now_ms), floor_ms))
         return _Next(terms, read_plan(partitions, span, from_ms), ids, (*told, *born))
 
     def _firsts(

@@ -310,6 +310,22 @@ def test_it_is_judged_up_to_what_waits(world: TwoSides, tmp_path: Path) -> None:
     )
 
 
+def test_a_clock_that_is_ahead_lets_nothing_go_that_is_still_needed(tmp_path: Path) -> None:
+    """What landed ahead of its commit is found when that comes, though whoever audits believes that it was long ago."""
+    world, path = TwoSides(host_ahead_ms=HOUR_MS), tmp_path / "x.duckdb"
+    world.logs[P0] = []
+
+    def write() -> None:
+        world.land(P0, world.append(P0, "k", b"%d" % len(world.logs[P0])))
+
+    for number in range(4):
+        judgement, _ = judged(world, path, meanwhile=write)
+        assert (min(number, 1), 0, 0) == tuple(
+            judgement.counts[each] for each in (Fate.IN_STREAM, Fate.LOST, Fate.NOT_JUDGED)
+        )
+        world.committed[P0] = len(world.logs[P0])
+
+
 def test_partitions_that_come_later_are_judged_whole(world: TwoSides, tmp_path: Path) -> None:
     """Of a new one nothing is passed over."""
     path = tmp_path / "x.duckdb"

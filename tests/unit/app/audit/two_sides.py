@@ -72,13 +72,15 @@ class TwoSides:
     ids: dict[str, str] = field(default_factory=dict)
     failing: Exception | None = None
     """What is raised by the next question to Kafka."""
+    host_ahead_ms: int = 0
+    """By how much the clock of whoever audits is ahead of all others."""
     number: int = 0
     asked: Counter[str] = field(default_factory=Counter)
 
     @property
     def now_ms(self) -> int:
         """The present, in ms since the epoch."""
-        return round(self.clock.wall() * 1_000)
+        return round(self.clock.wall() * 1_000) - self.host_ahead_ms
 
     def append(self, partition: TopicPartition, key: str, data: bytes, timestamp_ms: int | None = None) -> int:
         """Write a record; give its offset."""
