@@ -294,6 +294,24 @@ ALERTS: tuple[Alert, ...] = (
         PAGE,
         minutes=2,
     ),
+    Alert(
+        "DokaAuditLost",
+        "max by (job, route) (doka_audit_lost_records) > 0",
+        "{{ $value }} records of route {{ $labels.route }} are committed and nowhere in the stream",
+        "[audits that go on](#audits-that-go-on) alone: somebody committed what never landed; it ends when `doka replay` has "
+        "sent them and an audit has found them",
+        "recover.md#proved-until-1400",
+        PAGE,
+    ),
+    Alert(
+        "DokaAuditLate",
+        "max by (job, route) (doka_audit_success_age_seconds - 2 * doka_audit_every_seconds) > LIMIT",
+        "no audit has judged all of route {{ $labels.route }} for twice its interval and {{ $value | humanizeDuration }}",
+        "[audits that go on](#audits-that-go-on) alone: they fail, or do not come to an end, and `/readyz` and the log say "
+        "why; what came since is not proved",
+        "operating.md#audits-that-go-on",
+        limit=600,
+    ),
 )
 """What tells of a cause."""
 

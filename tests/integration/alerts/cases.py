@@ -218,6 +218,17 @@ CASES: Mapping[str, tuple[Case, ...]] = {
             newborn=False,
         ),
     ),
+    "DokaAuditLost": (Case({'doka_audit_lost_records{route="orders"}': gauge(0, 1)}, nearly=False),),
+    "DokaAuditLate": (
+        Case(
+            both(
+                'doka_audit_success_age_seconds{route="orders"}',
+                'doka_audit_every_seconds{route="orders"}',
+                gauge(3_600, 7_801, 7_800),
+                steady(3_600),
+            )
+        ),
+    ),
 }
 
 BUDGETS: Mapping[str, tuple[str, float, float]] = {

@@ -35,6 +35,8 @@ BESIDES: Mapping[str, str] = {
     "DokaLettersFail": "says why what can never land holds its key up",
     "DokaPartitionStuck": "names the reason, sooner than DokaNotReady does",
     "DokaWorkerRestarts": "there is one process on this stage; tests/unit/app/workers has several",
+    "DokaAuditLost": "nobody audits on this stage; tests/unit/app/audit/test_continuous.py has what the page then shows",
+    "DokaAuditLate": "as above",
 }
 """Rules without which no fault would be silent, and why they are there."""
 
@@ -133,8 +135,12 @@ UNSHOWN = (
     "DokaWorkerRestartsHigher",
     "DokaWorkerRestartsLower",
     "DokaWorkerRestartsLater",
+    "DokaAuditLostLater",
+    "DokaAuditLateHigher",
+    "DokaAuditLateLower",
+    "DokaAuditLateLater",
 )
-"""Changes that no row shows: there are no workers on this stage, and doubtful answers are many. tests/integration/alerts does."""
+"""Changes that no row shows: there are no workers and no audits on this stage, and doubtful answers are many. tests/integration/alerts does."""
 
 
 def changed(rule: Alert) -> Iterator[Alert]:
