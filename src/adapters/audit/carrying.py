@@ -6,6 +6,7 @@
 | landings of which there are more than records, and that arrived since the next window's stream begins | they may be of records that the group had not committed |
 | how far each shard was read, and to which position | no record of the stream is read twice, and none passed over |
 
+Nearly all landings are of one record, and are looked up by one join; only those of which there are several are numbered.
 Whatever else the judged file holds is done with. The offsets at which Kafka is read on stand in the next plan.
 """
 
@@ -32,11 +33,19 @@ FROM before.shards AS old WHERE shards.shard = old.shard;
 
 INSERT INTO landed
 SELECT shards.shard_no, position, sequence_number, arrived_ms, identity
-FROM (
-    SELECT *, row_number() OVER (PARTITION BY identity ORDER BY arrived_ms, shard_no, position) AS number FROM before.landed
-) LEFT JOIN (SELECT identity, count(*) AS records FROM before.expected WHERE identity IS NOT NULL GROUP BY identity) USING (identity)
-JOIN before.shards AS old USING (shard_no) JOIN shards USING (shard)
-WHERE number > coalesce(records, 0) AND arrived_ms >= {from_ms};
+FROM before.landed ANTI JOIN before.expected USING (identity)
+JOIN before.shards AS old USING (shard_no) JOIN shards USING (shard) WHERE arrived_ms >= {from_ms};
+
+INSERT INTO landed
+WITH again AS MATERIALIZED (SELECT identity FROM before.landed GROUP BY identity HAVING count(*) > 1),
+numbered AS (
+    SELECT *, row_number() OVER (PARTITION BY identity ORDER BY arrived_ms, shard_no, position) AS number
+    FROM before.landed SEMI JOIN again USING (identity)
+), wanted AS (
+    SELECT identity, count(*) AS records FROM before.expected SEMI JOIN again USING (identity) GROUP BY identity
+)
+SELECT shards.shard_no, position, sequence_number, arrived_ms, identity FROM numbered JOIN wanted USING (identity)
+JOIN before.shards AS old USING (shard_no) JOIN shards USING (shard) WHERE number > records AND arrived_ms >= {from_ms};
 """
 
 
