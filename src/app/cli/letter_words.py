@@ -5,6 +5,7 @@ Only words stand here; what a command does is imported when it runs.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,6 +23,10 @@ from doka.app.config_options import ConfigOptions
 
 LETTERS_EXIT_CODES = (
     "[bold]Exit codes[/bold]  0 all of it could be told; 1 something could not; 2 bad usage or configuration"
+)
+RESEND_EXIT_CODES = (
+    "[bold]Exit codes[/bold]  0 all that was asked for is done, or --dry-run; 1 some is not, and says what; "
+    "2 bad usage or configuration; 130 Ctrl-C at the question"
 )
 
 LetterCode = Annotated[
@@ -54,8 +59,8 @@ LetterPlace = Annotated[
 letters_cli = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
-    short_help="Dead letters: which there are, and what would become of them today.",
-    help="Dead letters: which there are, why, and what would become of them today.\n\n"
+    short_help="Dead letters: which there are, what would become of them today, and the way back.",
+    help="Dead letters: which there are, why, what would become of them today, and the way back to the stream.\n\n"
     "[bold]Example[/bold]  doka letters list --since 2d --config doka.yaml",
     epilog=LETTERS_EXIT_CODES,
 )
@@ -100,7 +105,7 @@ def letters_list(
     return list_letters(options, filters, limit=limit, payload=payload, as_json=as_json)
 
 
-@letters_cli.command("show", epilog=LETTERS_EXIT_CODES)
+@letters_cli.command("show", epilog=LETTERS_EXIT_CODES + "\n\n[bold]Next[/bold]  doka letters resend --dry-run")
 @taught
 def letters_show(
     what: Annotated[
@@ -124,3 +129,68 @@ def letters_show(
 
     options = ConfigOptions(config, legacy_config, allow_plaintext, allow_insecure_endpoints)
     return show_letter(options, what, payload=payload, as_json=as_json)
+
+
+@letters_cli.command("resend", epilog=RESEND_EXIT_CODES)
+@taught
+def letters_resend(
+    *,
+    code: LetterCode = None,
+    route: LetterRoute = None,
+    since: LetterSince = None,
+    until: LetterUntil = None,
+    key: LetterKey = None,
+    letter: LetterPlace = None,
+    to_topic: Annotated[
+        str | None,
+        typer.Option(
+            "--to-topic", metavar="TOPIC", help="Send them to this Kafka topic, and not to their route's stream."
+        ),
+    ] = None,
+    rate: Annotated[
+        int | None,
+        typer.Option("--rate", min=1, help="Records a second; a quarter of what the open shards take, if not given."),
+    ] = None,
+    resends_max: Annotated[
+        int,
+        typer.Option("--max-resends", min=1, help="Leave what came back so often where it is; against loops."),
+    ] = 3,
+    receipts: Annotated[
+        Path | None,
+        typer.Option("--receipts", metavar="FILE", help="Add a line of JSON for each letter: where its record landed."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", metavar="", help="Say what it would be, and send nothing.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", metavar="", help="Do not ask; needed where nobody can be.")] = False,
+    config: Config = None,
+    legacy_config: LegacyConfig = None,
+    allow_plaintext: AllowPlaintext = False,
+    allow_insecure_endpoints: AllowInsecureEndpoints = False,
+    as_json: AsJson = False,
+) -> int:
+    """Send dead letters once more, as the records that they are, through their route to its stream.
+
+    First it says what it would do: which letters, which stay and why, how fast. What is done stands in the commits of a group
+    of its own, so a second resend sends the rest, and a killed one goes on. With --json the plan, each receipt and the end
+    are lines.
+
+    [bold]Example[/bold]  doka letters resend --code RecordTooLarge --dry-run --config doka.yaml
+
+    [bold]Example[/bold]  doka letters resend --route orders --receipts sent.jsonl --config doka.yaml
+    """
+    from doka.app.cli.letters import Filters
+    from doka.app.cli.resend import Words, resend
+
+    filters = Filters(tuple(code or ()), route, since, until, tuple(key or ()), tuple(letter or ()))
+    words = Words(
+        filters,
+        rate=rate,
+        resends_max=resends_max,
+        to_topic=to_topic,
+        receipts=receipts,
+        dry_run=dry_run,
+        yes=yes,
+        as_json=as_json,
+    )
+    return resend(ConfigOptions(config, legacy_config, allow_plaintext, allow_insecure_endpoints), words)

@@ -190,7 +190,7 @@ def _sentences(seen: Seen, letters: Letters) -> Iterator[str]:
     yield f"{many(total, 'letter')}, of which {seen.done:,} have been resent; the newest {len(seen.rows):,} are shown:"
     for (code, route), count in seen.counts.most_common():
         yield f"  {count:>9,}  {code}, route {route}"
-    yield "One of them, and what would become of it today: doka letters show LETTER"
+    yield "One of them: doka letters show LETTER. Bring them back: doka letters resend --dry-run"
 
 
 def _beside(letters: Letters) -> Iterator[str]:

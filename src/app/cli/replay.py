@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +17,6 @@ from typing import Any, Final
 import typer
 from pydantic import ValidationError
 from rich.console import Console
-from rich.status import Status as Line
 
 from doka.adapters.kafka.no_letters import NoLetters
 from doka.adapters.kafka.not_told import NotToldError
@@ -26,6 +25,7 @@ from doka.adapters.system.signals import StopSignals
 from doka.adapters.system.watchdog import leave_now
 from doka.adapters.telemetry.sentences import many, size, span
 from doka.app.cli.places import place_of
+from doka.app.cli.progress import progress_shown
 from doka.app.cli.routes import routes_named
 from doka.app.cli.times import time_ms
 from doka.app.config_options import ConfigOptions
@@ -50,7 +50,6 @@ from doka.domain.status import Status
 
 COMMIT_EVERY_NS: Final = 250 * NS_PER_MS
 """How often the state is written; what landed since is what a kill repeats, beside what was in flight."""
-LINE_EVERY_NS: Final = 10 * NS_PER_SECOND
 PLACES_SHOWN: Final = 10
 _KEPT: Final = "what landed above a record that had not settled, and since the state was written last, may land again"
 
@@ -250,7 +249,7 @@ def _run(container: Container, planned: Plan, words: Words) -> Ending:
     pace = Pace(planned.records_per_second, clock.now())
     ranges = RangeSource(container.member(), state.progress.left, clock, container.oauth())
     source = ReplaySource(ranges, state.progress, pace, clock, container.inbox(), keep=keep)
-    with _progress(planned, pace, clock.now, words) as show:
+    with progress_shown(partial(_said, planned, pace, clock.now), clock.now, as_json=words.as_json) as show:
         telemetry = ReplayTelemetry(state.outcome, pace, clock, show)
         sink = NotedLandings(container.sink(), state.outcome.note_landings)
         for provider, part in (
@@ -264,30 +263,14 @@ def _run(container: Container, planned: Plan, words: Words) -> Ending:
             return container.runtime().run()
 
 
-@contextmanager
-def _progress(planned: Plan, pace: Pace, now: Callable[[], int], words: Words) -> Iterator[Callable[[Status], None]]:
-    """Give what shows how it goes, on stderr: a line that moves at a terminal, else one every ten seconds."""
-    progress, told_at = planned.state.progress, [now()]
-
-    def said(status: Status) -> str:
-        left = progress.offsets - progress.offsets_settled
-        rate = pace.records_per_second(now())
-        blocked = "".join(f"; blocked: {route.blocked}" for route in status.routes.values() if route.blocked)
-        time = span(round(left / rate * NS_PER_SECOND))
-        return (
-            f"{progress.offsets_settled:,} of {progress.offsets:,}, {rate:,.0f} records/s, about {time} left{blocked}"
-        )
-
-    def line(status: Status) -> None:
-        if now() - told_at[0] >= LINE_EVERY_NS:
-            told_at[0] = now()
-            typer.echo(said(status), err=True)
-
-    if sys.stderr.isatty() and not words.as_json:
-        with Line("it begins", console=Console(stderr=True)) as moving:
-            yield lambda status: moving.update(said(status))
-    else:
-        yield line
+def _said(planned: Plan, pace: Pace, now: Callable[[], int], status: Status) -> str:
+    """Say in a line how it goes."""
+    progress = planned.state.progress
+    left = progress.offsets - progress.offsets_settled
+    rate = pace.records_per_second(now())
+    blocked = "".join(f"; blocked: {route.blocked}" for route in status.routes.values() if route.blocked)
+    time = span(round(left / rate * NS_PER_SECOND))
+    return f"{progress.offsets_settled:,} of {progress.offsets:,}, {rate:,.0f} records/s, about {time} left{blocked}"
 
 
 # --- telling -----------------------------------------------------------------------------------------------------------

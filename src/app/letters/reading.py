@@ -42,15 +42,10 @@ class FoundLetter:
     size: int
     """Bytes of the record's key and value."""
     letter: Letter
+    record: LetterRecord = field(repr=False)
+    """As it came from its own topic."""
     chunk: Chunk = field(repr=False)
     """The record alone."""
-
-    @property
-    def record(self) -> LetterRecord:
-        """The record, as it came from its own topic."""
-        found = self.chunk.originals[0]
-        assert isinstance(found, LetterRecord)
-        return found
 
 
 @dataclass(slots=True)
@@ -167,5 +162,6 @@ def _found(chunk: Chunk, letters: Letters, route_of: Mapping[str, str]) -> Itera
             key=chunk.keys[place],
             size=alone.payload_bytes,
             letter=letter,
+            record=record,
             chunk=alone,
         )

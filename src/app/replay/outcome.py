@@ -101,7 +101,7 @@ class ReplayTelemetry:
 
     def __init__(self, outcome: Outcome, pace: Pace, clock: Clock, show: Callable[[Status], None]) -> None:
         """Take where it is noted; `show` is called about once a second with the present state."""
-        self._outcome = outcome
+        self.outcome = outcome
         self._pace = pace
         self._clock = clock
         self._show = show
@@ -111,7 +111,7 @@ class ReplayTelemetry:
 
     def tell(self, fact: Fact) -> None:
         """Note one outcome."""
-        outcome = self._outcome
+        outcome = self.outcome
         match fact:
             case RecordsSettled(records=records):
                 outcome.landed += records

@@ -75,9 +75,14 @@ TYPED: dict[str, Ends | Serves] = {
     "doka replay --audit weekend.duckdb --dry-run --config doka.yaml": Ends(2, "weekend.duckdb does not exist"),
     "doka replay --audit weekend.duckdb --config doka.yaml": Ends(2, "add --yes, or --dry-run"),
     **dict.fromkeys(
-        ("doka letters list --config doka.yaml", "doka letters show dead:0:17 --config doka.yaml"),
+        (
+            "doka letters list --config doka.yaml",
+            "doka letters show dead:0:17 --config doka.yaml",
+            "doka letters resend --code RecordTooLarge --dry-run --config doka.yaml",
+        ),
         Ends(2, "doka: dead_letters.topic is not set"),
     ),
+    "doka letters resend --code RecordTooLarge --receipts sent.jsonl --config doka.yaml": Ends(2, "add --yes"),
     "doka config schema": Ends(0, '"kafka"'),
     "doka config show --config doka.yaml": Ends(0, "group_id: doka-orders"),
     "doka simulate run --scenario examples/scenarios/sts-outage.yaml": Ends(0, "doka: clean"),

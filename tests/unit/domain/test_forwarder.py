@@ -438,3 +438,12 @@ def test_an_unknown_commit_answer_is_ignored() -> None:
     made = machine()
     made.told.clear()
     assert [] == made.step(CommitAnswered(99))
+
+
+@pytest.mark.parametrize("receipts", [True, False])
+def test_a_put_names_its_records_where_receipts_are_wanted(*, receipts: bool) -> None:
+    """And nowhere else: a service never asks for them."""
+    made = Machine(routes=(route_rules(receipts=receipts),))
+    made.open()
+    (put,) = made.fetch(["a", "b"])
+    assert ([[(ORDERS, 0)], [(ORDERS, 1)]] if receipts else None) == put.places

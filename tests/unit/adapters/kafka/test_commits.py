@@ -131,3 +131,16 @@ def test_each_commit_carries_the_birth() -> None:
     commits.send(consumer, CommitOffsets(1, {P0: 9, P1: 9}))
 
     assert [str(Birth(5, 2)), "doka:topic=id-1"] == [partition.metadata for partition in sent]
+
+
+def test_a_note_goes_with_the_commit_that_has_it() -> None:
+    """And with no later one; the answer finds its commit though both name the same offset."""
+    commits, (script, consumer) = SentCommits(note=lambda _: None), client()
+    sent: list[KafkaPartition] = []
+    script.commit = lambda offsets, asynchronous: sent.extend(offsets)  # type: ignore[method-assign] # to see metadata
+    commits.owned({}, {}, {P0: "id-1"})
+    commits.send(consumer, CommitOffsets(1, {P0: 9}, {P0: "CF"}))
+    commits.send(consumer, CommitOffsets(2, {P0: 9}))
+    assert ["doka:topic=id-1:left=CF", "doka:topic=id-1"] == [partition.metadata for partition in sent]
+    commits.answered(None, sent[:1])
+    assert [CommitAnswered(1)] == commits.take_answers()

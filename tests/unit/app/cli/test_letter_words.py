@@ -12,6 +12,7 @@ from tests.unit.app.cli.conftest import run
     [
         ("list", "doka letters list --code RecordTooLarge --since 2d --json --config doka.yaml"),
         ("show", "doka letters show dead:0:17 --config doka.yaml"),
+        ("resend", "doka letters resend --route orders --receipts sent.jsonl --config doka.yaml"),
     ],
 )
 def test_the_help_of_each_command_has_an_example(

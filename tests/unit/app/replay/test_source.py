@@ -3,49 +3,24 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Sequence
-
-import pytest
 
 from doka.adapters.system.inbox import ThreadInbox
-from doka.app.replay.source import ALL_SETTLED, LOOKS_AT_ONCE, ReplaySource
+from doka.app.replay.source import ALL_SETTLED, ReplaySource
 from doka.domain.commands import CommitOffsets
 from doka.domain.events import (
     CommitAnswered,
     Event,
-    GapFound,
-    PartitionEnded,
-    RecordsFetched,
     SourceFailed,
     StopRequested,
 )
 from doka.domain.limits import NS_PER_MS
-from doka.domain.ports import RebalanceListener
 from doka.domain.records import TopicPartition
 from doka.domain.replay.pace import Pace
 from doka.domain.replay.progress import Progress, ReplayRange
 from tests.integration.kafka.group import Listener
 from tests.manual_clock import ManualClock
-from tests.unit.domain.builders import ORDERS, chunk
-
-
-class Log:
-    """Gives what it was told to, and notes how many records were wanted."""
-
-    def __init__(self, *events: Event) -> None:
-        self.events = list(events)
-        self.limits: list[int] = []
-        self.waits: list[int] = []
-
-    def open(self, _listener: RebalanceListener) -> None:
-        """Do nothing."""
-
-    def fetch(self, limit: int, wait: int) -> Sequence[Event]:
-        """Give everything at once."""
-        self.limits.append(limit)
-        self.waits.append(wait)
-        events, self.events = self.events, []
-        return events
+from tests.unit.app.replay.test_paced import Log
+from tests.unit.domain.builders import ORDERS
 
 
 class Rig:
@@ -71,28 +46,6 @@ class Rig:
         if self.full:
             raise OSError(errno.ENOSPC, "No space left on device", "weekend.state.new")
         self.kept.append(dict(self.progress.settled))
-
-
-def test_it_reads_within_its_pace() -> None:
-    """What was read is paid for before the next is; nothing is asked of Kafka meanwhile."""
-    rig = Rig(RecordsFetched(chunk(["a"] * 5)))
-    assert 1 == len(rig.source.fetch(1_000, 0))
-    assert [] == rig.source.fetch(1_000, 0)
-    rig.clock.pass_seconds(0.05)
-    rig.log.events = [PartitionEnded(ORDERS, 10)]
-    assert [PartitionEnded(ORDERS, 10)] == rig.source.fetch(1_000, 0)
-    assert [1, 1] == rig.log.limits
-    rig.clock.pass_seconds(1)
-    rig.source.fetch(3, 0)
-    rig.source.fetch(1_000, 0)
-    assert {3, 10} == set(rig.log.limits[2:])
-
-
-def test_what_lies_between_two_ranges_is_read_over_at_once() -> None:
-    """The log is looked at again as long as nothing of it is wanted, a few times, and then waited for."""
-    rig = Rig()
-    assert [] == rig.source.fetch(1_000, 7)
-    assert [0] * LOOKS_AT_ONCE + [7] == rig.log.waits
 
 
 def test_a_commit_is_kept_and_answered_also_while_nothing_may_be_read() -> None:
@@ -129,18 +82,3 @@ def test_a_state_that_cannot_be_kept_ends_it() -> None:
     why = "the state file weekend.state.new cannot be written: No space left on device"
     assert [CommitAnswered(1, why), SourceFailed(why)] == rig.source.fetch(10, 0)
     assert [] == list(rig.inbox.drain())
-
-
-@pytest.mark.parametrize(
-    ("gap", "fails"),
-    [
-        (GapFound(ORDERS, expected=5, log_start=8, log_end=20), False),
-        (GapFound(ORDERS, expected=5, log_start=0, log_end=3), True),
-        (GapFound(ORDERS, expected=5, log_start=8, log_end=20, anew=True), True),
-    ],
-)
-def test_another_log_under_the_same_name_ends_it(gap: GapFound, *, fails: bool) -> None:
-    """Its offsets mean other records; what retention took is passed on."""
-    (event,) = Rig(gap).source.fetch(10, 0)
-    assert fails is isinstance(event, SourceFailed)
-    assert fails or event == gap

@@ -123,3 +123,14 @@ class TestRefusals:
             [(part.chunk, list(part.places), part.attempts) for part in parts],
             list(codes),
         )
+
+
+def test_the_records_of_each_entry_are_named() -> None:
+    """Where they stand in Kafka: one for each entry, or all of an aggregate."""
+    chunk, other = held(owned(), "abc", 99), held(owned(TopicPartition("orders", 1)), "d", 7)
+    first, second, third = ((ORDERS, offset) for offset in (99, 100, 101))
+    fourth = (TopicPartition("orders", 1), 7)
+    assert [[first], [third], [fourth]] == put(Part(chunk, [0, 2]), Part(other, [0])).places()
+    assert [[first, fourth], [second]] == aggregated(
+        [Part(chunk, [0]), Part(other, [0])], [Part(chunk, range(1, 2))]
+    ).places()
