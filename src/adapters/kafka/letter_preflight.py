@@ -7,21 +7,26 @@ It changes nothing and writes nothing.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicCollection
 from confluent_kafka.admin import AclOperation, AdminClient, ConfigResource, ResourceType  # type: ignore[attr-defined] # public by its documentation
 
 from doka.adapters.kafka.client import ClientLog, ClientUnusableError, new_admin_client
 from doka.adapters.kafka.client_settings import Oauth, connection_settings
-from doka.adapters.kafka.preflight import Obstacle, seconds_left, why_no_topic
+from doka.adapters.kafka.letter_settings import letter_settings
+from doka.adapters.kafka.preflight import Obstacle, denied, seconds_left, why_no_topic
+from doka.adapters.kafka.rights import Right, action_of, cure_of
 from doka.adapters.kafka.settings import MemberSettings
 from doka.domain.limits import NS_PER_SECOND
 from doka.domain.ports import Clock
 
 MS_PER_DAY: Final = 86_400_000
+FIGURES_MS: Final = 100
+DENIED: Final = frozenset({KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +59,24 @@ def look_at_letters(
             obstacles=(Obstacle(f"Kafka did not tell about topic {topic} in time: {error}", topic=topic),)
         )
     if found.error is not None:
-        return LetterTopic(obstacles=(why_no_topic(topic, found.error, "dead_letters.topic", "WRITE"),))
+        return LetterTopic(obstacles=(why_no_topic(topic, found.error, "dead_letters.topic", "WRITE", settings),))
+    shut_out = _is_shut_out(settings, oauth, clock, deadline)
     if not _may_write(client, topic, seconds_left(clock, deadline)):
-        denied = Obstacle(f"not authorised to write to topic {topic}", "grant this process WRITE on it", topic)
-        return LetterTopic(obstacles=(denied,))
+        told = f"not authorised to write to topic {topic}"
+        return LetterTopic(obstacles=(denied(told, Right.WRITE, "WRITE", settings, topic),))
+    if shut_out:  # which a producer without the right to write may be, too
+        told = f"not authorised to write idempotently to topic {topic}"
+        return LetterTopic(obstacles=(denied(told, Right.WRITE_IDEMPOTENTLY, "IDEMPOTENT_WRITE", settings, topic),))
     try:
         configuration = _configuration(client, topic, seconds_left(clock, deadline))
     except KafkaException as error:
+        is_denied = isinstance(error.args[0], KafkaError) and error.args[0].code() in DENIED
         why = error.args[0].name() if error.args and isinstance(error.args[0], KafkaError) else str(error)
         doubt = Obstacle(
             f"the settings of topic {topic} could not be read ({why})",
-            "grant this process DESCRIBE_CONFIGS on it, or see to it that it keeps what it is given",
+            f"{cure_of(Right.SEE_SETTINGS, 'DESCRIBE_CONFIGS', settings)}, or see to it that it keeps what it is given",
             topic,
+            action_of(Right.SEE_SETTINGS, settings) if is_denied else None,
         )
         return LetterTopic(len(found.partitions), doubts=(doubt,))
     return LetterTopic(
@@ -85,6 +96,24 @@ def _may_write(client: AdminClient, topic: str, timeout: float) -> bool:
     except (KafkaException, TimeoutError):
         return True
     return not allowed or bool({AclOperation.WRITE, AclOperation.ALL} & set(allowed))
+
+
+def _is_shut_out(settings: MemberSettings, oauth: Oauth | None, clock: Clock, deadline: int) -> bool:
+    """Say whether the cluster gives an idempotent producer no id, without which it writes nothing; it asks by itself."""
+    given: list[bool] = []
+
+    def look_at(figures: str) -> None:
+        if json.loads(figures).get("eos", {}).get("idemp_state") == "Assigned":
+            given.append(True)
+
+    keys = {**letter_settings(settings, oauth), "error_cb": _nothing, "logger": ClientLog(clock, quiet=True)}
+    try:
+        producer = Producer({**keys, "statistics.interval.ms": FIGURES_MS, "stats_cb": look_at})
+        while not given and clock.now() < deadline:
+            producer.poll(FIGURES_MS / 1_000)
+    except KafkaException as error:  # that it is refused ends the client
+        return bool(error.args[0].code() == KafkaError.CLUSTER_AUTHORIZATION_FAILED)
+    return False
 
 
 def _configuration(client: AdminClient, topic: str, timeout: float) -> Mapping[str, str]:

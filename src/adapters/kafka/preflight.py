@@ -1,14 +1,15 @@
 """Looks before the start: does a broker answer, does it let us in, are the topics there, may the group be read.
 
 For `doka check`: each obstacle is one plain sentence, and beside it what to do about it.
-It joins no group and commits nothing, so it can run beside a working service.
+It joins no group and commits nothing, so it can run beside a working service: whether it might is asked by committing
+an offset of a partition that there is not, which a broker refuses after it has looked at the rights.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Final, cast
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
@@ -17,10 +18,14 @@ from doka.adapters.kafka.client import ClientLog, ClientUnusableError, new_consu
 from doka.adapters.kafka.client_errors import COORDINATOR_MOVES, MOVE_SECONDS
 from doka.adapters.kafka.client_settings import Oauth, connection_settings
 from doka.adapters.kafka.login import cure_of_login
+from doka.adapters.kafka.rights import Right, action_of, cure_of
 from doka.adapters.kafka.settings import MemberSettings
+from doka.adapters.kafka.skip_orders import skips_group
 from doka.domain.limits import NS_PER_SECOND
 from doka.domain.ports import Clock
 
+NO_PARTITION: Final = 2**31 - 1  # the last number that a partition could have, which no topic reaches
+COMMIT_POLL_SECONDS: Final = 0.05
 STEP_SECONDS: Final = 1.0  # between two looks at why nobody answers
 
 _LOGIN: Final = frozenset(
@@ -42,6 +47,8 @@ class Obstacle:
     cure: str | None = None
     topic: str | None = None
     """The topic that it concerns; None: the cluster, or the group."""
+    action: str | None = None
+    """The action of IAM that is missing, where the login is by IAM."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +57,8 @@ class Preflight:
 
     partitions: Mapping[str, int] = field(default_factory=dict)
     obstacles: tuple[Obstacle, ...] = ()
+    doubts: tuple[Obstacle, ...] = ()
+    """What the service can do without, and some command cannot."""
 
 
 def look(settings: MemberSettings, clock: Clock, *, timeout: float = 10.0, oauth: Oauth | None = None) -> Preflight:
@@ -57,39 +66,53 @@ def look(settings: MemberSettings, clock: Clock, *, timeout: float = 10.0, oauth
 
     Raises UsageError where the settings themselves cannot be.
     """
-    keys = connection_settings(settings, oauth)
+    keys = {**connection_settings(settings, oauth), "logger": ClientLog(clock)}
     said: list[KafkaError] = []
     deadline = clock.now() + int(timeout * NS_PER_SECOND)
     try:
-        client = new_consumer(
-            {**keys, "group.id": settings.group_id, "error_cb": said.append, "logger": ClientLog(clock)},
-        )
+        group = _Group(settings.group_id, {**keys, "error_cb": said.append}, settings, clock, deadline)
     except ClientUnusableError as error:
         return Preflight(obstacles=(Obstacle(str(error)),))
     try:
-        if not _reached(client, said, clock, deadline):
+        if not _reached(group.client, said, clock, deadline):
             return Preflight(obstacles=(_why_unreachable(settings, said, oauth),))
-        return _ask(client, settings, clock, deadline)
+        found = _ask(group, settings, clock, deadline)
     finally:
-        client.close()
+        group.client.close()
+    return found if not found.partitions else replace(found, doubts=_of_skips(keys, found, settings, clock, deadline))
 
 
-def _ask(client: Consumer, settings: MemberSettings, clock: Clock, deadline: int) -> Preflight:
+def _ask(group: _Group, settings: MemberSettings, clock: Clock, deadline: int) -> Preflight:
     partitions: dict[str, int] = {}
     obstacles: list[Obstacle] = []
     for topic in sorted(settings.topics):
         try:
-            found = client.list_topics(topic, timeout=seconds_left(clock, deadline)).topics[topic]
+            found = group.client.list_topics(topic, timeout=seconds_left(clock, deadline)).topics[topic]
         except KafkaException as error:
             obstacles.append(Obstacle(f"Kafka did not tell about topic {topic} in time: {error}", topic=topic))
             continue
         if found.error is not None:
-            obstacles.append(why_no_topic(topic, found.error, "routes", "READ"))
+            obstacles.append(why_no_topic(topic, found.error, "routes", "READ", settings))
         else:
             partitions[topic] = len(found.partitions)
     if partitions:
-        obstacles += _group_obstacles(client, settings, next(iter(partitions)), clock, deadline)
+        obstacles += group.obstacles(list(partitions))
     return Preflight(partitions, tuple(obstacles))
+
+
+def _of_skips(
+    keys: Mapping[str, Any], found: Preflight, settings: MemberSettings, clock: Clock, deadline: int
+) -> tuple[Obstacle, ...]:
+    """Look at the group of orders to skip: the service reads it, and `doka skip` writes to it."""
+    try:
+        group = _Group(skips_group(settings.group_id), keys, settings, clock, deadline)
+    except ClientUnusableError as error:
+        return (Obstacle(str(error)),)
+    try:
+        # What is wrong with topics was told of the group itself.
+        return tuple(each for each in group.obstacles(list(found.partitions)) if each.topic is None)
+    finally:
+        group.client.close()
 
 
 def _reached(client: Consumer, said: list[KafkaError], clock: Clock, deadline: int) -> bool:
@@ -127,40 +150,89 @@ def _why_unreachable(settings: MemberSettings, said: list[KafkaError], oauth: Oa
     )
 
 
-def why_no_topic(topic: str, error: KafkaError, setting: str, right: str) -> Obstacle:
-    """Say why a topic is not told; `setting` names it, `right` is what is to be done with it."""
+def why_no_topic(topic: str, error: KafkaError, setting: str, acl: str, settings: MemberSettings) -> Obstacle:
+    """Say why a topic is not told; `setting` names it, `acl` is what is to be done with it."""
     if error.code() in {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC}:  # noqa: SLF001
         return Obstacle(f"topic {topic} does not exist", f"create it, or correct the name in {setting}", topic)
     if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
-        cure = f"grant this process {right} and DESCRIBE on it"
-        return Obstacle(f"not authorised to see topic {topic}", cure, topic)
+        return denied(f"not authorised to see topic {topic}", Right.SEE_TOPIC, f"{acl} and DESCRIBE", settings, topic)
     return Obstacle(f"topic {topic} cannot be used: {error.str()}", topic=topic)
 
 
-def _group_obstacles(
-    client: Consumer, settings: MemberSettings, topic: str, clock: Clock, deadline: int
-) -> list[Obstacle]:
-    group = settings.group_id
-    errors = _group_errors(client, topic, seconds_left(clock, deadline))
-    while any(error.code() in COORDINATOR_MOVES for error in errors) and clock.now() < deadline:
-        client.poll(MOVE_SECONDS)
-        errors = _group_errors(client, topic, seconds_left(clock, deadline))
-    for reason in errors:
-        if reason.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
-            return [Obstacle(f"not authorised to use consumer group {group}", "grant this process READ on it")]
-    return [Obstacle(f"Kafka did not tell the offsets of consumer group {group}: {reason.str()}") for reason in errors]
+def denied(told: str, right: Right, acl: str, settings: MemberSettings, topic: str | None = None) -> Obstacle:
+    """Give what stands in the way where a right is missing."""
+    return Obstacle(told, cure_of(right, acl, settings), topic, action_of(right, settings))
 
 
-def _group_errors(client: Consumer, topic: str, timeout: float) -> list[KafkaError]:
-    """Ask for an offset of the group; give why it is not told."""
-    try:
-        answer = client.committed([KafkaPartition(topic, 0)], timeout=timeout)
-    except KafkaException as error:
-        # The client goes on asking for a coordinator that it may not use; it says why among the records.
-        told = client.poll(0)
-        why = None if told is None else told.error()
-        return [why if why is not None else cast("KafkaError", error.args[0])]
-    return [partition.error for partition in answer if partition.error is not None]
+class _Group:
+    """Asks as one group, without being a member of it. Raises ClientUnusableError."""
+
+    def __init__(
+        self, name: str, keys: Mapping[str, Any], settings: MemberSettings, clock: Clock, deadline: int
+    ) -> None:
+        self._name = name
+        self._settings = settings
+        self._clock = clock
+        self._deadline = deadline
+        self._answers: list[list[tuple[str, int]]] = []
+        """Of each commit by topic why the offset was not stored."""
+        self.client = new_consumer({**keys, "group.id": name, "on_commit": self._committed})
+
+    def obstacles(self, topics: Sequence[str]) -> list[Obstacle]:
+        """Say what the group, or a topic in its name, may not be used for."""
+        errors = self._errors(topics[0])
+        while any(error.code() in COORDINATOR_MOVES for error in errors) and self._clock.now() < self._deadline:
+            self.client.poll(MOVE_SECONDS)
+            errors = self._errors(topics[0])
+        told = f"not authorised to use consumer group {self._name}"
+        for reason in errors:
+            if reason.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
+                return [denied(told, Right.SEE_GROUP, "READ", self._settings)]
+        if errors:
+            return [
+                Obstacle(f"Kafka did not tell the offsets of consumer group {self._name}: {e.str()}") for e in errors
+            ]
+        found = []
+        for topic, code in self._refusals(topics):
+            if code == KafkaError.GROUP_AUTHORIZATION_FAILED:
+                return [
+                    denied(
+                        f"not authorised to commit as consumer group {self._name}",
+                        Right.BE_MEMBER,
+                        "READ",
+                        self._settings,
+                    )
+                ]
+            if code == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+                found.append(denied(f"not authorised to read topic {topic}", Right.READ, "READ", self._settings, topic))
+        return found
+
+    def _errors(self, topic: str) -> list[KafkaError]:
+        """Ask for an offset of the group; give why it is not told."""
+        try:
+            answer = self.client.committed(
+                [KafkaPartition(topic, 0)], timeout=seconds_left(self._clock, self._deadline)
+            )
+        except KafkaException as error:
+            # The client goes on asking for a coordinator that it may not use; it says why among the records.
+            told = self.client.poll(0)
+            why = None if told is None else told.error()
+            return [why if why is not None else cast("KafkaError", error.args[0])]
+        return [partition.error for partition in answer if partition.error is not None]
+
+    def _refusals(self, topics: Sequence[str]) -> list[tuple[str, int]]:
+        """Give why an offset of a partition that there is not is refused, by topic; nothing where nobody answers in time."""
+        try:
+            self.client.commit(offsets=[KafkaPartition(topic, NO_PARTITION, 0) for topic in topics], asynchronous=True)
+            while not self._answers and self._clock.now() < self._deadline:
+                self.client.poll(COMMIT_POLL_SECONDS)
+        except KafkaException:
+            return []
+        return [each for answer in self._answers for each in answer]
+
+    def _committed(self, error: KafkaError | None, partitions: Sequence[KafkaPartition]) -> None:
+        why = {each.topic: each.error or error for each in partitions}
+        self._answers.append([(topic, found.code()) for topic, found in why.items() if found is not None])
 
 
 def seconds_left(clock: Clock, deadline: int) -> float:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from doka.adapters.aws.sts.settings import AMBIENT_ROLE
 from doka.adapters.kafka.letter_preflight import LetterTopic
-from doka.adapters.kafka.preflight import Preflight
+from doka.adapters.kafka.preflight import Obstacle, Preflight
 from doka.app.check.cures import DENIED, cure_for_lease, cure_for_stream
 from doka.app.check.denied import facts_of
 from doka.app.check.findings import Finding, FindingVerdict
@@ -107,7 +107,9 @@ def _kafka(settings: Settings, found: Preflight) -> Iterator[Finding]:
     for obstacle in found.obstacles:
         # What concerns one topic is told under its name, the rest under the brokers'.
         step, subject = ("kafka", servers) if obstacle.topic is None else ("topic", obstacle.topic)
-        yield Finding(step, subject, FindingVerdict.FAILED, obstacle.told, obstacle.cure)
+        yield Finding(step, subject, FindingVerdict.FAILED, obstacle.told, obstacle.cure, _facts(obstacle))
+    for doubt in found.doubts:
+        yield Finding("kafka", servers, FindingVerdict.WARNING, doubt.told, doubt.cure, _facts(doubt))
     told_of = {obstacle.topic for obstacle in found.obstacles}
     for topic in topics:
         partitions = found.partitions.get(topic)
@@ -118,6 +120,10 @@ def _kafka(settings: Settings, found: Preflight) -> Iterator[Finding]:
             yield Finding("topic", topic, FindingVerdict.SKIPPED, "not looked at, since Kafka did not answer")
 
 
+def _facts(obstacle: Obstacle) -> dict[str, str]:
+    return {} if obstacle.action is None else {"action": obstacle.action}
+
+
 def _dead_letters(topic: str, look: Callable[[str], LetterTopic], kafka: Preflight) -> Iterator[Finding]:
     if not kafka.partitions:
         yield Finding("topic", topic, FindingVerdict.SKIPPED, "not looked at, since no other topic could be read")
@@ -125,7 +131,7 @@ def _dead_letters(topic: str, look: Callable[[str], LetterTopic], kafka: Preflig
     found = look(topic)
     for verdict, obstacles in ((FindingVerdict.FAILED, found.obstacles), (FindingVerdict.WARNING, found.doubts)):
         for obstacle in obstacles:
-            yield Finding("topic", topic, verdict, obstacle.told, obstacle.cure)
+            yield Finding("topic", topic, verdict, obstacle.told, obstacle.cure, _facts(obstacle))
     if found.partitions is not None and not found.obstacles:
         told = f"{_count(found.partitions, 'partition')} for dead letters"
         yield Finding("topic", topic, FindingVerdict.FINE, told, facts={"partitions": found.partitions})

@@ -20,6 +20,7 @@ class On(Enum):
     TOPIC = "the topics"
     GROUP = "the group, and the one of its skips"
     LETTERS = "the dead-letter topic"
+    RESENDS = "the group that resends dead letters"
 
 
 class Use(Enum):
@@ -30,7 +31,7 @@ class Use(Enum):
     READ_BACK = "the role that reads a stream back (`audit.role`)"
     CONSUME = "the workload, on MSK with IAM"
     DEAD_LETTERS = "the workload, on MSK with IAM, with `dead_letters.topic`"
-    READ_KAFKA = "whoever types `doka audit`, `lag`, `tail` or `replay`, on MSK with IAM"
+    READ_KAFKA = "whoever types `doka audit`, `lag`, `tail`, `replay` or `letters`, on MSK with IAM"
     SCALE = "KEDA's apache-kafka scaler, on MSK with IAM"
 
 
@@ -95,7 +96,7 @@ CALLS = (
         Use.CONSUME, "kafka-cluster:DescribeTopic", On.TOPIC, "the start, and once a minute", "partitions and leaders"
     ),
     Call(Use.CONSUME, "kafka-cluster:ReadData", On.TOPIC, "throughout", "to read records, and to commit"),
-    Call(Use.CONSUME, "kafka-cluster:DescribeGroup", On.GROUP, "the start", "what is committed, and what to skip"),
+    Call(Use.CONSUME, "kafka-cluster:DescribeGroup", On.GROUP, "the start; `doka check`", "what is committed, and what to skip"),
     Call(Use.CONSUME, "kafka-cluster:AlterGroup", On.GROUP, "throughout; `doka skip`", "to be a member, and to commit"),
     Call(Use.DEAD_LETTERS, "kafka-cluster:WriteDataIdempotently", On.CLUSTER, "the start", "an idempotent producer"),
     Call(Use.DEAD_LETTERS, "kafka-cluster:DescribeTopic", On.LETTERS, "the start", "partitions and leaders"),
@@ -113,8 +114,16 @@ CALLS = (
     Call(
         Use.READ_KAFKA, "kafka-cluster:DescribeGroup", On.GROUP, "always", "what is committed, and by whom it is read"
     ),
-    Call(Use.READ_KAFKA, "kafka-cluster:DescribeTopic", On.LETTERS, "an audit", "partitions and leaders"),
-    Call(Use.READ_KAFKA, "kafka-cluster:ReadData", On.LETTERS, "an audit", "which records became dead letters"),
+    Call(Use.READ_KAFKA, "kafka-cluster:DescribeTopic", On.LETTERS, "audits, letters", "partitions and leaders"),
+    Call(Use.READ_KAFKA, "kafka-cluster:ReadData", On.LETTERS, "audits, letters", "which records became dead letters"),
+    Call(Use.READ_KAFKA, "kafka-cluster:DescribeGroup", On.RESENDS, "letters", "which were resent"),
+    Call(
+        Use.READ_KAFKA,
+        "kafka-cluster:AlterGroup",
+        On.RESENDS,
+        "letters, when they are resent",
+        "to share and to commit",
+    ),
     Call(Use.SCALE, "kafka-cluster:Connect", On.CLUSTER, "each look", "to log in"),
     Call(Use.SCALE, "kafka-cluster:DescribeTopic", On.TOPIC, "each look", "where the logs end"),
     Call(Use.SCALE, "kafka-cluster:DescribeGroup", On.GROUP, "each look", "what is committed"),

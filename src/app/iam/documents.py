@@ -104,9 +104,10 @@ def _reader(names: Names) -> Iterator[Document]:
             On.TOPIC: names.topics(),
             On.GROUP: names.groups(),
             On.LETTERS: names.letters(),
+            On.RESENDS: names.resends(),
         }
         role = f"arn:{names.partition}:iam::{account_of(names.workload)}:role/{AUDITOR}"
-        purpose = "read Kafka for doka audit, lag, tail and replay"
+        purpose = "read Kafka for doka audit, lag, tail, replay and letters"
         yield _of_role("reader", role, purpose, _on_kafka(Use.READ_KAFKA, on))
 
 
@@ -235,7 +236,13 @@ def _keda(names: Names) -> Iterator[Document]:
         yield _of_role("keda", role, "see how far the group is behind", _on_kafka(Use.SCALE, on))
 
 
-_SIDS = {On.CLUSTER: "LogIn", On.TOPIC: "ReadTheTopics", On.GROUP: "SeeTheGroup", On.LETTERS: "TheDeadLetters"}
+_SIDS = {
+    On.CLUSTER: "LogIn",
+    On.TOPIC: "ReadTheTopics",
+    On.GROUP: "SeeTheGroup",
+    On.LETTERS: "TheDeadLetters",
+    On.RESENDS: "ResendThem",
+}
 
 
 def _on_kafka(use: Use, on: Mapping[On, list[str]]) -> Iterator[Statement]:

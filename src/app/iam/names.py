@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from doka.adapters.kafka.skip_orders import skips_group
+from doka.app.letters.reading import letters_group
 from doka.app.settings.arn import REGION, parse_role_arn, partition_of
 from doka.app.settings.aws import RoleSettings
 from doka.app.settings.mapping import stream_region
@@ -187,6 +188,11 @@ class Names:
         """Give the ARN of the dead-letter topic, if there is one."""
         topic = self._settings.dead_letters.topic
         return [] if topic is None else self._of_cluster("topic", topic)
+
+    def resends(self) -> list[str]:
+        """Give the ARN of the group that resends dead letters, where there is a topic of them."""
+        there = self._settings.dead_letters.topic is not None
+        return self._of_cluster("group", letters_group(self._settings.kafka.group_id)) if there else []
 
     def _of_cluster(self, kind: str, *names: str) -> list[str]:
         prefix, cluster, uuid = self._msk

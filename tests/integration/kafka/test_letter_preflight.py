@@ -14,6 +14,8 @@ from doka.adapters.system.clock import SystemClock
 from tests.integration.kafka.group import settings_for
 from tests.unit.adapters.kafka.scripted import ScriptedTokens
 
+INIT_PRODUCER_ID = 22  # the key of Kafka's request
+
 
 def look(cluster: KafkaCluster, topic: str, timeout: float = 10) -> LetterTopic:
     """Look at a topic of the cluster."""
@@ -63,3 +65,12 @@ def test_without_a_token_nobody_is_asked() -> None:
 
     missing = Obstacle("no token for Kafka: no keys here; check the AWS credentials", topic="letters")
     assert LetterTopic(obstacles=(missing,)) == found
+
+
+def test_a_producer_that_gets_no_id_is_told(cluster: KafkaCluster) -> None:
+    """Letters are written idempotently, for which a cluster may ask a right of its own."""
+    cluster.create_topic("letters", 3)
+    cluster.push_errors(INIT_PRODUCER_ID, [KafkaError.CLUSTER_AUTHORIZATION_FAILED] * 10)
+    (denied,) = look(cluster, "letters").obstacles
+    assert "not authorised to write idempotently to topic letters" == denied.told
+    assert "grant this process IDEMPOTENT_WRITE on it" == denied.cure

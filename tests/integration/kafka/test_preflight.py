@@ -6,15 +6,16 @@ import time
 from dataclasses import replace
 
 import pytest
-from confluent_kafka import KafkaError
+from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, TopicPartition
 
 from doka.adapters.embedded.kafka_cluster import KafkaCluster
-from doka.adapters.kafka.preflight import Obstacle, Preflight, look
-from doka.adapters.kafka.settings import KafkaSecurity
+from doka.adapters.kafka.preflight import NO_PARTITION, Obstacle, Preflight, look
+from doka.adapters.kafka.rights import Right, action_of, cure_of
+from doka.adapters.kafka.settings import KafkaSecurity, MemberSettings
 from doka.adapters.system.clock import SystemClock
 from tests.integration.kafka.group import settings_for
 
-OFFSET_FETCH = 9  # the key of Kafka's request
+OFFSET_COMMIT, OFFSET_FETCH = 8, 9  # the keys of Kafka's requests
 
 
 def test_topics_that_are_there_are_counted(cluster: KafkaCluster) -> None:
@@ -75,3 +76,41 @@ def test_a_login_that_the_broker_does_not_know_is_told(cluster: KafkaCluster) ->
     (obstacle,) = look(settings, SystemClock()).obstacles
 
     assert obstacle.told.startswith("Kafka refuses the login: ")
+
+
+@pytest.mark.parametrize(
+    ("request_key", "error", "told", "action"),
+    [
+        (OFFSET_FETCH, KafkaError.GROUP_AUTHORIZATION_FAILED, "use consumer group", "kafka-cluster:DescribeGroup"),
+        (OFFSET_COMMIT, KafkaError.GROUP_AUTHORIZATION_FAILED, "commit as consumer group", "kafka-cluster:AlterGroup"),
+        (OFFSET_COMMIT, KafkaError.TOPIC_AUTHORIZATION_FAILED, "read topic orders", "kafka-cluster:ReadData"),
+    ],
+)
+def test_a_right_that_is_missing_is_named_as_the_login_knows_it(
+    cluster: KafkaCluster, request_key: int, error: int, told: str, action: str
+) -> None:
+    """The ACL; and where IAM decides, its action."""
+    settings = settings_for(cluster.bootstrap_servers, "orders")
+    cluster.push_errors(request_key, [error])
+    (obstacle,) = look(settings, SystemClock()).obstacles
+    assert told in obstacle.told
+    assert ("grant this process READ on it", None) == (obstacle.cure, obstacle.action)
+    assert f"allow {action} on it (doka policy --for msk prints it)" == cure_of(Right(action), "READ", by_iam(settings))
+    assert action == action_of(Right(action), by_iam(settings))
+
+
+def by_iam(settings: MemberSettings) -> MemberSettings:
+    """Give the same settings with a login by IAM, which the mock cluster does not know."""
+    return replace(settings, security=KafkaSecurity("sasl_ssl", "aws_msk_iam"))
+
+
+def test_nothing_is_stored_by_asking_whether_it_might_be(cluster: KafkaCluster) -> None:
+    """There is no such partition, and the broker says so after it has looked at the rights."""
+    settings = settings_for(cluster.bootstrap_servers, "orders")
+    assert Preflight({"orders": 2}) == look(settings, SystemClock())
+    consumer = Consumer({"bootstrap.servers": cluster.bootstrap_servers, "group.id": settings.group_id})
+    try:
+        (stored,) = consumer.committed([TopicPartition("orders", NO_PARTITION)], timeout=10)
+    finally:
+        consumer.close()
+    assert OFFSET_INVALID == stored.offset

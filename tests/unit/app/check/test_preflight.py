@@ -430,3 +430,16 @@ def test_the_role_of_audits_is_tried_on_each_stream() -> None:
     world = World()
     assert world.of("read", settings(READER)) == [("fine", "orders", "can be read back", None)]
     assert "read orders as reader" in world.asked
+
+
+def test_a_missing_right_in_kafka_names_its_action_for_a_machine() -> None:
+    """What stands in the way fails; what only a command misses is a warning."""
+    told = Obstacle("not authorised to read topic orders", "allow it", "orders", "kafka-cluster:ReadData")
+    skips = Obstacle(
+        "not authorised to commit as consumer group doka-skips", "allow it", None, "kafka-cluster:AlterGroup"
+    )
+    found = World(kafka=Preflight({"orders": 12}, (told,), (skips,))).look(settings())
+    assert [
+        ("topic", "failed", {"action": "kafka-cluster:ReadData"}),
+        ("kafka", "warning", {"action": "kafka-cluster:AlterGroup"}),
+    ] == [(each.step, each.verdict.value, each.facts) for each in found if "action" in each.facts]
