@@ -133,6 +133,7 @@ def _iam_page() -> str:
         "`doka check` then tries what they allow, and names the action that is missing.",
         *tables,
         "Whatever is in capitals is no ARN, so AWS refuses a document in which it was forgotten.\n"
+        "A trust policy can name a role only once that is there: begin with the workload's account, and go on hop by hop.\n"
         "A template creates a role that it has the trust policy of, and adds to a role that it has not: "
         "`--workload` decides that for the workload's.\n"
         "What is one document in AWS is told to be so: a stream's resource policy and an endpoint's policy replace what "

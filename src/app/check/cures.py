@@ -429,7 +429,8 @@ def cure_for_stream(refused: StreamRefused, settings: Settings, route: RouteSett
     return _cure_for_library(code, "Kinesis") or UNKNOWN_STREAM
 
 
-WRITER_POLICY = "doka policy --for writer"
+_PRINTED_BY = {"resource-based policy": "stream", "vpc endpoint policy": "endpoints"}
+"""What `doka policy --for` prints of a kind of policy; of every other it is the writer's."""
 DENIED = _DENIED
 THROTTLED = _THROTTLED
 
@@ -438,9 +439,16 @@ def cure_for_use(refused: StreamRefused, action: str) -> str:
     """Say what to do where the role that signs may not do `action` on the stream, or on its key."""
     denial = read_denial(refused.message)
     action = denial.action or action
-    by_kind = cure_for_policy(denial, action, _POLICIES_OF_A_STREAM)
-    where = "key, in its own policy and in that of the role" if action.startswith("kms:") else "stream"
-    return by_kind or f"allow {action} on the {where} ({WRITER_POLICY} prints it)"
+    of_key = action.startswith("kms:")
+    places = _POLICIES_OF_A_STREAM | ({"resource-based policy": "of the key"} if of_key else {})
+    by_kind = cure_for_policy(denial, action, places)
+    if denial.explicit and by_kind is not None:
+        return by_kind
+    printed = _PRINTED_BY.get(denial.kind or "", "writer")
+    if of_key and printed == "stream":
+        printed = "kms"
+    where = "key, in its own policy and in that of the role" if of_key else "stream"
+    return f"{by_kind or f'allow {action} on the {where}'}; doka policy --for {printed} prints it"
 
 
 def _cure_for_denied_stream(refused: StreamRefused) -> str:

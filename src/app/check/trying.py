@@ -6,6 +6,7 @@ Each finding that is a denial names its action for a machine, as AWS tells it.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Protocol
 
 from doka.adapters.aws.kinesis.dry_run import STORED, Refused
@@ -108,9 +109,9 @@ class Trying:
             told = f"not known: {_said(refusal)}; KMS was asked whether {arn} may be used"
             cure = f"let this host reach KMS in {region} for the time of a check; a put needs no way there"
             return Finding("key", self._route.name, FindingVerdict.WARNING, told, cure, {"code": refusal.code})
-        # A policy that admits only what Kinesis asks (kms:ViaService) refuses this question, and puts would work.
-        told = f"{arn} may not be used by this question; a policy with kms:ViaService refuses it, though puts work"
-        return self._refused("key", FindingVerdict.WARNING, told, refusal, "kms:GenerateDataKey")
+        # A policy that admits only what Kinesis asks refuses this question, and puts would work.
+        found = self._refused("key", FindingVerdict.WARNING, f"{arn} may not be used", refusal, "kms:GenerateDataKey")
+        return replace(found, cure=f"{found.cure}; where it asks for kms:ViaService, puts work all the same")
 
     def _refused(self, step: str, verdict: FindingVerdict, told: str, refusal: Refusal, action: str) -> Finding:
         event, region = StreamRefused(self._route.name, *refusal), stream_region(self._settings, self._route)

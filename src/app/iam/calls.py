@@ -96,7 +96,13 @@ CALLS = (
         Use.CONSUME, "kafka-cluster:DescribeTopic", On.TOPIC, "the start, and once a minute", "partitions and leaders"
     ),
     Call(Use.CONSUME, "kafka-cluster:ReadData", On.TOPIC, "throughout", "to read records, and to commit"),
-    Call(Use.CONSUME, "kafka-cluster:DescribeGroup", On.GROUP, "the start; `doka check`", "what is committed, and what to skip"),
+    Call(
+        Use.CONSUME,
+        "kafka-cluster:DescribeGroup",
+        On.GROUP,
+        "the start; `doka check`",
+        "what is committed, and what to skip",
+    ),
     Call(Use.CONSUME, "kafka-cluster:AlterGroup", On.GROUP, "throughout; `doka skip`", "to be a member, and to commit"),
     Call(Use.DEAD_LETTERS, "kafka-cluster:WriteDataIdempotently", On.CLUSTER, "the start", "an idempotent producer"),
     Call(Use.DEAD_LETTERS, "kafka-cluster:DescribeTopic", On.LETTERS, "the start", "partitions and leaders"),

@@ -196,7 +196,9 @@ class Names:
 
     def _of_cluster(self, kind: str, *names: str) -> list[str]:
         prefix, cluster, uuid = self._msk
-        return [f"{prefix}:{kind}/{cluster}/{uuid}/{name}" for name in names]
+        # In a resource * and ? are wild and ${ is a variable; Kafka takes all of them in the name of a group.
+        literal = (re.sub(r"[*?$]", lambda found: f"${{{found[0]}}}", name) for name in names)
+        return [f"{prefix}:{kind}/{cluster}/{uuid}/{name}" for name in literal]
 
     # --- the identity provider -----------------------------------------------------------------------------------------
 

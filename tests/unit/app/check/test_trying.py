@@ -76,10 +76,12 @@ def test_a_denied_put_names_the_action_and_the_policy() -> None:
     step, verdict, told, cure, facts = only(use(Stream({"put": Refusal("AccessDeniedException", WRITER_MAY_NOT)})))
     assert ("put", "failed") == (step, verdict)
     assert told.startswith("would be refused: AccessDeniedException (User: ")
-    assert "allow kinesis:PutRecords in the identity-based policy (of the role that signs)" == cure
+    assert (
+        "allow kinesis:PutRecords in the identity-based policy (of the role that signs); doka policy --for writer prints it"
+    ) == cure
     assert {"code": "AccessDeniedException", "action": "kinesis:PutRecords", "on": STREAM} == facts
     _, _, _, cure, facts = only(use(Stream({"put": Refusal("AccessDeniedException", "no")})))
-    assert "allow kinesis:PutRecords on the stream (doka policy --for writer prints it)" == cure
+    assert "allow kinesis:PutRecords on the stream; doka policy --for writer prints it" == cure
     assert "kinesis:PutRecords" == facts["action"]
 
 
@@ -117,7 +119,7 @@ def test_shards_are_asked_for_where_the_description_has_none() -> None:
     assert [] == use(Stream(denied), puts=False)
     step, verdict, _, cure, facts = only(use(Stream(denied), shards=0, puts=False))
     assert ("shards", "warning", "kinesis:ListShards") == (step, verdict, facts["action"])
-    assert "allow kinesis:ListShards on the stream (doka policy --for writer prints it)" == cure
+    assert "allow kinesis:ListShards on the stream; doka policy --for writer prints it" == cure
 
 
 @pytest.mark.parametrize(
@@ -139,11 +141,14 @@ def test_a_refused_key_is_a_warning_with_both_readings() -> None:
     """A policy that lets only Kinesis in refuses the question, and not the puts."""
     denied = Refusal(
         "AccessDeniedException",
-        f"{USER} kms:GenerateDataKey on resource: {KEY} because no resource-based policy allows it",
+        f"{USER} kms:GenerateDataKey on resource: {KEY} because no resource-based policy allows the kms:GenerateDataKey action",
     )
     _, key = use(Stream({"key": denied}), key=KEY)
     assert ("key", "warning") == (key.step, key.verdict.value)
-    assert "kms:ViaService" in key.told
+    assert (
+        "allow kms:GenerateDataKey in the resource-based policy (of the key); doka policy --for kms prints it; "
+        "where it asks for kms:ViaService, puts work all the same"
+    ) == key.cure
     assert {"code": "AccessDeniedException", "action": "kms:GenerateDataKey", "on": KEY} == key.facts
 
 

@@ -65,3 +65,9 @@ def test_an_option_that_cannot_be_is_refused_by_its_name(option: str, given: dic
     """With what it looks like instead."""
     with pytest.raises(UsageError, match=rf"^{option} .*write it like "):
         Given(**given)
+
+
+def test_a_group_whose_name_would_be_a_pattern_is_written_as_it_is() -> None:
+    """Else the document would allow other groups, or none."""
+    groups = Names(settings({("kafka", "group_id"): "a*b?c$"}), ALL).groups()
+    assert ["a${*}b${?}c${$}", "a${*}b${?}c${$}-skips"] == [arn.rpartition("/")[2] for arn in groups]

@@ -61,7 +61,7 @@ def test_terraform_takes_the_policies_as_they_are() -> None:
     assert "/pods/" == workload["trust_doka_workload"]["path"]
     dollars = settings({("kafka", "group_id"): "doka-${x}"})
     text = json.dumps(terraform(documents(dollars, ALL, ["msk"])))
-    assert "$${x}" in text
+    assert "doka-$${$}{x}" in text
 
 
 def test_a_streams_policy_is_a_resource_of_both() -> None:
