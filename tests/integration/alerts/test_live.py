@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.integration.alerts.live import play
+from tests.prometheus import find_prometheus
+
+FACTOR = 30
+"""By which time is shortened: 5 min are 10 s."""
+
+
+@pytest.fixture(autouse=True)
+def _there_is_one() -> None:
+    find_prometheus()
+
+
+@pytest.mark.slow
+def test_each_fault_raises_its_alerts_and_nothing_else_does(tmp_path: Path) -> None:
+    """In a real Prometheus that scrapes the running service: nothing in calm, then what each route's fault is to raise."""
+    with play(tmp_path, FACTOR) as made:
+        made.stay_calm()
+        made.strike()
+        assert [] == made.of_the_healthy()
+
+
+@pytest.mark.slow
+def test_a_service_that_is_gone_starts_again_and_again_or_is_not_all_is_told(tmp_path: Path) -> None:
+    """What is lost while nothing runs, too, though it was counted before the first scrape."""
+    with play(tmp_path, FACTOR) as made:
+        made.stop_and_start()
+        made.let_another_join()
