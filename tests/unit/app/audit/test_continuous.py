@@ -41,13 +41,21 @@ class Process:
     """The page, each time that an audit had ended."""
     every_ns: int = HOUR_NS
     stopping: bool = False
+    others: dict[str, TwoSides] = field(default_factory=dict)
+    """Further routes, on the same clock."""
 
     def run(self, hours: float) -> int:
         """Let it audit for so long; give its exit code."""
         clock, path = self.world.clock, os.open(os.devnull, os.O_WRONLY)
         telemetry = AuditTelemetry(
-            clock, Log(clock, LineWriter(path)), None, version="1", routes=["orders"], every_ns=self.every_ns
+            clock,
+            Log(clock, LineWriter(path)),
+            None,
+            version="1",
+            routes=["orders", *self.others],
+            every_ns=self.every_ns,
         )
+        worlds = {"orders": self.world} | self.others
         began, end = clock.now(), clock.now() + round(hours * HOUR_NS)
         look_at = began
 
@@ -64,7 +72,10 @@ class Process:
 
         try:
             return Continuous(
-                {"orders": Windows(self.world.sides(), self.path, "doka", None, 3_600_000)},
+                {
+                    route: Windows(world.sides(), self.path.with_name(f"{route}.duckdb"), "doka", None, 3_600_000)
+                    for route, world in worlds.items()
+                },
                 self.every_ns,
                 clock,
                 telemetry,
@@ -82,7 +93,7 @@ def figures(telemetry: AuditTelemetry) -> dict[str, float]:
         sample.name.removeprefix("doka_audit_").removeprefix("doka_") + sample.labels.get("outcome", ""): sample.value
         for family in text_string_to_metric_families(telemetry.metrics.page()[0].decode())
         for sample in family.samples
-        if "route" in sample.labels
+        if sample.labels.get("route") == "orders"
     }
     names = ("lost_records", "records_total", "judged_until_timestamp_seconds")
     counts = ("audits_totalfailed", "audits_totalcomplete", "audits_totallost")
@@ -188,6 +199,20 @@ def test_a_file_that_cannot_be_used_is_a_failure_that_can_be_cured(process: Proc
     assert [(1, 0), (2, 0), (2, 1)] == [
         (each["audits_totalfailed"], each["audits_totalcomplete"]) for each in process.seen
     ]
+
+
+def test_a_route_that_cannot_be_audited_holds_no_other_up(process: Process) -> None:
+    """Each has its own file, its own interval and its own figures."""
+    other = TwoSides(clock=process.world.clock, failing=NotToldError("nobody answers"))
+    write(other, 3)
+    process.others = {"users": other}
+    process.happenings = [(600, lambda: write(process.world, 5))]
+    assert 0 == process.run(1.5)
+    assert (15, 2, 0) == tuple(
+        process.seen[-1][name] for name in ("records_total", "audits_totalcomplete", "audits_totalfailed")
+    )
+    assert ["orders.duckdb", "users.duckdb"] == sorted(each.name for each in process.path.parent.iterdir())
+    assert 3 <= other.asked["whole"]
 
 
 # --- planted bugs ------------------------------------------------------------------------------------------------------
