@@ -212,7 +212,7 @@ class OffsetLedger:
             last = bisect_left(offsets, chunk.end, first)
             yield chunk, chunk.places_of(offsets[first:last])
             first = last
-            at += last < len(offsets)
+            at += 1
 
     def _truncate(self, offset: int) -> None:
         """Forget every record at or above `offset`, which nobody sent."""

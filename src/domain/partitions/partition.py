@@ -245,7 +245,6 @@ class Intake:
         partition.backlog.clear()
         ledger.begin_drain()
         self._budget.recount(ledger)
-        partition.expected = max(ledger.watermark, ledger.sent_to)
 
     def forget(self, partition: Partition) -> None:
         """Forget a partition that belongs to somebody else."""

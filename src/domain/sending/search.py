@@ -198,7 +198,6 @@ class Search:
 
     def rest(self) -> list[Part]:
         """Give every record that is not told to be poison, to be put back."""
-        self._forget_gone()
         found = [part for group in self._groups for part in group]
         return [*self._behind, *found] if self._control else [*self.suspects, *self._behind, *found]
 

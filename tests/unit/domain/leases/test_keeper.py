@@ -8,6 +8,7 @@ from doka.domain.errors import InvariantError
 from doka.domain.events import LeaseIssued, LeaseRefused
 from doka.domain.facts import LeaseRejected, LeaseRenewalFailed, LeaseRenewed
 from doka.domain.leases.keeper import TRANSITIONS, LeaseInput, LeaseKeeper, LeaseState
+from doka.domain.limits import BACKOFF_FIRST_NS
 from doka.domain.rules import RoleRules, RotationPolicy
 from doka.domain.turn import Turn
 from tests.unit.domain.builders import MS, SECOND, lease, most_jitter, no_jitter, told
@@ -383,6 +384,12 @@ class TestNextChange:
         """After a refusal it is the end of the wait."""
         made = keeper()
         assert refuse(made, 0).retry_in == made.next_change(0)
+
+    def test_a_wait_that_is_over_hides_no_later_moment(self) -> None:
+        """At the very end of a wait the next moment is the lease's own."""
+        made = keeper()
+        issue(made)
+        assert 3000 * SECOND == made.next_change(BACKOFF_FIRST_NS)
 
 
 def test_tells_the_life_of_a_lease() -> None:

@@ -229,7 +229,7 @@ class TestDrain:
         assert [10] == ahead(scene.partition)
         scene.intake.begin_drain(scene.partition)
         assert (0, 0, []) == (scene.budget.held, scene.ledger.held_bytes, ahead(scene.partition))
-        assert (0, 0, True) == (scene.ledger.watermark, scene.partition.expected, scene.partition.drained)
+        assert (0, True) == (scene.ledger.watermark, scene.partition.drained)
         assert 0 == scene.route.outbox.waiting
 
     def test_keeps_what_was_sent(self) -> None:
@@ -238,7 +238,7 @@ class TestDrain:
         scene.fetch("aabc")
         scene.ledger.note_sent(2)  # 0 and 2 left; 1 waits for 0; 3 was not sent
         scene.intake.begin_drain(scene.partition)
-        assert (3, False, 3) == (scene.ledger.open, scene.partition.drained, scene.partition.expected)
+        assert (3, False) == (scene.ledger.open, scene.partition.drained)
         assert [1] == scene.ledger.lanes.release(["a"], [])
         assert scene.budget.held == scene.ledger.held_bytes == scene.ledger.open_bytes() > 0
 

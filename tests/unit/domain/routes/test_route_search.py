@@ -33,6 +33,19 @@ class TestSearch:
         assert [RecordsPoisoned("orders", ORDERS, 2, "ValidationException", "block")] == scene.tend_poison()
         assert (None, 1) == (scene.route.blocked, scene.open)
 
+    def test_holds_what_it_has_not_asked_about(self) -> None:
+        """A drain waits for records that are nowhere but in the search."""
+        scene = Scene()
+        scene.admit("abcd")
+        put = scene.send()
+        assert put is not None
+        scene.refused(put, "ValidationException")
+        assert ([], {}, True) == (
+            [*scene.route.outbox.parts()],
+            scene.route.puts,
+            scene.route.holds(scene.partition.ledger),
+        )
+
     def test_keeps_the_order_of_every_key(self) -> None:
         """Records behind the bad one of their key wait; those of other keys land in order."""
         scene = Scene()

@@ -20,7 +20,7 @@ from doka.domain.facts import RecordsFailed, RecordsPoisoned, RecordsSettled, Ro
 from doka.domain.limits import PARTIAL_PUT_WAIT_NS, RECORD_BYTES_DEFAULT
 from doka.domain.records import TopicPartition
 from doka.domain.rules import AggregationRules, LimitRules, OnPoison, Ordering
-from doka.domain.sending.aggregate import encode
+from doka.domain.sending.aggregate import FIXED_BYTES, FRAME_BYTES_MAX, encode
 from doka.domain.sending.aggregated_outbox import OUTER_KEY, AggregatedOutbox
 from doka.domain.sending.slices import Slices
 from tests.fake_aws.aggregates import unfold
@@ -124,8 +124,8 @@ class TestSize:
         (second,) = made.answer(first)
         assert [[[(A, 0), (A, 1), (A, 2)]], [[(A, 3), (A, 4)]]] == sent([first, second])
 
-    @pytest.mark.parametrize(("more", "entries"), [(0, 2), (-1, 1)])
-    def test_a_request_of_chosen_records_is_full_at_its_bytes(self, more: int, entries: int) -> None:
+    @pytest.mark.parametrize(("more", "at_most", "entries"), [(0, 500, 2), (-1, 500, 1), (0, 1, 1)])
+    def test_a_request_of_chosen_records_is_full_at_its_limits(self, more: int, at_most: int, entries: int) -> None:
         """What goes once more with its control takes as many aggregates as just fit, and gives back the others."""
         made = machine(aggregation=AggregationRules(linger=SECOND, lanes=LANES))
         made.fetch([A, OTHER])
@@ -133,7 +133,7 @@ class TestSize:
         parts = outbox.take_for_control(2)
         whole, _ = outbox.pack_parts(parts, 1, 1, made.now)
         size = sum(map(len, [*whole.keys, *whole.values, *(whole.hash_keys or ())]))
-        bound = LimitRules(request_bytes=size + more)
+        bound = LimitRules(request_bytes=size + more, request_records=at_most)
         tight = aggregated_outbox(machine(bound, aggregation=AggregationRules(linger=SECOND, lanes=LANES)))
         put, left = tight.pack_parts(parts, 1, 1, made.now)
         assert (entries, 2 - entries) == (len(put.values), len(left))
@@ -198,6 +198,16 @@ class TestSize:
             landed += [offset for put in puts for entry in inner(put) for _, offset in entry]
             puts = made.land(puts)
         assert list(range(50)) == landed
+
+    @pytest.mark.parametrize(("more", "taken"), [(0, 10), (-1, 9)])
+    def test_the_streams_own_limit_is_met_to_the_byte(self, more: int, taken: int) -> None:
+        """What surely fits with its outer key travels whole; where a byte is missing the last record waits."""
+        values = [b"%020d" % offset + bytes(80) for offset in range(10)]
+        sure = len(OUTER_KEY) + FIXED_BYTES + 10 * (100 + FRAME_BYTES_MAX) + len(A) + 3
+        made = machine(aggregation=AggregationRules(target_bytes=10**6, linger=0, lanes=LANES))
+        made.step(described(record_bytes_max=sure + more))
+        (put,) = made.fetch([A] * 10, values=values)
+        assert taken == len(inner(put)[0])
 
     def test_a_request_is_cut_by_bytes(self) -> None:
         """Aggregates that do not fit a request go with the next one."""
