@@ -7,7 +7,7 @@ import pytest
 from doka.adapters.simulated.kafka import CLIENT_FAILED
 from doka.adapters.simulated.plan import Delays, Incident, Kind, Plan, Rates, Sick, Span, Work
 from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
-from doka.domain.rules import AggregationRules, LimitRules, OnGap, OnPoison, RoleRules, RotationPolicy
+from doka.domain.rules import AggregationRules, LimitRules, OnGap, OnPoison, Ordering, RoleRules, RotationPolicy
 from tests.simulation.report import describe
 from tests.simulation.runner import Outcome, run_plan
 
@@ -301,3 +301,29 @@ def test_a_topic_that_was_created_again_is_waited_for() -> None:
     assert outcome.reached["a gap in the input"]
     assert [60] == list(outcome.world.group.committed.values())
     assert not outcome.reached["a recreated topic was read from its start"]
+
+
+def test_a_drain_sends_what_stays_of_a_run_that_it_has_cut() -> None:
+    """Of records of a key that were let go together a stop forgets the end; those before it are not taken for waiting behind it."""
+    plan = Plan(
+        seed=4_477,
+        work=Work(partitions=2, keys=2, burst=5, every=Span(0, 20 * MS)),
+        limits=LimitRules(request_records=1, requests_in_flight=2, request_timeout=300 * MS),
+        ordering=Ordering.KEY_IN_REQUEST,
+        incidents=tuple(Incident(Kind.REBALANCE, at * MS, (at + 50) * MS, 3) for at in range(100, 900, 100)),
+    )
+    passes(plan)
+
+
+def test_a_lease_that_has_ended_in_a_sleep_is_shown_so() -> None:
+    """A process that wakes up for a stop says of its lease what is true then, and not what was decided before."""
+    plan = Plan(
+        seed=4_671,
+        work=Work(partitions=1, shards=1, records=18, keys=1, burst=1),
+        rates=Rates(late=0.154),
+        limits=LimitRules(drain=200 * MS),
+        lease_life=500 * MS,
+        incidents=(Incident(Kind.STOP, 362 * MS, 362 * MS, 1), Incident(Kind.SUSPENDED, 382 * MS, 530 * MS, 1)),
+        heal_at=530 * MS,
+    )
+    passes(plan)

@@ -75,6 +75,9 @@ class Lanes:
     def forget_from(self, offset: int) -> None:
         """Forget the waiting records at or above `offset`; what is on its way keeps its lane."""
 
+    def let_fall(self, keys: Iterable[str]) -> None:
+        """Note, by their keys, that records that were let go are forgotten: nothing of their lanes waits that is not, too."""
+
     def take_back(self, key: str, offsets: list[int]) -> None:  # noqa: ARG002 - nothing here leaves together
         """Let records that were let go together, and did not leave, wait again, before all others of their lane."""
         raise InvariantError(f"{offsets} were let go one by one, and come back together")

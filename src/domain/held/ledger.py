@@ -282,8 +282,9 @@ def without_unsent(parts: Iterable[Part], ledger: OffsetLedger) -> list[Part]:
     kept: list[Part] = []
     for part in parts:
         if part.chunk.owner is ledger:
-            offsets, end = part.chunk.offsets, ledger.sent_to
-            part = part._replace(places=[i for i in part.places if offsets[i] < end])  # noqa: PLW2901 - narrowed
+            (chunk, places, _), end = part, ledger.sent_to
+            part = part._replace(places=[i for i in places if chunk.offsets[i] < end])  # noqa: PLW2901 - narrowed
+            ledger.lanes.let_fall(chunk.keys[i] for i in places if chunk.offsets[i] >= end)
         if part.places and not part.chunk.owner.gone:
             kept.append(part)
     return kept

@@ -14,7 +14,7 @@ The common case (one record of a key) is that of `KeyLanes`, in C loops.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from doka.domain.held.lanes import Columns, Lanes, Run
 from doka.domain.limits import PUT_RECORDS_MAX
@@ -113,6 +113,13 @@ class SharedLanes(Lanes):
         if lane.doubts:
             lane.doubts = {offset: told for offset, told in lane.doubts.items() if offset >= run[0]}
         runs.append((key, run))
+
+    def let_fall(self, keys: Iterable[str]) -> None:
+        """Count records that are forgotten as on their way no more: those of their run that stay may yet be taken back."""
+        for key in keys:
+            lane = self._busy[key]
+            if lane is not None:
+                lane.out -= 1
 
     def take_back(self, key: str, offsets: list[int]) -> None:
         """Let records that were let go, and did not leave, wait again, before all others of their lane."""

@@ -221,6 +221,7 @@ class LeaseKeeper:
 
     def status(self, now: int, *, needed: bool) -> LeaseStatus:
         """Give the present state in figures; `needed`: something waits to be signed."""
+        self.tick(now)
         lease = self._lease
         left = None if lease is None or lease.ends_at is None else lease.ends_at - now
         has_end = lease is None or lease.ends_at is not None

@@ -407,6 +407,7 @@ def test_status_shows_state_serial_and_what_is_left() -> None:
     issue(made, 7)
     fresh = made.status(100 * SECOND, needed=True)
     assert ("fresh", 7, 3500 * SECOND, True) == (fresh.state, fresh.serial, fresh.left, fresh.has_end)
+    assert ("expiring", -SECOND) == (made.status(3601 * SECOND).state, made.status(3601 * SECOND).left)
     issue(made, 8, life=None)
     endless = made.status(100 * SECOND, needed=True)
     assert (None, False) == (endless.left, endless.has_end)

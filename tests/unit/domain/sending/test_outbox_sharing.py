@@ -68,6 +68,19 @@ class TestPack:
         answer(made, put)
         assert [2, 4, 5] == sent(pack(made, 3))
 
+    def test_what_a_drain_cuts_off_holds_up_nobody(self, owner: OffsetLedger) -> None:
+        """Of a run that was let go a drain forgets the end; what stays of it leaves all the same, one after the other."""
+        made = outbox(shares=True, request_records=1)
+        admit(made, owner, "aaba")
+        first = pack(made)
+        made.forget_unsent(owner)
+        owner.begin_drain()
+        answer(made, first)
+        second = pack(made, 2)
+        answer(made, second)
+        third = pack(made, 3)
+        assert [[2], [0], [1]] == [sent(first), sent(second), sent(third)]
+
     def test_what_is_cut_off_is_no_longer_ready(self, owner: OffsetLedger) -> None:
         """The rest of a key goes back into its lane; what stands behind it in the same chunk stays ready."""
         made = outbox(shares=True, request_records=1)
