@@ -18,7 +18,7 @@ I12  loud stop                                                   invariants/owne
 I13  ownership                                                   invariants/ownership.py, puts.py, letters.py, holding.py
 I14  conservation                                                invariants/facts.py, figures.py, telling.py, holding.py
 I15  no silent gap                                               invariants/delivery.py, facts.py
-I16  an answer is the truth                                      invariants/puts.py
+I16  an answer is the truth                                      invariants/puts.py; audited.py, what an audit reads
 I17  no secret, no payload in a text                             invariants/telling.py
 I18  determinism                                                 test_determinism.py
 I19  a stop keeps its time                                       invariants/ownership.py
@@ -29,6 +29,7 @@ I21  no silent wait                                              invariants/sile
 
 from __future__ import annotations
 
+from tests.simulation.invariants.audited import Audited
 from tests.simulation.invariants.commits import Committing
 from tests.simulation.invariants.holding import Holding
 from tests.simulation.invariants.ownership import Owning
@@ -39,7 +40,7 @@ from tests.simulation.invariants.violation import ViolationError
 __all__ = ["Checker", "ViolationError"]
 
 
-class Checker(Owning, Puts, Committing, Telling, Holding):
+class Checker(Audited, Owning, Puts, Committing, Telling, Holding):
     """Sees everything, keeps the truth, and raises at the first broken rule."""
 
     def turned(self, now: int) -> None:

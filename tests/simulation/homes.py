@@ -13,8 +13,10 @@ from doka.domain.partitions.partition import Partition
 from doka.domain.poison.quarantine import Poison
 from doka.domain.records import Chunk
 from doka.domain.routes.route import Route
+from doka.domain.sending.aggregate import FRAME_BYTES_MAX
 from doka.domain.sending.aggregated_outbox import AggregatedOutbox
 from doka.domain.sending.outbox import Outbox
+from doka.domain.sending.wide_lanes import WideLane
 
 Place = tuple[str, int]
 """The name of a home, and the offset of a record that is there."""
@@ -33,6 +35,17 @@ def routes_of(machine: Forwarder) -> Iterable[Route]:
 def held_bytes_of(machine: Forwarder) -> int:
     """Give the bytes that it counts as held, of all partitions."""
     return machine._budget.held
+
+
+def body_bytes_of(machine: Forwarder) -> int:
+    """Give the bytes of the bodies of all requests in flight, as it counts them."""
+    return machine._in_flight.body_bytes
+
+
+def rests(machine: Forwarder) -> bool:
+    """Say whether all has been decided that was to be: else the next turn comes at once."""
+    decided = machine._decided
+    return decided is not None and decided._until != decided.at
 
 
 def halted(machine: Forwarder) -> bool:
@@ -80,3 +93,16 @@ def ready_in(route: Route) -> int:
     outbox = route.outbox
     parts = outbox._ready if isinstance(outbox, Outbox) else outbox.parts()
     return sum(len(part.places) for part in parts)
+
+
+def lanes_due(outbox: AggregatedOutbox, now: int) -> Iterator[WideLane]:
+    """Give the lanes of which an aggregate may leave: tried again, full by its records' own sizes, or old enough.
+
+    A lane counts its bytes about, by their mean where they are alike; so one counts as full here that has three times its due.
+    """
+    rules = outbox._rules
+    for lane in outbox.lanes:
+        old = lane.again or any(part.chunk.arrived + rules.linger <= now for part in lane.queue[:1])
+        data = sum(len(part.chunk.values[i]) + FRAME_BYTES_MAX for part in lane.queue for i in part.places)
+        if (old or data >= 3 * rules.target_bytes) and lane.not_before <= now and not lane.out:
+            yield lane

@@ -36,9 +36,19 @@ class JudgedForwarder(Forwarder):
         return decided
 
     def _anew(self, now: int) -> Decision:
-        self._decided = None
+        """Decide once more; where no look at the partitions is foreseen, one finds nothing either."""
+        before, self._decided = self._decided, None
+        awaited: tuple[type, ...] = LOOKED_FOR
+        if self._intake.next_look(self._partitions.values()) is None:
+            self._turn.look, awaited = True, ()
         decided = super().decide(now)
-        missed = [c for c in decided.commands if not isinstance(c, LOOKED_FOR)]
+        missed = [c for c in decided.commands if not isinstance(c, awaited)]
         if missed:
             raise ViolationError("I9", f"a turn was passed over in which {missed[0]} was to be decided")
+        if before is not None and not decided.commands:
+            was, now_is = (before.fetch, before.left), (decided.fetch, decided.left)
+            if was != now_is:
+                raise ViolationError(
+                    "I9", f"a turn was passed over with {was} to fetch and to leave, and it is {now_is}"
+                )
         return decided

@@ -111,9 +111,12 @@ class Ownership:
         self.moved_at = 0  # when something of it settled last, or was known to be committed
         self.sent_to = start
         self.draining = False
+        self.drain_began_at = 0
         self.ordered: set[Skip] = set()  # what it has heard that it shall skip
         self.settled: set[int] = set()
         self.parked: set[int] = set()  # poison that stays, as its policy says
+        self.unstored: set[int] = set()  # whose letters were refused, and are not stored yet
+        self.gap_told = False  # and waits for a person
         self.delivered: list[tuple[int, int]] = []  # the first offset of each run that was handed over, and when
         self.unsettled: dict[int, None] = {}  # delivered and not settled, ascending
         self.in_flight: dict[int, int] = {}  # offset -> put

@@ -24,6 +24,7 @@ from doka.adapters.simulated.plan import (
     Span,
     Work,
 )
+from doka.adapters.simulated.tokens import REVOKED_CODES
 from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
 from doka.domain.rules import (
     AggregationRules,
@@ -220,6 +221,12 @@ def silent(plan: Plan) -> Plan:
         incidents.append(Incident(chance.choice(_LONG if number else SILENT), at, until, chance.getrandbits(30)))
     calm = calm_plan(plan.seed, records=60)
     work = replace(calm.work, burst=chance.choice((1, 3)), every=Span(0, int(chance.choice((1, 6)) * SECOND)))
+    if chance.random() < 0.2:  # noqa: PLR2004 - a session is revoked while nobody could tell it from the denial of a stream
+        at = int(chance.uniform(1, 20) * SECOND)
+        incidents.append(Incident(Kind.ACCESS_DENIED, at, at + 30 * SECOND))
+        incidents.append(
+            Incident(Kind.TOKENS_REVOKED, at + 15 * SECOND, heal_at, REVOKED_CODES.index("AccessDeniedException"))
+        )
     incidents.sort(key=lambda incident: incident.at)
     return replace(calm, work=work, incidents=tuple(incidents), heal_at=heal_at, lease_life=900 * SECOND)
 
@@ -249,7 +256,7 @@ def encoded(plan: Plan) -> Plan:
     """
     chance = Chance(plan.seed).of("encoded")
     work = replace(plan.work, wide_keys=False, value_bytes=20, poison=0.0, null_keys=chance.choice((0.0, 0.1, 0.4)))
-    return replace(
+    drawn = replace(
         plan,
         work=work,
         limits=replace(plan.limits, drain=12 * SECOND),
@@ -257,6 +264,8 @@ def encoded(plan: Plan) -> Plan:
         null_key=chance.choice(list(NullKey)),
         null_value=chance.choice(list(NullValue)),
     )
+    raw = chance.choice((False, True)) and not plan.partition_key.startswith("field:")
+    return replace(drawn, work=replace(work, raw_keys=raw))
 
 
 def mapped(plan: Plan) -> Plan:
@@ -264,15 +273,38 @@ def mapped(plan: Plan) -> Plan:
     partition_key, envelope = (
         Chance(plan.seed).of("mapped").choice((("header:key", False), ("kafka_key", True), ("header:key", True)))
     )
-    return replace(plan, partition_key=partition_key, envelope=envelope)
+    mapped_so = replace(plan, partition_key=partition_key, envelope=envelope)
+    other = Chance(plan.seed).of("fields").choice((None, None, "field:/key", "random"))
+    if other is None or (other == "random" and plan.sick is Sick.HOT_SHARD):  # a drawn key stays where it is
+        return mapped_so
+    return replace(mapped_so, partition_key=other, work=replace(plan.work, tombstones=0.0))
+
+
+def heavy(plan: Plan) -> Plan:
+    """Give the same run with records so large that a few of them are all that a shard takes in a second, and a request holds."""
+    chance = Chance(plan.seed).of("heavy")
+    work = replace(plan.work, value_bytes=chance.choice((20_000, 60_000)), shards=chance.choice((1, 2)), tombstones=0.0)
+    limits = replace(
+        plan.limits,
+        held_bytes=64 * 1024 * 1024,
+        body_bytes=chance.choice((100_000, plan.limits.body_bytes)),
+        request_bytes=chance.choice((300_000, plan.limits.request_bytes)),
+    )
+    rates = plan.rates if plan.calm else replace(plan.rates, entry_throttled=max(plan.rates.entry_throttled, 0.1))
+    return replace(plan, work=work, limits=limits, rates=rates)
+
+
+def overrun(plan: Plan) -> Plan:
+    """Give the same run with more records that can never land than may be put aside in a minute."""
+    return replace(plan, limits=replace(plan.limits, poison_per_minute=2), heal_within=900 * SECOND)
 
 
 def swarm_plan(seed: int, records: int = RECORDS_DEFAULT) -> Plan:
     """Give the plan of a seed: of six, two with aggregation, and one in which the records of a key share requests.
 
     Of the others one in eight keeps no order. Of each of these, one in four is narrow, one in ten distrusted, and one in
-    five mapped; one in nine each is damaged, unrenewed, or has its keys encoded.
-    One in seven has a person who skips records.
+    five mapped; one in nine each is damaged, unrenewed, or has its keys encoded. Of those that are not narrow one in ten is heavy.
+    One in seven has a person who skips records; one in eighty may put little poison aside.
     One in thirty is calm and long, with faults that show nowhere but in what the service says of itself.
     """
     if seed % 30 == 29:  # noqa: PLR2004
@@ -290,6 +322,10 @@ def swarm_plan(seed: int, records: int = RECORDS_DEFAULT) -> Plan:
         plan = mapped(plan)
     if seed // 6 % 7 == 3:  # noqa: PLR2004
         plan = on_call(plan)
+    if seed // 6 % 80 == 3:  # noqa: PLR2004
+        plan = overrun(plan)
+    if seed // 6 % 13 == 6 and seed // 6 % 4 != 3:  # noqa: PLR2004
+        plan = heavy(plan)
     apart = {2: damaged, 5: unrenewed, 8: encoded}.get(seed // 6 % 9)
     plan = plan if apart is None else apart(plan)
     return distrusted(plan) if seed // 6 % 10 == 4 and apart is None else plan  # noqa: PLR2004

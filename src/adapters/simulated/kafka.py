@@ -109,6 +109,8 @@ class SimulatedSource:
         world.witness.commit_began(command)
 
         def answer(error: str | None) -> None:
+            if not self._life.alive:
+                return
             self._answers.append(CommitAnswered(command.commit, error))
             world.witness.commit_answered(command.commit, error)
             self._stir()

@@ -61,6 +61,8 @@ class Work:
     poisons: int = 1
     wide_keys: bool = False
     """Whether keys have more bytes than characters."""
+    raw_keys: bool = False
+    """Whether keys are bytes that are no text."""
     fetch_run: int = 500
     """How many records of one partition a fetch brings at most."""
 
@@ -226,7 +228,7 @@ class Plan:
     aggregation: AggregationRules | None = None
     ordering: Ordering = Ordering.KEY
     partition_key: str = "kafka_key"
-    """Where a route takes its keys from; `header:key` gives the same ones, see partition_log.py."""
+    """Where a route takes its keys from; `header:key` and `field:/key` give the same ones, see partition_log.py, producer.py."""
     envelope: bool = False
     key_encoding: KeyEncoding = KeyEncoding.UTF8
     null_key: NullKey = NullKey.RANDOM
@@ -234,12 +236,14 @@ class Plan:
 
     def key_of(self, partition: TopicPartition, key: bytes | None) -> str | None:
         """Give the partition key that a record must have; None where it is nobody's choice."""
+        if self.partition_key == "random":
+            return None
         if key is None:
             named = f"{partition.topic}-{partition.partition}"
             return named if self.null_key is NullKey.PARTITION else None
-        match self.key_encoding:
+        match KeyEncoding.UTF8 if self.partition_key.startswith("field:") else self.key_encoding:
             case KeyEncoding.UTF8:
-                return key.decode()
+                return key.decode() if _is_text(key) else b64encode(key).decode()
             case KeyEncoding.BASE64:
                 return b64encode(key).decode()
             case KeyEncoding.HEX:
@@ -286,3 +290,11 @@ class Plan:
             for i in range(self.work.routes)
         )
         return Rules(routes, (self.role,), self.limits, self.on_gap, self.on_unreadable)
+
+
+def _is_text(content: bytes) -> bool:
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -32,7 +32,10 @@ class Producer:
         self._too_large = b"." * plan.record_bytes_max
         world.write = self._write
         letter = WIDE if plan.work.wide_keys else "k"
-        self._keys = [f"{letter}{i}".encode() for i in range(plan.work.keys)]
+        before = b"\xff" if plan.work.raw_keys else b""
+        self._keys = [before + f"{letter}{i}".encode() for i in range(plan.work.keys)]
+        self._keys_count = plan.partition_key != "random"
+        self._fields = plan.partition_key.startswith("field:")
         self._padding = b"." * plan.work.value_bytes
 
     def start(self) -> None:
@@ -56,13 +59,13 @@ class Producer:
             b"~%d" % log.incarnation if log.incarnation else b""
         )  # another record than the one of this offset before
         value: bytes | None = b"%s/%d/%d%s%s" % (tp.topic.encode(), tp.partition, log.end, again, self._padding)
-        poison = bool(work.poison) and tp not in self._poisoned and chance.random() < work.poison
+        poison = self._keys_count and tp not in self._poisoned and bool(work.poison) and chance.random() < work.poison
         if poison:
             self._poisoned.add(tp)
             key = UNUSABLE_KEYS[int(chance.random() * len(UNUSABLE_KEYS))]
         elif work.null_keys and chance.random() < work.null_keys:
             key = None
-            poison = self._plan.null_key is NullKey.REJECT
+            poison = self._keys_count and self._plan.null_key is NullKey.REJECT
         elif work.tombstones and chance.random() < work.tombstones:
             key, value = value, None
             poison = self._plan.null_value is NullValue.REJECT
@@ -74,6 +77,8 @@ class Producer:
             poison = True
             self._refused[tp] += 1
             self._world.refused_values.add(value)
+        if self._fields and value is not None:
+            value = _as_json(key, value)
         clock = self._world.clock
         offset = log.append(key, value, int(clock.true_wall() * 1000))
         witness.produced(tp, offset, key, value)
@@ -84,3 +89,8 @@ class Producer:
             log.compact(offset)
             witness.removed(tp, [offset], retention=False)
         self._world.stir()
+
+
+def _as_json(key: bytes | None, text: bytes) -> bytes:
+    """Give a document that has the key in it, where there is one."""
+    return b'{"is":"%s"}' % text if key is None else b'{"key":"%s","is":"%s"}' % (key, text)

@@ -56,9 +56,9 @@ class Committing(Liveness, Facts):
         if any(tp in self.owned and self.owned[tp].draining for tp in command.offsets) or self.draining:
             return
         plan, now, last = self.plan, self.world.timeline.now, self._committed_at
-        self._committed_at = now
+        self._committed_at = now - self.world.slept_in_hand  # when it was decided
         hurries = plan.limits.ahead_records <= 2 * plan.work.records
-        early = 0 if hurries or last is None else last + plan.limits.commit_every - now - self.world.slept_in_hand
+        early = 0 if hurries or last is None else last + plan.limits.commit_every - now
         self.require(early <= SLACK_NS, "I10", f"a commit left {early} ns before its turn")
 
     def commit_stored(self, offsets: Mapping[TopicPartition, int], *, ours: bool) -> None:

@@ -5,6 +5,7 @@ It is written as things happen, by the world's witness alone, and judges nothing
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections import Counter, deque
 from collections.abc import Sequence
 
@@ -114,7 +115,7 @@ class Evidence(Witness):
         truth = self.truths[partition]
         lane = self.plan.key_of(partition, key)
         truth.produce(offset, key, len(key or b"") + len(value or b""), lane)
-        names = {lane, (key or b"").decode()} if value is None else {value}
+        names = {lane, (key or b"").decode(errors="replace")} if value is None else {value}
         for name in names:  # by either in an envelope
             self._records[name] = (truth, offset)
 
@@ -192,5 +193,11 @@ class Evidence(Witness):
         self.duplicates_allowed += len(ownership.in_flight)
 
 
-def _text(content: bytes | None) -> str | None:
-    return None if content is None else content.decode()
+def _text(content: bytes | None) -> str | dict[str, str] | None:
+    """Give what an envelope makes of bytes."""
+    if content is None:
+        return None
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return {"base64": b64encode(content).decode()}

@@ -24,8 +24,11 @@ from doka.domain.events import (
     PutUnsent,
 )
 from doka.domain.facts import (
+    CommitFailed,
     Fact,
     GapSeen,
+    GroupBack,
+    GroupLost,
     LeaseRejected,
     LeaseRenewalFailed,
     LeaseRenewed,
@@ -44,10 +47,18 @@ from doka.domain.facts import (
     StreamFactsAssumed,
     UnreadableSeen,
 )
-from doka.domain.limits import BACKOFF_FIRST_NS, BACKOFF_LAST_NS, COMMIT_GIVEN_UP_NS, NS_PER_MS, STOP_TOLD_EVERY_NS
+from doka.domain.limits import (
+    BACKOFF_FIRST_NS,
+    BACKOFF_LAST_NS,
+    COMMIT_GIVEN_UP_NS,
+    NS_PER_MS,
+    NS_PER_SECOND,
+    STOP_TOLD_EVERY_NS,
+)
+from doka.domain.partitions.commits import UNANSWERED
 from doka.domain.records import TopicPartition
 from doka.domain.rules import OnGap, OnUnreadable
-from doka.domain.status import Status
+from doka.domain.status import GROUP_LOST_NS, GroupStatus, Status
 from tests.simulation.invariants.evidence import HEARD_WITHIN_NS, Evidence
 from tests.simulation.invariants.violation import ViolationError
 from tests.simulation.truth import Ownership
@@ -58,6 +69,7 @@ SLACK_NS = (
 OF_LEASES = ("clock_skew", "lease_")
 NOT_DESCRIBED = "its stream is not described"
 SAME_REASON_MAX = 2  # told again at most once, where it turns out that another record may help
+PROBES_MAX, PROBES_WITHIN_NS = 40, 10 * NS_PER_SECOND  # of a route that is blocked; its backoff comes to some ten
 EARLY_DEATHS_FORGIVEN = 2  # leases in a row that die; the next is asked for at once
 SEEKS_CONTROL = frozenset({INVALID})
 """Why a route may be blocked, and its partitions flow: another record may show that it is the record that is wrong."""
@@ -97,7 +109,11 @@ class Facts(Evidence):
         self._unreadable_told: set[Ownership] = set()
         self._commits_sent: dict[int, tuple[int, dict[TopicPartition, tuple[Ownership, int]]]] = {}  # with their time
         self._commits_stored: deque[int] = deque()  # how many partitions each had whose answer may be read
+        self._commits_refused: deque[tuple[str, int]] = deque()  # why, and when the answer could be read
+        self._probes: dict[str, deque[int]] = {}  # when a request left, of each route that is blocked
         self._stop_told_at = 0
+        self._group: tuple[int, GroupStatus] | None = None  # as it was seen last, and when
+        self._group_lost_at: int | None = None  # since when it is lost, as it was told
         self._repeats_due: dict[
             TopicPartition, tuple[int, int]
         ] = {}  # at least and at most, of partitions that were lost
@@ -132,6 +148,7 @@ class Facts(Evidence):
         self.require(not self._settled_due, "I14", "records settled, and nothing told of it")
         silent = [tp for tp, (least, _) in self._repeats_due.items() if least]
         self._repeats_due.clear()
+        self._judge_group(status)
         self.require(not silent, "I14", f"records of {silent} will repeat, and nothing told of it")
         for name, due in self._due.items():
             self.require(not due, "I14", f"{name} was not told of {list(due)[:1]}")
@@ -141,6 +158,8 @@ class Facts(Evidence):
         for what, least in self._failed_least.items():
             told = self._failed_told[what]
             self.require(told >= least, "I14", f"{told} records were told as {what}, and there were {least}")
+        refused = [why for why, at in self._commits_refused if self.world.timeline.now - at > HEARD_WITHIN_NS]
+        self.require(not refused, "I14", f"a commit was refused with {refused}, and nothing told of it")
         for (tp, offset, code), (ownership, at) in self._letters_due.items():
             late = self.world.timeline.now - at > HEARD_WITHIN_NS and self.owned.get(tp) is ownership
             self.require(not late, "I14", f"nothing was told of the letter of {tp} {offset} ({code or 'stored'})")
@@ -191,12 +210,10 @@ class Facts(Evidence):
                 self._told_gap(fact)
             case UnreadableSeen():
                 self._told_unreadable(fact)
-            case LetterStored(_, tp, offset, _):
-                self._told_letter(tp, offset, "")
-            case LetterFailed(_, tp, offset, code, retry_in):
-                ownership = self._told_letter(tp, offset, code)
-                self._letters_failed[ownership, offset] += 1
-                self._judge_backoff(self._letters_failed[ownership, offset], retry_in)
+            case LetterStored() | LetterFailed():
+                self._told_letter(fact)
+            case CommitFailed(error):
+                self._told_refused_commit(error)
             case PartitionStuck():
                 self._told_stuck(fact)
             case StopBegan(_, within):
@@ -204,6 +221,8 @@ class Facts(Evidence):
                 self._stop_told_at = now
             case StopWaits(requests, records):
                 self._told_waiting(requests, records)
+            case GroupLost(after) | GroupBack(after):
+                self._told_group(after, lost=isinstance(fact, GroupLost))
             case StreamFactsAssumed(route):
                 self.require(route not in self._described, "I14", f"{route} was described, and is assumed")
                 self._assumed.add(route)
@@ -226,11 +245,45 @@ class Facts(Evidence):
         ceiling = min(BACKOFF_FIRST_NS << min(tries - 1, 32), BACKOFF_LAST_NS)
         self.require(ceiling // 20 <= wait <= ceiling, "I10", f"it waits {wait} ns after try {tries}")
 
+    # --- the group -----------------------------------------------------------------------------------------------
+
+    def _told_group(self, after: int, *, lost: bool) -> None:
+        """Judge that the loss of the group was told once, with its time, and its end."""
+        seen = self._group
+        self.require(
+            (self._group_lost_at is None) is lost, "I14", f"the group is told again to be {'lost' if lost else 'back'}"
+        )
+        since = seen and (seen[1].lost_since if lost else self._group_lost_at)
+        true = None if seen is None or since is None else seen[0] - since
+        self.require(after == true, "I14", f"the group is told to be lost for {after} ns, and is for {true}")
+        self._group_lost_at = since if lost else None
+
+    def _judge_group(self, status: Status) -> None:
+        """Judge that it was told what was seen of the group at the status before this one."""
+        if self._group is not None:
+            at, seen = self._group
+            lost = seen.lost_since is not None and at - seen.lost_since >= GROUP_LOST_NS
+            self.require(
+                not lost or self._group_lost_at is not None, "I14", "the group is lost, and nothing told of it"
+            )
+            back = seen.joined and seen.lost_since is None
+            self.require(not back or self._group_lost_at is None, "I14", "the group is back, and nothing told of it")
+        self._group = None if status.group is None else (status.at, status.group)
+
     # --- requests ------------------------------------------------------------------------------------------------
 
     def note_put(self, command: SendPut, sizes: list[int]) -> None:
         """Note a request that leaves, with the bytes of the data of each of its records."""
         self._began[command.put] = self.world.timeline.now, self.world.slept_in_hand, sizes
+
+    def judge_probe(self, route: str) -> None:
+        """Judge that a route that is blocked is probed at longer and longer intervals: I10. A search has a bound of its own."""
+        why = self._blocks[route][-1][0] if route in self._blocks else None
+        if why is not None and why not in SEEKS_CONTROL and not why.startswith(OF_LEASES):
+            now, probes = self.world.timeline.now, self._probes.setdefault(route, deque(maxlen=PROBES_MAX))
+            soon = len(probes) == PROBES_MAX and now - probes[0] < PROBES_WITHIN_NS
+            self.require(not soon, "I10", f"{route} is blocked, and was probed {PROBES_MAX} times within ten seconds")
+            probes.append(now)
 
     def note_unsigned(self, command: SendPut, records: int) -> None:
         """Note a request that did not leave: its lease had ended."""
@@ -287,6 +340,7 @@ class Facts(Evidence):
     def _told_opened(self, route: str, after: int) -> None:
         self.require(route not in self._told_open, "I14", f"{route} is told to send again, and has sent")
         self._told_open.add(route)
+        self._probes.pop(route, None)
         self.must_pause = {tp for tp in self.must_pause if self.world.routes[tp.topic] != route or tp in self.gapped}
         told, now = self._blocks.pop(route, []), self.world.timeline.now
         self.turned_at[route] = now
@@ -381,11 +435,13 @@ class Facts(Evidence):
     def note_commit(self, command: CommitOffsets) -> None:
         """Note a commit that leaves, and whose offsets it has."""
         of = {tp: (self.owned[tp], to) for tp, to in command.offsets.items() if tp in self.owned}
-        self._commits_sent[command.commit] = self.world.timeline.now, of
+        self._commits_sent[command.commit] = self.world.timeline.now - self.world.slept_in_hand, of
 
     def note_commit_answer(self, commit: int, error: str | None) -> None:
         """Note that Kafka has taken offsets, as the process is about to read."""
         at, sent = self._commits_sent.pop(commit, (0, {}))
+        if error is not None:
+            self._commits_refused.append((error, self.world.timeline.now))
         if error is None and self.world.timeline.now - at < COMMIT_GIVEN_UP_NS:
             self._commits_stored.append(len(sent))
             for ownership, to in sent.values():
@@ -394,6 +450,17 @@ class Facts(Evidence):
                 ownership.unsure = False
                 ownership.acknowledged = max(ownership.acknowledged, to)
                 ownership.moved_at = self.world.timeline.now
+
+    def _told_refused_commit(self, error: str) -> None:
+        """Judge that a commit was refused as it is told, in its turn, or was not answered for long."""
+        if error == UNANSWERED:
+            oldest = min((at for at, _ in self._commits_sent.values()), default=self.world.timeline.now)
+            self.require(
+                self.world.timeline.now - oldest >= COMMIT_GIVEN_UP_NS - SLACK_NS, "I14", "a commit was given up early"
+            )
+            return
+        wanted = self._commits_refused.popleft()[0] if self._commits_refused else None
+        self.require(error == wanted, "I14", f"a commit is told to be refused with {error}, and was with {wanted}")
 
     def _told_committed(self, partitions: int) -> None:
         stored = self._commits_stored
@@ -410,11 +477,17 @@ class Facts(Evidence):
         assert isinstance(event, LetterRefused | LetterAcknowledged)
         self._letters_due[command.partition, command.offset, code] = ownership, self.world.timeline.now
 
-    def _told_letter(self, tp: TopicPartition, offset: int, code: str) -> Ownership | None:
+    def _told_letter(self, fact: LetterStored | LetterFailed) -> None:
+        tp, offset, code = fact.partition, fact.offset, fact.code if isinstance(fact, LetterFailed) else ""
         due = self._letters_due.pop((tp, offset, code), None)
         if due is None:
             raise ViolationError("I14", f"the letter of {tp} {offset} was told as {code or 'stored'}, and was not")
-        return due[0]
+        ownership, _ = due
+        if ownership is not None:
+            (ownership.unstored.add if code else ownership.unstored.discard)(offset)
+        if isinstance(fact, LetterFailed):
+            self._letters_failed[ownership, offset] += 1
+            self._judge_backoff(self._letters_failed[ownership, offset], fact.retry_in)
 
     def note_unreadable(self, ownership: Ownership, first: int, far: int) -> None:
         """Note what the process was told that it cannot read."""
@@ -450,6 +523,7 @@ class Facts(Evidence):
         self.require(fact.policy == self.plan.on_gap.value, "I14", f"a gap is told with policy {fact.policy}")
         if fact.policy == OnGap.BLOCK.value:
             self.must_pause.add(fact.partition)
+            self.owned[fact.partition].gap_told = True
 
     def _told_waiting(self, requests: int, records: int) -> None:
         now = self.world.timeline.now

@@ -17,6 +17,7 @@ from tests.simulation.truth import Ownership
 NS_PER_MINUTE = 60 * NS_PER_SECOND
 LOOKED_AT_WITHIN_NS = 2 * NS_PER_SECOND  # a decision is never older than one, and a status too
 
+FOR_A_PERSON = ("gap", "unreadable", "poison", "letter_failed")
 STUCK = frozenset({"not_settled", "not_committed"})
 SIGNING = frozenset({"fresh", "due"})
 
@@ -102,10 +103,16 @@ class Figures(Facts):
         late = shown.paused and status.at - since > HEARD_WITHIN_NS + LOOKED_AT_WITHIN_NS
         self.require(not late, "I9", f"{tp} is paused, and nothing holds it up")
 
+    def _waits_for_a_person(self, own: Ownership) -> str | None:
+        """Give the word for what holds a partition up, or a lane of it, as it was told; the first of them is shown."""
+        told = (own.gap_told, own in self._unreadable_told, own.parked, own.unstored)
+        return next((word for word, holds in zip(FOR_A_PERSON, told, strict=True) if holds), None)
+
     def _judge_stuck(self, status: Status, tp: TopicPartition, shown: PartitionStatus, own: Ownership) -> None:
         """Judge that a partition was told to be stuck that is: full to the last record, and nothing moves."""
-        damaged = own in self._unreadable_told and shown.stuck_reason not in {"gap", "unreadable"}
-        self.require(not damaged, "I14", f"{tp} cannot be read, and is shown as {shown.stuck_reason}")
+        why = self._waits_for_a_person(own)
+        right = shown.stuck_reason == why if why else shown.stuck_reason not in FOR_A_PERSON
+        self.require(right, "I14", f"{tp} is shown as {shown.stuck_reason}, and it is {why}")
         first = next(iter(own.unsettled), None)
         if first is not None and own.unheard.keys() == {first}:
             fresh = status.at - own.unheard[first] < NS_PER_MINUTE

@@ -17,7 +17,16 @@ from doka.domain.records import TopicPartition
 from doka.domain.routes.route import Route
 from doka.domain.routes.standing import RouteState
 from doka.domain.sending.aggregated_outbox import AggregatedOutbox
-from tests.simulation.homes import held_bytes_of, partitions_of, places_of, ready_in, routes_of
+from tests.simulation.homes import (
+    body_bytes_of,
+    held_bytes_of,
+    lanes_due,
+    partitions_of,
+    places_of,
+    ready_in,
+    rests,
+    routes_of,
+)
 from tests.simulation.invariants.evidence import Evidence
 from tests.simulation.truth import Ownership
 
@@ -52,7 +61,8 @@ class Holding(Evidence):
         for route in routes_of(machine):
             there, waiting = ready_in(route), route.outbox.waiting
             self.require(there == waiting, "I14", f"{route.rules.name} counts {waiting} records that wait, of {there}")
-            self._judge_haste(route, now)
+            if rests(machine):
+                self._judge_haste(route, now)
         for tp, partition in partitions.items():
             self._look_at(partition, self.owned[tp])
         self._judge_fairness(partitions, now)
@@ -79,21 +89,21 @@ class Holding(Evidence):
             self.require(right, "I9", f"{tp} holds {held} bytes of {share}, and takes what is left to others")
 
     def _judge_haste(self, route: Route, now: int) -> None:
-        """Judge that what may leave has left: I9. An aggregate may wait for more, and a shard's pace for its time."""
+        """Judge that what may leave has left: I9. What waits for its shard's pace, or for a search, does not."""
         outbox, name = route.outbox, route.rules.name
         status = route.standing
-        if (
-            isinstance(outbox, AggregatedOutbox)
-            or not outbox.waiting
-            or outbox.pacer.paces
-            or route._search is not None
-        ):
+        if not outbox.waiting or outbox.pacer.paces or route._search is not None:
             return
         if status.state is not RouteState.OPEN or not status.usable or not self._signs(now):
+            return
+        if isinstance(outbox, AggregatedOutbox):
+            late = None if route.puts else next(lanes_due(outbox, now), None)
+            self.require(late is None, "I9", f"{name} has {late} to send, and nothing is on its way")
             return
         self.require(route.puts, "I9", f"{name} has {outbox.waiting} records that may leave, and nothing is on its way")
         idle = sum(1 for each in routes_of(self.machine) if not each.puts) if self.machine is not None else 0
         full = self._in_flight + self._unsigned + idle >= self.plan.limits.requests_in_flight
+        full = full or (self.machine is not None and body_bytes_of(self.machine) >= self.plan.limits.body_bytes)
         waits = full or name in self._failing or outbox.waiting < self.plan.limits.request_records
         self.require(waits, "I9", f"{name} has {outbox.waiting} records that may leave, and room for a request")
 

@@ -57,6 +57,7 @@ class Owning(Facts):
         for tp in partitions:
             ownership = self.owned[tp]
             ownership.draining = True
+            ownership.drain_began_at = self.world.timeline.now
             if ownership.in_flight:
                 self.reached["revoked with a put in flight"] += 1
         if self.draining:
@@ -69,7 +70,17 @@ class Owning(Facts):
             if self.draining and last in self._commits_open:
                 self._last_commits[last] = tp
             self.judge_repeats(tp, self.owned[tp], self.owned[tp].committed)
+            self._judge_drain(self.owned[tp])
             self._went(tp)
+
+    def _judge_drain(self, ownership: Ownership) -> None:
+        """Judge that a partition is given back before its time only when all that was sent of it has settled: I19."""
+        drain, began = self.plan.limits.drain, ownership.drain_began_at
+        began = min(began, self.drain_began_at) if self.draining else began
+        early = began + drain - min(DRAIN_RESERVE_NS, drain // 4) - self.world.timeline.now
+        if early > 0 and not self.machine_halted():
+            left = self._unsettled_of(ownership)
+            self.require(left is None, "I19", f"{ownership.truth.tp} was given back {early} ns early: {left}")
 
     def _went(self, tp: TopicPartition) -> None:
         """Note that a partition is owned no more, and what a stop has left undone of it: nothing can mend that."""
@@ -81,13 +92,17 @@ class Owning(Facts):
 
     def _open_in(self, ownership: Ownership) -> str | None:
         """Say what is not done of a partition that goes during a stop, and must be if the process is to end well."""
-        tp, truth = ownership.truth.tp, ownership.truth
+        tp = ownership.truth.tp
         if ownership.in_flight:
             return f"{tp}: {len(ownership.in_flight)} records are in flight"
         again = sum(1 for offset in ownership.settled if offset >= ownership.committed)
         if again:
             return f"{tp}: {again} records have landed above {ownership.committed}, and will again"
-        # What can never land is not waited for, nor what travelled with it and waits behind it since.
+        return self._unsettled_of(ownership)
+
+    def _unsettled_of(self, ownership: Ownership) -> str | None:
+        """Say what was sent and has not settled, but for what can never land, and what waits behind that since."""
+        tp, truth = ownership.truth.tp, ownership.truth
         sick = {truth.keys[offset] for offset in ownership.unsettled if offset in truth.poison}
         sent = [o for o in ownership.unsettled if o < ownership.sent_to and truth.keys[o] not in sick]
         if sent and self.world.routes[tp.topic] not in self._blocked_told:

@@ -63,10 +63,9 @@ class Puts(Order, Facts):
                     raise ViolationError("I13", f"{truth.tp} offset {offset} was sent, and is not owned")
                 if ownership.truth is not truth:
                     raise ViolationError("I13", f"{truth.tp} offset {offset} of a former topic was sent")
-                kept = truth.keys[offset]
-                wanted = self.plan.key_of(truth.tp, kept)
+                wanted = truth.lanes[offset]
                 if wanted is not None and key != wanted:
-                    raise ViolationError("I4", f"{truth.tp} offset {offset} of key {kept!r} was sent as {key!r}")
+                    raise ViolationError("I4", f"{truth.tp} offset {offset} of key {wanted!r} was sent as {key!r}")
                 self._may_send(ownership, offset, together, now)
                 together.add((truth.tp, offset))
                 if owner_of[truth.tp] != member:
@@ -77,6 +76,7 @@ class Puts(Order, Facts):
                 entries.append((ownership, offset))
                 entry_of.append(entry)
                 sizes.append(len(value))
+        self.judge_probe(command.route)
         self.carried(command, entries)
         self.note_put(command, sizes)
         if len(entries) > len(command.keys):
@@ -118,6 +118,7 @@ class Puts(Order, Facts):
     def _judge_aggregate(self, command: SendPut, entry: int) -> None:
         """Judge that the stream takes an aggregate, as far as the process can know: I7."""
         size, most = len(command.keys[entry]) + len(command.values[entry]), self.plan.record_bytes_max
+        self.require(size <= self.plan.limits.request_bytes, "I7", f"an aggregate of {size} bytes, for one request")
         if size > most and command.route in self._described:
             raise ViolationError("I7", f"an aggregate of {size} bytes, and the stream takes {most}")
 

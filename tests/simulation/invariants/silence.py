@@ -20,6 +20,7 @@ from tests.simulation.invariants.evidence import Evidence
 
 SILENT_AT_MOST_NS = 30 * NS_PER_SECOND
 BEHIND_NS = 2 * NS_PER_SECOND  # what a lag may be below the true one: it is published once a second
+BEFORE_NS = 12 * NS_PER_SECOND  # what it may be above: where a log ends is asked each ten seconds
 
 
 class Silence(Evidence):
@@ -29,6 +30,11 @@ class Silence(Evidence):
         super().__init__(plan)
         self._written: dict[TopicPartition, list[tuple[int, int]]] = {}  # each record's offset, and when it was written
         self._since: dict[TopicPartition, tuple[object, int]] = {}  # in which life, and since when it was not another's
+
+        self._heard_since: dict[
+            TopicPartition, tuple[object, int]
+        ] = {}  # since when its log's end is told all the time
+        self._judged_at = 0
 
     def produced(self, partition: TopicPartition, offset: int, key: bytes | None, value: bytes | None) -> None:
         super().produced(partition, offset, key, value)
@@ -40,6 +46,7 @@ class Silence(Evidence):
             return  # which is un-ready, and says why
         now = self.world.timeline.now
         waits = {tp: wait for tp in self.truths if (wait := self._wait_of(tp, now)) is not None}
+        self._judge_excess(status)
         late = {tp: wait for tp, wait in waits.items() if wait > SILENT_AT_MOST_NS}
         if not late:
             return
@@ -59,6 +66,22 @@ class Silence(Evidence):
                 f"{'' if owned else 'unowned '}{tp} has waited for {wait / NS_PER_SECOND:.0f} s, and is shown with a "
                 f"lag of {shown}, stuck {stuck.get(tp)}, and {reasons}",
             )
+
+    def _judge_excess(self, status: Status) -> None:
+        """Judge that no lag is shown where nothing has waited for as long: I14. Who waits for a person is not asked."""
+        now, before, self._judged_at = self.world.timeline.now, self._judged_at, self.world.timeline.now
+        for tp, shown in status.partitions.items():
+            log, written = self.world.logs[tp], self._written.get(tp, [])
+            ownership, since = self._heard_since.get(tp, (None, now))
+            heard = ownership is self.owned[tp] and now - before <= BEHIND_NS and self.world.answers(tp)
+            if not heard or shown.stuck or log.incarnation:
+                since = now
+            self._heard_since[tp] = self.owned[tp], since
+            place = bisect_left(written, (shown.watermark, 0))
+            wait = 0 if place == len(written) else now - written[place][1]
+            most = wait * 17 // 16 + BEFORE_NS  # of many ends that were told one in a while is remembered
+            right = shown.waiting is None or shown.waiting <= most or now - since < wait + BEFORE_NS
+            self.require(right, "I14", f"{tp} is shown with a lag of {shown.waiting} ns, and nothing waits for {most}")
 
     def _wait_of(self, tp: TopicPartition, now: int) -> int | None:
         """Give for how long its oldest record has waited that this process could know of; None where none waits."""

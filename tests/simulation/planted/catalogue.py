@@ -13,6 +13,7 @@ from tests.simulation.planted import (
     ownership,
     poison,
     sharing,
+    sights,
     silence,
     skips,
     telling,
@@ -33,6 +34,7 @@ PLANTED: tuple[Bug, ...] = (
     *mapping.BUGS,
     *skips.BUGS,
     *telling.BUGS,
+    *sights.BUGS,
 )
 
 BY_NAME: dict[str, Bug] = {bug.name: bug for bug in PLANTED}
