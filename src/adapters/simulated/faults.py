@@ -303,8 +303,8 @@ def swarm_plan(seed: int, records: int = RECORDS_DEFAULT) -> Plan:
     """Give the plan of a seed: of six, two with aggregation, and one in which the records of a key share requests.
 
     Of the others one in eight keeps no order. Of each of these, one in four is narrow, one in ten distrusted, and one in
-    five mapped; one in nine each is damaged, unrenewed, or has its keys encoded. Of those that are not narrow one in ten is heavy.
-    One in seven has a person who skips records; one in eighty may put little poison aside.
+    five mapped; one in nine each is damaged, unrenewed, or has its keys encoded. Of those that are not narrow one in 25 is heavy.
+    One in seven has a person who skips records; one in 160 may put little poison aside.
     One in thirty is calm and long, with faults that show nowhere but in what the service says of itself.
     """
     if seed % 30 == 29:  # noqa: PLR2004
@@ -322,9 +322,9 @@ def swarm_plan(seed: int, records: int = RECORDS_DEFAULT) -> Plan:
         plan = mapped(plan)
     if seed // 6 % 7 == 3:  # noqa: PLR2004
         plan = on_call(plan)
-    if seed // 6 % 80 == 3:  # noqa: PLR2004
+    if seed // 6 % 160 == 3:  # noqa: PLR2004
         plan = overrun(plan)
-    if seed // 6 % 13 == 6 and seed // 6 % 4 != 3:  # noqa: PLR2004
+    if seed // 6 % 25 == 6 and seed // 6 % 4 != 3:  # noqa: PLR2004
         plan = heavy(plan)
     apart = {2: damaged, 5: unrenewed, 8: encoded}.get(seed // 6 % 9)
     plan = plan if apart is None else apart(plan)
