@@ -5,8 +5,8 @@ Each is noted by the checker at the moment at which it is seen.
 
 from __future__ import annotations
 
-SEEDS_FOR_ALL_SITUATIONS = 1_500
-"""So many seeds reach all of them, with room: the rarest comes six times in a thousand."""
+SEEDS_FOR_ALL_SITUATIONS = 2_500
+"""So many seeds reach all of them, with room: the rarest comes two or three times in a thousand."""
 
 SITUATIONS = (
     # credentials

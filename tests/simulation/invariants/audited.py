@@ -50,7 +50,7 @@ class Audited(Liveness):
         whole, broken = unfold(run)
         self.require(not broken, "I16", f"{broken} aggregates of {route.name} are broken to an audit")
         there = sum(sum(truth.landed.values()) for truth in truths)
-        self.require(there == len(whole.keys), "I16", f"an audit reads {len(whole.keys)} records of {there}")
+        self.require(there == whole.count, "I16", f"an audit reads {whole.count} records of {there}")
         found = Counter(identities.landed(whole))
         lanes: set[tuple[object, int | None]] = set()
         for truth in truths:

@@ -129,6 +129,10 @@ class Holding(Evidence):
         draining = ownership.draining or self.draining or (ledger.draining and bool(ownership.ordered))
         if draining:  # what was never sent is forgotten, and what can never land is not waited for
             wanted = {offset for offset in wanted if offset < ownership.sent_to} - ownership.truth.poison
+        if not wanted and not ownership.truth.poison:
+            last = max(ownership.settled, default=-1)
+            stands = f"{last} has settled, and the watermark stands at {ledger.watermark}"
+            self.require(last < ledger.watermark, "I9", f"{tp}: nothing is open, {stands}")
         lost = wanted - homes.keys() - ownership.parked
         self.require(not lost, "I14", f"{tp}: {sorted(lost)} are not settled, and the machine has them nowhere")
         # An acknowledged letter is told to the judge when it comes, to the machine when it looks.

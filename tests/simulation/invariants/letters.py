@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
+
+from doka.adapters.simulated.plan import Plan
 from doka.domain.commands import SendLetter
 from doka.domain.events import Event, LetterRefused
 from doka.domain.facts import RecordsPoisoned
+from doka.domain.poison.quarantine import MINUTE_NS
 from doka.domain.records import TopicPartition
 from doka.domain.rules import OnPoison
 from tests.simulation.invariants.facts import Facts
@@ -12,7 +16,15 @@ from tests.simulation.invariants.violation import ViolationError
 
 
 class Letters(Facts):
-    """A record that can land is never put aside (I11)."""
+    """A record that can land is never put aside, and of the others no more than a minute may take (I11)."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(plan)
+        self._met: dict[str, deque[int]] = {}  # when records of a route were put aside
+
+    def end_life(self) -> None:
+        super().end_life()
+        self._met.clear()
 
     def letter_stored(self, partition: TopicPartition, offset: int) -> None:
         truth = self.truths[partition]
@@ -43,6 +55,13 @@ class Letters(Facts):
         truth, ownership = self.truths[fact.partition], self.owned.get(fact.partition)
         self.require(fact.offset in truth.poison, "I11", f"{fact.partition} {fact.offset} is no poison")
         self.reached[f"a poison record was met, policy {fact.policy}"] += 1
+        if fact.policy != OnPoison.BLOCK.value:
+            met, now = self._met.setdefault(fact.route, deque()), self.world.timeline.now
+            met.append(now)
+            while now - met[0] > MINUTE_NS:
+                met.popleft()
+            most = self.plan.limits.poison_per_minute
+            self.require(len(met) <= most, "I11", f"{fact.route} has put {len(met)} aside within a minute, of {most}")
         if fact.policy == OnPoison.BLOCK.value and ownership is not None:
             ownership.parked.add(fact.offset)
         if fact.policy == OnPoison.DROP.value:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from doka.adapters.simulated.faults import aggregated, draw_plan, swarm_plan
+from doka.adapters.simulated.faults import aggregated, draw_plan, overrun, swarm_plan
 from doka.adapters.simulated.plan import Plan
 from doka.domain.audit import aggregates
 from doka.domain.events import CommitAnswered
@@ -19,11 +19,18 @@ from doka.domain.partitions.log_watch import LogWatch
 from doka.domain.poison.quarantine import Quarantine
 from doka.domain.routes.route import Route
 from doka.domain.routes.standing import Standing
+from doka.domain.rules import OnPoison
 from doka.domain.sending.wide_lanes import WideLane, WideLanes
 from doka.domain.status import GroupStatus, LogStatus, Stuck
 from doka.domain.turn import Turn
 from tests.simulation.planted.bug import Patch, bug
-from tests.simulation.planted.plans import MS, dead_letters_that_fail, denied_for_long, much_moving
+from tests.simulation.planted.plans import (
+    MS,
+    aggregates_in_little_room,
+    dead_letters_that_fail,
+    denied_for_long,
+    much_moving,
+)
 from tests.simulation.planted.silence import killed_while_the_group_refuses, long_and_silent
 
 
@@ -137,7 +144,19 @@ def read_aggregates_without_their_last(patch: Patch) -> None:
     patch.replace(aggregates, "_read", planted)
 
 
+def put_aside_without_a_limit(patch: Patch) -> None:
+    """Put aside whatever is refused, however many records that are within a minute."""
+    patch.replace(Quarantine, "_room", lambda self, now: 1)
+
+
+def much_poison(seed: int) -> Plan:
+    """Give a run with several records of each partition that can never land, of which a minute may take two."""
+    plan = overrun(aggregates_in_little_room(seed))
+    return replace(plan, on_poison=OnPoison.DROP)
+
+
 BUGS = (
+    bug(put_aside_without_a_limit, "I11", plan=much_poison),
     bug(own_without_a_look, "I9", plan=much_moving),
     bug(drain_without_waiting, "I19", plan=much_moving),
     bug(fill_no_lane, "I9", plan=lingering),

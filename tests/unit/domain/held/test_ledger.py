@@ -190,6 +190,14 @@ class TestDrain:
         drained(ledger, 7)
         assert (7, 0, 0, 0) == (ledger.watermark, ledger.open, ledger.ahead, ledger.open_bytes())
 
+    def test_lets_go_of_a_settled_rest_behind_an_open_chunk(self, ledger: OffsetLedger) -> None:
+        """It waits to be passed, and neither its bytes nor what it held are there any more."""
+        appended(ledger, "ab", 5, held_bytes=7)
+        chunk = appended(ledger, "abcd", 7, held_bytes=40)
+        ledger.settle(chunk, 2)
+        drained(ledger, 9)
+        assert (5, 2, 7, (), ()) == (ledger.watermark, ledger.open, ledger.open_bytes(), chunk.keys, chunk.values)
+
     def test_forgets_the_end_of_the_log(self, ledger: OffsetLedger) -> None:
         """An end that was noted behind forgotten records must not be committed over them."""
         first = appended(ledger, "ab", 5)

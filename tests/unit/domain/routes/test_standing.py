@@ -193,6 +193,20 @@ def test_opening_tells_how_long_it_was_blocked_and_forgets_the_backoff() -> None
     assert first_wait == route.probe_at - later
 
 
+def test_a_route_that_begins_anew_under_another_lease_forgets_the_backoff() -> None:
+    """A stream that was not described yet is asked about soon again, whatever happened under the lease before."""
+    route = Standing(route_rules(), most_jitter)
+    waits = []
+    for _ in range(2):
+        now = NOW
+        for _ in range(3):
+            route.block("lease_ended", "", now, Turn())
+            waits.append(route.probe_at - now)
+            now = route.probe_at
+        route.lease_is_back(now, Turn())
+    assert waits[:3] == waits[3:]
+
+
 def test_another_reason_ends_the_search_for_poison() -> None:
     """A route goes on fetching for a control only while the reason is still the one that wants it."""
     route = opened()

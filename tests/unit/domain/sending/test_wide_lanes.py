@@ -155,7 +155,8 @@ def test_a_lane_says_what_waits() -> None:
     made, owner = lanes(), owned()
     admit(made, owner, [A, B])
     (lane,) = made
-    assert "WideLane(0, 2 wait, 0 again)" == repr(lane)
+    assert ("WideLane(0, 2 wait, 0 again)", lane.bytes) == (repr(lane), lane.next_bytes)
+    assert lane.bytes > 0
     assert isinstance(lane, WideLane)
 
 
