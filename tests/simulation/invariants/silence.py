@@ -77,6 +77,9 @@ class Silence(Evidence):
             if not heard or shown.stuck or log.incarnation:
                 since = now
             self._heard_since[tp] = self.owned[tp], since
+            if self.world.answers(tp) and not log.incarnation:
+                right = shown.log_end is not None and shown.log_end <= log.end
+                self.require(right, "I14", f"{tp} is shown to end at {shown.log_end}, and ends at {log.end}")
             place = bisect_left(written, (shown.watermark, 0))
             wait = 0 if place == len(written) else now - written[place][1]
             most = wait * 17 // 16 + BEFORE_NS  # of many ends that were told one in a while is remembered
