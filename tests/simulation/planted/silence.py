@@ -228,7 +228,7 @@ BUGS = (
     bug(leave_out_what_is_not_held, "I21", plan=long_and_silent),
     bug(be_ready_without_a_group, "I21", plan=long_and_silent),
     bug(be_ready_before_an_assignment, "I21", plan=killed_while_the_group_refuses),
-    bug(be_ready_once_it_was_a_member, "I21", plan=long_and_silent),
-    bug(ask_the_source_for_nothing, "I21", plan=long_and_silent),
+    bug(be_ready_once_it_was_a_member, "I14", "I21", plan=long_and_silent),
+    bug(ask_the_source_for_nothing, "I14", "I21", plan=long_and_silent),
     bug(ask_the_source_once, "I21", plan=long_and_silent),
 )
