@@ -193,7 +193,7 @@ def renew_what_shall_not_be(patch: Patch) -> None:
 def place_what_has_no_key_anywhere(patch: Patch) -> None:
     """Draw a key for each record that has none, whatever the route says."""
 
-    def planted(self: RecordMapping, partition: object, index: int, poison: dict[int, str]) -> str:
+    def planted(self: RecordMapping, chunk: object, index: int, poison: dict[int, str]) -> str:
         self._next_random += 1
         return str(self._next_random)
 
