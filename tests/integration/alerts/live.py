@@ -24,6 +24,7 @@ from confluent_kafka import Consumer, KafkaError, Producer
 
 from doka.adapters.embedded.kafka_cluster import KafkaCluster
 from doka.domain.limits import BACKOFF_LAST_NS, NS_PER_SECOND
+from scripts.alerts import BURNING
 from tests.containers.service import DokaProcess, settings
 from tests.fake_aws import WRITER_ROLE, FailEntries, FakeAws, Refuse, Reset
 from tests.prometheus import Firing, Prometheus, prometheus
@@ -66,10 +67,7 @@ RAISED_BY_FAULTS: Sequence[Awaited] = (
     ("DokaRecordUnsettled", {"topic": "denied"}),
     ("DokaDataWaits", {"topic": "denied"}),
     ("DokaDataLate", {"topic": "denied"}),
-    ("DokaFreshnessBudgetGoneIn2Days", {"topic": "denied"}),
-    ("DokaFreshnessBudgetGoneIn5Days", {"topic": "denied"}),
-    ("DokaSettlingBudgetGoneIn2Days", {"topic": "denied"}),
-    ("DokaSettlingBudgetGoneIn5Days", {"topic": "denied"}),
+    *((alert.name, {"topic": "denied"}) for alert in BURNING),
     ("DokaPoison", {"route": "poisoned", "policy": "block"}),
     ("DokaPoison", {"route": "dropped", "policy": "drop"}),
     ("DokaPartitionStuck", {"topic": "poisoned", "reason": "poison"}),
@@ -85,6 +83,17 @@ RAISED_BY_A_STOP: Sequence[Awaited] = (("DokaGone", {}),)
 RAISED_BY_A_START: Sequence[Awaited] = (("DokaRecordsLeftTheLog", {"topic": "trimmed", "policy": "continue"}),)
 RAISED_BY_STARTS: Sequence[Awaited] = (("DokaRestarts", {"instance": "doka-0"}),)
 RAISED_BY_ANOTHER_MEMBER: Sequence[Awaited] = (("DokaPartitionsUnowned", {"topic": "taken"}),)
+NOT_PLAYED: Mapping[str, str] = {
+    "DokaUnreadable": "the embedded cluster stores no batch that is damaged",
+    "DokaKafkaThrottles": "it has no quotas",
+    "DokaDeclaredDead": "its members are not declared dead again and again without others waiting for them",
+    "DokaGroupRestless": "nor do they come and go twenty times in a minute",
+    "DokaHangs": "nothing from outside holds the loop and leaves the page",
+    "DokaWorkerRestarts": "it is one process",
+    "DokaAuditLost": "it audits nothing",
+    "DokaAuditLate": "it audits nothing",
+}
+"""Alerts whose causes cannot be played here; tests/simulation/alerts plays those of the service."""
 ALL = (*RAISED_BY_FAULTS, *RAISED_BY_A_STOP, *RAISED_BY_A_START, *RAISED_BY_STARTS, *RAISED_BY_ANOTHER_MEMBER)
 
 

@@ -4,19 +4,28 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.alerts.live import play
+from scripts.alerts import ALERTS, BURNING
+from tests.integration.alerts.live import ALL, NOT_PLAYED, play
 from tests.prometheus import find_prometheus
 
 FACTOR = 30
 """By which time is shortened: 5 min are 10 s."""
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def _there_is_one() -> None:
     find_prometheus()
 
 
+def test_each_alert_is_played_or_says_why_not() -> None:
+    """None is left out by oversight."""
+    played = {name for name, _ in ALL}
+    assert {alert.name for alert in (*ALERTS, *BURNING)} == played | NOT_PLAYED.keys()
+    assert set() == played & NOT_PLAYED.keys()
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("_there_is_one")
 def test_each_fault_raises_its_alerts_and_nothing_else_does(tmp_path: Path) -> None:
     """In a real Prometheus that scrapes the running service: nothing in calm, then what each route's fault is to raise."""
     with play(tmp_path, FACTOR) as made:
@@ -26,6 +35,7 @@ def test_each_fault_raises_its_alerts_and_nothing_else_does(tmp_path: Path) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("_there_is_one")
 def test_a_service_that_is_gone_starts_again_and_again_or_is_not_all_is_told(tmp_path: Path) -> None:
     """What is lost while nothing runs, too, though it was counted before the first scrape."""
     with play(tmp_path, FACTOR) as made:
