@@ -8,7 +8,7 @@ from collections.abc import Collection
 from doka.adapters.simulated.plan import Plan
 from doka.domain.limits import NS_PER_SECOND
 from doka.domain.records import Chunk, TopicPartition
-from doka.domain.rules import OnGap
+from doka.domain.rules import KeyEncoding, OnGap
 from doka.domain.status import PartitionStatus, Status
 from tests.simulation.invariants.evidence import HEARD_WITHIN_NS
 from tests.simulation.invariants.facts import SEEKS_CONTROL, Facts
@@ -49,8 +49,23 @@ class Figures(Facts):
         self._unsigned = 0
         strange = status.partitions.keys() - self.owned.keys()
         self.require(not strange, "I14", f"{strange} are shown, and not owned")
+        self._judge_fallbacks(status)
         for tp, shown in status.partitions.items():
             self._judge_partition(status, tp, shown, self.owned[tp])
+
+    def _judge_fallbacks(self, status: Status) -> None:
+        """Judge that keys that are no text are counted where some were sent, and nowhere else."""
+        plan = self.plan
+        by_text = plan.key_encoding is KeyEncoding.UTF8 and plan.partition_key in {"kafka_key", "header:key"}
+        met = {
+            own.truth.tp.topic
+            for own in (self.owned.values() if plan.work.raw_keys and by_text else ())
+            if any(own.truth.keys[offset] is not None for offset in own.attempts)
+        }
+        for topic, name in self.world.routes.items():
+            shown = status.routes[name].key_fallbacks
+            right = shown > 0 if topic in met else not shown or plan.work.raw_keys
+            self.require(right, "I14", f"{name} is shown with {shown} keys that are no text")
 
     def _judge_leases(self, status: Status) -> None:
         lease = self._lease
