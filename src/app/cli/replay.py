@@ -342,16 +342,20 @@ def _show_plan(console: Console, planned: Plan, route: str, words: Words) -> Non
     else:
         console.print(f"  state      {file}: after a kill type the same again; {_KEPT}")
     if words.stream is None:
-        keys = planned.keys_overtaken
-        console.print(
-            "  order      not known of how many keys later records are in the stream already; an audit would know"
-            if keys is None
-            else f"  order      of {many(keys, 'key')} later records are in the stream already, as far as the audit's window goes"
+        console.print(_order(planned.keys_overtaken))
+
+
+def _order(keys: int | None) -> str:
+    """Say whose order in the stream cannot be restored; `keys` are those whose later records are there, where that is known."""
+    gone = "that order\nis gone, and who reads the stream sees the older ones behind them."
+    if keys is None:
+        return (
+            "  order      not known of how many keys later records are in the stream already; an audit would know\n"
+            f"Among themselves they keep the order of their keys. Later records of these keys may be in the stream already: {gone}"
         )
-        console.print(
-            "Among themselves they keep the order of their keys. Later records of these keys may be in the stream already: "
-            "that order\nis gone, and who reads the stream sees the older ones behind them."
-        )
+    if keys == 0:
+        return "  order      kept: of none of their keys are later records in the stream, as far as the audit's window goes"
+    return f"  order      of {many(keys, 'key')} later records are in the stream already, as far as the audit's window goes: {gone}"
 
 
 def _verdict(planned: Plan, ending: Ending | None, words: Words) -> Iterator[str]:
