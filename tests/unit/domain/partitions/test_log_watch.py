@@ -137,6 +137,13 @@ def test_a_record_that_is_held_may_be_older_than_what_is_known_of_the_log() -> N
     assert 7 * SECOND == scene.watch.waiting(scene.now, held=7 * SECOND)
 
 
+def test_the_times_are_those_of_the_page() -> None:
+    """What docs/failure-modes.md promises, in seconds; the first is the broker's own transaction.max.timeout.ms."""
+    assert [900, 30, 60, 25] == [
+        each / SECOND for each in (TRANSACTION_NS, THROTTLED_NS, NOTHING_COMES_NS, END_TRUSTED_NS)
+    ]
+
+
 @pytest.mark.parametrize(
     ("changes", "after", "reason"),
     [

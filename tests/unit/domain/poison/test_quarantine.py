@@ -154,6 +154,18 @@ def test_an_unknown_code_is_told_for_as_long_as_it_comes_again(owner: OffsetLedg
     assert told(NOW + 2 * MINUTE_NS) is None
 
 
+def test_a_refusal_that_comes_again_is_told_anew(owner: OffsetLedger) -> None:
+    """The same record, refused again before the word of it has aged, is told as long as if it were the first time."""
+    quarantine = Scene(OnPoison.BLOCK).quarantine
+    chunk = held(owner, "a")
+    owner.append(chunk)
+    for at, code in ((NOW, "First"), (NOW + MINUTE_NS, "Second")):
+        quarantine.note_unknown(chunk, 0, code, at)
+        stopped = quarantine.stopped_lane(owner, at + MINUTE_NS)
+        assert stopped is not None
+        assert code in stopped.sentence
+
+
 def test_a_letter_that_is_not_stored_is_told_until_it_is(owner: OffsetLedger) -> None:
     """Through all tries, with the broker's word for it; a partition that is gone takes it along."""
     scene = Scene(OnPoison.DEAD_LETTER)

@@ -29,6 +29,7 @@ class TestWhenToSend:
         scene.admit("b")
         assert (None, PARTIAL_PUT_WAIT_NS) == (scene.send(), scene.probe_in())
         scene.now += PARTIAL_PUT_WAIT_NS
+        assert scene.route.next_wake(scene.now) is None  # this moment has come: it is none that time alone brings
         assert scene.send() is not None
 
     def test_full_goes_at_once(self) -> None:

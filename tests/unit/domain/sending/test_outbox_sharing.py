@@ -250,6 +250,27 @@ def test_a_pace_cuts_a_key(owner: OffsetLedger) -> None:
     assert count == sent(pack(made, 4, later))[0]
 
 
+def test_a_pace_keeps_a_key_back_of_which_one_record_is_here(owner: OffsetLedger) -> None:
+    """It shares no lane with anything, waits for its shard's time, and leaves then."""
+    made = outbox(shares=True)
+    made.learn(described(shards=(ShardRange("shard-0", 0),)))
+    for ago in range(20, 0, -1):
+        made.pacer.throttled("a", NOW - ago * SLOWER_AT_MOST_EVERY_NS)
+    admit(made, owner, "a" * 50)
+    put = pack(made)
+    admit(made, owner, "b", 50)
+    assert made.pack(2, 1, NOW) is None
+    answer(made, put)
+    left: set[str] = set()
+    for seconds in range(1, 60):
+        leaves_at(made, NOW + seconds * SECOND)
+        again = made.pack(2 + seconds, 1, NOW + seconds * SECOND)
+        if again is not None:
+            left.update(again.keys)
+            answer(made, again)
+    assert (0, {"a", "b"}) == (made.waiting, left)
+
+
 def test_a_drain_forgets_what_nobody_sent(owner: OffsetLedger) -> None:
     """What was cut off and lies above all that was sent is forgotten; what was sent settles."""
     made = outbox(shares=True, request_records=2)
