@@ -191,6 +191,7 @@ def _judge_letter(case: Case, letter: Found) -> None:
         "doka-source-topic": case.topic,
         "doka-source-partition": "0",
         "doka-source-offset": f"{BEFORE}",
+        "doka-source-timestamp": str(STAMPED_MS),
         "doka-error-code": kind.code,
     }
     assert expected == ours
