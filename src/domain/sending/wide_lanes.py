@@ -237,6 +237,7 @@ class WideLanes:
                 rest = _part((chunk, places, attempts))
         source[:used] = () if rest is None else (rest,)
         lane.not_before = 0
+        lane.due_at = None  # of a backoff or a pace that no longer holds: what comes now would wait for it
         self.waiting -= records
         if source is lane.queue:
             lane.bytes = max(0, lane.bytes - size) if lane.queue else 0

@@ -109,6 +109,18 @@ def test_a_probe_waits_for_nobody() -> None:
     assert 2 == made.ready
 
 
+def test_a_time_that_no_longer_holds_delays_nothing() -> None:
+    """What comes after a probe took what waited for a pace lingers as anything else, and not until that pace was over."""
+    made, owner = lanes(), owned()
+    admit(made, owner, [A])
+    (lane,) = made
+    made.postpone(lane, NOW + 10 * SECOND, NOW)
+    made.wake(NOW + LINGER, all_of_them=True)
+    assert [0] == take(made, NOW + LINGER)
+    admit(made, owner, [B], 1, NOW + 2 * LINGER)
+    assert NOW + 3 * LINGER == made.next_wake
+
+
 def test_a_hot_key_is_taken_piece_by_piece() -> None:
     """A part of thousands gives what is asked for, and stays in order."""
     made, owner = lanes(), owned()
