@@ -11,12 +11,9 @@ from typing import Annotated
 import typer
 
 from doka.app.cli.options import (
-    AllowInsecureEndpoints,
-    AllowPlaintext,
     AsJson,
-    Config,
-    LegacyConfig,
     Payload,
+    configured,
     taught,
 )
 from doka.app.config_options import ConfigOptions
@@ -68,6 +65,7 @@ letters_cli = typer.Typer(
 
 @letters_cli.command("list", epilog=LETTERS_EXIT_CODES + "\n\n[bold]Next[/bold]  doka letters show LETTER")
 @taught
+@configured
 def letters_list(
     *,
     code: LetterCode = None,
@@ -83,10 +81,7 @@ def letters_list(
         ),
     ] = None,
     payload: Payload = False,
-    config: Config = None,
-    legacy_config: LegacyConfig = None,
-    allow_plaintext: AllowPlaintext = False,
-    allow_insecure_endpoints: AllowInsecureEndpoints = False,
+    options: ConfigOptions,
     as_json: AsJson = False,
 ) -> int:
     """List dead letters, and count them by code and route.
@@ -100,23 +95,20 @@ def letters_list(
     """
     from doka.app.cli.letters import Filters, list_letters
 
-    options = ConfigOptions(config, legacy_config, allow_plaintext, allow_insecure_endpoints)
     filters = Filters(tuple(code or ()), route, since, until, tuple(key or ()), tuple(letter or ()))
     return list_letters(options, filters, limit=limit, payload=payload, as_json=as_json)
 
 
 @letters_cli.command("show", epilog=LETTERS_EXIT_CODES + "\n\n[bold]Next[/bold]  doka letters resend --dry-run")
 @taught
+@configured
 def letters_show(
     what: Annotated[
         str, typer.Argument(metavar="LETTER", help="TOPIC:PARTITION:OFFSET, where it stands, as the list has it.")
     ],
     *,
     payload: Payload = False,
-    config: Config = None,
-    legacy_config: LegacyConfig = None,
-    allow_plaintext: AllowPlaintext = False,
-    allow_insecure_endpoints: AllowInsecureEndpoints = False,
+    options: ConfigOptions,
     as_json: AsJson = False,
 ) -> int:
     """Show one dead letter: which record it is, why it is one, and what would become of it today.
@@ -127,12 +119,12 @@ def letters_show(
     """
     from doka.app.cli.letters import show_letter
 
-    options = ConfigOptions(config, legacy_config, allow_plaintext, allow_insecure_endpoints)
     return show_letter(options, what, payload=payload, as_json=as_json)
 
 
 @letters_cli.command("resend", epilog=RESEND_EXIT_CODES)
 @taught
+@configured
 def letters_resend(
     *,
     code: LetterCode = None,
@@ -163,10 +155,7 @@ def letters_resend(
         bool, typer.Option("--dry-run", metavar="", help="Say what it would be, and send nothing.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", metavar="", help="Do not ask; needed where nobody can be.")] = False,
-    config: Config = None,
-    legacy_config: LegacyConfig = None,
-    allow_plaintext: AllowPlaintext = False,
-    allow_insecure_endpoints: AllowInsecureEndpoints = False,
+    options: ConfigOptions,
     as_json: AsJson = False,
 ) -> int:
     """Send dead letters once more, as the records that they are, through their route to its stream.
@@ -193,4 +182,4 @@ def letters_resend(
         yes=yes,
         as_json=as_json,
     )
-    return resend(ConfigOptions(config, legacy_config, allow_plaintext, allow_insecure_endpoints), words)
+    return resend(options, words)

@@ -12,12 +12,10 @@ import typer
 
 from doka.app.cli.letter_words import letters_cli
 from doka.app.cli.options import (
-    AllowInsecureEndpoints,
     AllowPlaintext,
     AsJson,
-    Config,
-    LegacyConfig,
     Payload,
+    configured,
     taught,
 )
 from doka.app.cli.simulate_words import simulate_cli
@@ -101,12 +99,10 @@ def doka(
 
 @cli.command(epilog=EXIT_CODES + "\n\n[bold]Next[/bold]  curl localhost:9400/readyz")
 @taught
+@configured
 def run(
     *,
-    config: Config = None,
-    legacy_config: LegacyConfig = None,
-    allow_plaintext: AllowPlaintext = False,
-    allow_insecure_endpoints: AllowInsecureEndpoints = False,
+    options: ConfigOptions,
     workers: Annotated[
         int,
         typer.Option(
@@ -133,17 +129,15 @@ def run(
     """
     from doka.app.cli.run import run as start
 
-    return start(ConfigOptions(config, legacy_config, allow_plaintext, allow_insecure_endpoints), workers)
+    return start(options, workers)
 
 
 @cli.command(epilog=EXIT_CODES + "\n\n[bold]Next[/bold]  doka run --config doka.yaml")
 @taught
+@configured
 def check(
     *,
-    config: Config = None,
-    legacy_config: LegacyConfig = None,
-    allow_plaintext: AllowPlaintext = False,
-    allow_insecure_endpoints: AllowInsecureEndpoints = False,
+    options: ConfigOptions,
     probe_writes: Annotated[
         bool,
         typer.Option(
@@ -163,12 +157,12 @@ def check(
     """
     from doka.app.cli.check import check as try_out
 
-    options = ConfigOptions(config, legacy_config, allow_plaintext, allow_insecure_endpoints)
     return try_out(options, probe_writes=probe_writes, as_json=as_json)
 
 
 @cli.command(epilog=EXIT_CODES + "\n\n[bold]Next[/bold]  doka check --config doka.yaml")
 @taught
+@configured
 def policy(
     *,
     kinds: Annotated[
@@ -209,10 +203,7 @@ def policy(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Write a file for each document, or each account.")
     ] = None,
-    config: Config = None,
-    legacy_config: LegacyConfig = None,
-    allow_plaintext: AllowPlaintext = False,
-    allow_insecure_endpoints: AllowInsecureEndpoints = False,
+    options: ConfigOptions,
 ) -> int:
     """Print every IAM document that this configuration needs, and whose account each belongs to.
 
@@ -238,12 +229,12 @@ def policy(
         msk_cluster_arn,
         kms_key_arns=tuple(kms_key_arn or ()),
     )
-    options = ConfigOptions(config, legacy_config, allow_plaintext, allow_insecure_endpoints)
     return tell(options, given, Wanted(kinds_named(kinds or ()), account, form, out))
 
 
 @cli.command(epilog=EXIT_CODES + "\n\n[bold]Next[/bold]  curl localhost:9400/readyz")
 @taught
+@configured
 def skip(
     what: Annotated[
         str,
@@ -258,10 +249,7 @@ def skip(
         str | None, typer.Option("--by", metavar="NAME", help="Who orders it; the user and the host, if not given.")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", metavar="", help="Do not ask; needed where nobody can be.")] = False,
-    config: Config = None,
-    legacy_config: LegacyConfig = None,
-    allow_plaintext: AllowPlaintext = False,
-    allow_insecure_endpoints: AllowInsecureEndpoints = False,
+    options: ConfigOptions,
     as_json: AsJson = False,
 ) -> int:
     """Pass one record that stops its key, or one batch that cannot be read, and nothing else.
@@ -273,12 +261,12 @@ def skip(
     """
     from doka.app.cli.skip import skip as order
 
-    options = ConfigOptions(config, legacy_config, allow_plaintext, allow_insecure_endpoints)
     return order(options, what, reason=reason, by=by, yes=yes, as_json=as_json)
 
 
 @cli.command(epilog=LAG_EXIT_CODES + "\n\n[bold]Next[/bold]  doka check --config doka.yaml")
 @taught
+@configured
 def lag(
     *,
     group: Annotated[
@@ -288,10 +276,7 @@ def lag(
     watch: Annotated[
         bool, typer.Option("--watch", metavar="", help="Look again each two seconds, until Ctrl-C.")
     ] = False,
-    config: Config = None,
-    legacy_config: LegacyConfig = None,
-    allow_plaintext: AllowPlaintext = False,
-    allow_insecure_endpoints: AllowInsecureEndpoints = False,
+    options: ConfigOptions,
     as_json: AsJson = False,
 ) -> int:
     """Say how far the group is behind, in records and in time, also while no service runs.
@@ -305,7 +290,6 @@ def lag(
     """
     from doka.app.cli.lag import lag as tell
 
-    options = ConfigOptions(config, legacy_config, allow_plaintext, allow_insecure_endpoints)
     return tell(options, group=group, watch=watch, as_json=as_json)
 
 
@@ -333,6 +317,7 @@ def top(
 
 @cli.command(epilog=TAIL_EXIT_CODES + "\n\n[bold]Next[/bold]  doka lag --config doka.yaml")
 @taught
+@configured
 def tail(
     *,
     route: Annotated[
@@ -348,10 +333,7 @@ def tail(
     ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many records.")] = 10,
     payload: Payload = False,
-    config: Config = None,
-    legacy_config: LegacyConfig = None,
-    allow_plaintext: AllowPlaintext = False,
-    allow_insecure_endpoints: AllowInsecureEndpoints = False,
+    options: ConfigOptions,
     as_json: AsJson = False,
 ) -> int:
     """Show what records of a route would become, and send nothing.
@@ -366,12 +348,12 @@ def tail(
     from doka.app.cli.tail import Wanted
     from doka.app.cli.tail import tail as show
 
-    options = ConfigOptions(config, legacy_config, allow_plaintext, allow_insecure_endpoints)
     return show(options, Wanted(route, since, limit, payload, as_json))
 
 
 @cli.command(epilog=AUDIT_EXIT_CODES + "\n\n[bold]Next[/bold]  doka replay --audit FILE --config doka.yaml")
 @taught
+@configured
 def audit(
     *,
     since: Annotated[
@@ -414,10 +396,7 @@ def audit(
         Path | None,
         typer.Option("--html", metavar="PATH", help="Write one HTML page with plots, too, which needs no network."),
     ] = None,
-    config: Config = None,
-    legacy_config: LegacyConfig = None,
-    allow_plaintext: AllowPlaintext = False,
-    allow_insecure_endpoints: AllowInsecureEndpoints = False,
+    options: ConfigOptions,
     as_json: AsJson = False,
 ) -> int:
     """Find out, record by record, whether what the group has committed is in the stream.
@@ -436,7 +415,6 @@ def audit(
     from doka.app.cli.audit import AuditOptions
     from doka.app.cli.audit import audit as compare
 
-    options = ConfigOptions(config, legacy_config, allow_plaintext, allow_insecure_endpoints)
     asked = AuditOptions(
         since=since, until=until, last=last, every=every, route=route, group=group, match=match, read_share=read_share,
         file=file, html=html,
@@ -446,6 +424,7 @@ def audit(
 
 @cli.command(epilog=REPLAY_EXIT_CODES + "\n\n[bold]Next[/bold]  doka lag --config doka.yaml")
 @taught
+@configured
 def replay(
     *,
     since: Annotated[
@@ -477,10 +456,7 @@ def replay(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", metavar="", help="Only say what it would be.")] = False,
     yes: Annotated[bool, typer.Option("--yes", metavar="", help="Do not ask; needed where nobody can be.")] = False,
-    config: Config = None,
-    legacy_config: LegacyConfig = None,
-    allow_plaintext: AllowPlaintext = False,
-    allow_insecure_endpoints: AllowInsecureEndpoints = False,
+    options: ConfigOptions,
     as_json: AsJson = False,
 ) -> int:
     """Send what Kafka still has once more: a window of time, offsets, or what an audit has found to be lost.
@@ -495,7 +471,6 @@ def replay(
     from doka.app.cli.replay import Words
     from doka.app.cli.replay import replay as send
 
-    options = ConfigOptions(config, legacy_config, allow_plaintext, allow_insecure_endpoints)
     words = Words(
         since=since,
         until=until,
@@ -566,12 +541,10 @@ def config_schema() -> int:
 
 @config_cli.command("show")
 @taught
+@configured
 def config_show(
     *,
-    config: Config = None,
-    legacy_config: LegacyConfig = None,
-    allow_plaintext: AllowPlaintext = False,
-    allow_insecure_endpoints: AllowInsecureEndpoints = False,
+    options: ConfigOptions,
     as_json: AsJson = False,
 ) -> int:
     """Print the effective configuration.
@@ -582,9 +555,7 @@ def config_show(
     """
     from doka.app.cli.config import print_effective
 
-    return print_effective(
-        ConfigOptions(config, legacy_config, allow_plaintext, allow_insecure_endpoints), as_json=as_json
-    )
+    return print_effective(options, as_json=as_json)
 
 
 @config_cli.command("convert")
