@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 import orjson
 
 from doka.adapters.telemetry.http_server import Response
-from doka.adapters.telemetry.page.serving import STATUS_PATH, StatusPage, page_file, status_json
+from doka.adapters.telemetry.page.serving import StatusPage, page_at
 from doka.adapters.telemetry.redaction import redact
 from doka.domain.limits import NS_PER_SECOND
 from doka.domain.ports import Clock
@@ -90,10 +90,8 @@ class Health:
                 return None if self._shown is None else self._for_a_person(path, self._shown)
 
     def _for_a_person(self, path: str, shown: StatusPage) -> Response | None:
-        if path != STATUS_PATH:
-            return page_file(path)
         status = self._status
-        return status_json(shown.told(status, self.reasons()), lambda: self._status is not status)
+        return page_at(path, lambda: shown.told(status, self.reasons()), lambda: self._status is not status)
 
 
 def healthz(reasons: Sequence[str]) -> Response:

@@ -248,7 +248,7 @@ class HealthServer:
         except Exception:  # noqa: BLE001 - whatever went wrong, this thread must answer the next question
             return Response(500, b"doka could not render this page\n")
         if answer is None:
-            return Response(404, b"there are /, /metrics, /healthz, /readyz and /status.json\n")
+            return Response(404, b"there are /metrics, /healthz and /readyz\n")
         if answer.fresh_ns:  # from when it is there: one that takes long to make must not be made all the time
             self._fresh[path] = self._clock.now() + answer.fresh_ns, answer
         return answer

@@ -15,7 +15,7 @@ import orjson
 
 from doka.adapters.telemetry.health import METRICS_FRESH_NS, healthz, readyz
 from doka.adapters.telemetry.http_server import Response
-from doka.adapters.telemetry.page.serving import STATUS_PATH, page_file, status_json
+from doka.adapters.telemetry.page.serving import STATUS_PATH, page_at
 from doka.app.runtime import Ending
 from doka.app.workers.health import WorkersHealth
 from doka.app.workers.supervision import KillWorker, Order, Outage, StartWorker, StopWorker, Supervision
@@ -154,19 +154,17 @@ class Supervisor:
             case "/readyz":
                 return readyz(self._health.reasons(self._clock.now()))
             case _:
-                return None if self._shown is None else self._for_a_person(path, self._shown)
+                return None if self._shown is None else page_at(path, self._told)
 
-    def _for_a_person(
-        self, path: str, shown: Callable[[Sequence[str], Sequence[Mapping[str, Any]]], Mapping[str, Any]]
-    ) -> Response | None:
-        if path != STATUS_PATH:
-            return page_file(path)
+    def _told(self) -> Mapping[str, Any]:
+        """Give what a person is shown: what each worker that answers tells of itself, under its number."""
+        assert self._shown is not None  # narrows the type
         told = [
             process | {"worker": number}
-            for number, page in self._pages(path).items()
+            for number, page in self._pages(STATUS_PATH).items()
             for process in orjson.loads(page)["processes"]
         ]
-        return status_json(shown(self._health.reasons(self._clock.now()), told))
+        return self._shown(self._health.reasons(self._clock.now()), told)
 
     def _turn(self) -> None:
         for event in self._inbox.drain():

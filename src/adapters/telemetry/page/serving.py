@@ -30,19 +30,21 @@ _HEADERS: Final = {
 }
 
 
-def page_file(path: str) -> Response | None:
-    """Give a part of the page; None for a path that is none."""
+def page_at(
+    path: str, told: Callable[[], Mapping[str, Any]], outdated: Callable[[], bool] = lambda: False
+) -> Response | None:
+    """Answer with a part of the page, or with what `told` gives, which is `whole`; None for a path that is neither.
+
+    What is told is made once a second, and again when it is `outdated`.
+    """
+    if path == STATUS_PATH:
+        body = orjson.dumps(told(), option=orjson.OPT_APPEND_NEWLINE)
+        return Response(200, body, "application/json", STATUS_FRESH_NS, outdated, _HEADERS, for_known_hosts=True)
     if path not in _FILES:
         return None
     name, content_type = _FILES[path]
     body = (files("doka.adapters.telemetry.page") / name).read_bytes()
     return Response(200, body, content_type, headers=_HEADERS, for_known_hosts=True)
-
-
-def status_json(told: Mapping[str, Any], outdated: Callable[[], bool] = lambda: False) -> Response:
-    """Answer with what `whole` gave; once a second, and again when it is `outdated`."""
-    body = orjson.dumps(told, option=orjson.OPT_APPEND_NEWLINE)
-    return Response(200, body, "application/json", STATUS_FRESH_NS, outdated, _HEADERS, for_known_hosts=True)
 
 
 class StatusPage:
