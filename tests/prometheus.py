@@ -7,9 +7,7 @@ seconds, and how often it scrapes and evaluates. Nothing else of a rule is touch
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import socket
 import subprocess
 import urllib.parse
@@ -19,10 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pytest
-
 from scripts.alerts import ALERTS, BURNING, EVERY_SECONDS, RECORDS
-from tests.promtool import REQUIRED, Rule
+from tests.promtool import Rule, find_promtool
 from tests.waiting import eventually
 
 SCRAPED_SECONDS = 30.0
@@ -43,17 +39,6 @@ class Firing(NamedTuple):
     def is_about(self, about: Iterable[tuple[str, str]]) -> bool:
         """Say whether it has these labels."""
         return set(about) <= self.labels
-
-
-def find_prometheus() -> str:
-    """Give its command; skip where there is none, unless PROMTOOL_TESTS=required."""
-    found = shutil.which("prometheus")
-    if found is not None:
-        return found
-    missing = "prometheus is not installed (it comes with Debian's package of that name)"
-    if os.environ.get(REQUIRED) == "required":
-        pytest.fail(f"{missing} (and {REQUIRED}=required)", pytrace=False)
-    pytest.skip(missing)
 
 
 def shortened(rule: Rule, factor: float) -> dict[str, Any]:
@@ -144,7 +129,7 @@ def prometheus(folder: Path, factor: float) -> Iterator[Prometheus]:
     file = folder / "prometheus.yaml"
     file.write_text(json.dumps(config), encoding="utf-8")
     words = [
-        find_prometheus(),
+        find_promtool("prometheus"),
         f"--config.file={file}",
         f"--storage.tsdb.path={folder / 'tsdb'}",
         f"--web.listen-address={address}",

@@ -22,12 +22,12 @@ PROMTOOL_SECONDS = 60.0
 _GOT = re.compile(r'\{alertname="(\w+)"\} ([0-9.E+]+)')
 
 
-def find_promtool() -> str:
-    """Give its command; skip where there is none, unless PROMTOOL_TESTS=required."""
-    found = shutil.which("promtool")
+def find_promtool(name: str = "promtool") -> str:
+    """Give its command, or that of prometheus beside it; skip where there is none, unless PROMTOOL_TESTS=required."""
+    found = shutil.which(name)
     if found is not None:
         return found
-    missing = "promtool is not installed (it comes with Debian's package prometheus)"
+    missing = f"{name} is not installed (it comes with Debian's package prometheus)"
     if os.environ.get(REQUIRED) == "required":
         pytest.fail(f"{missing} (and {REQUIRED}=required)", pytrace=False)
     pytest.skip(missing)

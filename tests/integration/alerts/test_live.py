@@ -6,7 +6,7 @@ import pytest
 
 from scripts.alerts import ALERTS, BURNING
 from tests.integration.alerts.live import ALL, NOT_PLAYED, play
-from tests.prometheus import find_prometheus
+from tests.promtool import find_promtool
 
 FACTOR = 30
 """By which time is shortened: 5 min are 10 s."""
@@ -14,7 +14,7 @@ FACTOR = 30
 
 @pytest.fixture
 def _there_is_one() -> None:
-    find_prometheus()
+    find_promtool("prometheus")
 
 
 def test_each_alert_is_played_or_says_why_not() -> None:

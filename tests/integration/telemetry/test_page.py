@@ -12,9 +12,9 @@ import pytest
 
 from doka.adapters.system.clock import SystemClock
 from doka.adapters.telemetry.health import Health
-from doka.adapters.telemetry.http_server import HealthServer
+from doka.adapters.telemetry.http_server import HealthServer, Response
 from doka.adapters.telemetry.metrics import Metrics
-from doka.adapters.telemetry.page.serving import StatusPage
+from doka.adapters.telemetry.page.serving import StatusPage, page_at
 from doka.app.cli.main import main
 from doka.domain.facts import RecordsSettled
 from doka.domain.limits import NS_PER_SECOND
@@ -98,6 +98,26 @@ def test_a_browser_shows_it_and_says_nothing(served: Served, tmp_path: Path) -> 
         assert reason.replace("<", "&lt;").replace(">", "&gt;") in told
     for words in ("orders-stream", "1,500", "4,712", "40.0 MiB", "refused", "doka-orders", "paused"):
         assert words in told, told
+
+
+def test_a_service_that_answers_no_more_is_told(tmp_path: Path) -> None:
+    """What was seen last stays, and the page says how old it is: silence is no calm."""
+    served = StatusPage(SystemClock(), "1.2.3", "doka-orders", {}, dict)
+    first = Health(SystemClock(), lambda: (b"", ""), served).answer("/status.json")
+    assert first is not None
+    answers = iter([replace(first, fresh_ns=0)])  # the browser's time runs ahead of the server's
+
+    def answer(path: str) -> Response | None:
+        return next(answers, None) if path == "/status.json" else page_at(path, dict)
+
+    server = HealthServer(SystemClock(), "127.0.0.1", 0)
+    server.open(answer)
+    shown = show_address(f"http://127.0.0.1:{server.port}/", tmp_path, "--virtual-time-budget=12000")
+    server.close()
+    told = text_of(shown.dom)
+    assert re.search(r"starting: no state was published yet No answer for \d+ s: what stands here is as old", told), (
+        told
+    )
 
 
 def test_it_is_calm_when_all_is_well(served: Served, tmp_path: Path) -> None:

@@ -232,14 +232,19 @@ class TestPoison:
         assert [1, 2] == sent(pack(made, 3))
 
 
-def test_a_pace_cuts_a_key(owner: OffsetLedger) -> None:
-    """Of a slowed shard the first records of a key leave as far as its pace allows, and the others wait for them."""
+def paced(owner: OffsetLedger) -> tuple[Outbox, Put]:
+    """Make one whose only shard is slowed down, and the first request of fifty records of a key."""
     made = outbox(shares=True)
     made.learn(described(shards=(ShardRange("shard-0", 0),)))
     for ago in range(20, 0, -1):
         made.pacer.throttled("a", NOW - ago * SLOWER_AT_MOST_EVERY_NS)
     admit(made, owner, "a" * 50)
-    put = pack(made)
+    return made, pack(made)
+
+
+def test_a_pace_cuts_a_key(owner: OffsetLedger) -> None:
+    """Of a slowed shard the first records of a key leave as far as its pace allows, and the others wait for them."""
+    made, put = paced(owner)
     count = len(sent(put))
     assert (list(range(count)), True, None) == (sent(put), 0 < count < 50, made.pack(2, 1, NOW))
     answer(made, put)
@@ -252,12 +257,7 @@ def test_a_pace_cuts_a_key(owner: OffsetLedger) -> None:
 
 def test_a_pace_keeps_a_key_back_of_which_one_record_is_here(owner: OffsetLedger) -> None:
     """It shares no lane with anything, waits for its shard's time, and leaves then."""
-    made = outbox(shares=True)
-    made.learn(described(shards=(ShardRange("shard-0", 0),)))
-    for ago in range(20, 0, -1):
-        made.pacer.throttled("a", NOW - ago * SLOWER_AT_MOST_EVERY_NS)
-    admit(made, owner, "a" * 50)
-    put = pack(made)
+    made, put = paced(owner)
     admit(made, owner, "b", 50)
     assert made.pack(2, 1, NOW) is None
     answer(made, put)
