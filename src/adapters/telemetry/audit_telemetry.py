@@ -11,12 +11,12 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector, disable_created_metrics
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics
 
 from doka.adapters.telemetry.health import healthz, readyz
 from doka.adapters.telemetry.http_server import HealthServer, Response
 from doka.adapters.telemetry.logs import Log
+from doka.adapters.telemetry.metrics import rendered, show_process
 from doka.adapters.telemetry.sentences import span
 from doka.domain.audit.fates import Fate, Judgement
 from doka.domain.limits import NS_PER_SECOND
@@ -55,9 +55,7 @@ class AuditMetrics:
             self.every.labels(route).set(every_ns / NS_PER_SECOND)
             for outcome in OUTCOMES:
                 self.audits.labels(route, outcome)
-        build = Gauge("doka_build_info", "The running version; always 1.", ["version"], registry=self.registry)
-        build.labels(version).set(1)
-        ProcessCollector(namespace="doka", registry=self.registry)
+        show_process(self.registry, version)
 
     def _age(self, clock: Clock, route: str) -> float:
         return (clock.now() - self.succeeded[route]) / NS_PER_SECOND
@@ -70,7 +68,7 @@ class AuditMetrics:
 
     def page(self) -> tuple[bytes, str]:
         """Render all series in Prometheus' text format; gives the page and its content type."""
-        return generate_latest(self.registry), CONTENT_TYPE_PLAIN_0_0_4
+        return rendered(self.registry)
 
 
 class AuditTelemetry:

@@ -63,6 +63,18 @@ LANDING_SECONDS_BUCKETS = (
 LINES_DROPPED = "Log lines that stdout did not take in time."
 
 
+def show_process(registry: CollectorRegistry, version: str) -> None:
+    """Add what each process shows of itself: the version that runs, and its memory, CPU and descriptors."""
+    build = Gauge("doka_build_info", "The running version; always 1.", ["version"], registry=registry)
+    build.labels(version).set(1)
+    ProcessCollector(namespace="doka", registry=registry)
+
+
+def rendered(registry: CollectorRegistry) -> tuple[bytes, str]:
+    """Give all series in Prometheus' text format, and the content type of that."""
+    return generate_latest(registry), CONTENT_TYPE_PLAIN_0_0_4
+
+
 class _Fetched(Collector):
     """Counts by topic in plain integers: it is called once for each chunk, and a counter's lock costs ten times that."""
 
@@ -182,9 +194,7 @@ class Metrics:
             self._instruments[COMMITS].labels(outcome)
         for change in ("assigned", "revoked", "lost"):
             self._instruments[REBALANCES].labels(change)
-        build = Gauge("doka_build_info", "The running version; always 1.", ["version"], registry=self._registry)
-        build.labels(version).set(1)
-        ProcessCollector(namespace="doka", registry=self._registry)
+        show_process(self._registry, version)
         self._present = PresentState(clock)
         self._registry.register(self._present)
 
@@ -246,4 +256,4 @@ class Metrics:
 
     def page(self) -> tuple[bytes, str]:
         """Render all series in Prometheus' text format; gives the page and its content type."""
-        return generate_latest(self._registry), CONTENT_TYPE_PLAIN_0_0_4
+        return rendered(self._registry)
