@@ -22,6 +22,15 @@ STUCK = frozenset({"not_settled", "not_committed"})
 SIGNING = frozenset({"fresh", "due"})
 
 
+def _is_no_text(key: bytes | None) -> bool:
+    """Say whether a key has no UTF-8 form; that of a tombstone has one in any world, for it is told by it."""
+    try:
+        (key or b"").decode()
+    except UnicodeDecodeError:
+        return True
+    return False
+
+
 class Figures(Facts):
     """A figure that is shown is the world's, or lies between what it was and what it is."""
 
@@ -60,7 +69,7 @@ class Figures(Facts):
         met = {
             own.truth.tp.topic
             for own in (self.owned.values() if plan.work.raw_keys and by_text else ())
-            if any(own.truth.keys[offset] is not None for offset in own.attempts)
+            if any(_is_no_text(own.truth.keys[offset]) for offset in own.attempts)
         }
         for topic, name in self.world.routes.items():
             shown = status.routes[name].key_fallbacks
