@@ -13,6 +13,10 @@ from doka.domain.skip import Skip
 from tests.simulation.invariants.figures import Figures
 from tests.simulation.truth import Ownership
 
+ENVELOPE_BYTES_MAX = (
+    150  # what an envelope of the simulated world has besides key and value in base64: names and numbers
+)
+
 
 class Delivery(Figures):
     """A jump of the fetched offset is explained by the log, or told (I15)."""
@@ -28,6 +32,8 @@ class Delivery(Figures):
         if self._fetch_step != self.world.steps:
             self._fetch_step, self._fetched_bytes = self.world.steps, 0
         self._fetched_bytes += chunk.payload_bytes + chunk.count * RECORD_OVERHEAD_BYTES
+        if self.plan.envelope:  # which is held beside what was fetched
+            self._fetched_bytes += chunk.payload_bytes * 4 // 3 + chunk.count * ENVELOPE_BYTES_MAX
 
     def ended(self, partition: TopicPartition, offset: int) -> None:
         ownership = self.owned[partition]
