@@ -23,7 +23,7 @@ from doka.domain.leases.keeper import SIGNING, TRANSITIONS, LeaseState
 from doka.domain.records import TopicPartition
 from doka.domain.status import LeaseStatus, PartitionStatus, RouteStatus, Status
 from doka.domain.verdicts import ENTRY, REQUEST
-from scripts import alerts, iam_page, settings_page
+from scripts import alerts, dashboard, iam_page, settings_page
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -43,13 +43,23 @@ def pages() -> Mapping[str, str]:
         "docs/verdicts.md": _verdicts_page(),
         "docs/operating.md": alerts.written_into((DOCS / "operating.md").read_text(encoding="utf-8")),
         "deploy/alerts.yaml": alerts.rule_file(),
+        "deploy/grafana/doka.json": dashboard.written(metric_labels()),
     }
 
 
 def metric_names() -> frozenset[str]:
     """Give every name that a scrape may show, suffixes included, and the family's name of a histogram."""
+    return frozenset(metric_labels())
+
+
+def metric_labels() -> Mapping[str, Row]:
+    """Give the labels of each of these names, that of a histogram's buckets among them."""
     suffixes = {"histogram": ("", "_bucket", "_sum", "_count"), "counter": ("_total",)}
-    return frozenset(name + suffix for name, kind, _, _ in _metrics() for suffix in suffixes.get(kind, ("",)))
+    return {
+        name + suffix: (*labels, "le") if suffix == "_bucket" else labels
+        for name, kind, labels, _ in _metrics()
+        for suffix in suffixes.get(kind, ("",))
+    }
 
 
 # --- metrics -----------------------------------------------------------------------------------------------------
