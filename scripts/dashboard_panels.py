@@ -206,6 +206,100 @@ ROWS: tuple[Row, ...] = (
     ),
     Row("Objectives", tuple(make(each) for each in OBJECTIVES for make in (_budget_left, _burns))),
     Row(
+        "What stands in the way",
+        (
+            Panel(
+                "Blocked routes",
+                "Each route, and beside it each reason for which it cannot send. docs/operating.md has a cure for each reason.",
+                "bool",
+                (
+                    Query("max by (job, route) (doka_route_blocked)", "{{job}}: {{route}}"),
+                    Query("max by (job, route, reason) (doka_route_blocked) == 1", "{{job}}: {{route}}, {{reason}}"),
+                ),
+                Shape.STATES,
+                HALF,
+                states={0: ("sends", GREEN), 1: ("blocked", RED)},
+            ),
+            Panel(
+                "What waits for a person",
+                "Partitions, or lanes of them, that do not go on by themselves, with the reason; /readyz says more.",
+                "bool",
+                (
+                    Query(
+                        "max by (job, topic, partition, reason) (doka_partition_stuck) == 1",
+                        "{{job}}: {{topic}}[{{partition}}], {{reason}}",
+                    ),
+                ),
+                Shape.STATES,
+                HALF,
+                states={1: ("waits", RED)},
+                nothing="none",
+            ),
+            Panel(
+                "Records that a put left un-settled, by code",
+                "What Kinesis refused, or never answered for; such records are sent again. A throttled shard shows as "
+                "ProvisionedThroughputExceededException.",
+                "cps",
+                (
+                    Query(
+                        "sum by (job, route, code) (rate(doka_records_failed_total[$__rate_interval])) > 0",
+                        "{{job}}: {{route}}, {{code}}",
+                    ),
+                ),
+                Shape.BARS,
+                HALF,
+                nothing="none",
+            ),
+            Panel(
+                "Partitions that are not fetched",
+                "Partitions whose fetching is paused: for want of room, for a gap, because a route is blocked, or because nothing "
+                "of them settles.",
+                "short",
+                _by_topic("sum", "doka_partition_paused"),
+                width=HALF,
+            ),
+        ),
+    ),
+    Row(
+        "Leases",
+        (
+            Panel(
+                "What is left of each lease",
+                "Seconds until the lease of a role ends; of the process whose lease ends first. Past its end nothing is signed "
+                "with it.",
+                "s",
+                (Query("min by (job, role) (doka_lease_seconds_left)", "{{job}}: {{role}}"),),
+                Shape.GAUGES,
+                colours={_limit("DokaLeaseRunsOut"): GREEN},
+                below=RED,
+            ),
+            Panel(
+                "Leases over time",
+                "Seconds until the lease of a role ends. A saw: it is renewed before it reaches the line. Without one that ends "
+                "there is no line.",
+                "s",
+                (Query("min by (job, role) (doka_lease_seconds_left)", "{{job}}: {{role}}"),),
+                colours={_limit("DokaLeaseRunsOut"): GREEN},
+                below=RED,
+            ),
+            Panel(
+                "Requests for leases, and leases that were refused",
+                "Requests by outcome and code, and leases that a service refused before their end." + SINCE_START,
+                "short",
+                (
+                    Query(
+                        "sum by (job, role, outcome, code) (doka_lease_renewals_total)",
+                        "{{job}}: {{role}} {{outcome}}, {{code}}",
+                    ),
+                    Query(
+                        "sum by (job, role, code) (doka_lease_rejections_total) > 0",
+                        "{{job}}: {{role}} refused early, {{code}}",
+                    ),
+                ),
+            ),
+        ),
+    ),
+    Row(
         "How far behind",
         (
             Panel(
@@ -319,100 +413,6 @@ ROWS: tuple[Row, ...] = (
         ),
     ),
     Row(
-        "What stands in the way",
-        (
-            Panel(
-                "Blocked routes",
-                "Each route, and beside it each reason for which it cannot send. docs/operating.md has a cure for each reason.",
-                "bool",
-                (
-                    Query("max by (job, route) (doka_route_blocked)", "{{job}}: {{route}}"),
-                    Query("max by (job, route, reason) (doka_route_blocked) == 1", "{{job}}: {{route}}, {{reason}}"),
-                ),
-                Shape.STATES,
-                HALF,
-                states={0: ("sends", GREEN), 1: ("blocked", RED)},
-            ),
-            Panel(
-                "Partitions that wait for a person",
-                "Partitions, or lanes of them, that do not go on by themselves, with the reason; /readyz says more.",
-                "bool",
-                (
-                    Query(
-                        "max by (job, topic, partition, reason) (doka_partition_stuck) == 1",
-                        "{{job}}: {{topic}}[{{partition}}], {{reason}}",
-                    ),
-                ),
-                Shape.STATES,
-                HALF,
-                states={1: ("waits", RED)},
-                nothing="none",
-            ),
-            Panel(
-                "Records that a put left un-settled, by code",
-                "What Kinesis refused, or never answered for; such records are sent again. A throttled shard shows as "
-                "ProvisionedThroughputExceededException.",
-                "cps",
-                (
-                    Query(
-                        "sum by (job, route, code) (rate(doka_records_failed_total[$__rate_interval])) > 0",
-                        "{{job}}: {{route}}, {{code}}",
-                    ),
-                ),
-                Shape.BARS,
-                HALF,
-                nothing="none",
-            ),
-            Panel(
-                "Partitions that are not fetched",
-                "Partitions whose fetching is paused: for want of room, for a gap, because a route is blocked, or because nothing "
-                "of them settles.",
-                "short",
-                _by_topic("sum", "doka_partition_paused"),
-                width=HALF,
-            ),
-        ),
-    ),
-    Row(
-        "Leases",
-        (
-            Panel(
-                "What is left of each lease",
-                "Seconds until the lease of a role ends; of the process whose lease ends first. Past its end nothing is signed "
-                "with it.",
-                "s",
-                (Query("min by (job, role) (doka_lease_seconds_left)", "{{job}}: {{role}}"),),
-                Shape.GAUGES,
-                colours={_limit("DokaLeaseRunsOut"): GREEN},
-                below=RED,
-            ),
-            Panel(
-                "Leases over time",
-                "Seconds until the lease of a role ends. A saw: it is renewed before it reaches the line. Without one that ends "
-                "there is no line.",
-                "s",
-                (Query("min by (job, role) (doka_lease_seconds_left)", "{{job}}: {{role}}"),),
-                colours={_limit("DokaLeaseRunsOut"): GREEN},
-                below=RED,
-            ),
-            Panel(
-                "Requests for leases, and leases that were refused",
-                "Requests by outcome and code, and leases that a service refused before their end." + SINCE_START,
-                "short",
-                (
-                    Query(
-                        "sum by (job, role, outcome, code) (doka_lease_renewals_total)",
-                        "{{job}}: {{role}} {{outcome}}, {{code}}",
-                    ),
-                    Query(
-                        "sum by (job, role, code) (doka_lease_rejections_total) > 0",
-                        "{{job}}: {{role}} refused early, {{code}}",
-                    ),
-                ),
-            ),
-        ),
-    ),
-    Row(
         "What did not land, or landed twice",
         (
             Panel(
@@ -451,15 +451,16 @@ ROWS: tuple[Row, ...] = (
                 "in the log, and offsets that cannot be read." + SINCE_START,
                 "short",
                 (
-                    Query("sum by (job, route) (doka_records_dropped_total)", "{{job}}: {{route}} dropped"),
-                    Query("sum by (job, topic) (doka_records_skipped_total)", "{{job}}: {{topic}} skipped"),
-                    Query("sum by (job, topic, policy) (doka_gaps_total)", "{{job}}: {{topic}} gaps, {{policy}}"),
+                    Query("sum by (job, route) (doka_records_dropped_total) > 0", "{{job}}: {{route}} dropped"),
+                    Query("sum by (job, topic) (doka_records_skipped_total) > 0", "{{job}}: {{topic}} skipped"),
+                    Query("sum by (job, topic, policy) (doka_gaps_total) > 0", "{{job}}: {{topic}} gaps, {{policy}}"),
                     Query(
-                        "sum by (job, topic, policy) (doka_unreadable_offsets_total)",
+                        "sum by (job, topic, policy) (doka_unreadable_offsets_total) > 0",
                         "{{job}}: {{topic}} unreadable, {{policy}}",
                     ),
                 ),
                 width=QUARTER,
+                nothing="none",
             ),
             Panel(
                 "Twice, or out of order",
@@ -468,17 +469,20 @@ ROWS: tuple[Row, ...] = (
                 "short",
                 (
                     Query(
-                        "sum by (job, route) (doka_possible_duplicates_total)", "{{job}}: {{route}} possible duplicates"
+                        "sum by (job, route) (doka_possible_duplicates_total) > 0",
+                        "{{job}}: {{route}} possible duplicates",
                     ),
                     Query(
-                        "sum by (job, topic) (doka_records_will_repeat_total)", "{{job}}: {{topic}} repeated by a drain"
+                        "sum by (job, topic) (doka_records_will_repeat_total) > 0",
+                        "{{job}}: {{topic}} repeated by a drain",
                     ),
                     Query(
-                        "sum by (job, route, cause) (doka_order_breaks_total)",
+                        "sum by (job, route, cause) (doka_order_breaks_total) > 0",
                         "{{job}}: {{route}} out of order, {{cause}}",
                     ),
                 ),
                 width=QUARTER,
+                nothing="none",
             ),
         ),
     ),

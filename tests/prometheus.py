@@ -44,11 +44,16 @@ class Firing(NamedTuple):
 def shortened(rule: Rule, factor: float) -> dict[str, Any]:
     """Give a rule as a rule file has it, in shorter time."""
     written = dict(rule.written())
-    expr = _SPAN.sub(lambda found: f"{found[1]}{_ms(int(found[2]) * _UNIT_SECONDS[found[3]] / factor)}", rule.expr)
+    expr = in_shorter_time(rule.expr, factor)
     written["expr"] = _SECONDS.sub(lambda found: f"{found[1]} {int(found[2]) / factor:g}", expr)
     if "for" in written:
         written["for"] = _ms(int(str(written["for"])[:-1]) * 60 / factor)
     return written
+
+
+def in_shorter_time(expr: str, factor: float) -> str:
+    """Give an expression with its windows and offsets in shorter time."""
+    return _SPAN.sub(lambda found: f"{found[1]}{_ms(int(found[2]) * _UNIT_SECONDS[found[3]] / factor)}", expr)
 
 
 def _ms(seconds: float) -> str:

@@ -1,6 +1,7 @@
 """The alerts in a real run: the service as a process, faults on its routes, and a real Prometheus that scrapes it.
 
     python -m tests.integration.alerts.live        # two minutes and a half; the tests play it in two halves, twice as fast
+    python -m tests.integration.alerts.live --picture docs/dashboard.png      # draws the dashboard while the faults last
 
 Kafka is the embedded cluster and AWS the stand-in, so each fault is what the service itself sees of it; between page and
 alert everything is real. Time is shortened for Prometheus and for leases alike (tests/prometheus.py says how).
@@ -10,6 +11,7 @@ Each route has one fault and its topic, stream and route one name; `healthy` has
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 import threading
@@ -17,17 +19,20 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, Producer
 
 from doka.adapters.embedded.kafka_cluster import KafkaCluster
+from doka.app.simulate.history import Fault
 from doka.domain.limits import BACKOFF_LAST_NS, NS_PER_SECOND
+from scripts import dashboard_look
 from scripts.alerts import BURNING
 from tests.containers.service import DokaProcess, settings
 from tests.fake_aws import WRITER_ROLE, FailEntries, FakeAws, Refuse, Reset
-from tests.prometheus import Firing, Prometheus, prometheus
+from tests.prometheus import SCRAPED_SECONDS, Firing, Prometheus, in_shorter_time, prometheus
 from tests.waiting import eventually
 
 GROUP = "doka-alerts"
@@ -56,6 +61,11 @@ OFFSET_COMMIT = 8  # the kind of request in Kafka's protocol
 TOO_LONG_A_KEY = b"k" * 257
 PARTITIONS = 2
 RECORDS = 20
+PICTURED = (
+    "Eleven routes, of which most meet a fault of their own; time, and limits in seconds, are shortened by {factor:g}."
+)
+PICTURE_HEIGHT = 1_490
+"""Down to the row of leases (px)."""
 STARTED_AT = 'doka_process_start_time_seconds{instance="doka-0"}'
 
 Awaited = tuple[str, Mapping[str, str]]
@@ -94,7 +104,22 @@ NOT_PLAYED: Mapping[str, str] = {
     "DokaAuditLate": "it audits nothing",
 }
 """Alerts whose causes cannot be played here; tests/simulation/alerts plays those of the service."""
+NOT_SHOWN: Mapping[str, str] = {
+    "doka_worker_up": "it is one process",
+    "doka_worker_restarts_total": "it is one process",
+    "doka_audit": "it audits nothing",
+    "doka_records_skipped_total": "nobody orders a skip",
+    "doka_unreadable_offsets_total": "the embedded cluster stores no batch that is damaged",
+    "doka_records_will_repeat_total": "no drain ends with holes",
+    "doka_gaps_total": "it is found after a start, when what the faults showed is in no counter any more",
+}
+"""What begins the names of metrics that queries of the dashboard see only where something else happens; test_dashboard.py plays that."""
 ALL = (*RAISED_BY_FAULTS, *RAISED_BY_A_STOP, *RAISED_BY_A_START, *RAISED_BY_STARTS, *RAISED_BY_ANOTHER_MEMBER)
+
+
+def is_not_shown(expr: str) -> bool:
+    """Say whether a query of the dashboard asks for what is not played here."""
+    return any(metric in expr for metric in NOT_SHOWN)
 
 
 def arn(role: str) -> str:
@@ -113,6 +138,8 @@ class Play:
     factor: float
     began: float = 0.0
     seen: dict[Firing, float] = field(default_factory=dict)
+    started: float = 0.0
+    """When the page was scraped first, by the wall clock (s)."""
 
     def __post_init__(self) -> None:
         self._landed_under_a_lease = self._revocations = 0
@@ -165,6 +192,7 @@ class Play:
         self.doka.wait_until_ready()
         written = dict.fromkeys(ROUTES, RECORDS)
         eventually(lambda: written == {route: self.aws.landed_count(route) for route in ROUTES}, what="all records")
+        self.started = time.time()
         self._scraped_anew(None)
         eventually(lambda: not self.watched.firing(), what="the end of DokaGone", every=0.2)
         self.seen.clear()
@@ -261,10 +289,44 @@ class Play:
 
     # --- what came of it -----------------------------------------------------------------------------------------
 
+    def dashboard(self) -> Shown:
+        """Ask every query of the dashboard for all the time since the beginning; its windows, and limits in seconds, are shorter."""
+        board = json.loads(dashboard_look.BOARD.read_text(encoding="utf-8"))
+        for panel in dashboard_look.panels_of(board):
+            defaults = panel.get("fieldConfig", {}).get("defaults", {})
+            for limit in defaults.get("thresholds", {}).get("steps", ()) if defaults.get("unit") == "s" else ():
+                limit["value"] = limit["value"] and limit["value"] / self.factor
+        every = SCRAPED_SECONDS / self.factor
+        window = dashboard_look.Window(self.started, time.time(), every, f"{4 * every * 1_000:.0f}ms")
+        asked = (board, self.watched.ask, window, partial(in_shorter_time, factor=self.factor))
+        return Shown(board, window, dashboard_look.answers(*asked), dashboard_look.marks_of(*asked))
+
     def of_the_healthy(self) -> list[Firing]:
         """Give what fired about what nothing was done to; budgets are shared with stops, which are done to all."""
         about = [("route", HEALTHY), ("topic", HEALTHY), ("role", "trusted")]
         return [each for each in self.seen if "Budget" not in each.name and set(about) & each.labels]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the dashboard shows of a play."""
+
+    board: Mapping[str, Any]
+    window: dashboard_look.Window
+    answers: Sequence[dashboard_look.Answer]
+    marks: Sequence[Fault]
+
+    def empty(self) -> list[str]:
+        """Give the queries that found nothing, though what they ask for happened."""
+        return [
+            f"{each.panel['title']}: {each.target['expr']}"
+            for each in self.answers
+            if not each.series and not is_not_shown(each.target["expr"])
+        ]
+
+    def page(self, made_by: str) -> str:
+        """Draw it."""
+        return dashboard_look.page(self.board, self.answers, self.marks, self.window, made_by)
 
 
 @contextmanager
@@ -337,11 +399,16 @@ def main() -> None:
     """Play it and say what fired, and when."""
     parser = argparse.ArgumentParser(prog="python -m tests.integration.alerts.live")
     parser.add_argument("--factor", type=float, default=FACTOR, help="by how much time is shortened (%(default)g)")
-    factor = parser.parse_args().factor
-    began = time.monotonic()
+    parser.add_argument("--picture", type=Path, metavar="PNG", help="draw the dashboard of the faults, by a browser")
+    given = parser.parse_args()
+    factor, began = given.factor, time.monotonic()
     with tempfile.TemporaryDirectory() as folder, play(Path(folder), factor) as made:
         made.stay_calm()
         made.strike()
+        if given.picture is not None:
+            page = Path(folder) / "dashboard.html"
+            page.write_text(made.dashboard().page(PICTURED.format(factor=factor)), encoding="utf-8")
+            dashboard_look.photograph(page, given.picture.resolve(), PICTURE_HEIGHT)
         made.stop_and_start()
         made.let_another_join()
         lines = [f"time is shortened by {factor:g}; nothing fired in calm"]

@@ -32,6 +32,7 @@ def test_each_fault_raises_its_alerts_and_nothing_else_does(tmp_path: Path) -> N
         made.stay_calm()
         made.strike()
         assert [] == made.of_the_healthy()
+        assert [] == made.dashboard().empty()  # a panel that is empty here is a query that is wrong
 
 
 @pytest.mark.slow
@@ -41,3 +42,5 @@ def test_a_service_that_is_gone_starts_again_and_again_or_is_not_all_is_told(tmp
     with play(tmp_path, FACTOR) as made:
         made.stop_and_start()
         made.let_another_join()
+        told = {mark.told for mark in made.dashboard().marks}
+        assert {"doka-0 : partitions assigned", "doka-0 : partitions revoked"} <= told
