@@ -57,7 +57,7 @@ def written(labels: Labels) -> str:
         dashboard.Dashboard(TITLE)
         .uid(UID)
         .description(
-            "What doka does, and how far it is. Written by `make docs` from scripts/dashboard.py. Edit that instead."
+            "What doka does, and how far it is. Written by `make docs` from scripts/dashboard_panels.py. Edit that instead."
         )
         .tags(["doka", "kafka", "kinesis"])
         .editable()
