@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from doka.domain.limits import NS_PER_SECOND
 from scripts.dashboard_look import BOARD, filled, panels_of
 from tests.integration.alerts.live import NOT_SHOWN, is_not_shown
 from tests.manual_clock import ManualClock
-from tests.promtool import ask
+from tests.promtool import PROMTOOL_SECONDS, ask, find_promtool
 from tests.unit.adapters.telemetry.given import FACTS
 
 EVERY = 15
@@ -67,6 +68,18 @@ def answered(folder: Path, queries: Iterable[str]) -> set[int]:
     given = [series for page in pages for series in series_of(page)]
     said = ask(folder, [{"interval": f"{EVERY}s", "input_series": given, "promql_expr_test": asked}], every=EVERY)
     return {int(number) for number in _ASKED.findall(said)}
+
+
+def test_promtool_takes_every_query(tmp_path: Path) -> None:
+    """Each is an expression that Prometheus can read."""
+    queries = [target["expr"] for panel in panels_of(board()) for target in panel.get("targets", ())]
+    queries += [mark["expr"] for mark in board()["annotations"]["list"]]
+    rules = [{"record": f"query:{number}", "expr": filled(query, "1m")} for number, query in enumerate(queries)]
+    file = tmp_path / "rules.yaml"
+    file.write_text(json.dumps({"groups": [{"name": "doka", "rules": rules}]}), encoding="utf-8")
+    words = [find_promtool(), "check", "rules", str(file)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=PROMTOOL_SECONDS, check=False)
+    assert f"SUCCESS: {len(queries)} rules found" in done.stdout, done.stdout + done.stderr
 
 
 def test_what_the_live_run_does_not_play_is_found_where_it_happens(tmp_path: Path) -> None:
