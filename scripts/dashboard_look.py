@@ -3,8 +3,8 @@
     python -m scripts.dashboard_look --prometheus http://127.0.0.1:9090 --minutes 60 --page dashboard.html
 
 It reads deploy/grafana/doka.json, asks every query that is in it for all jobs, routes and topics, and draws each panel by the
-plots of the simulator's report. A panel without an answer says so, and the exit code is 1: an empty panel is a wrong query,
-or a Prometheus that does not scrape doka. Not every option of Grafana is drawn; units, legends, limits and states are.
+plots of the simulator's report. A panel without an answer says so. Where it has no word for that it should have one, so its
+query is wrong, or that Prometheus does not scrape doka, or not with its rules: the exit code is 1. Not every option of Grafana is drawn; units, legends, limits and states are.
 """
 
 from __future__ import annotations
@@ -172,8 +172,7 @@ def _panel(panel: Object, found: Sequence[Answer], times: TimeAxis, marked: Sequ
     if series:
         body = _DRAWN[panel["type"]](panel, series, times, marked, step)
     else:
-        nothing = panel["fieldConfig"]["defaults"].get("noValue", "no data")
-        body = f'<p class="nothing">{escape(nothing)}</p>'
+        body = f'<p class="nothing">{escape(_no_value(panel) or "no data")}</p>'
     title = f'<h3 title="{escape(panel["description"])}">{escape(panel["title"])}</h3>'
     return f'<section class="panel {panel["type"]}" style="grid-column:span {panel["gridPos"]["w"]}">{title}{body}</section>'
 
@@ -372,13 +371,19 @@ def _api(address: str) -> Ask:
     return ask
 
 
+def _positive(text: str) -> float:
+    if not re.fullmatch(r"\d*\.?\d+", text) or not float(text):
+        raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
+    return float(text)
+
+
 def main() -> int:
     """Draw it; gives 0 where each panel has something to show, 1 where one is empty, 2 where it could not be drawn."""
     parser = argparse.ArgumentParser(
         prog="python -m scripts.dashboard_look", description="Draw the dashboard without Grafana."
     )
     parser.add_argument("--prometheus", required=True, metavar="URL", help="the Prometheus that scrapes doka")
-    parser.add_argument("--minutes", type=float, default=60, help="how far back (%(default)g)")
+    parser.add_argument("--minutes", type=_positive, default=60, help="how far back (%(default)g)")
     parser.add_argument("--rate", default="2m", help="the window of rates; four scrapes (%(default)s)")
     parser.add_argument("--page", type=Path, default=Path("dashboard.html"), help="where to (%(default)s)")
     given = parser.parse_args()
@@ -391,7 +396,8 @@ def main() -> int:
         given.page.write_text(page(board, found, marked, window, f"by {given.prometheus}"), encoding="utf-8")
     except (OSError, ValueError, KeyError) as error:  # it does not answer, or something else answers there
         sys.stderr.write(
-            f"{error}: is a Prometheus at {given.prometheus} (--prometheus), and may {given.page} be written (--page)?\n"
+            f"{error}: is a Prometheus at {given.prometheus} (--prometheus), is {given.rate} a time (--rate), and may "
+            f"{given.page} be written (--page)?\n"
         )
         return 2
     titles = [panel["title"] for panel in empty(found)]
@@ -400,9 +406,15 @@ def main() -> int:
 
 
 def empty(found: Sequence[Answer]) -> list[Object]:
-    """Give the panels that have nothing to show."""
+    """Give the panels that have nothing to show and no word for it."""
     shown = {answer.panel["id"] for answer in found if answer.series}
-    return list({answer.panel["id"]: answer.panel for answer in found if answer.panel["id"] not in shown}.values())
+    panels = {answer.panel["id"]: answer.panel for answer in found}
+    return [each for number, each in panels.items() if number not in shown and _no_value(each) is None]
+
+
+def _no_value(panel: Object) -> str | None:
+    found: str | None = panel["fieldConfig"]["defaults"].get("noValue")
+    return found
 
 
 if __name__ == "__main__":

@@ -331,6 +331,7 @@ ROWS: tuple[Row, ...] = (
                 "younger. Nothing is shown while nothing lands.",
                 "s",
                 _quantiles("doka_landing_seconds"),
+                nothing="nothing lands",
             ),
             Panel(
                 "Un-settled records by topic",
@@ -385,6 +386,7 @@ ROWS: tuple[Row, ...] = (
                 "them, took less.",
                 "s",
                 _quantiles("doka_put_duration_seconds"),
+                nothing="nothing lands",
             ),
             Panel(
                 "Puts in flight",

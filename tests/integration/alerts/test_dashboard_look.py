@@ -15,7 +15,7 @@ import pytest
 
 from doka.app.simulate.history import Fault
 from scripts import dashboard_look
-from scripts.dashboard_look import BOARD, Answer, Series, Window, answers, filled, marks_of, page, panels_of
+from scripts.dashboard_look import BOARD, Answer, Series, Window, answers, empty, filled, marks_of, page, panels_of
 from tests.integration.app.simulate.browser import show
 
 BEGINS = datetime(2026, 11, 27, 9, tzinfo=UTC).timestamp()
@@ -200,6 +200,14 @@ def test_a_panel_without_an_answer_says_so() -> None:
     """In the words that the dashboard has for it."""
     assert ">no data<" in drawn(panel("timeseries"))
     assert ">none<" in drawn(panel("timeseries", noValue="none"))
+
+
+@pytest.mark.parametrize(("said", "named"), [({}, ["A title"]), ({"noValue": "none"}, [])])
+def test_a_panel_is_named_that_has_nothing_to_show_and_no_word_for_it(said: dict[str, str], named: list[str]) -> None:
+    """What is rare has a word for it; anything else without data is a fault, of which the exit code tells."""
+    one = panel("timeseries", **said)
+    assert named == [each["title"] for each in empty([Answer(one, {}, [])])]
+    assert [] == empty([Answer(one, {}, []), Answer(one, {}, [steady(1)])])
 
 
 def test_the_page_opens_in_a_browser(tmp_path: Path) -> None:
