@@ -32,7 +32,9 @@ def test_each_fault_raises_its_alerts_and_nothing_else_does(tmp_path: Path) -> N
         made.stay_calm()
         made.strike()
         assert [] == made.of_the_healthy()
-        assert [] == made.dashboard().empty()  # a panel that is empty here is a query that is wrong
+        shown = made.dashboard()
+        assert [] == shown.empty()  # a query that finds nothing here is wrong
+        assert ">no data<" not in shown.page("by a test")
 
 
 @pytest.mark.slow

@@ -119,6 +119,12 @@ ELSEWHERE: dict[str, str] = {
     "doka simulate incident --report incident.html": "tests/integration/app/cli/test_simulate.py runs a shorter weekend",
     "doka simulate compare": "it takes minutes; a part of it is typed here",
     "doka simulate fuzz --seeds 200": "tests/integration/app/simulate/test_fuzz.py runs fewer seeds",
+    "jq '{dashboard: ., overwrite: true}' deploy/grafana/doka.json | "
+    'curl -fsS -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" '
+    "-d @- https://GRAFANA/api/dashboards/db": "it needs a Grafana",
+    ".venv/bin/python -m scripts.dashboard_look --prometheus http://127.0.0.1:9090 --minutes 60": (
+        "it needs a Prometheus; tests/integration/alerts/test_live.py draws from one"
+    ),
     "doka run": NAMES_A_COMMAND,
     "doka check": NAMES_A_COMMAND,
     "doka policy": NAMES_A_COMMAND,
