@@ -1,4 +1,4 @@
-"""Writes the pages of docs/ that say what the code says, so that they cannot say anything else; the alert rules too.
+"""Writes the pages of docs/ that say what the code says, so that they cannot say anything else; rules and a chart too.
 
 `pages` gives every page as text; `make docs` writes them, and a test compares them with what is committed.
 """
@@ -23,7 +23,7 @@ from doka.domain.leases.keeper import SIGNING, TRANSITIONS, LeaseState
 from doka.domain.records import TopicPartition
 from doka.domain.status import LeaseStatus, PartitionStatus, RouteStatus, Status
 from doka.domain.verdicts import ENTRY, REQUEST
-from scripts import alerts, dashboard, iam_page, settings_page
+from scripts import alerts, chart, dashboard, iam_page, settings_page
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -43,7 +43,8 @@ def pages() -> Mapping[str, str]:
         "docs/verdicts.md": _verdicts_page(),
         "docs/operating.md": alerts.written_into((DOCS / "operating.md").read_text(encoding="utf-8")),
         "deploy/alerts.yaml": alerts.rule_file(),
-        "deploy/grafana/doka.json": dashboard.written(metric_labels()),
+        "deploy/grafana/doka.json": (drawn := dashboard.written(metric_labels())),
+        **chart.files(ROOT, drawn),
     }
 
 

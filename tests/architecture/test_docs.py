@@ -51,7 +51,9 @@ WORDS_OF_THE_HOUSE = frozenset(
         "ambiguous",
     ]
 )
-OF_THE_TESTS = frozenset({"DOKA_CONTAINERS", "DOKA_TEST_KAFKA_PORT", "DOKA_TEST_AWS_PORT", "DOKA_TEST_HTTP_PORT"})
+OF_THE_TESTS = frozenset(
+    {"DOKA_CONTAINERS", "DOKA_KUBERNETES", "DOKA_TEST_KAFKA_PORT", "DOKA_TEST_AWS_PORT", "DOKA_TEST_HTTP_PORT"}
+)
 
 
 def read(path: Path) -> str:

@@ -21,7 +21,7 @@ PREFIX = "DOKA_"
 SEPARATOR = "__"
 INDEX = re.compile(r"[0-9]{1,6}")  # a million entries is no configuration, and beyond 4,300 digits int() raises
 # Read by doka's own test suite, and so in the environment of services that it starts.
-NOT_SETTINGS = frozenset({"DOKA_CONTAINERS"})
+NOT_SETTINGS = frozenset({"DOKA_CONTAINERS", "DOKA_KUBERNETES"})
 
 
 def overlay(

@@ -51,6 +51,8 @@ TYPED: dict[str, Ends | Serves] = {
         "--oidc-provider oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE --service-account doka:doka "
         "--msk-cluster-arn arn:aws:kafka:eu-west-1:111122223333:cluster/example/11111111-2222-3333-4444-555555555555-1"
     ): Ends(0, "policies/trust-doka-workload.json: account 111122223333"),
+    "doka policy --for keda --config doka.yaml": Ends(0, "kafka-cluster:DescribeGroup"),
+    "{ echo config:; sed 's/^/  /' doka.yaml; } > config-values.yaml": Ends(0),
     "doka check --config doka.yaml": Ends(1, "✗"),
     "doka run --config doka.yaml": Serves(),
     "doka run --config doka.yaml --workers 4": Serves(),
@@ -115,6 +117,9 @@ ELSEWHERE: dict[str, str] = {
     'pip install "$(ls dist/doka_connector-*.whl)[demo]"': "it downloads; the lock holds what the extra names",
     "pip install doka": "is what not to do",
     "docker build -t doka --build-arg COMMIT=$(git describe --always --dirty) .": "tests/containers/test_readme.py runs it",
+    "docker build -t REGISTRY/doka:0.2.0 --build-arg COMMIT=$(git describe --always --dirty) .": "it is the one above, by a name of yours",
+    "docker push REGISTRY/doka:0.2.0": "it needs a registry of yours",
+    "scripts/chart-trial --yes": "tests/integration/chart/test_cluster.py runs it",
     "doka simulate incident": "tests/integration/app/cli/test_simulate.py runs a shorter weekend",
     "doka simulate incident --report incident.html": "tests/integration/app/cli/test_simulate.py runs a shorter weekend",
     "doka simulate compare": "it takes minutes; a part of it is typed here",
@@ -182,11 +187,14 @@ def test_each_reason_that_names_a_test_names_one_that_there_is() -> None:
     assert [] == sorted(name for name in named if not (ROOT / name).exists())
 
 
-def test_what_is_not_for_this_shell_is_for_an_account() -> None:
-    """A block that is no console holds commands of AWS's own program, which need accounts, and nothing else."""
+def test_what_is_not_for_this_shell_is_for_an_account_or_a_cluster() -> None:
+    """A block that is no console holds commands of AWS's own program, of Helm and of kubectl, and nothing else.
+
+    Those of Helm and kubectl are typed on a cluster by tests/integration/chart/test_cluster.py, where there is one.
+    """
     lines = [line for page in PAGES for block in fenced(page, "sh", "bash") for line in block.splitlines()]
     assert lines
-    assert [] == [line for line in lines if not line.startswith("aws ")]
+    assert [] == [line for line in lines if not line.startswith(("aws ", "helm ", "kubectl "))]
 
 
 @pytest.fixture

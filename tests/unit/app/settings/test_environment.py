@@ -149,7 +149,7 @@ def test_a_wrong_thing_in_the_way_is_left_for_the_model_to_refuse(given: dict[st
 
 def test_what_steers_the_test_suite_is_no_setting() -> None:
     """A service that a container test starts inherits it."""
-    assert laid({"DOKA_CONTAINERS": "required"}) == data()
+    assert laid({"DOKA_CONTAINERS": "required", "DOKA_KUBERNETES": "required"}) == data()
 
 
 @pytest.mark.parametrize("digits", ["9" * 7, pytest.param("9" * 5_000, id="5000 digits"), "²"])
