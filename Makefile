@@ -4,7 +4,7 @@ BIN := .venv/bin
 export TESTCONTAINERS_RYUK_DISABLED := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check format test simulate planted mutants chaos evidence docs bench lock clean
+.PHONY: help setup demo check format test simulate planted mutants chaos evidence docs bench lock sbom same-image clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +64,14 @@ bench: .venv/.ready ## Measure: records/s, CPU a record, memory, latency, beside
 
 lock: .venv/.ready ## Renew the hash-pinned lock files in requirements/
 	bash scripts/lock
+
+# The wheel's alone without IMAGE; the image must have been built.
+sbom: .venv/.ready ## Write the bills of materials of the wheel, and of IMAGE=doka, into dist/
+	@$(BIN)/python -m scripts.sbom $(if $(IMAGE),--image $(IMAGE))
+
+# Leaves doka:first and doka:second behind; ARGS="--build-arg BASE=..." goes to both builds.
+same-image: .venv/.ready ## Build the image twice without a cache, and compare every file of the two
+	@$(BIN)/python -m scripts.same_image $(ARGS)
 
 clean: ## Remove .venv and every cache
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist

@@ -2,16 +2,23 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import json
+import os
 import re
 import subprocess
 import sys
+import tarfile
 import zipfile
 from email import message_from_string
 from pathlib import Path
+from typing import Any
 
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 from packaging.requirements import Requirement
 
+from scripts.sbom import wheel_bill
 from tests.architecture.source_tree import ROOT, SRC, TESTS, modules, shown
 
 PACKAGE = "doka"
@@ -23,16 +30,18 @@ APPROVED = {
 APPROVED_FOR_THE_DEMO = {"flask", "flask-cors", "moto"}
 
 LOCKS = [ROOT / "requirements" / "runtime.txt", ROOT / "requirements" / "dev.txt"]
+AUDIT = ROOT / "requirements" / "audit.txt"
+"""What CI looks for vulnerabilities with; nobody installs it beside doka."""
 _PIN = re.compile(r"(?P<name>[a-z0-9][a-z0-9._-]*)(\[[a-z0-9,._-]+\])?==(?P<version>[^ ;\\]+)(?P<marker> ; [^\\]+)? \\")
 _HASH = re.compile(r"    --hash=sha256:[0-9a-f]{64}(?P<more> \\)?")
 
 
-def build(folder: Path) -> Path:
-    """Build the wheel into a folder with the locked backend, and give its path."""
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
-    (wheel,) = folder.glob("doka_connector-*.whl")
-    return wheel
+def build(folder: Path, kind: str = "wheel", source: Path = ROOT, **environ: str) -> Path:
+    """Build the wheel, or the sdist, of a source tree into a folder with the locked backend, and give its path."""
+    command = [sys.executable, "-m", "hatchling", "build", "-t", kind, "-d", str(folder)]
+    subprocess.run(command, cwd=source, check=True, capture_output=True, env=os.environ | environ)
+    (built,) = folder.glob("doka_connector-*")
+    return built
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +105,48 @@ def test_a_build_is_reproducible(wheel: Path, tmp_path: Path) -> None:
     ]
 
 
+def test_a_wheel_of_the_sdist_is_the_same(tmp_path: Path) -> None:
+    """The sdist brings all that a wheel is built with: both ways give the same bytes, where the commit is told."""
+    sdist = build(tmp_path / "sdist", "sdist")
+    with tarfile.open(sdist) as archive:
+        archive.extractall(tmp_path, filter="data")
+    unpacked = tmp_path / sdist.name.removesuffix(".tar.gz")
+    wheels = [
+        build(tmp_path / name, source=source, BUILD_COMMIT="v0.0.0") for name, source in (("a", ROOT), ("b", unpacked))
+    ]
+    assert 1 == len({hashlib.sha256(path.read_bytes()).hexdigest() for path in wheels})
+
+
+def test_the_wheel_carries_its_bill_of_materials(wheel: Path) -> None:
+    """Its .dist-info has one CycloneDX document, which the schema allows, of this version and what it asks for."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [name for name in archive.namelist() if ".dist-info/sboms/" in name]
+        text = archive.read(name).decode()
+    assert None is JsonStrictValidator(SchemaVersion.V1_6).validate_str(text)
+    bill = json.loads(text)
+    ours = bill["metadata"]["component"]
+    edges = {edge["ref"]: edge["dependsOn"] for edge in bill["dependencies"]}
+    assert name.endswith("/sboms/doka-connector.cdx.json")
+    assert ours["purl"] == f"pkg:pypi/doka-connector@{wheel.name.split('-')[1]}"
+    assert APPROVED == {ref.removeprefix("pkg:pypi/").partition("@")[0] for ref in edges[ours["bom-ref"]]}
+
+
+def test_the_bill_of_the_wheel_is_what_others_read_in_the_lock(wheel: Path) -> None:
+    """cyclonedx-py, which knows nothing of ours, finds the same packages and the same hashes in the same lock."""
+    lock = str(LOCKS[0])
+    command = [sys.executable, "-W", "ignore", "-m", "cyclonedx_py", "requirements", lock, "--no-validate"]
+    ran = subprocess.run(command, check=True, capture_output=True)
+    assert hashes(json.loads(ran.stdout)) == hashes(wheel_bill(wheel))
+
+
+def hashes(bill: dict[str, Any]) -> dict[str, set[str]]:
+    """Give for each package URL of a bill the hashes of the files that are allowed."""
+    return {
+        part["purl"]: {entry["content"] for files in part["externalReferences"] for entry in files["hashes"]}
+        for part in bill["components"]
+    }
+
+
 def test_our_package_is_ours_alone(installed: Path) -> None:
     """The wheel brings one name into site-packages, and nobody else brings that: it would shadow ours, or ours it."""
     others = importlib.metadata.packages_distributions()
@@ -125,7 +176,7 @@ def test_the_installed_wheel_runs(installed: Path, tmp_path: Path) -> None:
     assert version.startswith("doka ")
 
 
-@pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.name)
+@pytest.mark.parametrize("lock", [*LOCKS, AUDIT], ids=lambda path: path.name)
 def test_locks_pin_everything_by_hash_and_name_no_host(lock: Path) -> None:
     """A lock consists of exact versions and SHA-256 hashes, and of nothing else: so it names no host either."""
     pins: dict[str, int] = {}
