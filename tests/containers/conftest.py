@@ -14,7 +14,15 @@ from tests.containers.kafka_broker import KafkaBroker, running_broker
 HERE = Path(__file__).parent
 LANES = (
     ("test_aggregated.py", "test_fire_kafka.py", "test_forwarding.py", "test_skip.py", "test_stop.py"),
-    ("test_clock.py", "test_compose.py", "test_fatal.py", "test_instruments.py", "test_msk_iam.py", "test_readme.py"),
+    (
+        "test_clock.py",
+        "test_compose.py",
+        "test_fatal.py",
+        "test_image.py",  # the image of test_compose.py, and so in its lane
+        "test_instruments.py",
+        "test_msk_iam.py",
+        "test_readme.py",
+    ),
     (
         "test_dead_letters.py",
         "test_kafka_group.py",
