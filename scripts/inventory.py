@@ -109,7 +109,7 @@ def walked(root: str) -> tuple[list[str], list[str]]:
     """Give each shared object below a folder, and each folder that holds distributions; no link is followed or given."""
     paths: list[str] = []
     folders: list[str] = []
-    for name, inside, files in os.walk(root):
+    for name, inside, files in os.walk(root, onerror=_fail):
         folder = Path(name)
         inside[:] = sorted(part for part in inside if str(folder / part) not in NOT_OF_THE_IMAGE)
         places = [folder / part for part in sorted(files) if SHARED_OBJECT.fullmatch(part)]
@@ -118,6 +118,11 @@ def walked(root: str) -> tuple[list[str], list[str]]:
         if folder.name == "site-packages" and any(part.endswith(".dist-info") for part in inside):
             folders.append(name)
     return paths, folders
+
+
+def _fail(error: OSError) -> None:
+    """End at a folder that cannot be looked into: what is not seen would be missing in silence."""
+    raise error
 
 
 def stem(path: str) -> str:

@@ -132,6 +132,7 @@ ELSEWHERE: dict[str, str] = {
     ),
     "doka run": NAMES_A_COMMAND,
     "doka check": NAMES_A_COMMAND,
+    "doka config convert": NAMES_A_COMMAND,
     "doka policy": NAMES_A_COMMAND,
     "doka policy --for writer": NAMES_A_COMMAND,
     "doka policy --for reader": NAMES_A_COMMAND,
