@@ -12,8 +12,10 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from docker.errors import APIError
+from docker.models.containers import Container
 from testcontainers.core.container import DockerContainer
 
+from tests.containers import class_archive
 from tests.waiting import eventually
 
 IMAGE = "apache/kafka:4.1.1"
@@ -111,10 +113,36 @@ def _started(
     overrides: Mapping[str, str], files: Mapping[str, bytes], in_front: int | None
 ) -> tuple[DockerContainer, list[int]]:
     """Start a container; gives the ports of this host that lead to its listeners."""
+    archive = class_archive.archive_of(IMAGE, _begun)
+    shared = {} if archive is None else {"KAFKA_OPTS": class_archive.options(archive)}
+    return _container(shared | dict(overrides), files, in_front)
+
+
+def _begun(variables: Mapping[str, str]) -> Container:
+    """Start a broker from which nothing is wanted but what it leaves in the folder of archives when it is stopped."""
+    container, ports = _container(variables, {}, None, archives="rw")
+    broker, wrapped = KafkaBroker(f"127.0.0.1:{ports[0]}", container), container.get_wrapped_container()
+
+    def there_or_ended() -> bool:
+        wrapped.reload()
+        return wrapped.status != "running" or _answers(broker)
+
+    try:
+        eventually(there_or_ended, within=READY_SECONDS, what="an answer of the broker, or its end", every=0.2)
+    except BaseException:
+        container.stop()
+        raise
+    return wrapped
+
+
+def _container(
+    variables: Mapping[str, str], files: Mapping[str, bytes], in_front: int | None, *, archives: str = "ro"
+) -> tuple[DockerContainer, list[int]]:
     inside = [9092] if in_front is None else [9092, BEHIND_PORT]
     for attempt in range(1, TRIES + 1):
         ports = [free_port() for _ in inside]
-        container = DockerContainer(IMAGE, env=_settings(ports[0], in_front) | dict(overrides))
+        container = DockerContainer(IMAGE, env=_settings(ports[0], in_front) | dict(variables))
+        container.with_volume_mapping(class_archive.FOLDER, class_archive.INSIDE, archives)
         for port, outside in zip(inside, ports, strict=True):
             container.with_bind_ports(port, outside)
         for path, content in files.items():

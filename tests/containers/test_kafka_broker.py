@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
+from tests.containers import class_archive
 from tests.containers.feeding import log_starts
 from tests.containers.kafka_broker import KafkaBroker
 from tests.waiting import eventually
@@ -34,6 +36,14 @@ def test_no_record_goes_for_its_age(kafka_broker: KafkaBroker) -> None:
         _produce_of_2023(kafka_broker, taken)
         _wait_for_start(kafka_broker, taken, deleted)
     assert {(kept, 0): 0} == log_starts(kafka_broker.bootstrap_servers, {kept: 1})
+
+
+def test_its_classes_are_read_from_an_archive(kafka_broker: KafkaBroker) -> None:
+    """Where this image lets one be made: a file that is there and that Java does not take would help nobody, in silence."""
+    if not list(class_archive.FOLDER.glob("*.jsa")):
+        pytest.skip("this image has an archive of its own, or can have none")
+    code, found = kafka_broker.container.exec(["sh", "-c", f"grep -h -m 1 {class_archive.INSIDE}/ /proc/[0-9]*/maps"])
+    assert (0, True) == (code, b".jsa" in found)
 
 
 def _wait_for_start(broker: KafkaBroker, topic: str, offset: int) -> None:
