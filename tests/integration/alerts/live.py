@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import tempfile
 import threading
@@ -288,6 +289,15 @@ class Play:
         eventually(is_scraped, what="the scrape of its page", every=0.2)
 
     # --- what came of it -----------------------------------------------------------------------------------------
+
+    def choices(self) -> dict[str, set[str]]:
+        """Give what each variable of the dashboard offers."""
+        found: dict[str, set[str]] = {}
+        for variable in json.loads(dashboard_look.BOARD.read_text(encoding="utf-8"))["templating"]["list"][1:]:
+            of, label = re.fullmatch(r"label_values\((.*), (\w+)\)", variable["definition"]).groups()  # type: ignore[union-attr]
+            selected = {"match[]": dashboard_look.filled(of, "")}
+            found[variable["name"]] = set(self.watched.ask(f"label/{label}/values", **selected))
+        return found
 
     def dashboard(self) -> Shown:
         """Ask every query of the dashboard for all the time since the beginning; its windows, and limits in seconds, are shorter."""

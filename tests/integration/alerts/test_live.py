@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from scripts.alerts import ALERTS, BURNING
-from tests.integration.alerts.live import ALL, NOT_PLAYED, play
+from tests.integration.alerts.live import ALL, NOT_PLAYED, ROUTES, play
 from tests.promtool import find_promtool
 
 FACTOR = 30
@@ -34,6 +34,7 @@ def test_each_fault_raises_its_alerts_and_nothing_else_does(tmp_path: Path) -> N
         assert [] == made.of_the_healthy()
         shown = made.dashboard()
         assert [] == shown.empty()  # a query that finds nothing here is wrong
+        assert {"job": {"doka"}, "route": set(ROUTES), "topic": set(ROUTES)} == made.choices()
         assert ">no data<" not in shown.page("by a test")
 
 
