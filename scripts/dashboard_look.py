@@ -179,7 +179,7 @@ def _panel(panel: Object, found: Sequence[Answer], times: TimeAxis, marked: Sequ
 
 def _lines(panel: Object, series: Sequence[Series], times: TimeAxis, marked: Sequence[Fault], step: float) -> str:
     stacked = panel["fieldConfig"]["defaults"]["custom"].get("drawStyle") == "bars"
-    highest = max(value for each in series for value in each.values if value != math.inf)
+    highest = _highest(series)
     factor, unit = _axis_unit(panel["fieldConfig"]["defaults"]["unit"], highest)
     scaled = [Series(s.name, s.moments, [value / factor for value in s.values]) for s in series]
     if stacked:
@@ -194,6 +194,11 @@ def _lines(panel: Object, series: Sequence[Series], times: TimeAxis, marked: Seq
     return render(
         Plot("", drawn, times, values, marks[:LEGEND_MAX], note=f"and {more} more" if more > 0 else "", faults=marked)
     )
+
+
+def _highest(series: Sequence[Series]) -> float:
+    """Give the highest value that can be drawn, 0 at least: a lease without an end is none."""
+    return max((value for each in series for value in each.values if 0 < value < math.inf), default=0)
 
 
 def _line(series: Series, kind: str, times: TimeAxis, values: ValueAxis, step: float) -> str:
@@ -251,7 +256,7 @@ def _stat(panel: Object, series: Sequence[Series], *_: object) -> str:
 
 def _gauges(panel: Object, series: Sequence[Series], *_: object) -> str:
     defaults = panel["fieldConfig"]["defaults"]
-    most = defaults.get("max") or max(value for s in series for value in s.values if value != math.inf) or 1
+    most = defaults.get("max") or _highest(series) or 1
     rows = (
         f'<div class="gauge"><span>{escape(each.name)}</span><b>{_written(each.values[-1], defaults["unit"])}</b>'
         f'<div><i style="width:{min(max(each.values[-1] / most, 0), 1):.1%};'

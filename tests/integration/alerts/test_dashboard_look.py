@@ -169,6 +169,14 @@ def test_a_bar_has_the_colour_of_its_limit_and_ends_at_zero(value: float, colour
     assert f"width:{max(value, 0):.1%};background:{colour}" in made
 
 
+@pytest.mark.parametrize(("value", "written", "wide"), [(math.inf, "∞", "100.0%"), (-7, "-7 s", "0.0%")])
+def test_a_lease_without_an_end_and_one_past_it_are_drawn(value: float, written: str, wide: str) -> None:
+    """Also where there is no other to measure by."""
+    bar = drawn(panel("bargauge", "s"), steady(value))
+    assert (f"<b>{written}</b>" in bar, f"width:{wide}" in bar) == (True, True)
+    assert 1 == drawn(panel("timeseries", "s"), steady(value)).count('class="line s0"')
+
+
 def test_a_limit_is_drawn_where_it_lies_on_the_axis() -> None:
     """At half the height; and not at all where the axis ends below it."""
     limit = {"steps": [{"value": None, "color": "green"}, {"value": 30, "color": "red"}]}
