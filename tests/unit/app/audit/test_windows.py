@@ -247,11 +247,19 @@ PLANTED: dict[str, Plant] = {
 }  # fmt: skip
 
 
+OF_EQUAL_RECORDS = {
+    "landings of more than there are records are forgotten",
+    "landings that were explained go on",
+    "a shard is read from its beginning again",
+}
+"""Bugs that are shown by histories in which records are equal: such a one is played first."""
+
+
 @pytest.mark.parametrize("bug", PLANTED)
 def test_a_planted_bug_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bug: str) -> None:
     """By one of the histories at least, as a difference or as something that cannot be."""
     PLANTED[bug](monkeypatch)
-    for seed, alike in product(SEEDS[:8], (False, True)):
+    for seed, alike in product(SEEDS, sorted((False, True), reverse=bug in OF_EQUAL_RECORDS)):
         try:
             if differs(seed, tmp_path, alike=alike) is not None:
                 return
