@@ -327,3 +327,18 @@ def test_a_lease_that_has_ended_in_a_sleep_is_shown_so() -> None:
         heal_at=530 * MS,
     )
     passes(plan)
+
+
+def test_a_session_that_is_revoked_and_never_renewed_blocks_for_good() -> None:
+    """Refused as a stream's denial is, its lease seems to live for as long as it was to: all waits, and the route says so."""
+    plan = Plan(
+        seed=5,
+        work=Work(records=30),
+        role=RoleRules("r0", policy=RotationPolicy.NEVER),
+        sick=Sick.UNRENEWED,
+        lease_life=900 * NS_PER_SECOND,
+        incidents=(Incident(Kind.TOKENS_REVOKED, at=100 * MS, until=100 * MS, draw=ACCESS_DENIED),),
+    )
+    outcome = passes(plan)
+    assert outcome.reached["a route was blocked: AccessDeniedException"]
+    assert sum(outcome.world.group.committed.values()) < 30

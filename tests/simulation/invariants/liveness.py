@@ -53,10 +53,14 @@ class Liveness(Evidence):
         return None
 
     def lease_over(self) -> bool:
-        """Say whether the process has had a lease that may sign nothing any more."""
+        """Say whether the process has had a lease that may sign nothing any more, or nothing that is accepted."""
         lease = self._lease
         if lease is None or lease.ends_at is None:
             return self._deaths > 0
+        if (
+            self.world.tokens.judge(lease) is not None
+        ):  # revoked, perhaps with a code that a stream's denial has as well
+            return True
         life = max(lease.ends_at - lease.issued_at, 0)
         return self.world.timeline.now >= lease.ends_at - min(self.plan.limits.request_timeout, life // 5)
 
