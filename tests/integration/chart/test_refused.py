@@ -6,6 +6,7 @@ import pytest
 
 from tests.integration.chart.helm import RefusedError, ask, find_helm, given, rendered
 
+pytestmark = pytest.mark.xdist_group("chart")
 REFUSED = {
     "a grace period below the drain": (
         "msk-iam",

@@ -38,6 +38,7 @@ SECRETS = {"doka-kafka": {"DOKA_KAFKA__SECURITY__PASSWORD": "not-a-password"}}
 EXISTING = ROOT / "examples" / "minimal.yaml"
 """What stands in the ConfigMap that they name."""
 
+pytestmark = pytest.mark.xdist_group("chart")  # what one process has rendered it renders once
 files = pytest.mark.parametrize("values", GIVEN, ids=lambda file: file.name.removesuffix("-values.yaml"))
 majors = pytest.mark.parametrize("major", ["3", "4"])
 
