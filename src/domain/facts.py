@@ -117,11 +117,13 @@ class LanesBelowShards:
 
 @dataclass(frozen=True, slots=True)
 class LeaseRenewed:
-    """A lease was issued; `life` and `request_took` in ns, life None for credentials that do not end."""
+    """A lease was issued; `life` in ns, None for credentials that do not end."""
 
     role: str
     serial: int
     life: int | None
+    took: int = 0
+    """From the request for it to its coming, in ns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,8 @@ class LeaseRenewalFailed:
     retry_in: int
     left: int | None
     cure: str = ""
+    took: int = 0
+    """From the request to the refusal, in ns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +176,8 @@ class PartitionsOwned:
     partitions: frozenset[TopicPartition]
     positions: Mapping[TopicPartition, int]
     """The offsets from which assigned partitions are read, or to which revoked ones were committed."""
+    took: int = 0
+    """How long revoked ones drained, in ns."""
 
 
 @dataclass(frozen=True, slots=True)

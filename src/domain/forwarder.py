@@ -158,6 +158,7 @@ class Forwarder:
         self._missing = TopicsMissing(frozenset())
         self._group = GroupWatch()
         self._draining: frozenset[TopicPartition] | None = None  # given back just now; None: all that is owned
+        self._drain_began = 0  # when they began to be
         self._stopping = False
         self._stop_told_at = 0
         self._gone = 0  # records of partitions that went while stopping, before they were settled and committed
@@ -199,11 +200,12 @@ class Forwarder:
             case PartitionsAssigned(positions):
                 self._assigned(positions)
             case RevokeStarted(partitions):
-                self._draining = partitions
+                self._draining, self._drain_began = partitions, now
                 self._begin_drain(self._owned(partitions))
             case PartitionsRevoked(partitions):
+                took = 0 if self._draining is None else now - self._drain_began
                 self._draining = None
-                self._revoked(self._owned(partitions))
+                self._revoked(self._owned(partitions), took)
             case PartitionsLost(partitions):
                 lost = self._owned(partitions)
                 self._will_repeat({p.tp: p.ledger.ahead + p.ledger.uncommitted for p in lost})
@@ -300,23 +302,23 @@ class Forwarder:
         if waits != StopWaits(0, 0, 0):
             self._turn.commands.append(waits)
 
-    def _revoked(self, partitions: list[Partition]) -> None:
+    def _revoked(self, partitions: list[Partition], took: int) -> None:
         self._begin_drain(partitions)
         if self._halted is None:
             self._commits.last([p.ledger for p in partitions], self._turn, awaited=self._stopping)
         self._will_repeat({p.tp: p.ledger.ahead for p in partitions})
-        self._let_go(partitions, "revoked")
+        self._let_go(partitions, "revoked", took)
 
     def _will_repeat(self, records: Mapping[TopicPartition, int]) -> None:
         self._turn.commands += [RecordsWillRepeat(tp, count) for tp, count in records.items() if count]
         self._gone += sum(records.values()) if self._stopping else 0
 
-    def _let_go(self, partitions: list[Partition], change: str) -> None:
+    def _let_go(self, partitions: list[Partition], change: str, took: int = 0) -> None:
         self._gone += sum(p.ledger.open for p in partitions if not _drained(p)) if self._stopping else 0
         self._forget(partitions)
         if partitions:
             committed = {p.tp: p.ledger.watermark for p in partitions if change == "revoked"}
-            self._turn.commands.append(PartitionsOwned(change, frozenset(p.tp for p in partitions), committed))
+            self._turn.commands.append(PartitionsOwned(change, frozenset(p.tp for p in partitions), committed, took))
 
     def _forget(self, partitions: list[Partition]) -> None:
         turn = self._turn

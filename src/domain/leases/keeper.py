@@ -101,6 +101,7 @@ class LeaseKeeper:
         self._refusals = 0
         self._deaths = 0
         self._asked_once = False
+        self._asked_at = 0
 
     # --- what happens --------------------------------------------------------------------------------------------
 
@@ -110,7 +111,7 @@ class LeaseKeeper:
         invariant(
             self._lease is None or lease.serial > self._lease.serial, f"lease {lease.serial} of {lease.role} came twice"
         )
-        self._asking = False
+        took = self._answered(now)
         self._lease = lease
         self._sign_until = self._reserve_starts(lease)
         self._refusals = 0
@@ -121,11 +122,11 @@ class LeaseKeeper:
         if now >= self._sign_until:
             self._deaths += 1
             self._hold_off(now)
-        turn.commands.append(LeaseRenewed(lease.role, lease.serial, lease.life))
+        turn.commands.append(LeaseRenewed(lease.role, lease.serial, lease.life, took))
 
     def refused(self, event: LeaseRefused, now: int, turn: Turn) -> None:
         """Note that no lease was to be had; the next try comes after a backoff."""
-        self._asking = False
+        took = self._answered(now)
         self._refusals += 1
         self.refusal = event
         self.tick(now)
@@ -133,7 +134,9 @@ class LeaseKeeper:
         wait = backoff(self._refusals, self._jitter)
         self._retry_at = now + wait
         left = None if self._lease is None or self._lease.ends_at is None else self._lease.ends_at - now
-        turn.commands.append(LeaseRenewalFailed(event.role, event.code, event.message, wait, left, event.cure))
+        turn.commands.append(
+            LeaseRenewalFailed(event.role, event.code, event.message, wait, left, cure=event.cure, took=took)
+        )
 
     def rejected(self, serial: int, code: str, now: int, turn: Turn) -> None:
         """Drop the lease that the service refused; another one that is held by now stays."""
@@ -182,7 +185,13 @@ class LeaseKeeper:
         if self.rules.policy is RotationPolicy.NEVER and self._deaths:
             return False
         self._asking = self._asked_once = True
+        self._asked_at = now
         return True
+
+    def _answered(self, now: int) -> int:
+        """Note that there is an answer, and give how long it took."""
+        asking, self._asking = self._asking, False
+        return now - self._asked_at if asking else 0
 
     def _is_due(self, *, needed: bool) -> bool:
         """Say whether another lease should be here, be it asked for or not."""

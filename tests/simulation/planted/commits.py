@@ -56,10 +56,10 @@ def commit_after_lost(patch: Patch) -> None:
     """Commit partitions that somebody else owns."""
     honest = Forwarder._let_go
 
-    def planted(self: Forwarder, partitions: list[Partition], change: str) -> None:
+    def planted(self: Forwarder, partitions: list[Partition], change: str, took: int = 0) -> None:
         if change == "lost":
             self._commits.last([p.ledger for p in partitions], self._turn, awaited=False)
-        honest(self, partitions, change)
+        honest(self, partitions, change, took)
 
     patch.replace(Forwarder, "_let_go", planted)
 
@@ -68,9 +68,9 @@ def commit_after_a_halt(patch: Patch) -> None:
     """Say goodbye with a commit although a rule was broken, or the consumer is dead."""
     honest = Forwarder._revoked
 
-    def planted(self: Forwarder, partitions: list[Partition]) -> None:
+    def planted(self: Forwarder, partitions: list[Partition], took: int) -> None:
         halted, self._halted = self._halted, None
-        honest(self, partitions)
+        honest(self, partitions, took)
         self._halted = halted
 
     patch.replace(Forwarder, "_revoked", planted)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from doka.domain.commands import CommitOffsets, PausePartitions, ResumePartitions, SeekPartition, SendPut
@@ -48,6 +50,17 @@ class TestOwnership:
             PartitionsOwned("assigned", ONLY, {ORDERS: 0}),
             PartitionsOwned("revoked", ONLY, {ORDERS: 2}),
         ] == made.of(PartitionsOwned)
+
+    def test_tells_how_long_a_drain_took(self) -> None:
+        """From the beginning of the revoke to its end; what was revoked without a drain took no time."""
+        made = machine()
+        made.step(RevokeStarted(ONLY), after=3 * SECOND)
+        made.step(PartitionsRevoked(ONLY), after=SECOND)
+        made.step(PartitionsAssigned({ORDERS: 0}), after=SECOND)
+        made.step(PartitionsRevoked(ONLY))
+        assigned = PartitionsOwned("assigned", ONLY, {ORDERS: 0})
+        drained = PartitionsOwned("revoked", ONLY, {ORDERS: 0}, 3 * SECOND)
+        assert [assigned, drained, assigned, replace(drained, took=0)] == made.of(PartitionsOwned)
 
     def test_a_revoked_partition_is_settled_then_committed(self) -> None:
         """A drain waits for what was sent; its end commits at once, though the last commit is unanswered."""

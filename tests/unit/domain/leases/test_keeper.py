@@ -399,6 +399,17 @@ def test_tells_the_life_of_a_lease() -> None:
     assert [LeaseRenewed("writer", 2, None)] == told(made.issued, LeaseIssued(lease(2, life=None)), 0)
 
 
+def test_tells_how_long_a_lease_was_on_its_way() -> None:
+    """From the moment in which it was asked for, whether one came or not; what nobody asked for took no time."""
+    made = keeper()
+    assert made.wants_lease(10 * SECOND, needed=True)
+    (renewed,) = told(made.issued, LeaseIssued(lease(1)), 10 * SECOND + 300 * MS)
+    assert LeaseRenewed("writer", 1, 3600 * SECOND, 300 * MS) == renewed
+    assert made.wants_lease(3100 * SECOND, needed=True)
+    assert 80 * MS == refuse(made, 3100 * SECOND + 80 * MS).took
+    assert 0 == refuse(made, 3200 * SECOND).took, "nobody asked"
+
+
 def test_status_shows_state_serial_and_what_is_left() -> None:
     """Figures of a lease: its state, its serial, what is left of it, and whether it ends at all."""
     made = keeper()
