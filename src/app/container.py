@@ -31,9 +31,11 @@ from doka.adapters.telemetry.http_server import HealthServer
 from doka.adapters.telemetry.line_writer import LineWriter
 from doka.adapters.telemetry.logs import Log
 from doka.adapters.telemetry.metrics import Metrics
+from doka.adapters.telemetry.otlp.exporter import Exports
 from doka.adapters.telemetry.telemetry import ServiceTelemetry
 from doka.app.check.advice import AdvisedAuthority
 from doka.app.runtime import Runtime, Within
+from doka.app.settings.exports import Sender, to_exports
 from doka.app.settings.mapping import to_member_settings, to_oauth, to_role_chains, to_rules, to_stream_targets
 from doka.app.settings.memory import key_cache_bytes
 from doka.app.settings.model import Settings
@@ -90,18 +92,16 @@ class Container(containers.DeclarativeContainer):
         topics=Singleton(lambda rules: sorted(rules.route_of()), rules),
         sharing=Singleton(lambda rules: [route.name for route in rules.routes if route.has_shared_lanes], rules),
     )
-    log: Provider[Log] = Singleton(
-        Log,
-        clock,
-        Singleton(LineWriter, log_fd, metrics.provided.line_dropped),
-        level=settings.provided.log.level,
-        style=log_style,
-        worker=worker,
-    )
+    lines: Provider[LineWriter] = Singleton(LineWriter, log_fd, metrics.provided.line_dropped)
+    log: Provider[Log] = Singleton(Log, clock, lines, level=settings.provided.log.level, style=log_style, worker=worker)
     shown = Singleton(to_status_page, settings, clock, version, metrics.provided.totals)
     health: Provider[Health] = Singleton(Health, clock, metrics.provided.page, shown)
     server: Provider[HealthServer | None] = Singleton(to_server, settings, clock)
-    telemetry: Provider[ServiceTelemetry] = Singleton(ServiceTelemetry, metrics, log, health, server, version)
+    sender = Singleton(Sender, hostname, version, worker)
+    exports: Provider[Exports | None] = Singleton(to_exports, settings, sender, clock, metrics, jitter)
+    telemetry: Provider[ServiceTelemetry] = Singleton(
+        ServiceTelemetry, metrics, log, health, server, version, exports=exports
+    )
 
     # The machine and its loop.
     forwarder: Provider[Forwarder] = Singleton(Forwarder, rules, jitter)

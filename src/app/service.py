@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from doka.adapters.system.signals import StopSignals
 from doka.adapters.system.watchdog import EXIT_LATE, leave_now
@@ -39,11 +39,13 @@ def build_quiet(settings: Settings, hostname: str) -> Container:
     return build(settings, hostname)
 
 
-def serve(container: Container) -> Ending:
-    """Run a service that was put together, on this thread, and say how it ended."""
+def serve(container: Container, doubts: Iterable[str] = ()) -> Ending:
+    """Run a service that was put together, on this thread, and say how it ended; `doubts` are told at its start."""
     telemetry = container.telemetry()
     with StopSignals(container.inbox(), leaver(container)):
         telemetry.open()
+        for doubt in doubts:
+            logger.warning("%s", doubt)
         logger.debug("settings: %s", in_one_line(container.settings()))
         try:
             return container.runtime().run()

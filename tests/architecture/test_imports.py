@@ -65,8 +65,8 @@ def test_only_the_container_knows_the_injector() -> None:
 def test_each_outside_thing_is_known_in_one_place() -> None:
     """A client library is imported only by the adapters of its own outside thing; the app knows none of them."""
     homes = {
-        "pycurl": {"adapters/aws/kinesis"},
-        "prometheus_client": {"adapters/telemetry"},
+        "pycurl": {"adapters/aws/kinesis", "adapters/telemetry/otlp"},
+        "prometheus_client": {"adapters/telemetry", "adapters/telemetry/otlp"},
         "confluent_kafka": {"adapters/kafka", "adapters/embedded", "app/demo"},
         "duckdb": {"adapters/audit"},
         "moto": {"adapters/embedded"},

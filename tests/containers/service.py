@@ -103,7 +103,7 @@ class DokaProcess:
 
     def start(self) -> None:
         """Start the process, after an end of it again; what it says is added to the same files."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("DOKA_", "AWS_"))}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("DOKA_", "AWS_", "OTEL_"))}
         workload = {
             "AWS_ACCESS_KEY_ID": SOURCE_KEYS.access_key,
             "AWS_SECRET_ACCESS_KEY": SOURCE_KEYS.secret_key,

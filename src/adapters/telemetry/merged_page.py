@@ -7,12 +7,13 @@ A worker that gives no page has no series on it, and `doka_worker_up` says so; s
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector, disable_created_metrics
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
-from doka.adapters.telemetry.metrics import LINES_DROPPED
+from doka.adapters.telemetry.metrics import LINES_DROPPED, ExportCounts
 
 SUPERVISOR = "supervisor"
 """The label of the supervisor's own process metrics, so that a sum over all of them counts every process."""
@@ -42,6 +43,9 @@ def _labelled(samples: bytes, worker: str) -> bytes:
     return _SAMPLE.sub(lambda found: found[1] + b"{" + label + (b"," if found[2] else b"}"), samples)
 
 
+_UP = "1 for a worker whose figures are on this page; 0 while it is down or does not answer. With --workers only."
+
+
 class SupervisorMetrics:
     """What the supervisor itself has to show: who is up, how often each was started again, and its own process."""
 
@@ -51,7 +55,7 @@ class SupervisorMetrics:
         self.registry = CollectorRegistry()
         self._up = Gauge(
             "doka_worker_up",
-            "1 for a worker whose figures are on this page; 0 while it is down or does not answer. With --workers only.",
+            _UP,
             ["worker"],
             registry=self.registry,
         )
@@ -65,6 +69,9 @@ class SupervisorMetrics:
         ProcessCollector(namespace="doka", registry=self._own)
         # The workers' lines go through the supervisor, so a stdout that takes none shows here and not with them.
         self._lines_dropped = Counter("doka_log_lines_dropped", LINES_DROPPED, registry=self._own)
+        self.exports = ExportCounts(self._own)
+        self.up: Callable[[], Container[int]] = frozenset
+        """Gives the workers that answer, where no page of theirs says it."""
         self._names = [str(number) for number in range(workers)]
         for name in self._names:
             self._up.labels(name)
@@ -77,6 +84,16 @@ class SupervisorMetrics:
     def line_dropped(self) -> None:
         """Count a log line, of whichever process, that nobody will read."""
         self._lines_dropped.inc()
+
+    def families(self) -> Iterable[Metric]:
+        """Give the series of the supervisor alone, those of its own process without a label; for any thread."""
+        up = self.up()
+        told = GaugeMetricFamily("doka_worker_up", _UP, labels=["worker"])
+        for number, name in enumerate(self._names):
+            told.add_metric([name], float(number in up))
+        yield told
+        yield from (family for family in self.registry.collect() if family.name != told.name)
+        yield from self._own.collect()
 
     def page(self, pages: Mapping[int, bytes]) -> tuple[bytes, str]:
         """Give one page of the workers' that answered (number -> page) and of the supervisor, and its content type."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import accumulate, product
+from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
@@ -60,6 +61,7 @@ LANDING_SECONDS_BUCKETS = (
     86_400.0,
 )
 """From a commit of a busy service to a weekend's backlog; 60 s is what the objective of freshness asks for."""
+EXPORT_OUTCOMES = ("sent", "partly", "failed")
 LINES_DROPPED = "Log lines that stdout did not take in time."
 
 
@@ -68,6 +70,45 @@ def show_process(registry: CollectorRegistry, version: str) -> None:
     build = Gauge("doka_build_info", "The running version; always 1.", ["version"], registry=registry)
     build.labels(version).set(1)
     ProcessCollector(namespace="doka", registry=registry)
+
+
+class ExportCounts:
+    """Counts what became of what was sent to a collector; moved by the threads that send."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        """Make the counters; a signal has none before it is begun."""
+        self._exports = Counter(
+            "doka_otlp_exports",
+            "Requests to a collector (otlp), by signal and outcome: sent, partly (it refused some of it) or failed.",
+            ["signal", "outcome"],
+            registry=registry,
+        )
+        self._spans_dropped = Counter(
+            "doka_otlp_spans_dropped", "Spans that found too many others waiting to be sent.", registry=registry
+        )
+
+    def begin(self, signal: str) -> None:
+        """Let the counters of a signal stand at 0."""
+        for outcome in EXPORT_OUTCOMES:
+            self._exports.labels(signal, outcome)
+
+    def exported(self, signal: str, outcome: str) -> None:
+        """Count a request that was taken, or given up."""
+        self._exports.labels(signal, outcome).inc()
+
+    def span_dropped(self) -> None:
+        """Count a span that nobody will see."""
+        self._spans_dropped.inc()
+
+
+class Exported(Protocol):
+    """The metrics of a process, as whoever sends them uses them."""
+
+    exports: ExportCounts
+
+    def families(self) -> Iterable[Metric]:
+        """Give all series."""
+        ...
 
 
 def rendered(registry: CollectorRegistry) -> tuple[bytes, str]:
@@ -176,6 +217,7 @@ class Metrics:
         """What was moved before, found without the registry's lock; as bounded as the labels are."""
         self._lines_dropped = self._counter("doka_log_lines_dropped", LINES_DROPPED)
         self._errors = self._counter("doka_telemetry_errors", "Errors inside telemetry itself; none reaches the loop.")
+        self.exports = ExportCounts(self._registry)
         self._fetched = _Fetched()
         self._registry.register(self._fetched)
         self._landed = _Landed(routes)
@@ -253,6 +295,10 @@ class Metrics:
             route = sample.labels["route"]
             found[route] = found.get(route, 0) + round(sample.value)
         return found
+
+    def families(self) -> Iterable[Metric]:
+        """Give all series, for whoever shows them otherwise; for any thread."""
+        return self._registry.collect()
 
     def page(self) -> tuple[bytes, str]:
         """Render all series in Prometheus' text format; gives the page and its content type."""

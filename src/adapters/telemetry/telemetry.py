@@ -15,6 +15,7 @@ from doka.adapters.telemetry.health import Health
 from doka.adapters.telemetry.http_server import HealthServer
 from doka.adapters.telemetry.logs import Log
 from doka.adapters.telemetry.metrics import Metrics
+from doka.adapters.telemetry.otlp.exporter import Exports
 from doka.domain.facts import Fact
 from doka.domain.records import TopicPartition
 from doka.domain.status import Status
@@ -28,13 +29,27 @@ LAST_WORDS_SECONDS = 0.5
 class ServiceTelemetry:
     """The port `Telemetry`: its methods never raise, and none but the last, `ended`, waits."""
 
-    def __init__(self, metrics: Metrics, log: Log, health: Health, server: HealthServer | None, version: str) -> None:
-        """Take the parts, and the version that the first line tells; without a server nothing listens, and a supervisor asks `health` in another way."""
+    def __init__(
+        self,
+        metrics: Metrics,
+        log: Log,
+        health: Health,
+        server: HealthServer | None,
+        version: str,
+        *,
+        exports: Exports | None = None,
+    ) -> None:
+        """Take the parts, and the version that the first line tells; without `exports` nothing is sent to a collector.
+
+        Without a server nothing listens, and a supervisor asks `health` in another way.
+        """
         self._metrics = metrics
         self._log = log
         self._health = health
         self._server = server
         self._version = version
+        self._exports = exports
+        self._spans = None if exports is None else exports.spans
 
     @property
     def port(self) -> int | None:
@@ -52,9 +67,16 @@ class ServiceTelemetry:
         where = "by the supervisor" if self.port is None else f"at port {self.port}"
         message = f"doka {self._version} started; /metrics, /healthz and /readyz are served {where}"
         self._log.say(logging.INFO, "started", message, port=self.port, version=self._version)
+        if self._exports is not None:
+            self._exports.open()
 
     def close(self, within: float = 1.0) -> bool:
-        """Write the last lines, at most `within` seconds, and free the port; False when lines were left."""
+        """Write the last lines, at most `within` seconds, and free the port; False when lines were left.
+
+        Before that the last figures and spans have a second to reach their collector.
+        """
+        if self._exports is not None:
+            self._exports.close()
         if self._server is not None:
             self._server.close()
         return self._log.close(within)
@@ -67,6 +89,8 @@ class ServiceTelemetry:
         """Count and log one outcome."""
         self._try(self._metrics.count, fact)
         self._try(self._log.tell, fact)
+        if self._spans is not None:
+            self._try(self._spans.tell, fact)
 
     def publish(self, status: Status) -> None:
         """Show this as the present state, and write the lines that are due."""
@@ -87,6 +111,8 @@ class ServiceTelemetry:
         level = logging.INFO if code == 0 else logging.ERROR
         message = f"doka ended with exit code {code}: {reason}"
         self._try(self._log.say, level, "ended", message, code=code, reason=reason)
+        if self._spans is not None:
+            self._try(self._spans.ended, code)
         self._try(self._log.flush, LAST_WORDS_SECONDS)
 
     def _try(self, call: Callable[_P, object], *given: _P.args, **named: _P.kwargs) -> None:

@@ -8,11 +8,13 @@ Everything outside is an argument, so that tests pass other parts in.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from doka.adapters.aws.sts.settings import AMBIENT_ROLE
 from doka.adapters.kafka.letter_preflight import LetterTopic
 from doka.adapters.kafka.preflight import Obstacle, Preflight
+from doka.adapters.telemetry.otlp.posting import Answer
 from doka.app.check.cures import DENIED, cure_for_lease, cure_for_stream
 from doka.app.check.denied import facts_of
 from doka.app.check.findings import Finding, FindingVerdict
@@ -44,6 +46,8 @@ class Parts:
     find_ca: Callable[[], str]
     look_at_letters: Callable[[str], LetterTopic]
     tries: Tries
+    collectors: Mapping[str, Callable[[], Answer]] = field(default_factory=dict)
+    """Ask those that something is sent to by OTLP, by what it is: metrics, traces."""
     tries_puts: bool = False
     """What answers for Kinesis knows dry runs."""
 
@@ -56,6 +60,8 @@ def preflight(settings: Settings, source: str, parts: Parts) -> Iterator[Finding
     yield from _kafka(settings, kafka)
     if settings.dead_letters.topic is not None:
         yield from _dead_letters(settings.dead_letters.topic, parts.look_at_letters, kafka)
+    for signal, ask in parts.collectors.items():
+        yield from _collector(settings, signal, ask())
     leases: dict[str, Lease] = {}
     of_audits = () if settings.audit.role is None else (settings.audit.role,)
     for role in dict.fromkeys((*(route.stream.role or AMBIENT_ROLE for route in settings.routes), *of_audits)):
@@ -135,6 +141,21 @@ def _dead_letters(topic: str, look: Callable[[str], LetterTopic], kafka: Preflig
     if found.partitions is not None and not found.obstacles:
         told = f"{_count(found.partitions, 'partition')} for dead letters"
         yield Finding("topic", topic, FindingVerdict.FINE, told, facts={"partitions": found.partitions})
+
+
+def _collector(settings: Settings, signal: str, answer: Answer) -> Iterator[Finding]:
+    """Tell whether a collector takes what it will be sent; a service does not need it."""
+    url = settings.otlp.url_of("metrics" if signal == "metrics" else "traces") or ""
+    if answer.taken:
+        yield Finding("collector", url, FindingVerdict.FINE, f"takes {signal}")
+    else:
+        told = f"does not take {signal}: {answer.why}"
+        cure = "correct otlp.endpoint, or let the collector listen there for OTLP over HTTP; doka forwards all the same"
+        yield Finding("collector", url, FindingVerdict.WARNING, told, cure)
+    secret = settings.otlp.headers or settings.otlp.headers_file is not None
+    if secret and urlsplit(url).scheme == "http" and urlsplit(url).hostname not in {"localhost", "127.0.0.1", "::1"}:
+        told = "is sent the headers of otlp unencrypted"
+        yield Finding("collector", url, FindingVerdict.WARNING, told, "take https, or leave otlp.headers out")
 
 
 def _role_found(settings: Settings, name: str, lease: Lease) -> Finding:

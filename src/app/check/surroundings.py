@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import urlsplit, urlunsplit
 
 from doka.app.check.findings import Finding, FindingVerdict
+from doka.app.settings.otel_variables import otel_variables
 from doka.app.settings.sdk_endpoints import sdk_endpoints
 from doka.domain.errors import UsageError
 
@@ -55,6 +56,10 @@ def look_around(environ: Mapping[str, str], find_ca: Callable[[], str]) -> Itera
         told += "; where aws.endpoint_urls says nothing, that is taken"
         facts = {service: origin for service, (origin, _url) in named.items()}
         yield Finding("environment", "endpoints", FindingVerdict.FINE, told, facts=facts)
+    for doubt in otel_variables(environ).doubts:
+        yield Finding(
+            "environment", "otlp", FindingVerdict.WARNING, doubt, "correct the variable, or set it in the file"
+        )
 
 
 def _without_password(value: str) -> str:

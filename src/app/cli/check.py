@@ -15,12 +15,14 @@ from doka.adapters.aws.kinesis.authorities import find_ca
 from doka.adapters.aws.kinesis.dry_run import DryRuns
 from doka.adapters.kafka.letter_preflight import look_at_letters
 from doka.adapters.kafka.preflight import look
+from doka.adapters.telemetry.otlp.posting import ask
 from doka.app.check.findings import Finding, FindingVerdict, all_fine
 from doka.app.check.preflight import Parts, not_asked, preflight
 from doka.app.config_options import ConfigOptions
 from doka.app.container import Container
 from doka.app.service import build_quiet
 from doka.app.settings.endpoints import objection
+from doka.app.settings.exports import targets_of
 from doka.app.settings.load import hostname, read_configuration
 
 _MARKS = {
@@ -57,6 +59,10 @@ def parts_of(container: Container, *, probe_writes: bool = False) -> Parts:
         environ=os.environ,
         find_ca=find_ca,
         look_at_letters=partial(look_at_letters, member, clock=clock, oauth=oauth),
+        collectors={
+            signal: partial(ask, target, signal, clock)
+            for signal, target in targets_of(container.settings().otlp).items()
+        },
         tries=DryRuns(container.targets(), clock, pause_for, container.sessions(), stand_in=stand_in),
         tries_puts=probe_writes or not stand_in,
     )

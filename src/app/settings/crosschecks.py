@@ -222,6 +222,18 @@ def _never_renewed(settings: Settings) -> Iterator[Problem]:
             yield Problem(f"{told}; take before_expiry", ("roles", name, "rotation", "policy"))
 
 
+def _otlp(settings: Settings) -> Iterator[Problem]:
+    otlp, path = settings.otlp, ("otlp",)
+    if otlp.headers and otlp.headers_file is not None:
+        yield Problem("stands beside headers_file; keep the file", (*path, "headers"))
+    for name, other in (("certificate_file", "key_file"), ("key_file", "certificate_file")):
+        if getattr(otlp, name) is not None and getattr(otlp, other) is None:
+            yield Problem(f"is needed with {name}", (*path, other))
+    if otlp.enabled and otlp.traces.enabled and otlp.url_of("traces") is None:
+        told = "has no use without a collector; name one in otlp.endpoint, or leave it out"
+        yield Problem(told, (*path, "traces", "enabled"))
+
+
 CHECKS: tuple[Callable[[Settings], Iterator[Problem]], ...] = (
     _plaintext,
     _log_in,
@@ -234,4 +246,5 @@ CHECKS: tuple[Callable[[Settings], Iterator[Problem]], ...] = (
     _dead_letters,
     _roles,
     _times,
+    _otlp,
 )

@@ -1,6 +1,6 @@
 """Lays the layers: a file (the new form or the old service's), over it `DOKA_*` variables, over them the command line.
 
-Under all of them lie the endpoints that AWS's own variables and profile name.
+Under all of them lie the endpoints that AWS's own variables and profile name, and what those of OpenTelemetry say.
 
 What leaves here is whole and checked, or an error that lists everything to mend at once.
 """
@@ -22,6 +22,7 @@ from doka.app.settings.crosschecks import contradictions
 from doka.app.settings.environment import overlay, put, put_new
 from doka.app.settings.legacy import translate
 from doka.app.settings.model import Settings
+from doka.app.settings.otel_variables import DISABLED, OtelVariables, otel_variables
 from doka.app.settings.problems import Problem, SettingPath, SettingsError, origin_of
 from doka.app.settings.sdk_endpoints import sdk_endpoints
 from doka.app.settings.words import problems_of
@@ -71,6 +72,7 @@ def load_settings(options: ConfigOptions, *, environ: Mapping[str, str], hostnam
     for service, (origin, url) in sdk_endpoints(environ).items():
         if put_new(data, ("aws", "endpoint_urls", service), url):
             origins["aws", "endpoint_urls", service] = origin
+    _lay_below(data, origins, otel_variables(environ))
     if options.allow_plaintext:
         _permit(data, origins, ("kafka", "security", "allow_plaintext"), "--allow-plaintext")
     if options.allow_insecure_endpoints:
@@ -116,6 +118,24 @@ def _refuse_legacy(data: Mapping[str, Any], config: Path) -> None:
         raise SettingsError([Problem(f"{told} {config}", origin=str(config))])
 
 
-def _permit(data: dict[str, Any], origins: dict[SettingPath, str], path: SettingPath, option: str) -> None:
-    if put(data, path, value=True):
+def _lay_below(data: dict[str, Any], origins: dict[SettingPath, str], found: OtelVariables) -> None:
+    """Fill what `otlp` leaves out by what the variables of OpenTelemetry say, where there is somebody to send to."""
+    if found.disabled:
+        _permit(data, origins, ("otlp", "enabled"), DISABLED, value=False)
+        return
+    endpoints = [path for path in found.values if path[-1] == "endpoint"]
+    otlp = data.get("otlp")
+    if not endpoints and not isinstance(otlp, dict):
+        return
+    if isinstance(otlp, dict) and otlp.get("headers_file") is not None:
+        found.values.pop(("otlp", "headers"), None)
+    for path, (origin, value) in found.values.items():
+        if put_new(data, path, value):
+            origins[path] = origin
+
+
+def _permit(
+    data: dict[str, Any], origins: dict[SettingPath, str], path: SettingPath, option: str, *, value: bool = True
+) -> None:
+    if put(data, path, value=value):
         origins[path] = option

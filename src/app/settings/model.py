@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, model_validator
 from doka.app.settings.aws import AwsSettings, RoleSettings
 from doka.app.settings.fields import FROZEN, Name, Section, Text, TopicName, Whole, without_empty
 from doka.app.settings.kafka import KafkaSettings
+from doka.app.settings.otlp import OtlpSettings
 from doka.app.settings.routes import RouteSettings
 from doka.domain.limits import PUT_BYTES_MAX, PUT_RECORDS_MAX, ROLE_SECONDS_MIN
 
@@ -119,6 +120,7 @@ class Settings(BaseModel):
     limits: LimitSettings = Field(default=LimitSettings(), description="What this process may hold, and for how long.")
     http: HttpSettings = Field(default=HttpSettings(), description="Metrics and health.")
     log: LogSettings = Field(default=LogSettings(), description="Level and form of the log.")
+    otlp: OtlpSettings = Field(default=OtlpSettings(), description="Metrics and traces for an OpenTelemetry collector.")
 
     @model_validator(mode="before")
     @classmethod

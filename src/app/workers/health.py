@@ -64,6 +64,10 @@ class WorkersHealth:
         for known in self._workers:
             known.due = None
 
+    def up(self) -> frozenset[int]:
+        """Give the workers that are up and have been heard of."""
+        return frozenset(number for number, known in enumerate(self._workers) if known.report is not None)
+
     def stalled(self, now: int) -> tuple[str, ...]:
         """Say why a restart of all is called for, a sentence for each worker; empty while it is not."""
         found = []

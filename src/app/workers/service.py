@@ -5,8 +5,10 @@ No client is imported here: the supervisor would carry 60 MiB of them for nothin
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+from collections.abc import Iterable
 from functools import partial
 from secrets import SystemRandom
 
@@ -14,9 +16,10 @@ from doka.adapters.system.clock import SystemClock
 from doka.adapters.system.signals import StopSignals
 from doka.adapters.telemetry.line_writer import LineWriter
 from doka.adapters.telemetry.logs import Log
-from doka.adapters.telemetry.merged_page import SupervisorMetrics
+from doka.adapters.telemetry.merged_page import SUPERVISOR, SupervisorMetrics
 from doka.adapters.telemetry.page.data import whole
 from doka.app.runtime import Ending
+from doka.app.settings.exports import Sender, to_exports
 from doka.app.settings.mapping import to_log_style
 from doka.app.settings.model import Settings
 from doka.app.settings.pages import to_server
@@ -31,9 +34,11 @@ from doka.domain.limits import NS_PER_SECOND
 
 STDOUT = 1
 
+logger = logging.getLogger("doka.settings")
 
-def supervise(settings: Settings, hostname: str, workers: int) -> Ending:
-    """Run so many workers under a supervisor on this thread, and say how it ended.
+
+def supervise(settings: Settings, hostname: str, workers: int, doubts: Iterable[str] = ()) -> Ending:
+    """Run so many workers under a supervisor on this thread, and say how it ended; `doubts` are told at its start.
 
     Raises:
         UsageError: the instance id has no room for a worker's number, or the HTTP port cannot be listened on.
@@ -66,16 +71,25 @@ def supervise(settings: Settings, hostname: str, workers: int) -> Ending:
         telemetry=telemetry,
         shown=partial(whole, version(), settings.kafka.group_id) if settings.http.page else None,
     )
+    metrics.up = health.up
+    sender = Sender(hostname, version(), SUPERVISOR)
+    exports = to_exports(settings, sender, clock, metrics, SystemRandom().random)
     server = to_server(settings, clock)
     server.open(supervisor.answer)
     log.open()
     telemetry.opened(settings, workers, server.port)
+    for doubt in doubts:
+        logger.warning("%s", doubt)
+    if exports is not None:
+        exports.open()
     ending = Ending(1, "an unexpected error inside the supervisor came up, please report it")
     try:
         with StopSignals(inbox):
             ending = supervisor.run()
         return ending
     finally:
+        if exports is not None:
+            exports.close()
         server.close()
         telemetry.closed(ending.code, ending.reason)
         os.close(stdout)

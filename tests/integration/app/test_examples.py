@@ -65,9 +65,10 @@ def test_the_full_example_shows_the_defaults() -> None:
     assert example.roles["analytics"].rotation == plain.roles["analytics"].rotation
     assert example.roles["analytics"].session_name == plain.roles["analytics"].session_name
     assert example.routes[0].model_dump(exclude={"topics"}) == plain.routes[0].model_dump(exclude={"topics"})
-    assert (example.dead_letters, example.limits, example.http, example.log) == (
+    assert (example.dead_letters, example.limits, example.http, example.log, example.otlp) == (
         plain.dead_letters,
         plain.limits,
         plain.http,
         plain.log,
+        plain.otlp,
     )

@@ -32,7 +32,7 @@ def test_every_part_can_be_had(settings: Settings) -> None:
     container = _container(settings)
 
     for name, provider in container.providers.items():
-        assert provider() is not None or name in {"oauth", "worker"}, name
+        assert provider() is not None or name in {"oauth", "worker", "exports"}, name
     assert container.oauth() is None  # tokens are for MSK with IAM alone
 
 

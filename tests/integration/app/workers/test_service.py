@@ -5,6 +5,7 @@ import os
 import pty
 import select
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from doka.app.version import version
 from tests.checking import judge
+from tests.collector import Collector, Series, collector, metrics_of, resource_of, series_of
 from tests.containers.feeding import Keys
 from tests.containers.service import DOKA
 from tests.integration.app.workers.conftest import PARTITIONS, STREAM, WORKERS, MakeWorld
@@ -52,6 +54,39 @@ def test_workers_share_the_work_and_one_of_them_may_die(make_world: MakeWorld) -
     world.assert_nobody_is_left()
     bound = 200 * PARTITIONS // WORKERS
     judge(world.feeder.production, world.aws.payloads(STREAM)).assert_kept(at_least=6_000, duplicates_max=bound)
+
+
+def test_each_worker_sends_its_own_figures_to_a_collector(make_world: MakeWorld) -> None:
+    """Under an instance and a label of its own, so that no two write one series; together they are the page of all."""
+    with collector() as far:
+        world = make_world({"otlp": {"endpoint": far.url, "interval_seconds": 1.0, "resource": {"k": "v"}}})
+        with world.doka as doka:
+            world.wait_for_shares()
+            world.feeder.feed(400, Keys(50))
+            world.wait_for_all()
+            eventually(lambda: len(_by_instance(far)) == WORKERS + 1, within=30, what="figures of all")
+            assert 0 == doka.stop()
+        sent = _by_instance(far)
+    host = socket.gethostname()
+    assert {f"{host}-0", f"{host}-1", f"{host}-supervisor"} == sent.keys()
+    for name in ("0", "1", "supervisor"):
+        own = {labels for (metric, labels) in sent[f"{host}-{name}"] if metric == "doka_process_cpu_seconds_total"}
+        assert {(("worker", name),)} == own
+    settled = [
+        value
+        for series in sent.values()
+        for (metric, _labels), value in series.items()
+        if metric == "doka_records_settled_total"
+    ]
+    assert (2, 400) == (len(settled), sum(settled))
+    up = {labels for (metric, labels) in sent[f"{host}-supervisor"] if metric == "doka_worker_up"}
+    assert {(("worker", "0"),), (("worker", "1"),)} == up
+
+
+def _by_instance(far: Collector) -> dict[str, Series]:
+    """Give what each process has sent last."""
+    requests = [metrics_of(request.data) for request in far.taken()]
+    return {resource_of(request)["service.instance.id"]: series_of(request) for request in requests}
 
 
 def test_a_killed_supervisor_leaves_nobody_behind(make_world: MakeWorld) -> None:

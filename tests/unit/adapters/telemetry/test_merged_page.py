@@ -86,3 +86,25 @@ def test_who_gives_no_page_is_shown_as_down() -> None:
         dict(labels)["worker"] for name, labels in found if name == "doka_process_cpu_seconds_total"
     }
     assert not [name for name, _ in found if name.endswith("_created")]
+
+
+def test_what_a_supervisor_alone_knows_is_there_to_be_sent() -> None:
+    """Who is up as somebody says who knows, restarts by worker, and its own process without a label."""
+    metrics = SupervisorMetrics(2)
+    metrics.restarted(1)
+    metrics.exports.begin("metrics")
+    metrics.up = lambda: {1}
+    found = {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in metrics.families()
+        for sample in family.samples
+    }
+    of_workers = {key: value for key, value in found.items() if key[0].startswith("doka_worker_")}
+    assert {
+        ("doka_worker_up", (("worker", "0"),)): 0.0,
+        ("doka_worker_up", (("worker", "1"),)): 1.0,
+        ("doka_worker_restarts_total", (("worker", "0"),)): 0.0,
+        ("doka_worker_restarts_total", (("worker", "1"),)): 1.0,
+    } == of_workers
+    assert 0.0 == found["doka_otlp_exports_total", (("outcome", "failed"), ("signal", "metrics"))]
+    assert ("doka_process_cpu_seconds_total", ()) in found

@@ -7,14 +7,19 @@ from contextlib import contextmanager
 import orjson
 import pytest
 
+from doka.adapters.system.clock import SystemClock
 from doka.adapters.telemetry.health import Health
 from doka.adapters.telemetry.http_server import HealthServer
 from doka.adapters.telemetry.line_writer import LineWriter
 from doka.adapters.telemetry.logs import Log
 from doka.adapters.telemetry.metrics import Metrics
+from doka.adapters.telemetry.otlp.exporter import Exporter, Exports, Signal
+from doka.adapters.telemetry.otlp.posting import Answer
+from doka.adapters.telemetry.otlp.spans import Spans
 from doka.adapters.telemetry.telemetry import ServiceTelemetry
 from doka.domain.errors import UsageError
 from doka.domain.facts import Fact
+from doka.domain.limits import NS_PER_SECOND
 from doka.domain.ports import Telemetry
 from tests.manual_clock import ManualClock
 from tests.unit.adapters.telemetry.given import FACTS, ORDERS_3, Pipe, get, hand_clock, pipe, status
@@ -150,3 +155,63 @@ def test_without_a_server() -> None:
         assert telemetry.port is None
         assert telemetry.close(within=5)
         assert b"records_settled" in stdout.read()
+
+
+class Far:
+    """A collector that takes all; what came, and what the log had said by then."""
+
+    def __init__(self) -> None:
+        self.got: list[bytes] = []
+
+    def post(self, body: bytes, within: int) -> Answer:
+        self.got.append(body)
+        return Answer(taken=True)
+
+    def close(self) -> None:
+        pass
+
+
+def test_facts_become_spans_where_they_are_wanted_and_the_last_go_at_the_end() -> None:
+    """Each fact is offered once, the end closes what is open, and what waits is sent before the log ends."""
+    clock, far = hand_clock(), Far()
+    metrics = Metrics(clock, "1")
+    spans = Spans(clock, 1.0, lambda: 0.0, metrics.exports.span_dropped)
+
+    def gather() -> bytes:
+        return orjson.dumps([span.name for span in spans.taken()])
+
+    signal = Signal(
+        "traces", gather, lambda outcome: metrics.exports.exported("traces", outcome), 3_600 * NS_PER_SECOND
+    )
+    exports = Exports([Exporter(signal, lambda: far, SystemClock(), lambda: 0.0)], spans)
+    with pipe() as stdout:
+        log, health = Log(clock, LineWriter(stdout.writer)), Health(clock, metrics.page)
+        telemetry = ServiceTelemetry(metrics, log, health, None, "1.2.3", exports=exports)
+        telemetry.open()
+        for fact in FACTS:
+            telemetry.tell(fact)
+        telemetry.ended(0, "stopped by SIGTERM")
+        assert telemetry.close(within=5)
+    (body,) = far.got
+    expected = ["put", "route blocked", "lease renewal", "lease renewal", "rebalance", "group out of reach", "stop"]
+    assert expected == orjson.loads(body)
+    assert b'doka_otlp_exports_total{outcome="sent",signal="traces"} 1.0' in metrics.page()[0]
+
+
+def test_spans_that_break_do_not_reach_the_loop() -> None:
+    """As with any other part, it is counted, and the rest is told."""
+    clock = hand_clock()
+    metrics = Metrics(clock, "1")
+
+    def breaks() -> float:
+        raise RuntimeError
+
+    exports = Exports([], Spans(clock, 1.0, breaks, lambda: None))
+    with pipe() as stdout:
+        log, health = Log(clock, LineWriter(stdout.writer)), Health(clock, metrics.page)
+        telemetry = ServiceTelemetry(metrics, log, health, None, "1.2.3", exports=exports)
+        telemetry.open()
+        telemetry.tell(FACTS[0])
+        assert telemetry.close(within=5)
+        assert b"records_settled" in stdout.read()
+    assert b"doka_telemetry_errors_total 1.0" in metrics.page()[0]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from doka.adapters.aws.kinesis.dry_run import Refused
 from doka.adapters.aws.kinesis.questions import Refusal
 from doka.adapters.kafka.letter_preflight import LetterTopic
 from doka.adapters.kafka.preflight import Obstacle, Preflight
+from doka.adapters.telemetry.otlp.posting import Answer
 from doka.app.check.findings import Finding, FindingVerdict, all_fine
 from doka.app.check.preflight import Parts, not_asked, preflight
 from doka.app.settings import Settings
@@ -50,6 +52,7 @@ class World:
     life_seconds: float | None = 3600
     refused: LeaseRefused | None = None
     streams: Mapping[str, StreamDescribed | StreamRefused] = field(default_factory=dict)
+    collectors: Mapping[str, Answer] = field(default_factory=dict)
 
     asked: list[str] = field(default_factory=list)
 
@@ -89,9 +92,17 @@ class World:
         self.asked.append(topic)
         return self.letters
 
+    def collect(self, signal: str) -> Answer:
+        """Answer a request with nothing in it."""
+        self.asked.append(signal)
+        return self.collectors[signal]
+
     def look(self, given: Settings) -> list[Finding]:
         """Give all findings about this world."""
-        parts = Parts(lambda: self.kafka, self, self, {}, lambda: "/etc/ca.pem", self.look_at_letters, tries=self)
+        ca, collectors = "/etc/ca.pem", {signal: partial(self.collect, signal) for signal in self.collectors}
+        parts = Parts(
+            lambda: self.kafka, self, self, {}, lambda: ca, self.look_at_letters, tries=self, collectors=collectors
+        )
         return list(preflight(given, "doka.yaml", parts))
 
     def of(self, step: str, given: Settings) -> list[tuple[str, str, str, str | None]]:
@@ -443,3 +454,28 @@ def test_a_missing_right_in_kafka_names_its_action_for_a_machine() -> None:
         ("topic", "failed", {"action": "kafka-cluster:ReadData"}),
         ("kafka", "warning", {"action": "kafka-cluster:AlterGroup"}),
     ] == [(each.step, each.verdict.value, each.facts) for each in found if "action" in each.facts]
+
+
+def test_a_collector_is_asked_and_is_never_a_failure() -> None:
+    """What it takes is told, what it does not is a warning with its words, and a token in clear text is another."""
+    world = World()
+    world.collectors = {"metrics": Answer(taken=True), "traces": Answer(taken=False, why="HTTP 404")}
+    otlp = {"endpoint": "http://otel:4318", "headers": {"a": "b"}, "traces": {"enabled": True}}
+    clear = ("warning", "is sent the headers of otlp unencrypted", "take https, or leave otlp.headers out")
+    away = "correct otlp.endpoint, or let the collector listen there for OTLP over HTTP; doka forwards all the same"
+    assert [
+        ("fine", "http://otel:4318/v1/metrics", "takes metrics", None),
+        (clear[0], "http://otel:4318/v1/metrics", *clear[1:]),
+        ("warning", "http://otel:4318/v1/traces", "does not take traces: HTTP 404", away),
+        (clear[0], "http://otel:4318/v1/traces", *clear[1:]),
+    ] == world.of("collector", settings({("otlp",): otlp}))
+    assert all_fine(world.look(settings()))
+
+
+@pytest.mark.parametrize("url", ["https://otel:4318", "http://localhost:4318", "http://127.0.0.1:4318"])
+def test_a_token_that_nobody_can_read_is_fine(url: str) -> None:
+    """By TLS, or on the host itself."""
+    world = World()
+    world.collectors = {"metrics": Answer(taken=True)}
+    found = world.of("collector", settings({("otlp",): {"endpoint": url, "headers_file": "/h"}}))
+    assert [("fine", f"{url}/v1/metrics", "takes metrics", None)] == found

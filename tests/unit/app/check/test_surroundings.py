@@ -67,3 +67,13 @@ def test_a_proxy_that_cannot_be_read_is_not_repeated() -> None:
         "HTTPS_PROXY=an address that cannot be read",
         None,
     )
+
+
+def test_variables_of_opentelemetry_that_cannot_be_obeyed_are_told() -> None:
+    """The service passes over them, so somebody must say so."""
+    assert (
+        "warning",
+        "otlp",
+        "OTEL_EXPORTER_OTLP_COMPRESSION is not obeyed: it must be none or gzip",
+        "correct the variable, or set it in the file",
+    ) == told({"OTEL_EXPORTER_OTLP_COMPRESSION": "zstd"})[-1]

@@ -347,3 +347,28 @@ def test_one_topic_takes_the_letters_of_all_routes() -> None:
     """A route may keep its poison blocked all the same."""
     other = {**OTHER_ROUTE, "on_poison": "block"}
     assert told({("dead_letters", "topic"): "letters", ("routes", 1): other}) == []
+
+
+@pytest.mark.parametrize(
+    ("otlp", "expected"),
+    [
+        (
+            {"endpoint": "http://c", "headers": {"a": "b"}, "headers_file": "/h"},
+            "otlp.headers stands beside headers_file; keep the file",
+        ),
+        ({"certificate_file": "/c.pem"}, "otlp.key_file is needed with certificate_file"),
+        ({"key_file": "/k.pem"}, "otlp.certificate_file is needed with key_file"),
+        (
+            {"traces": {"enabled": True}},
+            "otlp.traces.enabled has no use without a collector; name one in otlp.endpoint, or leave it out",
+        ),
+    ],
+)
+def test_what_is_sent_to_a_collector_fits_together(otlp: dict[str, Any], expected: str) -> None:
+    """Half of a pair, two of one thing, and spans for nobody."""
+    assert told({("otlp",): otlp}) == [expected]
+
+
+def test_spans_for_nobody_are_fine_while_all_is_switched_off() -> None:
+    """Whoever switches it off for a day keeps the rest."""
+    assert told({("otlp",): {"enabled": False, "traces": {"enabled": True}}}) == []

@@ -83,7 +83,7 @@ def test_an_error_names_the_line_or_the_variable_it_comes_from(file: Path) -> No
         ("held_mib: 3\n", "12: held_mib is unknown; did you mean limits.held_mib?"),
         (
             "zzz: 3\n",
-            "12: zzz is unknown; there is kafka, aws, roles, routes, dead_letters, audit, limits, http, log",
+            "12: zzz is unknown; there is kafka, aws, roles, routes, dead_letters, audit, limits, http, log, otlp",
         ),
         ("http: {Port: 1}\n", "12: http.Port is unknown; did you mean http.port?"),
     ],

@@ -73,6 +73,21 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         },
         "http": {"host": "127.0.0.1", "port": 9400, "page": True, "hosts": ()},
         "log": {"level": "info", "format": "json"},
+        "otlp": {
+            "enabled": True,
+            "endpoint": None,
+            "headers": {},
+            "headers_file": None,
+            "interval_seconds": 60.0,
+            "timeout_seconds": 10.0,
+            "compression": "none",
+            "ca_file": None,
+            "certificate_file": None,
+            "key_file": None,
+            "resource": {},
+            "metrics": {"enabled": True, "endpoint": None},
+            "traces": {"enabled": False, "endpoint": None, "put_share": 0.001},
+        },
     }
     assert given.routes[0].model_dump(exclude={"stream"}) == {
         "topics": ("orders",),
@@ -97,7 +112,8 @@ def test_settings_cannot_be_changed() -> None:
 
 def test_an_empty_section_means_its_defaults() -> None:
     """`limits:` with nothing below it, which YAML reads as null, is no error."""
-    empty: dict[SettingPath, Any] = {(name,): None for name in ("limits", "http", "log", "dead_letters", "audit")}
+    sections = ("limits", "http", "log", "dead_letters", "audit", "otlp")
+    empty: dict[SettingPath, Any] = {(name,): None for name in sections}
     empty[("kafka", "client")] = None
     empty[("kafka", "security")] = None
     assert settings(empty) == settings()
@@ -160,4 +176,5 @@ def test_the_settings_class_has_a_field_for_each_part_of_the_contract() -> None:
         "limits",
         "http",
         "log",
+        "otlp",
     ]

@@ -99,3 +99,15 @@ def test_a_stop_is_a_reason_and_who_ended_in_it_is_not_missed() -> None:
         "worker 0 is down: it was killed by SIGKILL",
         "worker 1 is down: it ended with exit code 0",
     ) == health.reasons(START)
+
+
+def test_up_is_who_was_heard_of_since_its_start() -> None:
+    """A worker that starts, or is down, is not."""
+    health = WorkersHealth(2, START)
+    health.started(0)
+    assert frozenset() == health.up()
+    health.reported(0, WELL, START)
+    health.reported(1, WELL, START)
+    assert {0, 1} == health.up()
+    health.went_down(1, "was killed by SIGKILL", None)
+    assert {0} == health.up()
