@@ -10,7 +10,7 @@ from doka.adapters.system.clock import SystemClock
 from doka.adapters.telemetry.merged_page import SUPERVISOR, SupervisorMetrics
 from doka.adapters.telemetry.metrics import Metrics
 from doka.app.settings.exports import Sender, resource_of, targets_of, to_exports
-from doka.app.settings.problems import SettingsError
+from doka.app.settings.problems import SettingPath, SettingsError
 from doka.domain.limits import NS_PER_SECOND
 from tests.collector import collector, metrics_of, series_of
 from tests.collector import resource_of as sent_by
@@ -73,7 +73,7 @@ def test_a_file_that_holds_no_headers_is_told(tmp_path: Path, text: str) -> None
 @pytest.mark.parametrize("name", ["headers_file", "ca_file"])
 def test_a_file_that_is_not_there_is_told(name: str) -> None:
     """Before anything runs; where nothing is sent nobody looks."""
-    given = {("otlp",): {"endpoint": COLLECTOR, name: "/nowhere"}}
+    given: dict[SettingPath, Any] = {("otlp",): {"endpoint": COLLECTOR, name: "/nowhere"}}
     with pytest.raises(SettingsError, match=rf"otlp\.{name} names a file that cannot be read"):
         targets_of(settings(given).otlp)
     assert {} == targets_of(settings({**given, ("otlp", "enabled"): False}).otlp)
