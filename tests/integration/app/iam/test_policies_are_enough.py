@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -16,11 +16,13 @@ from doka.adapters.aws.session import AwsSessions
 from doka.adapters.embedded.kafka_cluster import KafkaCluster
 from doka.adapters.kafka.preflight import Preflight
 from doka.app.check.findings import Finding, FindingVerdict
-from doka.app.check.preflight import preflight
+from doka.app.check.preflight import Parts, preflight
 from doka.app.cli.check import parts_of
+from doka.app.container import Container
 from doka.app.iam.documents import KINDS, documents
 from doka.app.iam.names import Given
 from doka.app.service import build
+from doka.app.settings import Settings
 from doka.app.settings.legacy import translate
 from doka.app.settings.yamlfile import read_yaml
 from tests.containers.feeding import Feeder
@@ -46,8 +48,16 @@ SESSIONS = AwsSessions()
 """What botocore reads of its own files is read once for all the checks of this module."""
 
 
+class Accounts(NamedTuple):
+    """The accounts of a configuration, and what asks their streams; both are made once, since that is half of a check."""
+
+    file: Path
+    aws: FakeAws
+    asking: Parts
+
+
 @pytest.fixture(scope="module", params=FILES, ids=lambda file: f"{file.parent.name}-{file.stem}")
-def accounts(request: pytest.FixtureRequest) -> Iterator[tuple[Path, FakeAws]]:
+def accounts(request: pytest.FixtureRequest) -> Iterator[Accounts]:
     """Give the accounts of a configuration, with one record in each of its streams."""
     file: Path = request.param
     with FakeAws() as aws:
@@ -56,46 +66,55 @@ def accounts(request: pytest.FixtureRequest) -> Iterator[tuple[Path, FakeAws]]:
             keys = aws.issue(f"arn:aws:iam::{account}:role/owner").keys
             client = kinesis_client(aws.url, keys, region)
             client.put_record(StreamARN=arn, Data=b"x", PartitionKey="a", ExplicitHashKey="0")
-        yield file, aws
+        yield Accounts(file, aws, asking(file, aws))
 
 
-def check(file: Path, aws: FakeAws) -> list[Finding]:
-    """Run `doka check` as far as AWS goes."""
+def asking(file: Path, aws: FakeAws) -> Parts:
+    """Give what `doka check` asks by, Kafka apart, which has all that is wanted of it."""
     settings = settings_of(file, aws.url)
+    kafka = Preflight({topic: 1 for route in settings.routes for topic in route.topics})
+    return replace(parts_of(container_of(settings), probe_writes=True), look_at_kafka=lambda: kafka, environ={})
+
+
+def container_of(settings: Settings) -> Container:
+    """Put a service together."""
     container = build(settings, "pod-1")
     container.sessions.override(SESSIONS)
-    kafka = Preflight({topic: 1 for route in settings.routes for topic in route.topics})
-    parts = replace(parts_of(container, probe_writes=True), look_at_kafka=lambda: kafka, environ={})
-    return list(preflight(settings, str(file), parts))
+    return container
+
+
+def check(accounts: Accounts) -> list[Finding]:
+    """Run `doka check` as far as AWS goes, with credentials that it has yet to get."""
+    file, aws, parts = accounts
+    settings = settings_of(file, aws.url)
+    return list(preflight(settings, str(file), replace(parts, authority=container_of(settings).authority())))
 
 
 @pytest.mark.usefixtures("_in_a_pod")
-def test_with_all_of_them_nothing_is_missing(accounts: tuple[Path, FakeAws]) -> None:
+def test_with_all_of_them_nothing_is_missing(accounts: Accounts) -> None:
     """Each finding is fine, a put, the key and a read among them; nothing was stored by trying."""
-    file, aws = accounts
+    file, aws, _ = accounts
     aws.enforce(without(documents_of(file), None))
     before = aws.counts()["records:landed"]
-    found = check(file, aws)
+    found = check(accounts)
     assert [] == [each for each in found if each.verdict is not FindingVerdict.FINE]
     assert {"role", "stream", "put"} <= {each.step for each in found}
     assert before == aws.counts()["records:landed"] > 0
 
 
 @pytest.mark.usefixtures("_in_a_pod")
-def test_whatever_is_taken_out_is_named(accounts: tuple[Path, FakeAws]) -> None:
+def test_whatever_is_taken_out_is_named(accounts: Accounts) -> None:
     """One action out of one statement: that one is named to a machine and to a person, and no other to the machine."""
-    file, aws = accounts
-    found = documents_of(file)
-    every = list(rights(found))
-    missed = [problem for right in every if (problem := _problem(file, aws, right)) is not None]
+    every = list(rights(documents_of(accounts.file)))
+    missed = [problem for right in every if (problem := _problem(accounts, right)) is not None]
     assert [] == missed
     assert len(every) >= 5
 
 
-def _problem(file: Path, aws: FakeAws, right: Right) -> str | None:
+def _problem(accounts: Accounts, right: Right) -> str | None:
     """Say what is wrong with what `doka check` says of a missing action; None: nothing."""
-    aws.enforce(without(documents_of(file), right))
-    findings = [each for each in check(file, aws) if each.verdict in {FindingVerdict.FAILED, FindingVerdict.WARNING}]
+    accounts.aws.enforce(without(documents_of(accounts.file), right))
+    findings = [each for each in check(accounts) if each.verdict in {FindingVerdict.FAILED, FindingVerdict.WARNING}]
     named = {each.facts.get("action") for each in findings}
     text = " ".join(f"{each.told} {each.cure}" for each in findings)
     if named != {right.action} or right.action not in text:
@@ -110,15 +129,15 @@ def test_each_kind_of_document_was_looked_at() -> None:
 
 
 @pytest.mark.usefixtures("_in_a_pod")
-def test_an_explicit_deny_is_told_as_one(accounts: tuple[Path, FakeAws]) -> None:
+def test_an_explicit_deny_is_told_as_one(accounts: Accounts) -> None:
     """No allow elsewhere outweighs it, so it is to be taken out."""
-    file, aws = accounts
+    file, aws, _ = accounts
     policies = without(documents_of(file), None)
     deny = {"Effect": "Deny", "Action": "kinesis:Put*", "Resource": "*"}
     for allowed in policies.of_roles.values():
         allowed.append({"Statement": deny})
     aws.enforce(policies)
-    (cure,) = {each.cure for each in check(file, aws) if each.verdict is FindingVerdict.FAILED}
+    (cure,) = {each.cure for each in check(accounts) if each.verdict is FindingVerdict.FAILED}
     assert "take the deny of kinesis:PutRecords out of the identity-based policy (of the role that signs)" in str(cure)
 
 
@@ -131,12 +150,13 @@ def test_under_pod_identity_each_hop_tags_its_session(monkeypatch: pytest.Monkey
         keys = aws.issue(WORKLOAD, brings_tags=True).keys
         for name, value in zip(("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN"), keys, strict=True):
             monkeypatch.setenv(f"AWS_{name}", str(value))
+        own = Accounts(OWN, aws, asking(OWN, aws))
         aws.enforce(without(documents_of(OWN, given), None))
-        roles = [each.verdict for each in check(OWN, aws) if each.step == "role"]
+        roles = [each.verdict for each in check(own) if each.step == "role"]
         assert [FindingVerdict.FINE, FindingVerdict.FINE] == roles
         without_tags = documents(settings, replace(given, workload="ecs"))
         aws.enforce(without([each for each in without_tags if each.kind != "msk"], None))
-        refused = [each.facts["action"] for each in check(OWN, aws) if each.step == "role"]
+        refused = [each.facts["action"] for each in check(own) if each.step == "role"]
         assert ["sts:TagSession", "sts:TagSession"] == refused
 
 
