@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 import docker
+from docker.errors import ImageNotFound
 from docker.models.containers import Container
 
 from tests.architecture.source_tree import ROOT
@@ -35,11 +36,7 @@ def options(archive: Path) -> str:
 @cache
 def archive_of(image: str, begin: Begin) -> Path | None:
     """Give the file of an image, made where there is none yet; None where it cannot be made."""
-    client = docker.from_env()
-    try:
-        name = str(client.images.get(image).id).rpartition(":")[2]
-    finally:
-        client.close()
+    name = _id_of(image).rpartition(":")[2]
     FOLDER.mkdir(parents=True, exist_ok=True)
     FOLDER.chmod(0o777)  # the broker may be somebody else
     archive, tried = FOLDER / f"{name}.jsa", FOLDER / f"{name}.tried"
@@ -50,6 +47,17 @@ def archive_of(image: str, begin: Begin) -> Path | None:
             _make(archive, begin)
             tried.touch()
     return archive if archive.exists() else None
+
+
+def _id_of(image: str) -> str:
+    """Give the id of an image, which is fetched where it is not there yet, as by a start."""
+    client = docker.from_env()
+    try:
+        return str(client.images.get(image).id)
+    except ImageNotFound:
+        return str(client.images.pull(image).id)
+    finally:
+        client.close()
 
 
 def _make(archive: Path, begin: Begin) -> None:
