@@ -18,6 +18,7 @@ from tests.architecture.source_tree import ROOT
 from tests.integration.chart.helm import (
     CHART,
     GIVEN,
+    KUBERNETES,
     Manifest,
     ask,
     container,
@@ -29,7 +30,7 @@ from tests.integration.chart.helm import (
 )
 from tests.promtool import PROMTOOL_SECONDS, find_promtool
 
-KUBERNETES = ("1.29", "1.37")
+VERSIONS = ("1.29", KUBERNETES)
 """The oldest that the chart names, and the newest of which the schemas are here."""
 OTHERS = frozenset({"PodMonitor", "PrometheusRule", "ScaledObject", "TriggerAuthentication"})
 """Kinds that are not Kubernetes' own; a server that knows them judges them in test_cluster.py."""
@@ -58,7 +59,7 @@ def test_helm_takes_it(values: Path, major: str) -> None:
 
 
 @files
-@pytest.mark.parametrize("version", KUBERNETES)
+@pytest.mark.parametrize("version", VERSIONS)
 def test_kubernetes_takes_it(values: Path, version: str) -> None:
     """Each object is one of the schemas of the oldest and of the newest Kubernetes, without an unknown field."""
     judged = [manifest for manifest in rendered(find_helm(), values) if manifest["kind"] not in OTHERS]
@@ -72,7 +73,7 @@ def test_a_misspelt_field_is_found() -> None:
     manifest: dict[str, Any] = {**workload(rendered(find_helm(), given("minimal")))}
     manifest["spec"] = {**manifest["spec"], "replicsa": 2}
     with pytest.raises(kubernetes_validate.ValidationError, match="replicsa"):
-        kubernetes_validate.validate(manifest, KUBERNETES[-1], strict=True)
+        kubernetes_validate.validate(manifest, KUBERNETES, strict=True)
 
 
 def settings_of(manifests: list[Manifest], folder: Path) -> Settings:
