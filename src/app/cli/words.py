@@ -35,6 +35,10 @@ TAIL_EXIT_CODES = (
     "[bold]Exit codes[/bold]  0 all of it could be told, also of records that can never land; 1 something could not; "
     "2 bad usage or configuration"
 )
+PLAN_EXIT_CODES = (
+    "[bold]Exit codes[/bold]  0 all of it could be told; 1 something could not, or no record came; "
+    "2 bad usage or configuration"
+)
 REPLAY_EXIT_CODES = (
     "[bold]Exit codes[/bold]  0 all of it landed, or --dry-run; 1 some did not, or it ended before, and says what; "
     "2 bad usage or configuration; 130 Ctrl-C at the question"
@@ -349,6 +353,59 @@ def tail(
     from doka.app.cli.tail import tail as show
 
     return show(options, Wanted(route, since, limit, payload, as_json))
+
+
+@cli.command(epilog=PLAN_EXIT_CODES + "\n\n[bold]Next[/bold]  doka check --config doka.yaml")
+@taught
+@configured
+def plan(
+    *,
+    last: Annotated[
+        str | None, typer.Option("--last", metavar="SPAN", help="What came in the last 10m, the default; or 1d.")
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option("--since", metavar="TIME", help="From then on: a time with its zone, or 63h for so long ago."),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", metavar="TIME", help="Up to then, as --since has it; now, if not given.")
+    ] = None,
+    seconds: Annotated[
+        int | None,
+        typer.Option("--seconds", min=1, max=86_400, help="Watch for so long from now on, instead of looking back."),
+    ] = None,
+    route: Annotated[str | None, typer.Option("--route", metavar="NAME", help="Just this route.")] = None,
+    no_aggregation: Annotated[
+        bool, typer.Option("--no-aggregation", metavar="", help="Consumers cannot take aggregates apart.")
+    ] = False,
+    round_trip_ms: Annotated[
+        float,
+        typer.Option("--round-trip-ms", min=0.1, max=10_000.0, help="How long Kinesis takes to answer a put."),
+    ] = 15.0,
+    prices: Annotated[
+        Path | None, typer.Option("--prices", metavar="FILE", help="Another table of prices, a YAML file.")
+    ] = None,
+    options: ConfigOptions,
+    as_json: AsJson = False,
+) -> int:
+    """Say what the routes' records would need in Kinesis and cost a month, and which setting fits them.
+
+    It reads what came in a time, beside the group, and says how much that is, how it is shared among keys, and for each
+    ordering and for aggregation: how many shards, which latency, and a month's price in both modes. Then the choice, why,
+    and the settings for it. It asks nothing of AWS, and changes nothing.
+
+    [bold]Example[/bold]  doka plan --config doka.yaml
+
+    [bold]Example[/bold]  doka plan --last 1d --prices prices.yaml --config doka.yaml
+    """
+    from doka.app.cli.plan import Wanted
+    from doka.app.cli.plan import plan as tell
+
+    wanted = Wanted(
+        route=route, since=since, until=until, last=last, seconds=seconds, round_trip_ms=round_trip_ms,
+        aggregates=not no_aggregation, prices=prices, as_json=as_json,
+    )  # fmt: skip
+    return tell(options, wanted)
 
 
 @cli.command(epilog=AUDIT_EXIT_CODES + "\n\n[bold]Next[/bold]  doka replay --audit FILE --config doka.yaml")
