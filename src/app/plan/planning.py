@@ -100,11 +100,11 @@ def plan_route(
     found = {way: load for way, load in loads(figures, aggregation, round_trip).items() if way in ways}
     asked = Asked(now, drawn, aggregates)
     return RoutePlan(
-        route,
-        region,
-        figures,
-        found,
-        {way: month(load, prices) for way, load in found.items()},
-        now,
-        choose(figures, found, prices, asked),
+        route=route,
+        region=region,
+        figures=figures,
+        loads=found,
+        months={way: month(load, prices) for way, load in found.items()},
+        now=now,
+        choice=choose(figures, found, prices, asked),
     )

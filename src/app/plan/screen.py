@@ -36,9 +36,10 @@ def show(console: Console, plan: Plan, routes: Sequence[RouteSettings]) -> None:
         console.print(f"No record of route {name} came in that time. A longer one: --last 1d")
     for line in _of_all(plan):
         console.print(line)
+    if plan.empty or any(_of_all(plan)):
+        console.print()
     settings = plan.settings(routes)
     if settings is not None:
-        console.print()
         console.print("To take instead of the section `routes` of the configuration:", style="bold")
         console.print()
         console.print(yaml.safe_dump(settings, sort_keys=False, width=console.width).rstrip(), soft_wrap=True)
@@ -102,14 +103,18 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 10 or not value else f"{value:,.2f}"  # noqa: PLR2004 - below, two digits say more
 
 
+def _share(share: float) -> str:
+    return f"{share:.1%}" if share >= 0.01 else f"{share:.2%}"  # noqa: PLR2004 - below one of 100, another digit
+
+
 def _keys(figures: Figures) -> Iterator[str]:
     keys, records = figures.keys, figures.records
     if figures.drawn < records:
-        share = f"{keys.hottest / records:.1%}"
+        share = _share(keys.hottest / records)
         if keys.counted:
             yield f"{many(keys.seen, 'key')}, each counted; the most frequent has {share} of the records."
         else:
-            most = f"{(keys.hottest + keys.error) / records:.1%}"
+            most = _share((keys.hottest + keys.error) / records)
             yield (
                 f"Some {keys.seen:,} keys, estimated within 3 %; the most frequent has from {share} to {most} of the "
                 "records: there are too many to count each."

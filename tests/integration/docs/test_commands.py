@@ -63,6 +63,8 @@ TYPED: dict[str, Ends | Serves] = {
     "doka top": Ends(1, "nobody answers at 127.0.0.1:9400"),
     "doka lag --config doka.yaml": Ends(1, "doka: nothing is known: Kafka did not answer as it should"),
     "doka tail --config doka.yaml": Ends(1, "doka: nothing can be shown: Kafka did not answer as it should"),
+    "doka plan --config doka.yaml": Ends(1, "doka: nothing can be planned: Kafka did not answer as it should"),
+    "doka plan --last 1d --prices prices.yaml --config doka.yaml": Ends(2, "prices.yaml: there is no such file"),
     "doka replay --since 63h --until 1h --state weekend.state --config doka.yaml": Ends(2, "add --yes, or --dry-run"),
     **dict.fromkeys(
         (
@@ -145,6 +147,8 @@ ELSEWHERE: dict[str, str] = {
     "doka skip": NAMES_A_COMMAND,
     "doka audit": NAMES_A_COMMAND,
     "doka lag": NAMES_A_COMMAND,
+    "doka plan": NAMES_A_COMMAND,
+    "doka tail": NAMES_A_COMMAND,
     "doka replay": NAMES_A_COMMAND,
     "doka letters": NAMES_A_COMMAND,
     "doka replay --audit doka-audit-ROUTE.duckdb": "names the file of an audit; it is typed with one here",

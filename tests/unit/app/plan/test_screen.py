@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from io import StringIO
+from pathlib import Path
 
 import pytest
 import yaml
@@ -13,9 +14,12 @@ from doka.app.plan.keys import KeyFigures
 from doka.app.plan.planning import Plan
 from doka.app.plan.prices import parse_prices
 from doka.app.plan.screen import show
-from tests.unit.app.plan.played import figures_of, records
+from doka.app.plan.traffic import Window
+from tests.unit.app.plan.played import arrivals, figures_of, records
 from tests.unit.app.plan.test_planning import BOTH, FEW, SMALL, planned
 from tests.unit.app.plan.test_prices import TABLE
+
+NOON_MS = 1_796_040_000_000  # 2026-11-30, 12:00 UTC
 
 
 def shown(plan: Plan, width: int = 100) -> str:
@@ -23,6 +27,20 @@ def shown(plan: Plan, width: int = 100) -> str:
     out = StringIO()
     show(Console(file=out, width=width, highlight=False, markup=False, emoji=False), plan, BOTH.routes)
     return out.getvalue()
+
+
+def example() -> str:
+    """Give the plan that docs/plan.md shows: 1,000 records of 300 bytes a second, of 5,000 keys, as its test makes them."""
+    window = Window(NOON_MS, NOON_MS + 10_000)
+    figures = replace(figures_of([chunk for _, chunk in arrivals(1_000, 10, 5_000, 300)], seconds=10), window=window)
+    plan = replace(planned(BOTH, figures), window=window)
+    return "\n".join(line.rstrip() for line in shown(plan, 80).splitlines())
+
+
+def test_the_page_shows_what_is_printed() -> None:
+    """The example of docs/plan.md is what the command prints of such a topic, to the letter."""
+    page = (Path(__file__).parents[4] / "docs" / "plan.md").read_text(encoding="utf-8")
+    assert f"```text\n{example()}\n```" in page
 
 
 def test_a_route_is_told_with_each_way_and_the_choice() -> None:
@@ -33,7 +51,7 @@ def test_a_route_is_told_with_each_way_and_the_choice() -> None:
     assert "5,000 records in 1 s, from 1970-01-01 00:00:00 to 1970-01-01 00:00:01 UTC." == lines[1]
     assert ["by", "the", "second", "mean", "p50", "p95", "max"] == lines[3].split()
     assert ["records/s", "5,000", "5,000", "5,000", "5,000"] == lines[4].split()
-    assert "5,000 keys, each counted; the most frequent has 0.0% of the records." in lines
+    assert "5,000 keys, each counted; the most frequent has 0.02% of the records." in lines
     rows = {line.split()[0]: line.split() for line in lines if line.startswith(("key", "none", "aggregated"))}
     assert ["key", "key_in_request", "none", "aggregated"] == list(rows)
     assert ["*", "5,000", "5,000"] == rows["key"][1:4]
