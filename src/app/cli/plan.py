@@ -22,13 +22,13 @@ from doka.adapters.kafka.log_ranges import LogRange, LogRanges
 from doka.adapters.kafka.not_told import NotToldError
 from doka.adapters.kafka.range_source import RangeSource
 from doka.adapters.telemetry.sentences import many
+from doka.app.cli.plan_screen import show
 from doka.app.cli.routes import routes_named
 from doka.app.cli.times import span_seconds, time_ms
 from doka.app.config_options import ConfigOptions
 from doka.app.container import Container
 from doka.app.plan.planning import Plan, plan_route
 from doka.app.plan.prices import Prices, read_prices
-from doka.app.plan.screen import show
 from doka.app.plan.telling import VERSION, data_of
 from doka.app.plan.traffic import Traffic, Window
 from doka.app.reading import read

@@ -10,10 +10,10 @@ import pytest
 import yaml
 from rich.console import Console
 
+from doka.app.cli.plan_screen import show
 from doka.app.plan.keys import KeyFigures
 from doka.app.plan.planning import Plan
 from doka.app.plan.prices import parse_prices
-from doka.app.plan.screen import show
 from doka.app.plan.traffic import Window
 from tests.unit.app.plan.played import arrivals, figures_of, records
 from tests.unit.app.plan.test_planning import BOTH, FEW, SMALL, planned
