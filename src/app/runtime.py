@@ -45,7 +45,7 @@ from doka.domain.events import (
 )
 from doka.domain.facts import Fact
 from doka.domain.forwarder import Forwarder
-from doka.domain.limits import NS_PER_MS, NS_PER_SECOND, SERVE_CALLBACKS_NS
+from doka.domain.limits import FEW_RECORDS, NS_PER_MS, NS_PER_SECOND, SERVE_CALLBACKS_NS
 from doka.domain.ports import Background, Clock, DeadLetters, Inbox, Sink, Source, Telemetry
 from doka.domain.records import TopicPartition
 from doka.domain.turn import Decision, Left
@@ -95,8 +95,9 @@ class Runtime:
         self._telemetry = telemetry
         self._drain = drain
         self._within = within
-        self._decision = Decision((), fetch=0, in_flight=0, left=None, at=0, moments=lambda _: ())  # none was taken yet
+        self._decision = Decision((), fetch=0, in_flight=0, left=None, at=0, lingers_until=0, moments=lambda _: ())  # none was taken yet
         self._fetched_at = 0
+        self._brought_few = False  # whether the last fetch brought all that there was
         self._published_at: int | None = None
         self._stop_at: int | None = None  # the deadline of the stop
         self._stop_reason = ""
@@ -170,16 +171,23 @@ class Runtime:
     def _fetch(self, now: int) -> int | None:
         """Feed what Kafka has and say how many events that were; None when it was not asked, and so did not wait."""
         room, idle = self._decision.fetch, not self._decision.in_flight
-        if room is None or not (room or idle or now - self._fetched_at >= SERVE_CALLBACKS_NS):
+        if room is None or self._rests(now) or not (room or idle or now - self._fetched_at >= SERVE_CALLBACKS_NS):
             return None
         events = self._source.fetch(room or 1, self._idle_time(now) if idle else 0)
         now = self._fetched_at = self._clock.now()
+        records = 0
         for event in events:
             if isinstance(event, RecordsFetched):
                 chunk = event.chunk
+                records += chunk.count
                 self._telemetry.fetched(chunk.partition, chunk.count, chunk.payload_bytes)
             self._forwarder.handle(event, now)
+        self._brought_few = records <= FEW_RECORDS
         return len(events)
+
+    def _rests(self, now: int) -> bool:
+        """Whether what is fetched now would wait anyway, so that fetching it a little later costs nobody anything."""
+        return self._brought_few and now < self._decision.lingers_until and now - self._fetched_at < SERVE_CALLBACKS_NS
 
     def _idle_time(self, now: int) -> int:
         """How long a fetch may wait: until time alone changes something, and never above 100 ms."""
@@ -190,6 +198,9 @@ class Runtime:
         """How long to wait for answers: where Kafka had nothing, and always where nothing else would wait."""
         if fetched:
             return 0
+        if fetched is None and self._decision.fetch:  # it rests
+            now = self._clock.now()
+            return max(min(self._decision.lingers_until - now, self._idle_time(now)), 0)
         if not self._decision.in_flight:
             return 0 if fetched is not None else self._full_wait()
         return BUSY_WAIT_NS if self._decision.fetch else self._full_wait()

@@ -457,6 +457,7 @@ class Forwarder:
             in_flight=self._in_flight.puts,
             left=self._left(),
             at=now,
+            lingers_until=min([route.outbox.lingers_until for route in self._routes.values()]),
             moments=self._moments,
         )
         if again:

@@ -150,6 +150,8 @@ class LimitRules:
     poison_per_minute: int = 100
     """More poison than this blocks the route: then it is not the records that are wrong."""
     drain: int = 25 * NS_PER_SECOND
+    linger: int = 5 * NS_PER_MS
+    """At most as long a record that could leave waits for others to share its request; 0: only while some are in flight."""
 
 
 @dataclass(frozen=True, slots=True)

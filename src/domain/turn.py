@@ -68,6 +68,8 @@ class Decision:
     """Told while partitions are given back."""
     at: int
     """When it was taken."""
+    lingers_until: int
+    """Before when a few records more would not leave anyway, whatever route they are of."""
     moments: Moments
     """Gives the moments that are foreseen."""
     _until: int = 0

@@ -88,7 +88,7 @@ def draw_plan(seed: int, records: int = RECORDS_DEFAULT) -> Plan:
         delays=_draw_delays(chance),
         rates=_with_repeats(_draw_rates(chance), seed),
         incidents=_draw_incidents(chance, heal_at),
-        limits=_draw_limits(chance),
+        limits=_with_linger(_draw_limits(chance), seed),
         role=_draw_role(chance),
         on_poison=chance.choice(list(OnPoison)),
         on_gap=chance.choice(list(OnGap)),
@@ -401,6 +401,11 @@ def _draw_limits(chance: Random) -> LimitRules:
         commit_every=int(chance.choice((0.01, 0.1, 1.0)) * SECOND),
         drain=int(chance.choice((0.2, 1.0, 5.0)) * SECOND),
     )
+
+
+def _with_linger(limits: LimitRules, seed: int) -> LimitRules:
+    """Let puts that are not full wait for more, by a chance of its own: all else of a seed stays as it was."""
+    return replace(limits, linger=Chance(seed).of("linger").choice((0, 5, 5, 30)) * NS_PER_MS)
 
 
 def _draw_role(chance: Random) -> RoleRules:

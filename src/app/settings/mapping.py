@@ -75,6 +75,7 @@ def to_rules(settings: Settings) -> Rules:
             poison_per_minute=limits.max_poison_per_minute,
             commit_every=round(limits.commit_seconds * NS_PER_SECOND),
             drain=round(limits.drain_seconds * NS_PER_SECOND),
+            linger=limits.linger_ms * NS_PER_MS,
         ),
         on_gap=OnGap(settings.kafka.on_gap),
         on_unreadable=OnUnreadable(settings.kafka.on_unreadable),

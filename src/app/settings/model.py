@@ -19,6 +19,7 @@ from doka.domain.limits import PUT_BYTES_MAX, PUT_RECORDS_MAX, ROLE_SECONDS_MIN
 
 MIB = 1024 * 1024
 REQUEST_SECONDS_MAX = 120
+LINGER_MS_MAX = 1_000
 
 # The reserve before a lease's end is the smaller of a request's time and a fifth of the lease's life: it must be the
 # first of the two for every role, or requests would be cut short.
@@ -61,6 +62,10 @@ class LimitSettings(Section):
     )
     request_records: Annotated[Whole, Field(ge=1, le=PUT_RECORDS_MAX)] = Field(
         default=PUT_RECORDS_MAX, description="Records in one put."
+    )
+    linger_ms: Annotated[Whole, Field(ge=0, le=LINGER_MS_MAX)] = Field(
+        default=5,
+        description="At most as long a record waits for others to share its put, in ms; 0: only while puts are under way.",
     )
     request_mib: Annotated[Whole, Field(ge=1, le=PUT_BYTES_MAX // MIB)] = Field(
         default=PUT_BYTES_MAX // MIB, description="Size of one put, in MiB; stand-ins for Kinesis often take 5."

@@ -99,6 +99,11 @@ class AggregatedOutbox:
         """How many records wait in lanes."""
         return self.lanes.waiting
 
+    @property
+    def lingers_until(self) -> int:
+        """Before when nothing that comes now would leave: not known, for what fills a lane leaves at once."""
+        return 0
+
     # --- out -----------------------------------------------------------------------------------------------------
 
     def leaves_at(self, now: int, *, idle: bool, probe: bool = False) -> int | None:

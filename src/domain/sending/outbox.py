@@ -60,6 +60,8 @@ class Outbox:
         self._quarantine = quarantine
         self._ready: deque[Part] = deque()
         self._ready_since: int | None = None
+        self._left_at = -limits.linger  # the last request
+        self._waited = False  # whether something that is ready has waited already: in its lane, or for another try
         self._delayed: list[tuple[int, int, Part]] = []
         self._order = 0
 
@@ -134,15 +136,24 @@ class Outbox:
         for part in reversed(side_by_side(parts) if self._shares else list(parts)):
             self._ready.appendleft(part)
             self.waiting += len(part.places)
-        if self.waiting and self._ready_since is None:
-            self._ready_since = now
+        if self.waiting:
+            self._waited = True
+            if self._ready_since is None:
+                self._ready_since = now
 
     # --- out -----------------------------------------------------------------------------------------------------
+
+    @property
+    def lingers_until(self) -> int:
+        """Before when nothing that comes now would leave, as long as it is few."""
+        return self._left_at + self._limits.linger
 
     def leaves_at(self, now: int, *, idle: bool, probe: bool = False) -> int | None:
         """Give the moment from which a request may leave, 0 for at once; what is delayed is ready when its time has come.
 
-        A request that is not full waits a moment to be filled, unless it is `idle`: nothing of the route is in flight.
+        A request that is not full waits a moment to be filled. Where nothing of the route is in flight (`idle`), it leaves
+        as soon as the last one has left for that long, and at once with what has waited already: for what it waits in
+        lanes, only an answer lets more of it go.
         """
         delayed = self._delayed
         if delayed and (probe or delayed[0][0] <= now):
@@ -152,9 +163,10 @@ class Outbox:
             self.put_back((part for part in due if not part.chunk.owner.gone), now)
         if not self.waiting:
             return delayed[0][0] if delayed else None
-        if idle or self.waiting >= self._limits.request_records:
+        linger = self._limits.linger
+        if probe or self.waiting >= self._limits.request_records or (idle and (self._waited or not linger)):
             return 0
-        at = (self._ready_since or 0) + PARTIAL_PUT_WAIT_NS
+        at = self._left_at + linger if idle else (self._ready_since or 0) + (linger or PARTIAL_PUT_WAIT_NS)
         return min(at, delayed[0][0]) if delayed else at
 
     def pack(self, number: int, lease: int, now: int) -> Put | None:
@@ -172,7 +184,9 @@ class Outbox:
                 self.put_back(rest, now)
                 if self._shares:
                     self._cut_behind(put.parts[-1])
+            self._left_at = now
         self._ready_since = now if self.waiting else None
+        self._waited = self._waited and self.waiting > 0
         return put
 
     def pack_parts(self, parts: Sequence[Part], number: int, lease: int, now: int) -> tuple[Put, Sequence[Part]]:
@@ -358,6 +372,8 @@ class Outbox:
                     self._let_go(chunk, places, now)
         if runs:
             self._let_runs_go(ledger, runs, now)
+        if freed or runs:
+            self._waited = self.waiting > 0
         if self.waiting and self._ready_since is None:
             self._ready_since = now
 

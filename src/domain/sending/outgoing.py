@@ -58,6 +58,11 @@ class Outgoing(Sender, Protocol):
         """How many records could leave."""
         ...
 
+    @property
+    def lingers_until(self) -> int:
+        """Before when nothing that comes now would leave, as long as it is few."""
+        ...
+
     def learn(self, event: StreamDescribed) -> None:
         """Take the stream's facts."""
         ...

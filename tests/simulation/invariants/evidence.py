@@ -91,6 +91,7 @@ class Evidence(Witness):
         self._failing: set[str] = set()  # routes of which nothing has landed since a whole request failed
         self._scattered: set[str] = set()  # routes that keep an order, of streams that were told to ignore keys
         self._deaths_in_a_row = 0  # of leases, since something landed under the present one
+        self._left_at: dict[str, int] = {}  # when the last put of each route was begun
         self._unsigned = 0  # requests that did not leave since the last status, and count as in flight
 
     def attach(self, world: World) -> None:

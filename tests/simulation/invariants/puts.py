@@ -46,6 +46,7 @@ class Puts(Order, Facts):
         self.require(not scattered, "I4", f"put {command.put} goes to a stream that ignores keys, and so breaks order")
         world, owned = self.world, self.owned
         now, put = world.timeline.now, command.put
+        self._left_at[command.route] = now
         member = None if world.member is None else world.member.number
         owner_of = world.group.owner
         entries, entry_of = self._entries[put], self._entry_of[put] = [], []

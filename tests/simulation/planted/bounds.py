@@ -91,6 +91,28 @@ def ignore_what_the_stream_takes(patch: Patch) -> None:
     patch.replace(AggregatedOutbox, "_hold_to", planted)
 
 
+def linger_after_the_last_record(patch: Patch) -> None:
+    """Let a request that is not full wait from the record that came last, and not from the request before."""
+    honest = Outbox.leaves_at
+
+    def planted(self: Outbox, now: int, *, idle: bool, probe: bool = False) -> int | None:
+        self._left_at = max(self._left_at, self._ready_since or 0)
+        return honest(self, now, idle=idle, probe=probe)
+
+    patch.replace(Outbox, "leaves_at", planted)
+
+
+def never_forget_to_linger(patch: Patch) -> None:
+    """Let what waits for more wait for a request that is full, however long that takes."""
+    honest = Outbox.leaves_at
+
+    def planted(self: Outbox, now: int, *, idle: bool, probe: bool = False) -> int | None:
+        at = honest(self, now, idle=idle, probe=probe)
+        return at if not at or at > now else now + self._limits.linger
+
+    patch.replace(Outbox, "leaves_at", planted)
+
+
 BUGS = (
     bug(fly_without_limit, "I7"),
     bug(never_give_bytes_back, "I7", "I9"),
@@ -98,5 +120,7 @@ BUGS = (
     bug(ignore_what_the_stream_takes, "I7", plan=aggregates_in_little_room),
     bug(count_refused_as_settled, "I14"),
     bug(put_a_payload_into_a_message, "I17"),
+    bug(linger_after_the_last_record, "I9"),
+    bug(never_forget_to_linger, "I9"),
     bug(decide_by_a_set, "I18", by_hash_seed=True),
 )

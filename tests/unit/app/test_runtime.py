@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 
 import pytest
 
@@ -149,7 +150,7 @@ class Stand:
         rules = Rules(
             (RouteRules("orders", frozenset({"orders"}), "writer"),),
             (RoleRules("writer"),),
-            limits or LimitRules(drain=DRAIN),
+            limits or LimitRules(drain=DRAIN, linger=0),
         )
         self.runtime = Runtime(
             forwarder=Forwarder(rules, lambda: jitter),
@@ -230,6 +231,41 @@ def test_records_that_pour_in_are_not_kept_waiting_for_answers() -> None:
     stand.run(stand.idle, stand.records(0, 500), stand.records(500, 500), *[stand.idle] * 10, stand.stop)
 
     assert stand.sink.waits[0] == 0
+
+
+def test_the_loop_rests_while_what_comes_would_wait_anyway() -> None:
+    """Few records that come soon after a put are fetched when the next may leave: one turn and one put for all of them."""
+    stand = Stand(LimitRules(drain=DRAIN, linger=5 * NS_PER_MS))
+    moments: list[int] = []
+
+    def comes(offset: int) -> Callable[[], Sequence[Event]]:
+        def fetch() -> Sequence[Event]:
+            moments.append(stand.clock.now())
+            return stand.records(offset, 1)()
+
+        return fetch
+
+    stand.run(stand.idle, *map(comes, range(4)), stand.stop)
+
+    assert [1] * 4 == [len(put.keys) for put in stand.sink.sent]
+    assert [5 * NS_PER_MS] * 3 == [later - earlier for earlier, later in pairwise(moments)]
+
+
+def test_the_loop_does_not_rest_where_much_comes() -> None:
+    """What fills a put leaves at once, and more of it is there."""
+    stand = Stand(LimitRules(drain=DRAIN, linger=5 * NS_PER_MS))
+    moments: list[int] = []
+
+    def pours(first: int) -> Callable[[], Sequence[Event]]:
+        def fetch() -> Sequence[Event]:
+            moments.append(stand.clock.now())
+            return stand.records(first, 500)()
+
+        return fetch
+
+    stand.run(stand.idle, *map(pours, range(0, 2_000, 500)), stand.stop)
+
+    assert [0] * 3 == [later - earlier for earlier, later in pairwise(moments)]
 
 
 def test_what_waits_for_its_time_does_not_wait_for_answers() -> None:

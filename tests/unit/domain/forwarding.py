@@ -16,7 +16,7 @@ STOP = StopRequested("SIGTERM")
 
 def machine(**changes: object) -> Machine:
     """Make a machine that is open, owns orders[0] from 0 on, and commits at once."""
-    limits = LimitRules(**{"request_records": 4, "commit_every": 1} | changes)  # type: ignore[arg-type]  # named by the caller
+    limits = LimitRules(**{"request_records": 4, "commit_every": 1, "linger": 0} | changes)  # type: ignore[arg-type]  # named by the caller
     made = Machine(limits=limits)
     made.open()
     return made
@@ -24,7 +24,7 @@ def machine(**changes: object) -> Machine:
 
 def on_demand(**changes: object) -> Machine:
     """Make a machine like `machine` whose role renews only where something waits to be signed."""
-    limits = LimitRules(**{"request_records": 4, "commit_every": 1} | changes)  # type: ignore[arg-type]  # named by the caller
+    limits = LimitRules(**{"request_records": 4, "commit_every": 1, "linger": 0} | changes)  # type: ignore[arg-type]  # named by the caller
     made = Machine(limits=limits, roles=(RoleRules("writer", policy=RotationPolicy.ON_DEMAND),))
     made.open()
     return made
@@ -35,7 +35,7 @@ def two_routes(**changes: int) -> Machine:
     made = Machine(
         routes=(route_rules("orders"), route_rules("payments", role="payer")),
         roles=(RoleRules("writer"), RoleRules("payer")),
-        limits=LimitRules(**{"request_records": 4, "commit_every": 1} | changes),
+        limits=LimitRules(**{"request_records": 4, "commit_every": 1, "linger": 0} | changes),
     )
     made.open({ORDERS: 0, PAYMENTS: 0})
     return made

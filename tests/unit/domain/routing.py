@@ -23,7 +23,7 @@ class Scene:
     """One route with one partition, its requests answered by hand."""
 
     def __init__(self, *, opened: bool = True, limits: LimitRules | None = None, **rules: object) -> None:
-        of_limits = limits or LimitRules(request_records=4)
+        of_limits = limits or LimitRules(request_records=4, linger=0)  # time stands still between puts
         self.budget = Budget(of_limits.held_bytes)
         self.keeper = keeper()
         self.route = Route(route_rules(**rules), of_limits, self.budget, self.keeper, no_jitter)

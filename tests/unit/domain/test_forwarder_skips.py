@@ -137,7 +137,7 @@ class TestPoison:
 
     def test_the_key_goes_on_without_a_restart(self) -> None:
         """The partition begins again at its watermark; what had landed above lands again and is told, nothing else."""
-        made = Machine(routes=(route_rules(null_key=NullKey.REJECT),), limits=LimitRules(commit_every=1))
+        made = Machine(routes=(route_rules(null_key=NullKey.REJECT),), limits=LimitRules(commit_every=1, linger=0))
         made.open()
         made.fetch("a")
         settle(made)

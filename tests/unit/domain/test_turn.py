@@ -21,7 +21,7 @@ class Foreseen:
 
 def decided(foreseen: Foreseen) -> Decision:
     """Make what was decided at NOW, with nothing to do."""
-    return Decision((), fetch=None, in_flight=0, left=None, at=NOW, moments=foreseen)
+    return Decision((), fetch=None, in_flight=0, left=None, at=NOW, lingers_until=0, moments=foreseen)
 
 
 def test_each_turn_begins_empty() -> None:

@@ -66,6 +66,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
             "requests_in_flight": 16,
             "request_timeout_seconds": 10.0,
             "request_records": 500,
+            "linger_ms": 5,
             "request_mib": 10,
             "max_poison_per_minute": 100,
             "commit_seconds": 1.0,

@@ -345,7 +345,7 @@ class TestPacing:
 
     def test_a_throttled_shard_waits_while_the_other_goes_on(self) -> None:
         """After a throttled entry the records of its shard leave at the shard's pace; the others at once."""
-        scene = Scene(limits=LimitRules(request_records=500))
+        scene = Scene(limits=LimitRules(request_records=500, linger=0))
         half = 1 << 127
         scene.route.described(described(shards=(ShardRange("a", 0), ShardRange("b", half))), scene.now, Turn())
         keys = [str(number) for number in range(2_000)]
@@ -364,7 +364,7 @@ class TestPacing:
 
     def test_what_was_held_back_leaves_in_time(self) -> None:
         """Nothing that waits for its shard's pace is forgotten."""
-        scene = Scene(limits=LimitRules(request_records=500))
+        scene = Scene(limits=LimitRules(request_records=500, linger=0))
         scene.route.described(described(shards=(ShardRange("a", 0),)), scene.now, Turn())
         put = scene.sent("z")
         scene.answered(put, {0: SLOW})

@@ -311,6 +311,83 @@ class TestWaiting:
         assert NOW + 1 == made.leaves_at(NOW, idle=False)
 
 
+class TestLinger:
+    """Requests that are not full leave one after the other with `linger` between them, and no record waits longer than that."""
+
+    def test_the_first_after_a_while_leaves_at_once(self, owner: OffsetLedger) -> None:
+        """Where records are rare, nothing waits for another that does not come."""
+        made = outbox(linger=5 * MS)
+        admit(made, owner, "a")
+        first = leaves_at(made)
+        pack(made)
+        admit(made, owner, "b", 1, at=NOW + 5 * MS)
+        assert first is not None
+        assert (True, NOW + 5 * MS) == (first <= NOW, leaves_at(made, NOW + 5 * MS))
+
+    def test_what_comes_soon_after_shares_the_next_one(self, owner: OffsetLedger) -> None:
+        """It leaves when the last one left for so long, also where that one is answered; `lingers_until` says so before."""
+        made = outbox(linger=5 * MS)
+        admit(made, owner, "a")
+        put = pack(made)
+        until = made.lingers_until
+        settle(made, put)
+        admit(made, owner, "b", 1, at=NOW + MS)
+        admit(made, owner, "c", 2, at=NOW + 4 * MS)
+        assert [NOW + 5 * MS] * 2 == [until, leaves_at(made, NOW + 4 * MS)]
+        assert [1, 2] == sent(made.pack(2, 1, NOW + 5 * MS))
+
+    def test_what_waited_in_its_lane_leaves_with_the_answer(self, owner: OffsetLedger) -> None:
+        """Only an answer lets more of such a key go: it would go slower by the wait, and nothing would be saved."""
+        made = outbox(linger=5 * MS)
+        admit(made, owner, "aa")
+        settle(made, pack(made))
+        assert 0 == leaves_at(made)
+
+    def test_one_that_comes_back_leaves_when_its_time_has_come(self, owner: OffsetLedger) -> None:
+        """A wait follows a backoff no more than a lane."""
+        made = outbox(linger=5 * MS)
+        admit(made, owner, "a")
+        made.put_back(made.unsettled(pack(made), NOW), NOW)
+        assert 0 == leaves_at(made)
+
+    def test_after_what_had_waited_the_next_one_lingers(self, owner: OffsetLedger) -> None:
+        """That something waited holds for the request that takes it, and for no later one."""
+        made = outbox(linger=5 * MS)
+        admit(made, owner, "aa")
+        settle(made, pack(made))
+        pack(made)
+        admit(made, owner, "b", 2)
+        assert NOW + 5 * MS == leaves_at(made)
+
+    def test_a_full_one_and_a_probe_leave_at_once(self, owner: OffsetLedger) -> None:
+        """There is nothing to wait for."""
+        made = outbox(linger=5 * MS, request_records=2)
+        admit(made, owner, "a")
+        pack(made)
+        admit(made, owner, "b", 1)
+        asked = [leaves_at(made), leaves_at(made, probe=True)]
+        admit(made, owner, "c", 2)
+        assert [NOW + 5 * MS, 0, 0] == [*asked, leaves_at(made)]
+
+    def test_without_it_nothing_waits_while_nothing_is_in_flight(self, owner: OffsetLedger) -> None:
+        """0 is for who wants each record as soon as it can be; beside others in flight it waits a moment all the same."""
+        made = outbox(linger=0)
+        admit(made, owner, "a")
+        pack(made)
+        admit(made, owner, "b", 1)
+        assert (0, NOW + PARTIAL_PUT_WAIT_NS, NOW) == (
+            leaves_at(made),
+            made.leaves_at(NOW, idle=False),
+            made.lingers_until,
+        )
+
+    def test_bounds_the_wait_beside_others_too(self, owner: OffsetLedger) -> None:
+        """While others are in flight a request is filled for as long."""
+        made = outbox(linger=20 * MS)
+        admit(made, owner, "a", at=NOW + 3 * MS)
+        assert NOW + 23 * MS == made.leaves_at(NOW + 3 * MS, idle=False)
+
+
 class TestPoison:
     """A record that can never land is met at the head of its lane, never before."""
 
