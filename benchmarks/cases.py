@@ -52,6 +52,10 @@ class Case:
     workers: int = 1
     route: Mapping[str, Any] = field(default_factory=dict)
     """Further settings of doka's route."""
+    limits: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of doka's limits."""
+    one_by_one: bool = False
+    """Whether each record of a steady rate is a batch of its own in Kafka; and doka is measured without `linger_ms` too."""
     quick: bool = False
     """Whether it is part of a short round."""
     aims: Sequence[Aim] = ()
@@ -115,10 +119,15 @@ CASES: Sequence[Case] = (
     Case("workers-2", "two workers: processes", workers=2, records=2_000_000, aims=(
         Aim("cpu_to_plain", "<=", 1.15), Aim("speed_to_plain", ">=", 1.6, cores=4),
     )),
-    Case("latency-1k", "steady 1,000 records/s", kind="latency", rate=1_000, quick=True, aims=(
-        Aim("p99_ms", "<=", 50.0), Aim("p99_above_ms", "<=", 50.0),
-    )),
-    Case("latency-20k", "steady 20,000 records/s", kind="latency", rate=20_000),
+    *(
+        Case(f"latency-{name}{far}", f"steady {rate:,} records/s, one by one, answers after {delay * 1e3:.0f} ms",
+            kind="latency", rate=rate, delay=delay, one_by_one=True, quick=name == "1k", aims=(
+            Aim("p99_above_ms", "<=", 12.0), Aim("baseline_to_cpu", ">=", 1.0),
+            *([Aim("cpu_to_at_once", "<=", share)] if share else []),
+        ))
+        for delay, far in ((0.001, ""), (0.010, "-far"))
+        for name, rate, share in (("200", 200, None), ("1k", 1_000, 0.4), ("5k", 5_000, 0.6), ("20k", 20_000, None))
+    ),
     Case("aggregated-latency-1k", "steady 1,000 records/s, aggregated", kind="latency", rate=1_000, route=AGGREGATED),
     Case("aggregated-latency-20k", "steady 20,000 records/s, aggregated", kind="latency", rate=20_000, route=AGGREGATED),
     Case("memory", "2 GB wait, nothing is answered", size=1_024, records=2_000_000, kind="memory", aims=(

@@ -43,7 +43,7 @@ def running_doka(place: Place, case: Case) -> Iterator[DokaProcess]:
     given = settings(place.bootstrap_servers, place.endpoint.url, dict.fromkeys(place.topics, STREAM), group_id=group)
     for route in given["routes"]:
         route |= {"name": route["topics"][0], **case.route}
-    given["limits"] = {"requests_in_flight": max(DEFAULT_IN_FLIGHT, case.routes)}
+    given["limits"] = {"requests_in_flight": max(DEFAULT_IN_FLIGHT, case.routes), **case.limits}
     workers = []
     if case.workers > 1:
         workers = ["--workers", str(case.workers)]

@@ -14,6 +14,8 @@ from benchmarks.cases import AGGREGATED_REFERENCE, REFERENCE, Aim, Case
 from benchmarks.rounds import Round
 
 DOKA, FLOOR, BASELINE = "doka", "floor", "baseline"
+AT_ONCE = "at_once"
+"""doka with `limits.linger_ms: 0`: no record waits for others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ FIGURES: Mapping[str, Figure] = {
     "records_per_second": Figure("records/s", "{:,.0f}", more_is_better=True),
     "cpu_to_floor": Figure("CPU, times the floor's", "{:.1f}x"),
     "baseline_to_cpu": Figure("CPU, times less than the baseline's", "{:.1f}x", more_is_better=True),
+    "cpu_to_at_once": Figure("CPU, times that with linger_ms: 0", "{:.2f}x"),
     "cpu_to_plain": Figure(f"CPU, times that of {REFERENCE}", "{:.2f}x"),
     "cpu_to_aggregated": Figure(f"CPU, times that of {AGGREGATED_REFERENCE}", "{:.2f}x"),
     "speed_to_plain": Figure(f"records/s, times those of {REFERENCE}", "{:.2f}x", more_is_better=True),
@@ -106,11 +109,13 @@ def _shown(each: Round, contender: str) -> Mapping[str, float]:
     figures = dict(each.get(contender, {}))
     if contender != DOKA:
         return figures
-    floor, baseline = each.get(FLOOR, {}), each.get(BASELINE, {})
+    floor, baseline, at_once = each.get(FLOOR, {}), each.get(BASELINE, {}), each.get(AT_ONCE, {})
     if "cpu_us" in figures and "cpu_us" in floor:
         figures["cpu_to_floor"] = figures["cpu_us"] / floor["cpu_us"]
     if "cpu_us" in figures and "cpu_us" in baseline:
         figures["baseline_to_cpu"] = baseline["cpu_us"] / figures["cpu_us"]
+    if "cpu_us" in figures and "cpu_us" in at_once:
+        figures["cpu_to_at_once"] = figures["cpu_us"] / at_once["cpu_us"]
     return figures
 
 

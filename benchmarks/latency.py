@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from benchmarks.cases import Case
 from benchmarks.contenders import (
@@ -50,6 +51,15 @@ def latency_of_doka(place: Place, case: Case, extent: Extent) -> Round:
     }
 
 
+def cost_at_once(place: Place, case: Case, extent: Extent) -> Round:
+    """Do the same with doka as it is where no record waits for others; gives what that costs."""
+    with running_doka(place, replace(case, limits={**case.limits, "linger_ms": 0})) as doka:
+        assigned_at(doka)
+        figures = _trickle(place, case, doka.child.pid, extent.latency)[1]
+        check_end(place, doka, None)
+    return {"at_once": figures}
+
+
 def latency_of_baseline(place: Place, case: Case, extent: Extent) -> Round:
     """Do the same with the usual loop, on an empty topic of its own."""
     with running_baseline(place) as child:
@@ -58,10 +68,11 @@ def latency_of_baseline(place: Place, case: Case, extent: Extent) -> Round:
 
 def _trickle(place: Place, case: Case, process: int, seconds: float) -> tuple[Times, dict[str, float]]:
     """Warm up, then give when the records of a steady rate landed, their spread, and what it cost."""
-    feed = Feed(place.bootstrap_servers, place.topics, case.load, linger_ms=LINGER_MS if case.rate > AT_ONCE_MAX else 0)
-    place.endpoint.forget(aggregates_of=case.aggregates_of)
+    linger_ms = 0 if case.one_by_one or case.rate <= AT_ONCE_MAX else LINGER_MS
+    feed = Feed(place.bootstrap_servers, place.topics, case.load, linger_ms=linger_ms)
+    place.endpoint.forget(delay=case.delay, aggregates_of=case.aggregates_of)
     _all_landed(place, feed.trickle(case.rate, WARM_SECONDS))
-    place.endpoint.forget(stamped=True, aggregates_of=case.aggregates_of)
+    place.endpoint.forget(delay=case.delay, stamped=True, aggregates_of=case.aggregates_of)
     cpu_begun = cpu_ns(process)
     produced = feed.trickle(case.rate, seconds)
     landings = _all_landed(place, produced)

@@ -13,7 +13,7 @@ from benchmarks.cases import Case
 from benchmarks.contenders import Place
 from benchmarks.endpoint import Endpoint, running_endpoint
 from benchmarks.feeding import Feed
-from benchmarks.latency import latency_of_baseline, latency_of_doka
+from benchmarks.latency import cost_at_once, latency_of_baseline, latency_of_doka
 from benchmarks.memory import base_of_doka, memory_of_doka
 from benchmarks.rounds import (
     FULL,
@@ -58,6 +58,9 @@ def _latency_round(broker: Broker, case: Case, extent: Extent, say: Callable[[st
         doka = latency_of_doka(place, case, extent)
     if case.aggregates_of:
         return doka  # the usual loop is the same as without
+    if case.one_by_one:
+        with _place(broker, case) as place:
+            doka = {**doka, **cost_at_once(place, case, extent)}
     with _place(broker, case) as place:
         return {**doka, **latency_of_baseline(place, case, extent)}
 

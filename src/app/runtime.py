@@ -95,7 +95,8 @@ class Runtime:
         self._telemetry = telemetry
         self._drain = drain
         self._within = within
-        self._decision = Decision((), fetch=0, in_flight=0, left=None, at=0, lingers_until=0, moments=lambda _: ())  # none was taken yet
+        none = Decision((), fetch=0, in_flight=0, left=None, at=0, lingers_until=0, moments=lambda _: ())
+        self._decision = none  # as long as none was taken
         self._fetched_at = 0
         self._brought_few = False  # whether the last fetch brought all that there was
         self._published_at: int | None = None

@@ -120,7 +120,7 @@ def test_the_last_fetch_may_reach_above_the_limit_of_held_bytes() -> None:
         ),
         delays=Delays(put=Span(MS, 5 * MS), join=Span(MS, 30 * MS)),
         rates=Rates(throttled=0.392, failed_before=0.0858, failed_after=0.195),
-        limits=LimitRules(held_bytes=10_000),
+        limits=LimitRules(held_bytes=10_000, linger=0),
         heal_at=1_037 * MS,
     )
     assert passes(plan).reached["the last fetch reached above the limit of held bytes"]
