@@ -101,8 +101,11 @@ class Holding(Evidence):
             self.require(late is None, "I9", f"{name} has {late} to send, and nothing is on its way")
             return
         lingers = now < self._left_at.get(name, now) + self.plan.limits.linger
-        late = not route.puts and not lingers
-        self.require(not late, "I9", f"{name} has {outbox.waiting} records that may leave, and nothing is on its way")
+        self.require(
+            route.puts or lingers,
+            "I9",
+            f"{name} has {outbox.waiting} records that may leave, and nothing is on its way",
+        )
         idle = sum(1 for each in routes_of(self.machine) if not each.puts) if self.machine is not None else 0
         full = self._in_flight + self._unsigned + idle >= self.plan.limits.requests_in_flight
         full = full or (self.machine is not None and body_bytes_of(self.machine) >= self.plan.limits.body_bytes)

@@ -23,7 +23,7 @@ def much_moving(seed: int) -> Plan:
         for at in MANY
     )
     rates = Rates(entry_throttled=0.3 * chance.random(), late=0.2 * chance.random(), vanished=0.2 * chance.random())
-    limits = replace(plan.limits, request_timeout=100 * MS, drain=NS_PER_SECOND)
+    limits = replace(plan.limits, request_timeout=100 * MS, drain=NS_PER_SECOND, linger=0)  # so that more is under way
     return replace(plan, incidents=moves, rates=rates, heal_at=2 * NS_PER_SECOND, limits=limits)
 
 
