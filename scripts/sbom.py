@@ -23,6 +23,7 @@ from scripts.image_bill import files, of_image
 
 ROOT = Path(__file__).resolve().parents[1]
 WITHIN_SECONDS = 120
+NOT_STARTED = 125  # what `docker run` ends with where no container came to be
 
 
 class CannotTellError(Exception):
@@ -53,8 +54,9 @@ def image_bill(image: str) -> Json:
     except OSError as error:
         raise CannotTellError(f"docker cannot be run: {error.strerror}") from error
     if ran.returncode:
-        last = (ran.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        raise CannotTellError(f"{image} could not be looked into: {last}\nbuild it first: docker build -t {image} .")
+        said = [line for line in ran.stderr.splitlines() if line and "--help" not in line] or ["it said nothing"]
+        cure = f"\nbuild it first: docker build -t {image} ." if ran.returncode == NOT_STARTED else ""
+        raise CannotTellError(f"{image} could not be looked into: {said[-1]}{cure}")
     try:
         return of_image(json.loads(ran.stdout))
     except ValueError as error:
@@ -98,8 +100,8 @@ def main() -> None:
 
 def _write(path: Path, bill: Json) -> None:
     path.write_text(checked(bill), encoding="utf-8")
-    natives = sum(1 for _ in files(bill))
-    sys.stdout.write(f"{path}: {_count(bill)} components, {natives} files with their SHA-256\n")
+    objects = sum(1 for _ in files(bill))
+    sys.stdout.write(f"{path}: {_count(bill)} components" + (f", {objects} files\n" if objects else "\n"))
 
 
 def _count(bill: Json) -> int:
