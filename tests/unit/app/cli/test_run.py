@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
@@ -49,9 +50,12 @@ def test_permissions_reach_the_settings_and_the_code_is_that_of_the_ending(
 ) -> None:
     """What the command line permits is in the settings of the service that is run."""
     served: list[Container] = []
+    doubted: list[str] = []
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd")
 
-    def keep(container: Container) -> Ending:
+    def keep(container: Container, doubts: Iterable[str]) -> Ending:
         served.append(container)
+        doubted.extend(doubts)
         return ENDING
 
     monkeypatch.setattr("doka.app.service.serve", keep)
@@ -61,18 +65,20 @@ def test_permissions_reach_the_settings_and_the_code_is_that_of_the_ending(
     settings = served[0].settings()
     assert (True, True) == (settings.kafka.security.allow_plaintext, settings.aws.allow_insecure_endpoints)
     assert os.uname().nodename == served[0].hostname()
+    assert [True] == ["OTEL_EXPORTER_OTLP_COMPRESSION" in doubt for doubt in doubted]
 
 
 def test_more_than_one_worker_is_supervised(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
     """One worker is the service itself; more are processes under a supervisor, with everything that was given."""
-    supervised: list[tuple[bool, str, int]] = []
+    supervised: list[tuple[bool, str, int, int]] = []
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd")  # which is told as not obeyed
 
-    def supervise(settings: Settings, hostname: str, workers: int) -> Ending:
-        supervised.append((settings.kafka.security.allow_plaintext, hostname, workers))
+    def supervise(settings: Settings, hostname: str, workers: int, doubts: Sequence[str]) -> Ending:
+        supervised.append((settings.kafka.security.allow_plaintext, hostname, workers, len(doubts)))
         return ENDING
 
     monkeypatch.setattr("doka.app.workers.service.supervise", supervise)
-    monkeypatch.setattr("doka.app.service.serve", lambda _container: Ending(0, "served as one"))
+    monkeypatch.setattr("doka.app.service.serve", lambda _container, _doubts: Ending(0, "served as one"))
     assert ENDING.code == run(ConfigOptions(file, allow_plaintext=True), 2)
     assert 0 == run(ConfigOptions(file, allow_plaintext=True), 1)
-    assert [(True, os.uname().nodename, 2)] == supervised
+    assert [(True, os.uname().nodename, 2, 1)] == supervised
