@@ -181,6 +181,7 @@ class Stage:
         container.rules.override(world.plan.rules())
         container.server.override(None)
         container.shown.override(None)  # a person is shown none: it wants settings, and there are none here
+        container.exports.override(None)  # and no collector
         container.log.override(Log(world.clock, _KeptLines(self)))
         telemetry: ServiceTelemetry = container.telemetry()
         self._process = _Process(world.clock.wall(), container.health())
