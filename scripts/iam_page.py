@@ -45,6 +45,10 @@ KINDS_TOLD: Mapping[str, tuple[str, str]] = {
         "`audit.role`; Kafka's part only by `--for reader`",
     ),
     "keda": ("KEDA's apache-kafka scaler", "only by `--for keda`"),
+    "operator": (
+        "who types commands: the roles to become, and Kafka; the trust policies then let that role in as well",
+        "`--operator-arn`",
+    ),
 }
 """Kind -> what it is, and when it is printed without being asked for."""
 

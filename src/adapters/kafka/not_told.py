@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from confluent_kafka import KafkaError, KafkaException
 
 from doka.adapters.kafka.client import ClientUnusableError
+from doka.adapters.kafka.rights import Right, cure_of_command
 
 
 class NotToldError(Exception):
@@ -24,7 +25,10 @@ def in_words(group: str = "the group") -> Iterator[None]:
     except KafkaException as error:
         told: KafkaError = error.args[0]
         if told.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
-            raise NotToldError(f"this login may not see {group}: grant DESCRIBE on it") from error
+            raise NotToldError(
+                f"this login may not see {group}: {cure_of_command('DESCRIBE', Right.SEE_GROUP)}"
+            ) from error
         if told.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
-            raise NotToldError("this login may not read the topic: grant READ and DESCRIBE on it") from error
+            cure = cure_of_command("READ and DESCRIBE", Right.READ, Right.SEE_TOPIC)
+            raise NotToldError(f"this login may not read the topic: {cure}") from error
         raise NotToldError(f"Kafka did not answer as it should: {told.str()}; try: doka check") from error

@@ -12,6 +12,8 @@ from doka.adapters.kafka.settings import MemberSettings
 
 POLICY = "doka policy --for msk"
 """Prints the document that allows all of them."""
+OPERATORS_POLICY = "doka policy --for operator"
+"""Prints what who types commands needs of them."""
 
 
 class Right(Enum):
@@ -35,3 +37,9 @@ def cure_of(right: Right, acl: str, settings: MemberSettings) -> str:
     """Say what to grant; `acl` are the operations of an ACL that hold the right, since some imply others."""
     action = action_of(right, settings)
     return f"grant this process {acl} on it" if action is None else f"allow {action} on it ({POLICY} prints it)"
+
+
+def cure_of_command(acl: str, *rights: Right) -> str:
+    """Say what to grant to the login of a command; who is refused by IAM finds the action, who is by an ACL its operations."""
+    called = " and ".join(right.value for right in rights)
+    return f"grant {acl} on it; on MSK with IAM {called}, as {OPERATORS_POLICY} prints"

@@ -18,6 +18,7 @@ from doka.adapters.kafka.client_errors import UNREADABLE
 from doka.adapters.kafka.client_settings import Oauth, connection_settings
 from doka.adapters.kafka.far_side import ONE_READ, Damage, far_side
 from doka.adapters.kafka.inquirer import beside, size_of
+from doka.adapters.kafka.rights import OPERATORS_POLICY, Right, cure_of_command
 from doka.adapters.kafka.settings import MemberSettings
 from doka.adapters.kafka.skip_orders import METADATA_BYTES_MAX, Orders, StoredCommits, orders_in, skips_group
 from doka.adapters.kafka.topic_ids import topic_ids
@@ -166,9 +167,13 @@ class SkipWriting:
 _WORDS: Final[Mapping[int, Callable[[str], str]]] = {
     KafkaError.GROUP_AUTHORIZATION_FAILED: lambda group: (
         f"this login may not use the groups {group} and {skips_group(group)}: grant READ on both, "
-        "to the service as well, which reads the order there"
+        "to the service as well, which reads the order there; "
+        f"on MSK with IAM {Right.SEE_GROUP.value} on both and {Right.BE_MEMBER.value} on the second, "
+        f"as {OPERATORS_POLICY} prints"
     ),
-    KafkaError.TOPIC_AUTHORIZATION_FAILED: lambda _: "this login may not read the topic: grant READ on it",
+    KafkaError.TOPIC_AUTHORIZATION_FAILED: lambda _: (
+        f"this login may not read the topic: {cure_of_command('READ', Right.READ, Right.SEE_TOPIC)}"
+    ),
     KafkaError.OFFSET_METADATA_TOO_LARGE: lambda _: (
         "the broker keeps less beside a commit than this (offset.metadata.max.bytes): shorten --reason"
     ),

@@ -21,6 +21,7 @@ class On(Enum):
     GROUP = "the group, and the one of its skips"
     LETTERS = "the dead-letter topic"
     RESENDS = "the group that resends dead letters"
+    SKIPS = "the group of its skips"
 
 
 class Use(Enum):
@@ -31,7 +32,8 @@ class Use(Enum):
     READ_BACK = "the role that reads a stream back (`audit.role`)"
     CONSUME = "the workload, on MSK with IAM"
     DEAD_LETTERS = "the workload, on MSK with IAM, with `dead_letters.topic`"
-    READ_KAFKA = "whoever types `doka audit`, `lag`, `tail`, `replay` or `letters`, on MSK with IAM"
+    READ_KAFKA = "whoever types `doka audit`, `lag`, `tail`, `letters` or `replay`, on MSK with IAM"
+    OPERATE = "whoever types `letters resend` or `skip` as well, on MSK with IAM"
     SCALE = "KEDA's apache-kafka scaler, on MSK with IAM"
 
 
@@ -124,12 +126,28 @@ CALLS = (
     Call(Use.READ_KAFKA, "kafka-cluster:ReadData", On.LETTERS, "audits, letters", "which records became dead letters"),
     Call(Use.READ_KAFKA, "kafka-cluster:DescribeGroup", On.RESENDS, "letters", "which were resent"),
     Call(
-        Use.READ_KAFKA,
-        "kafka-cluster:AlterGroup",
-        On.RESENDS,
-        "letters, when they are resent",
-        "to share and to commit",
+        Use.OPERATE,
+        "kafka-cluster:WriteDataIdempotently",
+        On.CLUSTER,
+        "`letters resend`",
+        "an idempotent producer",
     ),
+    Call(
+        Use.OPERATE,
+        "kafka-cluster:WriteData",
+        On.TOPIC,
+        "`letters resend --to-topic`",
+        "to write records back to the topics; another topic needs it as well",
+    ),
+    Call(
+        Use.OPERATE,
+        "kafka-cluster:WriteData",
+        On.LETTERS,
+        "`letters resend`",
+        "what is refused becomes a letter again",
+    ),
+    Call(Use.OPERATE, "kafka-cluster:AlterGroup", On.RESENDS, "`letters resend`", "to share and to commit"),
+    Call(Use.OPERATE, "kafka-cluster:AlterGroup", On.SKIPS, "`doka skip`", "to leave the order"),
     Call(Use.SCALE, "kafka-cluster:Connect", On.CLUSTER, "each look", "to log in"),
     Call(Use.SCALE, "kafka-cluster:DescribeTopic", On.TOPIC, "each look", "where the logs end"),
     Call(Use.SCALE, "kafka-cluster:DescribeGroup", On.GROUP, "each look", "what is committed"),

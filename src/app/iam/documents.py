@@ -15,7 +15,7 @@ from doka.app.iam.calls import SET_SOURCE_IDENTITY, TAG_SESSION, On, Use, action
 from doka.app.iam.names import Given, Hop, Names, account_of, name_of
 from doka.app.settings.model import Settings
 
-Kind = Literal["writer", "trust", "workload", "msk", "kms", "stream", "endpoints", "reader", "keda"]
+Kind = Literal["writer", "trust", "workload", "msk", "kms", "stream", "endpoints", "reader", "keda", "operator"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 Statement = dict[str, Any]
@@ -81,6 +81,7 @@ def _is_needed(document: Document, settings: Settings, given: Given) -> bool:
         "endpoints": endpoints.kinesis is not None or endpoints.sts is not None,
         "reader": settings.audit.role is not None and name_of(document.subject) != AUDITOR,
         "keda": False,
+        "operator": given.operator_arn is not None,
     }.get(document.kind, True)
 
 
@@ -89,26 +90,52 @@ def _is_needed(document: Document, settings: Settings, given: Given) -> bool:
 
 def _writer(names: Names) -> Iterator[Document]:
     for signer, streams in names.written().items():
+        if signer == names.operator:
+            continue  # it has a document of its own
         statements = _on_streams("Write", Use.WRITE, names, streams)
         yield _of_role("writer", signer, "write to the streams", statements)
 
 
 def _reader(names: Names) -> Iterator[Document]:
     for signer, streams in names.read_back().items():
+        if signer == names.operator:
+            continue
         yield _of_role(
             "reader", signer, "read the streams back", _on_streams("ReadBack", Use.READ_BACK, names, streams)
         )
     if names.logs_in_by_iam:
-        on = {
-            On.CLUSTER: [names.cluster()],
-            On.TOPIC: names.topics(),
-            On.GROUP: names.groups(),
-            On.LETTERS: names.letters(),
-            On.RESENDS: names.resends(),
-        }
         role = f"arn:{names.partition}:iam::{account_of(names.workload)}:role/{AUDITOR}"
-        purpose = "read Kafka for doka audit, lag, tail, replay and letters"
-        yield _of_role("reader", role, purpose, _on_kafka(Use.READ_KAFKA, on))
+        purpose = "read Kafka for doka audit, lag, tail, letters and replay"
+        yield _of_role("reader", role, purpose, _on_kafka(_of_commands(names), Use.READ_KAFKA))
+
+
+def _operator(names: Names) -> Iterator[Document]:
+    """Give what who types at a terminal may do: what the service does for the records that he names, and not its reading."""
+    statements = [_may_assume(hop) for hop in names.hops_of_operator()]
+    for verb, use, streams in (
+        ("Write", Use.WRITE, names.written_without_role()),
+        ("ReadBack", Use.READ_BACK, names.read_without_role()),
+    ):
+        statements += _on_streams(verb, use, names, streams) if streams else ()
+    if names.logs_in_by_iam:
+        statements += _on_kafka(_of_commands(names), Use.READ_KAFKA, Use.OPERATE)
+    notes = []
+    if names.given.operator_arn is None and names.hops_of_operator():
+        notes.append("The trust policies must let it in too: --operator-arn adds it to them.")
+    purpose = "audit, lag, tail, letters, replay and skip, at a terminal"
+    if statements:
+        yield _of_role("operator", names.operator, purpose, _distinct(statements), notes)
+
+
+def _of_commands(names: Names) -> Mapping[On, list[str]]:
+    return {
+        On.CLUSTER: [names.cluster()],
+        On.TOPIC: names.topics(),
+        On.GROUP: names.groups(),
+        On.SKIPS: names.skips(),
+        On.LETTERS: names.letters(),
+        On.RESENDS: names.resends(),
+    }
 
 
 def _on_streams(verb: str, use: Use, names: Names, streams: list[str]) -> list[Statement]:
@@ -132,7 +159,7 @@ def _with_key(use: Use, keys: list[str], streams: list[str]) -> Iterator[Stateme
 
 def _trust(names: Names) -> Iterator[Document]:
     hops: dict[str, list[Hop]] = {}
-    for hop in names.hops():
+    for hop in _all_hops(names):
         hops.setdefault(hop.role_arn, []).append(hop)
     for role, leading in hops.items():
         statements = _distinct(statement for hop in leading for statement in _trusting(hop))
@@ -152,6 +179,11 @@ def _trust(names: Names) -> Iterator[Document]:
             notes=tuple(notes),
             session_seconds=seconds,
         )
+
+
+def _all_hops(names: Names) -> list[Hop]:
+    """Give the service's hops, and those of who types at a terminal where that is known."""
+    return [*names.hops(), *(names.hops_of_operator() if names.given.operator_arn is not None else ())]
 
 
 def _trusting(hop: Hop) -> Iterator[Statement]:
@@ -223,9 +255,9 @@ def _trust_of_workload(names: Names) -> Document:
 def _msk(names: Names) -> Iterator[Document]:
     if names.logs_in_by_iam:
         on = {On.CLUSTER: [names.cluster()], On.TOPIC: names.topics(), On.GROUP: names.groups()}
-        statements = list(_on_kafka(Use.CONSUME, on))
+        statements = list(_on_kafka(on, Use.CONSUME))
         if names.letters():
-            statements += _on_kafka(Use.DEAD_LETTERS, {On.CLUSTER: [names.cluster()], On.LETTERS: names.letters()})
+            statements += _on_kafka({On.CLUSTER: [names.cluster()], On.LETTERS: names.letters()}, Use.DEAD_LETTERS)
         yield _of_role("msk", names.workload, "read the topics as a member of the group", statements)
 
 
@@ -233,7 +265,7 @@ def _keda(names: Names) -> Iterator[Document]:
     if names.logs_in_by_iam:
         role = f"arn:{names.partition}:iam::{account_of(names.workload)}:role/KEDA_OPERATOR_ROLE"
         on = {On.CLUSTER: [names.cluster()], On.TOPIC: names.topics(), On.GROUP: names.groups()[:1]}
-        yield _of_role("keda", role, "see how far the group is behind", _on_kafka(Use.SCALE, on))
+        yield _of_role("keda", role, "see how far the group is behind", _on_kafka(on, Use.SCALE))
 
 
 _SIDS = {
@@ -242,14 +274,15 @@ _SIDS = {
     On.GROUP: "SeeTheGroup",
     On.LETTERS: "TheDeadLetters",
     On.RESENDS: "ResendThem",
+    On.SKIPS: "OrderSkips",
 }
 
 
-def _on_kafka(use: Use, on: Mapping[On, list[str]]) -> Iterator[Statement]:
+def _on_kafka(on: Mapping[On, list[str]], *uses: Use) -> Iterator[Statement]:
     for what, arns in on.items():
-        called = actions(what, use)
+        called = actions(what, *uses)
         if called and arns:
-            suffix = "ForDeadLetters" if use is Use.DEAD_LETTERS and what is On.CLUSTER else ""
+            suffix = "ForDeadLetters" if Use.DEAD_LETTERS in uses and what is On.CLUSTER else ""
             yield _allow(f"{_SIDS[what]}{suffix}", called, Resource=_one(arns))
 
 
@@ -322,7 +355,9 @@ def _endpoints(names: Names) -> Iterator[Document]:
         )
         for signer, streams in signers.items()
     ]
-    sts = list(_distinct(_through("Become", list(_assuming(hop)), [hop.role_arn], hop.caller) for hop in names.hops()))
+    sts = list(
+        _distinct(_through("Become", list(_assuming(hop)), [hop.role_arn], hop.caller) for hop in _all_hops(names))
+    )
     if names.given.workload == "irsa":
         statement = _allow(
             "GetTheWorkloadsRole", ["sts:AssumeRoleWithWebIdentity"], Principal="*", Resource=names.workload
@@ -344,8 +379,10 @@ def _through(verb: str, called: list[str], arns: list[str], signer: str) -> Stat
 # --- the form of it --------------------------------------------------------------------------------------------------
 
 
-def _of_role(kind: Kind, role: str, purpose: str, statements: Iterable[Statement]) -> Document:
-    return Document(kind, Form.ROLE, role, account_of(role), purpose, tuple(statements))
+def _of_role(
+    kind: Kind, role: str, purpose: str, statements: Iterable[Statement], notes: Iterable[str] = ()
+) -> Document:
+    return Document(kind, Form.ROLE, role, account_of(role), purpose, tuple(statements), notes=tuple(notes))
 
 
 def _allow(sid: str, called: list[str], **rest: Any) -> Statement:
@@ -387,4 +424,5 @@ _MAKERS = {
     "endpoints": _endpoints,
     "reader": _reader,
     "keda": _keda,
+    "operator": _operator,
 }

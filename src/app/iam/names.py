@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from doka.adapters.kafka.skip_orders import skips_group
@@ -32,6 +32,7 @@ PLACEHOLDERS = {
     "KMS_KEY_ID": "--kms-key-arn",
     "KEDA_OPERATOR_ROLE": "the role of KEDA's operator",
     "AUDITOR_ROLE": "the role of who types it",
+    "OPERATOR_ROLE": "--operator-arn",
     "VPC_ENDPOINT_ID": "the id of the endpoint",
 }
 """What the configuration cannot know: placeholder -> what gives it."""
@@ -55,13 +56,16 @@ class Given:
     service_account: str | None = None
     msk_cluster_arn: str | None = None
     kms_key_arns: tuple[str, ...] = ()
+    operator_arn: str | None = None
+    """The role of who types at a terminal what sends or skips records; None: nobody but the workload is let in."""
 
     def __post_init__(self) -> None:
-        if self.workload_role_arn is not None:
-            try:
-                parse_role_arn(self.workload_role_arn)
-            except ValueError as error:
-                raise UsageError(f"--workload-role-arn {error}") from None
+        for option, arn in (("--workload-role-arn", self.workload_role_arn), ("--operator-arn", self.operator_arn)):
+            if arn is not None:
+                try:
+                    parse_role_arn(arn)
+                except ValueError as error:
+                    raise UsageError(f"{option} {error}") from None
         example = "arn:aws:{}:eu-west-1:111122223333:{}/11111111-2222-3333-4444-555555555555"
         for option, value, pattern, like in (
             ("--msk-cluster-arn", self.msk_cluster_arn, _CLUSTER, example.format("kafka", "cluster/example") + "-1"),
@@ -98,6 +102,8 @@ class Names:
         self.given = given
         self.partition = partition_of(settings.aws.region)
         self.workload = given.workload_role_arn or f"arn:{self.partition}:iam::WORKLOAD_ACCOUNT:role/WORKLOAD_ROLE"
+        account = account_of(self.workload)
+        self.operator = given.operator_arn or f"arn:{self.partition}:iam::{account}:role/OPERATOR_ROLE"
         self.reader_role = settings.audit.role
         """A name under roles, or None: each route's own role reads."""
         cluster = None if given.msk_cluster_arn is None else _CLUSTER.fullmatch(given.msk_cluster_arn)
@@ -111,14 +117,19 @@ class Names:
 
     def hops(self) -> list[Hop]:
         """Give every AssumeRole that the service or an audit does."""
-        return [hop for role in self._settings.roles.values() for hop in self._hops(role)]
+        return [hop for role in self._settings.roles.values() for hop in self._hops(role, self.workload)]
+
+    def hops_of_operator(self) -> list[Hop]:
+        """Give the first AssumeRole of each chain as who types at a terminal does it; what follows is as ever."""
+        return [
+            replace(next(self._hops(role, self.operator)), brings_tags=False) for role in self._settings.roles.values()
+        ]
 
     def signer(self, role: str | None) -> str:
         """Give the ARN of who signs under a name of roles; without one that is the workload."""
         return self.workload if role is None else self._settings.roles[role].hops[-1].role_arn
 
-    def _hops(self, role: RoleSettings) -> Iterator[Hop]:
-        caller = self.workload
+    def _hops(self, role: RoleSettings, caller: str) -> Iterator[Hop]:
         for index, hop in enumerate(role.hops):
             yield Hop(
                 caller=caller,
@@ -150,6 +161,14 @@ class Names:
         """Give the streams that each signer reads in an audit."""
         return self._by_signer((self.reader_role or route.stream.role, route) for route in self._settings.routes)
 
+    def written_without_role(self) -> list[str]:
+        """Give the streams for which the credentials of the process sign, be it the service or a command."""
+        return self.written().get(self.workload, [])
+
+    def read_without_role(self) -> list[str]:
+        """Give the streams that an audit reads by the credentials of the process."""
+        return self.read_back().get(self.workload, [])
+
     def keys(self, streams: list[str]) -> list[str]:
         """Give the KMS keys that these streams may have: those that were given for their regions."""
         regions = {arn.split(":")[3] for arn in streams}
@@ -158,9 +177,11 @@ class Names:
     def _by_signer(self, pairs: Iterator[tuple[str | None, RouteSettings]]) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
         for role, route in pairs:
-            arns = found.setdefault(self.signer(role), [])
-            if (arn := self.stream_arn(route)) not in arns:
-                arns.append(arn)
+            by_operator = role is None and self.given.operator_arn is not None
+            for signer in (self.signer(role), *((self.operator,) if by_operator else ())):
+                arns = found.setdefault(signer, [])
+                if (arn := self.stream_arn(route)) not in arns:
+                    arns.append(arn)
         return found
 
     # --- Kafka -------------------------------------------------------------------------------------------------------
@@ -183,6 +204,10 @@ class Names:
         """Give the ARNs of the group and of the one that holds orders to skip."""
         group = self._settings.kafka.group_id
         return self._of_cluster("group", group, skips_group(group))
+
+    def skips(self) -> list[str]:
+        """Give the ARN of the group that holds orders to skip."""
+        return self._of_cluster("group", skips_group(self._settings.kafka.group_id))
 
     def letters(self) -> list[str]:
         """Give the ARN of the dead-letter topic, if there is one."""

@@ -138,6 +138,7 @@ ELSEWHERE: dict[str, str] = {
     "doka policy": NAMES_A_COMMAND,
     "doka policy --for writer": NAMES_A_COMMAND,
     "doka policy --for reader": NAMES_A_COMMAND,
+    "doka policy --operator-arn ARN": NAMES_A_COMMAND,
     "doka demo": "tests/integration/app/cli/test_demo.py runs it",
     ".venv/bin/doka demo --policy never --original": "tests/integration/app/cli/test_demo.py runs it with fewer records",
     ".venv/bin/doka demo --recover": "tests/integration/app/cli/test_demo.py runs it with fewer records",

@@ -21,6 +21,8 @@ OWN = Path(__file__).parent / "everything.yaml"
 """What no example has together: a source identity, a foreign stream, an audit's role, tags."""
 
 WORKLOAD = "arn:aws:iam::111111111111:role/doka-workload"
+OPERATOR = "arn:aws:iam::444455556666:role/on-call"
+"""Who types commands, of an account that neither the service nor a stream is in."""
 PROVIDER = "oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE"
 KEY = "arn:aws:kms:eu-west-1:999988887777:key/11111111-2222-3333-4444-555555555555"
 """In an account of its own, so that both sides have to admit its use."""

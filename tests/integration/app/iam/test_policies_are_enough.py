@@ -5,7 +5,7 @@ Everything is enforced by the fake AWS, which knows identity, trust, resource, k
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ from doka.app.check.findings import Finding, FindingVerdict
 from doka.app.check.preflight import Parts, preflight
 from doka.app.cli.check import parts_of
 from doka.app.container import Container
-from doka.app.iam.documents import KINDS, documents
+from doka.app.iam.documents import KINDS, Document, documents
 from doka.app.iam.names import Given
 from doka.app.service import build
 from doka.app.settings import Settings
@@ -30,6 +30,8 @@ from tests.containers.service import DokaProcess
 from tests.fake_aws import FakeAws, consumed, kinesis_client
 from tests.integration.app.iam.accounts import (
     EXAMPLES,
+    GIVEN,
+    OPERATOR,
     OWN,
     WORKLOAD,
     Right,
@@ -61,12 +63,16 @@ def accounts(request: pytest.FixtureRequest) -> Iterator[Accounts]:
     """Give the accounts of a configuration, with one record in each of its streams."""
     file: Path = request.param
     with FakeAws() as aws:
-        for arn in build_accounts(aws, settings_of(file, aws.url)):
-            region, account = arn.split(":")[3:5]
-            keys = aws.issue(f"arn:aws:iam::{account}:role/owner").keys
-            client = kinesis_client(aws.url, keys, region)
-            client.put_record(StreamARN=arn, Data=b"x", PartitionKey="a", ExplicitHashKey="0")
+        _fill(aws, build_accounts(aws, settings_of(file, aws.url)))
         yield Accounts(file, aws, asking(file, aws))
+
+
+def _fill(aws: FakeAws, streams: list[str]) -> None:
+    for arn in streams:
+        region, account = arn.split(":")[3:5]
+        keys = aws.issue(f"arn:aws:iam::{account}:role/owner").keys
+        client = kinesis_client(aws.url, keys, region)
+        client.put_record(StreamARN=arn, Data=b"x", PartitionKey="a", ExplicitHashKey="0")
 
 
 def asking(file: Path, aws: FakeAws) -> Parts:
@@ -87,7 +93,8 @@ def check(accounts: Accounts) -> list[Finding]:
     """Run `doka check` as far as AWS goes, with credentials that it has yet to get."""
     file, aws, parts = accounts
     settings = settings_of(file, aws.url)
-    return list(preflight(settings, str(file), replace(parts, authority=container_of(settings).authority())))
+    asking = replace(parts, authority=container_of(settings).authority())
+    return [each for each in preflight(settings, str(file), asking) if each.step != "collector"]
 
 
 @pytest.mark.usefixtures("_in_a_pod")
@@ -111,9 +118,9 @@ def test_whatever_is_taken_out_is_named(accounts: Accounts) -> None:
     assert len(every) >= 5
 
 
-def _problem(accounts: Accounts, right: Right) -> str | None:
+def _problem(accounts: Accounts, right: Right, given: Given = GIVEN) -> str | None:
     """Say what is wrong with what `doka check` says of a missing action; None: nothing."""
-    accounts.aws.enforce(without(documents_of(accounts.file), right))
+    accounts.aws.enforce(without(documents_of(accounts.file, given), right))
     findings = [each for each in check(accounts) if each.verdict in {FindingVerdict.FAILED, FindingVerdict.WARNING}]
     named = {each.facts.get("action") for each in findings}
     text = " ".join(f"{each.told} {each.cure}" for each in findings)
@@ -122,9 +129,45 @@ def _problem(accounts: Accounts, right: Right) -> str | None:
     return None
 
 
+def test_whatever_is_taken_from_who_types_a_command_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """He signs as the route's role, so `doka check` under his credentials goes the way of replay and resend."""
+    given = replace(GIVEN, operator_arn=OPERATOR)
+    with FakeAws() as aws:
+        _fill(aws, build_accounts(aws, settings_of(OWN, aws.url), given))
+        keys = aws.issue(OPERATOR).keys
+        for name, value in zip(("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN"), keys, strict=True):
+            monkeypatch.setenv(f"AWS_{name}", str(value))
+        accounts = Accounts(OWN, aws, asking(OWN, aws))
+        every = documents_of(OWN, given)
+        aws.enforce(without(every, None))
+        assert [] == [each for each in check(accounts) if each.verdict is not FindingVerdict.FINE]
+        own = [right for right in rights(_only_of(OPERATOR, every)) if not right.action.startswith("kafka-cluster:")]
+        assert {"operator-on-call", "trust-doka-hub", "trust-doka-reader", "endpoints-sts"} == {
+            right.document for right in own
+        }
+        missed = [problem for right in own if (problem := _problem(accounts, right, given)) is not None]
+        assert [] == missed
+        aws.enforce(without(documents_of(OWN), None))  # and who is not named at all, is let into nothing
+        assert {"sts:AssumeRole"} == {each.facts["action"] for each in check(accounts) if each.step == "role"}
+
+
+def _only_of(role: str, found: list[Document]) -> list[Document]:
+    """Give the statements that a role alone needs: its own, and those that name it."""
+    return [
+        replace(each, statements=tuple(s for s in each.statements if each.subject == role or role in _named_by(s)))
+        for each in found
+    ]
+
+
+def _named_by(statement: Mapping[str, Any]) -> set[str]:
+    who = statement.get("Principal")
+    named = set() if not isinstance(who, Mapping) else set(who.values())
+    return named | {statement.get("Condition", {}).get("ArnEquals", {}).get("aws:PrincipalArn", "")}
+
+
 def test_each_kind_of_document_was_looked_at() -> None:
     """Kafka's two are held elsewhere: that of MSK by a real broker, KEDA's by the reference alone."""
-    looked_at = {each.kind for file in FILES for each in documents_of(file)}
+    looked_at = {each.kind for file in FILES for each in documents_of(file, replace(GIVEN, operator_arn=OPERATOR))}
     assert set(KINDS) - {"msk", "keda"} == looked_at
 
 

@@ -8,17 +8,20 @@ from confluent_kafka import KafkaError, KafkaException
 from doka.adapters.kafka.client import ClientUnusableError
 from doka.adapters.kafka.not_told import NotToldError, in_words
 
+BY = "as doka policy --for operator prints"
+READS = "kafka-cluster:ReadData and kafka-cluster:DescribeTopic"
+
 
 @pytest.mark.parametrize(
     ("error", "sentence"),
     [
         (
             KafkaException(KafkaError(KafkaError.GROUP_AUTHORIZATION_FAILED)),
-            "this login may not see group doka: grant DESCRIBE on it",
+            f"this login may not see group doka: grant DESCRIBE on it; on MSK with IAM kafka-cluster:DescribeGroup, {BY}",
         ),
         (
             KafkaException(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED)),
-            "this login may not read the topic: grant READ and DESCRIBE on it",
+            f"this login may not read the topic: grant READ and DESCRIBE on it; on MSK with IAM {READS}, {BY}",
         ),
         (
             KafkaException(KafkaError(KafkaError._TIMED_OUT)),

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from doka.adapters.kafka.rights import POLICY, Right, action_of, cure_of
+from doka.adapters.kafka.rights import OPERATORS_POLICY, POLICY, Right, action_of, cure_of
 from doka.adapters.kafka.settings import KafkaSecurity
 from doka.app.cli.policy import kinds_named
 from doka.app.iam.calls import CALLS
@@ -27,3 +27,4 @@ def test_every_right_is_in_the_documents() -> None:
     """What is asked for is what `doka policy` allows, by the command that is named."""
     assert [] == sorted({right.value for right in Right} - {call.action for call in CALLS})
     assert ("msk",) == kinds_named(POLICY.split()[-1:])
+    assert ("operator",) == kinds_named(OPERATORS_POLICY.split()[-1:])

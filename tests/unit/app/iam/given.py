@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from doka.app.iam.documents import KINDS, Document, Kind, documents
@@ -27,7 +28,10 @@ ALL = Given(
     msk_cluster_arn=CLUSTER,
     kms_key_arns=(KEY,),
 )
-"""Everything that the command line can say."""
+"""Everything that the command line can say of the service."""
+OPERATOR = "arn:aws:iam::444455556666:role/on-call"
+OPERATED = replace(ALL, operator_arn=OPERATOR)
+"""With somebody beside it, of another account, who sends records by commands."""
 
 FULL: Mapping[SettingPath, Any] = {
     ("roles", "analytics"): {
@@ -55,7 +59,7 @@ def of(kinds: Iterable[Kind], given: Given = ALL, settings: Settings | None = No
 
 def everything() -> list[Document]:
     """Give all documents of all kinds."""
-    return documents(full(), ALL, KINDS)
+    return documents(full(), OPERATED, KINDS)
 
 
 def listed(value: Any) -> list[Any]:

@@ -23,6 +23,7 @@ TYPES = {
     On.GROUP: "group",
     On.LETTERS: "topic",
     On.RESENDS: "group",
+    On.SKIPS: "group",
 }
 
 
@@ -50,8 +51,10 @@ def test_an_action_comes_with_those_that_it_depends_on() -> None:
     """On MSK ReadData does nothing without Connect, DescribeTopic and AlterGroup."""
     missing = []
     for use in Use:
-        # Dead letters are beside the rest of the workload's.
+        # Dead letters are beside the rest of the workload's; what commands write, beside what they read. Those that only
+        # read are in no group, so they alter none.
         beside = {use, Use.CONSUME} if use is Use.DEAD_LETTERS else {use}
+        beside |= {Use.READ_KAFKA, Use.OPERATE} if use in {Use.READ_KAFKA, Use.OPERATE} else set()
         has = {call.action for call in CALLS if call.use in beside}
         needed = {other for action in has for other in depends_on(action)} - has
         missing += [(use.name, other) for other in needed]

@@ -15,6 +15,8 @@ from tests.unit.app.iam.given import (
     FOREIGN_STREAM,
     HUB,
     KEY,
+    OPERATED,
+    OPERATOR,
     PROVIDER,
     READER,
     WORKLOAD,
@@ -27,6 +29,7 @@ from tests.unit.app.iam.reference import conditions_of, resources_of
 from tests.unit.app.settings.given import STREAM, WRITER, Absent, settings
 
 ARN = re.compile(r"arn:aws:([a-z-]+):[a-z0-9-]*:[0-9]{12}:([a-z-]+)/\S+")
+TOPICS = ("clicks", "orders")
 GLOBAL = {"aws:PrincipalArn", "aws:SourceAccount", "aws:SourceIdentity"}
 
 
@@ -163,10 +166,64 @@ def test_kafka_by_iam_has_the_group_of_skips_and_the_dead_letters() -> None:
     assert not any("Write" in action for each in without for action in listed(each["Action"]))
 
 
+def test_an_operator_may_do_what_the_commands_do_and_not_be_the_service() -> None:
+    """He becomes the first roles, and in Kafka writes letters, records and orders; the service's group he only sees."""
+    statements = of(["operator"], OPERATED)["operator-on-call"].statements
+    allowed = {
+        (action, arn.rpartition("/")[2])
+        for each in statements
+        for action in listed(each["Action"])
+        for arn in listed(each["Resource"])
+    }
+    of_kafka = {(action.removeprefix("kafka-cluster:"), name) for action, name in allowed if action[:5] == "kafka"}
+    cluster = CLUSTER.rpartition("/")[2]
+    assert {"doka", "letters"} >= {name for _, name in of_kafka} - {cluster, "doka-skips", "doka-letters", *TOPICS}
+    assert {("DescribeGroup", "doka")} == {each for each in of_kafka if each[1] == "doka"}
+    assert {("DescribeGroup", "doka-skips"), ("AlterGroup", "doka-skips")} <= of_kafka
+    assert {("DescribeGroup", "doka-letters"), ("AlterGroup", "doka-letters")} <= of_kafka
+    assert {(each, "letters") for each in ("DescribeTopic", "ReadData", "WriteData")} <= of_kafka
+    assert {(each, topic) for each in ("DescribeTopic", "ReadData", "WriteData") for topic in TOPICS} <= of_kafka
+    assert {("Connect", cluster), ("WriteDataIdempotently", cluster)} <= of_kafka
+    assert {
+        ("sts:AssumeRole", "hub"),
+        ("sts:SetSourceIdentity", "hub"),
+        ("sts:AssumeRole", "doka-reader"),
+    } == {each for each in allowed if each[0][:3] == "sts"}
+
+
+def test_an_operator_is_let_into_the_first_roles_as_the_workload_is() -> None:
+    """Held to all that a hop sends; later hops know only the role before them, and without an ARN nobody new is let in."""
+    before, after = of(["trust"]), of(["trust"], OPERATED)
+    for role in ("trust-hub", "trust-doka-reader"):
+        of_workload = [each for each in after[role].statements if each["Principal"]["AWS"] == WORKLOAD]
+        of_operator = [each for each in after[role].statements if each["Principal"]["AWS"] == OPERATOR]
+        assert list(before[role].statements) == of_workload
+        wanted = [(each["Action"], each["Condition"]) for each in of_workload]
+        assert wanted == [(each["Action"], each["Condition"]) for each in of_operator]
+    assert before["trust-doka-writer"] == after["trust-doka-writer"]
+    (told,) = of(["operator"])["operator-OPERATOR_ROLE"].notes
+    assert "--operator-arn" in told
+    assert () == of(["operator"], OPERATED)["operator-on-call"].notes
+
+
+def test_an_operator_signs_himself_where_no_role_does() -> None:
+    """So he may write and read back, by his own policy and by that of a stream in another account."""
+    foreign: dict[SettingPath, Any] = {("roles",): Absent, ("routes", 0, "stream"): {"arn": FOREIGN_STREAM}}
+    found = of(["writer", "operator", "stream", "reader"], OPERATED, settings(foreign))
+    assert {"writer-doka-workload", "reader-doka-workload"} < found.keys()
+    assert "writer-on-call" not in found
+    called = {action for each in found["operator-on-call"].statements for action in listed(each["Action"])}
+    assert {"kinesis:PutRecords", "kinesis:GetRecords"} < called
+    principals = [each["Principal"]["AWS"] for each in found["stream-clicks"].statements]
+    assert [WORKLOAD, OPERATOR] == principals[:2]
+
+
 def test_kafka_by_passwords_needs_no_document() -> None:
     """Its rights are ACLs."""
     scram = {"mechanism": "scram_sha_512", "username": "doka", "password": "secret"}
     assert [] == documents(settings({("kafka", "security"): scram}), ALL, ["msk", "keda"])
+    (document,) = documents(settings({("kafka", "security"): scram}), OPERATED, ["operator"])
+    assert ["sts:AssumeRole"] == [each["Action"] for each in document.statements]
 
 
 def test_the_key_is_for_these_streams_only() -> None:
@@ -194,6 +251,7 @@ def test_without_asking_there_is_what_the_configuration_needs() -> None:
         "smallest": [each.kind for each in documents(settings(), Given())],
         "full": list(dict.fromkeys(each.kind for each in documents(full(), Given()))),
         "all that can be given": list(dict.fromkeys(each.kind for each in documents(full(), ALL))),
+        "operated": list(dict.fromkeys(each.kind for each in documents(full(), OPERATED))),
         "ambient": [
             each.kind
             for each in documents(settings({("roles",): Absent, ("routes", 0, "stream", "role"): Absent}), Given())
@@ -203,6 +261,7 @@ def test_without_asking_there_is_what_the_configuration_needs() -> None:
         "smallest": ["writer", "trust", "workload", "msk"],
         "full": ["writer", "trust", "workload", "msk", "stream", "reader"],
         "all that can be given": ["writer", "trust", "workload", "msk", "kms", "stream", "reader"],
+        "operated": ["writer", "trust", "workload", "msk", "kms", "stream", "reader", "operator"],
         "ambient": ["writer", "msk"],
     } == kinds
     endpoint: dict[SettingPath, str] = {

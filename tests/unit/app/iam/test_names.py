@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from doka.app.iam.names import Given, Names
 from doka.domain.errors import UsageError
-from tests.unit.app.iam.given import ALL, FOREIGN_STREAM, HUB, KEY, READER, WORKLOAD, full
+from tests.unit.app.iam.given import ALL, FOREIGN_STREAM, HUB, KEY, OPERATED, OPERATOR, READER, WORKLOAD, full
 from tests.unit.app.settings.given import STREAM, WRITER, Absent, settings
 
 
@@ -26,6 +27,22 @@ def test_a_stream_without_an_arn_is_in_the_account_of_who_signs() -> None:
     assert {READER: [STREAM, FOREIGN_STREAM]} == Names(full(), ALL).read_back()
     ambient = settings({("roles",): Absent, ("routes", 0, "stream", "role"): Absent})
     assert {WORKLOAD: ["arn:aws:kinesis:eu-west-1:111122223333:stream/orders"]} == Names(ambient, ALL).written()
+
+
+def test_an_operator_enters_each_chain_where_the_workload_does() -> None:
+    """By what the configuration says of the hop; what follows is the chain as ever, and tags of pods are not his."""
+    hops = Names(full(), replace(OPERATED, workload="pod-identity")).hops_of_operator()
+    assert [(OPERATOR, HUB, "doka", False), (OPERATOR, READER, None, False)] == [
+        (hop.caller, hop.role_arn, hop.source_identity, hop.brings_tags) for hop in hops
+    ]
+
+
+def test_where_no_role_signs_the_operator_signs_as_himself() -> None:
+    """A command takes the credentials of its process, as the service does."""
+    ambient = settings({("roles",): Absent, ("routes", 0, "stream", "role"): Absent})
+    stream = "arn:aws:kinesis:eu-west-1:111122223333:stream/orders"
+    assert {WORKLOAD: [stream], OPERATOR: [stream]} == Names(ambient, OPERATED).written()
+    assert {WORKLOAD: [stream], OPERATOR: [stream]} == Names(ambient, OPERATED).read_back()
 
 
 def test_a_key_is_for_the_streams_of_its_region() -> None:
@@ -55,6 +72,7 @@ def test_other_partitions_have_other_arns() -> None:
     ("option", "given"),
     [
         ("--workload-role-arn", {"workload_role_arn": "arn:aws:iam::1:role/x"}),
+        ("--operator-arn", {"operator_arn": "arn:aws:iam::111122223333:user/ann"}),
         ("--msk-cluster-arn", {"msk_cluster_arn": "arn:aws:kafka:eu-west-1:111122223333:cluster/x"}),
         ("--kms-key-arn", {"kms_key_arns": ("arn:aws:kms:eu-west-1:111122223333:alias/x",)}),
         ("--oidc-provider", {"oidc_provider": "https://a b"}),
