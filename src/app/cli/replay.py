@@ -27,11 +27,12 @@ from doka.adapters.telemetry.sentences import many, size, span
 from doka.app.cli.places import place_of
 from doka.app.cli.progress import progress_shown
 from doka.app.cli.routes import routes_named
-from doka.app.cli.times import time_ms
+from doka.app.cli.times import span_seconds, time_ms
 from doka.app.config_options import ConfigOptions
 from doka.app.container import Container
 from doka.app.replay.landings import NotedLandings
 from doka.app.replay.outcome import ReplayTelemetry, ranges_as_data
+from doka.app.replay.patience import Patience, in_the_way
 from doka.app.replay.plan import Asked, NotPlannedError, Place, Plan, plan
 from doka.app.replay.source import ReplaySource
 from doka.app.replay.state import LOSSES
@@ -48,6 +49,8 @@ from doka.domain.rules import OnGap, OnPoison, OnUnreadable, Rules
 from doka.domain.skip import place_shown
 from doka.domain.status import Status
 
+GIVE_UP_AFTER: Final = "30m"
+"""Longer than STS or a network is away as a rule, and soon enough for who waits for it."""
 COMMIT_EVERY_NS: Final = 250 * NS_PER_MS
 """How often the state is written; what landed since is what a kill repeats, beside what was in flight."""
 PLACES_SHOWN: Final = 10
@@ -69,6 +72,7 @@ class Words:
     dry_run: bool
     yes: bool
     as_json: bool
+    give_up_after: str = GIVE_UP_AFTER
 
 
 def replay(options: ConfigOptions, words: Words) -> int:
@@ -79,6 +83,7 @@ def replay(options: ConfigOptions, words: Words) -> int:
     """
     if not (words.yes or words.dry_run) and (words.as_json or not sys.stdin.isatty()):
         raise UsageError("nobody can be asked here whether to send it: add --yes, or --dry-run to see what it would be")
+    patience_ns = span_seconds("--give-up-after", words.give_up_after) * NS_PER_SECOND
     settings = read_configuration(options)
     lost = None if words.audit is None else _lost(words.audit)
     settings = _to_stream(settings, words, lost)
@@ -99,7 +104,7 @@ def replay(options: ConfigOptions, words: Words) -> int:
             console.print("Nothing was sent.")
             return 1
         try:
-            ending = _run(container, planned, words)
+            ending = _run(container, planned, words, Patience(patience_ns, container.inbox()))
         except OSError as error:
             return _nothing_sent(
                 f"the state file {_state_file(words)} cannot be written: {error.strerror}", as_json=words.as_json
@@ -237,7 +242,7 @@ def _digest(lost: Lost) -> str:
 # --- sending -----------------------------------------------------------------------------------------------------------
 
 
-def _run(container: Container, planned: Plan, words: Words) -> Ending:
+def _run(container: Container, planned: Plan, words: Words, patience: Patience) -> Ending:
     """Send what is left; raises OSError where the state cannot be written before anything was sent."""
     state, clock, file = planned.state, container.clock(), _state_file(words)
 
@@ -249,8 +254,9 @@ def _run(container: Container, planned: Plan, words: Words) -> Ending:
     pace = Pace(planned.records_per_second, clock.now())
     ranges = RangeSource(container.member(), state.progress.left, clock, container.oauth())
     source = ReplaySource(ranges, state.progress, pace, clock, container.inbox(), keep=keep)
-    with progress_shown(partial(_said, planned, pace, clock.now), clock.now, as_json=words.as_json) as show:
-        telemetry = ReplayTelemetry(state.outcome, pace, clock, show)
+    said = partial(_said, planned, pace, patience, clock.now)
+    with progress_shown(said, clock.now, as_json=words.as_json) as show:
+        telemetry = ReplayTelemetry(state.outcome, pace, clock, show, patience)
         sink = NotedLandings(container.sink(), state.outcome.note_landings)
         for provider, part in (
             (container.source, source),
@@ -263,14 +269,17 @@ def _run(container: Container, planned: Plan, words: Words) -> Ending:
             return container.runtime().run()
 
 
-def _said(planned: Plan, pace: Pace, now: Callable[[], int], status: Status) -> str:
-    """Say in a line how it goes."""
+def _said(planned: Plan, pace: Pace, patience: Patience, now: Callable[[], int], status: Status) -> str:
+    """Say in a line how it goes, or what stands in its way, in the words of /readyz."""
     progress = planned.state.progress
     left = progress.offsets - progress.offsets_settled
+    reason, gives_up = in_the_way(status), patience.left(now())
+    if reason is not None and gives_up is not None:
+        until = f"it gives up in {span(gives_up)} unless something lands"
+        return f"{progress.offsets_settled:,} of {progress.offsets:,}, and it waits: {reason}; {until}"
     rate = pace.records_per_second(now())
-    blocked = "".join(f"; blocked: {route.blocked}" for route in status.routes.values() if route.blocked)
     time = span(round(left / rate * NS_PER_SECOND))
-    return f"{progress.offsets_settled:,} of {progress.offsets:,}, {rate:,.0f} records/s, about {time} left{blocked}"
+    return f"{progress.offsets_settled:,} of {progress.offsets:,}, {rate:,.0f} records/s, about {time} left"
 
 
 # --- telling -----------------------------------------------------------------------------------------------------------

@@ -33,9 +33,9 @@ from doka.app.letters.plan import AHEAD_RECORDS, Asked, Plan, plan, rules_of
 from doka.app.letters.reading import topic_of
 from doka.app.letters.receipts import LettersAgain, Receipts, ReceiptSink
 from doka.app.letters.source import LetterSource
-from doka.app.letters.telemetry import ResendTelemetry
 from doka.app.letters.to_topic import ToTopic
 from doka.app.replay.outcome import Outcome, ReplayTelemetry
+from doka.app.replay.patience import Patience, in_the_way
 from doka.app.replay.plan import NotPlannedError
 from doka.app.runtime import Ending
 from doka.app.service import build_quiet
@@ -49,6 +49,9 @@ from doka.domain.skip import place_shown
 from doka.domain.status import Status
 
 PLACES_SHOWN: Final = 10
+GIVEN_UP_NS: Final = 60 * NS_PER_SECOND
+"""How long nothing may land though something stands in the way: what is left of a resend may be nothing but what the stream
+refuses, and no record comes that would land and show it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +165,7 @@ def _run(container: Container, planned: Plan, words: Words, run: Run, out: TextI
         stack.enter_context(StopSignals(container.inbox(), lambda: leave_now(lambda: None)))
         said = partial(_said, planned, run.outcome, pace, clock.now)
         show = stack.enter_context(progress_shown(said, clock.now, as_json=words.as_json))
-        telemetry = ResendTelemetry(run.outcome, pace, clock, show, container.inbox())
+        telemetry = ReplayTelemetry(run.outcome, pace, clock, show, Patience(GIVEN_UP_NS, container.inbox()))
         if words.to_topic is not None:
             run.ending = _to_topic(container, words.to_topic, source, receipts, telemetry)
         else:
@@ -203,7 +206,7 @@ def _said(planned: Plan, outcome: Outcome, pace: Pace, now: Callable[[], int], s
     """Say in a line how it goes."""
     done = outcome.landed + len(outcome.poisoned)
     waits = None if status.group is None else status.group.reason(now())
-    blocked = "".join(f"; blocked: {route.blocked}" for route in status.routes.values() if route.blocked)
+    blocked = f"; {reason}" if (reason := in_the_way(status)) else ""
     rate = pace.records_per_second(now())
     return f"{done:,} of {many(planned.records, 'letter')}, {rate:,.0f} records/s at most{f'; {waits}' if waits else ''}{blocked}"
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from doka.app.replay.patience import Patience
 from doka.domain.events import Landings
 from doka.domain.facts import (
     Fact,
@@ -99,9 +100,17 @@ def range_of_data(data: Mapping[str, Any]) -> ReplayRange:
 class ReplayTelemetry:
     """What the loop tells, turned into the outcome; and the pace, slowed where the stream throttles."""
 
-    def __init__(self, outcome: Outcome, pace: Pace, clock: Clock, show: Callable[[Status], None]) -> None:
-        """Take where it is noted; `show` is called about once a second with the present state."""
+    def __init__(
+        self,
+        outcome: Outcome,
+        pace: Pace,
+        clock: Clock,
+        show: Callable[[Status], None],
+        patience: Patience | None = None,
+    ) -> None:
+        """Take where it is noted, and what gives up; `show` is called about once a second with the present state."""
         self.outcome = outcome
+        self._patience = patience
         self._pace = pace
         self._clock = clock
         self._show = show
@@ -131,7 +140,9 @@ class ReplayTelemetry:
                 pass
 
     def publish(self, status: Status) -> None:
-        """Show how it goes."""
+        """Show how it goes, and see whether it still does."""
+        if self._patience is not None:
+            self._patience.look(status, self.outcome.landed)
         self._show(status)
 
     def turned(self, now: int) -> None:

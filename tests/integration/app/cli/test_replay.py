@@ -20,6 +20,7 @@ from confluent_kafka import TopicPartition as KafkaPartition
 from doka.adapters.audit.file import AuditFile
 from doka.adapters.embedded.kafka_cluster import KafkaCluster
 from doka.adapters.kafka import range_source
+from doka.app.cli import progress
 from doka.app.cli.main import main
 from doka.app.replay import plan
 from doka.domain.audit.fates import Plan as AuditPlan
@@ -30,7 +31,7 @@ from doka.domain.records import Chunk, TopicPartition
 from doka.domain.rules import RouteRules
 from tests.containers.feeding import committed
 from tests.containers.service import settings
-from tests.fake_aws import SOURCE_KEYS, FailEntries, FakeAws
+from tests.fake_aws import SOURCE_KEYS, FailEntries, FakeAws, Refuse
 from tests.integration.kafka.group import produce
 from tests.integration.kafka.test_skip_writing import commit
 from tests.unit.domain.builders import Extras
@@ -295,6 +296,26 @@ def test_throttling_slows_it_and_loses_nothing(place: Place, run: Run) -> None:
     assert (0, 200) == (code, json.loads(out)["landed"])
     assert in_order(place.landed())
     assert set(range(200)) == {number for _, number in place.landed()}
+
+
+def test_a_route_that_stays_blocked_is_told_and_given_up(
+    place: Place, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the words of /readyz, and when it will; the state is kept, and the same words go on when it is cured."""
+    monkeypatch.setattr(progress, "LINE_EVERY_NS", 0)
+    place.aws.inject(Refuse("AccessDeniedException"), times=None)
+    words = (*ALL, "--yes", "--state", str(place.state))
+    code, out, err = run(*words, "--give-up-after", "3s")
+    reason = "route orders is blocked: AccessDeniedException"
+    assert (1, True) == (
+        code,
+        f"since nothing landed for 3 s: {reason}.\nType the same again, and it goes on.\n" in out,
+    )
+    assert f"0 of {2 * EACH}, and it waits: {reason}; it gives up in " in err
+    place.aws.withdraw()
+    assert 0 == run(*words)[0]
+    assert {1} == set(Counter(place.landed()).values())
+    assert 2 * EACH == place.aws.landed_count("orders")
 
 
 def test_a_state_that_cannot_be_kept_sends_nothing(place: Place, run: Run) -> None:

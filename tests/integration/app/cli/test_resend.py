@@ -16,8 +16,8 @@ import pytest
 import yaml
 
 from doka.adapters.embedded.kafka_cluster import KafkaCluster
+from doka.app.cli import resend
 from doka.app.cli.main import main
-from doka.app.letters import telemetry
 from doka.app.letters.plan import AHEAD_RECORDS
 from doka.app.letters.reading import letters_group
 from doka.domain.limits import NS_PER_SECOND
@@ -249,11 +249,11 @@ def test_where_nothing_lands_it_ends_and_nothing_is_a_letter_again(
     place: Place, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A stream that refuses all that is left shows nothing about any of it: they stay where they are."""
-    monkeypatch.setattr(telemetry, "GIVEN_UP_NS", 2 * NS_PER_SECOND)
+    monkeypatch.setattr(resend, "GIVEN_UP_NS", 2 * NS_PER_SECOND)
     place.write(of_order(3))
     place.aws.inject(FailEntries("InvalidArgumentException"), times=None)
     code, out, _ = run("--yes")
-    why = "It ended before all was sent: stopped by the stream, which takes nothing: InvalidArgumentException"
+    why = "since nothing landed for 2 s: route orders is blocked: InvalidArgumentException"
     assert (1, True, True) == (code, why in out, "1 letter is left: type the same again." in out), out
     assert 1 == len(place.letters(1))
     place.aws.withdraw()
