@@ -571,7 +571,8 @@ def _compare(path: Path, stored: Terms, asked: Terms) -> None:
         name = different[0]
         raise UsageError(
             f"{path} is of another audit: its {name.removesuffix('_ms').replace('_', ' ')} is "
-            f"{_shown(getattr(stored, name))}, not {_shown(getattr(asked, name))}; name another file"
+            f"{_shown(getattr(stored, name))}, not {_shown(getattr(asked, name))}; name another file, or put this one aside: "
+            f"mv {path} {path}.before"
         )
 
 

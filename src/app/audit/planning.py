@@ -30,6 +30,9 @@ RETENTION_EDGE_MS: Final = 600_000
 MATCHES: Final = {"envelope": Match.COORDINATES, "key": Match.KEY_AND_DATA, "data": Match.DATA}
 _SAID: Final = {match: said for said, match in MATCHES.items()}
 
+MISSING: Final = "missing"
+"""Under which name the audit file keeps what of Kafka is missing, or may be: who reads on has not seen it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Begun:

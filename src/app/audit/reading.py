@@ -13,6 +13,7 @@ from doka.adapters.audit.file import AuditFile
 from doka.adapters.kafka.letter_headers import source_in
 from doka.adapters.kafka.not_told import NotToldError
 from doka.adapters.kafka.range_source import Range, RangeSource
+from doka.app.audit.planning import MISSING
 from doka.app.audit.sides import KafkaSide, Sides
 from doka.app.reading import Nobody
 from doka.domain.audit.aggregates import unfold
@@ -64,7 +65,10 @@ class RangeReading:
         source: RangeSource,
         take: Callable[[Chunk], None],
         reached: Callable[[TopicPartition, int], None],
+        note: Callable[[str], None] = lambda _: None,
     ) -> None:
+        """Take the source, who takes chunks and ends, and what keeps a clause of what is passed before it is."""
+        self._note = note
         self._source = source
         self._take = take
         self._reached = reached
@@ -93,11 +97,10 @@ class RangeReading:
             case GapFound(partition, anew=True):
                 raise NotToldError(f"topic {partition.topic} was made anew while it was read: audit again")
             case GapFound(partition, expected, log_start):
-                self._pass(partition, log_start)
-                self.missing.append(f"{place_shown(partition, expected, log_start)} left the log before it was read")
+                told = f"{place_shown(partition, expected, log_start)} left the log before it was read"
+                self._pass(partition, log_start, told)
             case RecordsUnreadable(partition, first, far, why):
-                self._pass(partition, far)
-                self.missing.append(f"{place_shown(partition, first, far)} cannot be read ({why})")
+                self._pass(partition, far, f"{place_shown(partition, first, far)} cannot be read ({why})")
             case TopicsMissing(missing, refused) if missing or refused:
                 told = "does not exist any more" if missing else "may not be read by this login: grant READ on it"
                 raise NotToldError(f"topic {min(missing or refused)} {told}")
@@ -107,7 +110,9 @@ class RangeReading:
                 pass  # nothing of a group, or of records
         return 0
 
-    def _pass(self, partition: TopicPartition, offset: int) -> None:
+    def _pass(self, partition: TopicPartition, offset: int, told: str) -> None:
+        self.missing.append(told)
+        self._note(told)
         self._source.seek(partition, offset)
 
 
@@ -117,11 +122,12 @@ def _open(
     ranges: Iterable[Range],
     take: Callable[[Chunk], None],
     reached: Callable[[TopicPartition, int], None],
+    note: Callable[[str], None] = lambda _: None,
 ) -> Iterator[RangeReading]:
     source = side.reading(ranges)
     source.open(Nobody())
     try:
-        yield RangeReading(source, take, reached)
+        yield RangeReading(source, take, reached, note)
     finally:
         source.close()
 
@@ -164,7 +170,9 @@ class Reading:
         ]
         if not left:
             return self._read_stream(None, tell, stopped)
-        with _open(self._sides.kafka, left, self._take_chunk, self._file.reached_partition) as kafka:
+        with _open(
+            self._sides.kafka, left, self._take_chunk, self._file.reached_partition, self._note_missing
+        ) as kafka:
             try:
                 if not self._read_stream(kafka, tell, stopped):
                     return False
@@ -221,6 +229,9 @@ class Reading:
         read_ms = sum(max(each - plan.stream_from_ms, 0) for each in self._reached_ms.values())
         progress.stream_share = read_ms / span_ms / max(len(self._reached_ms), 1)
         tell(progress)
+
+    def _note_missing(self, told: str) -> None:
+        self._file.note(MISSING, [*(self._file.noted(MISSING) or ()), told])
 
     def _note_skips(self) -> None:
         partitions = [each.partition for each in self._plan.partitions]

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from doka.adapters.audit.file import AuditFile
 from doka.adapters.telemetry.sentences import many, span
-from doka.app.audit.planning import Begun, shown
+from doka.app.audit.planning import MISSING, Begun, shown
 from doka.app.audit.reading import Reading
 from doka.domain.audit.fates import Fate, Judgement, OffsetRange, Terms
 from doka.domain.limits import NS_PER_MS
@@ -63,14 +63,15 @@ class Found:
         """What a machine is told by the way."""
         if self.judgement.counts[Fate.LOST]:
             return LOST
-        return COMPLETE if self.why_stopped is None and self.judgement.whole else NOT_WHOLE
+        whole = self.why_stopped is None and self.judgement.whole and not self.notes
+        return COMPLETE if whole else NOT_WHOLE
 
 
 def found_by(begun: Begun, reading: Reading, why_stopped: str | None) -> Found:
     """Judge what was read, and give what is told of it."""
-    missing = (*begun.missing, *reading.missing)
     file = begun.file
-    return Found(begun.path, file.terms, file.judge(), reading.progress.broken_aggregates, missing, why_stopped)
+    missing = dict.fromkeys((*begun.missing, *reading.missing, *(file.noted(MISSING) or ())))
+    return Found(begun.path, file.terms, file.judge(), reading.progress.broken_aggregates, [*missing], why_stopped)
 
 
 def show(console: Console, found: Found, file: AuditFile) -> None:

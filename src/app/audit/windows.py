@@ -23,6 +23,7 @@ from doka.adapters.audit.file import AuditFile
 from doka.adapters.kafka.group_lag import NO_RECORD
 from doka.adapters.kafka.log_ranges import LogRange
 from doka.app.audit.planning import (
+    MISSING,
     RETENTION_EDGE_MS,
     Begun,
     check_held,
@@ -96,7 +97,7 @@ class Windows:
                     return Begun(AuditFile.open(self.path), self.path, identities, (), goes_on=True, unreadable=unread)
                 following = self._after(before, terms(stored.until_ms - CLOCKS_APART_MS, self._now_ms()))
             make = AuditFile.follow
-        notes = {TOPIC_IDS: dict(following.topic_ids)}
+        notes = {TOPIC_IDS: dict(following.topic_ids), MISSING: list(following.missing)}
         file = make(self.path, following.terms, following.plan, notes=notes)
         return Begun(file, self.path, identities, tuple(following.missing))
 

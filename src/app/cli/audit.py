@@ -17,7 +17,7 @@ from doka.adapters.system.watchdog import leave_now
 from doka.adapters.telemetry.audit_telemetry import AuditTelemetry
 from doka.app.audit.continuous import Continuous
 from doka.app.audit.page import render
-from doka.app.audit.planning import Begun, check_held, identities_of, plan_of, terms_of
+from doka.app.audit.planning import MISSING, Begun, check_held, identities_of, plan_of, terms_of
 from doka.app.audit.reading import Reading
 from doka.app.audit.screen import progress_on
 from doka.app.audit.sides import Sides, sides_of
@@ -193,7 +193,8 @@ def _begin(settings: Settings, sides: Sides, asked: AuditOptions) -> Begun:
         raise UsageError("--until is not behind --since: nothing lies between them")
     terms = terms_of(sides, facts, identities.match, group, since_ms=since_ms, until_ms=end_ms)
     planned = plan_of(sides, terms, to_the_end=until_ms is None)
-    return Begun(AuditFile.create(path, terms, planned.plan), path, identities, tuple(planned.missing))
+    file = AuditFile.create(path, terms, planned.plan, notes={MISSING: list(planned.missing)})
+    return Begun(file, path, identities, tuple(planned.missing))
 
 
 def _terms_of_file(path: Path) -> Terms:

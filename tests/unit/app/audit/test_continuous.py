@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,7 +21,11 @@ from doka.app.audit.reading import Reading
 from doka.app.audit.windows import Windows
 from doka.domain.limits import NS_PER_SECOND
 from doka.domain.records import TopicPartition
+from tests.failure_modes import Sample, Seen, Sees
 from tests.unit.app.audit.two_sides import TwoSides
+from tests.unit.domain.builders import route_rules
+
+pytest_plugins = ["tests.failure_modes.fixtures"]
 
 P0 = TopicPartition("orders", 0)
 HOUR_NS = 3_600 * NS_PER_SECOND
@@ -43,13 +48,17 @@ class Process:
     stopping: bool = False
     others: dict[str, TwoSides] = field(default_factory=dict)
     """Further routes, on the same clock."""
+    log: Path = Path(os.devnull)
+    looks: list[Seen] = field(default_factory=list)
+    """What somebody saw who looked at everything, as often as the page was."""
 
     def run(self, hours: float) -> int:
         """Let it audit for so long; give its exit code."""
-        clock, path = self.world.clock, os.open(os.devnull, os.O_WRONLY)
+        clock, path = self.world.clock, os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        log = Log(clock, LineWriter(path))
         telemetry = AuditTelemetry(
             clock,
-            Log(clock, LineWriter(path)),
+            log,
             None,
             version="1",
             routes=["orders", *self.others],
@@ -69,7 +78,9 @@ class Process:
             look_at, shown = clock.now() + LOOK_EVERY_NS, figures(telemetry)
             if not self.seen or self.seen[-1] != shown:
                 self.seen.append(shown)
+                self.looks.append(self.look(telemetry, log))
 
+        log.open()
         try:
             return Continuous(
                 {
@@ -84,7 +95,21 @@ class Process:
                 rest=rest,
             ).run()
         finally:
+            log.close(1.0)
             os.close(path)
+
+    def look(self, telemetry: AuditTelemetry, log: Log) -> Seen:
+        """Look at the pages and the log."""
+        assert log.flush(5.0)
+        ready, ill = (telemetry.answer(path) for path in ("/readyz", "/healthz"))
+        assert ready is not None
+        assert ill is not None
+        return Seen(
+            Sample.of_page(telemetry.metrics.page()[0].decode()),
+            json.loads(ready.body)["reasons"],
+            json.loads(ill.body)["reasons"],
+            [json.loads(line) for line in self.log.read_text(encoding="utf-8").splitlines()],
+        )
 
 
 def figures(telemetry: AuditTelemetry) -> dict[str, float]:
@@ -164,6 +189,17 @@ def test_a_failure_is_told_keeps_what_was_proved_and_is_tried_again(process: Pro
     assert 3_600 + AGAIN_NS // NS_PER_SECOND == pytest.approx(late, abs=2)
 
 
+@pytest.mark.failure_mode("an audit that goes on fails: a side, or its file, cannot be used")
+def test_a_failure_is_seen_by_whoever_looks(process: Process, sees: Sees) -> None:
+    """Until an audit has ended."""
+    process.log = process.path.with_name("log")
+    process.world.failing = NotToldError("nobody answers")
+    assert 0 == process.run(0.5)
+    failed, again = process.looks
+    sees(failed)
+    assert [] == again.reasons
+
+
 def test_a_stop_in_the_middle_leaves_the_window_to_the_next_process(
     process: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -199,6 +235,21 @@ def test_a_file_that_cannot_be_used_is_a_failure_that_can_be_cured(process: Proc
     assert [(1, 0), (2, 0), (2, 1)] == [
         (each["audits_totalfailed"], each["audits_totalcomplete"]) for each in process.seen
     ]
+
+
+@pytest.mark.failure_mode("audits that go on, and how records are compared was changed")
+def test_a_file_of_another_mapping_is_to_be_put_aside(process: Process, sees: Sees) -> None:
+    """Each try says so, with what to type; when it was done the next audit begins anew."""
+    process.log = process.path.with_name("log")
+    assert 0 == process.run(0.5)
+    process.looks.clear()
+    process.world.rules = route_rules(partition_key="constant:one")
+    process.happenings = [(400, lambda: process.path.rename(process.path.with_name("orders.before")))]
+    process.run(0.5)
+    failed, again = process.looks[0], process.looks[-1]
+    sees(failed)
+    assert f"mv {process.path} {process.path}.before" in str(failed.reasons)
+    assert [] == again.reasons
 
 
 def test_a_route_that_cannot_be_audited_holds_no_other_up(process: Process) -> None:

@@ -84,6 +84,17 @@ def test_what_is_not_known_stands_beside_what_is() -> None:
     assert "No part of the window" in shown(found(judged(judged_from_ms=TERMS.until_ms)))
 
 
+def test_what_had_left_the_log_is_no_proof() -> None:
+    """Nobody can judge what is not there any more; a loss that is known says more than that."""
+    note = "12 offsets of orders[0] below 12 are no longer in the log"
+    told = found(judged(), notes=(note,))
+    assert NOT_WHOLE == told.exit_code
+    assert "No loss is known of 1,000 records: this is no proof yet." in shown(told)
+    assert not json.loads(as_json(told, file_of([])))["complete"]
+    assert LOST == found(judged({Fate.LOST: 1}), notes=(note,)).exit_code
+    assert COMPLETE == found(judged()).exit_code
+
+
 def test_a_machine_is_told_all_of_it() -> None:
     """Each fate by its name, and each record of those that are named."""
     told = found(judged({Fate.LOST: 2}))

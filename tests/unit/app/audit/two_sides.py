@@ -21,7 +21,7 @@ from doka.domain.events import Event, PartitionEnded, RecordsFetched
 from doka.domain.partitions.start_positions import Committed
 from doka.domain.ports import RebalanceListener
 from doka.domain.records import Chunk, TopicPartition
-from doka.domain.rules import LimitRules
+from doka.domain.rules import LimitRules, RouteRules
 from doka.domain.skip import Skip
 from tests.manual_clock import ManualClock
 from tests.unit.domain.builders import Extras, route_rules
@@ -70,6 +70,8 @@ class TwoSides:
     shards: list[Shard] = field(default_factory=lambda: [Shard("shard-0")])
     retention_ms: int = 24 * 3_600_000
     ids: dict[str, str] = field(default_factory=dict)
+    rules: RouteRules = field(default_factory=route_rules)
+    """How whoever audits maps records now."""
     failing: Exception | None = None
     """What is raised by the next question to Kafka."""
     host_ahead_ms: int = 0
@@ -106,7 +108,7 @@ class TwoSides:
         """Give it as an audit takes it."""
         route = RouteSettings.model_validate({"topics": ["orders"], "stream": {"name": "orders"}, "name": "orders"})
         kafka, stream = SimulatedKafka(self), SimulatedStream(self)
-        return Sides(route, route_rules(), LimitRules(), self.clock, kafka, None, stream)  # type: ignore[arg-type]  # they answer what is asked
+        return Sides(route, self.rules, LimitRules(), self.clock, kafka, None, stream)  # type: ignore[arg-type]  # they answer what is asked
 
 
 class SimulatedKafka:
