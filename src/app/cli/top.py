@@ -27,6 +27,8 @@ from doka.domain.limits import NS_PER_SECOND
 LOOK_EVERY_SECONDS: Final = 2.0
 PATIENCE_SECONDS: Final = 6.0  # a supervisor waits two for its workers
 PARTITIONS_SHOWN: Final = 15
+ROUTES_SHOWN: Final = 15
+REASONS_SHOWN: Final = 10
 PORT: Final = 9400
 
 _OF_ROUTES: Final = ("route", "records/s", "settled", "sent again", "waiting", "lag", "oldest waits", "")
@@ -142,8 +144,8 @@ def _rates(before: tuple[int, Mapping[str, int]] | None, now: int, settled: Mapp
 
 def picture_of(told: Told, rates: Mapping[str, float]) -> RenderableType:
     """Give what is to be seen at one look; `rates` are records a second by route, where they are known."""
-    tables = (_routes(told, rates), Text(), _leases(told), Text())
-    return Group(*_headline(told), Text(), *tables, *_partitions(told))
+    parts = (_headline(told), _routes(told, rates), [_leases(told)], _partitions(told))
+    return Group(*(each for part in parts for each in (*part, Text())))
 
 
 def _headline(told: Told) -> Iterator[Text]:
@@ -152,13 +154,21 @@ def _headline(told: Told) -> Iterator[Text]:
     yield Text(f"doka {told['version']}, group {told['group']}{workers}", "dim")
     if told["ready"]:
         yield Text("It forwards.", "bold green")
-    for reason in told["reasons"]:
+    for reason in told["reasons"][:REASONS_SHOWN]:
         yield Text(reason, "bold red")
+    more = told["reasons_count"] - min(len(told["reasons"]), REASONS_SHOWN)
+    if more:
+        yield Text(f"and {more:,} more, which /readyz has", "red")
+    if told["runbook"] is not None:
+        for place in dict.fromkeys(told["reasons_at"]):
+            yield Text(f"what to do: {told['runbook']}{place}", "dim")
     for process in processes:
         name = "" if process["worker"] is None else f"worker {process['worker']}: "
         draining = ", draining" if process["draining"] else ""
         held = f"{size(process['held_bytes'])} of at most {size(process['held_bytes_max'])} held"
-        yield Text(f"{name}{many(process['partitions_owned'], 'partition')}, {held}{draining}")
+        rebalances = sum(process["rebalances"].values())
+        ran = f"runs for {_span(process['uptime_seconds'])}, {many(rebalances, 'rebalance')}"
+        yield Text(f"{name}{many(process['partitions_owned'], 'partition')}, {held}, {ran}{draining}")
 
 
 def _table(*columns: str) -> Table:
@@ -172,16 +182,21 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def _routes(told: Told, rates: Mapping[str, float]) -> Table:
+def _routes(told: Told, rates: Mapping[str, float]) -> Iterator[RenderableType]:
+    """Show all in their order; where a screen does not take them, those that are blocked, then those that wait longest."""
+    found = [(route, process) for process in told["processes"] for route in process["routes"]]
+    if len(found) > ROUTES_SHOWN:
+        found.sort(key=lambda pair: (pair[0]["blocked"] is None, -(pair[0]["lag_seconds"] or 0)))
     table = _table(*_OF_ROUTES)
-    for process in told["processes"]:
-        for route in process["routes"]:
-            rate = rates.get(route["route"])
-            counts = [_count(route[name]) for name in ("settled", "failed", "waiting", "lag")]
-            state = Text(f"blocked: {route['blocked']}", "bold red") if route["blocked"] else Text("may send", "green")
-            name, waits = _named(route["route"], process), _span(route["lag_seconds"])
-            table.add_row(name, _count(None if rate is None else round(rate)), *counts, waits, state)
-    return table
+    for route, process in found[:ROUTES_SHOWN]:
+        rate = rates.get(route["route"])
+        counts = [_count(route[name]) for name in ("settled", "failed", "waiting", "lag")]
+        state = Text(f"blocked: {route['blocked']}", "bold red") if route["blocked"] else Text("may send", "green")
+        name, waits = _named(route["route"], process), _span(route["lag_seconds"])
+        table.add_row(name, _count(None if rate is None else round(rate)), *counts, waits, state)
+    yield table
+    if len(found) > ROUTES_SHOWN:
+        yield Text(f"and {many(len(found) - ROUTES_SHOWN, 'route')} that wait less", "dim")
 
 
 def _leases(told: Told) -> Table:

@@ -174,7 +174,7 @@ def policy(
         typer.Option(
             "--for",
             metavar="KIND",
-            help="Only these, needed or not: writer, trust, workload, msk, kms, stream, endpoints, reader, keda.",
+            help="Only these, needed or not: writer, trust, workload, msk, kms, stream, endpoints, reader, keda, operator.",
         ),
     ] = None,
     workload: Annotated[
@@ -196,6 +196,10 @@ def policy(
     kms_key_arn: Annotated[
         list[str] | None,
         typer.Option("--kms-key-arn", metavar="ARN", help="A key of the streams of its region; may be given again."),
+    ] = None,
+    operator_arn: Annotated[
+        str | None,
+        typer.Option("--operator-arn", metavar="ARN", help="The role of who types replay, letters resend or skip."),
     ] = None,
     account: Annotated[
         str | None, typer.Option("--account", metavar="ID", help="Only what belongs to this account.")
@@ -232,6 +236,7 @@ def policy(
         service_account,
         msk_cluster_arn,
         kms_key_arns=tuple(kms_key_arn or ()),
+        operator_arn=operator_arn,
     )
     return tell(options, given, Wanted(kinds_named(kinds or ()), account, form, out))
 
@@ -511,6 +516,7 @@ def replay(
     state: Annotated[
         Path | None, typer.Option("--state", metavar="FILE", help="Keeps how far it has come; a killed one goes on.")
     ] = None,
+    give_up_after: Annotated[str, typer.Option("--give-up-after", metavar="SPAN", help="When nothing lands.")] = "30m",
     dry_run: Annotated[bool, typer.Option("--dry-run", metavar="", help="Only say what it would be.")] = False,
     yes: Annotated[bool, typer.Option("--yes", metavar="", help="Do not ask; needed where nobody can be.")] = False,
     options: ConfigOptions,
@@ -540,6 +546,7 @@ def replay(
         dry_run=dry_run,
         yes=yes,
         as_json=as_json,
+        give_up_after=give_up_after,
     )
     return send(options, words)
 

@@ -93,6 +93,12 @@ class HttpSettings(Section):
         "other sites from reading it.",
         examples=[["doka.internal"]],
     )
+    runbook: Annotated[str, Field(pattern=r"^https?://[^\s]+$")] | None = Field(
+        default=None,
+        description="Where a browser finds doka's documents: the address of the folder that has docs/ in it. The page and "
+        "`doka top` then lead from each reason to what to do.",
+        examples=["https://git.example/doka/blob/v0.2.0/"],
+    )
 
 
 class LogSettings(Section):

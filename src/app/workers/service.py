@@ -22,7 +22,7 @@ from doka.app.runtime import Ending
 from doka.app.settings.exports import Sender, to_exports
 from doka.app.settings.mapping import to_log_style
 from doka.app.settings.model import Settings
-from doka.app.settings.pages import to_server
+from doka.app.settings.pages import to_server, to_service
 from doka.app.version import version
 from doka.app.workers.health import WorkerReport, WorkersHealth
 from doka.app.workers.process import WorkerProcess
@@ -69,7 +69,7 @@ def supervise(settings: Settings, hostname: str, workers: int, doubts: Iterable[
         inbox=inbox,
         clock=clock,
         telemetry=telemetry,
-        shown=partial(whole, version(), settings.kafka.group_id) if settings.http.page else None,
+        shown=partial(whole, to_service(settings, version())) if settings.http.page else None,
     )
     metrics.up = health.up
     sender = Sender(hostname, version(), SUPERVISOR)

@@ -14,15 +14,19 @@ from doka.adapters.system.clock import SystemClock
 from doka.adapters.telemetry.health import Health
 from doka.adapters.telemetry.http_server import HealthServer, Response
 from doka.adapters.telemetry.metrics import Metrics
+from doka.adapters.telemetry.page.data import Service, Totals
+from doka.adapters.telemetry.page.runbook import place_of
 from doka.adapters.telemetry.page.serving import StatusPage, page_at
 from doka.app.cli.main import main
-from doka.domain.facts import RecordsSettled
+from doka.domain.facts import PartitionsOwned, RecordsSettled
 from doka.domain.limits import NS_PER_SECOND
 from doka.domain.records import TopicPartition
 from doka.domain.status import LeaseStatus, PartitionStatus, RouteStatus, Status
 from tests.integration.app.simulate.browser import show_address
 
 MARKUP = "<script>document.title='owned'</script><img src=x onerror=alert(1)>"
+RUNBOOK = "https://git.example/doka/"
+SERVICE = Service("1.2.3", "doka-orders", RUNBOOK)
 CALM = PartitionStatus("orders", 100, 100, 0, 0, None, None, paused=False, stuck=None, log_end=100, waiting=0)
 
 
@@ -69,7 +73,7 @@ def served() -> Iterator[Served]:
     """Give one that listens at a free port."""
     clock = SystemClock()
     metrics = Metrics(clock, "1.2.3", ["orders"], ["analytics"])
-    page = StatusPage(clock, "1.2.3", "doka-orders", {"orders": "orders-stream"}, metrics.totals)
+    page = StatusPage(clock, SERVICE, {"orders": "orders-stream"}, metrics.totals)
     health, server = Health(clock, metrics.page, page), HealthServer(clock, "127.0.0.1", 0)
     server.open(health.answer)
     yield Served(server.port, metrics, health)
@@ -96,13 +100,14 @@ def test_a_browser_shows_it_and_says_nothing(served: Served, tmp_path: Path) -> 
     assert MARKUP not in shown.dom
     for reason in status.reasons():
         assert reason.replace("<", "&lt;").replace(">", "&gt;") in told
+        assert f'href="{RUNBOOK}{place_of(reason)}"' in shown.dom
     for words in ("orders-stream", "1,500", "4,712", "40.0 MiB", "refused", "doka-orders", "paused"):
         assert words in told, told
 
 
 def test_a_service_that_answers_no_more_is_told(tmp_path: Path) -> None:
     """What was seen last stays, and the page says how old it is: silence is no calm."""
-    served = StatusPage(SystemClock(), "1.2.3", "doka-orders", {}, dict)
+    served = StatusPage(SystemClock(), SERVICE, {}, Totals)
     first = Health(SystemClock(), lambda: (b"", ""), served).answer("/status.json")
     assert first is not None
     answers = iter([replace(first, fresh_ns=0)])  # the browser's time runs ahead of the server's
@@ -115,9 +120,9 @@ def test_a_service_that_answers_no_more_is_told(tmp_path: Path) -> None:
     shown = show_address(f"http://127.0.0.1:{server.port}/", tmp_path, "--virtual-time-budget=12000")
     server.close()
     told = text_of(shown.dom)
-    assert re.search(r"starting: no state was published yet No answer for \d+ s: what stands here is as old", told), (
-        told
-    )
+    assert re.search(
+        r"starting: no state was published yet what to do No answer for \d+ s: what stands here is as old", told
+    ), told
 
 
 def test_it_is_calm_when_all_is_well(served: Served, tmp_path: Path) -> None:
@@ -140,6 +145,7 @@ def test_it_is_calm_when_all_is_well(served: Served, tmp_path: Path) -> None:
 def test_top_says_the_same_in_a_terminal(served: Served, capsys: pytest.CaptureFixture[str]) -> None:
     """Once where nobody watches, with exit code 1 while it is not ready; as JSON it is the very answer."""
     status = state(SystemClock().now())
+    served.metrics.count(PartitionsOwned("assigned", frozenset(), {}))
     served.publish(status)
     assert 1 == main(["top", f"127.0.0.1:{served.port}"])
     told = capsys.readouterr().out
@@ -147,7 +153,9 @@ def test_top_says_the_same_in_a_terminal(served: Served, capsys: pytest.CaptureF
         *status.reasons(),
         "blocked: lease_refused:AccessDenied",
         "4,712",
-        "40.0 MiB of at most 64.0 MiB held",
+        "40.0 MiB of at most 64.0 MiB held, runs for",
+        "1 rebalance",
+        f"what to do: {RUNBOOK}docs/operating.md#when-a-route-is-blocked",
     ):
         assert words in told, told
     assert 1 == main(["top", f"http://localhost:{served.port}/", "--json"])

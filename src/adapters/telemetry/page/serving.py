@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
 from doka.adapters.telemetry.http_server import Response
-from doka.adapters.telemetry.page.data import RouteTotals, process_data, whole
+from doka.adapters.telemetry.page.data import Service, Totals, process_data, whole
+from doka.adapters.telemetry.page.waits import Waits, waits_of
 from doka.domain.limits import NS_PER_SECOND
 from doka.domain.ports import Clock
 from doka.domain.status import Status
@@ -17,6 +18,9 @@ from doka.domain.status import Status
 STATUS_PATH: Final = "/status.json"
 STATUS_FRESH_NS: Final = NS_PER_SECOND
 """As often as the state is published: ten open pages cost what one does."""
+LOOK_SHARE: Final = 2_000
+"""A look at the partitions that took a millisecond does for two seconds: it takes the interpreter that the loop sends with."""
+LOOK_REST_MAX_NS: Final = 30 * NS_PER_SECOND
 _FILES: Final = {
     "/": ("page.html", "text/html; charset=utf-8"),
     "/status.js": ("status.js", "text/javascript; charset=utf-8"),
@@ -47,28 +51,49 @@ def page_at(
     return Response(200, body, content_type, headers=_HEADERS, for_known_hosts=True)
 
 
+class _Look(NamedTuple):
+    """A look at the partitions: when it was taken, and until when it does (ns of `Clock.now`)."""
+
+    at: int
+    until: int
+    waits: Waits
+    first: orjson.Fragment
+    """Those of them that are shown, as JSON."""
+
+
 class StatusPage:
-    """What a single process answers with."""
+    """What a single process answers with; asked by one thread, that of the server or of a worker's link."""
 
     def __init__(
-        self,
-        clock: Clock,
-        version: str,
-        group: str,
-        streams: Mapping[str, str],
-        totals: Callable[[], Mapping[str, RouteTotals]],
+        self, clock: Clock, service: Service, streams: Mapping[str, str], totals: Callable[[], Totals]
     ) -> None:
-        """Take the names, the stream of each route by its name, and what gives the counts of the routes."""
+        """Take the names, the stream of each route by its name, and what gives the counts."""
         self._clock = clock
-        self._version = version
-        self._group = group
+        self._service = service
         self._streams = streams
         self._totals = totals
+        self._began = clock.now()
+        self._look: _Look | None = None
 
     def told(self, status: Status | None, reasons: Sequence[str]) -> dict[str, Any]:
         """Give what /status.json says, from the status that was published last; before the first it has no process."""
         processes = []
         if status is not None:
-            now, wall = self._clock.now(), self._clock.wall()
-            processes = [{"worker": None, **process_data(status, now, wall, self._streams, self._totals())}]
-        return whole(self._version, self._group, reasons, processes)
+            now = self._clock.now()
+            look = self._looked(status, now)
+            told = process_data(status, look.waits, now, self._streams, self._totals())
+            ages = {
+                "uptime_seconds": (now - self._began) / NS_PER_SECOND,
+                "partitions_age_seconds": (now - look.at) / NS_PER_SECOND,
+            }
+            processes = [{"worker": None, **ages, **told, "partitions": look.first}]
+        return whole(self._service, reasons, processes)
+
+    def _looked(self, status: Status, now: int) -> _Look:
+        """Look at the partitions, or take the look before: what all looks cost stays below half a thousandth of the time."""
+        if self._look is None or now >= self._look.until:
+            waits = waits_of(status, max(0, now - status.at), self._clock.wall())
+            first = orjson.Fragment(orjson.dumps(waits.first))
+            rest = min((self._clock.now() - now) * LOOK_SHARE, LOOK_REST_MAX_NS)
+            self._look = _Look(now, now + rest, waits, first)
+        return self._look

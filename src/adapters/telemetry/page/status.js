@@ -16,6 +16,18 @@ function span(seconds) {
   return sign + Math.floor(s / 3600) + " h " + Math.floor(s % 3600 / 60) + " min";
 }
 
+// Puts a sentence into an element, and behind it the way to what to do, where that is known.
+function say(element, text, place) {
+  element.textContent = text;
+  if (!place || !answered.told.runbook) return;
+  const a = document.createElement("a");
+  a.href = answered.told.runbook + place;
+  a.rel = "noreferrer";
+  a.target = "_blank";
+  a.textContent = "what to do";
+  element.append(" ", a);
+}
+
 // A column: its heading, what it shows of a row, and of which kind: "word" is text, "name" may be long, "long" is a sentence.
 function draw(id, columns, rows, none) {
   const head = document.createElement("tr");
@@ -30,9 +42,9 @@ function draw(id, columns, rows, none) {
     const tr = document.createElement("tr");
     for (const [, show, kind] of columns) {
       const td = document.createElement("td"), told = show(row);
-      const [text, tone] = Array.isArray(told) ? told : [told, ""];
+      const [text, tone, place] = Array.isArray(told) ? told : [told, ""];
       td.className = [kind ? "word" : "", kind === "word" ? "" : kind ?? "", tone].join(" ").trim();
-      td.textContent = text;
+      say(td, text, place);
       tr.append(td);
     }
     return tr;
@@ -65,17 +77,19 @@ function rate(row, what) {
 
 function show() {
   const { told } = answered, of = several(told) ? [["process", (x) => name(x.process), "word"]] : [];
-  at("verdict").textContent = told.ready ? "doka forwards" : told.reasons.length === 1 ? told.reasons[0] : told.reasons.length + " things keep doka from forwarding";
+  const count = told.reasons_count, one = count === 1;
+  say(at("verdict"), told.ready ? "doka forwards" : one ? told.reasons[0] : whole(count) + " things keep doka from forwarding", one && told.reasons_at[0]);
   at("verdict").className = told.ready ? "good" : "bad";
   document.title = (told.ready ? "ready" : "NOT READY") + " · " + told.group;
   at("about").textContent = "Group " + told.group + ", doka " + told.version + ", asked every two seconds.";
-  at("reasons").replaceChildren(...(told.reasons.length > 1 ? told.reasons : []).map((reason) => {
+  at("reasons").replaceChildren(...(count > 1 ? told.reasons : []).map((reason, i) => {
     const li = document.createElement("li");
-    li.textContent = reason;
+    say(li, reason, told.reasons_at[i]);
     return li;
   }));
+  at("more").textContent = count > told.reasons.length ? "And " + whole(count - told.reasons.length) + " more, which /readyz has." : "";
   draw("routes", [
-    ["route", (r) => r.route, "name"], ["state", (r) => r.blocked ? ["blocked: " + r.blocked, "bad"] : ["may send", "good"], "long"],
+    ["route", (r) => r.route, "name"], ["state", (r) => r.blocked ? ["blocked: " + r.blocked, "bad", r.blocked_at] : ["may send", "good"], "long"],
     ["stream", (r) => r.stream ?? "", "name"], ...of,
     ["records/s", (r) => { const n = rate(r, "settled"); return n === null ? "" : whole(n); }],
     ["data/s", (r) => { const n = rate(r, "settled_bytes"); return n === null ? "" : bytes(n); }],
@@ -83,18 +97,22 @@ function show() {
     ["in flight", (r) => whole(r.in_flight)], ["waiting", (r) => whole(r.waiting)],
     ["partitions", (r) => whole(r.partitions)], ["stuck", (r) => [whole(r.stuck), r.stuck ? "bad" : ""]],
     ["lag", (r) => whole(r.lag)], ["lag, time", (r) => span(r.lag_seconds)],
-  ], each(told, "routes"), "No process has told of its routes yet.");
+  ], each(told, "routes").sort((a, b) => (b.blocked !== null) - (a.blocked !== null)), "No process has told of its routes yet.");
   draw("partitions", [
     ["partition", (p) => p.topic + "[" + p.partition + "]", "name"], ...of,
     ["lag", (p) => whole(p.lag)], ["lag, time", (p) => span(p.lag_seconds)], ["waits", (p) => span(p.waiting_seconds)],
     ["held", (p) => span(p.age_seconds)], ["un-settled", (p) => whole(p.unsettled)], ["ahead", (p) => whole(p.ahead)],
-    ["", (p) => p.stuck ? [p.stuck, "bad"] : p.paused ? ["paused", "warn"] : "", "long"],
+    ["", (p) => p.stuck ? [p.stuck, "bad", p.stuck_at] : p.paused ? ["paused", "warn"] : "", "long"],
   ], urgent(told), "No partition is owned.");
   const owned = told.processes.reduce((sum, p) => sum + p.partitions_owned, 0), drawn = urgent(told).length;
-  at("some").textContent = owned > drawn ? "the " + drawn + " of " + whole(owned) + " that wait longest" : whole(owned) + ", those that wait longest first";
+  const old = Math.max(0, ...told.processes.map((p) => p.partitions_age_seconds));
+  at("some").textContent = (owned > drawn ? "the " + drawn + " of " + whole(owned) + " that wait longest" : whole(owned) + ", those that wait longest first")
+    + (old >= 1 ? ", as they were " + span(old) + " ago" : "");
   draw("processes", [
     ["process", name, "word"], ["records held", (p) => bytes(p.held_bytes)], ["of at most", (p) => bytes(p.held_bytes_max)],
-    ["partitions", (p) => whole(p.partitions_owned)], ["throttled by Kafka", (p) => span(p.throttled_seconds)],
+    ["partitions", (p) => whole(p.partitions_owned)], ["runs for", (p) => span(p.uptime_seconds)],
+    ["rebalances: given", (p) => whole(p.rebalances.assigned)], ["taken back", (p) => whole(p.rebalances.revoked)],
+    ["lost", (p) => [whole(p.rebalances.lost), p.rebalances.lost ? "warn" : ""]], ["throttled by Kafka", (p) => span(p.throttled_seconds)],
     ["", (p) => p.draining ? ["draining", "warn"] : "", "word"],
   ], told.processes, "Nothing was heard of a process yet.");
   count();

@@ -29,11 +29,13 @@ def told(worker: int | None = None, **route: Any) -> dict[str, Any]:
     ]  # fmt: skip
     process = {
         "worker": worker, "draining": False, "held_bytes": 0, "held_bytes_max": 64, "partitions_owned": 25,
+        "uptime_seconds": 4_000.0, "rebalances": {"assigned": 2, "revoked": 1, "lost": 0},
         "leases": [{"role": "analytics", "state": "fresh", "seconds_left": None, "has_end": False, "wanted": False}],
         "routes": [calm | route], "partitions": partitions,
     }  # fmt: skip
     return {
         "format": 1, "version": "1.2.3", "group": "doka-orders", "ready": False, "reasons": ["partition orders[0] waits"],
+        "reasons_at": ["docs/operating.md#when-a-route-is-blocked"], "reasons_count": 3, "runbook": None,
         "processes": [process],
     }  # fmt: skip
 
@@ -61,7 +63,30 @@ def test_workers_are_told_apart() -> None:
     shown = drawn(told(3, blocked="lease_ended"), {})
     assert "orders (worker 3)" in shown
     assert "worker 3: 25 partitions, 0 B of at most 64 B held" in shown
+    assert "runs for 67 min, 3 rebalances" in shown
     assert "blocked: lease_ended" in shown
+
+
+def test_of_many_routes_those_that_are_blocked_come_first() -> None:
+    """Leases and partitions stay on the screen; few routes stay in the order of the configuration."""
+    answer = told()
+    calm = answer["processes"][0]["routes"][0]
+    answer["processes"][0]["routes"] = [
+        calm | {"route": f"r{number}", "lag_seconds": float(number), "blocked": "timeout" if number == 3 else None}
+        for number in range(20)
+    ]
+    lines = drawn(answer, {}).splitlines()
+    assert ["r3", "r19", "r18"] == [line.split()[0] for line in lines if line[:1] == "r" and line[1:2].isdigit()][:3]
+    assert "and 5 routes that wait less" in lines
+
+
+def test_reasons_lead_to_what_to_do_where_that_can_be_found() -> None:
+    """Once for each place, by the address that the service was given; what is not shown is counted."""
+    answer = told()
+    assert "what to do" not in drawn(answer, {})
+    assert "and 2 more, which /readyz has" in drawn(answer, {})
+    answer |= {"runbook": "https://git.example/", "reasons": ["a waits", "b waits"], "reasons_at": ["docs/x.md#y"] * 2}
+    assert 1 == drawn(answer, {}).count("what to do: https://git.example/docs/x.md#y")
 
 
 def test_how_fast_a_route_is() -> None:

@@ -72,7 +72,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
             "commit_seconds": 1.0,
             "drain_seconds": 25.0,
         },
-        "http": {"host": "127.0.0.1", "port": 9400, "page": True, "hosts": ()},
+        "http": {"host": "127.0.0.1", "port": 9400, "page": True, "hosts": (), "runbook": None},
         "log": {"level": "info", "format": "json"},
         "otlp": {
             "enabled": True,

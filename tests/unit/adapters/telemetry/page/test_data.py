@@ -9,9 +9,10 @@ import orjson
 
 from doka.adapters.telemetry.health import Health
 from doka.adapters.telemetry.metrics import Metrics
-from doka.adapters.telemetry.page.data import PARTITIONS_MAX
-from doka.adapters.telemetry.page.serving import StatusPage
-from doka.domain.facts import RecordsFailed, RecordsSettled
+from doka.adapters.telemetry.page.data import REASONS_MAX, Service
+from doka.adapters.telemetry.page.serving import LOOK_SHARE, StatusPage
+from doka.adapters.telemetry.page.waits import PARTITIONS_MAX
+from doka.domain.facts import PartitionsOwned, RecordsFailed, RecordsSettled
 from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
 from doka.domain.records import TopicPartition
 from doka.domain.status import LeaseStatus, Status
@@ -26,7 +27,8 @@ class Shown:
     def __init__(self) -> None:
         self.clock: ManualClock = hand_clock()
         self.metrics = Metrics(self.clock, "1.2.3", ["orders"], ["analytics"])
-        page = StatusPage(self.clock, "1.2.3", "doka-orders", {"orders": "orders-stream"}, self.metrics.totals)
+        service = Service("1.2.3", "doka-orders", "https://git.example/doka/")
+        page = StatusPage(self.clock, service, {"orders": "orders-stream"}, self.metrics.totals)
         self.health = Health(self.clock, self.metrics.page, page)
 
     def publish(self, told: Status) -> None:
@@ -50,6 +52,8 @@ def test_its_figures_are_those_of_the_metrics() -> None:
     shown.metrics.count(RecordsSettled("orders", 500, 12_345, 23 * NS_PER_MS))
     for code in ("InternalFailure", "timeout"):
         shown.metrics.count(RecordsFailed("orders", code, 7, ambiguous=True))
+    for change in ("assigned", "assigned", "lost"):
+        shown.metrics.count(PartitionsOwned(change, frozenset(), {}))
     shown.clock.pass_seconds(2)
 
     told, page = shown.told(), series(shown.metrics.page()[0])
@@ -71,6 +75,11 @@ def test_its_figures_are_those_of_the_metrics() -> None:
     assert (92.0, 42, 42) == (of_three["lag_seconds"], route["lag"], of_three["lag"])
     assert page["doka_lease_seconds_left{role=analytics}"] == lease["seconds_left"]
     assert page["doka_held_bytes{}"] == process["held_bytes"]
+    assert {"assigned": 2, "revoked": 0, "lost": 1} == process["rebalances"]
+    assert process["rebalances"] == {
+        change: page[f"doka_rebalances_total{{change={change}}}"] for change in process["rebalances"]
+    }
+    assert (2.0, 0.0) == (process["uptime_seconds"], process["partitions_age_seconds"])
     assert (500, 12_345, 14) == (route["settled"], route["settled_bytes"], route["failed"])
     assert 14 == sum(value for name, value in page.items() if name.startswith("doka_records_failed_total"))
 
@@ -83,6 +92,9 @@ def test_its_sentence_is_that_of_readyz() -> None:
     told, ready = shown.told(), shown.health.answer("/readyz")
     assert ready is not None
     assert orjson.loads(ready.body) == {name: told[name] for name in ("ready", "reasons")}
+    assert ["docs/operating.md#when-a-route-is-blocked"] == told["reasons_at"]
+    assert told["reasons_at"] == [told["processes"][0]["routes"][0]["blocked_at"]]
+    assert "https://git.example/doka/" == told["runbook"]
     assert not told["ready"]
     assert "lease_ended" == told["processes"][0]["routes"][0]["blocked"]
 
@@ -111,6 +123,40 @@ def test_of_many_partitions_those_that_wait_are_shown() -> None:
     assert (10_000, 1) == (process["routes"][0]["partitions"], process["routes"][0]["stuck"])
     assert sum(range(10_000)) - 17 == process["routes"][0]["lag"]
     assert [17, *range(9_999, 9_999 - PARTITIONS_MAX + 1, -1)] == [each["partition"] for each in process["partitions"]]
+
+
+def test_a_dear_look_at_the_partitions_does_for_two_thousand_times_as_long() -> None:
+    """The rest of the page is of now; how old the look is is told."""
+    shown = Shown()
+
+    class Slow(ManualClock):
+        def wall(self) -> float:
+            shown.clock.pass_seconds(0.002)  # what the look takes
+            return super().wall()
+
+    shown.clock.__class__ = Slow
+    shown.publish(status(shown.clock, partition=partition_status(log_end=150)))
+    lags = []
+    for lag in (50, 60, 70):
+        shown.publish(status(shown.clock, blocked=f"{lag}", partition=partition_status(log_end=100 + lag)))
+        (process,) = shown.told()["processes"]
+        assert str(lag) == process["routes"][0]["blocked"]
+        lags.append((process["partitions"][0]["lag"], round(process["partitions_age_seconds"])))
+        shown.clock.pass_seconds(0.002 * LOOK_SHARE / 2)
+    assert [(50, 0), (50, 2), (70, 0)] == lags
+
+
+def test_a_cluster_that_is_away_is_not_told_ten_thousand_times() -> None:
+    """The first reasons, and how many there are; /readyz has all."""
+    shown = Shown()
+    stuck = {TopicPartition("orders", each): partition_status(stuck="it is away") for each in range(REASONS_MAX + 7)}
+    shown.publish(replace(status(shown.clock), partitions=stuck))
+    told = shown.told()
+    assert (REASONS_MAX, REASONS_MAX, REASONS_MAX + 7) == (
+        len(told["reasons"]),
+        len(told["reasons_at"]),
+        told["reasons_count"],
+    )
 
 
 def test_secrets_in_reasons_are_hidden() -> None:
