@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,12 @@ AN_INDEX = re.compile(r"--(?:extra-)?index-url|--find-links|--trusted-host|\bPIP
 VAGUE = re.compile(r"(?i)(?<!context)manager|util(?:s|ity|ities)?(?:$|_)|helpers?(?:$|_)|^misc$|^common$")
 TEXT = {".py", ".md", ".toml", ".txt", ".yml", ".yaml", ".sh", ".json", ".ini", ".cfg", ""}
 PLACES_OF_THE_IMAGES_SCRIPT = {".ci/run"}  # its one path outside the checkout is how CI gets its images
+AT_THE_TOP = {
+    *(".ci", ".dockerignore", ".github", ".gitignore", "CHANGELOG.md", "CONTRIBUTING.md", "Dockerfile", "LICENSE"),
+    *("Makefile", "README.md", "SECURITY.md", "benchmarks", "deploy", "docker-compose.test.yml", "docs", "doka"),
+    *("examples", "pyproject.toml", "requirements", "scripts", "src", "tests"),
+}
+"""What a clone has beside each other; what somebody made by trying a page of docs/ is none of it."""
 pytestmark = pytest.mark.xdist_group("sources")  # each process that runs one parses all of them
 
 SLEEPERS = {"tests/waiting.py"}  # the one place that waits between two looks at a condition
@@ -43,6 +50,12 @@ def found(pattern: re.Pattern[str], *, but: frozenset[str] = frozenset()) -> lis
 def test_nothing_is_left_for_later() -> None:
     """No file holds a mark that something is still to be done: what is to be done is an issue."""
     assert [] == found(LEFT_OVERS)
+
+
+def test_the_top_holds_what_belongs_there() -> None:
+    """A file that was written by trying a command is not committed beside the project's own; what nobody committed may lie there."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False).stdout.decode()
+    assert set() == {name.split("/")[0] for name in listed.split("\0") if name} - AT_THE_TOP
 
 
 def test_no_path_of_a_machine() -> None:
