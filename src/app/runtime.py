@@ -45,13 +45,14 @@ from doka.domain.events import (
 )
 from doka.domain.facts import Fact
 from doka.domain.forwarder import Forwarder
-from doka.domain.limits import FEW_RECORDS, NS_PER_MS, NS_PER_SECOND, SERVE_CALLBACKS_NS
+from doka.domain.limits import NS_PER_MS, NS_PER_SECOND, SERVE_CALLBACKS_NS
 from doka.domain.ports import Background, Clock, DeadLetters, Inbox, Sink, Source, Telemetry
 from doka.domain.records import TopicPartition
 from doka.domain.turn import Decision, Left
 
 PUBLISH_EVERY_NS = NS_PER_SECOND
 BUSY_WAIT_NS = 5 * NS_PER_MS  # for answers while Kafka has nothing: the most that a record then waits to be fetched
+FEW_RECORDS = 32  # a fetch that brings no more has brought all that there was
 FULL_WAIT_NS = 50 * NS_PER_MS  # for answers while nothing may be fetched anyway
 CLOSE_RESERVE_NS = 3 * NS_PER_SECOND  # of the drain's time, for leaving the group
 

@@ -43,7 +43,6 @@ THROTTLE_BACKOFF_LAST_NS = 5 * NS_PER_SECOND
 PACED_BACKOFF_LAST_NS = 1 * NS_PER_SECOND  # a shard counts by the second, and its pace bounds how much is tried
 COMMIT_GIVEN_UP_NS = 60 * NS_PER_SECOND  # librdkafka answers an OffsetCommit within socket.timeout.ms (60 s)
 PARTIAL_PUT_WAIT_NS = 5 * NS_PER_MS  # how long a request that is not full waits while others are in flight
-FEW_RECORDS = 32  # a fetch that brings no more has brought all that there was
 STALL_BEFORE_PAUSE_NS = 500 * NS_PER_MS  # pausing throws the prefetched queue away, so it comes late
 STOP_TOLD_EVERY_NS = 5 * NS_PER_SECOND  # what a stop still waits for
 SERVE_CALLBACKS_NS = 100 * NS_PER_MS  # callbacks and signal handlers wait for the longest fetch

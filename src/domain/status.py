@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 
 from doka.domain.limits import NS_PER_SECOND
 from doka.domain.records import TopicPartition
@@ -159,8 +160,18 @@ class Status:
             found.append("draining: this process is about to end")
         elif self.group is not None and (lost := self.group.reason(self.at)) is not None:
             found.append(lost)
-        found += [f"route {r.route} is blocked: {r.blocked}" for r in self.routes.values() if r.blocked]
+        found += self._blocked_routes()
         found += [f"topic {topic} does not exist" for topic in sorted(self.missing_topics)]
         found += [f"topic {topic} may not be read: grant READ on it" for topic in sorted(self.refused_topics)]
-        found += [f"partition {tp} waits: {p.stuck}" for tp, p in self.partitions.items() if p.stuck]
+        found += self._stuck_partitions()
         return tuple(found)
+
+    def in_the_way(self) -> str | None:
+        """Give the first reason why records that are here do not land; None while there is none."""
+        return next(chain(self._blocked_routes(), self._stuck_partitions()), None)
+
+    def _blocked_routes(self) -> Iterator[str]:
+        return (f"route {r.route} is blocked: {r.blocked}" for r in self.routes.values() if r.blocked)
+
+    def _stuck_partitions(self) -> Iterator[str]:
+        return (f"partition {tp} waits: {p.stuck}" for tp, p in self.partitions.items() if p.stuck)

@@ -32,7 +32,7 @@ from doka.app.config_options import ConfigOptions
 from doka.app.container import Container
 from doka.app.replay.landings import NotedLandings
 from doka.app.replay.outcome import ReplayTelemetry, ranges_as_data
-from doka.app.replay.patience import Patience, in_the_way
+from doka.app.replay.patience import Patience
 from doka.app.replay.plan import Asked, NotPlannedError, Place, Plan, plan
 from doka.app.replay.source import ReplaySource
 from doka.app.replay.state import LOSSES
@@ -273,7 +273,7 @@ def _said(planned: Plan, pace: Pace, patience: Patience, now: Callable[[], int],
     """Say in a line how it goes, or what stands in its way, in the words of /readyz."""
     progress = planned.state.progress
     left = progress.offsets - progress.offsets_settled
-    reason, gives_up = in_the_way(status), patience.left(now())
+    reason, gives_up = status.in_the_way(), patience.left(now())
     if reason is not None and gives_up is not None:
         until = f"it gives up in {span(gives_up)} unless something lands"
         return f"{progress.offsets_settled:,} of {progress.offsets:,}, and it waits: {reason}; {until}"

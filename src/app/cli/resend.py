@@ -35,7 +35,7 @@ from doka.app.letters.receipts import LettersAgain, Receipts, ReceiptSink
 from doka.app.letters.source import LetterSource
 from doka.app.letters.to_topic import ToTopic
 from doka.app.replay.outcome import Outcome, ReplayTelemetry
-from doka.app.replay.patience import Patience, in_the_way
+from doka.app.replay.patience import Patience
 from doka.app.replay.plan import NotPlannedError
 from doka.app.runtime import Ending
 from doka.app.service import build_quiet
@@ -206,7 +206,7 @@ def _said(planned: Plan, outcome: Outcome, pace: Pace, now: Callable[[], int], s
     """Say in a line how it goes."""
     done = outcome.landed + len(outcome.poisoned)
     waits = None if status.group is None else status.group.reason(now())
-    blocked = f"; {reason}" if (reason := in_the_way(status)) else ""
+    blocked = f"; {reason}" if (reason := status.in_the_way()) else ""
     rate = pace.records_per_second(now())
     return f"{done:,} of {many(planned.records, 'letter')}, {rate:,.0f} records/s at most{f'; {waits}' if waits else ''}{blocked}"
 

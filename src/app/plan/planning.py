@@ -70,9 +70,9 @@ class Plan:
 
     def settings(self, routes: Sequence[RouteSettings]) -> dict[str, Any] | None:
         """Give the section `routes` of a configuration as it would be chosen; None where that is how it is."""
-        of = {each.route.name: each for each in self.planned if each.choice.way is not each.now}
-        if not of:
+        if all(each.choice.way is each.now for each in self.planned):
             return None
+        of = {each.route.name: each for each in self.planned}
         return {
             "routes": [
                 of[route.name].settings if route.name in of else route.model_dump(mode="json", exclude_unset=True)

@@ -23,7 +23,7 @@ class Patience:
 
     def look(self, status: Status, landed: int) -> None:
         """Look at the present state, which is published about once a second; `landed` is how many records have."""
-        reason = in_the_way(status)
+        reason = status.in_the_way()
         if reason is None or landed != self._landed or self._since is None:
             self._since, self._landed = (None if reason is None else status.at), landed
         elif status.at - self._since >= self._limit:
@@ -33,10 +33,3 @@ class Patience:
     def left(self, now: int) -> int | None:
         """Say in how many ns it gives up; None while nothing stands in the way."""
         return None if self._since is None else max(0, self._since + self._limit - now)
-
-
-def in_the_way(status: Status) -> str | None:
-    """Give the first reason why records do not land, in the words of /readyz: a route that is blocked, a partition that waits."""
-    routes = (f"route {each.route} is blocked: {each.blocked}" for each in status.routes.values() if each.blocked)
-    stuck = (f"partition {tp} waits: {each.stuck}" for tp, each in status.partitions.items() if each.stuck)
-    return next(routes, None) or next(stuck, None)

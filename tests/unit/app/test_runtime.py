@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -200,6 +201,17 @@ class Stand:
         self.source.script += script
         return self.runtime.run()
 
+    def run_between_fetches(self, firsts: Iterable[int], count: int) -> list[int]:
+        """Run until a fetch has brought `count` records from each of these offsets; give the ns between the fetches."""
+        moments: list[int] = []
+
+        def fetch(first: int) -> Sequence[Event]:
+            moments.append(self.clock.now())
+            return self.records(first, count)()
+
+        self.run(self.idle, *(partial(fetch, first) for first in firsts), self.stop)
+        return [later - earlier for earlier, later in pairwise(moments)]
+
 
 def test_what_was_fetched_is_landed_and_committed_before_a_clean_end() -> None:
     """A stop settles and commits all that was sent, leaves the group, and ends with 0."""
@@ -236,36 +248,18 @@ def test_records_that_pour_in_are_not_kept_waiting_for_answers() -> None:
 def test_the_loop_rests_while_what_comes_would_wait_anyway() -> None:
     """Few records that come soon after a put are fetched when the next may leave: one turn and one put for all of them."""
     stand = Stand(LimitRules(drain=DRAIN, linger=5 * NS_PER_MS))
-    moments: list[int] = []
 
-    def comes(offset: int) -> Callable[[], Sequence[Event]]:
-        def fetch() -> Sequence[Event]:
-            moments.append(stand.clock.now())
-            return stand.records(offset, 1)()
-
-        return fetch
-
-    stand.run(stand.idle, *map(comes, range(4)), stand.stop)
+    between = stand.run_between_fetches(range(4), 1)
 
     assert [1] * 4 == [len(put.keys) for put in stand.sink.sent]
-    assert [5 * NS_PER_MS] * 3 == [later - earlier for earlier, later in pairwise(moments)]
+    assert [5 * NS_PER_MS] * 3 == between
 
 
 def test_the_loop_does_not_rest_where_much_comes() -> None:
     """What fills a put leaves at once, and more of it is there."""
     stand = Stand(LimitRules(drain=DRAIN, linger=5 * NS_PER_MS))
-    moments: list[int] = []
 
-    def pours(first: int) -> Callable[[], Sequence[Event]]:
-        def fetch() -> Sequence[Event]:
-            moments.append(stand.clock.now())
-            return stand.records(first, 500)()
-
-        return fetch
-
-    stand.run(stand.idle, *map(pours, range(0, 2_000, 500)), stand.stop)
-
-    assert [0] * 3 == [later - earlier for earlier, later in pairwise(moments)]
+    assert [0] * 3 == stand.run_between_fetches(range(0, 2_000, 500), 500)
 
 
 def test_what_waits_for_its_time_does_not_wait_for_answers() -> None:

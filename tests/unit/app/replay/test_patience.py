@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from doka.adapters.system.inbox import ThreadInbox
-from doka.app.replay.patience import Patience, in_the_way
+from doka.app.replay.patience import Patience
 from doka.domain.events import StopRequested
 from doka.domain.limits import NS_PER_SECOND
 from doka.domain.records import TopicPartition
@@ -35,7 +35,7 @@ def test_it_gives_up_when_nothing_lands_for_so_long(given: dict[str, str], told:
     patience = Patience(LIMIT, inbox)
     for at in (0, LIMIT - 1):
         patience.look(status(at, **given), 0)
-    assert ([], 1, told) == (list(inbox.drain()), patience.left(LIMIT - 1), in_the_way(status(0, **given)))
+    assert ([], 1, told) == (list(inbox.drain()), patience.left(LIMIT - 1), status(0, **given).in_the_way())
     for at in (LIMIT, LIMIT + 1):
         patience.look(status(at, **given), 0)
     assert [StopRequested(f"its own limit, since nothing landed for 60 s: {told}")] == list(inbox.drain())
