@@ -8,21 +8,26 @@ action less belongs to a login of its own. A denied operation is denied, since a
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from confluent_kafka import TopicPartition as KafkaPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin import _acl as acl
 from confluent_kafka.admin import _resource as resource
 
+from doka.adapters.kafka import client_errors
+from doka.app import reading
 from doka.app.cli.main import main
-from doka.app.iam.documents import documents
+from doka.app.iam.documents import Kind, documents
 from doka.app.iam.names import Given
 from doka.app.settings.load import settings_from
+from doka.domain.limits import NS_PER_SECOND
+from doka.domain.records import TopicPartition
 from tests.certificates import make_authority
 from tests.containers.feeding import Feeder
 from tests.containers.kafka_broker import KafkaBroker, running_broker
@@ -31,7 +36,9 @@ from tests.containers.msk_tokens import TokenJudge
 from tests.containers.service import DokaProcess, settings
 from tests.containers.test_msk_iam import NO_KEYS_OF_A_USER, POD_ROLE
 from tests.containers.test_msk_iam import VARIABLES as OF_LOGINS
+from tests.dead_letters import letter, write_letters
 from tests.fake_aws import REGION, FakeAws, Keys
+from tests.integration.kafka.test_skip_writing import commit
 from tests.no_aws import no_aws_around  # noqa: F401 - a fixture
 from tests.waiting import eventually
 
@@ -83,24 +90,25 @@ class Msk:
     aws: FakeAws
     given: Mapping[str, Any]
 
-    def rights(self) -> list[Allowed]:
-        """Give what the document allows."""
+    def rights(self, kind: Kind = "msk") -> list[Allowed]:
+        """Give what a document allows in Kafka."""
         cluster = "arn:aws:kafka:eu-west-1:111122223333:cluster/example/11111111-2222-3333-4444-555555555555-1"
-        (document,) = documents(settings_from(self.given, hostname="pod-1"), Given(msk_cluster_arn=cluster), ["msk"])
+        (document,) = documents(settings_from(self.given, hostname="pod-1"), Given(msk_cluster_arn=cluster), [kind])
         return [
             Allowed(action, arn.split(":")[5].partition("/")[0], arn.rpartition("/")[2])
             for statement in document.statements
             for action in _listed(statement["Action"])
+            if action.startswith("kafka-cluster:")
             for arn in _listed(statement["Resource"])
         ]
 
-    def login(self, *, without: Allowed | None = None) -> Keys:
-        """Give the keys of a login that has all rights of the document but one."""
+    def login(self, kind: Kind = "msk", *, without: Allowed | None = None) -> Keys:
+        """Give the keys of a login that has all rights of a document but one."""
         keys = self.aws.issue(POD_ROLE).keys
         if without is None or without.action != "kafka-cluster:Connect":
             self.judge.know(keys)
         rules = []
-        for right in self.rights():
+        for right in self.rights(kind):
             operation = OPERATIONS.get(right.action)
             if operation is not None:
                 allow = acl.AclPermissionType.DENY if right == without else acl.AclPermissionType.ALLOW
@@ -181,6 +189,64 @@ def test_with_all_of_them_the_service_forwards_and_stops_cleanly(msk: Msk, tmp_p
         eventually(lambda: msk.aws.landed_count(TOPIC) >= 200, within=60, what="all records")
         assert 0 == doka.stop()
         assert [] == [line for line in doka.lines() if line["level"] in {"warning", "error"}]
+
+
+LETTERS_GROUP, SKIPS_GROUP = f"{GROUP}-letters", f"{GROUP}-skips"
+LAG, TAIL, LIST = ("lag",), ("tail", "--limit", "1"), ("letters", "list")
+SKIP = ("skip", f"{TOPIC}:0:3", "--reason", "it is a test", "--yes")
+RESEND = ("letters", "resend", "--to-topic", TOPIC, "--yes")
+REPLAY = ("replay", "--offsets", f"{TOPIC}:0:0-2", "--yes")
+MISSED_BY: Mapping[Allowed, tuple[str, ...]] = {
+    Allowed("kafka-cluster:DescribeTopic", "topic", TOPIC): TAIL,
+    Allowed("kafka-cluster:ReadData", "topic", TOPIC): TAIL,
+    Allowed("kafka-cluster:WriteData", "topic", TOPIC): RESEND,
+    Allowed("kafka-cluster:DescribeGroup", "group", GROUP): LAG,
+    Allowed("kafka-cluster:DescribeGroup", "group", SKIPS_GROUP): SKIP,
+    Allowed("kafka-cluster:AlterGroup", "group", SKIPS_GROUP): SKIP,
+    Allowed("kafka-cluster:DescribeTopic", "topic", LETTERS): LIST,
+    Allowed("kafka-cluster:ReadData", "topic", LETTERS): LIST,
+    Allowed("kafka-cluster:DescribeGroup", "group", LETTERS_GROUP): LIST,
+    Allowed("kafka-cluster:AlterGroup", "group", LETTERS_GROUP): RESEND,
+}
+"""A right of who types commands -> a command that ends with exit code 1 without it."""
+
+
+def test_who_types_commands_needs_each_right_of_his_document_and_no_other(
+    msk: Msk, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With all of them each command does its work; without one, one of them ends with exit code 1."""
+    monkeypatch.setattr(reading, "QUIET_NS", 3 * NS_PER_SECOND)
+    monkeypatch.setattr(client_errors, "REFUSED_FOR_NS", 3 * NS_PER_SECOND)
+    servers = msk.broker.bootstrap_servers
+    Feeder(servers, TOPIC, 2).feed(200)
+    for partition in range(2):
+        commit(msk.broker, GROUP, KafkaPartition(TOPIC, partition, 0))  # type: ignore[arg-type]  # its address is asked for
+    write_letters(servers, LETTERS, [(0, letter(1, source=TopicPartition(TOPIC, 0), offset=1))])
+    missed = {}
+    for right, command in MISSED_BY.items():
+        code, said = typed(msk, msk.login("operator", without=right), tmp_path, capsys, command)
+        if code == 0:
+            missed[str(right)] = said
+    assert {} == missed
+    keys = msk.login("operator")
+    assert dict.fromkeys((LAG, TAIL, LIST, SKIP, REPLAY, RESEND), 0) == {
+        each: typed(msk, keys, tmp_path, capsys, each)[0] for each in (LAG, TAIL, LIST, SKIP, REPLAY, RESEND)
+    }
+    # A login is held elsewhere, and that a record becomes a letter again takes a minute of refusals.
+    untried = {BY_THE_TOPIC, "kafka-cluster:Connect", "kafka-cluster:WriteData"}
+    assert untried == {each.action for each in set(msk.rights("operator")) - MISSED_BY.keys()}
+
+
+def typed(
+    msk: Msk, keys: Keys, folder: Path, capsys: pytest.CaptureFixture[str], command: Sequence[str]
+) -> tuple[int, str]:
+    """Type a command with these keys; give its exit code and all that it said."""
+    (folder / "doka.yaml").write_text(yaml.safe_dump(dict(msk.given)))
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in zip(("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN"), keys, strict=True):
+            patch.setenv(f"AWS_{name}", str(value))
+        code = main([*command, "--config", str(folder / "doka.yaml")])
+    return code, "".join(capsys.readouterr())
 
 
 def _listed(value: Any) -> list[Any]:

@@ -16,7 +16,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from doka.adapters.kafka.client_errors import UNREADABLE
-from doka.adapters.kafka.inquirer import ANSWER_SECONDS, beside
+from doka.adapters.kafka.inquirer import ANSWER_SECONDS, beside, next_message
 from doka.domain.ports import Clock
 from doka.domain.records import TopicPartition
 
@@ -78,14 +78,15 @@ def far_side(connection: Mapping[str, Any], clock: Clock, damage: Damage) -> Far
 def _readable(client: Consumer, damage: Damage, offset: int) -> bool:
     """Whether reading at this offset meets another batch than the damaged one, be it a damaged one too."""
     client.assign([KafkaPartition(*damage.partition, offset)])
-    for message in client.consume(1, READ_SECONDS):
-        error = message.error()
-        if error is None or error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the library's public code
-            return True
-        if error.code() in UNREADABLE:
-            base = message.offset()
-            return base is not None and base > damage.base
-        if error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001 - the log ends below it
-            return True
-        raise KafkaException(error)
-    raise KafkaException(KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001
+    message = next_message(client, READ_SECONDS)
+    if message is None:
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001 - the library's public code
+    error = message.error()
+    if error is None or error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
+        return True
+    if error.code() in UNREADABLE:
+        base = message.offset()
+        return base is not None and base > damage.base
+    if error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001 - the log ends below it
+        return True
+    raise KafkaException(error)

@@ -20,11 +20,13 @@ from confluent_kafka import TopicPartition as KafkaPartition
 
 from doka.adapters.kafka.client import ClientLog, new_consumer
 from doka.adapters.kafka.client_errors import MISSING_TOPIC
+from doka.adapters.kafka.columns import AnyMessage
 from doka.adapters.kafka.question import Question
 from doka.domain.ports import Clock
 from doka.domain.records import TopicPartition
 
 ANSWER_SECONDS: Final = 5.0
+PASSED_OVER_MAX: Final = 5  # the client tells a refusal of its group once, and asks on in silence
 NO_GROUP: Final = "doka-questions"  # the client library wants a name; nobody joins it and nothing is stored for it
 
 
@@ -71,6 +73,19 @@ def beside(connection: Mapping[str, Any], clock: Clock) -> Iterator[Consumer]:
         yield client
     finally:
         client.close()
+
+
+def next_message(client: Consumer, seconds: float) -> AnyMessage | None:
+    """Give what the client has next, a record or an error; None where nothing comes, after some `seconds`.
+
+    What it is told of its group is passed over: the name stands for nobody, and no ACL allows it anything.
+    """
+    for _ in range(PASSED_OVER_MAX):
+        found = client.consume(1, seconds)
+        error = found[0].error() if found else None
+        if error is None or error.code() != KafkaError.GROUP_AUTHORIZATION_FAILED:
+            return found[0] if found else None
+    return None
 
 
 def size_of(client: Consumer, topic: str, timeout: float) -> int:

@@ -17,7 +17,7 @@ from doka.adapters.kafka.client import ClientUnusableError
 from doka.adapters.kafka.client_errors import UNREADABLE
 from doka.adapters.kafka.client_settings import Oauth, connection_settings
 from doka.adapters.kafka.far_side import ONE_READ, Damage, far_side
-from doka.adapters.kafka.inquirer import beside, size_of
+from doka.adapters.kafka.inquirer import beside, next_message, size_of
 from doka.adapters.kafka.rights import OPERATORS_POLICY, Right, cure_of_command
 from doka.adapters.kafka.settings import MemberSettings
 from doka.adapters.kafka.skip_orders import METADATA_BYTES_MAX, Orders, StoredCommits, orders_in, skips_group
@@ -101,10 +101,9 @@ class SkipWriting:
         """Look at what stands at `first`."""
         with beside({**self._connection, **ONE_READ}, self._clock) as client:
             client.assign([KafkaPartition(*partition, first)])
-            messages = client.consume(1, ANSWER_SECONDS)
-        if not messages:
+            message = next_message(client, ANSWER_SECONDS)
+        if message is None:
             raise KafkaException(KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001 - the library's public code
-        (message,) = messages
         error, offset = message.error(), message.offset()
         if error is not None and error.code() in UNREADABLE:
             base = first if offset is None else offset

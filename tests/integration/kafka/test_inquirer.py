@@ -4,15 +4,18 @@ import threading
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException
+from confluent_kafka import TopicPartition as KafkaPartition
 
 from doka.adapters.embedded.kafka_cluster import KafkaCluster
-from doka.adapters.kafka.inquirer import ClusterAnswer, Inquirer, beside, size_of
+from doka.adapters.kafka.far_side import ONE_READ
+from doka.adapters.kafka.inquirer import ClusterAnswer, Inquirer, beside, next_message, size_of
 from doka.adapters.system.clock import SystemClock
 from doka.domain.records import TopicPartition
 from tests.integration.kafka.group import numbered, produce
 from tests.waiting import eventually
 
 P0, P1 = TopicPartition("orders", 0), TopicPartition("orders", 1)
+FIND_COORDINATOR = 10
 THREAD = "doka-kafka-inquiry"
 
 
@@ -95,6 +98,24 @@ def test_a_topic_has_a_size(cluster: KafkaCluster) -> None:
         cluster.delete_topic("orders")
 
         assert (2, 0) == (there, size_of(client, "orders", 5))
+
+
+def test_a_record_is_read_though_the_name_of_a_group_is_allowed_nothing(cluster: KafkaCluster) -> None:
+    """As by ACLs that name each group that is used: the client is told so before the record comes; an end is told, too."""
+    produce(cluster, "orders", {0: numbered(2)})
+    cluster.push_errors(FIND_COORDINATOR, [KafkaError.GROUP_AUTHORIZATION_FAILED] * 50)
+    with beside({**connection(cluster), **ONE_READ}, SystemClock()) as client:
+        client.assign([KafkaPartition(*P0, 2)])  # nothing comes there but the end, so the refusal is what is told first
+        told = [client.consume(1, 10)[0].error() for _ in range(2)]
+        assert KafkaError.GROUP_AUTHORIZATION_FAILED in {each and each.code() for each in told}
+    with beside({**connection(cluster), **ONE_READ}, SystemClock()) as client:
+        client.assign([KafkaPartition(*P0, 1)])
+        found = [next_message(client, 10) for _ in range(2)]
+    last, end = (None if each is None else (each.offset(), each.error()) for each in found)
+    assert (1, None) == last
+    assert end is not None
+    assert end[1] is not None
+    assert end[1].code() == KafkaError._PARTITION_EOF
 
 
 def test_a_client_beside_the_group_is_closed_however_it_ends(cluster: KafkaCluster) -> None:

@@ -82,6 +82,15 @@ def test_few_reads_find_it(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(log.reads) <= 10
 
 
+def test_a_name_of_a_group_that_is_allowed_nothing_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client tells it where records would come, once; the search goes on."""
+    log = Log({20}, 1_000)
+    refusals = iter([[failure(KafkaError.GROUP_AUTHORIZATION_FAILED)]])
+    consume = log.consume
+    monkeypatch.setattr(log, "consume", lambda count, seconds: next(refusals, None) or consume(count, seconds))
+    assert 30 == search(monkeypatch, log, 20, 20).offset
+
+
 def test_what_can_be_read_by_now_has_no_far_side(monkeypatch: pytest.MonkeyPatch) -> None:
     """A second client reads it: then it was the wire, and not the disk."""
     assert 20 == search(monkeypatch, Log(set(), 100), 20, 20).offset
