@@ -92,8 +92,8 @@ class MskListener:
         self._server.close()
         while others := asyncio.all_tasks() - {asyncio.current_task()}:  # also of a client that was let in just now
             for task in others:
-                task.cancel()
-            await asyncio.gather(*others, return_exceptions=True)
+                task.cancel()  # `wait_for` of Python 3.11 loses one that comes with its answer, so it is said until heard
+            await asyncio.wait(others, timeout=GOODBYE_SECONDS)
 
     async def _serve(self, from_client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
         self._connections += 1

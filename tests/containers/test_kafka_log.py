@@ -105,7 +105,9 @@ def test_holes_of_compaction_are_fed_over(kafka_broker: KafkaBroker) -> None:
 def test_start_from_a_time(kafka_broker: KafkaBroker, protocol: GroupProtocol) -> None:
     """A timestamp begins at the first record at or after it, and at the end where there is none."""
     topic = kafka_broker.create_topic(partitions=2)
-    producer = Producer({"bootstrap.servers": kafka_broker.bootstrap_servers, "log_level": 0})
+    producer = Producer(
+        {"bootstrap.servers": kafka_broker.bootstrap_servers, "enable.idempotence": True, "log_level": 0}
+    )
     for number in range(10):
         producer.produce(topic, value=b"%d" % number, partition=0, timestamp=1_795_000_000_000 + number * 1000)
         producer.produce(topic, value=b"%d" % number, partition=1, timestamp=1_700_000_000_000)
@@ -128,7 +130,9 @@ def test_a_partition_as_old_as_the_group_begins_at_its_birth(kafka_broker: Kafka
     topic = kafka_broker.create_topic(partitions=3)
     p0, p1, p2 = (TopicPartition(topic, number) for number in range(3))
     born_ms = 1_795_000_005_500
-    producer = Producer({"bootstrap.servers": kafka_broker.bootstrap_servers, "log_level": 0})
+    producer = Producer(
+        {"bootstrap.servers": kafka_broker.bootstrap_servers, "enable.idempotence": True, "log_level": 0}
+    )
     for number in range(10):
         for partition in range(3):
             producer.produce(topic, value=b"v", partition=partition, timestamp=1_795_000_000_000 + number * 1000)

@@ -55,7 +55,9 @@ class Scene:
 
     def feed(self) -> None:
         """Write tombstones: with keys, a time each, in partitions by their keys."""
-        producer = Producer({"bootstrap.servers": self.broker.bootstrap_servers, "log_level": 0})
+        producer = Producer(
+            {"bootstrap.servers": self.broker.bootstrap_servers, "enable.idempotence": True, "log_level": 0}
+        )
         for number in range(LETTERS):
             key = number % KEYS
             producer.produce(

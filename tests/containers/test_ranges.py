@@ -27,7 +27,7 @@ SECOND = 1_000
 
 def write(broker: KafkaBroker, topic: str, times: Mapping[int, Sequence[int]]) -> None:
     """Write a record at each of these times (ms) into these partitions."""
-    producer = Producer({"bootstrap.servers": broker.bootstrap_servers, "log_level": 0})
+    producer = Producer({"bootstrap.servers": broker.bootstrap_servers, "enable.idempotence": True, "log_level": 0})
     for partition, each in times.items():
         for time in each:
             producer.produce(topic, value=b"%d" % time, partition=partition, timestamp=time)

@@ -132,9 +132,12 @@ def produce(
     topic: str,
     records: Mapping[int, Sequence[tuple[bytes | None, bytes | None]]],
 ) -> None:
-    """Write (key, value) pairs to partitions and wait until the brokers have them all."""
+    """Write (key, value) pairs to partitions, in their order, and wait until the brokers have them all.
+
+    Without idempotence what is sent once more to a young topic stands behind what was sent after it.
+    """
     servers = cluster if isinstance(cluster, str) else cluster.bootstrap_servers
-    producer = Producer({"bootstrap.servers": servers, "linger.ms": 1, "log_level": 0})
+    producer = Producer({"bootstrap.servers": servers, "enable.idempotence": True, "linger.ms": 1, "log_level": 0})
     for partition, pairs in records.items():
         for key, value in pairs:
             producer.produce(topic, key=key, value=value, partition=partition)
