@@ -49,6 +49,10 @@ KINDS_TOLD: Mapping[str, tuple[str, str]] = {
         "who types commands: the roles to become, and Kafka; the trust policies then let that role in as well",
         "`--operator-arn`",
     ),
+    "conformance": (
+        "the role that signs the puts, to make, ask and remove streams of its own by `doka conformance`",
+        "only by `--for conformance`",
+    ),
 }
 """Kind -> what it is, and when it is printed without being asked for."""
 

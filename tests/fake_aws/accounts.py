@@ -22,6 +22,8 @@ class Streams:
         self.access = access
         self.foreign_code = "AccessDeniedException"
         """What a caller of another account is told; `ResourceNotFoundException` is the other way that is seen."""
+        self.limits_rates = False
+        """Whether what CreateStream makes has the real rates of its shards."""
         self._all: dict[tuple[str, str, str], Stream] = {}
 
     def add(self, stream: Stream) -> None:

@@ -92,7 +92,9 @@ class Kinesis:
             created_wall=self._clock.wall(),
             record_kib=_record_kib(body.get("MaxRecordSizeInKiB", RECORD_KIB_MIN)),
         )
+        self._streams.access.check(caller.issue, "kinesis:CreateStream", stream.arn)
         stream.mode = mode
+        stream.rate_limited = self._streams.limits_rates
         stream.strategy = body.get("RecordDistributionStrategy", stream.strategy)
         self._streams.add(stream)
         return {}

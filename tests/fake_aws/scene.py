@@ -79,6 +79,11 @@ class Scene:
             if allowed_accounts is not None:
                 found.allowed_accounts = frozenset(allowed_accounts)
 
+    def limit_rates(self, *, wanted: bool) -> None:
+        """Give the shards of streams that are made by a request from now on their real rates, or none."""
+        with self._lock:
+            self.streams.limits_rates = wanted
+
     def delete_stream(self, stream: str) -> None:
         """Delete a stream and all that landed in it."""
         with self._lock:

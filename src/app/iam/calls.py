@@ -22,6 +22,7 @@ class On(Enum):
     LETTERS = "the dead-letter topic"
     RESENDS = "the group that resends dead letters"
     SKIPS = "the group of its skips"
+    TRIALS = "streams named doka-conformance-..."
 
 
 class Use(Enum):
@@ -30,6 +31,7 @@ class Use(Enum):
     ASSUME = "whoever assumes a hop, and the trust policy of its role"
     WRITE = "the role that signs the puts"
     READ_BACK = "the role that reads a stream back (`audit.role`)"
+    CONFORMANCE = "the role that signs the puts, for `doka conformance`"
     CONSUME = "the workload, on MSK with IAM"
     DEAD_LETTERS = "the workload, on MSK with IAM, with `dead_letters.topic`"
     READ_KAFKA = "whoever types `doka audit`, `lag`, `tail`, `letters` or `replay`, on MSK with IAM"
@@ -93,6 +95,15 @@ CALLS = (
     Call(Use.READ_BACK, "kinesis:GetShardIterator", On.STREAM, "each shard", "where to read"),
     Call(Use.READ_BACK, "kinesis:GetRecords", On.STREAM, "throughout an audit", "to read"),
     Call(Use.READ_BACK, "kms:Decrypt", On.KEY, "a read, called by Kinesis in the reader's name", "to decrypt"),
+    Call(Use.CONFORMANCE, "kinesis:CreateStream", On.TRIALS, "its start", "a stream to ask"),
+    Call(Use.CONFORMANCE, "kinesis:AddTagsToStream", On.TRIALS, "its start, by Kinesis", "to say whose it is"),
+    Call(Use.CONFORMANCE, "kinesis:TagResource", On.TRIALS, "its start, by Kinesis", "the same, as AWS names it now"),
+    Call(Use.CONFORMANCE, "kinesis:DescribeStreamSummary", On.TRIALS, "its start", "to see it ACTIVE"),
+    Call(Use.CONFORMANCE, "kinesis:ListShards", On.TRIALS, "its start", "the shards"),
+    Call(Use.CONFORMANCE, "kinesis:PutRecords", On.TRIALS, "each case", "to ask"),
+    Call(Use.CONFORMANCE, "kinesis:GetShardIterator", On.TRIALS, "each case", "where to read"),
+    Call(Use.CONFORMANCE, "kinesis:GetRecords", On.TRIALS, "each case", "to see what landed"),
+    Call(Use.CONFORMANCE, "kinesis:DeleteStream", On.TRIALS, "its end", "to leave nothing behind"),
     Call(Use.CONSUME, "kafka-cluster:Connect", On.CLUSTER, "each connection", "to log in"),
     Call(
         Use.CONSUME, "kafka-cluster:DescribeTopic", On.TOPIC, "the start, and once a minute", "partitions and leaders"

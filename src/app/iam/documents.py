@@ -15,7 +15,9 @@ from doka.app.iam.calls import SET_SOURCE_IDENTITY, TAG_SESSION, On, Use, action
 from doka.app.iam.names import Given, Hop, Names, account_of, name_of
 from doka.app.settings.model import Settings
 
-Kind = Literal["writer", "trust", "workload", "msk", "kms", "stream", "endpoints", "reader", "keda", "operator"]
+Kind = Literal[
+    "writer", "trust", "workload", "msk", "kms", "stream", "endpoints", "reader", "keda", "operator", "conformance"
+]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 Statement = dict[str, Any]
@@ -81,6 +83,7 @@ def _is_needed(document: Document, settings: Settings, given: Given) -> bool:
         "endpoints": endpoints.kinesis is not None or endpoints.sts is not None,
         "reader": settings.audit.role is not None and name_of(document.subject) != AUDITOR,
         "keda": False,
+        "conformance": False,
         "operator": given.operator_arn is not None,
     }.get(document.kind, True)
 
@@ -107,6 +110,13 @@ def _reader(names: Names) -> Iterator[Document]:
         role = f"arn:{names.partition}:iam::{account_of(names.workload)}:role/{AUDITOR}"
         purpose = "read Kafka for doka audit, lag, tail, letters and replay"
         yield _of_role("reader", role, purpose, _on_kafka(_of_commands(names), Use.READ_KAFKA))
+
+
+def _conformance(names: Names) -> Iterator[Document]:
+    """Give what makes, asks and removes streams of a trial, in the account of who signs: by their names, and no others."""
+    for signer, arns in names.trials().items():
+        statements = [_allow("TryOutStreamsOfItsOwn", actions(On.TRIALS, Use.CONFORMANCE), Resource=_one(arns))]
+        yield _of_role("conformance", signer, "make, ask and remove streams for doka conformance", statements)
 
 
 def _operator(names: Names) -> Iterator[Document]:
@@ -425,4 +435,5 @@ _MAKERS = {
     "reader": _reader,
     "keda": _keda,
     "operator": _operator,
+    "conformance": _conformance,
 }

@@ -37,6 +37,8 @@ PLACEHOLDERS = {
 }
 """What the configuration cannot know: placeholder -> what gives it."""
 
+TRIALS = "doka-conformance-"
+"""How the names of all streams begin that `doka conformance` makes; what it may do it may on these alone."""
 _CLUSTER = re.compile(
     rf"(arn:aws(?:-[a-z]+)*:kafka:{REGION.pattern}:([0-9]{{12}})):cluster/([A-Za-z0-9-]+)/([0-9A-Za-z-]+)", re.ASCII
 )
@@ -160,6 +162,18 @@ class Names:
     def read_back(self) -> dict[str, list[str]]:
         """Give the streams that each signer reads in an audit."""
         return self._by_signer((self.reader_role or route.stream.role, route) for route in self._settings.routes)
+
+    def trials(self) -> dict[str, list[str]]:
+        """Give the streams that each signer of a route may make for a trial, in its own account: all of one beginning."""
+        found: dict[str, list[str]] = {}
+        for route in self._settings.routes:
+            signer = self.signer(route.stream.role)
+            place = f"{stream_region(self._settings, route)}:{account_of(signer)}"
+            arn = f"arn:{self.partition}:kinesis:{place}:stream/{TRIALS}*"
+            found.setdefault(signer, [])
+            if arn not in found[signer]:
+                found[signer].append(arn)
+        return found
 
     def written_without_role(self) -> list[str]:
         """Give the streams for which the credentials of the process sign, be it the service or a command."""

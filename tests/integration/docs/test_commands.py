@@ -146,6 +146,7 @@ ELSEWHERE: dict[str, str] = {
     "doka simulate": NAMES_A_COMMAND,
     "doka simulate run": NAMES_A_COMMAND,
     "doka skip": NAMES_A_COMMAND,
+    "doka conformance": NAMES_A_COMMAND,
     "doka audit": NAMES_A_COMMAND,
     "doka lag": NAMES_A_COMMAND,
     "doka plan": NAMES_A_COMMAND,

@@ -12,8 +12,8 @@ BOTO3 = re.compile(r'(?:methodcaller|_ask)\([^"()]*"([a-z_]+)"|\.(assume_role|pu
 OF_KMS = {"generate_data_key": "kms"}
 BY_KINESIS = {"kms:Decrypt"}
 """Called by Kinesis alone, in the name of whoever reads."""
-BESIDE = {"sts:TagSession", "sts:SetSourceIdentity"}
-"""No calls of their own: an AssumeRole with tags, or with a source identity, needs them beside it."""
+BESIDE = {"sts:TagSession", "sts:SetSourceIdentity", "kinesis:AddTagsToStream", "kinesis:TagResource"}
+"""No calls of their own: an AssumeRole with tags or a source identity, and a CreateStream with tags, need them beside it."""
 TYPES = {
     On.ROLE: "role",
     On.STREAM: "stream",
@@ -24,6 +24,7 @@ TYPES = {
     On.LETTERS: "topic",
     On.RESENDS: "group",
     On.SKIPS: "group",
+    On.TRIALS: "stream",
 }
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from doka.app.iam.calls import CALLS
 from doka.app.iam.documents import KINDS, Document, Form, Kind, documents
-from doka.app.iam.names import PLACEHOLDERS, Given, account_of
+from doka.app.iam.names import PLACEHOLDERS, TRIALS, Given, account_of
 from doka.app.settings.problems import SettingPath
 from tests.unit.app.iam.given import (
     ALL,
@@ -75,9 +75,19 @@ def _holds_to_resources(document: Document, statement: dict[str, Any], called: l
     for arn in listed(statement["Resource"]):
         found = ARN.fullmatch(arn)
         assert found is not None, arn
-        assert "*" not in arn
+        if document.kind != "conformance":  # its streams get their names when they are made
+            assert "*" not in arn
         for action in called:
             assert found[2] in resources_of(action)
+
+
+def test_a_trial_may_touch_the_streams_that_it_makes_and_no_others() -> None:
+    """In the account of who signs and the region of each route, and only by the beginning of their names."""
+    found = of(["conformance"])
+    assert {"conformance-doka-writer"} == found.keys()
+    (statement,) = found["conformance-doka-writer"].statements
+    places = [f"arn:aws:kinesis:{region}:210987654321:stream/{TRIALS}*" for region in ("eu-west-1", "us-east-1")]
+    assert places == statement["Resource"]
 
 
 def test_each_document_belongs_to_the_account_of_what_it_is_attached_to() -> None:
