@@ -10,14 +10,9 @@ from typing import Annotated, Literal
 
 import typer
 
+from doka.app.cli.conformance_words import CONFORMANCE_EPILOG, conformance
 from doka.app.cli.letter_words import letters_cli
-from doka.app.cli.options import (
-    AllowPlaintext,
-    AsJson,
-    Payload,
-    configured,
-    taught,
-)
+from doka.app.cli.options import AllowPlaintext, AsJson, Payload, configured, taught
 from doka.app.cli.simulate_words import simulate_cli
 from doka.app.config_options import ConfigOptions
 
@@ -174,7 +169,7 @@ def policy(
         typer.Option(
             "--for",
             metavar="KIND",
-            help="Only these, needed or not: writer, trust, workload, msk, kms, stream, endpoints, reader, keda, operator.",
+            help="Only these, needed or not: writer, trust, workload, msk, kms, stream, endpoints, reader, keda, operator, conformance.",
         ),
     ] = None,
     workload: Annotated[
@@ -411,6 +406,9 @@ def plan(
         aggregates=not no_aggregation, prices=prices, as_json=as_json,
     )  # fmt: skip
     return tell(options, wanted)
+
+
+cli.command("conformance", epilog=CONFORMANCE_EPILOG)(conformance)
 
 
 @cli.command(epilog=AUDIT_EXIT_CODES + "\n\n[bold]Next[/bold]  doka replay --audit FILE --config doka.yaml")
