@@ -123,7 +123,7 @@ def _status() -> Status:
         held_bytes_max=0,
         partitions={TopicPartition("topic", 0): partition},
         leases={"role": LeaseStatus("role", LeaseState.FRESH.value, 1, 1, has_end=True)},
-        routes={"route": RouteStatus("route", None, 0, 0)},
+        routes={"route": RouteStatus("route", None, 0, 0, filtered={"reason": 0})},
         topic_partitions={"topic": 1},
     )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 from operator import methodcaller
 from typing import NamedTuple, Protocol
 
@@ -101,6 +102,19 @@ class Chunk:
             originals=self.originals[first:last],
             header_bytes=self.header_bytes,
             origins=self.origins[first:last],
+        )
+
+    def picked(self, keep: Sequence[bool]) -> Chunk:
+        """Give the records that are to be kept, one of them at least; the others become holes in the offsets."""
+        return Chunk(
+            self.partition,
+            list(compress(self.offsets, keep)),
+            list(compress(self.keys, keep)),
+            list(compress(self.values, keep)),
+            self.timestamp_ms,
+            originals=list(compress(self.originals, keep)),
+            header_bytes=self.header_bytes,
+            origins=list(compress(self.origins, keep)),
         )
 
     def __repr__(self) -> str:

@@ -91,6 +91,20 @@ class RoleRules:
 
 
 @dataclass(frozen=True, slots=True)
+class Only:
+    """Which records of a route are sent: those of which a field, or a header, is one of these texts."""
+
+    field: str
+    """`pointer:` and a JSON pointer into the value, or `header:` and the name of a header."""
+    texts: frozenset[str]
+
+    @property
+    def reads_headers(self) -> bool:
+        """Whether it looks at a header."""
+        return self.field.startswith("header:")
+
+
+@dataclass(frozen=True, slots=True)
 class RouteRules:
     """One route: its topics, its role, and how its records become Kinesis records."""
 
@@ -106,6 +120,8 @@ class RouteRules:
     replayed: bool = False
     """Whether its records are sent once more, which their envelopes say."""
     on_poison: OnPoison = OnPoison.BLOCK
+    only: Only | None = None
+    """None: all records are sent."""
     aggregation: AggregationRules | None = None
     """None: each record is a Kinesis record of its own."""
     receipts: bool = False
@@ -129,7 +145,8 @@ class RouteRules:
     @property
     def needs_originals(self) -> bool:
         """Whether key and value are not enough, so that the source must hand over whole records."""
-        return self.envelope or self.partition_key.startswith("header:") or self.on_poison is OnPoison.DEAD_LETTER
+        by_header = self.partition_key.startswith("header:") or (self.only is not None and self.only.reads_headers)
+        return self.envelope or by_header or self.on_poison is OnPoison.DEAD_LETTER
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,6 +128,8 @@ class RouteStatus:
     waiting: int
     key_fallbacks: int = 0
     """Kafka keys that are not UTF-8 and became base64, each time that one was met and not remembered."""
+    filtered: Mapping[str, int] = field(default_factory=dict)
+    """Records that were filtered since this process started, by the reason; empty where the route filters nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from typing import Any, Final
 import duckdb
 
 from doka.domain.audit.fates import Fate, Judgement, Plan, Terms, TimeBucket
+from doka.domain.audit.identity import FILTERED
 from doka.domain.errors import invariant
 
 BUCKETS_MAX: Final = 120
@@ -52,6 +53,7 @@ FROM (SELECT partition_no, unnest(range(first_offset, last_offset + 1)) AS "offs
 CREATE TEMP VIEW judged AS
 SELECT partition_no, "offset", timestamp_ms, lane, identity, CASE
     WHEN passed_over.fate IS NOT NULL THEN passed_over.fate
+    WHEN code = '{filtered}' THEN 'filtered'::fate
     WHEN code IS NOT NULL THEN 'poison'::fate
     WHEN committed IS NULL OR "offset" >= committed THEN 'not_yet'::fate
     WHEN timestamp_ms < {early_ms} OR NOT {is_complete} THEN 'not_judged'::fate
@@ -162,7 +164,7 @@ def judge(connection: duckdb.DuckDBPyConnection, scratch: Path, terms: Terms, pl
     with _scratch(connection, scratch):
         _write_lineage(connection, plan.parents)
         connection.execute(_SEVERAL)
-        connection.execute(_IF_MISSING.format(early_ms=early_ms, is_complete=is_complete))
+        connection.execute(_IF_MISSING.format(early_ms=early_ms, is_complete=is_complete, filtered=FILTERED))
         connection.execute(_NUMBERED)
         connection.execute(_FOUND)
         connection.execute(_OVERTAKEN)

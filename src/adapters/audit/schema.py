@@ -6,7 +6,7 @@ from typing import Final
 
 from doka.domain.audit.fates import Fate
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Raised with each change after which an older file cannot be read."""
 
 _FATE_TYPE: Final = "CREATE TYPE fate AS ENUM ({});".format(", ".join(repr(fate.value) for fate in Fate))

@@ -60,13 +60,20 @@ class PresentState(Collector):
             "and not remembered.",
             labels=["route"],
         )
+        filtered = CounterMetricFamily(
+            "doka_records_filtered",
+            "Records that the route leaves out (only): not sent, and settled in their turn.",
+            labels=["route", "reason"],
+        )
         for route in status.routes.values():
             reason = "none" if route.blocked is None else self._reasons.of(route.blocked)
             blocked.add_metric([route.route, reason], float(route.blocked is not None))
             in_flight.add_metric([route.route], route.in_flight)
             waiting.add_metric([route.route], route.waiting)
             fallbacks.add_metric([route.route], route.key_fallbacks)
-        yield from (blocked, in_flight, waiting, fallbacks)
+            for why, records in route.filtered.items():
+                filtered.add_metric([route.route, why], records)
+        yield from (blocked, in_flight, waiting, fallbacks, filtered)
 
 
 def _gauge(name: str, sentence: str, value: float) -> Metric:

@@ -6,6 +6,7 @@ read until after that time; so what is committed and is nowhere in it never land
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from doka.domain.audit.identity import Identities, Match
 from doka.domain.audit.landed import StreamSpan
 from doka.domain.errors import UsageError
 from doka.domain.ports import StreamReader
+from doka.domain.rules import RouteRules
 
 READABLE_WITHIN_MS: Final = 5_000
 """How long after its put a record can be read, at the latest: AWS says "typically less than 1 second"."""
@@ -80,7 +82,7 @@ def terms_of(sides: Sides, facts: StreamFacts, match: Match, group: str, *, sinc
     mapping = (
         f"partition_key {rules.partition_key}, null_key {rules.null_key.value}, null_value {rules.null_value.value}, "
         f"key_encoding {rules.key_encoding.value}, envelope {'json' if rules.envelope else 'none'}, "
-        f"ordering {rules.ordering.value}, records up to {facts.record_bytes_max} bytes"
+        f"ordering {rules.ordering.value}, records up to {facts.record_bytes_max} bytes{_shape(rules)}"
     )
     return Terms(
         route=sides.route.name,
@@ -91,6 +93,11 @@ def terms_of(sides: Sides, facts: StreamFacts, match: Match, group: str, *, sinc
         since_ms=since_ms,
         until_ms=until_ms,
     )
+
+
+def _shape(rules: RouteRules) -> str:
+    """Say which records a route sends, where that is not all."""
+    return "" if rules.only is None else f", only {rules.only.field} in {json.dumps(sorted(rules.only.texts))}"
 
 
 def plan_of(sides: Sides, terms: Terms, *, to_the_end: bool) -> Planned:

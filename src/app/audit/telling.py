@@ -29,7 +29,16 @@ COMPLETE, LOST, NOT_WHOLE = 0, 1, 3
 
 PLACES_SHOWN_MAX: Final = 10
 QUERY_SHOWN: Final = "SELECT * FROM records WHERE fate = 'lost'"
-NAMED: Final = (Fate.LOST, Fate.REPEATED, Fate.OVERTAKEN, Fate.DEAD_LETTER, Fate.SKIPPED, Fate.POISON, Fate.NOT_JUDGED)
+NAMED: Final = (
+    Fate.LOST,
+    Fate.REPEATED,
+    Fate.OVERTAKEN,
+    Fate.DEAD_LETTER,
+    Fate.SKIPPED,
+    Fate.FILTERED,
+    Fate.POISON,
+    Fate.NOT_JUDGED,
+)
 """Fates whose records are named one by one."""
 
 _ROWS: Final = (
@@ -40,6 +49,7 @@ _ROWS: Final = (
     (Fate.NOT_YET, "not yet", "above what the group has committed: still to be sent"),
     (Fate.DEAD_LETTER, "dead letters", "in the topic for them"),
     (Fate.SKIPPED, "skipped", "somebody ordered it (doka skip)"),
+    (Fate.FILTERED, "filtered", "left out by today's settings of the route"),
     (Fate.POISON, "can never land", "by today's settings; whether they were dropped, nobody can know"),
     (Fate.NOT_JUDGED, "not judged", "they may lie where the stream was not read, or not any more"),
 )

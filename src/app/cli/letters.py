@@ -269,7 +269,7 @@ def _today(container: Container, found: FoundLetter) -> tuple[Preview | None, in
 
 def _preview_data(preview: Preview, limit: int) -> dict[str, Any]:
     return {
-        "verdict": preview.code or "lands",
+        "verdict": preview.verdict,
         "partition_key": preview.key,
         "shard": preview.shard,
         "bytes": preview.size,
@@ -313,7 +313,9 @@ def _verdict(preview: Preview | None, limit: int, why: str | None) -> Iterator[s
         yield f"  today      {why}"
         return
     of = f"{size(preview.size)} of {size(limit)}"
-    if preview.code is not None:
+    if preview.filtered is not None:
+        yield f"  today      is left out by its route ({preview.filtered})"
+    elif preview.code is not None:
         yield f"  today      can never land: {preview.code}; {of}"
     else:
         key = "drawn when it is sent" if preview.key is None else content_shown(preview.key.encode())

@@ -123,6 +123,8 @@ def _keys(figures: Figures) -> Iterator[str]:
         yield f"{figures.drawn / records:.0%} of the records get a partition key at random."
     if figures.poison:
         yield f"{many(figures.poison, 'record')} more can never land as they are, at the usual limit of 1 MiB. See: doka tail"
+    if figures.filtered:
+        yield f"{many(figures.filtered, 'record')} more the route leaves out; they are in no figure here."
     if not figures.timed:
         yield "By their own times most of the records are of another time than they came: only means are known."
     elif figures.quiet_ms > QUIET_SHARE * figures.window.seconds * 1_000:

@@ -386,13 +386,16 @@ def _verdict(planned: Plan, ending: Ending | None, words: Words) -> Iterator[str
         for each in sorted(ranges)[:PLACES_SHOWN]:
             yield f"  {word:<10} {place_shown(each.partition, each.first, each.end)}"
     again = f"; {many(outcome.may_repeat, 'record')} may have landed twice" if outcome.may_repeat else ""
+    if outcome.filtered:
+        yield f"  filtered   {many(outcome.filtered, 'record')}, which the route leaves out"
     yield f"{many(outcome.landed, 'record')} landed{again}."
     for shard, (first, last) in sorted(outcome.written.items()):
         yield f"  {shard:<21} sequence numbers {first} to {last}"
     if outcome.written:
         yield "Between these stands all that landed, and what the service wrote meanwhile."
     if _all_landed(planned):
-        yield "All that was asked for and that Kafka still had has landed."
+        filtered = ", but for what the route leaves out" if outcome.filtered else ""
+        yield f"All that was asked for and that Kafka still had has landed{filtered}."
     elif state.progress.finished:
         yield "The rest of what was asked for has landed."
 

@@ -174,7 +174,7 @@ def data_of(
             "partition_key": record.key,
             "shard": record.shard,
             "bytes": record.size,
-            "verdict": "skipped" if skip is not None else record.code or "lands",
+            "verdict": "skipped" if skip is not None else record.verdict,
         }
         records.append(shown | {"data": as_text(record.data)} if payload else shown)
     return {
@@ -219,11 +219,14 @@ def _row(rules: RouteRules, seen: Seen, record: Preview) -> tuple[Text, ...]:
     skip = seen.skip_of(record)
     if skip is not None:
         verdict = Text(f"is skipped, by {skip.by}: {skip.reason}", "yellow")
+    elif record.filtered is not None:
+        verdict = Text(f"is filtered ({record.filtered}): not sent, and counted", "yellow")
     elif record.code is not None:
         verdict = Text(f"can never land ({record.code}): {_THEN[rules.on_poison]}", "bold red")
     else:
         verdict = Text("lands")
-    key = "drawn when it is sent" if record.key is None else cut(content_shown(record.key.encode()))
+    drawn = "" if record.filtered is not None else "drawn when it is sent"
+    key = drawn if record.key is None else cut(content_shown(record.key.encode()))
     return (
         Text(f"{record.partition} {record.offset}"),
         Text(time_shown(record.timestamp_ms)),
@@ -236,6 +239,7 @@ def _row(rules: RouteRules, seen: Seen, record: Preview) -> tuple[Text, ...]:
 
 def _sentences(rules: RouteRules, stream: StreamDescribed | None, why: str | None, seen: Seen) -> Iterator[str]:
     poison = sum(record.code is not None and seen.skip_of(record) is None for record in seen.records)
+    filtered = sum(record.filtered is not None for record in seen.records)
     yield ""
     if not seen.records:
         yield f"No record of route {rules.name} stands there."
@@ -243,6 +247,8 @@ def _sentences(rules: RouteRules, stream: StreamDescribed | None, why: str | Non
         yield f"{poison} of {many(len(seen.records), 'record')} can never land as they are. See: docs/operating.md, Poison."
     else:
         yield f"Nothing speaks against {many(len(seen.records), 'record')}; what Kinesis alone knows, a put alone can tell."
+    if filtered:
+        yield f"The route leaves out {filtered:,} of them: they are not sent, and settle in their turn. See: docs/transforms.md"
     if stream is None:
         yield f"Which shard takes them is not known, and the usual limit of a record was assumed: {why}."
     else:

@@ -192,6 +192,8 @@ def _routes(told: Told, rates: Mapping[str, float]) -> Iterator[RenderableType]:
         rate = rates.get(route["route"])
         counts = [_count(route[name]) for name in ("settled", "failed", "waiting", "lag")]
         state = Text(f"blocked: {route['blocked']}", "bold red") if route["blocked"] else Text("may send", "green")
+        if route["filtered"]:
+            state.append(f", {_count(route['filtered'])} filtered", "dim")
         name, waits = _named(route["route"], process), _span(route["lag_seconds"])
         table.add_row(name, _count(None if rate is None else round(rate)), *counts, waits, state)
     yield table

@@ -116,6 +116,10 @@ class _Judge:
             self.streams[found.route] = told
             self._previews[found.route] = Previews(rules, told[0])
         (preview,) = self._previews[found.route].of(found.chunk)
+        if preview.filtered is not None:
+            return (
+                f"is left out by today's settings of its route ({preview.filtered}): --to-topic sends it all the same"
+            )
         return None if preview.code is None else f"can never land by today's mapping and limit: {preview.code}"
 
 

@@ -61,6 +61,7 @@ def _figures(figures: Figures) -> dict[str, Any]:
     return {
         "records": records,
         "poison": figures.poison,
+        "filtered": figures.filtered,
         "by_time": figures.timed,
         "quiet_ms": figures.quiet_ms,
         "records_per_second": _percentiles(figures.a_second(0), timed=figures.timed),

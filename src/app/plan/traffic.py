@@ -8,7 +8,7 @@ one whose time lies outside the window: what a topic's producers wrote there is 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from operator import add, itemgetter
@@ -17,8 +17,10 @@ from typing import Final
 from doka.app.plan.keys import KeyCounts, KeyFigures
 from doka.domain.limits import RECORD_BYTES_DEFAULT
 from doka.domain.records import Chunk
-from doka.domain.routes.mapping import UNREADABLE_HEADERS, RecordMapping
+from doka.domain.routes.fields import UNREADABLE_HEADERS
+from doka.domain.routes.mapping import RecordMapping
 from doka.domain.routes.preview import DRAWN_KEY_BYTES_MAX
+from doka.domain.routes.shaping import shaping_of
 from doka.domain.rules import RouteRules
 from doka.domain.sending.slices import Slices
 
@@ -76,6 +78,8 @@ class Figures:
     """All that could land."""
     poison: int
     """Records that can never land as they are, which are in no other figure."""
+    filtered: int
+    """Records that the route leaves out, which are in no other figure."""
     data_bytes: int
     key_bytes: int
     rates: tuple[tuple[float, float], ...]
@@ -124,6 +128,7 @@ class Traffic:
     def __init__(self, rules: RouteRules, window: Window) -> None:
         """Take the route whose mapping holds, and the window that is looked at, which is not empty."""
         self._rules, self._window = rules, window
+        self._shaping = shaping_of(rules)
         self._mapping = RecordMapping(rules, lambda: _ONE_DRAW)
         self._again = RecordMapping(rules, lambda: _ANOTHER_DRAW)
         self._slices = Slices(SLICES)
@@ -132,12 +137,22 @@ class Traffic:
         self._sizes: Counter[int] = Counter()
         self._intervals: dict[int, list[int]] = {}
         self._first_ms: int | None = None
-        self.records = self.poison = 0
+        self.records = self.poison = self.filtered = 0
         self._data_bytes = self._key_bytes = self._billed = self._units = self._drawn = self._inside = 0
 
     def take(self, chunk: Chunk) -> None:
         """Count the records of a chunk, which has its originals for their times."""
-        keys, values, poison = self._mapping.map(chunk, RECORD_BYTES_DEFAULT)
+        if self._shaping is None:
+            self._take(chunk, {})
+            return
+        left, poison, filtered = self._shaping.of(chunk)
+        self.filtered += len(filtered)
+        if left is not None:
+            self._take(left, poison)
+
+    def _take(self, chunk: Chunk, found: Mapping[int, str]) -> None:
+        """Count records that go on to the mapping; `found` is the poison that is known already."""
+        keys, values, poison = self._mapping.map(chunk, RECORD_BYTES_DEFAULT, found)
         again = self._keys_drawn_again(chunk, keys, poison)
         places = [place for place in range(chunk.count) if place not in poison] if poison else range(chunk.count)
         self.poison += len(poison)
@@ -210,6 +225,7 @@ class Traffic:
             window=self._window,
             records=self.records,
             poison=self.poison,
+            filtered=self.filtered,
             data_bytes=self._data_bytes,
             key_bytes=self._key_bytes,
             rates=self._rates() if timed else (self._mean(),),

@@ -33,6 +33,8 @@ class Outcome:
     """Records that landed, those that landed again after a kill among them."""
     may_repeat: int = 0
     """Records of puts of which nobody knows whether they landed: they were sent again."""
+    filtered: int = 0
+    """Records that the route leaves out, those that were read again after a kill among them."""
     poisoned: dict[tuple[TopicPartition, int], str] = field(default_factory=dict)
     """The code of each record that can never land, by its place."""
     gone: set[ReplayRange] = field(default_factory=set)
@@ -62,6 +64,7 @@ class Outcome:
         return {
             "landed": self.landed,
             "may_repeat": self.may_repeat,
+            "filtered": self.filtered,
             "poisoned": [
                 {**partition._asdict(), "offset": offset, "code": code}
                 for (partition, offset), code in sorted(self.poisoned.items())
@@ -81,6 +84,7 @@ class Outcome:
         return cls(
             data["landed"],
             data["may_repeat"],
+            data.get("filtered", 0),  # not in what was written before there were filters
             {(TopicPartition(p["topic"], p["partition"]), p["offset"]): p["code"] for p in data["poisoned"]},
             written={each["shard"]: (int(each["first"]), int(each["last"])) for each in data["written"]},
             **{name: set(map(range_of_data, data[name])) for name in ("gone", "unreadable", "skipped")},
@@ -114,6 +118,7 @@ class ReplayTelemetry:
         self._pace = pace
         self._clock = clock
         self._show = show
+        self._filtered_before = outcome.filtered
 
     def fetched(self, partition: TopicPartition, records: int, payload_bytes: int) -> None:
         """Leave out: what settles counts."""
@@ -141,6 +146,8 @@ class ReplayTelemetry:
 
     def publish(self, status: Status) -> None:
         """Show how it goes, and see whether it still does."""
+        of_routes = (sum(route.filtered.values()) for route in status.routes.values())
+        self.outcome.filtered = self._filtered_before + sum(of_routes)
         if self._patience is not None:
             self._patience.look(status, self.outcome.landed)
         self._show(status)

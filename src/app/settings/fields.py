@@ -116,6 +116,12 @@ def _partition_key(text: str) -> str:
     raise ValueError("must be kafka_key, random, field:/json/pointer, header:NAME or constant:TEXT")
 
 
+def _json_pointer(text: str) -> str:
+    if not text.startswith("/"):
+        raise ValueError("must be a JSON pointer, which starts with a slash, like /order/type")
+    return text
+
+
 def _power_of_two(number: int) -> int:
     if number & (number - 1):
         raise ValueError("must be a power of two, like 64")
@@ -173,5 +179,6 @@ TagValue = Annotated[str, Field(max_length=256)]
 RoleSeconds = Annotated[int, Field(strict=True, ge=ROLE_SECONDS_MIN, le=ROLE_SECONDS_MAX)]
 StartText = Annotated[str, AfterValidator(_start_from)]
 PartitionKey = Annotated[str, AfterValidator(_partition_key)]
+JsonPointer = Annotated[str, AfterValidator(_json_pointer)]
 LaneCount = Annotated[int, Field(strict=True, ge=1, le=65_536), AfterValidator(_power_of_two)]
 ClientValue = Annotated[Any, AfterValidator(_client_value), WithJsonSchema({"type": ["string", "number", "boolean"]})]

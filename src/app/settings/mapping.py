@@ -22,7 +22,7 @@ from doka.app.settings.kafka import Security
 from doka.app.settings.memory import body_bytes, key_cache_bytes, record_bytes, request_bytes
 from doka.app.settings.model import MIB, Settings
 from doka.app.settings.problems import Problem, SettingsError
-from doka.app.settings.routes import Aggregation, RouteSettings
+from doka.app.settings.routes import Aggregation, OnlySettings, RouteSettings
 from doka.app.settings.session import fill_session_name
 from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
 from doka.domain.partitions.start_positions import LogEdge, StartFrom
@@ -34,6 +34,7 @@ from doka.domain.rules import (
     NullKey,
     NullValue,
     OnGap,
+    Only,
     OnPoison,
     OnUnreadable,
     Ordering,
@@ -196,9 +197,17 @@ def _route_rules(route: RouteSettings) -> RouteRules:
         key_encoding=KeyEncoding(route.key_encoding),
         ordering=Ordering(route.ordering),
         envelope=route.envelope == "json",
+        only=_only(route.only),
         on_poison=OnPoison(route.on_poison),
         aggregation=_aggregation_rules(route.aggregation) if route.aggregation.enabled else None,
     )
+
+
+def _only(only: OnlySettings) -> Only | None:
+    if not only.texts:
+        return None
+    decides = f"header:{only.header}" if only.pointer is None else f"pointer:{only.pointer}"
+    return Only(decides, frozenset(only.texts))
 
 
 def _aggregation_rules(aggregation: Aggregation) -> AggregationRules:

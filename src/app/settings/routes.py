@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, create_model, model_validator
 
 from doka.app.settings.arn import parse_stream_arn
 from doka.app.settings.fields import (
     Flag,
+    JsonPointer,
     LaneCount,
     Name,
     PartitionKey,
@@ -16,6 +17,7 @@ from doka.app.settings.fields import (
     Section,
     StreamArnText,
     StreamName,
+    Text,
     TopicName,
 )
 
@@ -52,6 +54,19 @@ class StreamSettings(Section):
         return default if self.arn is None else parse_stream_arn(self.arn).region
 
 
+_IN: Final[dict[str, Any]] = {
+    "in": (
+        tuple[str, ...],
+        Field(
+            default=(),
+            description="The texts of records that are sent; all others are filtered: not sent, and counted.",
+            examples=[["created", "changed"]],
+        ),
+    )
+}
+"""A field whose name is a word of Python's, so that no class body can have it."""
+
+
 class Aggregation(Section):
     """KPL aggregation: many records in one Kinesis record, in order."""
 
@@ -65,6 +80,33 @@ class Aggregation(Section):
     lanes: LaneCount = Field(default=64, description="Slices of the hash space, a power of two; at least the shards.")
 
 
+class OnlySettings(create_model("_OnlyIn", __base__=Section, **_IN)):  # type: ignore[misc]  # see _IN
+    """A filter: records are sent of which a field of the value, or a header, is one of some texts."""
+
+    pointer: JsonPointer | None = Field(
+        default=None,
+        description="JSON pointer to the field of the value that decides; a number or true is compared as JSON writes it.",
+        examples=["/type"],
+    )
+    header: Text | None = Field(default=None, description="Name of the header that decides.", examples=["event-type"])
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if self.pointer is not None and self.header is not None:
+            raise ValueError("has a pointer and a header; keep one")
+        decides = self.pointer is not None or self.header is not None
+        if decides and not self.texts:
+            raise ValueError("would leave out every record; list in `in` what is sent")
+        if self.texts and not decides:
+            raise ValueError("does not say what is looked at; add a pointer, like /type, or a header")
+        return self
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """What is sent."""
+        return tuple(getattr(self, "in"))
+
+
 def _called(decided: dict[str, Any]) -> str:
     stream: StreamSettings = decided["stream"]
     return stream.called
@@ -76,6 +118,10 @@ class RouteSettings(Section):
     topics: tuple[TopicName, ...] = Field(min_length=1, description="Kafka topics.", examples=[["orders"]])
     stream: StreamSettings = Field(description="Where the records go.", examples=[{"name": "orders"}])
     name: Name = Field(default_factory=_called, description="Name in metrics and logs; by default the stream's.")
+    only: OnlySettings = Field(
+        default=OnlySettings(),
+        description="Which records are sent; by default all. docs/transforms.md says what becomes of the others.",
+    )
     partition_key: PartitionKey = Field(
         default="kafka_key",
         description="What becomes the partition key: kafka_key, random, field:/json/pointer, header:NAME, constant:TEXT.",

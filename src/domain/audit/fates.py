@@ -8,6 +8,7 @@ identity is its own: the first landing of the first of several equal records, th
 | `in_stream` | found |
 | `dead_letter` | not found, and it stands in the topic of dead letters |
 | `skipped` | not found, and a person ordered to skip it |
+| `filtered` | not found, and today's settings of the route leave it out |
 | `poison` | not found, and it can never land by today's mapping; whether a policy dropped it, nobody can know |
 | `not_yet` | not found, at or above the group's committed offset, or of a partition of which nothing was committed |
 | `not_judged` | not found, and it may lie where the stream was not read, see below |
@@ -58,6 +59,7 @@ class Fate(Enum):
     NOT_YET = "not_yet"
     DEAD_LETTER = "dead_letter"
     SKIPPED = "skipped"
+    FILTERED = "filtered"
     POISON = "poison"
     NOT_JUDGED = "not_judged"
 

@@ -32,8 +32,11 @@ from doka.domain.limits import KEY_CACHE_BYTES
 from doka.domain.records import Chunk, TopicPartition
 from doka.domain.remembered import TEXT_OVERHEAD_BYTES, Remembered
 from doka.domain.routes.mapping import NO_KEY, TOO_LARGE, UNUSABLE, RecordMapping
+from doka.domain.routes.shaping import shaping_of
 from doka.domain.rules import NullKey, Ordering, RouteRules
 
+FILTERED: Final = "Filtered"
+"""Stands for a code where the route leaves a record out; no poison has it."""
 DIGEST_BYTES: Final = 16
 """128 bits: among 45 million records two unlike ones share a digest with a chance of 3 in 10^24."""
 _LANE_BYTES: Final = 8
@@ -68,7 +71,7 @@ class Expected:
     identities: Sequence[bytes | None]
     """None where nothing that landed could be told to be this record."""
     codes: Mapping[int, str]
-    """The code of each record that can never land by today's mapping, by its index."""
+    """The code of each record that can never land by today's mapping, by its index; FILTERED of one that is left out."""
     count: int = field(init=False)
     """How many records there are."""
 
@@ -94,6 +97,7 @@ class Identities:
         draws = rules.null_key is NullKey.RANDOM
         # Under this rule the mapping tells each record whose key would be drawn, as poison of that code.
         told = replace(rules, null_key=NullKey.REJECT) if draws else rules
+        self._shaping = shaping_of(rules)
         self._mapping = RecordMapping(told, lambda: 0.0, key_cache_bytes)
         self._record_bytes_max = record_bytes_max
         self._drawn_code = NO_KEY if draws else None
@@ -107,7 +111,15 @@ class Identities:
     def expected(self, chunk: Chunk) -> Expected:
         """Give what a chunk should have become; it must have come with its originals, for their timestamps."""
         invariant(len(chunk.originals) == chunk.count, f"{chunk!r} came without its originals")
-        keys, data, codes = self._mapping.map(chunk, self._record_bytes_max)
+        if self._shaping is None:
+            return self._expected(chunk, {})
+        left, poison, filtered = self._shaping.of(chunk)
+        found = None if left is None else self._expected(left, poison)
+        return _with_filtered(chunk, found, filtered) if filtered or found is None else found
+
+    def _expected(self, chunk: Chunk, found: Mapping[int, str]) -> Expected:
+        """Give what records should have become that go on to the mapping; `found` is the poison that is known already."""
+        keys, data, codes = self._mapping.map(chunk, self._record_bytes_max, found)
         drawn = self._take_drawn(codes, data)
         lanes: Sequence[int | None] = [self._keys[key][1] for key in keys] if self._has_order else [None] * chunk.count
         identities: Sequence[bytes | None]
@@ -123,8 +135,7 @@ class Identities:
             unusable = {place for place, key in enumerate(keys) if key == UNUSABLE} - drawn
             lanes = [None if not key else lane for key, lane in zip(keys, lanes, strict=True)]
             identities = self._without_key(identities, data, unusable=unusable, drawn=drawn)
-        stamps = [stamp if kind else -1 for kind, stamp in map(_ask_timestamp, chunk.originals)]
-        return Expected(chunk.partition, chunk.offsets, stamps, lanes, identities, codes)
+        return Expected(chunk.partition, chunk.offsets, _stamps_of(chunk), lanes, identities, codes)
 
     def landed(self, landed: Landed) -> Sequence[bytes]:
         """Give the identities of what landed."""
@@ -188,6 +199,23 @@ class _Keys(Remembered[str, tuple[bytes, int]]):
         alike = self._digits_alike and _LIKE_RANDOM.fullmatch(key)
         suffix = _BY_DATA if alike else text + len(text).to_bytes(2, "big")
         return self.keep(key, (suffix, lane), len(key) + len(suffix) + _KEPT_BYTES)
+
+
+def _with_filtered(chunk: Chunk, found: Expected | None, filtered: Mapping[int, str]) -> Expected:
+    """Put records that are left out, of which nothing is expected, between those of which something is."""
+    left = [place for place in range(chunk.count) if place not in filtered]
+    lanes: list[int | None] = [None] * chunk.count
+    identities: list[bytes | None] = [None] * chunk.count
+    codes = dict.fromkeys(filtered, FILTERED)
+    if found is not None:
+        for place, lane, identity in zip(left, found.lanes, found.identities, strict=True):
+            lanes[place], identities[place] = lane, identity
+        codes.update((left[place], code) for place, code in found.codes.items())
+    return Expected(chunk.partition, chunk.offsets, _stamps_of(chunk), lanes, identities, codes)
+
+
+def _stamps_of(chunk: Chunk) -> list[int]:
+    return [stamp if kind else -1 for kind, stamp in map(_ask_timestamp, chunk.originals)]
 
 
 def _digests(contents: Iterable[bytes]) -> list[bytes]:

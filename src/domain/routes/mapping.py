@@ -9,22 +9,21 @@ The keys of a topic repeat, so each is translated once and then found in a bound
 from __future__ import annotations
 
 import json
-import re
 from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import repeat
 
 from doka.domain.errors import invariant
 from doka.domain.limits import KEY_CACHE_BYTES, PARTITION_KEY_BYTES_MAX, PARTITION_KEY_CHARACTERS_MAX
-from doka.domain.records import Chunk, Original, ask_headers
+from doka.domain.records import Chunk
 from doka.domain.remembered import Remembered
+from doka.domain.routes.fields import headers_of, json_field, steps_of
 from doka.domain.rules import KeyEncoding, NullKey, NullValue, RouteRules
 
 KEY_OVERHEAD_BYTES = 130
 """What CPython adds to a cached key: the slot of the dict, the heads of a bytes and a str object."""
 _RANDOM_KEYS = 1 << 64
-_ARRAY_INDEX = re.compile(r"0|[1-9][0-9]*", re.ASCII)  # RFC 6901, section 4: no sign, no leading zero
 
 REPLAYED = b',"replayed":true}'
 """The end of the envelope of a record that `doka replay` sends, instead of its brace."""
@@ -38,7 +37,6 @@ KEY_TOO_LONG = "PartitionKeyTooLong"
 NO_KEY = "NoPartitionKey"
 NO_VALUE = "NoValue"
 TOO_LARGE = "RecordTooLarge"
-UNREADABLE_HEADERS = "UnreadableHeaders"
 
 Mapped = tuple[Sequence[str], Sequence[bytes], dict[int, str]]
 """Partition keys, data, and the code of each record that can never land, by its index."""
@@ -93,9 +91,12 @@ class RecordMapping:
         }[kind]
         self._argument = argument
 
-    def map(self, chunk: Chunk, record_bytes_max: int) -> Mapped:
-        """Give the columns of a chunk for a stream that takes records (data + key) of `record_bytes_max` bytes."""
-        poison: dict[int, str] = {}
+    def map(self, chunk: Chunk, record_bytes_max: int, poison: Mapping[int, str] | None = None) -> Mapped:
+        """Give the columns of a chunk for a stream that takes records (data + key) of `record_bytes_max` bytes.
+
+        `poison` was found before, as `Mapped` has it.
+        """
+        poison = {} if poison is None else dict(poison)
         keys = self._keys_of(chunk, poison)
         if not all(keys):
             self._find_unusable(keys, chunk, poison)
@@ -121,10 +122,10 @@ class RecordMapping:
         return [self._null_key(chunk, i, poison) if key is None else translate(key) for i, key in enumerate(keys)]
 
     def _field_keys(self, chunk: Chunk, poison: dict[int, str]) -> Sequence[str]:
-        steps = [step.replace("~1", "/").replace("~0", "~") for step in self._argument.split("/")[1:]]
+        steps = steps_of(self._argument)
         keys: list[str] = []
         for i, value in enumerate(chunk.values):
-            found = _json_field(value, steps)
+            found = json_field(value, steps)
             if found is None:
                 key = self._null_key(chunk, i, poison)
             elif len(found) > PARTITION_KEY_CHARACTERS_MAX:
@@ -140,7 +141,7 @@ class RecordMapping:
         invariant(len(chunk.originals) == chunk.count, f"{chunk!r} came without its originals")
         keys: list[str] = []
         for i, original in enumerate(chunk.originals):
-            headers = _headers(original, i, poison)
+            headers = headers_of(original, i, poison)
             found = b"" if headers is None else dict(headers).get(self._argument)
             if found == b"":
                 poison.setdefault(i, EMPTY_KEY)
@@ -174,7 +175,7 @@ class RecordMapping:
                 topic, number = chunk.origins[index][0] if chunk.origins else chunk.partition
                 return f"{topic}-{number}"
             case NullKey.REJECT:
-                poison[index] = NO_KEY
+                poison.setdefault(index, NO_KEY)
                 return UNUSABLE
 
     def _find_unusable(self, keys: Sequence[str], chunk: Chunk, poison: dict[int, str]) -> None:
@@ -201,7 +202,7 @@ class RecordMapping:
                     "offset": offset,
                     "timestamp": original.timestamp()[1] if original.timestamp()[0] else None,
                     "key": as_text(key),
-                    "headers": [[name, as_text(content)] for name, content in _headers(original, i, poison) or ()],
+                    "headers": [[name, as_text(content)] for name, content in headers_of(original, i, poison) or ()],
                     "value": as_text(value),
                 },
                 ensure_ascii=False,
@@ -219,20 +220,6 @@ def _marked(record_bytes_max: int, key: str, envelope: bytes) -> bytes:
     return marked if len(marked) + len(key.encode()) <= record_bytes_max else envelope
 
 
-def _headers(original: Original, place: int, poison: dict[int, str]) -> Sequence[tuple[str, bytes | None]] | None:
-    """Give a record's headers; None, and poison, where a name is not UTF-8: the client raises for those.
-
-    Such a record is asked once: what the client gives the second time cannot be touched.
-    """
-    if poison.get(place) == UNREADABLE_HEADERS:
-        return None
-    try:
-        return ask_headers(original) or ()
-    except SystemError:
-        poison[place] = UNREADABLE_HEADERS
-        return None
-
-
 def as_text(content: bytes | None) -> str | dict[str, str] | None:
     """Give bytes as JSON can carry them: text where it is UTF-8, else base64 and said so."""
     if content is None:
@@ -241,24 +228,3 @@ def as_text(content: bytes | None) -> str | dict[str, str] | None:
         return content.decode()
     except UnicodeDecodeError:
         return {"base64": _base64(content)}
-
-
-def _json_field(value: bytes | None, steps: Sequence[str]) -> str | None:
-    """Follow a JSON pointer (RFC 6901); None where the value is not JSON or has no such scalar.
-
-    Whatever a stranger wrote is one of the two, a million opening brackets too.
-    """
-    try:
-        found = json.loads(value or b"null")
-        for step in steps:
-            if isinstance(found, list):
-                if not _ARRAY_INDEX.fullmatch(step):
-                    return None
-                found = found[int(step)]
-            else:
-                found = found[step]
-    except (ValueError, KeyError, IndexError, TypeError, RecursionError):
-        return None
-    if found is None or isinstance(found, dict | list):
-        return None
-    return found if isinstance(found, str) else json.dumps(found)

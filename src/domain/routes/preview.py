@@ -7,14 +7,16 @@ poison here is no promise: what Kinesis alone knows, a put alone can tell.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from doka.domain.events import StreamDescribed
 from doka.domain.limits import RECORD_BYTES_DEFAULT
 from doka.domain.records import Chunk, TopicPartition
-from doka.domain.routes.mapping import UNREADABLE_HEADERS, RecordMapping
+from doka.domain.routes.fields import UNREADABLE_HEADERS
+from doka.domain.routes.mapping import RecordMapping
+from doka.domain.routes.shaping import shaping_of
 from doka.domain.rules import RouteRules
 from doka.domain.sending.pacing import hash_key
 from doka.domain.sending.slices import Slices
@@ -41,6 +43,13 @@ class Preview:
     """Which open shard takes it; None where that is not known, or drawn with the key."""
     code: str | None
     """Why it can never land as it is; None where nothing speaks against it."""
+    filtered: str | None = None
+    """Why its route leaves it out; then it has neither key nor data nor a code. None where it would be sent."""
+
+    @property
+    def verdict(self) -> str:
+        """What becomes of it, in one word: lands, filtered, or the code."""
+        return "filtered" if self.filtered is not None else self.code or "lands"
 
 
 class Previews:
@@ -49,6 +58,7 @@ class Previews:
     def __init__(self, rules: RouteRules, stream: StreamDescribed | None) -> None:
         """Take the route, and what is known of its stream; None: the usual limits are assumed, and no shard is told."""
         self.record_bytes_max = RECORD_BYTES_DEFAULT if stream is None else stream.record_bytes_max
+        self._shaping = shaping_of(rules)
         self._mapping = RecordMapping(rules, lambda: _A_DRAW)
         self._again = RecordMapping(rules, lambda: _ANOTHER_DRAW)
         self._slices = None if rules.aggregation is None else Slices(rules.aggregation.lanes)
@@ -57,7 +67,31 @@ class Previews:
 
     def of(self, chunk: Chunk) -> Iterator[Preview]:
         """Give the preview of each record of a chunk, in their order."""
-        keys, values, poison = self._mapping.map(chunk, self.record_bytes_max)
+        if self._shaping is None:
+            yield from self._of_all(chunk, {})
+            return
+        left, poison, filtered = self._shaping.of(chunk)
+        others = iter(()) if left is None else self._of_all(left, poison)
+        for place, offset in enumerate(chunk.offsets):
+            why = filtered.get(place)
+            if why is None:
+                yield next(others)
+                continue
+            yield Preview(
+                chunk.partition,
+                offset,
+                _time_of(chunk, place),
+                key=None,
+                data=b"",
+                size=0,
+                shard=None,
+                code=None,
+                filtered=why,
+            )
+
+    def _of_all(self, chunk: Chunk, found: Mapping[int, str]) -> Iterator[Preview]:
+        """Give the preview of records that go on to the mapping; `found` is the poison that is known already."""
+        keys, values, poison = self._mapping.map(chunk, self.record_bytes_max, found)
         for place, (offset, key, data) in enumerate(zip(chunk.offsets, keys, values, strict=True)):
             code = poison.get(place)
             drawn = self._is_drawn(chunk, place, key, code)

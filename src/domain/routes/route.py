@@ -12,6 +12,7 @@ again opens them.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from doka.domain.backoff import Jitter
@@ -34,6 +35,7 @@ from doka.domain.leases.keeper import LeaseKeeper
 from doka.domain.poison.quarantine import Quarantine
 from doka.domain.records import Chunk
 from doka.domain.routes.mapping import RecordMapping
+from doka.domain.routes.shaping import REASONS, Shaped, shaping_of
 from doka.domain.routes.standing import Failures, RouteState, Standing
 from doka.domain.rules import LimitRules, RotationPolicy, RouteRules
 from doka.domain.sending.aggregated_outbox import AggregatedOutbox
@@ -67,6 +69,8 @@ class Route:
         self._keeper = keeper
         self._budget = budget
         self._mapping = RecordMapping(rules, jitter, limits.key_cache_bytes)
+        self._shaping = shaping_of(rules)
+        self._filtered = Counter(dict.fromkeys(() if self._shaping is None else REASONS, 0))
 
     @property
     def blocked(self) -> str | None:
@@ -77,7 +81,25 @@ class Route:
 
     def admit(self, ledger: OffsetLedger, chunk: Chunk, now: int) -> None:
         """Take a chunk of an owned partition into ledger, lanes and outbox."""
-        keys, values, poison = self._mapping.map(chunk, self.standing.record_bytes_max)
+        if self._shaping is None:
+            self._hold(ledger, chunk, None, now)
+        else:
+            self._admit_shaped(ledger, chunk, self._shaping.of(chunk), now)
+
+    def _admit_shaped(self, ledger: OffsetLedger, chunk: Chunk, shaped: Shaped, now: int) -> None:
+        """Take what is left of a chunk; what was filtered is a hole in the offsets, at its end the end of the log."""
+        left = shaped.chunk
+        self._filtered.update(shaped.filtered.values())
+        if shaped.filtered:
+            self._budget.release(ledger, held_size(chunk) - (0 if left is None else held_size(left)))
+        if left is not None:
+            self._hold(ledger, left, shaped.poison, now)
+        if left is None or left.end < chunk.end:
+            ledger.complete_to(chunk.end)
+
+    def _hold(self, ledger: OffsetLedger, chunk: Chunk, found: Mapping[int, str] | None, now: int) -> None:
+        """Take records that are to be sent; `found` is the poison among them that is known already."""
+        keys, values, poison = self._mapping.map(chunk, self.standing.record_bytes_max, found)
         held_bytes = held_size(chunk)
         if self.rules.envelope:  # the columns that are held from here on are larger than what was fetched
             more = sum(map(len, values))
@@ -379,6 +401,7 @@ class Route:
             in_flight=len(self.puts),
             waiting=self.outbox.waiting,
             key_fallbacks=self._mapping.cache.fallbacks,
+            filtered=dict(self._filtered),
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from doka.domain.records import Chunk, Original
-from doka.domain.routes import mapping
+from doka.domain.routes import fields, mapping
 from doka.domain.routes.mapping import RecordMapping
 from tests.simulation.planted.bug import Patch, bug
 from tests.simulation.planted.plans import headers_and_envelopes
@@ -13,13 +13,13 @@ from tests.simulation.planted.plans import headers_and_envelopes
 
 def take_the_first_header_of_a_name(patch: Patch) -> None:
     """Take a key from the first of several headers of one name, where the last one counts."""
-    honest = mapping._headers
+    honest = fields.headers_of
 
     def planted(original: Original, place: int, poison: dict[int, str]) -> Sequence[tuple[str, bytes | None]] | None:
         headers = honest(original, place, poison)
         return headers and headers[::-1]
 
-    patch.replace(mapping, "_headers", planted)
+    patch.replace(mapping, "headers_of", planted)
 
 
 def name_the_first_offset_in_each_envelope(patch: Patch) -> None:

@@ -107,6 +107,7 @@ def process_data(status: Status, waits: Waits, now: int, streams: Mapping[str, s
                 "blocked_at": None if route.blocked is None else place_of(f" is blocked: {route.blocked}"),
                 "in_flight": route.in_flight,
                 "waiting": route.waiting,
+                "filtered": sum(route.filtered.values()) if route.filtered else None,
                 **_totals(totals.routes.get(route.route, _NO_TOTALS)),
                 **waits.of_routes.get(route.route, NOTHING_WAITS),
             }

@@ -88,12 +88,14 @@ function show() {
     return li;
   }));
   at("more").textContent = count > told.reasons.length ? "And " + whole(count - told.reasons.length) + " more, which /readyz has." : "";
+  const filters = each(told, "routes").some((r) => r.filtered !== null);
   draw("routes", [
     ["route", (r) => r.route, "name"], ["state", (r) => r.blocked ? ["blocked: " + r.blocked, "bad", r.blocked_at] : ["may send", "good"], "long"],
     ["stream", (r) => r.stream ?? "", "name"], ...of,
     ["records/s", (r) => { const n = rate(r, "settled"); return n === null ? "" : whole(n); }],
     ["data/s", (r) => { const n = rate(r, "settled_bytes"); return n === null ? "" : bytes(n); }],
-    ["settled", (r) => whole(r.settled)], ["sent again", (r) => whole(r.failed)],
+    ["settled", (r) => whole(r.settled)], ...(filters ? [["filtered", (r) => r.filtered === null ? "" : whole(r.filtered)]] : []),
+    ["sent again", (r) => whole(r.failed)],
     ["in flight", (r) => whole(r.in_flight)], ["waiting", (r) => whole(r.waiting)],
     ["partitions", (r) => whole(r.partitions)], ["stuck", (r) => [whole(r.stuck), r.stuck ? "bad" : ""]],
     ["lag", (r) => whole(r.lag)], ["lag, time", (r) => span(r.lag_seconds)],

@@ -137,8 +137,8 @@ def forgets_poison(patch: pytest.MonkeyPatch) -> None:
     """Call a record lost that can never land, as the mapping says."""
     honest = RecordMapping.map
 
-    def planted(self: RecordMapping, chunk: Chunk, record_bytes_max: int) -> Mapped:
-        keys, data, poison = honest(self, chunk, record_bytes_max)
+    def planted(self: RecordMapping, chunk: Chunk, record_bytes_max: int, found: Mapping[int, str]) -> Mapped:
+        keys, data, poison = honest(self, chunk, record_bytes_max, found)
         return keys, data, {place: code for place, code in poison.items() if code != "NoPartitionKey"}
 
     in_place_of(patch, RecordMapping, "map", planted)

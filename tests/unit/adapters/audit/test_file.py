@@ -13,6 +13,7 @@ from doka.domain.audit.identity import Identities, Match
 from doka.domain.audit.landed import Landed, ShardReached
 from doka.domain.errors import InvariantError, UsageError
 from doka.domain.records import TopicPartition
+from doka.domain.rules import Only
 from tests.unit.domain.builders import ORDERS, Extras, chunk, route_rules
 
 T = 1_700_000_000_000
@@ -238,7 +239,7 @@ class TestRefusals:
         AuditFile.create(path, TERMS, PLAN).close()
         with duckdb.connect(str(path)) as connection:
             connection.execute("UPDATE facts SET value = '99' WHERE name = 'format'")
-        with pytest.raises(UsageError, match=r"another version of doka \(format 99, not 1\)"):
+        with pytest.raises(UsageError, match=r"another version of doka \(format 99, not 2\)"):
             AuditFile.open(path)
 
     @pytest.mark.parametrize(
@@ -254,3 +255,23 @@ class TestRefusals:
         AuditFile.create(path, TERMS, PLAN).close()
         with pytest.raises(UsageError, match=f"is of another audit: {words}; name another file"):
             AuditFile.open(path, replace(TERMS, **changes))  # type: ignore[arg-type]  # the case names fields
+
+
+def test_what_the_route_leaves_out_has_a_fate_of_its_own(path: Path) -> None:
+    """It is not lost below the commit, nor not yet above it; poison beside it keeps its code, and what is wanted is judged."""
+    only = Only("pointer:/type", frozenset("a"))
+    wanted, other = b'{"type":"a"}', b'{"type":"b"}'
+    values = [other, wanted, b"no json", other, wanted]
+    with AuditFile.create(path, TERMS, PLAN) as file:
+        expected = chunk("abcde", start=2, values=values, originals=[Extras()] * len(values))
+        file.add_expected(Identities(route_rules(only=only), 1024 * 1024).expected(expected))
+        file.add_landed(
+            Landed("s0", ["b"], [wanted], ["100"], [T]), IDENTITIES.landed(Landed("s0", ["b"], [wanted], ["100"], [T]))
+        )
+        judgement = judged(file)
+        places = {
+            fate: [(each.first, each.last) for each in file.ranges(fate)]
+            for fate in (Fate.FILTERED, Fate.POISON, Fate.LOST)
+        }
+    assert {Fate.FILTERED: [(2, 2), (5, 5)], Fate.POISON: [(4, 4)], Fate.LOST: [(6, 6)]} == places
+    assert (2, {"ValueNotJson": 1}) == (judgement.counts[Fate.FILTERED], judgement.poison_codes)

@@ -205,3 +205,16 @@ def test_a_partition_that_waits_for_a_person_says_why(
     state = PresentState(clock)
     state.status = status(clock, partition=partition_status(stuck=stuck, stuck_reason=reason))
     assert [({**PLACE, "reason": shown[0]}, shown[1])] == gauges(state)["doka_partition_stuck"]
+
+
+def test_what_a_route_leaves_out_is_counted_by_reason() -> None:
+    """From 0 on; of a route that filters nothing there is no line."""
+    clock = hand_clock()
+    state = PresentState(clock)
+    before = status(clock)
+    for filtered in ({}, {"absent": 0, "other": 3}):
+        state.status = replace(before, routes={"orders": replace(before.routes["orders"], filtered=filtered)})
+        (counter,) = (family for family in state.collect() if family.name == "doka_records_filtered")
+        assert {("orders", reason): count for reason, count in filtered.items()} == {
+            (sample.labels["route"], sample.labels["reason"]): sample.value for sample in counter.samples
+        }

@@ -16,7 +16,7 @@ from doka.domain.limits import NS_PER_SECOND
 def told(worker: int | None = None, **route: Any) -> dict[str, Any]:
     """Give an answer of one process with one route, changed as named."""
     calm = {
-        "route": "orders", "stream": "orders", "blocked": None, "in_flight": 2, "waiting": 30, "settled": 1_500, "failed": 0,
+        "route": "orders", "stream": "orders", "blocked": None, "in_flight": 2, "waiting": 30, "filtered": None, "settled": 1_500, "failed": 0,
         "settled_bytes": 1, "partitions": 20, "stuck": 0, "lag": None, "lag_seconds": 90.0,
     }  # fmt: skip
     partitions = [

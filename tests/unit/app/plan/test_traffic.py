@@ -7,7 +7,7 @@ import pytest
 from doka.app.plan.traffic import SLICES, Percentiles, Traffic, Window, percentiles
 from doka.domain.records import Chunk, TopicPartition
 from doka.domain.routes.preview import DRAWN_KEY_BYTES_MAX
-from doka.domain.rules import NullKey, Ordering
+from doka.domain.rules import NullKey, Only, Ordering
 from doka.domain.sending.slices import Slices
 from tests.unit.app.plan.played import figures_of, records
 from tests.unit.domain.builders import ORDERS, Extras, chunk, route_rules
@@ -131,3 +131,13 @@ def test_nothing_is_nothing() -> None:
     """A route without records has figures, too."""
     found = Traffic(route_rules(), Window(0, 1_000)).figures()
     assert (0, 0.0, 0) == (found.records, found.sizes.most, found.keys.seen)
+
+
+def test_what_the_route_leaves_out_is_counted_apart() -> None:
+    """No figure of what would be sent has it."""
+    traffic = Traffic(route_rules(only=Only("pointer:/type", frozenset({"a"}))), Window(0, 1_000))
+    given = [b'{"type":"a"}', b'{"type":"b"}', b"no json", None]
+    traffic.take(chunk("kkkk", values=given, originals=[Extras()] * 4))
+    traffic.take(chunk("k", values=[None], originals=[Extras()]))
+    found = traffic.figures()
+    assert (1, 1, 3, len(given[0] or b"")) == (found.records, found.poison, found.filtered, found.data_bytes)

@@ -93,6 +93,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
     assert given.routes[0].model_dump(exclude={"stream"}) == {
         "topics": ("orders",),
         "name": "orders",
+        "only": {"in": (), "pointer": None, "header": None},
         "partition_key": "kafka_key",
         "null_key": "random",
         "null_value": "empty",

@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from doka.domain.audit.identity import Expected, Identities, Match
+from doka.domain.audit.identity import FILTERED, Expected, Identities, Match
 from doka.domain.audit.landed import Landed
 from doka.domain.errors import InvariantError
 from doka.domain.records import Chunk, TopicPartition
 from doka.domain.routes.mapping import EMPTY_KEY, NO_KEY, TOO_LARGE, RecordMapping
-from doka.domain.rules import NullKey, Ordering
+from doka.domain.routes.shaping import NOT_JSON
+from doka.domain.rules import NullKey, Only, Ordering
 from tests.unit.domain.builders import Extras, chunk, no_jitter, route_rules
 
 MIB = 1024 * 1024
@@ -149,3 +150,28 @@ def test_what_is_remembered_keeps_its_bound() -> None:
     ours = Identities(route_rules(), MIB, key_cache_bytes=10_000)
     ours.landed(landed(*((f"key-{number}", b"") for number in range(1_000))))
     assert ours._keys.size <= 10_000
+
+
+class TestFiltered:
+    """Routes that leave records out."""
+
+    ONLY = Only("pointer:/type", frozenset({"a"}))
+
+    def test_what_is_left_out_is_expected_nowhere(self) -> None:
+        """It has a code of its own; the others are what they would be without it, poison among them in its place."""
+        wanted = b'{"type":"a"}'
+        given = records("abcd", [b'{"type":"b"}', wanted, b"no json", wanted])
+        found = identities(only=self.ONLY).expected(given)
+        plain = identities().expected(given)
+        assert {0: FILTERED, 2: NOT_JSON} == found.codes
+        assert [None, *plain.identities[1:]] == found.identities
+        assert [None, *plain.lanes[1:]] == found.lanes
+        assert (given.offsets, plain.timestamps_ms) == (found.offsets, found.timestamps_ms)
+
+    def test_of_a_chunk_all_of_it_or_nothing_may_be_left_out(self) -> None:
+        """Then there are its offsets still: an audit counts each record of Kafka."""
+        ours = identities(only=self.ONLY)
+        nothing = ours.expected(records("ab", [b"{}", None]))
+        assert ({0: FILTERED, 1: FILTERED}, [None, None], 2) == (nothing.codes, nothing.identities, nothing.count)
+        whole = records("a", [b'{"type":"a"}'])
+        assert identities().expected(whole).identities == ours.expected(whole).identities

@@ -7,9 +7,11 @@ import pytest
 from doka.domain.events import ShardRange, StreamDescribed
 from doka.domain.limits import RECORD_BYTES_DEFAULT
 from doka.domain.records import Chunk
-from doka.domain.routes.mapping import EMPTY_KEY, KEY_TOO_LONG, NO_KEY, NO_VALUE, TOO_LARGE, UNREADABLE_HEADERS
+from doka.domain.routes.fields import UNREADABLE_HEADERS
+from doka.domain.routes.mapping import EMPTY_KEY, KEY_TOO_LONG, NO_KEY, NO_VALUE, TOO_LARGE
 from doka.domain.routes.preview import DRAWN_KEY_BYTES_MAX, Preview, Previews
-from doka.domain.rules import AggregationRules, NullKey, NullValue
+from doka.domain.routes.shaping import NOT_JSON
+from doka.domain.rules import AggregationRules, NullKey, NullValue, Only
 from tests.unit.domain.builders import ORDERS, Extras, chunk, described, route_rules
 
 QUARTER = 1 << 126
@@ -91,3 +93,17 @@ def test_without_the_stream_the_usual_limit_is_assumed() -> None:
     for stream in (None, described(shards=SHARDS, honours_keys=False), described(shards=())):
         (found,) = previews(chunk(["a"]), stream)
         assert ("a", None) == (found.key, found.shard)
+
+
+def test_what_the_route_leaves_out_is_told_in_its_place() -> None:
+    """Without key, data and shard; the others are what they would be without it."""
+    only = Only("pointer:/type", frozenset({"a"}))
+    values = [b'{"type":"b"}', b'{"type":"a"}', b"no json", None]
+    found = previews(chunk("kkkk", values=values, start=4), only=only)
+    assert ["filtered", "lands", NOT_JSON, "filtered"] == [each.verdict for each in found]
+    assert ([4, 5, 6, 7], ["other", None, None, "absent"]) == (
+        [each.offset for each in found],
+        [each.filtered for each in found],
+    )
+    assert (None, b"", 0, None, None) == (found[0].key, found[0].data, found[0].size, found[0].shard, found[0].code)
+    assert ("k", values[1]) == (found[1].key, found[1].data)
