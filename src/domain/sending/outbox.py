@@ -277,18 +277,29 @@ class Outbox:
     def _at_their_pace(self, parts: Sequence[Part], now: int) -> list[Part]:
         """Keep back the records of slowed shards whose time has not come; only while something is throttled."""
         leaving: list[Part] = []
+        leaves_at, delay = self.pacer.leaves_at, self.delay
         for part in parts:
-            chunk = part.chunk
+            chunk, places, attempts = part
+            if (
+                len(places) == 1
+            ):  # most, behind a slowed shard: each was refused by itself, and is looked at again and again
+                key = chunk.keys[places[0]]
+                at = leaves_at(key, len(chunk.values[places[0]]) + len(key), now)
+                if at <= now:
+                    leaving.append(part)
+                else:
+                    delay((part,), at)
+                continue
             now_places: list[int] = []
             later: dict[int, list[int]] = {}
-            for place in part.places:
+            for place in places:
                 key = chunk.keys[place]
-                at = self.pacer.leaves_at(key, len(chunk.values[place]) + len(key), now)
+                at = leaves_at(key, len(chunk.values[place]) + len(key), now)
                 (now_places if at <= now else later.setdefault(at, [])).append(place)
             if now_places:
-                leaving.append(part._replace(places=now_places))
-            for at, places in later.items():
-                self.delay([part._replace(places=places)], at)
+                leaving.append(_part((chunk, now_places, attempts)))
+            for at, kept in later.items():
+                delay((_part((chunk, kept, attempts)),), at)
         return leaving
 
     def _lanes_at_their_pace(self, parts: Sequence[Part], now: int) -> list[Part]:
