@@ -1,6 +1,6 @@
-"""Every fault of the simulated world, alone and for two hours, and the minute in which each alert rule speaks up.
+"""Every fault of the simulated world, alone and for an hour and more, and the minute in which each alert rule speaks up.
 
-A fault that raises nothing says why that is right. What is calm raises nothing either.
+A fault that raises nothing says why that is right, and lasts for two hours. What is calm raises nothing either.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from tests.simulation.stage import STEADY, Stage
 BEGINS = 600.0
 """When a fault begins (s): the service has been calm for ten minutes, longer than most rules look back."""
 LASTS = 7_200.0
+"""How long (s) what raises nothing is played: two whole lives of a lease."""
+RAISING_LASTS = 4_500.0
+"""How long (s) what raises an alert is played: a whole life of a lease, and more than any rule looks back."""
 SELDOM = replace(STEADY, work=replace(STEADY.work, every=Span(40 * NS_PER_SECOND, 40 * NS_PER_SECOND)))
 """Traffic that is thin enough for two hours of it to be played in a third of a second, and thick enough to be missed."""
 
@@ -30,11 +33,17 @@ class Fault:
     raises: Mapping[str, int] = field(default_factory=dict)
     """Each alert that fires, with the minute of the fault in which it does so first; 1 is the first minute."""
     plan: Plan = SELDOM
-    lasts: float = LASTS
+    plays: float | None = None
+    """How long it is played (s), where that is neither LASTS nor RAISING_LASTS."""
     harmless: str = ""
     """Why it need not raise anything."""
     begins: float = BEGINS
     """From when minutes are counted (s)."""
+
+    @property
+    def lasts(self) -> float:
+        """How long it is played (s)."""
+        return self.plays or (RAISING_LASTS if self.raises else LASTS)
 
 
 # --- how it strikes --------------------------------------------------------------------------------------------------
@@ -127,7 +136,7 @@ ONE_KEY_SHARED = replace(SELDOM, work=replace(SELDOM.work, keys=1), ordering=Ord
 LITTLE_ROOM = replace(TWO_KEYS, limits=LimitRules(held_bytes=20_000))
 TO_LETTERS = replace(SELDOM, on_poison=OnPoison.DEAD_LETTER)
 TRIED_AGAIN = 1_200.0
-"""How long (s) what happens again some times a second, or for each record, is played: two hours would say no more."""
+"""How long (s) what happens again some times a second, or for each record, is played: nothing new comes of more."""
 
 UNLANDED = {"DokaRecordUnsettled": 3, "DokaDataWaits": 6, "DokaDataLate": 6}
 BLOCKED = {"DokaRouteBlocked": 3, **UNLANDED, "DokaNotReady": 6}
@@ -178,7 +187,7 @@ FAULTS: dict[str, Fault] = {
     "the stream is gone": Fault(lasting(Kind.STREAM_MISSING), BLOCKED),
     "the stream is being created": Fault(lasting(Kind.STREAM_UPDATING), BLOCKED),
     "the stream's key is denied": Fault(refused_with("KMSAccessDeniedException"), BLOCKED),
-    "the stream's key is throttled": Fault(refused_with("KMSThrottlingException"), UNLANDED, lasts=TRIED_AGAIN),
+    "the stream's key is throttled": Fault(refused_with("KMSThrottlingException"), UNLANDED, plays=TRIED_AGAIN),
     "the stream says what nobody knows": Fault(refused_with("UnheardOfException"), BLOCKED),
     "the stream refuses every request as invalid": Fault(lasting(Kind.STREAM_REFUSING), BLOCKED),
     "the stream ignores partition keys": Fault(lasting(Kind.STREAM_AUTO, since=0), FROM_THE_START, begins=0),
@@ -190,16 +199,16 @@ FAULTS: dict[str, Fault] = {
     ),
     "a shard is throttled": Fault(lasting(Kind.SHARD_HOT), UNLANDED, TWO_KEYS, TRIED_AGAIN),
     "a shard is throttled, and memory is full": Fault(lasting(Kind.SHARD_HOT), UNLANDED, LITTLE_ROOM, TRIED_AGAIN),
-    "each request is throttled": Fault(fates(throttled=1.0), UNLANDED, lasts=TRIED_AGAIN),
+    "each request is throttled": Fault(fates(throttled=1.0), UNLANDED, plays=TRIED_AGAIN),
     "each entry is throttled": Fault(fates(entry_throttled=1.0), UNLANDED, TWO_KEYS, TRIED_AGAIN),
     "three entries of ten are throttled": Fault(
         fates(entry_throttled=0.3), harmless="the others land, and those the next time: nothing waits for long"
     ),
     "each entry fails": Fault(
-        fates(entry_failed=1.0), {"DokaPossibleDuplicates": 1, **UNLANDED}, TWO_KEYS, lasts=TRIED_AGAIN
+        fates(entry_failed=1.0), {"DokaPossibleDuplicates": 1, **UNLANDED}, TWO_KEYS, plays=TRIED_AGAIN
     ),
     "each entry is refused with what nobody knows": Fault(
-        fates(entry_unheard=1.0), {"DokaPartitionStuck": 3, **UNLANDED, "DokaNotReady": 6}, lasts=TRIED_AGAIN
+        fates(entry_unheard=1.0), {"DokaPartitionStuck": 3, **UNLANDED, "DokaNotReady": 6}, plays=TRIED_AGAIN
     ),
     "requests never leave": Fault(fates(unsent=1.0), BLOCKED),
     "connections are reset before the request": Fault(fates(reset_before=1.0), UNANSWERED),
@@ -211,6 +220,7 @@ FAULTS: dict[str, Fault] = {
     "requests arrive late": Fault(
         fates(late=1.0),
         {"DokaPossibleDuplicates": 1, "DokaRecordUnsettled": 57, "DokaDataWaits": 86, "DokaDataLate": 86},
+        plays=LASTS,
     ),
     "the service fails before it lands": Fault(fates(failed_before=1.0), UNANSWERED),
     "the service fails when all has landed": Fault(fates(failed_after=1.0), UNANSWERED),
@@ -267,7 +277,7 @@ FAULTS: dict[str, Fault] = {
     ),
     "the group declares it dead again and again": Fault(again(Kind.EXPELLED, every=50), {"DokaDeclaredDead": 2}),
     "the group takes partitions again and again": Fault(
-        again(Kind.REBALANCE, every=50, seconds=25, draw=1), {"DokaGroupRestless": 17}, lasts=TRIED_AGAIN
+        again(Kind.REBALANCE, every=50, seconds=25, draw=1), {"DokaGroupRestless": 17}, plays=TRIED_AGAIN
     ),
     "the topic is gone": Fault(lasting(Kind.TOPIC_MISSING), STANDING),
     "the topic may not be read": Fault(lasting(Kind.TOPIC_REFUSED), STANDING),

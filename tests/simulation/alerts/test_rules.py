@@ -21,7 +21,7 @@ from tests.simulation.alerts.play import minutes, played
 from tests.simulation.stage import Stage
 
 RULES = ALERTS
-"""The rules of causes; of a budget of 30 days two hours say nothing, but that calm spends none of it."""
+"""The rules of causes; of a budget of 30 days an hour says nothing, but that calm spends none of it."""
 ALL: tuple[Rule, ...] = (*ALERTS, *RECORDS, *BURNING)
 NAMES = [rule.name for rule in RULES]
 
@@ -83,7 +83,7 @@ def promtool() -> str:
 
 @rows(FAULTS)
 @pytest.mark.usefixtures("promtool")
-def test_two_hours_of_a_fault(tmp_path: Path, name: str) -> None:
+def test_a_fault_raises_just_what_is_said(tmp_path: Path, name: str) -> None:
     """Just the alerts that are said fire, each in the minute that is said."""
     assert FAULTS[name].raises == minutes(tmp_path, FAULTS[name], shown(name), RULES)
 
@@ -99,7 +99,7 @@ def test_two_hours_of_calm(tmp_path: Path, name: str) -> None:
 @pytest.mark.usefixtures("promtool")
 def test_an_hour_of_calm_at_any_interval_of_scrapes(tmp_path: Path, every: int) -> None:
     """Healthy traffic raises nothing, however often it is looked at."""
-    hour = replace(CALM["healthy traffic"], begins=0, lasts=3_600)
+    hour = replace(CALM["healthy traffic"], begins=0, plays=3_600)
     assert {} == minutes(tmp_path, hour, played(hour, ALL, every), ALL, every)
 
 
