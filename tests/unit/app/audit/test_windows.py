@@ -24,7 +24,8 @@ from tests.unit.app.audit.two_sides import TwoSides
 
 P0, P1 = TopicPartition("orders", 0), TopicPartition("orders", 1)
 HOUR_MS = 3_600_000
-SEEDS = range(6)
+SEEDS = range(3)
+"""Of histories; each planted bug shows in the first, and each costs as much as ten tests by hand."""
 WINDOWS = 6
 NEVER: Callable[[], bool] = lambda: False  # noqa: E731 - a value among others
 
@@ -173,7 +174,7 @@ def test_windows_say_together_what_happened(tmp_path: Path, seed: int) -> None:
     assert differs(seed, tmp_path) is None
 
 
-@pytest.mark.parametrize("seed", SEEDS[:3])
+@pytest.mark.parametrize("seed", SEEDS[:2])
 def test_equal_records_are_counted_across_windows(tmp_path: Path, seed: int) -> None:
     """Of equal records the number counts, of all windows together."""
     assert differs(seed, tmp_path, alike=True) is None
