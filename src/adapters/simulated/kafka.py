@@ -88,7 +88,8 @@ class SimulatedSource:
         while True:
             if self._stirred:
                 self._stirred = False
-                self._serve_notices()
+                if world.member is not None and world.member.notices:
+                    self._serve_notices()
                 if self._error is not None:
                     error, self._error = self._error, None
                     raise error
@@ -283,13 +284,15 @@ class SimulatedSource:
         logs = world.logs
         if world.topics_missing or world.topics_refused or self._topics_told is not ALL_THERE:
             self._tell_topics(events)
-        self._collect_orders(events)
+        if world.orders:
+            self._collect_orders(events)
+        ended, paused = self._ended, self.paused
         for tp, position in self.positions.items():
+            if tp in paused or (ended.get(tp) == position and position == world.readable_end(tp)):
+                continue
+            if not world.can_fetch(tp):
+                continue
             log = logs[tp]
-            if position == world.readable_end(tp) and self._ended.get(tp) == position:
-                continue
-            if tp in self.paused or not world.can_fetch(tp):
-                continue
             if world.timeline.now < min(self._throttled_until, world.quota_until):
                 continue
             damage = world.damage_ahead(tp, position) if world.damaged else None

@@ -180,17 +180,22 @@ class World:
 
     def can_fetch(self, partition: TopicPartition) -> bool:
         """Say whether the partition's leader answers a fetch."""
-        return self.answers(partition) and self.timeline.now >= self.unfetchable_until.get(partition, 0)
+        until = self.unfetchable_until.get(partition, 0) if self.unfetchable_until else 0
+        return self.timeline.now >= until and self.answers(partition)
 
     def answers(self, partition: TopicPartition) -> bool:
         """Say whether the partition's leader can be reached at all, be it only for a question about its log."""
         if partition.topic in self.topics_missing or partition.topic in self.topics_refused:
             return False
-        return self.timeline.now >= max(self.stalled_until, self.unreachable_until.get(partition, 0))
+        now = self.timeline.now
+        return now >= self.stalled_until and (
+            not self.unreachable_until or now >= self.unreachable_until.get(partition, 0)
+        )
 
     def readable_end(self, partition: TopicPartition) -> int:
         """Give where the part of a log ends that may be read: its end, or where a transaction is open."""
-        return min(self.logs[partition].end, self.open_from.get(partition, 1 << 62))
+        end = self.logs[partition].end
+        return min(end, self.open_from.get(partition, end)) if self.open_from else end
 
     def damage_ahead(self, partition: TopicPartition, position: int) -> tuple[int, int] | None:
         """Give what cannot be read at or above a position of a log: its first offset, and the next that can be read."""

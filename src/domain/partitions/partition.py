@@ -298,7 +298,8 @@ class Intake:
             turn.commands.append(ResumePartitions(frozenset(resume)))
 
     def _must_wait(self, partition: Partition, now: int, turn: Turn) -> bool:
-        self.admit(partition, now)
+        if partition.backlog:
+            self.admit(partition, now)
         standing = partition.route.standing
         if self._held_up(partition, now, turn) or partition.ledger.draining or partition.gap is not None:
             return True

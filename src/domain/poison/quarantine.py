@@ -192,7 +192,8 @@ class Quarantine:
 
     def next_wake(self, now: int) -> int | None:
         """Give the next moment at which a letter goes again, or the minute has room."""
+        room = self._met[0] + MINUTE_NS if self.overrun(now) else None
+        if not self.again:
+            return room
         moments = [at for at, _, _ in self.again]
-        if self.overrun(now):
-            moments.append(self._met[0] + MINUTE_NS)
-        return min(moments, default=None)
+        return min(moments if room is None else (*moments, room))

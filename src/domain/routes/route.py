@@ -159,10 +159,10 @@ class Route:
 
     def next_wake(self, now: int) -> int | None:
         """Give the next moment at which time alone lets something leave."""
-        moments = [(self._search or self.outbox).leaves_at(now, idle=not self.puts), self.quarantine.next_wake(now)]
-        if self.standing.blocked is not None:
-            moments.append(self.standing.probe_at)
-        return min([m for m in moments if m is not None and m > now], default=None)
+        leaves = (self._search or self.outbox).leaves_at(now, idle=not self.puts)
+        letter = self.quarantine.next_wake(now)
+        probe = None if self.standing.blocked is None else self.standing.probe_at
+        return min([m for m in (leaves, letter, probe) if m is not None and m > now], default=None)
 
     # --- answers -------------------------------------------------------------------------------------------------
 
