@@ -5,7 +5,7 @@ The rules that are judged by it stand in invariants/holding.py; nothing else in 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from doka.domain.forwarder import Forwarder
 from doka.domain.held.ledger import OffsetLedger, Part
@@ -53,18 +53,27 @@ def halted(machine: Forwarder) -> bool:
     return machine._halted is not None
 
 
-def places_of(partition: Partition) -> Iterator[Place]:
-    """Walk over every record of a partition that has not settled, with its home.
+def places_in(route: Route) -> Mapping[OffsetLedger, list[Place]]:
+    """Give every record of a route that has not settled, with its home, by the ledger of its partition.
 
-    Poison that stays, as `on_poison: block` has it, is in none: it keeps its lane, and only the first is remembered.
+    What is left to `places_beside` is in a lane or in the backlog of its partition. Poison that stays, as
+    `on_poison: block` has it, is in none: it keeps its lane, and only the first is remembered.
     """
-    route, ledger = partition.route, partition.ledger
+    found: dict[OffsetLedger, list[Place]] = {}
     for home, parts in _homes_of_parts(route):
-        yield from ((home, offset) for offset in _offsets(parts, ledger))
-    yield from (("its lane", offset) for offset in ledger.lanes.waiting())
-    yield from (("the backlog", o) for item in partition.backlog if isinstance(item, Chunk) for o in item.offsets)
+        for chunk, places, _ in parts:
+            offsets = chunk.offsets
+            found.setdefault(chunk.owner, []).extend([(home, offsets[i]) for i in places])
     for home, poison in _homes_of_poison(route):
-        yield from ((home, each.offset) for each in poison if each.chunk.owner is ledger)
+        for each in poison:
+            found.setdefault(each.chunk.owner, []).append((home, each.offset))
+    return found
+
+
+def places_beside(partition: Partition) -> Iterator[Place]:
+    """Walk over every record of a partition that waits in its lane, or has not come into one."""
+    yield from (("its lane", offset) for offset in partition.ledger.lanes.waiting())
+    yield from (("the backlog", o) for item in partition.backlog if isinstance(item, Chunk) for o in item.offsets)
 
 
 def _homes_of_parts(route: Route) -> Iterator[tuple[str, Iterable[Part]]]:
@@ -82,10 +91,6 @@ def _homes_of_poison(route: Route) -> Iterator[tuple[str, Iterable[Poison]]]:
     yield "the quarantine", quarantine.waiting
     yield "a letter", [poison for poison, _ in quarantine._letters.values()]
     yield "a letter that goes again", [poison for _, poison, _ in quarantine.again]
-
-
-def _offsets(parts: Iterable[Part], ledger: OffsetLedger) -> Iterator[int]:
-    return (part.chunk.offsets[i] for part in parts if part.chunk.owner is ledger for i in part.places)
 
 
 def ready_in(route: Route) -> int:

@@ -108,7 +108,7 @@ class Evidence(Witness):
         return self.machine is not None and halted(self.machine)
 
     def require(self, holds: object, rule: str, what: str) -> None:
-        """Raise ViolationError unless the rule holds."""
+        """Raise ViolationError unless the rule holds. What is judged often raises by itself, and makes no text for nothing."""
         if not holds:
             raise ViolationError(rule, what)
 

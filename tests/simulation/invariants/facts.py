@@ -138,44 +138,56 @@ class Facts(Evidence):
         name = type(fact).__name__
         due = self._due.get(name)
         wanted = due.popleft() if due else None
-        self.require(wanted == figures, "I14", f"{name} tells {figures} of {wanted}")
+        if wanted != figures:
+            raise ViolationError("I14", f"{name} tells {figures} of {wanted}")
 
     def judge_facts(self, status: Status) -> None:
         """Judge that nothing was left out, before the service says how it stands."""
         waits = self._in_flight and self.draining and self._stop_told_at
         late = self.world.timeline.now - self._stop_told_at - STOP_TOLD_EVERY_NS
-        self.require(not waits or late < HEARD_WITHIN_NS, "I14", f"what a stop waits for is told {late} ns late")
+        if waits and late >= HEARD_WITHIN_NS:
+            raise ViolationError("I14", f"what a stop waits for is told {late} ns late")
         self.require(not self._settled_due, "I14", "records settled, and nothing told of it")
         silent = [tp for tp, (least, _) in self._repeats_due.items() if least]
         self._repeats_due.clear()
         self._judge_group(status)
-        self.require(not silent, "I14", f"records of {silent} will repeat, and nothing told of it")
+        if silent:
+            raise ViolationError("I14", f"records of {silent} will repeat, and nothing told of it")
         for name, due in self._due.items():
-            self.require(not due, "I14", f"{name} was not told of {list(due)[:1]}")
+            if due:
+                raise ViolationError("I14", f"{name} was not told of {list(due)[:1]}")
         for what, told in self._failed_told.items():
             most = self._failed_most[what]
-            self.require(told <= most, "I14", f"{told} records were told as {what}, and there were {most}")
+            if told > most:
+                raise ViolationError("I14", f"{told} records were told as {what}, and there were {most}")
         for what, least in self._failed_least.items():
             told = self._failed_told[what]
-            self.require(told >= least, "I14", f"{told} records were told as {what}, and there were {least}")
+            if told < least:
+                raise ViolationError("I14", f"{told} records were told as {what}, and there were {least}")
         refused = [why for why, at in self._commits_refused if self.world.timeline.now - at > HEARD_WITHIN_NS]
-        self.require(not refused, "I14", f"a commit was refused with {refused}, and nothing told of it")
+        if refused:
+            raise ViolationError("I14", f"a commit was refused with {refused}, and nothing told of it")
         for (tp, offset, code), (ownership, at) in self._letters_due.items():
             late = self.world.timeline.now - at > HEARD_WITHIN_NS and self.owned.get(tp) is ownership
-            self.require(not late, "I14", f"nothing was told of the letter of {tp} {offset} ({code or 'stored'})")
+            if late:
+                raise ViolationError("I14", f"nothing was told of the letter of {tp} {offset} ({code or 'stored'})")
         for ownership in self._unreadable.keys() - self._unreadable_told:
             reads = self.owned.get(ownership.truth.tp) is ownership and not (ownership.draining or self.draining)
-            self.require(not reads, "I15", f"{ownership.truth.tp} cannot be read, and nothing told of it")
+            if reads:
+                raise ViolationError("I15", f"{ownership.truth.tp} cannot be read, and nothing told of it")
         owned = set(self.owned)
-        self.require(owned == self._owned_told, "I14", f"{self._owned_told} are told as owned, and {owned} are")
+        if owned != self._owned_told:
+            raise ViolationError("I14", f"{self._owned_told} are told as owned, and {owned} are")
         for name, route in status.routes.items():
             blocked, told_as = route.blocked, self._blocks.get(name, [("", 0)])[-1][0]
             if blocked is None:
-                self.require(name in self._told_open, "I14", f"{name} sends, and nothing told of it")
+                if name not in self._told_open:
+                    raise ViolationError("I14", f"{name} sends, and nothing told of it")
                 known = name in self._described or name in self._assumed
-                self.require(known, "I14", f"{name} sends, its stream was not described, and nothing told of it")
-            elif not blocked.startswith(NOT_DESCRIBED):
-                self.require(blocked == told_as, "I14", f"{name} is blocked by {blocked}, and {told_as} was told")
+                if not known:
+                    raise ViolationError("I14", f"{name} sends, its stream was not described, and nothing told of it")
+            elif not blocked.startswith(NOT_DESCRIBED) and blocked != told_as:
+                raise ViolationError("I14", f"{name} is blocked by {blocked}, and {told_as} was told")
 
     def judge_fact(self, fact: Fact) -> None:
         """Judge one fact."""
@@ -318,10 +330,12 @@ class Facts(Evidence):
     def _told_settled(self, route: str, records: int, payload_bytes: int, took: int) -> None:
         told = (route, records, payload_bytes)
         wanted, began, slept = self._settled_due.popleft() if self._settled_due else (None, 0, 0)
-        self.require(wanted == told, "I14", f"RecordsSettled tells {told} of {wanted}")
+        if wanted != told:
+            raise ViolationError("I14", f"RecordsSettled tells {told} of {wanted}")
         true = self.world.timeline.now - began
         close = -SLACK_NS <= took - true <= slept + SLACK_NS
-        self.require(close, "I14", f"a request is told to have taken {took} ns, and took {true}")
+        if not close:
+            raise ViolationError("I14", f"a request is told to have taken {took} ns, and took {true}")
 
     # --- routes --------------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from doka.domain.rules import KeyEncoding, OnGap
 from doka.domain.status import PartitionStatus, Status
 from tests.simulation.invariants.evidence import HEARD_WITHIN_NS
 from tests.simulation.invariants.facts import SEEKS_CONTROL, Facts
+from tests.simulation.invariants.violation import ViolationError
 from tests.simulation.truth import Ownership
 
 NS_PER_MINUTE = 60 * NS_PER_SECOND
@@ -54,10 +55,12 @@ class Figures(Facts):
         self._judge_leases(status)
         in_flight = sum(route.in_flight for route in status.routes.values())
         most = self._in_flight + self._unsigned
-        self.require(self._in_flight <= in_flight <= most, "I14", f"{in_flight} requests are shown, {most} are out")
+        if not self._in_flight <= in_flight <= most:
+            raise ViolationError("I14", f"{in_flight} requests are shown, {most} are out")
         self._unsigned = 0
         strange = status.partitions.keys() - self.owned.keys()
-        self.require(not strange, "I14", f"{strange} are shown, and not owned")
+        if strange:
+            raise ViolationError("I14", f"{strange} are shown, and not owned")
         self._judge_fallbacks(status)
         for tp, shown in status.partitions.items():
             self._judge_partition(status, tp, shown, self.owned[tp])
@@ -74,38 +77,48 @@ class Figures(Facts):
         for topic, name in self.world.routes.items():
             shown = status.routes[name].key_fallbacks
             right = shown > 0 if topic in met else not shown or plan.work.raw_keys
-            self.require(right, "I14", f"{name} is shown with {shown} keys that are no text")
+            if not right:
+                raise ViolationError("I14", f"{name} is shown with {shown} keys that are no text")
 
     def _judge_leases(self, status: Status) -> None:
         lease = self._lease
         for shown in status.leases.values():
             serial = 0 if lease is None else lease.serial
-            self.require(shown.serial == serial, "I14", f"lease {shown.serial} is shown, and {serial} is held")
+            if shown.serial != serial:
+                raise ViolationError("I14", f"lease {shown.serial} is shown, and {serial} is held")
             if lease is None or lease.ends_at is None:
-                self.require(shown.state not in SIGNING, "I14", f"no lease is held, and it is shown as {shown.state}")
+                if shown.state in SIGNING:
+                    raise ViolationError("I14", f"no lease is held, and it is shown as {shown.state}")
                 continue
             left = lease.ends_at - status.at
-            self.require(shown.left == left, "I14", f"a lease is shown with {shown.left} ns, and has {left}")
+            if shown.left != left:
+                raise ViolationError("I14", f"a lease is shown with {shown.left} ns, and has {left}")
             signs = left > min(self.plan.limits.request_timeout, max(lease.ends_at - lease.issued_at, 0) // 5)
             right = signs == (shown.state in SIGNING)
-            self.require(right, "I14", f"a lease is shown as {shown.state}, and has {left} ns")
+            if not right:
+                raise ViolationError("I14", f"a lease is shown as {shown.state}, and has {left} ns")
 
     def _judge_partition(self, status: Status, tp: TopicPartition, shown: PartitionStatus, own: Ownership) -> None:
         first = next(iter(own.unsettled), own.expected)
         right = own.committed <= shown.watermark <= max(first, own.expected)
-        self.require(right, "I14", f"{tp} shows watermark {shown.watermark}, committed is {own.committed}")
+        if not right:
+            raise ViolationError("I14", f"{tp} shows watermark {shown.watermark}, committed is {own.committed}")
         least, most = own.acknowledged_before, own.acknowledged
         right = least <= shown.committed <= most
-        self.require(right, "I14", f"{tp} shows {shown.committed} as committed, and it is {least} to {most}")
+        if not right:
+            raise ViolationError("I14", f"{tp} shows {shown.committed} as committed, and it is {least} to {most}")
         ahead = sum(1 for offset in own.settled if offset >= shown.committed)
-        self.require(shown.ahead == ahead, "I14", f"{tp} shows that {shown.ahead} records would repeat, {ahead} would")
-        self.require(
-            shown.paused == (tp in self._paused), "I14", f"{tp} is shown as paused: {shown.paused}, it is not so"
-        )
+        if shown.ahead != ahead:
+            raise ViolationError("I14", f"{tp} shows that {shown.ahead} records would repeat, {ahead} would")
+        if shown.paused != (tp in self._paused):
+            raise ViolationError("I14", f"{tp} is shown as paused: {shown.paused}, it is not so")
         if shown.oldest_unsettled_age is not None:
             oldest = own.delivered[bisect_right(own.delivered, first, key=lambda each: each[0]) - 1][1]
             right = 0 <= shown.oldest_unsettled_age <= status.at - oldest
-            self.require(right, "I14", f"{tp} shows an age of {shown.oldest_unsettled_age}, it is {status.at - oldest}")
+            if not right:
+                raise ViolationError(
+                    "I14", f"{tp} shows an age of {shown.oldest_unsettled_age}, it is {status.at - oldest}"
+                )
         self._judge_pause(status, tp, shown, own)
         self._judge_stuck(status, tp, shown, own)
 
@@ -115,9 +128,11 @@ class Figures(Facts):
             return
         blocked = status.routes[shown.route].blocked
         must = blocked is not None and blocked not in SEEKS_CONTROL
-        self.require(shown.paused or not must, "I9", f"{tp} is asked for records, and its route is blocked: {blocked}")
+        if must and not shown.paused:
+            raise ViolationError("I9", f"{tp} is asked for records, and its route is blocked: {blocked}")
         gap = tp in self.gapped and self.plan.on_gap is OnGap.BLOCK and shown.stuck_reason == "gap"
-        self.require(shown.paused or not gap, "I9", f"{tp} waits for a person, and is still asked for records")
+        if gap and not shown.paused:
+            raise ViolationError("I9", f"{tp} waits for a person, and is still asked for records")
         full = status.held_bytes * 2 >= status.held_bytes_max
         idle = not own.unsettled and own.acknowledged == own.expected
         if blocked is not None or gap or full or not idle or shown.stuck is not None:
@@ -125,7 +140,8 @@ class Figures(Facts):
             return
         since = self._flows_since.setdefault(tp, status.at)
         late = shown.paused and status.at - since > HEARD_WITHIN_NS + LOOKED_AT_WITHIN_NS
-        self.require(not late, "I9", f"{tp} is paused, and nothing holds it up")
+        if late:
+            raise ViolationError("I9", f"{tp} is paused, and nothing holds it up")
 
     def _waits_for_a_person(self, own: Ownership) -> str | None:
         """Give the word for what holds a partition up, or a lane of it, as it was told; the first of them is shown."""
@@ -136,15 +152,16 @@ class Figures(Facts):
         """Judge that a partition was told to be stuck that is: full to the last record, and nothing moves."""
         why = self._waits_for_a_person(own)
         right = shown.stuck_reason == why if why else shown.stuck_reason not in FOR_A_PERSON
-        self.require(right, "I14", f"{tp} is shown as {shown.stuck_reason}, and it is {why}")
+        if not right:
+            raise ViolationError("I14", f"{tp} is shown as {shown.stuck_reason}, and it is {why}")
         first = next(iter(own.unsettled), None)
         if first is not None and own.unheard.keys() == {first}:
             fresh = status.at - own.unheard[first] < NS_PER_MINUTE
-            self.require(
-                shown.stuck or not fresh, "I14", f"{tp} {first} is refused, nobody knows why, and nothing says so"
-            )
+            if fresh and not shown.stuck:
+                raise ViolationError("I14", f"{tp} {first} is refused, nobody knows why, and nothing says so")
         told = own in self._stuck
-        self.require(told or shown.stuck_reason not in STUCK, "I14", f"{tp} is stuck, and nothing told of it")
+        if shown.stuck_reason in STUCK and not told:
+            raise ViolationError("I14", f"{tp} is stuck, and nothing told of it")
         if status.draining or own.draining or status.routes[shown.route].blocked is not None:
             return
         reach = len(own.unsettled) + sum(1 for offset in own.settled if offset >= own.acknowledged)
@@ -152,7 +169,9 @@ class Figures(Facts):
         still = status.at - max(own.moved_at, arrived, self.turned_at.get(shown.route, 0))
         roomy = reach < self.plan.limits.ahead_records and status.held_bytes * 2 < status.held_bytes_max
         flows = not shown.paused or not roomy or tp in self.gapped or still < LOOKED_AT_WITHIN_NS
-        self.require(flows, "I9", f"{tp} has room for more than {reach} records, nothing moves, and it is paused")
+        if not flows:
+            raise ViolationError("I9", f"{tp} has room for more than {reach} records, nothing moves, and it is paused")
         late = still - self.plan.limits.request_timeout * 3 // 2 - LOOKED_AT_WITHIN_NS
         right = told or late < 0 or reach <= self.plan.limits.ahead_records
-        self.require(right, "I14", f"{tp} is full with {reach} records, nothing moves, and nothing told of it")
+        if not right:
+            raise ViolationError("I14", f"{tp} is full with {reach} records, nothing moves, and nothing told of it")

@@ -7,7 +7,7 @@ when both were sent. Here it shows in the turn in which it happened, or soon aft
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from doka.adapters.simulated.plan import Plan
 from doka.domain.forwarder import Forwarder
@@ -18,16 +18,19 @@ from doka.domain.routes.route import Route
 from doka.domain.routes.standing import RouteState
 from doka.domain.sending.aggregated_outbox import AggregatedOutbox
 from tests.simulation.homes import (
+    Place,
     body_bytes_of,
     held_bytes_of,
     lanes_due,
     partitions_of,
-    places_of,
+    places_beside,
+    places_in,
     ready_in,
     rests,
     routes_of,
 )
 from tests.simulation.invariants.evidence import Evidence
+from tests.simulation.invariants.violation import ViolationError
 from tests.simulation.truth import Ownership
 
 PAUSED_WITHIN_NS = 700 * NS_PER_MS  # of a room that stays full
@@ -52,23 +55,30 @@ class Holding(Evidence):
     def _look(self, machine: Forwarder, now: int) -> None:
         partitions = {partition.tp: partition for partition in partitions_of(machine)}
         strange = partitions.keys() - self.owned.keys()
-        self.require(not strange, "I13", f"the machine has {strange}, which are not owned")
+        if strange:
+            raise ViolationError("I13", f"the machine has {strange}, which are not owned")
         missing = {tp for tp, ownership in self.owned.items() if not ownership.draining} - partitions.keys()
-        self.require(not missing, "I13", f"{missing} are owned, and the machine does not have them")
+        if missing:
+            raise ViolationError("I13", f"{missing} are owned, and the machine does not have them")
         held = sum(partition.ledger.held_bytes for partition in partitions.values())
         counted = held_bytes_of(machine)
-        self.require(held == counted >= 0, "I7", f"{counted} bytes are counted as held, and {held} are")
+        if not held == counted >= 0:
+            raise ViolationError("I7", f"{counted} bytes are counted as held, and {held} are")
         for route in routes_of(machine):
             there, waiting = ready_in(route), route.outbox.waiting
-            self.require(there == waiting, "I14", f"{route.rules.name} counts {waiting} records that wait, of {there}")
+            if there != waiting:
+                raise ViolationError("I14", f"{route.rules.name} counts {waiting} records that wait, of {there}")
             if rests(machine):
                 self._judge_haste(route, now)
+        homes = {route.rules.name: places_in(route) for route in routes_of(machine)}
         for tp, partition in partitions.items():
-            self._look_at(partition, self.owned[tp])
+            places = homes[partition.route.rules.name].get(partition.ledger, [])
+            self._look_at(partition, self.owned[tp], [*places, *places_beside(partition)])
         self._judge_fairness(partitions, now)
         if not self._commits_open and now >= self._commit_by and not any(o.draining for o in self.owned.values()):
             late = [p.tp for p in partitions.values() if p.ledger.watermark > p.ledger.committed]
-            self.require(not late, "I9", f"{late} are to be committed, and no commit is on its way")
+            if late:
+                raise ViolationError("I9", f"{late} are to be committed, and no commit is on its way")
 
     def _note_full(self, now: int) -> None:
         full = self.machine is not None and held_bytes_of(self.machine) >= self.plan.limits.held_bytes * 3 / 4
@@ -98,19 +108,18 @@ class Holding(Evidence):
             return
         if isinstance(outbox, AggregatedOutbox):
             late = None if route.puts else next(lanes_due(outbox, now), None)
-            self.require(late is None, "I9", f"{name} has {late} to send, and nothing is on its way")
+            if late is not None:
+                raise ViolationError("I9", f"{name} has {late} to send, and nothing is on its way")
             return
         lingers = now < self._left_at.get(name, now) + self.plan.limits.linger
-        self.require(
-            route.puts or lingers,
-            "I9",
-            f"{name} has {outbox.waiting} records that may leave, and nothing is on its way",
-        )
+        if not route.puts and not lingers:
+            raise ViolationError("I9", f"{name} has {outbox.waiting} records that may leave, and nothing is on its way")
         idle = sum(1 for each in routes_of(self.machine) if not each.puts) if self.machine is not None else 0
         full = self._in_flight + self._unsigned + idle >= self.plan.limits.requests_in_flight
         full = full or (self.machine is not None and body_bytes_of(self.machine) >= self.plan.limits.body_bytes)
         waits = full or name in self._failing or outbox.waiting < self.plan.limits.request_records
-        self.require(waits, "I9", f"{name} has {outbox.waiting} records that may leave, and room for a request")
+        if not waits:
+            raise ViolationError("I9", f"{name} has {outbox.waiting} records that may leave, and room for a request")
 
     def _signs(self, now: int) -> bool:
         """Say whether there is a lease that may sign."""
@@ -120,31 +129,35 @@ class Holding(Evidence):
         life = max(lease.ends_at - lease.issued_at, 0)
         return now < lease.ends_at - min(self.plan.limits.request_timeout, life // 5)
 
-    def _look_at(self, partition: Partition, ownership: Ownership) -> None:
+    def _look_at(self, partition: Partition, ownership: Ownership, places: Sequence[Place]) -> None:
         tp, ledger = partition.tp, partition.ledger
         above = ledger.open + ledger.ahead
-        self.require(above <= self.plan.limits.ahead_records, "I7", f"{tp} holds {above} records above its watermark")
-        places = list(places_of(partition))
-        homes = Counter(offset for _, offset in places)
+        if above > self.plan.limits.ahead_records:
+            raise ViolationError("I7", f"{tp} holds {above} records above its watermark")
+        homes = {offset for _, offset in places}
         if len(homes) < len(places):
-            twice = next(offset for offset, times in homes.items() if times > 1)
+            (twice, _), *_ = Counter(offset for _, offset in places).most_common(1)
             where = [home for home, offset in places if offset == twice]
-            self.require(False, "I14", f"{tp} offset {twice} is in several places: {', '.join(where)}")  # noqa: FBT003
+            raise ViolationError("I14", f"{tp} offset {twice} is in several places: {', '.join(where)}")
         wanted = set(ownership.unsettled)
         draining = ownership.draining or self.draining or (ledger.draining and bool(ownership.ordered))
         if draining:  # what was never sent is forgotten, and what can never land is not waited for
             wanted = {offset for offset in wanted if offset < ownership.sent_to} - ownership.truth.poison
         if not wanted and not ownership.truth.poison:
             last = max(ownership.settled, default=-1)
-            stands = f"{last} has settled, and the watermark stands at {ledger.watermark}"
-            self.require(last < ledger.watermark, "I9", f"{tp}: nothing is open, {stands}")
-        lost = wanted - homes.keys() - ownership.parked
-        self.require(not lost, "I14", f"{tp}: {sorted(lost)} are not settled, and the machine has them nowhere")
+            if last >= ledger.watermark:
+                stands = f"{last} has settled, and the watermark stands at {ledger.watermark}"
+                raise ViolationError("I9", f"{tp}: nothing is open, {stands}")
+        lost = wanted - homes - ownership.parked
+        if lost:
+            raise ViolationError("I14", f"{tp}: {sorted(lost)} are not settled, and the machine has them nowhere")
         # An acknowledged letter is told to the judge when it comes, to the machine when it looks.
-        more = homes.keys() - wanted - ownership.truth.dropped - (ownership.truth.poison if draining else set())
-        self.require(not more, "I14", f"{tp}: the machine has {sorted(more)}, which are not un-settled")
+        more = homes - wanted - ownership.truth.dropped - (ownership.truth.poison if draining else set())
+        if more:
+            raise ViolationError("I14", f"{tp}: the machine has {sorted(more)}, which are not un-settled")
         sizes = ownership.truth.sizes
         least = 0 if draining else sum(sizes[offset] + RECORD_OVERHEAD_BYTES for offset in ownership.unsettled)
-        self.require(ledger.held_bytes >= least, "I7", f"{tp} counts {ledger.held_bytes} bytes, and holds {least}")
-        if not ownership.unsettled and not places:
-            self.require(not ledger.held_bytes, "I7", f"{tp} holds {ledger.held_bytes} bytes of nothing")
+        if ledger.held_bytes < least:
+            raise ViolationError("I7", f"{tp} counts {ledger.held_bytes} bytes, and holds {least}")
+        if ledger.held_bytes and not ownership.unsettled and not places:
+            raise ViolationError("I7", f"{tp} holds {ledger.held_bytes} bytes of nothing")

@@ -17,6 +17,7 @@ from doka.domain.limits import NS_PER_SECOND
 from doka.domain.records import TopicPartition
 from doka.domain.status import Status
 from tests.simulation.invariants.evidence import Evidence
+from tests.simulation.invariants.violation import ViolationError
 
 SILENT_AT_MOST_NS = 30 * NS_PER_SECOND
 BEHIND_NS = 2 * NS_PER_SECOND  # what a lag may be below the true one: it is published once a second
@@ -79,12 +80,16 @@ class Silence(Evidence):
             self._heard_since[tp] = self.owned[tp], since
             if self.world.answers(tp) and not log.incarnation:
                 right = shown.log_end is not None and shown.log_end <= log.end
-                self.require(right, "I14", f"{tp} is shown to end at {shown.log_end}, and ends at {log.end}")
+                if not right:
+                    raise ViolationError("I14", f"{tp} is shown to end at {shown.log_end}, and ends at {log.end}")
             place = bisect_left(written, (shown.watermark, 0))
             wait = 0 if place == len(written) else now - written[place][1]
             most = wait * 17 // 16 + BEFORE_NS  # of many ends that were told one in a while is remembered
             right = shown.waiting is None or shown.waiting <= most or now - since < wait + BEFORE_NS
-            self.require(right, "I14", f"{tp} is shown with a lag of {shown.waiting} ns, and nothing waits for {most}")
+            if not right:
+                raise ViolationError(
+                    "I14", f"{tp} is shown with a lag of {shown.waiting} ns, and nothing waits for {most}"
+                )
 
     def _wait_of(self, tp: TopicPartition, now: int) -> int | None:
         """Give for how long its oldest record has waited that this process could know of; None where none waits."""

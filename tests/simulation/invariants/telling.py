@@ -93,9 +93,8 @@ class Telling(Delivery, Liveness, Order, Silence, Leases, Letters):
             return  # it stopped in the middle of something, and says so
         over = status.held_bytes - status.held_bytes_max
         last = self._fetched_bytes  # it was asked for while there was room, in records: its bytes nobody knew
-        self.require(
-            over <= 0 or over < last, "I7", f"{over} bytes are held above limits.held_mib, {last} of one fetch"
-        )
+        if not (over <= 0 or over < last):
+            raise ViolationError("I7", f"{over} bytes are held above limits.held_mib, {last} of one fetch")
         if over > 0:
             self.reached["the last fetch reached above the limit of held bytes"] += 1
         self.require(
@@ -108,7 +107,8 @@ class Telling(Delivery, Liveness, Order, Silence, Leases, Letters):
         self.judge_figures(status)
         self.judge_breaks_told()
         silent = [name for name in self._blocked_told if status.routes[name].blocked is None]
-        self.require(not silent, "I14", f"{silent} send again, and nothing told of it")
+        if silent:
+            raise ViolationError("I14", f"{silent} send again, and nothing told of it")
         self.judge_blocks(status)
         self.judge_silence(status)
         for tp, shown in status.partitions.items():
