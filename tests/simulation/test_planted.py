@@ -152,4 +152,5 @@ def test_a_seed_that_finds_a_bug_no_longer_is_no_reason_to_miss_it(monkeypatch: 
     first = look_for(this)
     monkeypatch.setattr(search, "recorded", lambda: {this.name: first.seeds - 2})
     assert first.seeds > 1
-    assert (first.rule, first.seeds) == (look_again_for(this).rule, look_again_for(this).seeds)
+    again = look_again_for(this)
+    assert (first.rule, first.seeds) == (again.rule, again.seeds)
