@@ -62,6 +62,7 @@ VENDORS = {
     "openssl": "openssl:openssl",
     "python": "python:python",
     "zlib": "zlib:zlib",
+    "zstd": "facebook:zstandard",
 }
 """Under which vendor and product vulnerabilities of a project are filed (CPE), so that a scanner finds them by the bill."""
 

@@ -206,12 +206,14 @@ def _versions(found: list[Json]) -> Iterator[tuple[str, str]]:
 
 
 def _texts(found: list[Json]) -> Iterator[tuple[str, dict[str, str]]]:
-    """Look in each shared object of a wheel for the texts by which the code of others is known; one says it when asked."""
+    """Look in each shared object of a wheel for the texts by which the code of others is known; some say it when asked."""
     for path in _of_wheels(found):
         held = Path(path).read_bytes()
         hits = {name: match[1].decode() for name, text in TEXTS.items() if (match := re.search(text, held))}
         if stem(path) == "_yaml":
             hits["libyaml"] = importlib.import_module("yaml._yaml").get_version_string()
+        if stem(path) == "_zstd":
+            hits["zstd"] = importlib.import_module("backports.zstd").zstd_version
         if hits:
             yield path, hits
 

@@ -81,9 +81,9 @@ def test_every_library_inside_a_wheel_is_named(bill: dict[str, Any]) -> None:
     """Libraries that wheels carry have their project's name and its version; the one that tells none is known by name."""
     natives = {part["bom-ref"]: part for wheel in bill["components"] for part in wheel.get("components", ())}
     carried = {ref: part for ref, part in natives.items() if part.get("purl", "").startswith("pkg:generic/")}
-    assert {part["name"] for part in carried.values()} <= {*PROJECTS.values(), "zlib", "libyaml"}
+    assert {part["name"] for part in carried.values()} <= {*PROJECTS.values(), "zlib", "libyaml", "zstd"}
     assert ["sfparse"] == sorted(part["name"] for part in carried.values() if "version" not in part)
-    assert {"curl", "openssl", "librdkafka", "libyaml"} <= {part["name"] for part in carried.values()}
+    assert {"curl", "openssl", "librdkafka", "libyaml", "zstd"} <= {part["name"] for part in carried.values()}
 
 
 def test_the_bill_has_what_the_lock_pins(bill: dict[str, Any]) -> None:
