@@ -93,6 +93,9 @@ CASES: Sequence[Case] = (
     Case("in-request-100b", "100 B, ordering key_in_request", route=IN_REQUEST, aims=(
         Aim("cpu_to_plain", "<=", 1.25),
     )),
+    Case("newline-100b", "100 B, append newline", route={"append": "newline"}, aims=(Aim("cpu_to_plain", "<=", 1.15),)),
+    Case("gzip-1kb", "1 KB, compress gzip", size=1_024, records=100_000, route={"compress": "gzip"}),
+    Case("zstd-1kb", "1 KB, compress zstd", size=1_024, records=200_000, route={"compress": "zstd"}),
     Case("hot-keys-in-request", "100 keys, 15 ms of latency, ordering key_in_request", keys=100, delay=0.015,
         route=IN_REQUEST, aims=(Aim("records_per_second", ">=", 80_000),)),
     Case("aggregated-100b", "100 B, aggregated", route=AGGREGATED, records=1_500_000, quick=True, aims=(
