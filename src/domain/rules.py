@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from doka.domain.compression import Compression
 from doka.domain.limits import KEY_CACHE_BYTES, NS_PER_MS, NS_PER_SECOND, PUT_RECORDS_MAX
 
 
@@ -119,6 +120,10 @@ class RouteRules:
     envelope: bool = False
     replayed: bool = False
     """Whether its records are sent once more, which their envelopes say."""
+    newline: bool = False
+    """Whether each record's data ends in a newline: whoever lays records side by side then has lines."""
+    compression: Compression | None = None
+    """None: the data goes as it is."""
     on_poison: OnPoison = OnPoison.BLOCK
     only: Only | None = None
     """None: all records are sent."""
@@ -141,6 +146,11 @@ class RouteRules:
     def has_shared_lanes(self) -> bool:
         """Whether each key of each partition is a lane whose records may share a request."""
         return self.ordering is Ordering.KEY_IN_REQUEST and self.aggregation is None
+
+    @property
+    def makes_data(self) -> bool:
+        """Whether what is sent are other bytes than the values that came."""
+        return self.envelope or self.newline or self.compression is not None
 
     @property
     def needs_originals(self) -> bool:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from doka.adapters.compression.gzip import GZIP
 from doka.consumer import (
     WINDOW_OFFSETS,
     Envelope,
@@ -53,9 +56,9 @@ class Stored:
         return 1, 1_700_000_000_000
 
 
-def enveloped(stored: Stored, *, replayed: bool = False) -> bytes:
-    """Give the envelope that a route of the service makes of a record at t[3], offset 7."""
-    rules = RouteRules("r", frozenset({"t"}), "role", partition_key="constant:k", envelope=True, replayed=replayed)
+def enveloped(stored: Stored, **rules_too: Any) -> bytes:
+    """Give the envelope that a route of the service, with these rules, makes of a record at t[3], offset 7."""
+    rules = RouteRules("r", frozenset({"t"}), "role", partition_key="constant:k", envelope=True, **rules_too)
     chunk = Chunk(TopicPartition("t", 3), (7,), (stored.key(),), (stored.value(),), originals=(stored,))
     return bytes(RecordMapping(rules, lambda: 0.0).map(chunk, 1 << 20)[1][0])
 
@@ -71,6 +74,16 @@ def test_an_envelope_gives_back_the_record(
     expected = Envelope(Place("t", 3, 7), 1_700_000_000_000, key, tuple(headers), value, replayed)
     assert expected == read_envelope(data)
     assert expected == read_envelope(json.dumps(json.loads(data) | {"newer": 1}, indent=1).encode() + b"\n")
+
+
+def test_an_envelope_is_read_out_of_its_line_and_out_of_what_was_compressed() -> None:
+    """A newline behind it is no matter; what is compressed the consumer decompresses, inside an aggregate too."""
+    stored = Stored(b"k", b"v", [])
+    plain = read_envelope(enveloped(stored))
+    assert plain == read_envelope(enveloped(stored, newline=True))
+    made = enveloped(stored, compression=GZIP)
+    inner = unpack("k", encode(["k", "k"], [made, made], "1"))
+    assert [plain, plain] == [read_envelope(gzip.decompress(data)) for _, data in inner]
 
 
 GOOD = json.loads(enveloped(Stored(b"k", b"secret", [])))

@@ -82,7 +82,7 @@ def terms_of(sides: Sides, facts: StreamFacts, match: Match, group: str, *, sinc
     mapping = (
         f"partition_key {rules.partition_key}, null_key {rules.null_key.value}, null_value {rules.null_value.value}, "
         f"key_encoding {rules.key_encoding.value}, envelope {'json' if rules.envelope else 'none'}, "
-        f"ordering {rules.ordering.value}, records up to {facts.record_bytes_max} bytes{_shape(rules)}"
+        f"{_changes(rules)}ordering {rules.ordering.value}, records up to {facts.record_bytes_max} bytes{_shape(rules)}"
     )
     return Terms(
         route=sides.route.name,
@@ -98,6 +98,12 @@ def terms_of(sides: Sides, facts: StreamFacts, match: Match, group: str, *, sinc
 def _shape(rules: RouteRules) -> str:
     """Say which records a route sends, where that is not all."""
     return "" if rules.only is None else f", only {rules.only.field} in {json.dumps(sorted(rules.only.texts))}"
+
+
+def _changes(rules: RouteRules) -> str:
+    """Say what else becomes of data; nothing where nothing does, as of audits that are older than these settings."""
+    newline = "append newline, " if rules.newline else ""
+    return newline if rules.compression is None else f"{newline}compress {rules.compression.name}, "
 
 
 def plan_of(sides: Sides, terms: Terms, *, to_the_end: bool) -> Planned:

@@ -52,6 +52,8 @@ class Progress:
     stream_share: float = 0.0
     broken_aggregates: int = 0
     """Of this reading alone."""
+    not_compressed: int = 0
+    """Records of the stream that are not compressed as the route does it; of this reading alone."""
 
 
 Tell = Callable[[Progress], None]
@@ -212,6 +214,7 @@ class Reading:
         if whole.count:
             self._file.add_landed(whole, self._identities.landed(whole))
             self.progress.landings += whole.count
+            self.progress.not_compressed = self._identities.not_compressed
 
     def _note_reached(self, reached: ShardReached) -> None:
         self._file.reached_shard(reached)

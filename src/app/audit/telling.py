@@ -63,6 +63,7 @@ class Found:
     terms: Terms
     judgement: Judgement
     broken_aggregates: int
+    not_compressed: int
     notes: Sequence[str]
     """What of Kafka is missing, or may be, as clauses."""
     why_stopped: str | None
@@ -81,7 +82,16 @@ def found_by(begun: Begun, reading: Reading, why_stopped: str | None) -> Found:
     """Judge what was read, and give what is told of it."""
     file = begun.file
     missing = dict.fromkeys((*begun.missing, *reading.missing, *(file.noted(MISSING) or ())))
-    return Found(begun.path, file.terms, file.judge(), reading.progress.broken_aggregates, [*missing], why_stopped)
+    progress = reading.progress
+    return Found(
+        path=begun.path,
+        terms=file.terms,
+        judgement=file.judge(),
+        broken_aggregates=progress.broken_aggregates,
+        not_compressed=progress.not_compressed,
+        notes=[*missing],
+        why_stopped=why_stopped,
+    )
 
 
 def show(console: Console, found: Found, file: AuditFile) -> None:
@@ -175,6 +185,11 @@ def notes(found: Found) -> Iterator[str]:
         yield f"{count:,} of those that can never land: {code}"
     if found.broken_aggregates:
         yield f"{many(found.broken_aggregates, 'aggregate')} in the stream could not be taken apart, and counts as one record."
+    if found.not_compressed:
+        yield (
+            f"{many(found.not_compressed, 'record')} in the stream cannot be decompressed: sent before the route had "
+            "compress, or by somebody else, and no record of Kafka to this audit."
+        )
     if judgement.judged_from_ms >= judgement.judged_until_ms:
         yield "No part of the window could be judged wholly."
     elif (judgement.judged_from_ms, judgement.judged_until_ms) != (terms.since_ms, terms.until_ms):
@@ -209,6 +224,7 @@ def as_json(found: Found, file: AuditFile) -> str:
         "foreign": judgement.foreign,
         "outside": judgement.outside,
         "broken_aggregates": found.broken_aggregates,
+        "not_compressed": found.not_compressed,
         "poison_codes": dict(judgement.poison_codes),
         "longest_wait_ms": judgement.longest_wait_ms,
         "file": str(found.path),

@@ -192,7 +192,7 @@ def _stream_found(
     shards = "" if found.open_shards is None else f", {_count(found.open_shards, 'open shard')}"
     limit = f"records up to {found.record_bytes_max / MIB:g} MiB"
     verdict, but, cure = _judged(settings, route, rules, index, found)
-    told = f"{found.arn or route.stream.called} is {found.status}{shards}, {limit}{but}"
+    told = f"{found.arn or route.stream.called} is {found.status}{shards}, {limit}{_made_of(route)}{but}"
     facts = {
         "arn": found.arn,
         "status": found.status,
@@ -202,6 +202,13 @@ def _stream_found(
         "kms_key": found.kms_key,
     }
     return Finding("stream", route.name, verdict, told, cure, facts)
+
+
+def _made_of(route: RouteSettings) -> str:
+    """Say what each record becomes that its consumers must know of."""
+    if route.compress != "none":
+        return f", each compressed by {route.compress}"
+    return ", each ending in a newline" if route.append == "newline" else ""
 
 
 def _judged(

@@ -184,6 +184,7 @@ def data_of(
         "status": None if stream is None else stream.status,
         "record_bytes_max": None if stream is None else stream.record_bytes_max,
         "on_poison": rules.on_poison.value,
+        "compress": None if rules.compression is None else rules.compression.name,
         "why_not_all": why,
         "notes": seen.notes,
         "records": records,
@@ -249,6 +250,8 @@ def _sentences(rules: RouteRules, stream: StreamDescribed | None, why: str | Non
         yield f"Nothing speaks against {many(len(seen.records), 'record')}; what Kinesis alone knows, a put alone can tell."
     if filtered:
         yield f"The route leaves out {filtered:,} of them: they are not sent, and settle in their turn. See: docs/transforms.md"
+    if rules.compression is not None:
+        yield f"Bytes are counted after {rules.compression.name}; data is shown as it is before."
     if stream is None:
         yield f"Which shard takes them is not known, and the usual limit of a record was assumed: {why}."
     else:

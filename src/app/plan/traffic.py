@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from operator import add, itemgetter
 from typing import Final
@@ -130,7 +130,7 @@ class Traffic:
         self._rules, self._window = rules, window
         self._shaping = shaping_of(rules)
         self._mapping = RecordMapping(rules, lambda: _ONE_DRAW)
-        self._again = RecordMapping(rules, lambda: _ANOTHER_DRAW)
+        self._again = RecordMapping(replace(rules, compression=None), lambda: _ANOTHER_DRAW)  # asked for keys alone
         self._slices = Slices(SLICES)
         self._of_slice = [[0, 0] for _ in range(SLICES)]
         self._keys = KeyCounts()

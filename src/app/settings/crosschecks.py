@@ -5,7 +5,9 @@ Each check is a function from the whole to problems; each has its test with the 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 
 from doka.adapters.aws.sts.settings import AMBIENT_ROLE
 from doka.app.settings.arn import parse_role_arn, parse_stream_arn, partition_of
@@ -150,6 +152,15 @@ def _keys(settings: Settings) -> Iterator[Problem]:
             yield Problem(f"has no use with partition_key {kind}; leave it out", (*path, "key_encoding"))
 
 
+def _data(settings: Settings) -> Iterator[Problem]:
+    for index, route in enumerate(settings.routes):
+        if route.append == "newline" and route.compress != "none":
+            told = f"is newline beside compress: {route.compress}, whose bytes are no lines; leave one of the two out"
+            yield Problem(told, ("routes", index, "append"))
+        if route.compress == "zstd" and sys.version_info >= (3, 14) and find_spec("_zstd") is None:
+            yield Problem("is zstd, which this Python was built without; take gzip", ("routes", index, "compress"))
+
+
 def _dead_letters(settings: Settings) -> Iterator[Problem]:
     topic, path = settings.dead_letters.topic, ("dead_letters", "topic")
     users = [index for index, route in enumerate(settings.routes) if route.on_poison == "dead_letter"]
@@ -243,6 +254,7 @@ CHECKS: tuple[Callable[[Settings], Iterator[Problem]], ...] = (
     _streams,
     _routes,
     _keys,
+    _data,
     _dead_letters,
     _roles,
     _times,

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import SecretStr
 
@@ -24,6 +24,7 @@ from doka.app.settings.model import MIB, Settings
 from doka.app.settings.problems import Problem, SettingsError
 from doka.app.settings.routes import Aggregation, OnlySettings, RouteSettings
 from doka.app.settings.session import fill_session_name
+from doka.domain.compression import Compression
 from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
 from doka.domain.partitions.start_positions import LogEdge, StartFrom
 from doka.domain.ports import Clock
@@ -199,6 +200,8 @@ def _route_rules(route: RouteSettings) -> RouteRules:
         envelope=route.envelope == "json",
         only=_only(route.only),
         on_poison=OnPoison(route.on_poison),
+        newline=route.append == "newline",
+        compression=_compression(route.compress),
         aggregation=_aggregation_rules(route.aggregation) if route.aggregation.enabled else None,
     )
 
@@ -208,6 +211,21 @@ def _only(only: OnlySettings) -> Only | None:
         return None
     decides = f"header:{only.header}" if only.pointer is None else f"pointer:{only.pointer}"
     return Only(decides, frozenset(only.texts))
+
+
+def _compression(name: Literal["none", "gzip", "zstd"]) -> Compression | None:
+    """Give what compresses; only what is asked for is loaded."""
+    match name:
+        case "none":
+            return None
+        case "gzip":
+            from doka.adapters.compression.gzip import GZIP
+
+            return GZIP
+        case "zstd":
+            from doka.adapters.compression.zstd import ZSTD
+
+            return ZSTD
 
 
 def _aggregation_rules(aggregation: Aggregation) -> AggregationRules:

@@ -148,6 +148,17 @@ class RouteSettings(Section):
         default="none",
         description="json: topic, partition, offset, timestamp, key, headers and value as one JSON object; replayed: true behind them where doka replay sent it.",
     )
+    append: Literal["none", "newline"] = Field(
+        default="none",
+        description=(
+            "newline: each record's data ends in one, for Firehose and others that lay records side by side; "
+            "what ends in one gets no second, and an empty record stays empty."
+        ),
+    )
+    compress: Literal["none", "gzip", "zstd"] = Field(
+        default="none",
+        description="gzip, zstd: each record's data is compressed by itself, so every consumer must decompress it; below some 300 bytes it gains little.",
+    )
     on_poison: Literal["block", "drop", "dead_letter"] = Field(
         default="block",
         description="What becomes of a record that can never land; dead_letter by default where dead_letters.topic is set.",

@@ -12,6 +12,8 @@ itself uses. An identity is a digest: what is compared is never kept.
 A route with `null_key: random` gives keys that nobody can foretell to some records only, and a key that landed does not say
 of which kind it is. Such keys are decimal digits, so there a record under any key of that form is compared by data alone,
 on both sides: fewer tell-tales, and never a wrong loss.
+
+Where a route compresses its data, both sides are compared as they were before that.
 """
 
 from __future__ import annotations
@@ -27,11 +29,12 @@ from operator import add, methodcaller
 from typing import Final
 
 from doka.domain.audit.landed import Landed
+from doka.domain.compression import UNCOMPRESSED_BYTES_MAX, uncompressed_bytes_sure
 from doka.domain.errors import invariant
 from doka.domain.limits import KEY_CACHE_BYTES
 from doka.domain.records import Chunk, TopicPartition
 from doka.domain.remembered import TEXT_OVERHEAD_BYTES, Remembered
-from doka.domain.routes.mapping import NO_KEY, TOO_LARGE, UNUSABLE, RecordMapping
+from doka.domain.routes.mapping import NO_KEY, TOO_LARGE, UNUSABLE, Mapped, RecordMapping, compressed
 from doka.domain.routes.shaping import shaping_of
 from doka.domain.rules import NullKey, Ordering, RouteRules
 
@@ -98,8 +101,12 @@ class Identities:
         # Under this rule the mapping tells each record whose key would be drawn, as poison of that code.
         told = replace(rules, null_key=NullKey.REJECT) if draws else rules
         self._shaping = shaping_of(rules)
-        self._mapping = RecordMapping(told, lambda: 0.0, key_cache_bytes)
+        # Compared is what was compressed: other libraries, and later ones, make other bytes of the same.
+        self._mapping = RecordMapping(replace(told, compression=None), lambda: 0.0, key_cache_bytes)
+        self._compression = rules.compression
         self._record_bytes_max = record_bytes_max
+        self.not_compressed = 0
+        """Landed records that are none of what the route's compression gives: of another setting, or of somebody else."""
         self._drawn_code = NO_KEY if draws else None
         self._has_order = rules.ordering is not Ordering.NONE and rules.partition_key != "random"
         self.match = _match_of(rules, by_data=by_data)
@@ -119,7 +126,7 @@ class Identities:
 
     def _expected(self, chunk: Chunk, found: Mapping[int, str]) -> Expected:
         """Give what records should have become that go on to the mapping; `found` is the poison that is known already."""
-        keys, data, codes = self._mapping.map(chunk, self._record_bytes_max, found)
+        keys, data, codes = self._map(chunk, found)
         drawn = self._take_drawn(codes, data)
         lanes: Sequence[int | None] = [self._keys[key][1] for key in keys] if self._has_order else [None] * chunk.count
         identities: Sequence[bytes | None]
@@ -138,14 +145,44 @@ class Identities:
         return Expected(chunk.partition, chunk.offsets, _stamps_of(chunk), lanes, identities, codes)
 
     def landed(self, landed: Landed) -> Sequence[bytes]:
-        """Give the identities of what landed."""
+        """Give the identities of what landed; that of what is not compressed as the route does it no record has."""
+        data, strange = self._decompressed(landed.data)
+        found: list[bytes]
         match self.match:
             case Match.COORDINATES:
-                return list(map(_of_envelope, landed.data))
+                found = list(map(_of_envelope, data))
             case Match.KEY_AND_DATA:
-                return self._by_key(landed.keys, landed.data)
+                found = self._by_key(landed.keys, data)
             case Match.DATA:
-                return _digests(landed.data)
+                found = _digests(data)
+        for place in strange:
+            found[place] = _digest_of(landed.data[place], person=b"not compressed").digest()
+        self.not_compressed += len(strange)
+        return found
+
+    def _decompressed(self, data: Sequence[bytes]) -> tuple[Sequence[bytes], Sequence[int]]:
+        """Give the data that was compressed, and the places of what was not."""
+        if self._compression is None:
+            return data, ()
+        found = [self._compression.decompress(each, UNCOMPRESSED_BYTES_MAX) for each in data]
+        return [each or b"" for each in found], [place for place, each in enumerate(found) if each is None]
+
+    def _map(self, chunk: Chunk, poison: Mapping[int, str]) -> Mapped:
+        """Give the columns of a chunk as they were before the data was compressed, and the codes of what is sent.
+
+        Only what comes near the limit is compressed once more, to see whether it fits.
+        """
+        if self._compression is None:
+            return self._mapping.map(chunk, self._record_bytes_max, poison)
+        keys, data, codes = self._mapping.map(chunk, uncompressed_bytes_sure(self._record_bytes_max), poison)
+        for place, code in [*codes.items()]:
+            if code == TOO_LARGE and not self._is_too_large(data[place], len(keys[place].encode())):
+                del codes[place]
+        return keys, data, codes
+
+    def _is_too_large(self, data: bytes, key_bytes: int) -> bool:
+        made = (data,) if self._compression is None else compressed((data,), self._compression)
+        return len(made[0]) + key_bytes > self._record_bytes_max
 
     def _by_key(self, keys: Sequence[str], data: Sequence[bytes]) -> list[bytes]:
         suffixes = [suffix for suffix, _ in map(self._keys.__getitem__, keys)]
@@ -158,7 +195,7 @@ class Identities:
         drawn = frozenset(place for place, code in codes.items() if code == self._drawn_code)
         for place in drawn:
             del codes[place]
-            if len(data[place]) + RANDOM_KEY_DIGITS > self._record_bytes_max:
+            if self._is_too_large(data[place], RANDOM_KEY_DIGITS):
                 codes[place] = TOO_LARGE
         return drawn
 

@@ -2,6 +2,7 @@
 
 A chunk goes in, two columns come out, and with them the places of records that can never land as they are
 (no usable key, too large for the stream): those are poison, found here before anything is sent.
+What becomes of the data is done in this order: the envelope, the newline, the compression; and what comes out must fit.
 
 The keys of a topic repeat, so each is translated once and then found in a bounded cache by a C loop.
 """
@@ -11,9 +12,9 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from itertools import repeat
 
+from doka.domain.compression import UNCOMPRESSED_BYTES_MAX, Compression
 from doka.domain.errors import invariant
 from doka.domain.limits import KEY_CACHE_BYTES, PARTITION_KEY_BYTES_MAX, PARTITION_KEY_CHARACTERS_MAX
 from doka.domain.records import Chunk
@@ -27,6 +28,9 @@ _RANDOM_KEYS = 1 << 64
 
 REPLAYED = b',"replayed":true}'
 """The end of the envelope of a record that `doka replay` sends, instead of its brace."""
+
+NEWLINE = b"\n"
+_NEWLINE_CODE = NEWLINE[0]
 
 UNUSABLE = ""
 """Stands for a key that Kinesis would refuse; no valid partition key is empty."""
@@ -81,6 +85,10 @@ class RecordMapping:
         self.cache = KeyCache(rules.key_encoding, key_cache_bytes)
         self._rules = rules
         self._next_random = int(jitter() * _RANDOM_KEYS)
+        self._marks = rules.envelope and rules.replayed
+        # What came bounds what is sent, but for the newline; what an envelope or a compression makes of it has no such bound.
+        self._bounded = not rules.envelope and rules.compression is None
+        self._longer = len(NEWLINE) if rules.newline else 0
         kind, _, argument = rules.partition_key.partition(":")
         self._keys_of = {
             "kafka_key": self._kafka_keys,
@@ -103,14 +111,11 @@ class RecordMapping:
         if self._rules.null_value is NullValue.REJECT:
             poison.update((i, NO_VALUE) for i, value in enumerate(chunk.values) if value is None)
         values = self._envelopes(chunk, poison) if self._rules.envelope else self._values(chunk)
+        data = self._finished(_marked(values) if self._marks else values)
         fits = record_bytes_max - PARTITION_KEY_BYTES_MAX
-        if (self._rules.envelope or chunk.payload_bytes > fits) and max(map(len, values)) > fits:
-            for i, (key, value) in enumerate(zip(keys, values, strict=True)):
-                if len(value) + len(key.encode()) > record_bytes_max:
-                    poison.setdefault(i, TOO_LARGE)
-        if self._rules.envelope and self._rules.replayed:
-            values = list(map(partial(_marked, record_bytes_max), keys, values))
-        return keys, values, poison
+        if not (self._bounded and chunk.payload_bytes + self._longer <= fits) and max(map(len, data)) > fits:
+            data = self._find_too_large(keys, values, data, poison, record_bytes_max)
+        return keys, data, poison
 
     # --- partition keys ------------------------------------------------------------------------------------------
 
@@ -186,6 +191,30 @@ class RecordMapping:
 
     # --- data ----------------------------------------------------------------------------------------------------
 
+    def _finished(self, data: Sequence[bytes]) -> Sequence[bytes]:
+        """Give what is sent of values or envelopes."""
+        if self._rules.newline:
+            data = end_in_newline(data)
+        return data if self._rules.compression is None else compressed(data, self._rules.compression)
+
+    def _find_too_large(
+        self,
+        keys: Sequence[str],
+        values: Sequence[bytes],
+        data: Sequence[bytes],
+        poison: dict[int, str],
+        record_bytes_max: int,
+    ) -> Sequence[bytes]:
+        """Note what is too large. An envelope for which the mark of a replay is too much goes without it, and so can land."""
+        found = list(data)
+        for i, (key, each) in enumerate(zip(keys, data, strict=True)):
+            room = record_bytes_max - len(key.encode())
+            if len(each) > room and self._marks:
+                (found[i],) = self._finished(values[i : i + 1])
+            if len(found[i]) > room:
+                poison.setdefault(i, TOO_LARGE)
+        return found
+
     def _values(self, chunk: Chunk) -> Sequence[bytes]:
         values = chunk.values
         if all(values) or None not in values:
@@ -214,10 +243,21 @@ class RecordMapping:
         ]
 
 
-def _marked(record_bytes_max: int, key: str, envelope: bytes) -> bytes:
-    """Say in an envelope that it is sent once more; one for which the mark would be too much goes without, and so can land."""
-    marked = envelope[:-1] + REPLAYED
-    return marked if len(marked) + len(key.encode()) <= record_bytes_max else envelope
+def _marked(envelopes: Sequence[bytes]) -> list[bytes]:
+    """Say in envelopes that they are sent once more."""
+    return [envelope[:-1] + REPLAYED for envelope in envelopes]
+
+
+def end_in_newline(data: Sequence[bytes]) -> list[bytes]:
+    """Give data that ends in a newline; what ends in one gets no second, and what is empty is no line."""
+    return [each + NEWLINE if each and each[-1] != _NEWLINE_CODE else each for each in data]
+
+
+def compressed(data: Sequence[bytes], compression: Compression) -> list[bytes]:
+    """Give the compressed data; what is larger than a reader would unfold stays as it is, and no stream takes so much."""
+    if max(map(len, data), default=0) <= UNCOMPRESSED_BYTES_MAX:
+        return compression.compress(data)
+    return [each if len(each) > UNCOMPRESSED_BYTES_MAX else compression.compress([each])[0] for each in data]
 
 
 def as_text(content: bytes | None) -> str | dict[str, str] | None:

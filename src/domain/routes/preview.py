@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
+from doka.domain.compression import UNCOMPRESSED_BYTES_MAX
 from doka.domain.events import StreamDescribed
 from doka.domain.limits import RECORD_BYTES_DEFAULT
 from doka.domain.records import Chunk, TopicPartition
@@ -37,6 +38,7 @@ class Preview:
     key: str | None
     """The partition key; None where it is drawn at random when the record is sent."""
     data: bytes
+    """As it is to whoever has decompressed it."""
     size: int
     """Bytes of data and key, which the stream's limit counts; at most, where the key is drawn."""
     shard: str | None
@@ -60,7 +62,8 @@ class Previews:
         self.record_bytes_max = RECORD_BYTES_DEFAULT if stream is None else stream.record_bytes_max
         self._shaping = shaping_of(rules)
         self._mapping = RecordMapping(rules, lambda: _A_DRAW)
-        self._again = RecordMapping(rules, lambda: _ANOTHER_DRAW)
+        self._again = RecordMapping(replace(rules, compression=None), lambda: _ANOTHER_DRAW)  # asked for keys alone
+        self._compression = rules.compression
         self._slices = None if rules.aggregation is None else Slices(rules.aggregation.lanes)
         shards = () if stream is None or not stream.honours_keys else stream.shards
         self._shards = sorted(shards, key=lambda shard: shard.first_hash_key)
@@ -100,11 +103,16 @@ class Previews:
                 offset,
                 _time_of(chunk, place),
                 key=None if drawn else key,
-                data=data,
+                data=self._plain(data),
                 size=len(data) + (DRAWN_KEY_BYTES_MAX if drawn else len(key.encode())),
                 shard=None if drawn or code is not None else self._shard_of(key),
                 code=code,
             )
+
+    def _plain(self, data: bytes) -> bytes:
+        """Give data as it was before it was compressed; what is too large for that was not."""
+        plain = None if self._compression is None else self._compression.decompress(data, UNCOMPRESSED_BYTES_MAX)
+        return data if plain is None else plain
 
     def _is_drawn(self, chunk: Chunk, place: int, key: str, code: str | None) -> bool:
         """Say whether a key is drawn: then another draw gives another one."""

@@ -71,6 +71,7 @@ class Route:
         self._mapping = RecordMapping(rules, jitter, limits.key_cache_bytes)
         self._shaping = shaping_of(rules)
         self._filtered = Counter(dict.fromkeys(() if self._shaping is None else REASONS, 0))
+        self._makes_data = rules.makes_data
 
     @property
     def blocked(self) -> str | None:
@@ -101,9 +102,12 @@ class Route:
         """Take records that are to be sent; `found` is the poison among them that is known already."""
         keys, values, poison = self._mapping.map(chunk, self.standing.record_bytes_max, found)
         held_bytes = held_size(chunk)
-        if self.rules.envelope:  # the columns that are held from here on are larger than what was fetched
-            more = sum(map(len, values))
-            self._budget.take(ledger, more, chunk.count)
+        if self._makes_data:
+            more = _made_bytes(chunk, values)
+            if more > 0:
+                self._budget.take(ledger, more, chunk.count)
+            else:
+                self._budget.release(ledger, -more)
             held_bytes += more
         held = HeldChunk(
             ledger,
@@ -443,6 +447,15 @@ class Role:
     def _needs_lease(self, now: int) -> bool:
         """Say whether it may not be missing: only one that is renewed on demand may, while nothing waits to be signed."""
         return not self._on_demand or any(route.needs_lease(now) for route in self._routes)
+
+
+def _made_bytes(chunk: Chunk, data: Sequence[bytes]) -> int:
+    """Give how many bytes more are held from here on than were fetched: fewer than none where they were compressed.
+
+    What was fetched is let go, but for whole records, which hold theirs.
+    """
+    made = sum(map(len, data))
+    return made if chunk.originals else made - sum(map(len, filter(None, chunk.values)))
 
 
 def _outbox(rules: RouteRules, limits: LimitRules, budget: Budget, quarantine: Quarantine) -> Outgoing:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +22,28 @@ from tests.waiting import eventually
 RECORDS = 200
 
 
-def shard_of_each(landed: list[Landed]) -> dict[tuple[str, str], str]:
+def shard_of_each(landed: list[Landed], read: Callable[[bytes], bytes]) -> dict[tuple[str, str], str]:
     """Give the shard of each record by its partition key and data, out of its aggregate."""
     found: dict[tuple[str, str], str] = {}
     for record in landed:
         inner = unfold(record.data)
         if inner is None:
-            found[record.partition_key or "", record.data.decode()] = record.shard
+            found[record.partition_key or "", read(record.data).decode()] = record.shard
         else:
-            found |= {(each.partition_key, each.data.decode()): record.shard for each in inner}
+            found |= {(each.partition_key, read(each.data).decode()): record.shard for each in inner}
     return found
 
 
-@pytest.mark.parametrize("route", [{}, {"aggregation": {"enabled": True, "lanes": 4}}], ids=["plain", "aggregated"])
+@pytest.mark.parametrize(
+    "route",
+    [
+        {},
+        {"aggregation": {"enabled": True, "lanes": 4}},
+        {"aggregation": {"enabled": True, "lanes": 4}, "append": "newline"},
+        {"compress": "gzip"},
+    ],
+    ids=["plain", "aggregated", "lines in aggregates", "compressed"],
+)
 def test_it_foretells_what_the_service_does(
     make_world: MakeWorld,
     tmp_path: Path,
@@ -62,4 +72,6 @@ def test_it_foretells_what_the_service_does(
     told = json.loads(capsys.readouterr().out)["records"]
     foretold = {(record["partition_key"], record["data"]): record["shard"] for record in told}
     assert RECORDS == len(foretold)
-    assert shard_of_each(world.aws.landed(STREAM)) == foretold
+    compressed = route.get("compress") == "gzip"
+    assert shard_of_each(world.aws.landed(STREAM), gzip.decompress if compressed else bytes) == foretold
+    assert (route.get("append") == "newline") == all(data.endswith("\n") for _, data in foretold)

@@ -58,5 +58,5 @@ def file_of(ranges: Sequence[OffsetRange] = ()) -> AuditFile:
 
 def found(judgement: Judgement, why_stopped: str | None = None, **others: Any) -> Found:
     """Give what is told of this judgement."""
-    told: dict[str, Any] = {"broken_aggregates": 0, "notes": ()} | others
+    told: dict[str, Any] = {"broken_aggregates": 0, "not_compressed": 0, "notes": ()} | others
     return Found(Path("x.duckdb"), TERMS, judgement, why_stopped=why_stopped, **told)

@@ -70,12 +70,14 @@ def test_what_is_not_known_stands_beside_what_is() -> None:
         found(
             judged({Fate.POISON: 3}, poison_codes={"RecordTooLarge": 3}, judged_from_ms=TERMS.since_ms + 60_000),
             broken_aggregates=2,
+            not_compressed=3,
             notes=("orders:0:7 left the log before it was read",),
         )
     )
     for line in (
         "3 of those that can never land: RecordTooLarge",
         "2 aggregates in the stream could not be taken apart",
+        "3 records in the stream cannot be decompressed: sent before the route had compress, or by somebody else",
         "Judged: 2026-08-01T00:01:00Z to 2026-08-01T01:00:00Z",
         "Not judged: orders:0:7 left the log before it was read.",
         "The longest time from a record to its landing: 250 ms",

@@ -238,6 +238,8 @@ FOUND = f"{STREAM} is ACTIVE, 4 open shards, records up to 1 MiB"
             described(),
             ("fine", FOUND, None),
         ),
+        ({("routes", 0, "append"): "newline"}, described(), ("fine", f"{FOUND}, each ending in a newline", None)),
+        ({("routes", 0, "compress"): "gzip"}, described(), ("fine", f"{FOUND}, each compressed by gzip", None)),
         (
             {("routes", 0, "aggregation"): {"enabled": True, "lanes": 2}},
             described(),

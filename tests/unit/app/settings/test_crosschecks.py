@@ -217,6 +217,15 @@ def test_settings_of_keys_fit_together(changes: dict[str, Any], expected: str) -
     assert told({(*ROUTE, name): value for name, value in changes.items()}) == [expected]
 
 
+@pytest.mark.parametrize("compress", ["gzip", "zstd"])
+def test_no_newline_stands_behind_compressed_data(compress: str) -> None:
+    """It would tear the data for whoever splits at newlines, and any of its bytes may be one."""
+    assert told({(*ROUTE, "append"): "newline", (*ROUTE, "compress"): compress}) == [
+        f"routes[0].append is newline beside compress: {compress}, whose bytes are no lines; leave one of the two out"
+    ]
+    assert [] == told({(*ROUTE, "compress"): compress}) + told({(*ROUTE, "append"): "newline"})
+
+
 def test_a_role_that_is_not_defined_is_told() -> None:
     """A misspelt role must not end as ambient credentials."""
     assert told({(*STREAM_AT, "role"): "analytic"}) == [

@@ -7,6 +7,8 @@ import pytest
 
 from doka.adapters.aws.kinesis.target import StreamTarget
 from doka.adapters.aws.sts.settings import Hop, RoleChain
+from doka.adapters.compression.gzip import GZIP
+from doka.adapters.compression.zstd import ZSTD
 from doka.adapters.kafka.settings import KafkaSecurity
 from doka.app.settings import SettingsError
 from doka.app.settings.mapping import (
@@ -19,6 +21,7 @@ from doka.app.settings.mapping import (
     to_stream_targets,
 )
 from doka.app.settings.problems import SettingPath
+from doka.domain.compression import Compression
 from doka.domain.limits import NS_PER_SECOND
 from doka.domain.partitions.start_positions import LogEdge
 from doka.domain.rules import (
@@ -84,6 +87,7 @@ def test_every_setting_reaches_the_rules() -> None:
                 "key_encoding": "hex",
                 "ordering": "none",
                 "envelope": "json",
+                "append": "newline",
                 "on_poison": "drop",
                 "aggregation": {"enabled": True, "target_bytes": 25_600, "linger_ms": 20, "lanes": 128},
             },
@@ -113,6 +117,7 @@ def test_every_setting_reaches_the_rules() -> None:
                 key_encoding=KeyEncoding.HEX,
                 ordering=Ordering.NONE,
                 envelope=True,
+                newline=True,
                 on_poison=OnPoison.DROP,
                 aggregation=AggregationRules(25_600, 20 * NS_PER_SECOND // 1_000, 128),
             ),
@@ -190,6 +195,13 @@ def test_a_stream_is_where_its_settings_say(stream: dict[str, str], expected: St
     """Its own region goes first, then the ARN's, then that of the rest."""
     given = settings({("routes", 0, "stream"): {**stream, "role": "analytics"}})
     assert to_stream_targets(given) == {"orders": expected}
+
+
+@pytest.mark.parametrize(("compress", "expected"), [("none", None), ("gzip", GZIP), ("zstd", ZSTD)])
+def test_what_compresses_goes_by_its_name(compress: str, expected: Compression | None) -> None:
+    """The domain is handed what does it."""
+    (route,) = to_rules(settings({("routes", 0, "compress"): compress})).routes
+    assert expected is route.compression
 
 
 def test_the_kinesis_endpoint_reaches_every_stream() -> None:

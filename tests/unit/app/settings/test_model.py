@@ -101,6 +101,8 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         "ordering": "key",
         "aggregation": {"enabled": False, "target_bytes": 51_200, "linger_ms": 100, "lanes": 64},
         "envelope": "none",
+        "append": "none",
+        "compress": "none",
         "on_poison": "block",
     }
 

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import random
+import sys
+import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -7,14 +10,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from doka.domain.audit.identity import FILTERED, Expected, Identities, Match
+from doka.adapters.compression.gzip import GZIP
+from doka.adapters.compression.zstd import ZSTD
+from doka.domain.audit.identity import FILTERED, RANDOM_KEY_DIGITS, Expected, Identities, Match
 from doka.domain.audit.landed import Landed
+from doka.domain.compression import UNCOMPRESSED_BYTES_MAX, Compression
 from doka.domain.errors import InvariantError
 from doka.domain.records import Chunk, TopicPartition
 from doka.domain.routes.mapping import EMPTY_KEY, NO_KEY, TOO_LARGE, RecordMapping
 from doka.domain.routes.shaping import NOT_JSON
 from doka.domain.rules import NullKey, Only, Ordering
 from tests.unit.domain.builders import Extras, chunk, no_jitter, route_rules
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 MIB = 1024 * 1024
 
@@ -175,3 +186,65 @@ class TestFiltered:
         assert ({0: FILTERED, 1: FILTERED}, [None, None], 2) == (nothing.codes, nothing.identities, nothing.count)
         whole = records("a", [b'{"type":"a"}'])
         assert identities().expected(whole).identities == ours.expected(whole).identities
+
+
+@pytest.mark.parametrize("format_", [GZIP, ZSTD], ids=lambda each: each.name)
+class TestCompressed:
+    """Routes that compress."""
+
+    def test_what_was_sent_is_found_whatever_bytes_it_became(self, format_: Compression) -> None:
+        """The service's own, and those that another level, or another option, of the same format makes."""
+        given = records(["a", "b", "c"], [b"x" * 300, b"2", None])
+        rules = route_rules(compression=format_)
+        ours = Identities(rules, MIB)
+        keys, data, _ = RecordMapping(rules, no_jitter).map(given, MIB)
+        expected = ours.expected(given)
+        assert expected.identities == ours.landed(landed(*zip(keys, data, strict=True)))
+        other = (
+            zlib.compress(b"x" * 300, 1, wbits=31)
+            if format_ is GZIP
+            else zstd.compress(b"x" * 300, options={zstd.CompressionParameter.checksum_flag: 1})
+        )
+        assert other != data[0]
+        assert [expected.identities[0]] == ours.landed(landed(("a", other)))
+        assert 0 == ours.not_compressed
+
+    def test_what_is_not_compressed_is_no_record_of_ours(self, format_: Compression) -> None:
+        """It is counted: the very data without compression, something torn, and more than anybody would unfold."""
+        ours = identities(compression=format_)
+        expected = ours.expected(records(["a"], [b"1"])).identities
+        torn = format_.compress([b"1"])[0][:-1]
+        (bomb,) = format_.compress([bytes(UNCOMPRESSED_BYTES_MAX + 1)])
+        found = ours.landed(landed(("a", b"1"), ("a", torn), ("a", bomb), ("a", b"")))
+        assert (4, 4, []) == (ours.not_compressed, len(set(found)), [each for each in found if each in expected])
+
+    def test_an_envelope_is_found_inside(self, format_: Compression) -> None:
+        """Its record is named by its coordinates, also where it ends with the mark of a replay."""
+        rules = route_rules(envelope=True, compression=format_)
+        ours, given = Identities(rules, MIB), records(["a"], [b"1"])
+        for replayed in (False, True):
+            _, data, _ = RecordMapping(replace(rules, replayed=replayed), no_jitter).map(given, MIB)
+            assert ours.expected(given).identities == ours.landed(landed(("any", data[0])))
+
+    @pytest.mark.parametrize("limit", [1_000, 20_000])
+    def test_what_can_never_land_is_what_the_service_says(self, format_: Compression, limit: int) -> None:
+        """By the size of what is sent, at every size about the limit, of what can be made smaller and what cannot; drawn keys too."""
+        draw = random.Random(limit)
+        values = [made for size in range(limit - 300, limit + 4) for made in (draw.randbytes(size), b"a" * size)]
+        rules = route_rules(compression=format_, null_key=NullKey.RANDOM)
+        for key, room in (
+            ("k", 0),
+            (None, len("k") - RANDOM_KEY_DIGITS),
+        ):  # as if every drawn key were of the most digits
+            given = records([key] * len(values), values)
+            _, _, codes = RecordMapping(rules, no_jitter).map(records(["k"] * len(values), values), limit + room)
+            assert 0 < len(codes) < len(values)
+            assert codes == Identities(rules, limit).expected(given).codes
+
+
+def test_lines_are_compared_as_lines() -> None:
+    """With `append: newline`, what landed without one is another record."""
+    ours = identities(newline=True)
+    expected = ours.expected(records(["a", "b", "c"], [b"1", b"2\n", None]))
+    assert expected.identities == ours.landed(landed(("a", b"1\n"), ("b", b"2\n"), ("c", b"")))
+    assert expected.identities[0] not in ours.landed(landed(("a", b"1"), ("a", b"1\n\n")))

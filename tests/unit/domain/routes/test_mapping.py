@@ -1,13 +1,18 @@
 from __future__ import annotations
 
 import json
+import random
 import tracemalloc
 from base64 import b64encode
 from typing import ClassVar
 
 import pytest
 
+from doka.adapters.compression.gzip import GZIP
+from doka.adapters.compression.zstd import ZSTD
+from doka.domain.compression import UNCOMPRESSED_BYTES_MAX, Compression
 from doka.domain.errors import InvariantError
+from doka.domain.limits import RECORD_BYTES_MAX
 from doka.domain.records import Chunk
 from doka.domain.routes.mapping import (
     EMPTY_KEY,
@@ -371,3 +376,78 @@ def test_unreadable_headers_are_poison_where_headers_are_needed(rules: dict[str,
     fetched = chunk("ab", originals=[_Unreadable(), Extras([("k", b"v")])])
     _, _, poison = mapping.map(fetched, MIB)
     assert {0: "UnreadableHeaders"} == poison
+
+
+class TestNewline:
+    """`append: newline`."""
+
+    def test_each_record_ends_in_one(self) -> None:
+        """What ends in one gets no second; what is empty, a tombstone too, is no line and stays so."""
+        given = chunk("abcde", values=[b"{}", b"{}\n", b"", None, b"\r"])
+        assert [b"{}\n", b"{}\n", b"", b"", b"\r\n"] == mapped(given, newline=True)[1]
+
+    def test_an_envelope_ends_in_one(self) -> None:
+        """Behind the brace, and behind the mark of a replay; a tombstone's too, which is a line then."""
+        given = chunk("ab", values=[b"x\n", None], originals=[Extras(), Extras()])
+        for replayed in (False, True):
+            data = mapped(given, envelope=True, newline=True, replayed=replayed)[1]
+            assert [b"}\n", b"}\n"] == [each[-2:] for each in data]
+            assert ["x\n", None] == [json.loads(each)["value"] for each in data]
+
+    @pytest.mark.parametrize(("size", "code"), [(MIB - 2, {}), (MIB - 1, {0: TOO_LARGE})])
+    def test_its_byte_counts(self, size: int, code: dict[int, str]) -> None:
+        """A record that would fit without it does not where there is no room for it."""
+        given = chunk("k", values=[b"x" * size])
+        assert [{}, code] == [poison_of(given), poison_of(given, newline=True)]
+
+    def test_its_byte_counts_where_a_chunk_alone_would_fit(self) -> None:
+        """The quick look at a whole chunk knows of it, where a key of the most bytes leaves none over."""
+        given, key = chunk([None], values=[b"x" * (MIB - 1_024)]), f"constant:{CLEF * 256}"
+        assert [{}, {0: TOO_LARGE}] == [poison_of(given, partition_key=key, newline=on) for on in (False, True)]
+
+    def test_values_that_came_are_not_touched(self) -> None:
+        """A dead letter carries the record as it came."""
+        given = chunk("k", values=[b"x"])
+        mapped(given, newline=True)
+        assert [b"x"] == given.values
+
+
+@pytest.mark.parametrize("format_", [GZIP, ZSTD], ids=lambda each: each.name)
+class TestCompression:
+    """`compress`."""
+
+    def test_each_record_is_compressed_by_itself(self, format_: Compression) -> None:
+        """Whatever it is: an empty one and a tombstone too, so that whoever decompresses all needs no exception."""
+        data = mapped(chunk("abc", values=[b"x" * 500, b"", None]), compression=format_)[1]
+        assert [b"x" * 500, b"", b""] == [format_.decompress(each, 500) for each in data]
+        assert len(data[0]) < 100
+
+    def test_the_envelope_comes_first(self, format_: Compression) -> None:
+        """With the mark of a replay in it."""
+        given = chunk("k", values=[b"x"], originals=[Extras()])
+        (data,) = mapped(given, envelope=True, replayed=True, compression=format_)[1]
+        plain = mapped(given, envelope=True, replayed=True)[1][0]
+        assert plain == format_.decompress(data, 1_000)
+
+    def test_what_comes_out_has_to_fit(self, format_: Compression) -> None:
+        """A record that is too large before may fit behind it, and one that fits before may be too large."""
+        noise = random.Random(1).randbytes(MIB - 1)
+        given = chunk("kk", values=[b"x" * (3 * MIB), noise])
+        assert [{0: TOO_LARGE}, {1: TOO_LARGE}] == [poison_of(given), poison_of(given, compression=format_)]
+
+    def test_what_nobody_would_unfold_is_not_compressed(self, format_: Compression) -> None:
+        """So it is too large, whatever it would have become."""
+        given = chunk("k", values=[bytes(UNCOMPRESSED_BYTES_MAX + 1)])
+        assert {0: TOO_LARGE} == poison_of(given, compression=format_, record_bytes_max=RECORD_BYTES_MAX)
+
+    def test_no_mark_stands_in_the_way_of_a_record(self, format_: Compression) -> None:
+        """One that landed within the limit lands within it again, without the mark where there is no room for it."""
+        given = chunk("k", values=[b"x"], originals=[Extras()])
+        (plain,) = mapped(given, envelope=True, compression=format_)[1]
+        limit = len(plain) + len("k")
+        again, _ = mapped(given, envelope=True, compression=format_, replayed=True, record_bytes_max=limit)[1:]
+        assert [plain] == again
+        assert {} == poison_of(given, envelope=True, compression=format_, replayed=True, record_bytes_max=limit)
+        assert {0: TOO_LARGE} == poison_of(
+            given, envelope=True, compression=format_, replayed=True, record_bytes_max=limit - 1
+        )

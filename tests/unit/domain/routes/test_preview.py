@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from doka.adapters.compression.gzip import GZIP
+from doka.domain.compression import UNCOMPRESSED_BYTES_MAX
 from doka.domain.events import ShardRange, StreamDescribed
 from doka.domain.limits import RECORD_BYTES_DEFAULT
 from doka.domain.records import Chunk
@@ -107,3 +109,12 @@ def test_what_the_route_leaves_out_is_told_in_its_place() -> None:
     )
     assert (None, b"", 0, None, None) == (found[0].key, found[0].data, found[0].size, found[0].shard, found[0].code)
     assert ("k", values[1]) == (found[1].key, found[1].data)
+
+
+def test_compressed_data_is_shown_as_it_was_and_counted_as_it_is_sent() -> None:
+    """One that fits behind compression lands; one that nobody would unfold is shown as it came."""
+    given = chunk("ab", values=[b"x" * (2 * RECORD_BYTES_DEFAULT), bytes(UNCOMPRESSED_BYTES_MAX + 1)])
+    fits, large = previews(given, compression=GZIP)
+    assert (b"x" * (2 * RECORD_BYTES_DEFAULT), None) == (fits.data, fits.code)
+    assert fits.size < 5_000
+    assert (TOO_LARGE, UNCOMPRESSED_BYTES_MAX + 1 + len("b")) == (large.code, large.size)

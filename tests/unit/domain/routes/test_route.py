@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from doka.adapters.compression.gzip import GZIP
 from doka.domain.events import PutAmbiguous, PutAnswered, PutUnsent, ShardRange
 from doka.domain.facts import LeaseRejected, RecordsFailed, RecordsPoisoned, RecordsSettled, RouteBlocked
-from doka.domain.limits import PARTIAL_PUT_WAIT_NS
+from doka.domain.limits import PARTIAL_PUT_WAIT_NS, RECORD_OVERHEAD_BYTES
 from doka.domain.rules import AggregationRules, LimitRules, OnPoison, Ordering
 from doka.domain.sending.pacing import hash_key
 from doka.domain.sending.put import Put
@@ -304,6 +307,26 @@ def test_an_envelope_counts_what_it_holds() -> None:
     scene.budget.take(ledger, 502 + 2, 2)  # as the intake does: payload and overhead
     scene.route.admit(ledger, fetched, scene.now)
     assert scene.budget.held > 504
+    put = scene.send()
+    assert put is not None
+    scene.answered(put)
+    assert (0, 0) == (scene.budget.held, ledger.held_bytes)
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["values alone", "whole records"])
+@pytest.mark.parametrize(
+    ("rules", "size"), [({"compression": GZIP}, 29), ({"newline": True}, 1_001)], ids=["compressed", "newline"]
+)
+def test_what_is_made_of_values_is_what_is_held(rules: dict[str, Any], size: int, *, whole: bool) -> None:
+    """What came is let go, but where whole records are held for dead letters; all of it is free once it has settled."""
+    scene = Scene(on_poison=OnPoison.DEAD_LETTER if whole else OnPoison.BLOCK, **rules)
+    fetched = chunk("ab", values=[b"x" * 1_000] * 2, originals=[Extras(), Extras()] if whole else ())
+    ledger = scene.partition.ledger
+    came = fetched.payload_bytes + 2 * RECORD_OVERHEAD_BYTES
+    scene.budget.take(ledger, came, 2)  # as the intake does
+    scene.route.admit(ledger, fetched, scene.now)
+    held = came + 2 * size if whole else came + 2 * (size - 1_000)
+    assert (held, held, held) == (scene.budget.held, ledger.held_bytes, ledger.open_bytes())
     put = scene.send()
     assert put is not None
     scene.answered(put)
