@@ -33,7 +33,7 @@ def describe(outcome: Outcome, events: int = 200) -> str:
         f"work {plan.work}",
         f"limits {plan.limits}",
         f"ordering {plan.ordering.value}, aggregation {plan.aggregation}, records of {plan.record_bytes_max} bytes at most",
-        f"keys from {plan.partition_key}, envelopes {plan.envelope}",
+        f"keys from {plan.partition_key}, envelopes {plan.envelope}, newlines {plan.newline}, compress {plan.compress}",
         f"role {plan.role} life {plan.lease_life / 1e9:g} s, session {plan.session_timeout / 1e9:g} s",
         f"sick {plan.sick.value}, poison {plan.on_poison.value}, gap {plan.on_gap.value}, heals at {plan.heal_at / 1e9:.3f} s",
         "rates "

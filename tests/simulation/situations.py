@@ -47,6 +47,7 @@ SITUATIONS = (
     "a put of twenty entries or more",
     "a put that its bytes bound",
     "a put of aggregates",
+    "a record that is too large as it came landed compressed",
     "several records of a key in one put",
     "the end of a put cut off records of its last key",
     "the order of a key was broken: refused",

@@ -14,7 +14,7 @@ import pytest
 from doka.adapters.audit.file import AuditFile
 from doka.adapters.simulated.faults import swarm_plan
 from doka.adapters.simulated.stream import Landed as InStream
-from doka.adapters.simulated.unfold import opened, unfold
+from doka.adapters.simulated.unfold import decompressed, opened, unfold
 from doka.domain.audit.aggregates import unfold as taken_apart
 from doka.domain.audit.fates import Fate, OffsetRange, Plan, PlannedPartition, Terms
 from doka.domain.audit.identity import Identities
@@ -107,9 +107,12 @@ def counted(outcome: Outcome, route: RouteRules, landed: Sequence[InStream]) -> 
         named[(outcome.plan.key_of(tp, key) if value is None else value)] = (tp, offset)
     found: dict[Place, int] = {}
     for inner in [inner for each in landed for inner in unfold(each.key, each.value)]:
-        place = named.get(inner.value or inner.key)
+        data = decompressed(inner.value, outcome.plan.compress)
+        place = named.get(data or inner.key)
+        if outcome.plan.newline and place is None:
+            place = named.get(data.removesuffix(b"\n"))
         if outcome.plan.envelope:
-            told = opened(inner.value)
+            told = opened(data)
             place = TopicPartition(told["topic"], told["partition"]), int(told["offset"])
         if place is not None:
             found[place] = found.get(place, 0) + 1
@@ -136,9 +139,12 @@ def auditable(outcome: Outcome, landed: Sequence[InStream]) -> bool:
         return False
     try:
         inner = [each for entry in landed for each in unfold(entry.key, entry.value)]
-        if outcome.plan.envelope:
-            for each in inner:
-                opened(each.value)
+        for each in inner:
+            data = decompressed(each.value, outcome.plan.compress)
+            if outcome.plan.envelope:
+                opened(data)
+            if outcome.plan.newline and data and not data.endswith(b"\n"):
+                return False
     except ValueError:
         return False
     return not any(each.key.startswith("null-") for each in inner)

@@ -280,6 +280,14 @@ def mapped(plan: Plan) -> Plan:
     return replace(mapped_so, partition_key=other, work=replace(plan.work, tombstones=0.0))
 
 
+def finished(plan: Plan) -> Plan:
+    """Give the same run with a newline behind each record's data, or with each compressed."""
+    chance = Chance(plan.seed).of("finished")
+    if chance.choice((True, False)):
+        return replace(plan, newline=True)
+    return replace(plan, compress=chance.choice(("gzip", "zstd")))
+
+
 def heavy(plan: Plan) -> Plan:
     """Give the same run with records so large that a few of them are all that a shard takes in a second, and a request holds."""
     chance = Chance(plan.seed).of("heavy")
@@ -305,6 +313,7 @@ def swarm_plan(seed: int, records: int = RECORDS_DEFAULT) -> Plan:
     Of the others one in eight keeps no order. Of each of these, one in four is narrow, one in ten distrusted, and one in
     five mapped; one in nine each is damaged, unrenewed, or has its keys encoded. Of those that are not narrow one in 25 is heavy.
     One in seven has a person who skips records; one in 160 may put little poison aside.
+    One in eleven ends its records in newlines, or compresses them.
     One in thirty is calm and long, with faults that show nowhere but in what the service says of itself.
     """
     if seed % 30 == 29:  # noqa: PLR2004
@@ -320,6 +329,8 @@ def swarm_plan(seed: int, records: int = RECORDS_DEFAULT) -> Plan:
         plan = narrow(plan)
     if seed // 6 % 5 == 2:  # noqa: PLR2004
         plan = mapped(plan)
+    if seed // 6 % 11 == 4:  # noqa: PLR2004
+        plan = finished(plan)
     if seed // 6 % 7 == 3:  # noqa: PLR2004
         plan = on_call(plan)
     if seed // 6 % 160 == 3:  # noqa: PLR2004

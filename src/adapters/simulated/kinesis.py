@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from doka.adapters.simulated.life import Life
 from doka.adapters.simulated.plan import CALM
 from doka.adapters.simulated.stream import THROTTLED
-from doka.adapters.simulated.unfold import opened, unfold
+from doka.adapters.simulated.unfold import decompressed, opened, unfold
 from doka.adapters.simulated.weather import draw_fate, draw_span
 from doka.adapters.simulated.world import World
 from doka.domain.commands import SendPut
@@ -208,9 +208,14 @@ class SimulatedSink:
         """Say whether an entry is too large, or there is something in it that can never land."""
         if len(key.encode()) + len(value) > self._world.plan.record_bytes_max:
             return True
-        refused, enveloped = self._world.refused_values, self._world.plan.envelope
-        values = (inner.value for inner in unfold(key, value))
-        return any((str(opened(data)["value"]).encode() if enveloped else data) in refused for data in values)
+        refused, plan = self._world.refused_values, self._world.plan
+        for inner in unfold(key, value):
+            data = decompressed(inner.value, plan.compress)
+            if plan.envelope:
+                data = str(opened(data)["value"]).encode()
+            if data in refused or (plan.newline and data[:-1] in refused):
+                return True
+        return False
 
     def _answer(self, put: Put, event: Event) -> None:
         if not put.answered:

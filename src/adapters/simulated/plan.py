@@ -9,6 +9,8 @@ from base64 import b64encode
 from dataclasses import dataclass, field
 from enum import Enum
 
+from doka.adapters.compression.gzip import GZIP
+from doka.adapters.compression.zstd import ZSTD
 from doka.domain.limits import NS_PER_MS, NS_PER_SECOND, RECORD_BYTES_DEFAULT
 from doka.domain.records import TopicPartition
 from doka.domain.rules import (
@@ -230,6 +232,10 @@ class Plan:
     partition_key: str = "kafka_key"
     """Where a route takes its keys from; `header:key` and `field:/key` give the same ones, see partition_log.py, producer.py."""
     envelope: bool = False
+    newline: bool = False
+    """Whether data ends in a newline; every third record that is written then has one already."""
+    compress: str = "none"
+    """`none`, `gzip` or `zstd`; of the records that are larger than the stream takes every other one fits compressed."""
     key_encoding: KeyEncoding = KeyEncoding.UTF8
     null_key: NullKey = NullKey.RANDOM
     null_value: NullValue = NullValue.EMPTY
@@ -283,6 +289,8 @@ class Plan:
                 key_encoding=self.key_encoding,
                 null_key=self.null_key,
                 null_value=self.null_value,
+                newline=self.newline,
+                compression=_COMPRESSIONS[self.compress],
                 ordering=self.ordering,
                 on_poison=self.on_poison,
                 aggregation=self.aggregation,
@@ -290,6 +298,9 @@ class Plan:
             for i in range(self.work.routes)
         )
         return Rules(routes, (self.role,), self.limits, self.on_gap, self.on_unreadable)
+
+
+_COMPRESSIONS = {"none": None, "gzip": GZIP, "zstd": ZSTD}
 
 
 def _is_text(content: bytes) -> bool:

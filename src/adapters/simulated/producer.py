@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections import Counter
 
 from doka.adapters.simulated.plan import Plan
@@ -29,13 +30,17 @@ class Producer:
         self._poisoned: set[TopicPartition] = set()  # one for each partition: unusable keys are one lane
         self._refused: Counter[TopicPartition] = Counter()
         self._large: Counter[TopicPartition] = Counter()
-        self._too_large = b"." * plan.record_bytes_max
+        self._fits_compressed = b"." * plan.record_bytes_max
+        self._too_large = self._fits_compressed
+        if plan.work.large and plan.compress != "none":  # text that no compression can make smaller than by a quarter
+            self._too_large = b64encode(world.chance.of("large").randbytes(plan.record_bytes_max * 3 // 2))
         world.write = self._write
         letter = WIDE if plan.work.wide_keys else "k"
         before = b"\xff" if plan.work.raw_keys else b""
         self._keys = [before + f"{letter}{i}".encode() for i in range(plan.work.keys)]
         self._keys_count = plan.partition_key != "random"
         self._fields = plan.partition_key.startswith("field:")
+        self._lines = plan.newline and not self._fields
         self._padding = b"." * plan.work.value_bytes
 
     def start(self) -> None:
@@ -58,7 +63,9 @@ class Producer:
         again = (
             b"~%d" % log.incarnation if log.incarnation else b""
         )  # another record than the one of this offset before
-        value: bytes | None = b"%s/%d/%d%s%s" % (tp.topic.encode(), tp.partition, log.end, again, self._padding)
+        ends = b"\n" if self._lines and log.end % 3 == 0 else b""
+        name = tp.topic.encode(), tp.partition, log.end
+        value: bytes | None = b"%s/%d/%d%s%s%s" % (*name, again, self._padding, ends)
         poison = self._keys_count and tp not in self._poisoned and bool(work.poison) and chance.random() < work.poison
         if poison:
             self._poisoned.add(tp)
@@ -70,9 +77,9 @@ class Producer:
             key, value = value, None
             poison = self._plan.null_value is NullValue.REJECT
         elif work.large and self._large[tp] < work.poisons and value and chance.random() < work.large:
-            poison = True
             self._large[tp] += 1
-            value += self._too_large
+            poison = self._plan.compress == "none" or self._large[tp] % 2 == 1
+            value += self._too_large if poison else self._fits_compressed
         elif work.refused and self._refused[tp] < work.poisons and value and chance.random() < work.refused:
             poison = True
             self._refused[tp] += 1

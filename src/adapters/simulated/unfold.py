@@ -1,15 +1,23 @@
-"""Reading an aggregate as a consumer of the stream does, independently of the code that writes it.
+"""Reading what is in a stream as its consumers do, independently of the code that writes it.
 
 It must never guess: what is no aggregate is a record as it stands, what is a broken one is an error.
 """
 
 from __future__ import annotations
 
+import gzip
 import json
+import sys
+import zlib
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from hashlib import md5
 from typing import Any, NamedTuple
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 _MAGIC = b"\xf3\x89\x9a\xc2"
 _DIGEST_BYTES = 16
@@ -32,6 +40,22 @@ def opened(value: bytes) -> dict[str, Any]:
     if not isinstance(carried, dict):
         raise ValueError("an envelope is an object")  # noqa: TRY004 - of the bytes, not of the caller
     return carried
+
+
+def decompressed(value: bytes, name: str) -> bytes:
+    """Give what was compressed, `name` as settings have it. Raises ValueError for what was not."""
+    if name != "none" and not value:  # which Python would let pass, and Java does not
+        raise ValueError(f"it is no {name}, but nothing at all")
+    try:
+        match name:
+            case "gzip":
+                return gzip.decompress(value)
+            case "zstd":
+                return zstd.decompress(value)
+            case _:
+                return value
+    except (OSError, EOFError, zlib.error, zstd.ZstdError) as error:
+        raise ValueError(f"it is no {name}: {error}") from None
 
 
 def unfold(key: str, value: bytes) -> Sequence[Inner]:

@@ -18,6 +18,9 @@ ENVELOPE_BYTES_MAX = (
 )
 
 
+FRAME_BYTES_MAX = 40  # what a newline, or a format of compression, adds to data of the simulated world
+
+
 class Delivery(Figures):
     """A jump of the fetched offset is explained by the log, or told (I15)."""
 
@@ -34,6 +37,8 @@ class Delivery(Figures):
         self._fetched_bytes += chunk.payload_bytes + chunk.count * RECORD_OVERHEAD_BYTES
         if self.plan.envelope:  # which is held beside what was fetched
             self._fetched_bytes += chunk.payload_bytes * 4 // 3 + chunk.count * ENVELOPE_BYTES_MAX
+        if self.plan.newline or self.plan.compress != "none":  # likewise, where whole records are held
+            self._fetched_bytes += chunk.payload_bytes + chunk.count * FRAME_BYTES_MAX
 
     def ended(self, partition: TopicPartition, offset: int) -> None:
         ownership = self.owned[partition]

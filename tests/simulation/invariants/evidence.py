@@ -8,10 +8,11 @@ from __future__ import annotations
 from base64 import b64encode
 from collections import Counter, deque
 from collections.abc import Sequence
+from functools import cached_property
 
 from doka.adapters.simulated.partition_log import headers_of
 from doka.adapters.simulated.plan import Plan
-from doka.adapters.simulated.unfold import opened
+from doka.adapters.simulated.unfold import decompressed, opened
 from doka.adapters.simulated.witness import Witness
 from doka.adapters.simulated.world import World
 from doka.domain.forwarder import Forwarder
@@ -86,6 +87,11 @@ class Evidence(Witness):
         self._fetch_step = 0  # the world's step of the last fetch that brought records
         self._fetched_bytes = 0  # what that fetch brought, as it is held
 
+    @cached_property
+    def _bare(self) -> dict[object, tuple[PartitionTruth, int]]:
+        """Records by what their entries carry where that is their values as they are; else none."""
+        return {} if self.plan.newline or self.plan.compress != "none" else self._records
+
     def _forget_flow(self) -> None:
         self._paused: frozenset[TopicPartition] = frozenset()  # as the client has it
         self._failing: set[str] = set()  # routes of which nothing has landed since a whole request failed
@@ -139,10 +145,26 @@ class Evidence(Witness):
 
     def record_of(self, key: str, value: bytes) -> tuple[PartitionTruth, int]:
         """Find which record an entry is; every value names its record, and a tombstone's key does."""
-        found = self._records.get(value or key) or (self._opened(value) if self.plan.envelope else None)
+        try:
+            found = self._found(key, decompressed(value, self.plan.compress))
+        except ValueError as error:
+            raise ViolationError("I2", f"an entry that no consumer can read: {key!r} {value[:40]!r}, {error}") from None
         if found is None:
             raise ViolationError("I2", f"an entry that was never produced: {key!r} {value[:40]!r}")
         return found
+
+    def _found(self, key: str, data: bytes) -> tuple[PartitionTruth, int] | None:
+        """Find the record of data that is not compressed, and judge the end of its line: I2."""
+        if not self.plan.newline:
+            return self._records.get(data or key) or (self._opened(data) if self.plan.envelope else None)
+        if self.plan.envelope:
+            self.require(data.endswith(b"}\n"), "I2", f"an envelope that is no line: {data[-40:]!r}")
+            return self._opened(data)
+        if not data:
+            return self._records.get(key)
+        self.require(data.endswith(b"\n"), "I2", f"an entry that is no line: {data[:40]!r}")
+        with_its_own = self._records.get(data)  # the record itself ends in one
+        return with_its_own or (None if data.endswith(b"\n\n") else self._records.get(data[:-1]))
 
     def _opened(self, value: bytes) -> tuple[PartitionTruth, int] | None:
         """Find which record is in an envelope, and judge all else that it says of it: I2."""

@@ -43,6 +43,8 @@ class Holding(Evidence):
     def __init__(self, plan: Plan) -> None:
         super().__init__(plan)
         self._turns = 0
+        whole = any(route.needs_originals for route in plan.rules().routes)
+        self._smaller = plan.compress != "none" and not whole
         self._full_since: int | None = None  # since when three quarters of what may be held are
 
     def look_inside(self, now: int) -> None:
@@ -79,6 +81,14 @@ class Holding(Evidence):
             late = [p.tp for p in partitions.values() if p.ledger.watermark > p.ledger.committed]
             if late:
                 raise ViolationError("I9", f"{late} are to be committed, and no commit is on its way")
+
+    def _least_held(self, ownership: Ownership) -> int:
+        """Give how many bytes what is un-settled takes at least; what was compressed takes some, nobody here knows how much."""
+        truth, unsettled = ownership.truth, ownership.unsettled
+        if self._smaller:
+            return sum(len(truth.keys[offset] or b"") + RECORD_OVERHEAD_BYTES for offset in unsettled)
+        sizes = truth.sizes
+        return sum(sizes[offset] + RECORD_OVERHEAD_BYTES for offset in unsettled)
 
     def _note_full(self, now: int) -> None:
         full = self.machine is not None and held_bytes_of(self.machine) >= self.plan.limits.held_bytes * 3 / 4
@@ -155,8 +165,7 @@ class Holding(Evidence):
         more = homes - wanted - ownership.truth.dropped - (ownership.truth.poison if draining else set())
         if more:
             raise ViolationError("I14", f"{tp}: the machine has {sorted(more)}, which are not un-settled")
-        sizes = ownership.truth.sizes
-        least = 0 if draining else sum(sizes[offset] + RECORD_OVERHEAD_BYTES for offset in ownership.unsettled)
+        least = 0 if draining else self._least_held(ownership)
         if ledger.held_bytes < least:
             raise ViolationError("I7", f"{tp} counts {ledger.held_bytes} bytes, and holds {least}")
         if ledger.held_bytes and not ownership.unsettled and not places:

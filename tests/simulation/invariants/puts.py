@@ -58,7 +58,7 @@ class Puts(Order, Facts):
             if len(records) > 1:
                 self._judge_aggregate(command, entry)
             for key, value in records:
-                truth, offset = self._records.get(value or key) or self.record_of(key, value)
+                truth, offset = self._bare.get(value or key) or self.record_of(key, value)
                 ownership = owned.get(truth.tp)
                 if ownership is None:
                     raise ViolationError("I13", f"{truth.tp} offset {offset} was sent, and is not owned")
@@ -160,13 +160,16 @@ class Puts(Order, Facts):
         self.reached["a lease ended between a decision and its signature"] += 1
 
     def landed(self, put: Put | None, entry: int, key: str, value: bytes) -> None:
-        truth, offset = self._records.get(value or key) or self.record_of(key, value)
+        direct = self._records if put is None else self._bare  # the other member sends what it reads
+        truth, offset = direct.get(value or key) or self.record_of(key, value)
         landed = truth.landed
         self.landed_entry(put, entry)
         if offset in landed:
             landed[offset] += 1
             return
         landed[offset] = 1
+        if truth.sizes[offset] > self.plan.record_bytes_max and put is not None:
+            self.reached["a record that is too large as it came landed compressed"] += 1
         self.world.progress()
         self.lands(put, entry, truth, offset)
         if put is not None and not put.life.alive:

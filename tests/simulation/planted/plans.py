@@ -108,6 +108,19 @@ def headers_and_envelopes(seed: int) -> Plan:
     return mapped(draw_plan(seed))
 
 
+def lines(seed: int) -> Plan:
+    """Give a drawn run whose records end in newlines, now and then in aggregates."""
+    plan = replace(draw_plan(seed), newline=True)
+    return aggregated(plan) if seed % 2 else plan
+
+
+def compressed(seed: int) -> Plan:
+    """Give a drawn run with little room, whose records are compressed by gzip, and some are large before that."""
+    plan = little_room(seed)
+    limits = replace(plan.limits, held_bytes=64 * 1024 * 1024)  # large poison stays in it
+    return replace(plan, work=replace(plan.work, large=0.2), limits=limits, compress="gzip")
+
+
 def slow_and_sts_down(seed: int) -> Plan:
     """Give a run of three routes in which STS is down at first, and every answer of a stream takes seconds."""
     return Plan(
