@@ -18,9 +18,17 @@ from benchmarks import report
 from benchmarks.broker import NoBroker, running_kafka
 from benchmarks.cases import Case, chosen
 from benchmarks.report import Report, UnreadableReportError, read_report
+from benchmarks.revisions import Pair, UnknownRevisionError, in_turn, resolved
 from benchmarks.rounds import BrokenRunError
 from benchmarks.run import run_case
-from benchmarks.tables import table_of_aims, table_of_audits, table_of_changes, table_of_latency, table_of_throughput
+from benchmarks.tables import (
+    table_in_turn,
+    table_of_aims,
+    table_of_audits,
+    table_of_changes,
+    table_of_latency,
+    table_of_throughput,
+)
 
 WIDTH_OF_A_FILE = 150
 ENDED_BY_SIGTERM = 128 + signal.SIGTERM
@@ -32,26 +40,39 @@ def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--case", metavar="NAME", help="run this case alone")
     parser.add_argument("--quick", action="store_true", help="the short round: few cases, once, under two minutes")
-    parser.add_argument("--compare", metavar="FILE", type=Path, help="show ratios to the figures in this file")
+    parser.add_argument(
+        "--compare",
+        metavar="FILE|COMMIT",
+        help="show ratios to the figures in this file; or run this commit's code as well, in turn with the checkout's commit",
+    )
     given = parser.parse_args(words)
     try:
         cases = chosen(given.case, quick=given.quick)
-        before = None if given.compare is None else read_report(given.compare)
-    except (ValueError, UnreadableReportError) as error:
+        file = None if given.compare is None else Path(given.compare)
+        before = read_report(file) if file is not None and file.exists() else None
+        revision = None if before is not None else given.compare
+        if revision is not None:
+            resolved(revision)
+    except (ValueError, UnreadableReportError, UnknownRevisionError) as error:
         parser.error(str(error))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(ENDED_BY_SIGTERM))  # so that all that was started is stopped
     console = Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_FILE)
     begun = report.now()
     path = FOLDER / f"{begun.replace(':', '')}-{report.commit().rstrip('+')}.json"
-    measured = measure(cases, console, path, at=begun, quick=given.quick)
+    with nullcontext() if revision is None else in_turn(revision) as pair:
+        measured = measure(cases, console, path, at=begun, quick=given.quick, revisions=pair)
     show(measured, cases, console)
     if before is not None:
         console.print(table_of_changes(before, measured))
+    if revision is not None:
+        console.print(table_in_turn(measured, revision))
     console.print(f"the figures are in {path}; compare a later run by `make bench COMPARE={path}`", highlight=False)
     return 0 if len(measured.cases) == len(cases) else 1
 
 
-def measure(cases: Sequence[Case], console: Console, path: Path, *, at: str, quick: bool) -> Report:
+def measure(
+    cases: Sequence[Case], console: Console, path: Path, *, at: str, quick: bool, revisions: Pair | None = None
+) -> Report:
     """Run the cases one after the other, against one Kafka; what was measured so far is always in the file."""
     load_before = os.getloadavg()[0]
     needs_kafka = any(case.kind != "audit" for case in cases)
@@ -71,7 +92,7 @@ def measure(cases: Sequence[Case], console: Console, path: Path, *, at: str, qui
         for case in cases:
             console.print(f"[bold]{case.name}[/]: {case.what}", highlight=False)
             try:
-                rounds = run_case(broker, case, quick=quick, say=partial(_say, console))
+                rounds = run_case(broker, case, quick=quick, say=partial(_say, console), revisions=revisions)
             except BrokenRunError as error:
                 console.print("  this case is broken and shows nothing:", str(error), style="red", markup=False)
                 continue

@@ -18,6 +18,7 @@ from typing import Any
 from benchmarks.cases import Case
 from benchmarks.endpoint import Endpoint
 from benchmarks.null_kinesis import STREAM
+from benchmarks.revisions import Pair, Revision
 from tests.containers.service import DokaProcess, settings
 from tests.waiting import eventually
 
@@ -34,11 +35,16 @@ class Place:
     topics: Sequence[str]
     endpoint: Endpoint
     folder: Path
+    revisions: Pair | None = None
+    """Which code is doka's, and which ran before; None where it is what is installed."""
 
 
 @contextlib.contextmanager
-def running_doka(place: Place, case: Case) -> Iterator[DokaProcess]:
-    """Run the real service, as a member of a group of its own, until the block ends."""
+def running_doka(place: Place, case: Case, revision: Revision | None = None) -> Iterator[DokaProcess]:
+    """Run the real service, as a member of a group of its own, until the block ends; its code is that of `revision`."""
+    if revision is None and place.revisions is not None:
+        revision = place.revisions.now
+    environment = None if revision is None else {"PYTHONPATH": str(revision.folder)}
     group = f"doka-{uuid.uuid4().hex[:8]}"
     given = settings(place.bootstrap_servers, place.endpoint.url, dict.fromkeys(place.topics, STREAM), group_id=group)
     for route in given["routes"]:
@@ -48,7 +54,7 @@ def running_doka(place: Place, case: Case) -> Iterator[DokaProcess]:
     if case.workers > 1:
         workers = ["--workers", str(case.workers)]
         given["kafka"]["client"] = {"heartbeat.interval.ms": 200}  # by which the first learns that it is to share
-    with _trusting(place.endpoint), DokaProcess(given, place.folder, group, workers) as doka:
+    with _trusting(place.endpoint), DokaProcess(given, place.folder, group, workers, environment) as doka:
         yield doka
 
 

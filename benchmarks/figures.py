@@ -16,6 +16,8 @@ from benchmarks.rounds import Round
 DOKA, FLOOR, BASELINE = "doka", "floor", "baseline"
 AT_ONCE = "at_once"
 """doka with `limits.linger_ms: 0`: no record waits for others."""
+BEFORE = "before"
+"""doka as it was at the commit that it is compared with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,15 @@ def by_contender(cases: Mapping[str, Sequence[Round]]) -> dict[str, dict[str, di
         name: {DOKA: doka[name], FLOOR: medians(rounds, FLOOR), BASELINE: medians(rounds, BASELINE)}
         for name, rounds in cases.items()
     }
+
+
+def against_before(rounds: Sequence[Round]) -> Iterator[tuple[str, float, float, Sequence[float]]]:
+    """Give each figure that both revisions have: its name, before, now, and now divided by before in each round."""
+    for name in known(rounds[0].get(BEFORE, {}) if rounds else ()):
+        pairs = [(each[BEFORE][name], each[DOKA][name]) for each in rounds if each[BEFORE].get(name)]
+        if pairs:
+            was, became = (statistics.median(values) for values in zip(*pairs, strict=True))
+            yield name, was, became, [now / then for then, now in pairs]
 
 
 def judged(cases: Mapping[str, Sequence[Round]], of: Iterable[Case], cores: int) -> Iterator[tuple[Case, Aim, float]]:

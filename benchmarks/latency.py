@@ -23,6 +23,7 @@ from benchmarks.contenders import (
 )
 from benchmarks.endpoint import Landings
 from benchmarks.feeding import Feed
+from benchmarks.revisions import Revision
 from benchmarks.rounds import START_SECONDS, BrokenRunError, Extent, Round, check_end
 
 WARM_SECONDS = 5.0
@@ -58,6 +59,15 @@ def cost_at_once(place: Place, case: Case, extent: Extent) -> Round:
         figures = _trickle(place, case, doka.child.pid, extent.latency)[1]
         check_end(place, doka, None)
     return {"at_once": figures}
+
+
+def latency_of_before(place: Place, case: Case, extent: Extent, revision: Revision) -> Round:
+    """Do the same with the code of an older commit, on an empty topic of its own; gives what that costs and how long it takes."""
+    with running_doka(place, case, revision) as doka:
+        assigned_at(doka)
+        figures = _trickle(place, case, doka.child.pid, extent.latency)[1]
+        check_end(place, doka, None)
+    return {"before": figures}
 
 
 def latency_of_baseline(place: Place, case: Case, extent: Extent) -> Round:

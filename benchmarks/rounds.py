@@ -18,6 +18,7 @@ from benchmarks.contenders import (
     running_doka,
 )
 from benchmarks.endpoint import Landings
+from benchmarks.revisions import Revision
 from tests.containers.service import DokaProcess
 
 Figures = Mapping[str, float]
@@ -49,21 +50,33 @@ class BrokenRunError(Exception):
     """What ran was not what was to be measured: something was refused, lost, doubled, or ended on its own."""
 
 
-def throughput_round(place: Place, case: Case, records: int, extent: Extent) -> Round:
-    """Forward a filled topic by each of the three."""
-    floor = run_floor(place, records)
+def throughput_round(place: Place, case: Case, records: int, extent: Extent, *, turned: bool = False) -> Round:
+    """Forward a filled topic by each of the three, and by what ran before where two revisions are compared.
+
+    `turned`: before the present one, since what comes second may find the broker warmer.
+    """
+    figures: dict[str, Figures] = {"floor": run_floor(place, records)}
+    of_doka: list[tuple[str, Revision | None]] = [("doka", None)]
+    if place.revisions is not None:
+        of_doka.insert(0 if turned else 1, ("before", place.revisions.before))
+    for name, revision in of_doka:
+        figures[name] = _backlog(place, case, revision, records, extent)
+    place.endpoint.forget(delay=case.delay)
+    with running_baseline(place) as child:
+        figures["baseline"] = _window(place, child.pid, first_landing(place, child), records, extent.baseline)
+    return figures
+
+
+def _backlog(place: Place, case: Case, revision: Revision | None, records: int, extent: Extent) -> Figures:
     place.endpoint.forget(delay=case.delay, aggregates_of=case.aggregates_of)
-    with running_doka(place, case) as doka:
+    with running_doka(place, case, revision) as doka:
         first = first_landing(place, doka.child)
         to_first = first.first / NS + _epoch_of_monotonic() - assigned_at(doka)
         if case.workers > 1:
             assigned_at(doka, case.workers)
             first = place.endpoint.landings()  # what the first one did alone does not count
         figures = backlog_of_doka(place, doka, first, records, extent.doka)
-    place.endpoint.forget(delay=case.delay)
-    with running_baseline(place) as child:
-        baseline = _window(place, child.pid, first_landing(place, child), records, extent.baseline)
-    return {"floor": floor, "doka": figures | {"assigned_to_first_seconds": to_first}, "baseline": baseline}
+    return figures | {"assigned_to_first_seconds": to_first}
 
 
 def idle_round(place: Place, case: Case, extent: Extent) -> Round:

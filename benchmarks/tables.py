@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterable, Sequence
 
 from rich.table import Table
 from rich.text import Text
 
 from benchmarks.cases import Case
-from benchmarks.figures import BASELINE, DOKA, FIGURES, FLOOR, by_contender, figures_of_doka, judged, known
+from benchmarks.figures import (
+    BASELINE,
+    DOKA,
+    FIGURES,
+    FLOOR,
+    Figure,
+    against_before,
+    by_contender,
+    figures_of_doka,
+    judged,
+    known,
+)
 from benchmarks.report import Report
 
 SAME_WITHIN = 0.1
@@ -91,11 +103,29 @@ def table_of_changes(before: Report, after: Report) -> Table:
         table.add_column(heading, justify="left" if heading in {"case", "figure"} else "right")
     for case, name, was, value in changes(before, after):
         figure, ratio = FIGURES[name], value / was
-        colour = ""
-        if abs(ratio - 1) > SAME_WITHIN:
-            colour = "green" if (ratio > 1) == figure.more_is_better else "red"
-        table.add_row(case, figure.label, figure.show(was), figure.show(value), Text(f"{ratio:.2f}", colour))
+        text = Text(f"{ratio:.2f}", _colour(ratio, figure))
+        table.add_row(case, figure.label, figure.show(was), figure.show(value), text)
     return table
+
+
+def table_in_turn(report: Report, before: str) -> Table:
+    """Show each figure of two revisions that ran in turn: medians, and now divided by before within the rounds."""
+    table = Table(title=f"{report.commit.rstrip('+')} against {before}, in turn", title_justify="left")
+    for heading in ("case", "figure", "before", "now", "ratio", "of the rounds"):
+        table.add_column(heading, justify="left" if heading in {"case", "figure"} else "right")
+    for case, rounds in report.cases.items():
+        for name, was, became, ratios in against_before(rounds):
+            figure, ratio = FIGURES[name], statistics.median(ratios)
+            spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
+            row = (case, figure.label, figure.show(was), figure.show(became))
+            table.add_row(*row, Text(f"{ratio:.2f}", _colour(ratio, figure)), spread)
+    return table
+
+
+def _colour(ratio: float, figure: Figure) -> str:
+    if abs(ratio - 1) <= SAME_WITHIN:
+        return ""
+    return "green" if (ratio > 1) == figure.more_is_better else "red"
 
 
 def changes(before: Report, after: Report) -> list[tuple[str, str, float, float]]:

@@ -11,7 +11,7 @@ from benchmarks.__main__ import main
     ("words", "told"),
     [
         (["--case", "none"], "there is no case 'none'; there are plain-100b, "),
-        (["--compare", "none.json"], "none.json cannot be read"),
+        (["--compare", "none.json"], "none.json is neither a file nor a commit that git knows here"),
         (["--fast"], "unrecognized arguments: --fast"),
     ],
 )
