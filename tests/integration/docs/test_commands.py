@@ -54,6 +54,11 @@ TYPED: dict[str, Ends | Serves] = {
     "doka policy --for keda --config doka.yaml": Ends(0, "kafka-cluster:DescribeGroup"),
     "{ echo config:; sed 's/^/  /' doka.yaml; } > config-values.yaml": Ends(0),
     "doka check --config doka.yaml": Ends(1, "✗"),
+    "doka policy --for conformance --config doka.yaml": Ends(0, "kinesis:CreateStream"),
+    **dict.fromkeys(
+        ("doka conformance --config doka.yaml", "doka conformance --route orders --config doka.yaml"),
+        Ends(2, "add --yes"),
+    ),
     "doka run --config doka.yaml": Serves(),
     "doka run --config doka.yaml --workers 4": Serves(),
     "doka run --legacy-config configs/dev.yaml --allow-plaintext": Serves(),
@@ -147,6 +152,9 @@ ELSEWHERE: dict[str, str] = {
     "doka simulate run": NAMES_A_COMMAND,
     "doka skip": NAMES_A_COMMAND,
     "doka conformance": NAMES_A_COMMAND,
+    ".venv/bin/python -m scripts.conformance_page --node-modules FOLDER": (
+        "it plays all cases on four servers, two of them of node; tests/contract/test_conformance.py plays them on two"
+    ),
     "doka audit": NAMES_A_COMMAND,
     "doka lag": NAMES_A_COMMAND,
     "doka plan": NAMES_A_COMMAND,
