@@ -211,10 +211,12 @@ class _Run:
     @contextmanager
     def _progress(self) -> Iterator[Callable[[str], None]]:
         """Give what shows what is done now: a line that moves at a terminal."""
-        if not sys.stderr.isatty():
+        # On the console that the cases are told on, where that is a terminal: the line then makes way for them.
+        console = self._console if self._console.is_terminal else Console(stderr=True)
+        if not console.is_terminal:
             yield lambda _doing: None
             return
-        with Line("it begins", console=Console(stderr=True)) as moving:
+        with Line("it begins", console=console) as moving:
             yield moving.update
 
     def _show(self, result: Result) -> None:
