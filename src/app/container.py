@@ -90,6 +90,9 @@ class Container(containers.DeclarativeContainer):
         routes=Singleton(lambda rules: [route.name for route in rules.routes], rules),
         roles=Singleton(lambda rules: [role.name for role in rules.roles], rules),
         topics=Singleton(lambda rules: sorted(rules.route_of()), rules),
+        transforming=Singleton(
+            lambda rules: [route.name for route in rules.routes if route.transform is not None], rules
+        ),
         sharing=Singleton(lambda rules: [route.name for route in rules.routes if route.has_shared_lanes], rules),
     )
     lines: Provider[LineWriter] = Singleton(LineWriter, log_fd, metrics.provided.line_dropped)

@@ -61,6 +61,25 @@ class RecordsPoisoned:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordsTransformed:
+    """A route's transform was given records; `took` is how long it took in all, in ns, for which the loop stood still."""
+
+    route: str
+    records: int
+    took: int
+
+
+@dataclass(frozen=True, slots=True)
+class TransformRaised:
+    """A route's transform raised for one record, which so can never land; `kind` is the class of the exception."""
+
+    route: str
+    partition: TopicPartition
+    offset: int
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
 class LetterStored:
     """The dead-letter topic acknowledged a record: it is settled."""
 
@@ -281,6 +300,8 @@ Fact = (
     | RecordsFailed
     | OrderBroken
     | RecordsPoisoned
+    | RecordsTransformed
+    | TransformRaised
     | LetterStored
     | LetterFailed
     | RouteBlocked

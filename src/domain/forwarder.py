@@ -241,7 +241,7 @@ class Forwarder:
         partition = self._partitions.get(tp)
         if partition is not None and not partition.ledger.draining:
             partition.unreadable = None
-            self._intake.ended(partition, offset, now)
+            self._intake.ended(partition, offset, now, self._turn)
 
     def _move_on(self, now: int) -> None:
         """Let the watermarks that moved be committed, and what waited behind them come in."""
@@ -250,7 +250,7 @@ class Forwarder:
         for ledger in moved:
             partition = self._partitions[ledger.tp]
             if partition.backlog:
-                self._intake.admit(partition, now)
+                self._intake.admit(partition, now, self._turn)
 
     # --- ownership -----------------------------------------------------------------------------------------------
 
@@ -355,7 +355,7 @@ class Forwarder:
             turn.look = True
             return
         if not anew:
-            self._intake.ended(partition, event.log_start, now)
+            self._intake.ended(partition, event.log_start, now, turn)
         else:  # and so does the ledger; waiting for a sick key of the former log could hold the new one for ever
             self._forget([partition])  # the group has not moved: it is no rebalance
             del self._watches[partition.tp]
@@ -381,7 +381,7 @@ class Forwarder:
                 f"{place}, or set kafka.on_unreadable: continue to step over what cannot be read"
             )
             return
-        self._intake.ended(partition, event.far, now)
+        self._intake.ended(partition, event.far, now, turn)
         turn.commands.append(SeekPartition(event.partition, event.far))
 
     # --- skips ---------------------------------------------------------------------------------------------------
@@ -568,4 +568,4 @@ class Forwarder:
 
 def _drained(partition: Partition) -> bool:
     """Say whether nothing of it is waited for; a blocked route is not, beyond its requests in flight."""
-    return partition.drained or (partition.route.blocked is not None and not partition.route.puts)
+    return partition.drained or (partition.route.standing.blocked is not None and not partition.route.puts)

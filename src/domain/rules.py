@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from doka.domain.batch import Transform
 from doka.domain.compression import Compression
 from doka.domain.limits import KEY_CACHE_BYTES, NS_PER_MS, NS_PER_SECOND, PUT_RECORDS_MAX
 
@@ -127,6 +128,8 @@ class RouteRules:
     on_poison: OnPoison = OnPoison.BLOCK
     only: Only | None = None
     """None: all records are sent."""
+    transform: Transform | None = None
+    """None: they are sent as they are."""
     aggregation: AggregationRules | None = None
     """None: each record is a Kinesis record of its own."""
     receipts: bool = False
@@ -156,7 +159,8 @@ class RouteRules:
     def needs_originals(self) -> bool:
         """Whether key and value are not enough, so that the source must hand over whole records."""
         by_header = self.partition_key.startswith("header:") or (self.only is not None and self.only.reads_headers)
-        return self.envelope or by_header or self.on_poison is OnPoison.DEAD_LETTER
+        by_transform = self.transform is not None and (self.transform.headers or self.transform.timestamps)
+        return self.envelope or by_header or by_transform or self.on_poison is OnPoison.DEAD_LETTER
 
 
 @dataclass(frozen=True, slots=True)

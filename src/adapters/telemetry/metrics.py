@@ -28,6 +28,7 @@ from doka.adapters.telemetry.outcomes import (
     RECORDS_SETTLED,
     REJECTIONS,
     RENEWALS,
+    TRANSFORM_SECONDS,
 )
 from doka.adapters.telemetry.page.data import RouteTotals, Totals
 from doka.adapters.telemetry.present import PresentState
@@ -215,12 +216,14 @@ class Metrics:
         roles: Iterable[str] = (),
         *,
         sharing: Iterable[str] = (),
+        transforming: Iterable[str] = (),
         topics: Iterable[str] = (),
     ) -> None:
         """Take the names of all routes, roles and topics, so that their counters stand at 0 before anything has happened.
 
         A rule that asks for an increase sees nothing in a series that is born with its first event.
-        `sharing` are the routes in which records of a key share requests, so that their order can break.
+        `sharing` are the routes in which records of a key share requests, so that their order can break; `transforming` those
+        that have a transform, whose time is shown of no other.
         """
         routes = tuple(routes)
         born: dict[tuple[str, ...], list[tuple[str, ...]]] = {
@@ -244,8 +247,10 @@ class Metrics:
         self._registry.register(self._landed)
         self._clock = clock
         for instrument in OUTCOMES.instruments:
-            for values in born.get(instrument.labels, ()):
+            for values in () if instrument is TRANSFORM_SECONDS else born.get(instrument.labels, ()):
                 self._instruments[instrument].labels(*values)
+        for route in transforming:
+            self._instruments[TRANSFORM_SECONDS].labels(route)
         for route, cause in product(sharing, ORDER_BREAK_CAUSES):
             self._instruments[ORDER_BREAKS].labels(route, cause)
         for role in roles:

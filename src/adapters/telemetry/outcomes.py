@@ -43,21 +43,27 @@ from doka.domain.facts import (
     RecordsPoisoned,
     RecordsSettled,
     RecordsSkipped,
+    RecordsTransformed,
     RecordsWillRepeat,
     RouteBlocked,
     RouteOpened,
     StopBegan,
     StopWaits,
     StreamFactsAssumed,
+    TransformRaised,
     UnreadableSeen,
 )
 from doka.domain.limits import NS_PER_SECOND
+from doka.domain.routes.route import TRANSFORM_FAILED
 from doka.domain.rules import OnPoison
 from doka.domain.sending.order_breaks import REFUSED, REORDERED
 from doka.domain.skip import place_shown
 
 PUT_SECONDS_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """From a near endpoint's answer to the default `limits.request_timeout_seconds`."""
+TRANSFORM_SECONDS_BUCKETS = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0)
+TRANSFORM_SLOW_NS = NS_PER_SECOND // 20
+"""From here on the loop stands still for a time that others notice: a put's answer comes in less."""
 
 OUTCOMES: Final = Telling()
 _told, _counter = OUTCOMES.enter, OUTCOMES.instrument
@@ -94,6 +100,12 @@ POISONED = _counter(
 )
 DROPPED = _counter(
     "doka_records_dropped", "Records that can never land and were dropped, as on_poison: drop asks.", "route"
+)
+TRANSFORM_SECONDS = OUTCOMES.instrument(
+    "doka_transform_seconds",
+    "Time that a route's transform took for the records that it was given together; for so long nothing else is done.",
+    "route",
+    buckets=TRANSFORM_SECONDS_BUCKETS,
 )
 LETTERS = _counter(
     "doka_dead_letters",
@@ -152,6 +164,35 @@ def _records_settled(fact: RecordsSettled) -> Line:
         f"route {fact.route}: {many(fact.records, 'record')} settled "
         f"({size(fact.payload_bytes)}, slowest put {span(fact.took)})",
         figures(fact, "route", "records", "payload_bytes", put_seconds_max=seconds(fact.took)),
+    )
+
+
+@_told(
+    RecordsTransformed,
+    alike=lambda fact: (fact.route, fact.took >= TRANSFORM_SLOW_NS),
+    counts=lambda fact, _: [(TRANSFORM_SECONDS, fact.took / NS_PER_SECOND, (fact.route,))],
+    merged=lambda earlier, later: replace(
+        later, records=earlier.records + later.records, took=max(earlier.took, later.took)
+    ),
+)
+def _records_transformed(fact: RecordsTransformed) -> Line:
+    slow = fact.took >= TRANSFORM_SLOW_NS
+    what = "for which nothing else is done: make it quicker, or give it less to do" if slow else "at most"
+    return Line(
+        logging.WARNING if slow else logging.DEBUG,
+        "transform_slow" if slow else "records_transformed",
+        f"route {fact.route}: its transform was given {many(fact.records, 'record')} and took {span(fact.took)}, {what}",
+        figures(fact, "route", "records", seconds_max=seconds(fact.took)),
+    )
+
+
+@_told(TransformRaised, alike=lambda fact: (fact.route, fact.kind), counts=lambda *_: ())
+def _transform_raised(fact: TransformRaised) -> Line:
+    return Line(
+        logging.ERROR,
+        "transform_raised",
+        f"route {fact.route}: its transform raised {fact.kind} for {fact.partition} offset {fact.offset}, which can never land so",
+        figures(fact, "route", "partition", "offset", "kind"),
     )
 
 
@@ -293,11 +334,11 @@ def _stop_waits(fact: StopWaits) -> Line:
     counts=lambda fact, label: [(ROUTE_BLOCKS, 1, (fact.route, label(fact.reason)))],
 )
 def _route_blocked(fact: RouteBlocked) -> Line:
+    probed = "" if fact.reason.startswith(TRANSFORM_FAILED) else ", it is probed until the cause is cured"
     return Line(
         logging.ERROR,
         "route_blocked",
-        f"route {fact.route} is blocked ({fact.reason}){quoted(fact.message)}; "
-        "nothing is lost, it is probed until the cause is cured",
+        f"route {fact.route} is blocked ({fact.reason}){quoted(fact.message)}; nothing is lost{probed}",
         figures(fact, "route", "reason", said=fact.message[:MESSAGE_CHARACTERS_MAX]),
     )
 

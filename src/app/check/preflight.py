@@ -23,6 +23,7 @@ from doka.app.check.trying import Tries, Trying
 from doka.app.settings.mapping import stream_region, to_rules
 from doka.app.settings.model import MIB, Settings
 from doka.app.settings.routes import RouteSettings
+from doka.domain.batch import Transform
 from doka.domain.commands import DescribeStream
 from doka.domain.events import LeaseIssued, LeaseRefused, StreamDescribed, StreamRefused
 from doka.domain.facts import LanesBelowShards, RouteBlocked
@@ -55,6 +56,8 @@ class Parts:
 def preflight(settings: Settings, source: str, parts: Parts) -> Iterator[Finding]:
     """Give the findings one by one, as they are made; `source` is where the configuration came from."""
     yield _configuration(settings, source)
+    rules = {route.name: route for route in to_rules(settings).routes}
+    yield from (_transform(each.transform, name) for name, each in rules.items() if each.transform is not None)
     yield from look_around(parts.environ, parts.find_ca)
     kafka = parts.look_at_kafka()
     yield from _kafka(settings, kafka)
@@ -71,7 +74,6 @@ def preflight(settings: Settings, source: str, parts: Parts) -> Iterator[Finding
             yield _role_found(settings, role, answer.lease)
         elif isinstance(answer, LeaseRefused):
             yield _role_refused(settings, role, answer)
-    rules = {route.name: route for route in to_rules(settings).routes}
     for index, route in enumerate(settings.routes):
         lease = leases.get(route.stream.role or AMBIENT_ROLE)
         if lease is None:
@@ -128,6 +130,17 @@ def _kafka(settings: Settings, found: Preflight) -> Iterator[Finding]:
 
 def _facts(obstacle: Obstacle) -> dict[str, str]:
     return {} if obstacle.action is None else {"action": obstacle.action}
+
+
+def _transform(transform: Transform, name: str) -> Finding:
+    reads = [
+        "keys",
+        "values",
+        *(["headers"] if transform.headers else []),
+        *(["timestamps"] if transform.timestamps else []),
+    ]
+    told = f"{transform.name} is loaded, and reads {', '.join(reads)}"
+    return Finding("transform", name, FindingVerdict.FINE, told, facts={"sha256": transform.digest})
 
 
 def _dead_letters(topic: str, look: Callable[[str], LetterTopic], kafka: Preflight) -> Iterator[Finding]:

@@ -143,17 +143,20 @@ class Traffic:
     def take(self, chunk: Chunk) -> None:
         """Count the records of a chunk, which has its originals for their times."""
         if self._shaping is None:
-            self._take(chunk, {})
+            self._take(chunk, {}, ())
             return
-        left, poison, filtered = self._shaping.of(chunk)
-        self.filtered += len(filtered)
-        if left is not None:
-            self._take(left, poison)
+        shaped = self._shaping.of(chunk)
+        self.filtered += len(shaped.filtered)
+        if shaped.chunk is not None:
+            self._take(shaped.chunk, shaped.poison, shaped.keys)
 
-    def _take(self, chunk: Chunk, found: Mapping[int, str]) -> None:
-        """Count records that go on to the mapping; `found` is the poison that is known already."""
-        keys, values, poison = self._mapping.map(chunk, RECORD_BYTES_DEFAULT, found)
-        again = self._keys_drawn_again(chunk, keys, poison)
+    def _take(self, chunk: Chunk, found: Mapping[int, str], chosen: Sequence[str | None]) -> None:
+        """Count records that go on to the mapping, with the poison and the keys that are known already."""
+        keys, values, poison = self._mapping.map(chunk, RECORD_BYTES_DEFAULT, found, chosen)
+        again = list(self._keys_drawn_again(chunk, keys, poison))
+        for place, key in enumerate(chosen):
+            if key is not None:
+                again[place] = keys[place]
         places = [place for place in range(chunk.count) if place not in poison] if poison else range(chunk.count)
         self.poison += len(poison)
         drawn = [keys[place] != again[place] for place in places]

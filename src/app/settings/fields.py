@@ -179,6 +179,9 @@ TagValue = Annotated[str, Field(max_length=256)]
 RoleSeconds = Annotated[int, Field(strict=True, ge=ROLE_SECONDS_MIN, le=ROLE_SECONDS_MAX)]
 StartText = Annotated[str, AfterValidator(_start_from)]
 PartitionKey = Annotated[str, AfterValidator(_partition_key)]
+FunctionName = Annotated[
+    str, Matching(r"[A-Za-z_][A-Za-z0-9_]*", "must be the name of a function: letters, digits and underscores")
+]
 JsonPointer = Annotated[str, AfterValidator(_json_pointer)]
 LaneCount = Annotated[int, Field(strict=True, ge=1, le=65_536), AfterValidator(_power_of_two)]
 ClientValue = Annotated[Any, AfterValidator(_client_value), WithJsonSchema({"type": ["string", "number", "boolean"]})]

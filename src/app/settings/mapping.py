@@ -1,6 +1,6 @@
 """Hands the settings on in each part's own words: the domain's rules, and the settings of the adapters.
 
-Pure, except that the files of secrets are read here: so `doka config show` needs none of them.
+Pure, except that the files of secrets and of transforms are read here: so `doka config show` needs none of them.
 """
 
 from __future__ import annotations
@@ -17,13 +17,16 @@ from doka.adapters.aws.kinesis.target import StreamTarget
 from doka.adapters.aws.sts.settings import AMBIENT_ROLE, Hop, RoleChain
 from doka.adapters.kafka.client_settings import Oauth
 from doka.adapters.kafka.settings import KafkaSecurity, MemberSettings, SaslMechanism
+from doka.adapters.system.clock import SystemClock
 from doka.app.settings.aws import RoleSettings
 from doka.app.settings.kafka import Security
 from doka.app.settings.memory import body_bytes, key_cache_bytes, record_bytes, request_bytes
 from doka.app.settings.model import MIB, Settings
 from doka.app.settings.problems import Problem, SettingsError
-from doka.app.settings.routes import Aggregation, OnlySettings, RouteSettings
+from doka.app.settings.routes import Aggregation, OnlySettings, RouteSettings, TransformSettings
 from doka.app.settings.session import fill_session_name
+from doka.app.transforms import NotLoadedError, load_transform
+from doka.domain.batch import Transform
 from doka.domain.compression import Compression
 from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
 from doka.domain.partitions.start_positions import LogEdge, StartFrom
@@ -56,14 +59,18 @@ NS_PER_MINUTE = 60 * NS_PER_SECOND
 
 
 def to_rules(settings: Settings) -> Rules:
-    """Give what the forwarder is told at birth. Routes without a role lean on the role `ambient`."""
+    """Give what the forwarder is told at birth. Routes without a role lean on the role `ambient`.
+
+    Raises:
+        SettingsError: a transform cannot be loaded.
+    """
     used = {route.stream.role for route in settings.routes}  # that of audits is no business of the service
     roles = [_role_rules(name, role) for name, role in settings.roles.items() if name in used]
     if any(route.stream.role is None for route in settings.routes):
         roles.append(RoleRules(AMBIENT_ROLE))
     limits = settings.limits
     return Rules(
-        routes=tuple(_route_rules(route) for route in settings.routes),
+        routes=tuple(_route_rules(route, index) for index, route in enumerate(settings.routes)),
         roles=tuple(roles),
         limits=LimitRules(
             held_bytes=record_bytes(limits.held_mib),
@@ -187,7 +194,7 @@ def _role_rules(name: str, role: RoleSettings) -> RoleRules:
     )
 
 
-def _route_rules(route: RouteSettings) -> RouteRules:
+def _route_rules(route: RouteSettings, index: int) -> RouteRules:
     return RouteRules(
         name=route.name,
         topics=frozenset(route.topics),
@@ -199,6 +206,7 @@ def _route_rules(route: RouteSettings) -> RouteRules:
         ordering=Ordering(route.ordering),
         envelope=route.envelope == "json",
         only=_only(route.only),
+        transform=_transform(route.transform, index),
         on_poison=OnPoison(route.on_poison),
         newline=route.append == "newline",
         compression=_compression(route.compress),
@@ -211,6 +219,15 @@ def _only(only: OnlySettings) -> Only | None:
         return None
     decides = f"header:{only.header}" if only.pointer is None else f"pointer:{only.pointer}"
     return Only(decides, frozenset(only.texts))
+
+
+def _transform(transform: TransformSettings, index: int) -> Transform | None:
+    if transform.file is None or transform.function is None:
+        return None
+    try:
+        return load_transform(transform.file, transform.function, SystemClock())
+    except NotLoadedError as error:
+        raise SettingsError([Problem(str(error), ("routes", index, "transform", error.setting))]) from None
 
 
 def _compression(name: Literal["none", "gzip", "zstd"]) -> Compression | None:

@@ -9,6 +9,7 @@ from pydantic import Field, create_model, model_validator
 from doka.app.settings.arn import parse_stream_arn
 from doka.app.settings.fields import (
     Flag,
+    FunctionName,
     JsonPointer,
     LaneCount,
     Name,
@@ -107,6 +108,26 @@ class OnlySettings(create_model("_OnlyIn", __base__=Section, **_IN)):  # type: i
         return tuple(getattr(self, "in"))
 
 
+class TransformSettings(Section):
+    """A function of one's own that records go through before they are sent; it is run as a part of doka."""
+
+    file: Text | None = Field(
+        default=None, description="The file with the function, of Python.", examples=["/etc/doka/orders.py"]
+    )
+    function: FunctionName | None = Field(
+        default=None,
+        description="The name of the function in it, under @transform of doka.transform.",
+        examples=["clean"],
+    )
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if (self.file is None) != (self.function is None):
+            missing = "file" if self.file is None else "function"
+            raise ValueError(f"needs a file and the name of a function in it; add {missing}")
+        return self
+
+
 def _called(decided: dict[str, Any]) -> str:
     stream: StreamSettings = decided["stream"]
     return stream.called
@@ -121,6 +142,10 @@ class RouteSettings(Section):
     only: OnlySettings = Field(
         default=OnlySettings(),
         description="Which records are sent; by default all. docs/transforms.md says what becomes of the others.",
+    )
+    transform: TransformSettings = Field(
+        default=TransformSettings(),
+        description="A function of one's own over records; by default none. See docs/transforms.md.",
     )
     partition_key: PartitionKey = Field(
         default="kafka_key",

@@ -37,6 +37,11 @@ def of_settings(settings: Settings) -> tuple[tuple[Rules, float], tuple[str, ...
                 f"route {route.name}: simulated records carry no {route.partition_key}; their Kafka key is taken"
             )
             kept = replace(kept, partition_key="kafka_key")
+        if route.only is not None or route.transform is not None:
+            notes.append(
+                f"route {route.name}: every simulated record is sent, as it is: only and transform are left out"
+            )
+            kept = replace(kept, only=None, transform=None)
         if len(route.topics) > 1:
             notes.append(f"route {route.name}: its {len(route.topics)} topics are simulated as one")
         if route.has_shared_lanes:

@@ -119,14 +119,14 @@ class Identities:
         """Give what a chunk should have become; it must have come with its originals, for their timestamps."""
         invariant(len(chunk.originals) == chunk.count, f"{chunk!r} came without its originals")
         if self._shaping is None:
-            return self._expected(chunk, {})
-        left, poison, filtered = self._shaping.of(chunk)
-        found = None if left is None else self._expected(left, poison)
-        return _with_filtered(chunk, found, filtered) if filtered or found is None else found
+            return self._expected(chunk, {}, ())
+        shaped = self._shaping.of(chunk)
+        found = None if shaped.chunk is None else self._expected(shaped.chunk, shaped.poison, shaped.keys)
+        return _with_filtered(chunk, found, shaped.filtered) if shaped.filtered or found is None else found
 
-    def _expected(self, chunk: Chunk, found: Mapping[int, str]) -> Expected:
-        """Give what records should have become that go on to the mapping; `found` is the poison that is known already."""
-        keys, data, codes = self._map(chunk, found)
+    def _expected(self, chunk: Chunk, found: Mapping[int, str], chosen: Sequence[str | None]) -> Expected:
+        """Give what records should have become that go on to the mapping, with the poison and the keys that are known already."""
+        keys, data, codes = self._map(chunk, found, chosen)
         drawn = self._take_drawn(codes, data)
         lanes: Sequence[int | None] = [self._keys[key][1] for key in keys] if self._has_order else [None] * chunk.count
         identities: Sequence[bytes | None]
@@ -167,14 +167,14 @@ class Identities:
         found = [self._compression.decompress(each, UNCOMPRESSED_BYTES_MAX) for each in data]
         return [each or b"" for each in found], [place for place, each in enumerate(found) if each is None]
 
-    def _map(self, chunk: Chunk, poison: Mapping[int, str]) -> Mapped:
+    def _map(self, chunk: Chunk, poison: Mapping[int, str], chosen: Sequence[str | None]) -> Mapped:
         """Give the columns of a chunk as they were before the data was compressed, and the codes of what is sent.
 
         Only what comes near the limit is compressed once more, to see whether it fits.
         """
         if self._compression is None:
-            return self._mapping.map(chunk, self._record_bytes_max, poison)
-        keys, data, codes = self._mapping.map(chunk, uncompressed_bytes_sure(self._record_bytes_max), poison)
+            return self._mapping.map(chunk, self._record_bytes_max, poison, chosen)
+        keys, data, codes = self._mapping.map(chunk, uncompressed_bytes_sure(self._record_bytes_max), poison, chosen)
         for place, code in [*codes.items()]:
             if code == TOO_LARGE and not self._is_too_large(data[place], len(keys[place].encode())):
                 del codes[place]

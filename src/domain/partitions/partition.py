@@ -158,6 +158,10 @@ def _lanes(rules: RouteRules) -> Lanes:
     return KeyLanes() if rules.has_lanes_of_keys else Lanes()
 
 
+def _is_blocked(route: Route) -> bool:
+    return route.broken is not None or route.standing.blocked is not None
+
+
 def _place_of(ledger: OffsetLedger) -> tuple[int, int, int]:
     """Give what changes whenever something of a partition settles, is committed, or comes in."""
     return ledger.watermark, ledger.committed, ledger.open
@@ -185,7 +189,7 @@ class Intake:
         rest = self._pass_skipped(partition, chunk, turn) if partition.skips else chunk
         if rest is not None:
             self._hold(partition, rest)
-        self.admit(partition, now)
+        self.admit(partition, now, turn)
 
     def _hold(self, partition: Partition, chunk: Chunk) -> None:
         self._budget.take(partition.ledger, held_size(chunk), chunk.count)
@@ -207,19 +211,19 @@ class Intake:
             chunk = chunk.part(far, chunk.count)
         return chunk
 
-    def ended(self, partition: Partition, offset: int, now: int) -> None:
+    def ended(self, partition: Partition, offset: int, now: int, turn: Turn) -> None:
         """Take the end of the log, or the far side of a gap: nothing more lies below `offset`."""
         partition.expected = max(partition.expected, offset)
         partition.backlog.append(offset)
-        self.admit(partition, now)
+        self.admit(partition, now, turn)
 
-    def admit(self, partition: Partition, now: int) -> None:
-        """Take the backlog into lanes, in order, as far as the limits allow."""
+    def admit(self, partition: Partition, now: int, turn: Turn) -> None:
+        """Take the backlog into lanes, in order, as far as the limits and the route allow."""
         backlog, ledger, route = partition.backlog, partition.ledger, partition.route
         if not backlog:
             return
         watermark = ledger.watermark
-        while backlog and route.standing.knows_limits:
+        while backlog and route.standing.knows_limits and route.broken is None:
             item = backlog[0]
             if isinstance(item, int):
                 ledger.complete_to(item)
@@ -234,7 +238,8 @@ class Intake:
             if room < item.count:
                 backlog.appendleft(item.part(room, item.count))
                 item = item.part(0, room)
-            route.admit(ledger, item, now)
+            if not route.admit(ledger, item, now, turn):
+                backlog.appendleft(item)
         if ledger.watermark != watermark:  # an end of the log was reached, or poison was dropped
             self._commits.moved((ledger,))
 
@@ -271,7 +276,7 @@ class Intake:
 
         One that was told as stuck and has moved is looked at too: it is not stuck any more, and nobody has said so.
         """
-        if partition.route.standing.blocked is not None:
+        if _is_blocked(partition.route):
             return False
         if not partition.stuck_told or _place_of(partition.ledger) != partition.stuck_at:
             return True
@@ -299,11 +304,11 @@ class Intake:
 
     def _must_wait(self, partition: Partition, now: int, turn: Turn) -> bool:
         if partition.backlog:
-            self.admit(partition, now)
-        standing = partition.route.standing
+            self.admit(partition, now, turn)
         if self._held_up(partition, now, turn) or partition.ledger.draining or partition.gap is not None:
             return True
-        return standing.blocked is not None and not standing.seeks_control
+        standing = partition.route.standing
+        return partition.route.broken is not None or (standing.blocked is not None and not standing.seeks_control)
 
     def _held_up(self, partition: Partition, now: int, turn: Turn) -> bool:
         """Say whether nothing settles or is committed below the backlog; where that lasts, tell it once.
@@ -314,7 +319,7 @@ class Intake:
         than a request may take, for slow is not stuck.
         """
         ledger = partition.ledger
-        if partition.route.standing.blocked is not None:  # which is told already, once for all its partitions
+        if _is_blocked(partition.route):  # which is told already, once for all its partitions
             partition.stuck_since = None
             return False
         waits, held_up = bool(partition.backlog), partition.held_up

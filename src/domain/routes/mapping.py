@@ -99,15 +99,20 @@ class RecordMapping:
         }[kind]
         self._argument = argument
 
-    def map(self, chunk: Chunk, record_bytes_max: int, poison: Mapping[int, str] | None = None) -> Mapped:
+    def map(
+        self,
+        chunk: Chunk,
+        record_bytes_max: int,
+        poison: Mapping[int, str] | None = None,
+        chosen: Sequence[str | None] = (),
+    ) -> Mapped:
         """Give the columns of a chunk for a stream that takes records (data + key) of `record_bytes_max` bytes.
 
-        `poison` was found before, as `Mapped` has it.
+        `poison` was found before, as `Mapped` has it. `chosen` are partition keys that a transform chose, None where the rule
+        decides; empty: it decides everywhere.
         """
         poison = {} if poison is None else dict(poison)
-        keys = self._keys_of(chunk, poison)
-        if not all(keys):
-            self._find_unusable(keys, chunk, poison)
+        keys = self._keys_beside(chunk, chosen, poison) if chosen else self._keys_by_rule(chunk, poison)
         if self._rules.null_value is NullValue.REJECT:
             poison.update((i, NO_VALUE) for i, value in enumerate(chunk.values) if value is None)
         values = self._envelopes(chunk, poison) if self._rules.envelope else self._values(chunk)
@@ -118,6 +123,29 @@ class RecordMapping:
         return keys, data, poison
 
     # --- partition keys ------------------------------------------------------------------------------------------
+
+    def _keys_by_rule(self, chunk: Chunk, poison: dict[int, str]) -> Sequence[str]:
+        keys = self._keys_of(chunk, poison)
+        if not all(keys):
+            self._find_unusable(keys, chunk, poison)
+        return keys
+
+    def _keys_beside(self, chunk: Chunk, chosen: Sequence[str | None], poison: dict[int, str]) -> Sequence[str]:
+        """Give the keys that were chosen, and by the rule those of the other records, of which alone it is asked."""
+        keys = [UNUSABLE] * chunk.count
+        for place, key in enumerate(chosen):
+            if key is not None:
+                keys[place] = self._valid(key)
+                if not keys[place]:
+                    poison.setdefault(place, KEY_TOO_LONG if key else EMPTY_KEY)
+        left = [place for place, key in enumerate(chosen) if key is None]
+        if left:
+            of_left = {index: poison[place] for index, place in enumerate(left) if place in poison}
+            by_rule = self._keys_by_rule(chunk.picked([key is None for key in chosen]), of_left)
+            for place, key in zip(left, by_rule, strict=True):
+                keys[place] = key
+            poison.update((left[index], code) for index, code in of_left.items())
+        return keys
 
     def _kafka_keys(self, chunk: Chunk, poison: dict[int, str]) -> Sequence[str]:
         translate = self.cache.__getitem__

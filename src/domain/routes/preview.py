@@ -7,7 +7,7 @@ poison here is no promise: what Kinesis alone knows, a put alone can tell.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -71,10 +71,11 @@ class Previews:
     def of(self, chunk: Chunk) -> Iterator[Preview]:
         """Give the preview of each record of a chunk, in their order."""
         if self._shaping is None:
-            yield from self._of_all(chunk, {})
+            yield from self._of_all(chunk, {}, ())
             return
-        left, poison, filtered = self._shaping.of(chunk)
-        others = iter(()) if left is None else self._of_all(left, poison)
+        shaped = self._shaping.of(chunk)
+        left, filtered = shaped.chunk, shaped.filtered
+        others = iter(()) if left is None else self._of_all(left, shaped.poison, shaped.keys)
         for place, offset in enumerate(chunk.offsets):
             why = filtered.get(place)
             if why is None:
@@ -92,12 +93,13 @@ class Previews:
                 filtered=why,
             )
 
-    def _of_all(self, chunk: Chunk, found: Mapping[int, str]) -> Iterator[Preview]:
-        """Give the preview of records that go on to the mapping; `found` is the poison that is known already."""
-        keys, values, poison = self._mapping.map(chunk, self.record_bytes_max, found)
+    def _of_all(self, chunk: Chunk, found: Mapping[int, str], chosen: Sequence[str | None]) -> Iterator[Preview]:
+        """Give the preview of records that go on to the mapping, with the poison and the keys that are known already."""
+        keys, values, poison = self._mapping.map(chunk, self.record_bytes_max, found, chosen)
         for place, (offset, key, data) in enumerate(zip(chunk.offsets, keys, values, strict=True)):
             code = poison.get(place)
-            drawn = self._is_drawn(chunk, place, key, code)
+            is_chosen = bool(chosen) and chosen[place] is not None
+            drawn = not is_chosen and self._is_drawn(chunk, place, key, code)
             yield Preview(
                 chunk.partition,
                 offset,

@@ -28,14 +28,21 @@ from doka.domain.events import (
     StreamDescribed,
     StreamRefused,
 )
-from doka.domain.facts import OrderBroken, RecordsFailed, RecordsSettled
+from doka.domain.facts import (
+    OrderBroken,
+    RecordsFailed,
+    RecordsSettled,
+    RecordsTransformed,
+    RouteBlocked,
+    TransformRaised,
+)
 from doka.domain.held.budget import Budget, held_size
 from doka.domain.held.ledger import HeldChunk, OffsetLedger, Part, count
 from doka.domain.leases.keeper import LeaseKeeper
 from doka.domain.poison.quarantine import Quarantine
 from doka.domain.records import Chunk
 from doka.domain.routes.mapping import RecordMapping
-from doka.domain.routes.shaping import REASONS, Shaped, shaping_of
+from doka.domain.routes.shaping import Shaped, shaping_of
 from doka.domain.routes.standing import Failures, RouteState, Standing
 from doka.domain.rules import LimitRules, RotationPolicy, RouteRules
 from doka.domain.sending.aggregated_outbox import AggregatedOutbox
@@ -49,6 +56,7 @@ from doka.domain.turn import Turn
 from doka.domain.verdicts import Verdict, of_entry, of_request
 
 TOO_MUCH_POISON = "too_much_poison"
+TRANSFORM_FAILED = "transform_failed"
 _LEASE_REASONS = frozenset({"clock_skew", "lease_refused", "lease_ended", "lease_rejected"})
 
 
@@ -69,40 +77,66 @@ class Route:
         self._keeper = keeper
         self._budget = budget
         self._mapping = RecordMapping(rules, jitter, limits.key_cache_bytes)
-        self._shaping = shaping_of(rules)
-        self._filtered = Counter(dict.fromkeys(() if self._shaping is None else REASONS, 0))
+        self._shaping = shaping_of(rules, gives_up=True)
+        self._filtered = Counter(dict.fromkeys(() if self._shaping is None else self._shaping.reasons, 0))
+        self.broken: str | None = None  # why its transform fails for all records: then nothing more is taken in
         self._makes_data = rules.makes_data
 
     @property
     def blocked(self) -> str | None:
-        """Why nothing may be sent; None when it may."""
-        return self.standing.blocked
+        """Why nothing may be sent, or taken in; None when it may."""
+        return self.standing.blocked if self.broken is None else self.broken
 
     # --- in ------------------------------------------------------------------------------------------------------
 
-    def admit(self, ledger: OffsetLedger, chunk: Chunk, now: int) -> None:
-        """Take a chunk of an owned partition into ledger, lanes and outbox."""
+    def admit(self, ledger: OffsetLedger, chunk: Chunk, now: int, turn: Turn) -> bool:
+        """Take a chunk of an owned partition into ledger, lanes and outbox.
+
+        False: the route's transform fails for all records, so that it takes nothing in any more; the chunk stays where it was.
+        """
         if self._shaping is None:
-            self._hold(ledger, chunk, None, now)
-        else:
-            self._admit_shaped(ledger, chunk, self._shaping.of(chunk), now)
+            self._hold(ledger, chunk, now)
+            return True
+        shaped = self._shaping.of(chunk)
+        if self.rules.transform is not None:
+            self._tell_transformed(ledger, chunk, shaped, turn)
+        if shaped.broken is not None:
+            self.broken = f"{TRANSFORM_FAILED}:{shaped.broken}"
+            message = "the transform fails whatever it is given: mend it, and restart"
+            turn.commands.append(RouteBlocked(self.rules.name, self.broken, message))
+            turn.look = True
+            return False
+        self._admit_shaped(ledger, chunk, shaped, now)
+        return True
+
+    def _tell_transformed(self, ledger: OffsetLedger, chunk: Chunk, shaped: Shaped, turn: Turn) -> None:
+        name = self.rules.name
+        turn.commands.append(RecordsTransformed(name, chunk.count, shaped.took))
+        turn.commands += [TransformRaised(name, ledger.tp, offset, kind) for offset, kind in shaped.raised.items()]
 
     def _admit_shaped(self, ledger: OffsetLedger, chunk: Chunk, shaped: Shaped, now: int) -> None:
         """Take what is left of a chunk; what was filtered is a hole in the offsets, at its end the end of the log."""
         left = shaped.chunk
         self._filtered.update(shaped.filtered.values())
-        if shaped.filtered:
-            self._budget.release(ledger, held_size(chunk) - (0 if left is None else held_size(left)))
+        freed = held_size(chunk) - (0 if left is None else held_size(left))
+        if freed > 0:
+            self._budget.release(ledger, freed)
+        elif freed:
+            self._budget.take(ledger, -freed, chunk.count)
         if left is not None:
-            self._hold(ledger, left, shaped.poison, now)
+            self._hold(ledger, left, now, shaped)
         if left is None or left.end < chunk.end:
             ledger.complete_to(chunk.end)
 
-    def _hold(self, ledger: OffsetLedger, chunk: Chunk, found: Mapping[int, str] | None, now: int) -> None:
-        """Take records that are to be sent; `found` is the poison among them that is known already."""
-        keys, values, poison = self._mapping.map(chunk, self.standing.record_bytes_max, found)
+    def _hold(self, ledger: OffsetLedger, chunk: Chunk, now: int, shaped: Shaped | None = None) -> None:
+        """Take records that are to be sent; `shaped` says what is known of them already."""
+        limit = self.standing.record_bytes_max
+        if shaped is None:
+            keys, values, poison = self._mapping.map(chunk, limit)
+        else:
+            keys, values, poison = self._mapping.map(chunk, limit, shaped.poison, shaped.keys)
         held_bytes = held_size(chunk)
-        if self._makes_data:
+        if self._makes_data or (self.rules.transform is not None and chunk.originals):
             more = _made_bytes(chunk, values)
             if more > 0:
                 self._budget.take(ledger, more, chunk.count)
@@ -401,7 +435,7 @@ class Route:
         """Give the present state in figures."""
         return RouteStatus(
             self.rules.name,
-            self.standing.blocked,
+            self.blocked,
             in_flight=len(self.puts),
             waiting=self.outbox.waiting,
             key_fallbacks=self._mapping.cache.fallbacks,

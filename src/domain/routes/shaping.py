@@ -1,7 +1,10 @@
-"""Which records of a chunk go on to the mapping: what the route's `only` leaves out is filtered.
+"""Which records of a chunk go on to the mapping, and as what: first the route's `only`, then its transform.
 
 A filtered record is not sent. It becomes a hole in the offsets, as compaction leaves one, so the watermark passes it in its
 turn, when all below it has settled; no rule of commits has anything to know about it. It is counted by its reason.
+
+A transform gets what `only` has left, but for poison. What it changes is the value and the partition key, never the original:
+dead letters carry what stands in Kafka.
 
 What cannot be judged is never filtered: a value that is not JSON where a field of it decides, or headers that cannot be
 read. Such a record is poison, and the route's policy says what becomes of it.
@@ -9,12 +12,14 @@ read. Such a record is poison, and the route's policy says what becomes of it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from doka.domain.errors import invariant
 from doka.domain.records import Chunk
 from doka.domain.routes.fields import headers_of, read_json, scalar_at, steps_of
+from doka.domain.routes.transforming import Headers, Transforming
 from doka.domain.rules import Only, RouteRules
 
 # Why a record is filtered; fixed, because a metric carries them.
@@ -22,7 +27,8 @@ OTHER = "other"
 """What decides is there, and is none of the route's texts."""
 ABSENT = "absent"
 """There is no such field or header, or a tombstone instead of a value."""
-REASONS = (ABSENT, OTHER)
+DROPPED = "transform"
+"""The route's transform drops it."""
 
 NOT_JSON = "ValueNotJson"
 """Code of poison: a field of the value decides whether a record is sent, and the value is not JSON."""
@@ -37,35 +43,83 @@ class Shaped(NamedTuple):
     """The code of each record of `chunk` that can never land, by its index in it."""
     filtered: Mapping[int, str]
     """Why each other record of what came was filtered, by its index in that."""
+    keys: Sequence[str | None] = ()
+    """The partition key of each record of `chunk` that the transform chose, None where it chose none; empty: of all of them."""
+    raised: Mapping[int, str] = {}
+    """The class of what the transform raised for a record, by its offset."""
+    took: int = 0
+    """How long the transform took, in ns."""
+    broken: str | None = None
+    """The class of what the transform raises whatever it is given; then nothing else here means anything."""
 
 
 class Shaping:
     """The step before the mapping, of a route that has one."""
 
-    def __init__(self, only: Only) -> None:
-        kind, _, self._argument = only.field.partition(":")
-        self._texts = only.texts
-        self._contents = frozenset(text.encode() for text in only.texts)
-        self._steps = steps_of(self._argument)
-        self._judge = self._judge_header if kind == "header" else self._judge_field
+    def __init__(self, rules: RouteRules, *, gives_up: bool) -> None:
+        self._filter = None if rules.only is None else _Filter(rules.only)
+        self._transform = rules.transform
+        self._transforming = None if rules.transform is None else Transforming(rules.transform, gives_up=gives_up)
+        self.reasons = (
+            *(() if rules.only is None else (ABSENT, OTHER)),
+            *(() if rules.transform is None else (DROPPED,)),
+        )
+        """Why a record of this route may be filtered."""
 
     def of(self, chunk: Chunk) -> Shaped:
         """Say what goes on of a chunk."""
         filtered: dict[int, str] = {}
         poison: dict[int, str] = {}
-        self._judge(chunk, filtered, poison)
-        if not filtered:
-            return Shaped(chunk, poison, filtered)
-        if len(filtered) == chunk.count:
-            return Shaped(None, poison, filtered)
-        keep = [place not in filtered for place in range(chunk.count)]
-        if poison:
-            places = {place: left for left, place in enumerate(place for place, kept in enumerate(keep) if kept)}
-            poison = {places[place]: code for place, code in poison.items()}
-        return Shaped(chunk.picked(keep), poison, filtered)
+        if self._filter is not None:
+            self._filter.judge(chunk, filtered, poison)
+        if self._transform is None or self._transforming is None:
+            return _cut(chunk, filtered, poison)
+        since = self._transform.now()
+        shaped = self._transformed(chunk, filtered, poison, self._transforming, headers=self._transform.headers)
+        return shaped._replace(took=self._transform.now() - since)
 
-    def _judge_field(self, chunk: Chunk, filtered: dict[int, str], poison: dict[int, str]) -> None:
-        steps, texts = self._steps, self._texts
+    def _transformed(
+        self, chunk: Chunk, filtered: dict[int, str], poison: dict[int, str], by: Transforming, *, headers: bool
+    ) -> Shaped:
+        """Let the transform at what is left, but for poison."""
+        of_headers = _headers(chunk, filtered, poison) if headers else None
+        sound = [place for place in range(chunk.count) if place not in filtered and place not in poison]
+        if not sound:
+            return _cut(chunk, filtered, poison)
+        part = chunk
+        if len(sound) < chunk.count:
+            wanted = set(sound)
+            part = chunk.picked([place in wanted for place in range(chunk.count)])
+            of_headers = of_headers and [of_headers[place] for place in sound]
+        made = by.of(part, of_headers)
+        if made.broken is not None:
+            return Shaped(None, {}, {}, broken=made.broken)
+        values: list[bytes | None] = list(chunk.values)
+        keys: list[str | None] = [None] * chunk.count
+        for place, value, key in zip(sound, made.values, made.keys, strict=True):
+            values[place], keys[place] = value, key
+        filtered.update((sound[index], DROPPED) for index in made.dropped)
+        poison.update((sound[index], code) for index, code in made.poison.items())
+        raised = {part.offsets[index]: kind for index, kind in made.raised.items()}
+        chosen = () if set(made.keys) == {None} else keys
+        return _cut(replace(chunk, values=values), filtered, poison, chosen)._replace(raised=raised)
+
+
+class _Filter:
+    """What a route's `only` says of records."""
+
+    def __init__(self, only: Only) -> None:
+        self._kind, _, self._argument = only.field.partition(":")
+        self._texts = only.texts
+        self._contents = frozenset(text.encode() for text in only.texts)
+
+    def judge(self, chunk: Chunk, filtered: dict[int, str], poison: dict[int, str]) -> None:
+        """Note which records are filtered and why, and which can not be judged, with their code."""
+        judge = self._judge_headers if self._kind == "header" else self._judge_fields
+        judge(chunk, filtered, poison)
+
+    def _judge_fields(self, chunk: Chunk, filtered: dict[int, str], poison: dict[int, str]) -> None:
+        steps, texts = steps_of(self._argument), self._texts
         for place, value in enumerate(chunk.values):
             try:
                 found = scalar_at(read_json(value), steps)
@@ -75,7 +129,7 @@ class Shaping:
             if found not in texts:
                 filtered[place] = ABSENT if found is None else OTHER
 
-    def _judge_header(self, chunk: Chunk, filtered: dict[int, str], poison: dict[int, str]) -> None:
+    def _judge_headers(self, chunk: Chunk, filtered: dict[int, str], poison: dict[int, str]) -> None:
         invariant(len(chunk.originals) == chunk.count, f"{chunk!r} came without its originals")
         name, contents = self._argument, self._contents
         for place, original in enumerate(chunk.originals):
@@ -87,6 +141,34 @@ class Shaping:
                 filtered[place] = ABSENT if found is None else OTHER
 
 
-def shaping_of(rules: RouteRules) -> Shaping | None:
-    """Give what stands before the mapping of a route; None where all of its records go on as they are."""
-    return None if rules.only is None else Shaping(rules.only)
+def _headers(chunk: Chunk, filtered: Mapping[int, str], poison: dict[int, str]) -> Headers:
+    """Give the headers of each record that is left; where they cannot be read it is poison, and has none."""
+    invariant(len(chunk.originals) == chunk.count, f"{chunk!r} came without its originals")
+    return [
+        () if place in filtered else headers_of(original, place, poison) or ()
+        for place, original in enumerate(chunk.originals)
+    ]
+
+
+def _cut(chunk: Chunk, filtered: Mapping[int, str], poison: dict[int, str], keys: Sequence[str | None] = ()) -> Shaped:
+    """Cut what is filtered out of a chunk, its poison, and the keys that were chosen for it."""
+    if not filtered:
+        return Shaped(chunk, poison, filtered, keys)
+    if len(filtered) == chunk.count:
+        return Shaped(None, {}, filtered)
+    left = [place for place in range(chunk.count) if place not in filtered]
+    if poison:
+        places = {place: index for index, place in enumerate(left)}
+        poison = {places[place]: code for place, code in poison.items() if place in places}
+    picked = chunk.picked([place not in filtered for place in range(chunk.count)])
+    return Shaped(picked, poison, filtered, [keys[place] for place in left] if keys else ())
+
+
+def shaping_of(rules: RouteRules, *, gives_up: bool = False) -> Shaping | None:
+    """Give what stands before the mapping of a route; None where all of its records go on as they are.
+
+    `gives_up`: a transform that fails for all records is told as broken; else each of them is poison.
+    """
+    if rules.only is None and rules.transform is None:
+        return None
+    return Shaping(rules, gives_up=gives_up)

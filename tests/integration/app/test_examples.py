@@ -7,8 +7,10 @@ import pytest
 
 from doka.app.config_options import ConfigOptions
 from doka.app.settings import Settings, load_settings
+from doka.app.settings.mapping import to_rules
 from doka.app.settings.outline import leaves
 from doka.app.settings.yamlfile import read_yaml
+from doka.domain.batch import Batch
 from tests.unit.app.settings.given import settings
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -72,3 +74,17 @@ def test_the_full_example_shows_the_defaults() -> None:
         plain.log,
         plain.otlp,
     )
+
+
+def test_the_example_of_a_transform_does_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its file is found from the folder that it names, and its function makes of records what its page tells."""
+    monkeypatch.chdir(EXAMPLES.parent)
+    loaded = load_settings(ConfigOptions(EXAMPLES / "transformed.yaml"), environ={}, hostname="pod-1")
+    (route,) = to_rules(loaded).routes
+    assert route.transform is not None
+    values = [b'{"id": 1, "card": "4711"}', b'{"test": true}', b'{"card": "4711"}', None]
+    batch = Batch("orders", 0, range(4), [b"k"] * 4, values)
+    route.transform.function(batch)
+    batch.check()
+    assert [b'{"id":1}', *values[1:]] == batch.values
+    assert (["1", None, None, None], [1], [2]) == (batch.partition_keys, [*batch.dropped], [*batch.refused])

@@ -78,7 +78,7 @@ def skip_a_gap_in_silence(patch: Patch) -> None:
     def planted(self: Forwarder, event: GapFound, now: int) -> None:
         partition = self._partitions.get(event.partition)
         if partition is not None and not partition.ledger.draining:
-            self._intake.ended(partition, event.log_start, now)
+            self._intake.ended(partition, event.log_start, now, self._turn)
             self._turn.commands.append(SeekPartition(event.partition, event.log_start))
 
     patch.replace(Forwarder, "_gap_found", planted)

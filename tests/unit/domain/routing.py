@@ -47,7 +47,7 @@ class Scene:
 
     def admit(self, keys: str | list[str]) -> None:
         """Let a chunk come in."""
-        self.route.admit(self.partition.ledger, chunk(keys, start=self.next), self.now)
+        self.route.admit(self.partition.ledger, chunk(keys, start=self.next), self.now, Turn())
         self.next += len(keys)
 
     def send(self) -> Put | None:

@@ -82,6 +82,8 @@ def series(page: bytes) -> dict[str, float]:
             },
         ),
         (FACTS[17], {}),
+        (FACTS[23], {"doka_transform_seconds_count{route=orders}": 1, "doka_transform_seconds_sum{route=orders}": 0.06}),
+        (FACTS[24], {}),
         (FACTS[-1], {"doka_unreadable_offsets_total{policy=block,topic=orders}": 10}),
         (FACTS[-2], {"doka_records_skipped_total{topic=orders}": 1}),
         (FACTS[18], {"doka_order_breaks_total{cause=refused,route=orders}": 3}),
@@ -97,7 +99,14 @@ def test_each_fact_is_counted_exactly(fact: Fact, grown: dict[str, float]) -> No
         name: value - before.get(name, 0)
         for name, value in after.items()
         if value != before.get(name, 0)
-        and not name.startswith(("doka_process", "doka_put_duration_seconds_", "doka_landing_seconds_bucket"))
+        and not name.startswith(
+            (
+                "doka_process",
+                "doka_put_duration_seconds_",
+                "doka_landing_seconds_bucket",
+                "doka_transform_seconds_bucket",
+            )
+        )
     }
     counts = {name: value for name, value in after.items() if name.startswith("doka_put_duration_seconds_count")}
     moved |= {name: value for name, value in counts.items() if value}

@@ -94,6 +94,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         "topics": ("orders",),
         "name": "orders",
         "only": {"in": (), "pointer": None, "header": None},
+        "transform": {"file": None, "function": None},
         "partition_key": "kafka_key",
         "null_key": "random",
         "null_value": "empty",

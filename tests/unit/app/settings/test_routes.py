@@ -62,3 +62,19 @@ def test_a_filter_can_come_from_variables() -> None:
     environ = {"DOKA_ROUTES__0__ONLY__HEADER": "type", "DOKA_ROUTES__0__ONLY__IN": "a,b"}
     loaded = load_settings(ConfigOptions(EXAMPLES / "minimal.yaml"), environ=environ, hostname="pod-1")
     assert loaded.routes[0].only.texts == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("transform", "expected"),
+    [
+        ({"file": "/a.py"}, " needs a file and the name of a function in it; add function"),
+        ({"function": "clean"}, " needs a file and the name of a function in it; add file"),
+        (
+            {"file": "/a.py", "function": "a.b"},
+            ".function must be the name of a function: letters, digits and underscores",
+        ),
+    ],
+)
+def test_a_transform_is_a_file_and_a_function(transform: dict[str, object], expected: str) -> None:
+    """The one without the other is told."""
+    assert told({("routes", 0, "transform"): transform}) == [f"routes[0].transform{expected}"]

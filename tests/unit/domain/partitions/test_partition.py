@@ -66,7 +66,7 @@ class TestDrained:
     def test_does_not_wait_for_what_can_never_land(self, owner: Partition) -> None:
         """Poison that stays in its lane would hold up a rebalance for ever."""
         owner.route.described(described(), NOW, Turn())
-        owner.route.admit(owner.ledger, chunk("a", start=5, values=[bytes(RECORD_BYTES_DEFAULT + 1)]), NOW)
+        owner.route.admit(owner.ledger, chunk("a", start=5, values=[bytes(RECORD_BYTES_DEFAULT + 1)]), NOW, Turn())
         assert (1, True) == (owner.ledger.open, owner.drained)
 
 

@@ -55,14 +55,14 @@ class Scene:
         oldest = self.ledger.oldest
         assert oldest is not None
         self.ledger.settle(oldest, records)
-        self.intake.admit(self.partition, NOW)
+        self.intake.admit(self.partition, NOW, Turn())
 
     def commit(self) -> None:
         """Let Kafka take what has settled."""
         self.commits.moved([self.ledger])
         (commit,) = self.due()
         self.commits.answered(CommitAnswered(commit.commit), self.turn)
-        self.intake.admit(self.partition, NOW)
+        self.intake.admit(self.partition, NOW, Turn())
 
     def due(self, *, hurry: bool = True) -> list[CommitOffsets]:
         """Give the commit that goes out now."""
@@ -191,7 +191,7 @@ class TestEnded:
     def test_is_committed(self) -> None:
         """An end above the watermark of an idle partition moves it, and is committed."""
         scene = Scene()
-        scene.intake.ended(scene.partition, 5, NOW)
+        scene.intake.ended(scene.partition, 5, NOW, Turn())
         (commit,) = scene.due(hurry=False)
         assert ({ORDERS: 5}, 5) == (commit.offsets, scene.partition.expected)
 
@@ -199,7 +199,7 @@ class TestEnded:
         """An end behind records that are in no lane yet waits with them."""
         scene = Scene(open_route=False)
         scene.fetch("ab")
-        scene.intake.ended(scene.partition, 9, NOW)
+        scene.intake.ended(scene.partition, 9, NOW, Turn())
         assert (0, [0, 9]) == (scene.ledger.watermark, ahead(scene.partition))
         scene.open()
         scene.steer()
@@ -210,7 +210,7 @@ class TestEnded:
     def test_that_waited_is_committed_when_its_turn_comes(self) -> None:
         """An end that waited for the stream's limits moves the watermark later, and is committed then."""
         scene = Scene(open_route=False)
-        scene.intake.ended(scene.partition, 9, NOW)
+        scene.intake.ended(scene.partition, 9, NOW, Turn())
         assert [] == scene.due()
         scene.open()
         scene.steer()

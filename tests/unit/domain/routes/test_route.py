@@ -305,7 +305,7 @@ def test_an_envelope_counts_what_it_holds() -> None:
     fetched = chunk("ab", originals=[Extras(), Extras()])
     ledger = scene.partition.ledger
     scene.budget.take(ledger, 502 + 2, 2)  # as the intake does: payload and overhead
-    scene.route.admit(ledger, fetched, scene.now)
+    scene.route.admit(ledger, fetched, scene.now, Turn())
     assert scene.budget.held > 504
     put = scene.send()
     assert put is not None
@@ -324,7 +324,7 @@ def test_what_is_made_of_values_is_what_is_held(rules: dict[str, Any], size: int
     ledger = scene.partition.ledger
     came = fetched.payload_bytes + 2 * RECORD_OVERHEAD_BYTES
     scene.budget.take(ledger, came, 2)  # as the intake does
-    scene.route.admit(ledger, fetched, scene.now)
+    scene.route.admit(ledger, fetched, scene.now, Turn())
     held = came + 2 * size if whole else came + 2 * (size - 1_000)
     assert (held, held, held) == (scene.budget.held, ledger.held_bytes, ledger.open_bytes())
     put = scene.send()
@@ -337,7 +337,7 @@ def test_status_shows_reason_and_figures() -> None:
     """Figures of a route: why it is blocked, what is in flight, what waits, which keys became base64."""
     scene = Scene()
     scene.sent("a")
-    scene.route.admit(scene.partition.ledger, chunk(["b", b"\xff", b"\xff"], start=1), scene.now)
+    scene.route.admit(scene.partition.ledger, chunk(["b", b"\xff", b"\xff"], start=1), scene.now, Turn())
     assert RouteStatus("orders", None, in_flight=1, waiting=2, key_fallbacks=1) == scene.route.status()
     scene.route.standing.block("gone", "", scene.now, Turn())
     assert "gone" == scene.route.status().blocked

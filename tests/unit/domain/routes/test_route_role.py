@@ -63,7 +63,7 @@ def test_many_answers_that_name_a_dead_lease_reject_it_once() -> None:
     for route in routes:
         ledger = Partition(ORDERS, 0, route).ledger
         for put in (1, 2):
-            route.admit(ledger, chunk([f"k{put}"], start=put), NOW)
+            route.admit(ledger, chunk([f"k{put}"], start=put), NOW, Turn())
             assert route.next_put(put, 1, NOW, Turn()) is not None
     facts = [
         fact
@@ -110,5 +110,5 @@ def test_on_demand_a_lease_is_wanted_while_something_waits_to_be_signed() -> Non
     ended = NOW + 3_600 * SECOND
     tend(made, ended)
     assert not made.status(ended).wanted
-    route.admit(Partition(ORDERS, 0, route, None).ledger, chunk("a"), ended)
+    route.admit(Partition(ORDERS, 0, route, None).ledger, chunk("a"), ended, Turn())
     assert made.status(ended).wanted
