@@ -13,7 +13,8 @@ from doka.domain.rules import Rules
 from doka.domain.turn import Decision
 from tests.simulation.invariants.violation import ViolationError
 
-JUDGED_EVERY = 8  # turns that are passed over; to judge one costs as much as a turn
+JUDGED_EVERY = 8
+"""Turns that are passed over; to judge one costs as much as a turn. All are 2 of 100 calls of a run (as for LOOK_EVERY)."""
 LOOKED_FOR = (PausePartitions, PartitionStuck)
 """What a look at the partitions finds: one is foreseen every 100 ms while it is needed, and a full turn may take one before."""
 
