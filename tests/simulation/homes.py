@@ -5,7 +5,7 @@ The rules that are judged by it stand in invariants/holding.py; nothing else in 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from doka.domain.forwarder import Forwarder
 from doka.domain.held.ledger import OffsetLedger, Part
@@ -18,8 +18,8 @@ from doka.domain.sending.aggregated_outbox import AggregatedOutbox
 from doka.domain.sending.outbox import Outbox
 from doka.domain.sending.wide_lanes import WideLane
 
-Place = tuple[str, int]
-"""The name of a home, and the offset of a record that is there."""
+Places = tuple[str, Sequence[int]]
+"""The name of a home, and the offsets of records that are there."""
 
 
 def partitions_of(machine: Forwarder) -> Iterable[Partition]:
@@ -53,27 +53,27 @@ def halted(machine: Forwarder) -> bool:
     return machine._halted is not None
 
 
-def places_in(route: Route) -> Mapping[OffsetLedger, list[Place]]:
+def places_in(route: Route) -> Mapping[OffsetLedger, list[Places]]:
     """Give every record of a route that has not settled, with its home, by the ledger of its partition.
 
     What is left to `places_beside` is in a lane or in the backlog of its partition. Poison that stays, as
     `on_poison: block` has it, is in none: it keeps its lane, and only the first is remembered.
     """
-    found: dict[OffsetLedger, list[Place]] = {}
+    found: dict[OffsetLedger, list[Places]] = {}
     for home, parts in _homes_of_parts(route):
         for chunk, places, _ in parts:
             offsets = chunk.offsets
-            found.setdefault(chunk.owner, []).extend([(home, offsets[i]) for i in places])
+            found.setdefault(chunk.owner, []).append((home, [offsets[i] for i in places]))
     for home, poison in _homes_of_poison(route):
         for each in poison:
-            found.setdefault(each.chunk.owner, []).append((home, each.offset))
+            found.setdefault(each.chunk.owner, []).append((home, [each.offset]))
     return found
 
 
-def places_beside(partition: Partition) -> Iterator[Place]:
-    """Walk over every record of a partition that waits in its lane, or has not come into one."""
-    yield from (("its lane", offset) for offset in partition.ledger.lanes.waiting())
-    yield from (("the backlog", o) for item in partition.backlog if isinstance(item, Chunk) for o in item.offsets)
+def places_beside(partition: Partition) -> list[Places]:
+    """Give every record of a partition that waits in its lane, or has not come into one."""
+    backlog = [("the backlog", item.offsets) for item in partition.backlog if isinstance(item, Chunk)]
+    return [("its lane", list(partition.ledger.lanes.waiting())), *backlog]
 
 
 def _homes_of_parts(route: Route) -> Iterator[tuple[str, Iterable[Part]]]:
