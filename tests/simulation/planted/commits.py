@@ -90,7 +90,7 @@ def apply_a_stale_commit_answer(patch: Patch) -> None:
 def let_the_end_overtake(patch: Patch) -> None:
     """Let the end of the log complete a partition over records that wait."""
 
-    def planted(self: Intake, partition: Partition, offset: int, now: int) -> None:
+    def planted(self: Intake, partition: Partition, offset: int, now: int, turn: Turn) -> None:
         partition.expected = max(partition.expected, offset)
         partition.ledger.complete_to(offset)
         self._commits.moved((partition.ledger,))

@@ -202,7 +202,7 @@ def place_what_has_no_key_anywhere(patch: Patch) -> None:
 
 def ask_for_more_of_a_blocked_route(patch: Patch) -> None:
     """Pause no partition, whatever becomes of its route."""
-    patch.replace(Intake, "_must_wait", lambda self, partition, now, turn: self.admit(partition, now) or False)
+    patch.replace(Intake, "_must_wait", lambda self, partition, now, turn: self.admit(partition, now, turn) or False)
 
 
 BUGS = (
