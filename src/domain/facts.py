@@ -80,6 +80,15 @@ class TransformRaised:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordFreed:
+    """A record that was told to be too large, and waited, is sent: its stream takes it by now."""
+
+    route: str
+    partition: TopicPartition
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
 class LetterStored:
     """The dead-letter topic acknowledged a record: it is settled."""
 
@@ -123,6 +132,29 @@ class StreamFactsAssumed:
 
     route: str
     code: str
+
+
+@dataclass(frozen=True, slots=True)
+class StreamChanged:
+    """Somebody has changed a stream that was known; `what` is record_limit, distribution, encryption or shards.
+
+    `before` and `after` are bytes; a distribution, as `domain/status.py` has it; a KMS key (None: none); or how many shards
+    are open (None: not told).
+    """
+
+    route: str
+    what: str
+    before: int | str | None
+    after: int | str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamLookFailed:
+    """A stream that is known could not be described again: what is known of it stands. Told once for each code in a row."""
+
+    route: str
+    code: str
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,11 +334,14 @@ Fact = (
     | RecordsPoisoned
     | RecordsTransformed
     | TransformRaised
+    | RecordFreed
     | LetterStored
     | LetterFailed
     | RouteBlocked
     | RouteOpened
     | StreamFactsAssumed
+    | StreamChanged
+    | StreamLookFailed
     | LanesBelowShards
     | LeaseRenewed
     | LeaseRenewalFailed

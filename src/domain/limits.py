@@ -45,10 +45,18 @@ COMMIT_GIVEN_UP_NS = 60 * NS_PER_SECOND  # librdkafka answers an OffsetCommit wi
 PARTIAL_PUT_WAIT_NS = 5 * NS_PER_MS  # how long a request that is not full waits while others are in flight
 STALL_BEFORE_PAUSE_NS = 500 * NS_PER_MS  # pausing throws the prefetched queue away, so it comes late
 STOP_TOLD_EVERY_NS = 5 * NS_PER_SECOND  # what a stop still waits for
+# A stream that is known is described again, for it may be changed at any time. DescribeStreamSummary is answered 20 times
+# a second for a whole account (https://docs.aws.amazon.com/kinesis/latest/APIReference/API_DescribeStreamSummary.html):
+# at this pace 6,000 members with a route each.
+DESCRIBE_EVERY_NS = 300 * NS_PER_SECOND
+DESCRIBE_WAITED_EVERY_NS = 60 * NS_PER_SECOND  # while a record waits that a higher limit would let land
+DESCRIBE_HINT_NS = 10 * NS_PER_SECOND  # after a hint of a change; doubled for each that came to nothing
+SURE_OF_LIMIT_NS = 10 * NS_PER_SECOND  # how long after an answer a record may be put aside as too large
 SERVE_CALLBACKS_NS = 100 * NS_PER_MS  # callbacks and signal handlers wait for the longest fetch
 
 assert PUT_RECORDS_MAX * PARTITION_KEY_BYTES_MAX < PUT_BYTES_MAX
 assert RECORD_BYTES_MAX <= PUT_BYTES_MAX
 assert ROLE_SECONDS_MIN < CHAINED_ROLE_SECONDS_MAX < ROLE_SECONDS_MAX
 assert BACKOFF_FIRST_NS < PACED_BACKOFF_LAST_NS < THROTTLE_BACKOFF_LAST_NS < BACKOFF_LAST_NS
+assert SURE_OF_LIMIT_NS <= DESCRIBE_HINT_NS < DESCRIBE_WAITED_EVERY_NS < DESCRIBE_EVERY_NS
 assert SERVE_CALLBACKS_NS < STALL_BEFORE_PAUSE_NS

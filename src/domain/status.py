@@ -15,6 +15,9 @@ GROUP_LOST_NS = 20 * NS_PER_SECOND
 Longer than a coordinator's move to another broker takes, shorter than the 30 s after which no wait may be silent.
 """
 
+BY_KEY, AUTO = "by partition key", "AUTO"
+"""How a stream may place records on its shards: by their keys, or as it likes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stuck:
@@ -119,6 +122,21 @@ class LeaseStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamStatus:
+    """What is known of a route's stream; None stands for what it has not told."""
+
+    record_bytes_max: int
+    """Of one record, data plus key, in bytes; the default of the service while the stream has not told its own."""
+    open_shards: int | None = None
+    distribution: str | None = None
+    """BY_KEY or AUTO."""
+    kms_key: str | None = None
+    """The KMS key with which it is encrypted, as it names it; None also where there is none."""
+    described_at: int | None = None
+    """When it told this last, in ns on the loop's clock; None: it never has."""
+
+
+@dataclass(frozen=True, slots=True)
 class RouteStatus:
     """One route; `blocked` is the reason, None while it may send."""
 
@@ -130,6 +148,8 @@ class RouteStatus:
     """Kafka keys that are not UTF-8 and became base64, each time that one was met and not remembered."""
     filtered: Mapping[str, int] = field(default_factory=dict)
     """Records that were filtered since this process started, by the reason; empty where the route filters nothing."""
+    stream: StreamStatus | None = None
+    """None where nobody has asked for it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ COVERED_BY: dict[str, str] = {
 SUBJECTS: dict[str, tuple[str, ...]] = {
     "domain/forwarder.py": ("endings", "filtered", "in_flight", "ownership", "skips"),
     "domain/partitions/partition.py": ("intake",),
-    "domain/routes/route.py": ("blocked", "role", "search", "sharing", "transform"),
+    "domain/routes/route.py": ("blocked", "changed", "role", "search", "sharing", "transform"),
     "domain/sending/outbox.py": ("sharing",),
 }
 """Modules whose unit tests fill more than one file: beside `test_MODULE.py` a `test_MODULE_SUBJECT.py` for each of these."""

@@ -39,6 +39,7 @@ from doka.domain.facts import (
     OrderBroken,
     PartitionsOwned,
     PartitionStuck,
+    RecordFreed,
     RecordsFailed,
     RecordsPoisoned,
     RecordsSettled,
@@ -49,8 +50,10 @@ from doka.domain.facts import (
     RouteOpened,
     StopBegan,
     StopWaits,
+    StreamChanged,
     StreamFactsAssumed,
     TransformRaised,
+    StreamLookFailed,
     UnreadableSeen,
 )
 from doka.domain.limits import NS_PER_SECOND
@@ -58,6 +61,7 @@ from doka.domain.routes.route import TRANSFORM_FAILED
 from doka.domain.rules import OnPoison
 from doka.domain.sending.order_breaks import REFUSED, REORDERED
 from doka.domain.skip import place_shown
+from doka.domain.status import AUTO
 
 PUT_SECONDS_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """From a near endpoint's answer to the default `limits.request_timeout_seconds`."""
@@ -117,6 +121,11 @@ LETTERS = _counter(
 LETTERS_FAILED = _counter(
     "doka_letters_failed", "Dead letters that were not stored; each is tried again, and its record waits.", "route"
 )
+FREED = _counter(
+    "doka_records_freed",
+    "Records that waited because they were too large for the stream (on_poison: block), and were sent once it took them.",
+    "route",
+)
 REPEATS = _counter(
     "doka_records_will_repeat",
     "Records that landed above the offset committed when a drain ended; they will land again.",
@@ -126,6 +135,12 @@ RENEWALS = _counter("doka_lease_renewals", "Requests for a lease, by outcome and
 REJECTIONS = _counter("doka_lease_rejections", "Leases that the service refused before their end.", "role", "code")
 ROUTE_BLOCKS = _counter("doka_route_blocks", "How often a route stopped sending, by reason.", "route", "reason")
 ASSUMED = _counter("doka_stream_facts_assumed", "How often a stream's limits had to be assumed.", "route", "code")
+STREAM_CHANGES = _counter(
+    "doka_stream_changes",
+    "Changes of a stream that doka has met while it ran: of its record limit, its distribution, its encryption, its shards.",
+    "route",
+    "what",
+)
 COMMITS = _counter("doka_commits", "Commits of offsets to Kafka, by outcome.", "outcome")
 REBALANCES = _counter("doka_rebalances", "Changes of the owned partitions, by kind.", "change")
 GAPS = _counter(
@@ -260,6 +275,21 @@ def _records_poisoned(fact: RecordsPoisoned) -> Line:
 
 
 @_told(
+    RecordFreed,
+    alike=lambda fact: (fact.route, fact.partition),
+    ends=lambda fact: [(RecordsPoisoned, fact.route, fact.partition)],
+    counts=lambda fact, _: [(FREED, 1, (fact.route,))],
+)
+def _record_freed(fact: RecordFreed) -> Line:
+    return Line(
+        logging.INFO,
+        "record_freed",
+        f"route {fact.route}: the record at {fact.partition}@{fact.offset} is not too large any more; it is sent",
+        figures(fact, "route", "partition", "offset"),
+    )
+
+
+@_told(
     LetterStored,
     alike=lambda fact: (fact.route, fact.partition, fact.code),
     ends=lambda fact: [(LetterFailed, fact.route, fact.partition)],
@@ -368,6 +398,62 @@ def _stream_facts_assumed(fact: StreamFactsAssumed) -> Line:
         f"route {fact.route}: its stream could not be described ({fact.code}), records of up to 1 MiB are assumed; "
         "allow kinesis:DescribeStreamSummary to have the stream's own limit",
         figures(fact, "route", "code"),
+    )
+
+
+def _changed_limit(fact: StreamChanged) -> tuple[int, str]:
+    before, after = (value if isinstance(value, int) else 0 for value in (fact.before, fact.after))
+    sizes = f"from {size(before)} to {size(after)}"
+    if after < before:
+        return logging.WARNING, f"record limit was lowered {sizes}: larger records can never land, see on_poison"
+    return logging.INFO, f"record limit was raised {sizes}: what waited and fits now is sent"
+
+
+def _changed_distribution(fact: StreamChanged) -> tuple[int, str]:
+    if fact.after == AUTO:
+        return logging.WARNING, "record distribution was set to AUTO: it places records without regard to their keys"
+    return logging.INFO, "record distribution goes by partition keys again"
+
+
+def _changed_encryption(fact: StreamChanged) -> tuple[int, str]:
+    if fact.after is None:
+        return logging.WARNING, f"encryption by the KMS key {fact.before} was turned off"
+    now = f"encryption was changed: to the KMS key {fact.after}, from {fact.before or 'none'}"
+    return logging.WARNING, f"{now}; the role needs kms:GenerateDataKey on it"
+
+
+def _changed_shards(fact: StreamChanged) -> tuple[int, str]:
+    before, after = (many(of, "open shard") if isinstance(of, int) else "not told" for of in (fact.before, fact.after))
+    return logging.INFO, f"shards were changed: {after}, before {before}"
+
+
+_CHANGED: Final = {
+    "record_limit": _changed_limit,
+    "distribution": _changed_distribution,
+    "encryption": _changed_encryption,
+    "shards": _changed_shards,
+}
+
+
+@_told(StreamChanged, alike=None, counts=lambda fact, _: [(STREAM_CHANGES, 1, (fact.route, fact.what))])
+def _stream_changed(fact: StreamChanged) -> Line:
+    level, how = _CHANGED[fact.what](fact)
+    return Line(
+        level,
+        "stream_changed",
+        f"route {fact.route}: its stream's {how}",
+        figures(fact, "route", "what", "before", "after"),
+    )
+
+
+@_told(StreamLookFailed, alike=lambda fact: (fact.route, fact.code))  # shown by doka_stream_described_age_seconds
+def _stream_look_failed(fact: StreamLookFailed) -> Line:
+    return Line(
+        logging.WARNING,
+        "stream_look_failed",
+        f"route {fact.route}: its stream could not be described again ({fact.code}){quoted(fact.message)}; "
+        "what is known of it stands, and it is asked again later",
+        figures(fact, "route", "code", said=fact.message[:MESSAGE_CHARACTERS_MAX]),
     )
 
 

@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 from doka.adapters.telemetry.labels import BoundedLabels
 from doka.domain.limits import NS_PER_SECOND
 from doka.domain.ports import Clock
-from doka.domain.status import LeaseStatus, PartitionStatus, Status
+from doka.domain.status import LeaseStatus, PartitionStatus, Status, StreamStatus
 
 LEASE_STATES = ("absent", "fresh", "due", "expiring", "refused")
 
@@ -44,6 +44,7 @@ class PresentState(Collector):
         yield from _process(status)
         yield from _leases(status, passed)
         yield from self._routes(status)
+        yield from _streams(status, passed)
         yield from _partitions(status, passed, self._clock.wall())
 
     def _routes(self, status: Status) -> Iterator[Metric]:
@@ -139,6 +140,43 @@ def seconds_left(lease: LeaseStatus, passed: int) -> float | None:
     if lease.left is not None:
         return (lease.left - passed) / NS_PER_SECOND
     return None if lease.has_end else math.inf
+
+
+def _streams(status: Status, passed: int) -> Iterator[Metric]:
+    limit = GaugeMetricFamily(
+        "doka_stream_record_bytes_max",
+        "What a route's stream takes as one record, data and key; the default of Kinesis where it has not told its own.",
+        labels=["route"],
+    )
+    shards = GaugeMetricFamily(
+        "doka_stream_open_shards", "Open shards of a route's stream, as it told last.", labels=["route"]
+    )
+    age = GaugeMetricFamily(
+        "doka_stream_described_age_seconds",
+        "How long ago a route's stream told of itself; it is asked every few minutes. Absent where it never has.",
+        labels=["route"],
+    )
+    info = GaugeMetricFamily(
+        "doka_stream_info",
+        "1, with how a route's stream places records (by partition key, AUTO), and the name of its KMS key, without the account.",
+        labels=["route", "distribution", "kms_key"],
+    )
+    for route in status.routes.values():
+        stream = route.stream
+        if stream is None:
+            continue
+        limit.add_metric([route.route], stream.record_bytes_max)
+        if stream.open_shards is not None:
+            shards.add_metric([route.route], stream.open_shards)
+        if stream.described_at is not None:
+            age.add_metric([route.route], max(0, status.at + passed - stream.described_at) / NS_PER_SECOND)
+            info.add_metric([route.route, stream.distribution or "", kms_key_shown(stream) or "none"], 1.0)
+    yield from (limit, shards, age, info)
+
+
+def kms_key_shown(stream: StreamStatus) -> str | None:
+    """Give the name of a stream's KMS key without the account that it belongs to; None where there is none."""
+    return None if stream.kms_key is None else stream.kms_key.rpartition(":")[2]
 
 
 def _partitions(status: Status, passed: int, wall: float) -> Iterator[Metric]:

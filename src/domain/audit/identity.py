@@ -32,9 +32,10 @@ from doka.domain.audit.landed import Landed
 from doka.domain.compression import UNCOMPRESSED_BYTES_MAX, uncompressed_bytes_sure
 from doka.domain.errors import invariant
 from doka.domain.limits import KEY_CACHE_BYTES
+from doka.domain.poison.quarantine import TOO_LARGE
 from doka.domain.records import Chunk, TopicPartition
 from doka.domain.remembered import TEXT_OVERHEAD_BYTES, Remembered
-from doka.domain.routes.mapping import NO_KEY, TOO_LARGE, UNUSABLE, Mapped, RecordMapping, compressed
+from doka.domain.routes.mapping import NO_KEY, UNUSABLE, Mapped, RecordMapping, compressed
 from doka.domain.routes.shaping import shaping_of
 from doka.domain.rules import NullKey, Ordering, RouteRules
 

@@ -8,6 +8,12 @@ Theory of operation. A poison record keeps its lane: the later records of its ke
 
 A letter that is refused is sent again, for as long as it takes. More poison than `poison_per_minute` blocks the route:
 then it is not the records that are wrong, and the rest is kept.
+
+What is too large is so by what the stream has said of itself, and may land when its record limit is raised.
+
+    block              it is freed by a higher limit, with its lane
+    drop, dead_letter  it is put aside only by a limit that was told just now; until the stream has been asked, it is doubted
+    a letter           stays one: it may be stored already
 """
 
 from __future__ import annotations
@@ -21,12 +27,14 @@ from doka.domain.commands import SendLetter
 from doka.domain.events import LetterAcknowledged, LetterRefused
 from doka.domain.facts import LetterFailed, LetterStored, RecordsPoisoned
 from doka.domain.held.ledger import HeldChunk, OffsetLedger
-from doka.domain.limits import BACKOFF_LAST_NS, NS_PER_SECOND
+from doka.domain.limits import BACKOFF_LAST_NS, NS_PER_SECOND, RECORD_BYTES_MAX
 from doka.domain.rules import OnPoison
 from doka.domain.skip import place_shown
 from doka.domain.status import Stuck
 from doka.domain.turn import Turn
 
+TOO_LARGE = "RecordTooLarge"
+"""Code of a record that is larger than its stream takes."""
 MINUTE_NS = 60 * NS_PER_SECOND
 _UNKNOWN_FOR_NS = BACKOFF_LAST_NS * 3 // 2
 """How long a refusal with an unknown code is news: its record is tried again, and refused again, sooner than this."""
@@ -47,6 +55,11 @@ class Poison:
         """Its offset in Kafka."""
         return self.chunk.offsets[self.place]
 
+    @property
+    def size(self) -> int:
+        """Its bytes in the stream, by itself: data and key."""
+        return len(self.chunk.values[self.place]) + len(self.chunk.keys[self.place].encode())
+
     def unsent_of(self, ledger: OffsetLedger) -> bool:
         """Say whether a drain of this partition forgets it: its ledger does not count it any more."""
         owner = self.chunk.owner
@@ -66,7 +79,14 @@ class Quarantine:
         self._met: deque[int] = deque()  # when the decided ones were, within the last minute
         self._letters: dict[int, tuple[Poison, int]] = {}  # under way: the letter -> poison, tries
         self.again: list[tuple[int, Poison, int]] = []  # refused: when, poison, tries
-        self._parked: dict[OffsetLedger, Poison] = {}  # the first that blocks a lane, of each partition
+        self.doubted: list[Poison] = []  # too large by what the stream has told some time ago; Route: it is asked
+        self.freed: list[
+            tuple[Poison, bool]
+        ] = []  # to be sent, by Route: the stream takes them; whether told as poison
+        self.sure_until: int | None = None  # Route: until when what the stream has told holds; None: without an end
+        self._record_bytes_max = 0  # as the stream has told it; 0: it has not
+        self._parked: dict[OffsetLedger, list[Poison]] = {}  # those that block a lane, as they were met
+        self._too_large: set[OffsetLedger] = set()  # that have such a one among them
         self._unstored: dict[Poison, str] = {}  # whose letter was refused the last time, and with which code
         self._unknown: dict[
             OffsetLedger, tuple[int, str, int]
@@ -87,6 +107,36 @@ class Quarantine:
         if offset <= offset_told or until < now:
             self._unknown[owner] = (offset, code, now + _UNKNOWN_FOR_NS)
 
+    def learn(self, record_bytes_max: int, sure_until: int | None) -> None:
+        """Take the stream's record limit, in bytes, and free what fits now; nothing is doubted before `sure_until`.
+
+        A record that the service refused by itself is freed too where the limit that was known explains the refusal.
+        """
+        before, self._record_bytes_max = self._record_bytes_max, record_bytes_max
+        self.sure_until = sure_until
+        self.waiting.extendleft(reversed(self.doubted))
+        self.doubted = []
+        for ledger, parked in list(self._parked.items()) if record_bytes_max > before else ():
+            if ledger.draining:
+                continue  # it is read again by whoever owns it next
+            staying: list[Poison] = []
+            for poison in parked:
+                if self._fits(poison) and (poison.code == TOO_LARGE or poison.size > before):
+                    self.freed.append((poison, True))
+                else:
+                    staying.append(poison)
+            self._parked[ledger] = staying
+            if not any(poison.code == TOO_LARGE for poison in staying):
+                self._too_large.discard(ledger)
+
+    def _fits(self, poison: Poison) -> bool:
+        return poison.size <= self._record_bytes_max
+
+    @property
+    def waits_for_limit(self) -> bool:
+        """Whether a record waits that a higher record limit would let land."""
+        return bool(self.doubted or self._too_large)
+
     def overrun(self, now: int) -> bool:
         """Say whether poison waits for the minute to pass."""
         return bool(self.waiting) and self._policy is not OnPoison.BLOCK and self._room(now) <= 0
@@ -102,9 +152,15 @@ class Quarantine:
             poison = self.waiting.popleft()
             if poison.chunk.owner.gone:
                 continue
+            if poison.code == TOO_LARGE and self._fits(poison):  # the limit was raised after the record had come
+                self.freed.append((poison, False))
+                continue
+            if poison.code == TOO_LARGE and self._is_doubted(now):
+                self.doubted.append(poison)
+                continue
             turn.commands.append(self._fact(poison))
             if self._policy is OnPoison.BLOCK:
-                self._parked.setdefault(poison.chunk.owner, poison)
+                self._park(poison)
                 continue
             self._met.append(now)
             if self._policy is OnPoison.DROP:
@@ -117,6 +173,16 @@ class Quarantine:
             turn.commands += [
                 self._letter(number(), poison, tries) for _, poison, tries in due if not poison.chunk.owner.gone
             ]
+
+    def _park(self, poison: Poison) -> None:
+        owner = poison.chunk.owner
+        self._parked.setdefault(owner, []).append(poison)
+        if poison.code == TOO_LARGE:
+            self._too_large.add(owner)
+
+    def _is_doubted(self, now: int) -> bool:
+        """Say whether a record may be put aside for ever by what the stream has told too long ago."""
+        return self._policy is not OnPoison.BLOCK and self.sure_until is not None and now >= self.sure_until
 
     def _letter(self, letter: int, poison: Poison, tries: int) -> SendLetter:
         self._letters[letter] = (poison, tries)
@@ -160,12 +226,15 @@ class Quarantine:
 
     def stopped_lane(self, ledger: OffsetLedger, now: int) -> Stuck | None:
         """Say which record of a partition stops its lane until somebody acts; None when none does."""
-        poison = self._parked.get(ledger)
-        if poison is not None:
-            offset = poison.offset
+        parked = self._parked.get(ledger)
+        if parked:
+            poison, offset = parked[0], parked[0].offset
             why = f"the record at offset {offset} can never land ({poison.code})"
             place = place_shown(ledger.tp, offset, offset + 1)
-            return Stuck("poison", f"{why} and its key waits; see on_poison, or doka skip {place}")
+            raised = ""
+            if poison.code == TOO_LARGE and poison.size <= RECORD_BYTES_MAX:
+                raised = f"raise the stream's record limit to {-(-poison.size // 1024)} KiB or more, "
+            return Stuck("poison", f"{why} and its key waits; {raised}see on_poison, or doka skip {place}")
         for poison, code in self._unstored.items():
             if poison.chunk.owner is ledger:
                 why = f"the dead letter of the record at offset {poison.offset} is not stored ({code})"
@@ -185,8 +254,10 @@ class Quarantine:
     def forget_unsent(self, ledger: OffsetLedger) -> None:
         """Forget what was met of a partition and not decided; a drain or another owner takes it from here."""
         self.waiting = deque(poison for poison in self.waiting if not poison.unsent_of(ledger))
+        self.doubted = [poison for poison in self.doubted if not poison.unsent_of(ledger)]
         if ledger.gone:
             self._parked.pop(ledger, None)
+            self._too_large.discard(ledger)
             self._unknown.pop(ledger, None)
             self._unstored = {p: code for p, code in self._unstored.items() if p.chunk.owner is not ledger}
 

@@ -17,6 +17,7 @@ from itertools import repeat
 from doka.domain.compression import UNCOMPRESSED_BYTES_MAX, Compression
 from doka.domain.errors import invariant
 from doka.domain.limits import KEY_CACHE_BYTES, PARTITION_KEY_BYTES_MAX, PARTITION_KEY_CHARACTERS_MAX
+from doka.domain.poison.quarantine import TOO_LARGE
 from doka.domain.records import Chunk
 from doka.domain.remembered import Remembered
 from doka.domain.routes.fields import headers_of, json_field, steps_of
@@ -40,7 +41,6 @@ EMPTY_KEY = "EmptyPartitionKey"
 KEY_TOO_LONG = "PartitionKeyTooLong"
 NO_KEY = "NoPartitionKey"
 NO_VALUE = "NoValue"
-TOO_LARGE = "RecordTooLarge"
 
 Mapped = tuple[Sequence[str], Sequence[bytes], dict[int, str]]
 """Partition keys, data, and the code of each record that can never land, by its index."""

@@ -30,6 +30,7 @@ from doka.domain.events import (
 )
 from doka.domain.facts import (
     OrderBroken,
+    RecordFreed,
     RecordsFailed,
     RecordsSettled,
     RecordsTransformed,
@@ -57,6 +58,8 @@ from doka.domain.verdicts import Verdict, of_entry, of_request
 
 TOO_MUCH_POISON = "too_much_poison"
 TRANSFORM_FAILED = "transform_failed"
+_HINTS = frozenset({Verdict.BLOCKED, Verdict.SEARCH})
+"""What a change of the stream would explain: it is gone, its key or its record limit is another."""
 _LEASE_REASONS = frozenset({"clock_skew", "lease_refused", "lease_ended", "lease_rejected"})
 
 
@@ -162,6 +165,9 @@ class Route:
     def wants_description(self, now: int) -> bool:
         """Say whether to ask for the stream's facts now, and note that it was asked for."""
         standing = self.standing
+        at = standing.watch.at
+        if at is not None and now >= at and standing.wants_look():
+            return True
         if self.puts or (standing.usable and standing.state is RouteState.OPEN):
             return False
         return standing.wants_description(now, nothing_to_send=not self._has_something(now))
@@ -192,15 +198,18 @@ class Route:
         return self._search is not None or outbox.waiting > 0 or outbox.leaves_at(now, idle=True) is not None
 
     def needs_lease(self, now: int) -> bool:
-        """Say whether something waits to be signed: records, a search for poison, or a probe."""
-        return self.standing.blocked is not None or self._has_something(now)
+        """Say whether something waits to be signed: records, a search for poison, a probe, or a look for a higher limit."""
+        standing = self.standing
+        if self.quarantine.waits_for_limit and standing.watch.due(now):
+            return True
+        return standing.blocked is not None or self._has_something(now)
 
     def next_wake(self, now: int) -> int | None:
         """Give the next moment at which time alone lets something leave."""
         leaves = (self._search or self.outbox).leaves_at(now, idle=not self.puts)
         letter = self.quarantine.next_wake(now)
         probe = None if self.standing.blocked is None else self.standing.probe_at
-        return min([m for m in (leaves, letter, probe) if m is not None and m > now], default=None)
+        return min([m for m in (leaves, letter, probe, self.standing.watch.at) if m is not None and m > now], default=None)
 
     # --- answers -------------------------------------------------------------------------------------------------
 
@@ -215,9 +224,9 @@ class Route:
             turn.commands.append(RecordsSettled(self.rules.name, records, payload, now - put.sent_at, by_timestamp))
             self._failures.succeeded(put.lease)
             self._keeper.landed(put.lease)
-            if self.standing.blocked is not None:
+            if self.standing.blocked is not None and not self.standing.forbidden:
                 self.standing.open(now, turn)
-        elif self.standing.blocked is not None:
+        elif self.standing.blocked is not None and not self.standing.forbidden:
             self.standing.refused(failed.values(), now, turn)
         search = self._search_of(put)
         if search is not None:
@@ -236,6 +245,8 @@ class Route:
         self._note_refused(refusal, now, turn)
         parts, codes, apart = refusal
         poison = of_entry(codes[0]) is Verdict.SEARCH
+        if poison:
+            self.standing.watch.hinted(now)
         if poison and not (control and apart):
             self._look_for_poison(parts, codes[0], search, now, control=control)
             return
@@ -263,6 +274,7 @@ class Route:
         for entry, code in failed.items():
             if of_entry(code) is Verdict.THROTTLED:
                 self.outbox.pacer.throttled(put.hashed(entry), now)
+                self.standing.watch.throttled(now)
 
     def _tell_breaks(self, put: Put, answer: PutAnswered | None, turn: Turn) -> None:
         """Tell of records that came behind a later one of their key; `answer` is None where nobody knows what landed."""
@@ -272,6 +284,10 @@ class Route:
     def refused(self, event: PutRefused, now: int, turn: Turn) -> None:
         """Act on a request that the service refused as a whole."""
         verdict = of_request(event.code)
+        if verdict in _HINTS:
+            self.standing.watch.hinted(now)
+        elif verdict is Verdict.THROTTLED:
+            self.standing.watch.throttled(now)
         put, parts = self._failed_whole(event.put, event.code, now, turn, ambiguous=verdict is Verdict.AMBIGUOUS)
         if verdict is Verdict.DENIED and self._failures.may_be_revoked(put.lease):
             verdict = Verdict.LEASE
@@ -285,7 +301,7 @@ class Route:
                 if verdict is Verdict.DENIED:
                     self._keeper.doubted(put.lease, now)
                 self._sender_of(put).put_back(parts, now)
-                self.standing.block(event.code, event.message, now, turn)
+                self._block(event.code, event.message, now, turn)
             case _:
                 self._try_again(put, parts, (verdict, event.code), now, turn)
         self._go_on_searching(now, turn)
@@ -312,9 +328,14 @@ class Route:
         sender = self._sender_of(put)
         if self.standing.blocked is not None or too_many:
             sender.put_back(parts, now)
-            self.standing.block(code, "no request succeeds", now, turn)
+            self._block(code, "no request succeeds", now, turn)
         else:
             sender.delay(parts, now + self._wait(put.attempts, verdict))
+
+    def _block(self, code: str, message: str, now: int, turn: Turn, *, seeks_control: bool = False) -> None:
+        """Block for what an answer says; what the stream's own description forbids stands until the next one."""
+        if not self.standing.forbidden:
+            self.standing.block(code, message, now, turn, seeks_control=seeks_control)
 
     def _wait(self, attempts: int, verdict: Verdict) -> int:
         return self._failures.wait(attempts, verdict, paced=bool(self.outbox.pacer.paces))
@@ -367,18 +388,31 @@ class Route:
             self._search = None
         if search.unproven if over else search.hopeless:
             message = "a record is refused, and no other landed to show that it is the record that is wrong"
-            self.standing.block(search.code, message, now, turn, seeks_control=True)
+            self._block(search.code, message, now, turn, seeks_control=True)
 
     def tend_poison(self, now: int, turn: Turn, number: Callable[[], int]) -> None:
         """Do with poison what the policy says; `number` names a letter."""
         for poison in self.quarantine.decide(now, turn, number):
             turn.moved[poison.chunk.owner] = None
             self.outbox.settle_poison(poison, now)
+        if self.quarantine.doubted:
+            self.standing.watch.doubted(now)
+        elif self.quarantine.waits_for_limit:
+            self.standing.watch.hinted(now)
+        self._send_what_fits(now, turn)
         if self.quarantine.overrun(now):
             if self.standing.blocked is None:
                 message = "more records were refused within a minute than limits.max_poison_per_minute allows"
                 self.standing.block(TOO_MUCH_POISON, message, now, turn)
             self.standing.probe_at = max(self.standing.probe_at, self.quarantine.next_wake(now) or now)
+
+    def _send_what_fits(self, now: int, turn: Turn) -> None:
+        """Send what was too large, and is so no more."""
+        freed, self.quarantine.freed = self.quarantine.freed, []
+        for poison, told in freed:
+            self.outbox.free(poison, now)
+            if told:
+                turn.commands.append(RecordFreed(self.rules.name, poison.chunk.owner.tp, poison.offset))
 
     def letter_stored(self, event: LetterAcknowledged, now: int, turn: Turn) -> None:
         """Settle a record whose dead letter was acknowledged."""
@@ -415,21 +449,34 @@ class Route:
     # --- the stream ----------------------------------------------------------------------------------------------
 
     def described(self, event: StreamDescribed, now: int, turn: Turn) -> None:
-        """Take the stream's facts; open the route unless they forbid it."""
+        """Take the stream's facts; open the route unless they forbid it, and send what was too large and fits now."""
         self.outbox.learn(event)
-        self._failures.forget()
-        self.standing.described(event, now, turn)
+        if not self.standing.looks:
+            self._failures.forget()
+        self.standing.described(event, now, turn, waited_for=self.quarantine.waits_for_limit)
+        self._limit_known(now, turn)
 
     def undescribed(self, event: StreamRefused, now: int, turn: Turn) -> None:
         """Act on a stream that could not be described."""
+        if self.standing.looks:
+            idle = not self.puts and not self._has_something(now)
+            self.standing.look_failed(event, now, turn, idle=idle)
+            self._limit_known(now, turn)
+            return
         verdict = of_request(event.code)
         self.standing.undescribed(event, verdict, now, turn)
+        self._limit_known(now, turn)
         if event.lease is None:
             return
         if verdict is Verdict.LEASE:
             self._keeper.rejected(event.lease, event.code, now, turn)
         elif verdict is Verdict.DENIED and self.standing.blocked is not None:
             self._keeper.doubted(event.lease, now)
+
+    def _limit_known(self, now: int, turn: Turn) -> None:
+        """Let what was put off until the stream was asked be decided by what is known now."""
+        self.quarantine.learn(self.standing.record_bytes_max, self.standing.watch.sure_until)
+        self._send_what_fits(now, turn)
 
     def status(self) -> RouteStatus:
         """Give the present state in figures."""
@@ -440,6 +487,7 @@ class Route:
             waiting=self.outbox.waiting,
             key_fallbacks=self._mapping.cache.fallbacks,
             filtered=dict(self._filtered),
+            stream=self.standing.status(),
         )
 
 

@@ -8,6 +8,9 @@ Theory of operation.
 
 A blocked route is loud (readiness, metric, one log line for each reason) and needs no restart:
 the first probe that succeeds opens it, and so does one of which records were throttled.
+
+A stream that is known is looked at again now and then (`stream_watch.py`). Such a look opens nothing: it tells what has
+changed, and blocks the route where its description would have kept it from opening.
 """
 
 from __future__ import annotations
@@ -17,7 +20,14 @@ from enum import Enum
 
 from doka.domain.backoff import Jitter, backoff
 from doka.domain.events import StreamDescribed, StreamRefused
-from doka.domain.facts import LanesBelowShards, RouteBlocked, RouteOpened, StreamFactsAssumed
+from doka.domain.facts import (
+    LanesBelowShards,
+    RouteBlocked,
+    RouteOpened,
+    StreamChanged,
+    StreamFactsAssumed,
+    StreamLookFailed,
+)
 from doka.domain.limits import (
     BACKOFF_LAST_NS,
     PACED_BACKOFF_LAST_NS,
@@ -25,11 +35,14 @@ from doka.domain.limits import (
     RETRY_BACKOFF_LAST_NS,
     THROTTLE_BACKOFF_LAST_NS,
 )
+from doka.domain.routes.stream_watch import StreamWatch
 from doka.domain.rules import RouteRules
+from doka.domain.status import AUTO, BY_KEY, StreamStatus
 from doka.domain.turn import Turn
 from doka.domain.verdicts import Verdict, of_entry
 
 AUTO_DISTRIBUTION = "auto_distribution"
+NOT_FOUND = "ResourceNotFoundException"
 USABLE = frozenset({"ACTIVE", "UPDATING"})
 _NOT_DESCRIBED = "its stream is not described yet"
 _FIRST_PROBE_NS = RETRY_BACKOFF_LAST_NS // 20
@@ -62,11 +75,17 @@ class Standing:
         self.knows_limits = False  # nothing is mapped before the stream's own record limit is known
         self.usable = False  # described, or not to be described, and nothing forbids to send
         self.seeks_control = False  # blocked by a record that may be poison: fetches on, another one may show it
+        self.forbidden = False  # blocked by what its stream says of itself: no answer of a put opens it
+        self.looks = False  # asked again about a stream that is known, and not answered yet
         self.probe_at = 0
+        self.watch = StreamWatch(jitter)
         self._rules = rules
         self._jitter = jitter
         self._asking = False
-        self._honours_keys = True  # as far as is known
+        self._told: StreamDescribed | None = None  # as it was described last
+        self._told_at = 0
+        self._shards_reached = 0  # of how many open ones it was looked whether every one is reached
+        self._look_failed_by: str | None = None  # the code with which looks fail, as it was told; None: they do not
         self._blocks = 0  # probes that failed in a row
         self._blocked_since = 0
 
@@ -87,18 +106,31 @@ class Standing:
         self._asking = True
         return True
 
-    def described(self, event: StreamDescribed, now: int, turn: Turn) -> None:
-        """Take the stream's facts; open the route unless they forbid it."""
-        self._asking = False
+    def wants_look(self) -> bool:
+        """Say whether a stream may be asked about again now that it is time, and note that it was asked for."""
+        if self._asking or not self.usable:
+            return False
+        self._asking = self.looks = True
+        return True
+
+    def described(self, event: StreamDescribed, now: int, turn: Turn, *, waited_for: bool = False) -> None:
+        """Take the stream's facts, and tell what has changed; open the route unless they forbid it.
+
+        `waited_for`: a record waits for a higher record limit.
+        """
+        looked, self._asking, self.looks = self.looks, False, False
+        news = self._tell_changes(event, turn)
+        self._told, self._told_at, self._look_failed_by = event, now, None
         self.stream_arn = event.arn or self.stream_arn
         self.record_bytes_max = event.record_bytes_max
-        self._honours_keys = event.honours_keys
         self.knows_limits = True
         self.usable = event.status in USABLE and not self._breaks_order
+        self.forbidden = not self.usable
+        self.watch.answered(now, news=news, waited_for=waited_for)
         if self.usable:
-            if self.state is not RouteState.OPEN:
+            if self.state is not RouteState.OPEN and not looked:
                 self.open(now, turn)
-                self._tell_idle_shards(event.open_shards or 0, turn)
+            self._tell_idle_shards(event.open_shards or 0, turn)
         elif self._breaks_order:
             self.block(
                 AUTO_DISTRIBUTION,
@@ -111,7 +143,7 @@ class Standing:
             self.block(f"stream_{event.status.lower()}", f"the stream is {event.status}", now, turn)
 
     def undescribed(self, event: StreamRefused, verdict: Verdict, now: int, turn: Turn) -> None:
-        """Act on a stream that could not be described."""
+        """Act on a stream that could not be described, and was not known to be usable."""
         self._asking = False
         if verdict is Verdict.LEASE and event.lease is not None:
             return  # the lease's fault: asked again under the next one
@@ -120,18 +152,62 @@ class Standing:
             if not self.knows_limits:
                 turn.commands.append(StreamFactsAssumed(self._rules.name, event.code))
             self.usable = self.knows_limits = True
+            self.forbidden = False
+            self.watch.failed(now)
+            self._look_failed_by = event.code  # which was told, as what is assumed
             self.open(now, turn)
         else:
             self.block(event.code, event.message, now, turn)
 
+    def look_failed(self, event: StreamRefused, now: int, turn: Turn, *, idle: bool) -> None:
+        """Go on with what is known of a stream that could not be described again; tell it once for each code in a row.
+
+        That there is no such stream is an answer, and blocks the route where no put would say so (`idle`).
+        """
+        self._asking = self.looks = False
+        self.watch.failed(now)
+        if event.code == NOT_FOUND and idle and self.state is RouteState.OPEN:
+            self.block(event.code, event.message, now, turn)
+        elif event.code != self._look_failed_by:
+            turn.commands.append(StreamLookFailed(self._rules.name, event.code, event.message))
+        self._look_failed_by = event.code
+
+    def status(self) -> StreamStatus:
+        """Give what is known of the stream."""
+        told = self._told
+        return StreamStatus(
+            record_bytes_max=self.record_bytes_max,
+            open_shards=None if told is None else told.open_shards,
+            distribution=None if told is None else _distribution(told),
+            kms_key=None if told is None else told.kms_key,
+            described_at=None if told is None else self._told_at,
+        )
+
+    def _tell_changes(self, event: StreamDescribed, turn: Turn) -> bool:
+        """Tell what is not as it was known; say whether anything is."""
+        known = self._told
+        changed: list[tuple[str, int | str | None, int | str | None]] = []
+        if self.knows_limits:
+            changed.append(("record_limit", self.record_bytes_max, event.record_bytes_max))
+        if known is not None:
+            changed.append(("distribution", _distribution(known), _distribution(event)))
+            changed.append(("encryption", known.kms_key, event.kms_key))
+            changed.append(("shards", known.open_shards, event.open_shards))
+        changed = [change for change in changed if change[1] != change[2]]
+        turn.commands += [StreamChanged(self._rules.name, *change) for change in changed]
+        return bool(changed)
+
     @property
     def _breaks_order(self) -> bool:
         """Whether the stream is known to ignore the keys by which this route keeps order, or its aggregates whole."""
-        return not self._honours_keys and self._rules.needs_keys
+        return self._told is not None and not self._told.honours_keys and self._rules.needs_keys
 
     def _tell_idle_shards(self, open_shards: int, turn: Turn) -> None:
         """Tell when lanes of aggregates are too few to reach every shard; a lane has one place in the hash space."""
         aggregation = self._rules.aggregation
+        if open_shards == self._shards_reached:
+            return
+        self._shards_reached = open_shards
         if aggregation is not None and aggregation.lanes < open_shards:
             turn.commands.append(LanesBelowShards(self._rules.name, aggregation.lanes, open_shards))
 
@@ -190,6 +266,10 @@ class Standing:
     def _enter(self, state: RouteState, reason: str | None) -> None:
         self.state, self.reason = state, reason
         self.blocked = _NOT_DESCRIBED if state is RouteState.UNKNOWN else reason
+
+
+def _distribution(event: StreamDescribed) -> str:
+    return BY_KEY if event.honours_keys else AUTO
 
 
 class Failures:

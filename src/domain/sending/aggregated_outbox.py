@@ -65,7 +65,7 @@ class AggregatedOutbox:
 
     def learn(self, event: StreamDescribed) -> None:
         """Take the stream's shards and its record limit."""
-        self.pacer.learn(event.shards)
+        self.pacer.learn(event.shards, event.open_shards)
         self._hold_to(event.record_bytes_max)
 
     def _hold_to(self, record_bytes_max: int) -> None:
@@ -282,6 +282,16 @@ class AggregatedOutbox:
         released = self.parking.release(poison)  # before its keys go with its chunk
         self._budget.release(owner, owner.settle_each({chunk: 1}))
         for part in released:
+            self._admit(part.chunk, part.places, now)
+
+    def free(self, poison: Poison, now: int) -> None:
+        """Let a record go after all that was taken for poison, and what waited for it behind it: its stream takes it by now."""
+        chunk, place = poison.chunk, poison.place
+        if chunk.owner.gone:
+            return
+        (chunk.poison or {}).pop(place, None)
+        released = self.parking.release(poison)
+        for part in (Part(chunk, (place,)), *released):  # behind earlier records of its key that wait in the lane
             self._admit(part.chunk, part.places, now)
 
     # --- besides -------------------------------------------------------------------------------------------------

@@ -67,7 +67,7 @@ class Outbox:
 
     def learn(self, event: StreamDescribed) -> None:
         """Take the stream's shards."""
-        self.pacer.learn(event.shards)
+        self.pacer.learn(event.shards, event.open_shards)
 
     # --- in ------------------------------------------------------------------------------------------------------
 
@@ -425,6 +425,13 @@ class Outbox:
         chunk, place = poison.chunk, poison.place
         chunk.owner.note_sent(chunk.offsets[place])
         self._settled(chunk.owner, [chunk.keys[place]], {chunk: 1}, now)
+
+    def free(self, poison: Poison, now: int) -> None:
+        """Let a record go after all that was taken for poison and has kept its lane: its stream takes it by now."""
+        chunk, place = poison.chunk, poison.place
+        if not chunk.owner.gone:
+            (chunk.poison or {}).pop(place, None)
+            self.put_back([Part(chunk, (place,), poison.attempts)], now)
 
     # --- besides -------------------------------------------------------------------------------------------------
 

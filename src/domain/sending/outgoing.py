@@ -92,6 +92,10 @@ class Outgoing(Sender, Protocol):
         """Settle a record that will not land: its letter was acknowledged, or it was dropped."""
         ...
 
+    def free(self, poison: Poison, now: int) -> None:
+        """Let a record go after all that was taken for poison and has kept its lane: its stream takes it by now."""
+        ...
+
     # For a search.
 
     def pack_parts(self, parts: Sequence[Part], number: int, lease: int, now: int) -> tuple[Put, Sequence[Part]]:

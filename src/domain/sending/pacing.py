@@ -68,8 +68,13 @@ class Pacer:
         self.paces: dict[int, _Pace] = {}  # of the shards that are slowed down, by their place; empty while none is
         self._shards = _Shards(key_cache_bytes)
 
-    def learn(self, shards: Sequence[ShardRange]) -> None:
-        """Take the stream's shards; after a split or a merge the paces of the old ones mean nothing."""
+    def learn(self, shards: Sequence[ShardRange], open_shards: int | None = None) -> None:
+        """Take the stream's shards; after a split or a merge the paces of the old ones mean nothing.
+
+        Where they could not be listed this time, and are as many as are known, what is known stands.
+        """
+        if not shards and open_shards == len(self._shards.starts):
+            return
         starts = sorted(shard.first_hash_key for shard in shards)
         if starts != self._shards.starts:
             self.paces.clear()

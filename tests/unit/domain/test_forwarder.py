@@ -22,6 +22,7 @@ from doka.domain.events import (
     TopicsMissing,
 )
 from doka.domain.facts import CommitFailed, LeaseRejected, RecordsPoisoned, RouteBlocked, RouteOpened
+from doka.domain.limits import DESCRIBE_EVERY_NS
 from doka.domain.rules import LimitRules, OnPoison
 from doka.domain.status import GroupStatus, LogStatus, SourceStatus
 from doka.domain.turn import LOOK_AGAIN_NS
@@ -331,10 +332,13 @@ class TestRoutes:
 class TestTime:
     """The loop sleeps until time alone changes something."""
 
-    def test_idle_wakes_for_the_lease(self) -> None:
-        """With nothing to do the next thing is the renewal."""
+    def test_idle_wakes_for_the_stream_and_for_the_lease(self) -> None:
+        """With nothing to do the next thing is a look at the stream; where that is under way, the renewal."""
         made = machine()
         made.decide(after=SECOND)
+        assert made.wakes_in() < DESCRIBE_EVERY_NS // 2
+        made.decide(after=made.wakes_in())
+        assert [DescribeStream] == [type(command) for command in made.decision.commands]
         assert 2000 * SECOND < made.wakes_in() < 3600 * SECOND
 
     def test_wakes_for_a_commit_and_for_a_retry(self) -> None:

@@ -14,10 +14,10 @@ from typing import Any, Final
 
 from doka.adapters.telemetry.page.runbook import place_of
 from doka.adapters.telemetry.page.waits import NOTHING_WAITS, Waits
-from doka.adapters.telemetry.present import seconds_left
+from doka.adapters.telemetry.present import kms_key_shown, seconds_left
 from doka.adapters.telemetry.redaction import redact
 from doka.domain.limits import NS_PER_SECOND
-from doka.domain.status import Status
+from doka.domain.status import Status, StreamStatus
 
 FORMAT: Final = 1
 REASONS_MAX: Final = 100
@@ -108,6 +108,7 @@ def process_data(status: Status, waits: Waits, now: int, streams: Mapping[str, s
                 "in_flight": route.in_flight,
                 "waiting": route.waiting,
                 "filtered": sum(route.filtered.values()) if route.filtered else None,
+                "stream_facts": None if route.stream is None else _stream(route.stream, status.at + passed),
                 **_totals(totals.routes.get(route.route, _NO_TOTALS)),
                 **waits.of_routes.get(route.route, NOTHING_WAITS),
             }
@@ -115,6 +116,17 @@ def process_data(status: Status, waits: Waits, now: int, streams: Mapping[str, s
         ],
         "partitions_owned": waits.owned,
         "partitions": list(waits.first),
+    }
+
+
+def _stream(stream: StreamStatus, now: int) -> dict[str, Any]:
+    described_at = stream.described_at
+    return {
+        "record_bytes_max": stream.record_bytes_max,
+        "open_shards": stream.open_shards,
+        "distribution": stream.distribution,
+        "kms_key": kms_key_shown(stream),
+        "described_seconds_ago": None if described_at is None else max(0, now - described_at) / NS_PER_SECOND,
     }
 
 

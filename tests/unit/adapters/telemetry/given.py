@@ -26,6 +26,7 @@ from doka.domain.facts import (
     OrderBroken,
     PartitionsOwned,
     PartitionStuck,
+    RecordFreed,
     RecordsFailed,
     RecordsPoisoned,
     RecordsSettled,
@@ -36,8 +37,10 @@ from doka.domain.facts import (
     RouteOpened,
     StopBegan,
     StopWaits,
+    StreamChanged,
     StreamFactsAssumed,
     TransformRaised,
+    StreamLookFailed,
     UnreadableSeen,
 )
 from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
@@ -79,6 +82,9 @@ FACTS: tuple[Fact, ...] = (
     StopWaits(2, 900, 3),
     GroupLost(20 * NS_PER_SECOND, "b1:9092: Connection refused"),
     GroupBack(90 * NS_PER_SECOND),
+    StreamChanged("orders", "record_limit", 1_048_576, 2_097_152),
+    StreamLookFailed("orders", "AccessDeniedException", "not authorized"),
+    RecordFreed("orders", ORDERS_3, 41),
     RecordsTransformed("orders", 500, 60 * NS_PER_MS),
     TransformRaised("orders", ORDERS_3, 41, "KeyError"),
     RecordsSkipped(ORDERS_3, 41, 42, 1, Skip(41, 42, "ada", "2026-01-01T00:00:00Z", "the order was cancelled")),

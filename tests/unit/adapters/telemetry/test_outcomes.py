@@ -24,9 +24,11 @@ from doka.domain.facts import (
     RecordsSettled,
     RouteBlocked,
     RouteOpened,
+    StreamChanged,
 )
 from doka.domain.limits import NS_PER_SECOND
 from doka.domain.records import TopicPartition
+from doka.domain.status import AUTO, BY_KEY
 from tests.unit.adapters.telemetry.given import FACTS, ORDERS_3
 
 
@@ -47,6 +49,46 @@ def test_a_lease_that_was_refused_says_what_helps() -> None:
     sentence = 'role r: no new lease (AccessDenied): "no"; there is none to sign with; next try in 1 s'
     assert (f"{sentence}; ask them", "ask them") == (cured.message, cured.fields["cure"])
     assert (sentence, "") == (bare.message, bare.fields["cure"])
+
+
+@pytest.mark.parametrize(
+    ("what", "before", "after", "level", "sentence"),
+    [
+        (
+            "record_limit",
+            1 << 20,
+            10 << 20,
+            logging.INFO,
+            "record limit was raised from 1.0 MiB to 10.0 MiB: what waited",
+        ),
+        ("record_limit", 2 << 20, 1 << 20, logging.WARNING, "record limit was lowered from 2.0 MiB to 1.0 MiB: larger"),
+        (
+            "distribution",
+            BY_KEY,
+            AUTO,
+            logging.WARNING,
+            "record distribution was set to AUTO: it places records without",
+        ),
+        ("distribution", AUTO, BY_KEY, logging.INFO, "record distribution goes by partition keys again"),
+        (
+            "encryption",
+            None,
+            "k2",
+            logging.WARNING,
+            "encryption was changed: to the KMS key k2, from none; the role needs",
+        ),
+        ("encryption", "k1", None, logging.WARNING, "encryption by the KMS key k1 was turned off"),
+        ("shards", 4, 8, logging.INFO, "shards were changed: 8 open shards, before 4 open shards"),
+        ("shards", 4, None, logging.INFO, "shards were changed: not told, before 4 open shards"),
+    ],
+)
+def test_a_changed_stream_says_what_was_done_and_what_follows(
+    what: str, before: int | str | None, after: int | str | None, level: int, sentence: str
+) -> None:
+    """Each change has its own words, and both values are fields."""
+    line = OUTCOMES.line(StreamChanged("orders", what, before, after))
+    assert (level, before, after) == (line.level, line.fields["before"], line.fields["after"])
+    assert line.message.startswith(f"route orders: its stream's {sentence}")
 
 
 def test_events_are_distinct() -> None:
@@ -160,8 +202,8 @@ def test_merging_adds_counts_and_keeps_the_longest() -> None:
 
 
 def test_keys_tell_apart_what_people_must_see_apart() -> None:
-    """Each change of ownership, each new lease and each word of a stop has its own line; others share by route, code or partition."""
-    own = {"LeaseRenewed", "PartitionsOwned", "StopBegan", "StopWaits"}
+    """Each change of ownership or of a stream, each new lease and each word of a stop has its own line; others share by route, code or partition."""
+    own = {"LeaseRenewed", "PartitionsOwned", "StopBegan", "StopWaits", "StreamChanged"}
     assert own == {type(f).__name__ for f in FACTS if OUTCOMES.key(f) is None}
     assert OUTCOMES.key(RecordsFailed("a", "x", 1, ambiguous=True)) != OUTCOMES.key(
         RecordsFailed("a", "y", 1, ambiguous=True)

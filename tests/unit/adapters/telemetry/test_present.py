@@ -8,7 +8,8 @@ import pytest
 from doka.adapters.telemetry.present import PresentState
 from doka.domain.leases.keeper import LeaseState
 from doka.domain.limits import NS_PER_SECOND
-from doka.domain.status import LeaseStatus, PartitionStatus
+from doka.domain.status import BY_KEY, LeaseStatus, PartitionStatus, Status, StreamStatus
+from tests.manual_clock import ManualClock
 from tests.unit.adapters.telemetry.given import NEW_YEAR, hand_clock, partition_status, status
 
 PLACE = {"route": "orders", "topic": "orders", "partition": "3"}
@@ -33,6 +34,36 @@ def test_a_lease_counts_down_between_publishes() -> None:
     assert [({"role": "analytics"}, 15.0)] == gauges(state)["doka_lease_seconds_left"]
     clock.pass_seconds(30)
     assert [({"role": "analytics"}, -15.0)] == gauges(state)["doka_lease_seconds_left"]
+
+
+def test_a_stream_is_shown_as_it_told_last() -> None:
+    """Its limit, its shards, and its key without the account; how old that is grows between publishes."""
+    clock = hand_clock()
+    state = PresentState(clock)
+    key = "arn:aws:kms:eu-west-1:210987654321:key/1234abcd"
+    state.status = with_stream(clock, StreamStatus(2_097_152, 4, BY_KEY, key, clock.now()))
+    clock.pass_seconds(45)
+    route, shown = {"route": "orders"}, gauges(state)
+    told = {"distribution": "by partition key", "kms_key": "key/1234abcd"}
+    assert [(route, 2_097_152.0)] == shown["doka_stream_record_bytes_max"]
+    assert [(route, 4.0)] == shown["doka_stream_open_shards"]
+    assert [(route, 45.0)] == shown["doka_stream_described_age_seconds"]
+    assert [(route | told, 1.0)] == shown["doka_stream_info"]
+
+
+def test_what_a_stream_has_not_told_is_left_out() -> None:
+    """A limit that is assumed is shown, as it is in force; nothing else is made up."""
+    clock = hand_clock()
+    state = PresentState(clock)
+    state.status = with_stream(clock, StreamStatus(1_048_576))
+    shown = {name: samples for name, samples in gauges(state).items() if name.startswith("doka_stream") and samples}
+    assert {"doka_stream_record_bytes_max": [({"route": "orders"}, 1_048_576.0)]} == shown
+
+
+def with_stream(clock: ManualClock, stream: StreamStatus) -> Status:
+    """Give a calm state in which this is known of the route's stream."""
+    calm = status(clock)
+    return replace(calm, routes={name: replace(route, stream=stream) for name, route in calm.routes.items()})
 
 
 @pytest.mark.parametrize(

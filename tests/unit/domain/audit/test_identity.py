@@ -16,8 +16,9 @@ from doka.domain.audit.identity import FILTERED, RANDOM_KEY_DIGITS, Expected, Id
 from doka.domain.audit.landed import Landed
 from doka.domain.compression import UNCOMPRESSED_BYTES_MAX, Compression
 from doka.domain.errors import InvariantError
+from doka.domain.poison.quarantine import TOO_LARGE
 from doka.domain.records import Chunk, TopicPartition
-from doka.domain.routes.mapping import EMPTY_KEY, NO_KEY, TOO_LARGE, RecordMapping
+from doka.domain.routes.mapping import EMPTY_KEY, NO_KEY, RecordMapping
 from doka.domain.routes.shaping import NOT_JSON
 from doka.domain.rules import NullKey, Only, Ordering
 from tests.unit.domain.builders import Extras, chunk, no_jitter, route_rules

@@ -13,6 +13,7 @@ from doka.adapters.compression.zstd import ZSTD
 from doka.domain.compression import UNCOMPRESSED_BYTES_MAX, Compression
 from doka.domain.errors import InvariantError
 from doka.domain.limits import RECORD_BYTES_MAX
+from doka.domain.poison.quarantine import TOO_LARGE
 from doka.domain.records import Chunk
 from doka.domain.routes.mapping import (
     EMPTY_KEY,
@@ -20,7 +21,6 @@ from doka.domain.routes.mapping import (
     KEY_TOO_LONG,
     NO_KEY,
     NO_VALUE,
-    TOO_LARGE,
     KeyCache,
     Mapped,
     RecordMapping,

@@ -8,9 +8,10 @@ from doka.adapters.compression.gzip import GZIP
 from doka.domain.compression import UNCOMPRESSED_BYTES_MAX
 from doka.domain.events import ShardRange, StreamDescribed
 from doka.domain.limits import RECORD_BYTES_DEFAULT
+from doka.domain.poison.quarantine import TOO_LARGE
 from doka.domain.records import Chunk
 from doka.domain.routes.fields import UNREADABLE_HEADERS
-from doka.domain.routes.mapping import EMPTY_KEY, KEY_TOO_LONG, NO_KEY, NO_VALUE, TOO_LARGE
+from doka.domain.routes.mapping import EMPTY_KEY, KEY_TOO_LONG, NO_KEY, NO_VALUE
 from doka.domain.routes.preview import DRAWN_KEY_BYTES_MAX, Preview, Previews
 from doka.domain.routes.shaping import NOT_JSON
 from doka.domain.rules import AggregationRules, NullKey, NullValue, Only

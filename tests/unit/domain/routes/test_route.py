@@ -7,11 +7,16 @@ import pytest
 from doka.adapters.compression.gzip import GZIP
 from doka.domain.events import PutAmbiguous, PutAnswered, PutUnsent, ShardRange
 from doka.domain.facts import LeaseRejected, RecordsFailed, RecordsPoisoned, RecordsSettled, RouteBlocked
-from doka.domain.limits import PARTIAL_PUT_WAIT_NS, RECORD_OVERHEAD_BYTES
+from doka.domain.limits import (
+    DESCRIBE_EVERY_NS,
+    PARTIAL_PUT_WAIT_NS,
+    RECORD_BYTES_DEFAULT,
+    RECORD_OVERHEAD_BYTES,
+)
 from doka.domain.rules import AggregationRules, LimitRules, OnPoison, Ordering
 from doka.domain.sending.pacing import hash_key
 from doka.domain.sending.put import Put
-from doka.domain.status import RouteStatus
+from doka.domain.status import RouteStatus, StreamStatus
 from doka.domain.turn import Turn
 from doka.domain.verdicts import REQUEST, Verdict
 from tests.unit.domain.builders import MS, ORDERS, SECOND, STAMP_MS, Extras, chunk, described
@@ -32,7 +37,8 @@ class TestWhenToSend:
         scene.admit("b")
         assert (None, PARTIAL_PUT_WAIT_NS) == (scene.send(), scene.probe_in())
         scene.now += PARTIAL_PUT_WAIT_NS
-        assert scene.route.next_wake(scene.now) is None  # this moment has come: it is none that time alone brings
+        # This moment has come: it is none that time alone brings. The next is the next look at the stream.
+        assert scene.route.next_wake(scene.now) == scene.route.standing.watch.at
         assert scene.send() is not None
 
     def test_full_goes_at_once(self) -> None:
@@ -43,9 +49,9 @@ class TestWhenToSend:
         assert scene.send() is not None
 
     def test_nothing_ready_sends_nothing(self) -> None:
-        """Without records nothing leaves and nothing wakes."""
+        """Without records nothing leaves, and nothing wakes but the next look at the stream."""
         scene = Scene()
-        assert (None, None) == (scene.send(), scene.route.next_wake(scene.now))
+        assert (None, DESCRIBE_EVERY_NS // 2) == (scene.send(), scene.probe_in())
 
 
 class TestAnswered:
@@ -338,7 +344,8 @@ def test_status_shows_reason_and_figures() -> None:
     scene = Scene()
     scene.sent("a")
     scene.route.admit(scene.partition.ledger, chunk(["b", b"\xff", b"\xff"], start=1), scene.now, Turn())
-    assert RouteStatus("orders", None, in_flight=1, waiting=2, key_fallbacks=1) == scene.route.status()
+    stream = StreamStatus(RECORD_BYTES_DEFAULT, distribution="by partition key", described_at=scene.now)
+    assert RouteStatus("orders", None, in_flight=1, waiting=2, key_fallbacks=1, stream=stream) == scene.route.status()
     scene.route.standing.block("gone", "", scene.now, Turn())
     assert "gone" == scene.route.status().blocked
 

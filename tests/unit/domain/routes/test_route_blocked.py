@@ -7,11 +7,11 @@ import pytest
 from doka.domain.commands import Command
 from doka.domain.events import StreamRefused
 from doka.domain.facts import LeaseRejected, RecordsPoisoned, RouteBlocked, RouteOpened, StreamFactsAssumed
-from doka.domain.limits import BACKOFF_LAST_NS, RECORD_BYTES_DEFAULT
+from doka.domain.limits import BACKOFF_LAST_NS, DESCRIBE_EVERY_NS, DESCRIBE_HINT_NS, RECORD_BYTES_DEFAULT
 from doka.domain.routes.standing import RouteState
 from doka.domain.rules import Ordering
 from doka.domain.turn import Turn
-from tests.unit.domain.builders import MS, ORDERS, SECOND, chunk, described, told
+from tests.unit.domain.builders import MS, ORDERS, chunk, described, told
 from tests.unit.domain.routing import DENIED, EXPIRED, SLOW, Scene
 
 
@@ -98,9 +98,12 @@ class TestStream:
         assert ([LeaseRejected("writer", 7, EXPIRED, 0)], RouteState.UNKNOWN) == (facts, scene.route.standing.state)
         assert scene.route.wants_description(scene.now) is True
 
-    def test_is_not_asked_about_again_while_all_is_well(self) -> None:
-        """An open route does not describe."""
-        assert Scene().route.wants_description(10**18) is False
+    def test_is_looked_at_now_and_then_while_all_is_well(self) -> None:
+        """An open route describes its stream again after minutes, once until that is answered, whatever is in flight."""
+        scene = Scene()
+        scene.sent()
+        early, due = scene.now + DESCRIBE_EVERY_NS // 2 - 1, scene.now + DESCRIBE_EVERY_NS // 2
+        assert [False, True, False] == [scene.route.wants_description(at) for at in (early, due, due)]
 
     def test_its_own_limit_counts(self) -> None:
         """A record above the default limit lands where the stream takes it."""
@@ -239,10 +242,13 @@ class TestBlocked:
         )
 
     def test_does_not_describe_while_it_has_records(self) -> None:
-        """With records the put is the probe: it asks the very question that matters."""
+        """With records the put is the probe, which asks the very question that matters; what is described opens nothing."""
         scene = Scene()
         scene.block()
-        assert scene.route.wants_description(scene.now + 60 * SECOND) is False
+        assert scene.route.wants_description(scene.now + DESCRIBE_HINT_NS - 1) is False
+        assert scene.route.wants_description(scene.now + DESCRIBE_HINT_NS) is True  # its refusal hints at a change
+        assert [] == told(scene.route.described, described(), scene.now + DESCRIBE_HINT_NS)
+        assert "ResourceNotFoundException" == scene.route.blocked
 
     def test_probes_ever_more_rarely_up_to_a_minute(self) -> None:
         """Each failed probe doubles the wait, and it never exceeds a minute."""
@@ -250,8 +256,8 @@ class TestBlocked:
         scene.block()
         waits = []
         for _ in range(12):
-            waits.append(scene.probe_in())
-            scene.now += scene.probe_in()
+            waits.append(scene.route.standing.probe_at - scene.now)
+            scene.now += waits[-1]
             probe = scene.send()
             assert probe is not None
             scene.refused(probe, "ResourceNotFoundException")

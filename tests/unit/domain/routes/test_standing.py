@@ -47,7 +47,7 @@ def test_nothing_is_sent_to_a_stream_that_was_not_described() -> None:
 
 
 def test_a_usable_stream_opens_the_route_with_its_own_limit() -> None:
-    """The first good description is news and sets the record limit; a second one is none, and asks for nothing."""
+    """The first good description is news and sets the record limit; the same again is none, and asks for nothing."""
     route = standing()
     route.wants_description(NOW, nothing_to_send=False)
 
@@ -58,7 +58,7 @@ def test_a_usable_stream_opens_the_route_with_its_own_limit() -> None:
         route.record_bytes_max,
         route.knows_limits,
     )
-    assert [] == told(route.described, described(), NOW)
+    assert [] == told(route.described, described(record_bytes_max=5_000_000), NOW)
     assert not route.wants_description(NOW, nothing_to_send=True)
 
 
