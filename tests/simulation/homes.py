@@ -57,7 +57,7 @@ def places_in(route: Route) -> Mapping[OffsetLedger, list[Places]]:
     """Give every record of a route that has not settled, with its home, by the ledger of its partition.
 
     What is left to `places_beside` is in a lane or in the backlog of its partition. Poison that stays, as
-    `on_poison: block` has it, is in none: it keeps its lane, and only the first is remembered.
+    `on_poison: block` has it, is in none: it keeps its lane.
     """
     found: dict[OffsetLedger, list[Places]] = {}
     for home, parts in _homes_of_parts(route):
@@ -89,6 +89,7 @@ def _homes_of_parts(route: Route) -> Iterator[tuple[str, Iterable[Part]]]:
 def _homes_of_poison(route: Route) -> Iterator[tuple[str, Iterable[Poison]]]:
     quarantine = route.quarantine
     yield "the quarantine", quarantine.waiting
+    yield "the doubts", quarantine.doubted
     yield "a letter", [poison for poison, _ in quarantine._letters.values()]
     yield "a letter that goes again", [poison for _, poison, _ in quarantine.again]
 

@@ -59,6 +59,10 @@ SITUATIONS = (
     "a route was blocked: InvalidArgumentException",
     "a route was blocked: auto_distribution",
     "a route was blocked: stream_creating",
+    "a record that was too large was freed",
+    "a stream was changed: record_limit",
+    "a stream was changed: distribution",
+    "a stream was changed: shards",
     # Kafka
     "a record waited in Kafka for more than 30 s",
     "revoked with a put in flight",

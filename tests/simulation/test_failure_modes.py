@@ -23,6 +23,7 @@ pytest_plugins = ["tests.failure_modes.fixtures"]
 
 BEFALLS = 60.0
 """When, in seconds after the start: the service has been at work for a while."""
+STUCK = "doka_partition_stuck"
 FIRST = {"topic": "t0", "partition": "0"}
 
 Prepare = Callable[[Stage], object]
@@ -115,6 +116,45 @@ def test_timestamps_of_years_ago(sees: Sees) -> None:
     last = {sample.name: sample.value for sample in looks[-1].samples}
     assert last["doka_lag_seconds"] > 365 * 24 * 3_600
     assert 20 <= last["doka_waiting_seconds"] <= 60
+
+
+# --- Kinesis: a stream that is changed -------------------------------------------------------------------------------
+
+
+@pytest.mark.failure_mode("it is switched to AUTO while doka runs")
+def test_a_stream_that_is_switched_to_auto(sees: Sees) -> None:
+    """It is seen at one of the looks, and the route stops."""
+    sees(*play(strike(Kind.STREAM_AUTO), 460, every=20))
+
+
+@pytest.mark.failure_mode("somebody raises the stream's record limit")
+def test_a_record_limit_that_is_raised(sees: Sees) -> None:
+    """A record that is too large is written first, and waits; the other key of its partition goes on."""
+    plan = replace(STEADY, record_bytes_max=2_000)
+
+    def prepare(stage: Stage) -> None:
+        stage.at(10, lambda: stage.write(0, b"large", b"x" * 4_000))
+        stage.strike(Kind.RECORD_LIMIT_RAISED, BEFALLS, BEFALLS)
+
+    looks = play(prepare, 200, every=10, plan=plan)
+    sees(*looks)
+    stuck = [sample.value for look in about(looks, **FIRST) for sample in look.samples if sample.name == STUCK]
+    assert (1.0, 0.0) == (stuck[0], stuck[-1])
+
+
+@pytest.mark.failure_mode("somebody changes the stream's shards")
+def test_a_stream_that_is_split(sees: Sees) -> None:
+    """The count is told and shown."""
+    sees(*play(strike(Kind.SHARD_SPLIT), 460, every=20))
+
+
+@pytest.mark.failure_mode("the stream cannot be described again, and puts work")
+def test_a_stream_that_may_not_be_described_any_more(sees: Sees) -> None:
+    """It is told once, and records land all the time."""
+    looks = play(strike(Kind.DESCRIBE_DENIED), 900, every=20)
+    sees(*looks)
+    assert 1 == len([line for line in looks[-1].log if line["event"] == "stream_look_failed"])
+    assert [] == [reason for look in looks for reason in look.reasons]
 
 
 # --- Kafka: topics, commits, ownership --------------------------------------------------------------------------------

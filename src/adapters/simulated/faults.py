@@ -69,7 +69,7 @@ _RATES: dict[str, float] = {
 }
 """The strongest that each may be drawn."""
 
-_APART = frozenset({*SILENT, *UNDRAWN, Kind.SKIP_ORDERED, Kind.BATCH_UNREADABLE})
+_APART = frozenset({*SILENT, *UNDRAWN, Kind.SKIP_ORDERED, Kind.BATCH_UNREADABLE, Kind.RECORD_LIMIT_RAISED})
 """Drawn for runs of their own."""
 _ONCE = frozenset({Kind.RETENTION, Kind.TOPIC_RECREATED, Kind.CONSUMER_DEAD, Kind.STOP, Kind.STREAM_REFUSING})
 
@@ -231,6 +231,46 @@ def silent(plan: Plan) -> Plan:
     return replace(calm, work=work, incidents=tuple(incidents), heal_at=heal_at, lease_life=900 * SECOND)
 
 
+_CHANGES = (Kind.RECORD_LIMIT_RAISED, Kind.STREAM_AUTO, Kind.SHARD_SPLIT, Kind.SHARD_MERGE, Kind.DESCRIBE_DENIED)
+
+
+def changing(plan: Plan) -> Plan:
+    """Give a run of many minutes in calm weather, in which whoever owns the streams changes them, and large records come."""
+    chance = Chance(plan.seed).of("changing")
+    heal_at = 1_500 * SECOND
+    incidents: list[Incident] = []
+    for kind in _CHANGES:
+        for _ in range(chance.choice((0, 1, 2))):
+            at = int(chance.uniform(10, 900) * SECOND)
+            incidents.append(Incident(kind, at, at + int(chance.uniform(10, 590) * SECOND), chance.getrandbits(30)))
+    incidents.sort(key=lambda incident: incident.at)
+    calm = calm_plan(plan.seed, records=60)
+    work = replace(
+        calm.work,
+        keys=chance.choice((1, 5, 20)),
+        burst=chance.choice((1, 5)),
+        every=Span(0, int(chance.choice((10, 25)) * SECOND)),
+        value_bytes=20,
+        large=chance.choice((0.05, 0.2)),
+        poisons=20,
+    )
+    changed = replace(
+        calm,
+        work=work,
+        incidents=tuple(incidents),
+        on_poison=chance.choice(list(OnPoison)),
+        record_bytes_max=chance.choice((1_300, 2_500)),
+        heal_at=heal_at,
+        lease_life=900 * SECOND,
+        role=RoleRules("r0", policy=chance.choice(list(RotationPolicy)[:3])),
+    )
+    return chance.choice((_as_it_is, _as_it_is, aggregated, sharing, unordered))(changed)
+
+
+def _as_it_is(plan: Plan) -> Plan:
+    return plan
+
+
 def damaged(plan: Plan) -> Plan:
     """Give the same run with stored records that cannot be read, for a time, or until the operator gives them up."""
     chance = Chance(plan.seed).of("damaged")
@@ -314,8 +354,11 @@ def swarm_plan(seed: int, records: int = RECORDS_DEFAULT) -> Plan:
     five mapped; one in nine each is damaged, unrenewed, or has its keys encoded. Of those that are not narrow one in 25 is heavy.
     One in seven has a person who skips records; one in 160 may put little poison aside.
     One in eleven ends its records in newlines, or compresses them.
-    One in thirty is calm and long, with faults that show nowhere but in what the service says of itself.
+    One in thirty is calm and long, with faults that show nowhere but in what the service says of itself; one in 180 is longer
+    still, and its streams are changed.
     """
+    if seed % 180 == 43:  # noqa: PLR2004
+        return changing(draw_plan(seed, records))
     if seed % 30 == 29:  # noqa: PLR2004
         return silent(draw_plan(seed, records))
     plan = draw_plan(seed, records)

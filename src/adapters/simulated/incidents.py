@@ -23,6 +23,7 @@ WALL_JUMP_SECONDS = 1_200.0  # twenty minutes, either way
 RELOST_AFTER_NS = 15 * NS_PER_MS  # a second rebalance on the heels of the first
 BATCH_OFFSETS = 5  # of a damaged batch
 GROWS_AT_MOST = 4  # offsets for a record: its own and three of markers
+LIMIT_RAISED_TIMES = 8
 KILLED_AFTER_NS = 4 * NS_PER_MS  # of a rebalance's begin: inside the drain, most often
 
 
@@ -322,6 +323,17 @@ def _stream_auto(world: World, incident: Incident) -> None:
     world.timeline.at(_until(incident), back)
 
 
+def _record_limit_raised(world: World, incident: Incident) -> None:
+    """Let a stream take larger records from now on; what could never land there before can."""
+    stream = _stream(world, incident)
+    stream.record_bytes_max *= LIMIT_RAISED_TIMES
+    stream.limit_raised_at = world.timeline.now
+    for (tp, offset), size in world.large.items():
+        if world.routes[tp.topic] == stream.name and size <= stream.record_bytes_max and (tp, offset) in world.poison:
+            world.poison.discard((tp, offset))
+            world.witness.may_land(tp, offset)
+
+
 def _describe_denied(world: World, incident: Incident) -> None:
     world.describe_denied_until = _until(incident)
 
@@ -390,6 +402,7 @@ _STRIKES: Mapping[Kind, Callable[[World, Incident], None]] = MappingProxyType(
         Kind.STREAM_MISSING: _stream_missing,
         Kind.STREAM_UPDATING: _stream_updating,
         Kind.STREAM_AUTO: _stream_auto,
+        Kind.RECORD_LIMIT_RAISED: _record_limit_raised,
         Kind.DESCRIBE_DENIED: _describe_denied,
         Kind.SHARD_SPLIT: _shard_split,
         Kind.SHARD_HOT: _shard_hot,

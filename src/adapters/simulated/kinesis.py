@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from doka.adapters.simulated.life import Life
 from doka.adapters.simulated.plan import CALM
@@ -138,7 +139,8 @@ class SimulatedSink:
             )
         if stream.refuses_with is not None:
             return PutRefused(number, stream.refuses_with)
-        refused = self._picky and any(map(self._refuses, command.keys, command.values))
+        refuses = partial(self._refuses, stream.record_bytes_max)
+        refused = self._picky and any(map(refuses, command.keys, command.values))
         if refused and put.command.put % 2:
             return PutRefused(number, INVALID)
         failed = self._land(put)
@@ -179,7 +181,7 @@ class SimulatedSink:
             if internal and random() < 0.5:  # noqa: PLR2004 - an even chance that it failed before it landed
                 failed[i] = "InternalFailure"
                 continue
-            if self._picky and self._refuses(key, value):
+            if self._picky and self._refuses(stream.record_bytes_max, key, value):
                 failed[i] = INVALID
                 continue
             code = stream.offer(key, value, None if hash_keys is None else hash_keys[i], now)
@@ -204,9 +206,9 @@ class SimulatedSink:
         """Whether there may be something that can never land."""
         return bool(self._world.refused_values) or self._world.plan.record_bytes_max < RECORD_BYTES_DEFAULT
 
-    def _refuses(self, key: str, value: bytes) -> bool:
+    def _refuses(self, record_bytes_max: int, key: str, value: bytes) -> bool:
         """Say whether an entry is too large, or there is something in it that can never land."""
-        if len(key.encode()) + len(value) > self._world.plan.record_bytes_max:
+        if len(key.encode()) + len(value) > record_bytes_max:
             return True
         refused, plan = self._world.refused_values, self._world.plan
         for inner in unfold(key, value):

@@ -167,6 +167,8 @@ class Kind(Enum):
     QUOTA = "quota"
     # Drawn for runs of its own (faults.damaged).
     BATCH_UNREADABLE = "batch_unreadable"
+    # What whoever owns a stream does to it: drawn for runs of many minutes (faults.changing).
+    RECORD_LIMIT_RAISED = "record_limit_raised"
     # What nothing draws, and a scene or a test may play.
     TOPIC_MISSING = "topic_missing"
     TOPIC_REFUSED = "topic_refused"

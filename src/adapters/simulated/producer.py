@@ -66,6 +66,7 @@ class Producer:
         ends = b"\n" if self._lines and log.end % 3 == 0 else b""
         name = tp.topic.encode(), tp.partition, log.end
         value: bytes | None = b"%s/%d/%d%s%s%s" % (*name, again, self._padding, ends)
+        large = 0
         poison = self._keys_count and tp not in self._poisoned and bool(work.poison) and chance.random() < work.poison
         if poison:
             self._poisoned.add(tp)
@@ -78,8 +79,10 @@ class Producer:
             poison = self._plan.null_value is NullValue.REJECT
         elif work.large and self._large[tp] < work.poisons and value and chance.random() < work.large:
             self._large[tp] += 1
-            poison = self._plan.compress == "none" or self._large[tp] % 2 == 1
-            value += self._too_large if poison else self._fits_compressed
+            fits = self._plan.compress != "none" and self._large[tp] % 2 == 0
+            value += self._fits_compressed if fits else self._too_large
+            large = 0 if fits else len(key or b"") + len(value)
+            poison = large > self._world.streams[self._world.routes[tp.topic]].record_bytes_max
         elif work.refused and self._refused[tp] < work.poisons and value and chance.random() < work.refused:
             poison = True
             self._refused[tp] += 1
@@ -92,6 +95,8 @@ class Producer:
         if poison:
             witness.poisoned(tp, offset)
             self._world.poison.add((tp, offset))
+            if large:
+                self._world.large[tp, offset] = large
         if work.holes and chance.random() < work.holes:
             log.compact(offset)
             witness.removed(tp, [offset], retention=False)

@@ -76,6 +76,7 @@ class Stream:
         self.arn = f"arn:aws:kinesis:eu-west-1:210987654321:stream/{name}"
         self.status: str | None = "ACTIVE"
         self.record_bytes_max = record_bytes_max
+        self.limit_raised_at: int | None = None
         self.honours_keys = True
         self.refuses_with: str | None = None
         """Every request is refused with this code, whatever is in it."""

@@ -73,7 +73,7 @@ CALLS = (
         Use.WRITE,
         "kinesis:DescribeStreamSummary",
         On.STREAM,
-        "the start, and while a route is blocked",
+        "the start, every few minutes, and while a route is blocked",
         "the record limit, the distribution, the state; without it doka assumes records of 1 MiB",
     ),
     Call(

@@ -57,7 +57,7 @@ class Poison:
 
     @property
     def size(self) -> int:
-        """Its bytes in the stream, by itself: data and key."""
+        """Its bytes in the stream, by itself: data and key; not to be asked of what a drain has forgotten."""
         return len(self.chunk.values[self.place]) + len(self.chunk.keys[self.place].encode())
 
     def unsent_of(self, ledger: OffsetLedger) -> bool:
@@ -232,7 +232,7 @@ class Quarantine:
             why = f"the record at offset {offset} can never land ({poison.code})"
             place = place_shown(ledger.tp, offset, offset + 1)
             raised = ""
-            if poison.code == TOO_LARGE and poison.size <= RECORD_BYTES_MAX:
+            if poison.code == TOO_LARGE and not ledger.draining and poison.size <= RECORD_BYTES_MAX:
                 raised = f"raise the stream's record limit to {-(-poison.size // 1024)} KiB or more, "
             return Stuck("poison", f"{why} and its key waits; {raised}see on_poison, or doka skip {place}")
         for poison, code in self._unstored.items():

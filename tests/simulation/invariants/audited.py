@@ -42,7 +42,7 @@ class Audited(Liveness):
             self._audit(route, [truth for tp, truth in self.truths.items() if tp.topic in route.topics])
 
     def _audit(self, route: RouteRules, truths: Sequence[PartitionTruth]) -> None:
-        identities = Identities(route, self.plan.record_bytes_max)
+        identities = Identities(route, self.world.streams[route.name].record_bytes_max)
         stream = self.world.streams[route.name].landed
         run = Landed(
             "all", [e.key for e in stream], [e.value for e in stream], [str(e.at) for e in stream], [0] * len(stream)

@@ -132,6 +132,9 @@ class Evidence(Witness):
     def poisoned(self, partition: TopicPartition, offset: int) -> None:
         self.truths[partition].poison.add(offset)
 
+    def may_land(self, partition: TopicPartition, offset: int) -> None:
+        self.truths[partition].poison.discard(offset)
+
     def removed(self, partition: TopicPartition, offsets: Sequence[int], *, retention: bool) -> None:
         self.truths[partition].remove(offsets, retention=retention)
 

@@ -13,6 +13,7 @@ from doka.domain.rules import Ordering, RotationPolicy
 from doka.domain.status import Status
 from tests.simulation.invariants.facts import EARLY_DEATHS_FORGIVEN, Facts
 from tests.simulation.invariants.figures import SIGNING
+from tests.simulation.invariants.streams import Streams
 from tests.simulation.invariants.violation import ViolationError
 
 LEASE_QUESTIONS_MAX = 90  # in ten seconds; short leases and a short interval need up to sixty
@@ -24,7 +25,7 @@ NEVER = 1 << 63
 LEASE_REFUSALS_MAX = 40  # in ten seconds and in a row; a backoff comes to fewer than twenty
 
 
-class Leases(Facts):
+class Leases(Facts, Streams):
     """Questions to STS come in time (I9), and not too many of them (I10)."""
 
     def judge_renewal(self, now: int) -> None:
@@ -90,6 +91,7 @@ class Leases(Facts):
     def read(self, event: Event) -> None:
         """Note what the process has read of its inbox."""
         self.note_lease(event)
+        self.note_stream(event)
         if isinstance(event, LeaseIssued):
             self._asking = False
             self._lease = event.lease

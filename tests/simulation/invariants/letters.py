@@ -8,14 +8,15 @@ from doka.adapters.simulated.plan import Plan
 from doka.domain.commands import SendLetter
 from doka.domain.events import Event, LetterRefused
 from doka.domain.facts import RecordsPoisoned
-from doka.domain.poison.quarantine import MINUTE_NS
+from doka.domain.poison.quarantine import MINUTE_NS, TOO_LARGE
 from doka.domain.records import TopicPartition
 from doka.domain.rules import OnPoison
 from tests.simulation.invariants.facts import SLACK_NS, Facts
+from tests.simulation.invariants.streams import Streams
 from tests.simulation.invariants.violation import ViolationError
 
 
-class Letters(Facts):
+class Letters(Facts, Streams):
     """A record that can land is never put aside, and of the others no more than a minute may take (I11)."""
 
     def __init__(self, plan: Plan) -> None:
@@ -28,7 +29,8 @@ class Letters(Facts):
 
     def letter_stored(self, partition: TopicPartition, offset: int) -> None:
         truth = self.truths[partition]
-        self.require(offset in truth.poison, "I11", f"{partition} {offset} is no poison, and went to the dead letters")
+        known = offset in truth.poison or offset in truth.put_aside
+        self.require(known, "I11", f"{partition} {offset} is no poison, and went to the dead letters")
         truth.dropped.add(offset)
 
     def letter_began(self, command: SendLetter) -> None:
@@ -37,7 +39,8 @@ class Letters(Facts):
         if ownership is None:
             raise ViolationError("I13", f"a letter left for {tp} {offset}, which is not owned")
         self.require(offset in ownership.unsettled, "I13", f"a letter left for {tp} {offset}, which is not in hand")
-        self.require(offset in ownership.truth.poison, "I11", f"{tp} {offset} is no poison, and a letter leaves for it")
+        known = offset in ownership.truth.poison or offset in ownership.truth.put_aside
+        self.require(known, "I11", f"{tp} {offset} is no poison, and a letter leaves for it")
 
     def letter_answered(self, command: SendLetter, event: Event) -> None:
         ownership = self._letter_of.pop(command.letter)
@@ -53,7 +56,11 @@ class Letters(Facts):
     def told_poison(self, fact: RecordsPoisoned) -> None:
         """Judge that the service calls a record poison, and note what its policy makes of it."""
         truth, ownership = self.truths[fact.partition], self.owned.get(fact.partition)
-        self.require(fact.offset in truth.poison, "I11", f"{fact.partition} {fact.offset} is no poison")
+        excused = fact.policy == OnPoison.BLOCK.value or self.may_not_know(fact.route)
+        excused = excused and fact.code == TOO_LARGE and self.world.streams[fact.route].limit_raised_at is not None
+        self.require(fact.offset in truth.poison or excused, "I11", f"{fact.partition} {fact.offset} is no poison")
+        if fact.policy != OnPoison.BLOCK.value:
+            truth.put_aside.add(fact.offset)
         self.reached[f"a poison record was met, policy {fact.policy}"] += 1
         if fact.policy != OnPoison.BLOCK.value:
             met, now = self._met.setdefault(fact.route, deque()), self.world.timeline.now

@@ -118,7 +118,8 @@ class Puts(Order, Facts):
 
     def _judge_aggregate(self, command: SendPut, entry: int) -> None:
         """Judge that the stream takes an aggregate, as far as the process can know: I7."""
-        size, most = len(command.keys[entry]) + len(command.values[entry]), self.plan.record_bytes_max
+        size = len(command.keys[entry]) + len(command.values[entry])
+        most = self.world.streams[command.route].record_bytes_max
         self.require(size <= self.plan.limits.request_bytes, "I7", f"an aggregate of {size} bytes, for one request")
         if size > most and command.route in self._described:
             raise ViolationError("I7", f"an aggregate of {size} bytes, and the stream takes {most}")

@@ -10,12 +10,14 @@ from doka.domain.facts import (
     LeaseRejected,
     LeaseRenewalFailed,
     OrderBroken,
+    RecordFreed,
     RecordsFailed,
     RecordsPoisoned,
     RecordsSettled,
     RecordsSkipped,
     RouteBlocked,
     RouteOpened,
+    StreamChanged,
     StreamFactsAssumed,
 )
 from doka.domain.limits import BACKOFF_FIRST_NS, BACKOFF_LAST_NS
@@ -66,6 +68,10 @@ class Telling(Delivery, Liveness, Order, Silence, Leases, Letters):
             self.require(self._waits_in_step <= WAITS_IN_STEP_MAX, "I10", "the waits for a lease have no jitter")
         elif isinstance(fact, RecordsPoisoned):
             self.told_poison(fact)
+        elif isinstance(fact, RecordFreed):
+            self.told_freed(fact)
+        elif isinstance(fact, StreamChanged):
+            self.told_changed(fact)
         elif isinstance(fact, RecordsSkipped):
             self.told_skipped(fact)
         elif isinstance(fact, StreamFactsAssumed):
@@ -111,6 +117,7 @@ class Telling(Delivery, Liveness, Order, Silence, Leases, Letters):
             raise ViolationError("I14", f"{silent} send again, and nothing told of it")
         self.judge_blocks(status)
         self.judge_silence(status)
+        self.judge_streams(status)
         for tp, shown in status.partitions.items():
             ownership = self.owned.get(tp)
             if ownership is None or ownership.draining or status.draining:

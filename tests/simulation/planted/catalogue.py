@@ -17,6 +17,7 @@ from tests.simulation.planted import (
     sights,
     silence,
     skips,
+    streams,
     telling,
 )
 from tests.simulation.planted.bug import Bug
@@ -35,6 +36,7 @@ PLANTED: tuple[Bug, ...] = (
     *mapping.BUGS,
     *finished.BUGS,
     *skips.BUGS,
+    *streams.BUGS,
     *telling.BUGS,
     *sights.BUGS,
 )

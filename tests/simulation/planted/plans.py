@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from doka.adapters.simulated.chance import Chance
-from doka.adapters.simulated.faults import aggregated, draw_plan, mapped, narrow
+from doka.adapters.simulated.faults import aggregated, changing, draw_plan, mapped, narrow
 from doka.adapters.simulated.plan import CALM, Delays, Incident, Kind, Plan, Rates, Sick, Span, Work
 from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
-from doka.domain.rules import LimitRules, OnPoison, RoleRules
+from doka.domain.rules import LimitRules, OnPoison, Ordering, RoleRules
 
 MS = NS_PER_MS
 MANY = range(100, 2_000, 150)  # moments in ms
@@ -119,6 +119,29 @@ def compressed(seed: int) -> Plan:
     plan = little_room(seed)
     limits = replace(plan.limits, held_bytes=64 * 1024 * 1024)  # large poison stays in it
     return replace(plan, work=replace(plan.work, large=0.2), limits=limits, compress="gzip")
+
+
+def streams_changed(seed: int) -> Plan:
+    """Give a run of many minutes in which streams are changed, one of them to AUTO for nearly all of the time."""
+    plan = changing(draw_plan(seed))
+    auto = Incident(Kind.STREAM_AUTO, 20 * NS_PER_SECOND, 800 * NS_PER_SECOND)
+    return replace(plan, incidents=(auto, *plan.incidents), ordering=Ordering.KEY, aggregation=None)
+
+
+def limits_raised(seed: int) -> Plan:
+    """Give a run of ten minutes with large records, which each stream takes after some minutes."""
+    plan = changing(draw_plan(seed))
+    raised = tuple(Incident(Kind.RECORD_LIMIT_RAISED, 200 * NS_PER_SECOND, 200 * NS_PER_SECOND, i) for i in range(3))
+    work = replace(plan.work, records=40, every=Span(0, 10 * NS_PER_SECOND), large=0.2)
+    return replace(
+        plan, work=work, incidents=raised, ordering=Ordering.KEY, aggregation=None, heal_at=600 * NS_PER_SECOND
+    )
+
+
+def large_and_raised(seed: int) -> Plan:
+    """Give the same with aggregation, few keys, and a policy that lets large records wait."""
+    plan = aggregated(limits_raised(seed))
+    return replace(plan, work=replace(plan.work, keys=2, burst=5), on_poison=OnPoison.BLOCK)
 
 
 def slow_and_sts_down(seed: int) -> Plan:

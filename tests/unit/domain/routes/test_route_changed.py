@@ -138,6 +138,9 @@ class TestRecordLimit:
         scene = Scene()
         admit(scene, "a", [LARGE])
         scene.partition.ledger.begin_drain()
+        stuck = scene.route.quarantine.stopped_lane(scene.partition.ledger, scene.now)
+        assert stuck is not None
+        assert "raise" not in stuck.sentence  # its bytes are forgotten
         assert [StreamChanged("orders", "record_limit", MIB, 2 * MIB)] == look(scene, record_bytes_max=2 * MIB)
         assert scene.send() is None
         scene.lose()
