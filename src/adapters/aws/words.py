@@ -35,6 +35,7 @@ KNOWN = frozenset({
     of_botocore.ReadTimeoutError,
     of_botocore.RefreshWithMFAUnsupportedError,
     of_botocore.SSLError,
+    of_botocore.SSOTokenLoadError,
     of_botocore.UnauthorizedSSOTokenError,
     of_botocore.UnknownCredentialError,
     of_botocore.UnknownEndpointError,
@@ -64,11 +65,18 @@ _CURES = {
     "Unsupported host": "AWS_CONTAINER_CREDENTIALS_FULL_URI must name a loopback address, one of AWS's own, or be https",
     "Auth token value": "write AWS_CONTAINER_AUTHORIZATION_TOKEN, or the file of that name, without a line break",
 }
+_OWN: dict[type[BaseException], str] = {
+    of_botocore.EndpointVariantError: "AWS has no endpoint of the kind here that AWS_USE_DUALSTACK_ENDPOINT or "
+    "AWS_USE_FIPS_ENDPOINT asks for, or the profile's settings of these names: leave them out",
+}
+"""Our own words, where botocore's name neither the cause nor the cure."""
 SEARCHED_CHARACTERS_MAX = 2_000
 
 
 def words_of(error: BaseException) -> str:
     """Give what may be told of an exception, on one line."""
+    if type(error) in _OWN:
+        return _OWN[type(error)]
     if type(error) in KNOWN:
         return " ".join(str(error).split())
     if isinstance(error, OSError) and isinstance(error.filename, str):

@@ -169,7 +169,7 @@ def believe_in_the_last_commit(patch: Patch) -> None:
 BUGS = (
     bug(send_on_in_a_drain, "I13", "I14"),
     bug(keep_what_waits_for_its_pace_in_a_drain, "I12", "I13", "I14", plan=paced_and_moving),
-    bug(resend_for_the_next_owner, "I3", "I8", "I12", "I13", plan=much_moving),
+    bug(resend_for_the_next_owner, "I3", "I8", "I12", "I13", plan=much_moving, budget=1_000),
     bug(settle_for_somebody_else, "I3", "I4", "I8", "I12", "I13", plan=much_moving),
     bug(skip_a_gap_in_silence, "I15"),
     bug(lose_a_batch_in_a_callback, "I1", "I4", "I9", "I14", "I15"),

@@ -9,11 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from doka.domain.events import PutAnswered, PutUnsent
+from doka.adapters.aws.kinesis.describer import KinesisDescriber
+from doka.adapters.aws.kinesis.target import StreamTarget
+from doka.adapters.aws.sts.authority import StsAuthority
+from doka.adapters.aws.sts.settings import Hop, RoleChain
+from doka.adapters.system.clock import SystemClock
+from doka.domain.commands import DescribeStream
+from doka.domain.events import LeaseRefused, PutAnswered, PutUnsent, StreamRefused
 from tests.certificates import Authority, make_authority
 from tests.fake_aws import Close, FakeAws, Say
 from tests.integration.aws.kinesis.conftest import MakeSink, running_kinesis
 from tests.integration.aws.kinesis.puts import answer_to, make_put
+from tests.unit.adapters.aws.kinesis.leases import make_lease
+
+WRITER = "arn:aws:iam::210987654321:role/writer"
 
 
 @pytest.fixture
@@ -165,3 +174,30 @@ def test_no_proxy_leads_past_the_proxy(
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("NO_PROXY", "localhost")
     assert PutAnswered(1) == answer_to(sink_to(tls_kinesis.url), make_put())
+
+
+PROXY_REFUSES = (Say(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"), Close())
+
+
+@pytest.mark.parametrize(("login", "shown"), [("", None), ("ada:p%40ss@", "Basic YWRhOnBAc3M=")])
+def test_everything_goes_through_the_proxy_and_shows_its_login(
+    kinesis: FakeAws, sink_to: MakeSink, monkeypatch: pytest.MonkeyPatch, login: str, shown: str | None
+) -> None:
+    """Puts by libcurl, descriptions and STS by botocore: one CONNECT each, with the name and password of HTTPS_PROXY."""
+    for _ in range(3):
+        kinesis.will(PROXY_REFUSES)
+    monkeypatch.setenv("HTTPS_PROXY", kinesis.url.replace("http://", f"http://{login}"))
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIA")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    put = answer_to(sink_to(None), make_put())
+    target = StreamTarget("orders", "orders", None, "eu-west-1")
+    told = KinesisDescriber({"orders": target}, SystemClock()).describe(DescribeStream("orders", make_lease()))
+    chains = {name: RoleChain(name, "eu-west-1", hops) for name, hops in (("ambient", ()), ("w", (Hop(WRITER),)))}
+    lease = StsAuthority(chains, SystemClock()).issue("w")
+    assert (PutUnsent, StreamRefused, LeaseRefused) == (type(put), type(told), type(lease))
+    hosts = ("kinesis.eu-west-1.amazonaws.com", "kinesis.eu-west-1.amazonaws.com", "sts.eu-west-1.amazonaws.com")
+    assert [f"CONNECT {host}:443" for host in hosts] == [call.start for call in kinesis.calls]
+    assert [shown] * 3 == [call.headers.get("proxy-authorization") for call in kinesis.calls]
+    said = f"{put} {told} {lease}"
+    assert "p%40ss" not in said
+    assert "p@ss" not in said
