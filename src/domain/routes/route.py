@@ -209,7 +209,8 @@ class Route:
         leaves = (self._search or self.outbox).leaves_at(now, idle=not self.puts)
         letter = self.quarantine.next_wake(now)
         probe = None if self.standing.blocked is None else self.standing.probe_at
-        return min([m for m in (leaves, letter, probe, self.standing.watch.at) if m is not None and m > now], default=None)
+        look = self.standing.watch.at
+        return min([m for m in (leaves, letter, probe, look) if m is not None and m > now], default=None)
 
     # --- answers -------------------------------------------------------------------------------------------------
 
