@@ -13,10 +13,11 @@ It holds digests, offsets and times, and never a key or a value. For one thread,
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from itertools import count, repeat
 from pathlib import Path
 from types import MappingProxyType
@@ -38,6 +39,8 @@ ROWS_AT_ONCE: Final = 122_880
 MEMORY_MIB: Final = 256
 """What DuckDB may hold; the process takes some 130 MiB beside it."""
 _THREADS: Final = 2
+_LIMIT_BEFORE: Final = re.compile(r", records up to (\d+) bytes")
+"""How a file that was made before 0.3 has the record limit: in its mapping."""
 _PLAN: Final = "plan"
 
 _EXPECTED: Final = {
@@ -549,8 +552,12 @@ def _look_at_format(path: Path, connection: duckdb.DuckDBPyConnection) -> None:
 
 def _read_terms(connection: duckdb.DuckDBPyConnection) -> Terms:
     facts = _facts(connection)
-    told = {each.name: facts[each.name] for each in fields(Terms)}
-    return Terms(**told | {"match": Match(told["match"])})
+    told = {each.name: facts[each.name] for each in fields(Terms) if each.name in facts}
+    told["match"] = Match(told["match"])
+    before = _LIMIT_BEFORE.search(told["mapping"])
+    if before is not None:
+        told |= {"mapping": told["mapping"].replace(before[0], ""), "record_bytes_max": int(before[1])}
+    return Terms(**told)
 
 
 def _read_plan(connection: duckdb.DuckDBPyConnection) -> Plan:
@@ -566,6 +573,7 @@ def _read_plan(connection: duckdb.DuckDBPyConnection) -> Plan:
 
 
 def _compare(path: Path, stored: Terms, asked: Terms) -> None:
+    asked = replace(asked, record_bytes_max=stored.record_bytes_max)  # which somebody may change between two windows
     different = [each.name for each in fields(Terms) if getattr(stored, each.name) != getattr(asked, each.name)]
     if different:
         name = different[0]

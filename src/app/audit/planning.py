@@ -82,7 +82,7 @@ def terms_of(sides: Sides, facts: StreamFacts, match: Match, group: str, *, sinc
     mapping = (
         f"partition_key {rules.partition_key}, null_key {rules.null_key.value}, null_value {rules.null_value.value}, "
         f"key_encoding {rules.key_encoding.value}, envelope {'json' if rules.envelope else 'none'}, "
-        f"{_changes(rules)}ordering {rules.ordering.value}, records up to {facts.record_bytes_max} bytes{_shape(rules)}"
+        f"{_changes(rules)}ordering {rules.ordering.value}{_shape(rules)}"
     )
     return Terms(
         route=sides.route.name,
@@ -92,6 +92,7 @@ def terms_of(sides: Sides, facts: StreamFacts, match: Match, group: str, *, sinc
         mapping=mapping,
         since_ms=since_ms,
         until_ms=until_ms,
+        record_bytes_max=facts.record_bytes_max,
     )
 
 

@@ -33,7 +33,7 @@ from doka.app.audit.planning import (
     shown,
     terms_of,
 )
-from doka.app.audit.sides import Sides
+from doka.app.audit.sides import Sides, StreamFacts
 from doka.domain.audit.fates import CLOCKS_APART_MS, Plan, PlannedPartition, Terms
 from doka.domain.errors import UsageError
 from doka.domain.records import TopicPartition
@@ -77,7 +77,7 @@ class Windows:
             UsageError: the file is of another audit, or cannot be used.
         """
         facts = self.sides.stream.facts()
-        identities = identities_of(self.sides, facts, self._match)
+        identities = identities_of(self.sides, self._lower_limit(facts), self._match)
 
         def terms(since_ms: int, until_ms: int) -> Terms:
             return terms_of(self.sides, facts, identities.match, self._group, since_ms=since_ms, until_ms=until_ms)
@@ -100,6 +100,17 @@ class Windows:
         notes = {TOPIC_IDS: dict(following.topic_ids), MISSING: list(following.missing)}
         file = make(self.path, following.terms, following.plan, notes=notes)
         return Begun(file, self.path, identities, tuple(following.missing))
+
+    def _lower_limit(self, facts: StreamFacts) -> StreamFacts:
+        """Give facts with the lower of the record limits before and now, where somebody has changed it since the last window.
+
+        What was too large when it came was put aside, and is not lost; what has landed has landed, whatever its size.
+        """
+        if not self.path.exists():
+            return facts
+        with AuditFile.open(self.path) as file:
+            before = file.terms.record_bytes_max or facts.record_bytes_max
+        return replace(facts, record_bytes_max=min(before, facts.record_bytes_max))
 
     def finish(self, file: AuditFile) -> None:
         """Note that the window was judged, so that the next one follows."""

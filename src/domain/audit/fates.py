@@ -84,6 +84,8 @@ class Terms:
     until_ms: int
     """Of Kafka's window, by Kafka's timestamps; the end is not part of it."""
     clocks_apart_ms: int = CLOCKS_APART_MS
+    record_bytes_max: int = 0
+    """What the stream took as one record when the window began, in bytes; 0: that was not noted. It may change between two."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -242,6 +242,16 @@ class TestRefusals:
         with pytest.raises(UsageError, match=r"another version of doka \(format 99, not 2\)"):
             AuditFile.open(path)
 
+    def test_a_record_limit_that_was_changed_is_no_other_audit(self, path: Path) -> None:
+        """Nor is a file of a version that wrote the limit into the mapping: it is read as if it had not."""
+        AuditFile.create(path, TERMS, PLAN).close()
+        with duckdb.connect(str(path)) as connection:
+            connection.execute("DELETE FROM facts WHERE name = 'record_bytes_max'")
+            old = ['"plain, records up to 1048576 bytes"']
+            connection.execute("UPDATE facts SET value = ? WHERE name = 'mapping'", old)
+        with AuditFile.open(path, replace(TERMS, record_bytes_max=2_097_152)) as file:
+            assert ("plain", 1_048_576) == (file.terms.mapping, file.terms.record_bytes_max)
+
     @pytest.mark.parametrize(
         ("changes", "words"),
         [

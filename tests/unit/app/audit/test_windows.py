@@ -418,6 +418,26 @@ def test_a_file_of_another_audit_is_refused(world: TwoSides, tmp_path: Path) -> 
         other.begin()
 
 
+@pytest.mark.parametrize(("then", "after_that"), [(4_000, 4_000), (1_000, 1_000), (4_000, 1_000)])
+def test_a_changed_record_limit_is_no_other_audit(world: TwoSides, tmp_path: Path, then: int, after_that: int) -> None:
+    """The window that follows goes by the lower limit: what was put aside as too large by either is not called lost."""
+    path = tmp_path / "x.duckdb"
+    world.record_bytes_max = 2_000
+    judged(world, path)
+    large: list[bool] = []
+    for limit in (then, after_that):
+        sizes = (3_000, 10)  # of which neither lands
+        first, small = (world.append(P0, "k", b"x" * size) for size in sizes)
+        world.committed[P0] = len(world.logs[P0])
+        world.record_bytes_max = limit
+        world.clock.pass_seconds(3_600)
+        judged(world, path)
+        lost = lost_in(path)
+        assert (P0, small) in lost
+        large.append((P0, first) in lost)
+    assert [False, then == after_that == 4_000] == large
+
+
 def test_a_file_of_one_audit_is_no_window(world: TwoSides, tmp_path: Path) -> None:
     """It goes up to what nobody had committed, so what follows it would leave records out."""
     path = tmp_path / "x.duckdb"

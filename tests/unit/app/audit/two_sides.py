@@ -76,6 +76,7 @@ class TwoSides:
     """What is raised by the next question to Kafka."""
     host_ahead_ms: int = 0
     """By how much the clock of whoever audits is ahead of all others."""
+    record_bytes_max: int = 1 << 20
     number: int = 0
     asked: Counter[str] = field(default_factory=Counter)
 
@@ -205,7 +206,7 @@ class SimulatedStream:
 
     def facts(self) -> StreamFacts:
         """Give the stream's facts."""
-        return StreamFacts("arn:orders", 1 << 20)
+        return StreamFacts("arn:orders", self._world.record_bytes_max)
 
     def span(self, since_ms: int) -> StreamSpan:
         """Give the shards that may hold something of what arrived since then."""
