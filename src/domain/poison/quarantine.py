@@ -84,6 +84,7 @@ class Quarantine:
             tuple[Poison, bool]
         ] = []  # to be sent, by Route: the stream takes them; whether told as poison
         self.sure_until: int | None = None  # Route: until when what the stream has told holds; None: without an end
+        self._raised = False  # whether the limit was, since the first one was told: what has come before may fit
         self._record_bytes_max = 0  # as the stream has told it; 0: it has not
         self._parked: dict[OffsetLedger, list[Poison]] = {}  # those that block a lane, as they were met
         self._too_large: set[OffsetLedger] = set()  # that have such a one among them
@@ -113,6 +114,7 @@ class Quarantine:
         A record that the service refused by itself is freed too where the limit that was known explains the refusal.
         """
         before, self._record_bytes_max = self._record_bytes_max, record_bytes_max
+        self._raised |= 0 < before < record_bytes_max
         self.sure_until = sure_until
         self.waiting.extendleft(reversed(self.doubted))
         self.doubted = []
@@ -152,7 +154,7 @@ class Quarantine:
             poison = self.waiting.popleft()
             if poison.chunk.owner.gone:
                 continue
-            if poison.code == TOO_LARGE and self._fits(poison):  # the limit was raised after the record had come
+            if poison.code == TOO_LARGE and self._raised and self._fits(poison):
                 self.freed.append((poison, False))
                 continue
             if poison.code == TOO_LARGE and self._is_doubted(now):
