@@ -52,8 +52,8 @@ from doka.domain.facts import (
     StopWaits,
     StreamChanged,
     StreamFactsAssumed,
-    TransformRaised,
     StreamLookFailed,
+    TransformRaised,
     UnreadableSeen,
 )
 from doka.domain.limits import NS_PER_SECOND

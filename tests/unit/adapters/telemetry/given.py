@@ -39,8 +39,8 @@ from doka.domain.facts import (
     StopWaits,
     StreamChanged,
     StreamFactsAssumed,
-    TransformRaised,
     StreamLookFailed,
+    TransformRaised,
     UnreadableSeen,
 )
 from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
@@ -82,11 +82,11 @@ FACTS: tuple[Fact, ...] = (
     StopWaits(2, 900, 3),
     GroupLost(20 * NS_PER_SECOND, "b1:9092: Connection refused"),
     GroupBack(90 * NS_PER_SECOND),
+    RecordsTransformed("orders", 500, 60 * NS_PER_MS),
+    TransformRaised("orders", ORDERS_3, 41, "KeyError"),
     StreamChanged("orders", "record_limit", 1_048_576, 2_097_152),
     StreamLookFailed("orders", "AccessDeniedException", "not authorized"),
     RecordFreed("orders", ORDERS_3, 41),
-    RecordsTransformed("orders", 500, 60 * NS_PER_MS),
-    TransformRaised("orders", ORDERS_3, 41, "KeyError"),
     RecordsSkipped(ORDERS_3, 41, 42, 1, Skip(41, 42, "ada", "2026-01-01T00:00:00Z", "the order was cancelled")),
     UnreadableSeen(ORDERS_3, 40, 50, "failed CRC32C check", "block"),
 )

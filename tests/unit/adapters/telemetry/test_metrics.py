@@ -86,9 +86,9 @@ def series(page: bytes) -> dict[str, float]:
         (FACTS[24], {}),
         (FACTS[-1], {"doka_unreadable_offsets_total{policy=block,topic=orders}": 10}),
         (FACTS[-2], {"doka_records_skipped_total{topic=orders}": 1}),
-        (FACTS[-5], {"doka_records_freed_total{route=orders}": 1}),
-        (FACTS[-6], {}),
-        (FACTS[-7], {"doka_stream_changes_total{route=orders,what=record_limit}": 1}),
+        (FACTS[-3], {"doka_records_freed_total{route=orders}": 1}),
+        (FACTS[-4], {}),
+        (FACTS[-5], {"doka_stream_changes_total{route=orders,what=record_limit}": 1}),
         (FACTS[18], {"doka_order_breaks_total{cause=refused,route=orders}": 3}),
     ],
 )  # fmt: skip
