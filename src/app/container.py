@@ -73,9 +73,8 @@ class Container(containers.DeclarativeContainer):
     letters: Provider[DeadLetters] = Singleton(_letters, settings.provided.dead_letters.topic, member, clock, oauth)
     sessions: Provider[AwsSessions] = Singleton(AwsSessions)
     targets = Singleton(to_stream_targets, settings)
-    sink: Provider[Sink] = Singleton(
-        KinesisSink, targets, clock, sessions, Singleton(lambda s: key_cache_bytes(s.limits.held_mib), settings)
-    )
+    key_cache = Singleton(lambda s: key_cache_bytes(s.limits.held_mib), settings)
+    sink: Provider[Sink] = Singleton(KinesisSink, targets, clock, sessions, key_cache)
     describer: Provider[Describer] = Singleton(KinesisDescriber, targets, clock, sessions)
     sts = Singleton(StsAuthority, Singleton(to_role_chains, settings, hostname), clock, new_session=sessions)
     authority: Provider[Authority] = Singleton(AdvisedAuthority, sts, settings)
@@ -90,9 +89,7 @@ class Container(containers.DeclarativeContainer):
         routes=Singleton(lambda rules: [route.name for route in rules.routes], rules),
         roles=Singleton(lambda rules: [role.name for role in rules.roles], rules),
         topics=Singleton(lambda rules: sorted(rules.route_of()), rules),
-        transforming=Singleton(
-            lambda rules: [route.name for route in rules.routes if route.transform is not None], rules
-        ),
+        transforming=Singleton(lambda rules: [route.name for route in rules.routes if route.transform], rules),
         sharing=Singleton(lambda rules: [route.name for route in rules.routes if route.has_shared_lanes], rules),
     )
     lines: Provider[LineWriter] = Singleton(LineWriter, log_fd, metrics.provided.line_dropped)

@@ -14,6 +14,7 @@ from typing import Final, get_args
 from doka.adapters.telemetry.sentences import (
     MESSAGE_CHARACTERS_MAX,
     PARTITIONS_SHOWN_MAX,
+    changed,
     figures,
     many,
     quoted,
@@ -61,7 +62,6 @@ from doka.domain.routes.route import TRANSFORM_FAILED
 from doka.domain.rules import OnPoison
 from doka.domain.sending.order_breaks import REFUSED, REORDERED
 from doka.domain.skip import place_shown
-from doka.domain.status import AUTO
 
 PUT_SECONDS_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """From a near endpoint's answer to the default `limits.request_timeout_seconds`."""
@@ -401,49 +401,11 @@ def _stream_facts_assumed(fact: StreamFactsAssumed) -> Line:
     )
 
 
-def _changed_limit(fact: StreamChanged) -> tuple[int, str]:
-    before, after = (value if isinstance(value, int) else 0 for value in (fact.before, fact.after))
-    sizes = f"from {size(before)} to {size(after)}"
-    if after < before:
-        return logging.WARNING, f"record limit was lowered {sizes}: larger records can never land, see on_poison"
-    return logging.INFO, f"record limit was raised {sizes}: what waited and fits now is sent"
-
-
-def _changed_distribution(fact: StreamChanged) -> tuple[int, str]:
-    if fact.after == AUTO:
-        return logging.WARNING, "record distribution was set to AUTO: it places records without regard to their keys"
-    return logging.INFO, "record distribution goes by partition keys again"
-
-
-def _changed_encryption(fact: StreamChanged) -> tuple[int, str]:
-    if fact.after is None:
-        return logging.WARNING, f"encryption by the KMS key {fact.before} was turned off"
-    now = f"encryption was changed: to the KMS key {fact.after}, from {fact.before or 'none'}"
-    return logging.WARNING, f"{now}; the role needs kms:GenerateDataKey on it"
-
-
-def _changed_shards(fact: StreamChanged) -> tuple[int, str]:
-    before, after = (many(of, "open shard") if isinstance(of, int) else "not told" for of in (fact.before, fact.after))
-    return logging.INFO, f"shards were changed: {after}, before {before}"
-
-
-_CHANGED: Final = {
-    "record_limit": _changed_limit,
-    "distribution": _changed_distribution,
-    "encryption": _changed_encryption,
-    "shards": _changed_shards,
-}
-
-
 @_told(StreamChanged, alike=None, counts=lambda fact, _: [(STREAM_CHANGES, 1, (fact.route, fact.what))])
 def _stream_changed(fact: StreamChanged) -> Line:
-    level, how = _CHANGED[fact.what](fact)
-    return Line(
-        level,
-        "stream_changed",
-        f"route {fact.route}: its stream's {how}",
-        figures(fact, "route", "what", "before", "after"),
-    )
+    level, how = changed(fact)
+    shown = figures(fact, "route", "what", "before", "after")
+    return Line(level, "stream_changed", f"route {fact.route}: its stream's {how}", shown)
 
 
 @_told(StreamLookFailed, alike=lambda fact: (fact.route, fact.code))  # shown by doka_stream_described_age_seconds

@@ -1,10 +1,14 @@
-"""The words and figures of which lines about outcomes are made: counts, sizes, durations, what a service said."""
+"""The words and figures of which lines about outcomes are made: counts, sizes, durations, what a service said, what was changed."""
 
 from __future__ import annotations
 
-from doka.domain.facts import Fact
+import logging
+from typing import Final
+
+from doka.domain.facts import Fact, StreamChanged
 from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
 from doka.domain.records import TopicPartition
+from doka.domain.status import AUTO
 
 Value = str | int | float | bool | None | list[str]
 
@@ -59,3 +63,42 @@ def shortened(text: str) -> str:
 def quoted(message: str) -> str:
     """Give what a service said as the end of a clause; nothing where it said nothing."""
     return f': "{shortened(message)}"' if message else ""
+
+
+def _changed_limit(fact: StreamChanged) -> tuple[int, str]:
+    before, after = (value if isinstance(value, int) else 0 for value in (fact.before, fact.after))
+    sizes = f"from {size(before)} to {size(after)}"
+    if after < before:
+        return logging.WARNING, f"record limit was lowered {sizes}: larger records can never land, see on_poison"
+    return logging.INFO, f"record limit was raised {sizes}: what waited and fits now is sent"
+
+
+def _changed_distribution(fact: StreamChanged) -> tuple[int, str]:
+    if fact.after == AUTO:
+        return logging.WARNING, "record distribution was set to AUTO: it places records without regard to their keys"
+    return logging.INFO, "record distribution goes by partition keys again"
+
+
+def _changed_encryption(fact: StreamChanged) -> tuple[int, str]:
+    if fact.after is None:
+        return logging.WARNING, f"encryption by the KMS key {fact.before} was turned off"
+    now = f"encryption was changed: to the KMS key {fact.after}, from {fact.before or 'none'}"
+    return logging.WARNING, f"{now}; the role needs kms:GenerateDataKey on it"
+
+
+def _changed_shards(fact: StreamChanged) -> tuple[int, str]:
+    before, after = (many(of, "open shard") if isinstance(of, int) else "not told" for of in (fact.before, fact.after))
+    return logging.INFO, f"shards were changed: {after}, before {before}"
+
+
+_CHANGED: Final = {
+    "record_limit": _changed_limit,
+    "distribution": _changed_distribution,
+    "encryption": _changed_encryption,
+    "shards": _changed_shards,
+}
+
+
+def changed(fact: StreamChanged) -> tuple[int, str]:
+    """Give how loud it is that a stream was changed, and what was."""
+    return _CHANGED[fact.what](fact)

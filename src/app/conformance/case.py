@@ -71,7 +71,9 @@ REFUSED_IS_NOT_LANDED: Final = Leaning(
     "G2", "A refusal of the whole request (4xx with a code of the service) means that nothing of it landed."
 )
 EVERY_CODE: Final = Leaning("G2", "One table maps every error code to a verdict, and no verdict drops")
-LIMITS_AT_START: Final = Leaning("G2", "The limits of the stream are read when the route starts, not before each put.")
+LIMITS_AT_START: Final = Leaning(
+    "G2", "The limits of the stream are read when the route starts and every few minutes, not before each put"
+)
 TOMBSTONES: Final = Leaning("G2", "A tombstone becomes an empty record unless `null_value: reject` is set")
 NO_ORDER_IN_A_REQUEST: Final = Leaning("G3", 'PutRecords "doesn\'t guarantee the ordering of records" of one request')
 LATER_IS_BEHIND: Final = Leaning("G3", "a record that was put after the answer for the one before it arrived later.")

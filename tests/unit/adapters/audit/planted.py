@@ -137,8 +137,10 @@ def forgets_poison(patch: pytest.MonkeyPatch) -> None:
     """Call a record lost that can never land, as the mapping says."""
     honest = RecordMapping.map
 
-    def planted(self: RecordMapping, chunk: Chunk, record_bytes_max: int, found: Mapping[int, str]) -> Mapped:
-        keys, data, poison = honest(self, chunk, record_bytes_max, found)
+    def planted(
+        self: RecordMapping, chunk: Chunk, record_bytes_max: int, found: Mapping[int, str], chosen: Sequence[str | None]
+    ) -> Mapped:
+        keys, data, poison = honest(self, chunk, record_bytes_max, found, chosen)
         return keys, data, {place: code for place, code in poison.items() if code != "NoPartitionKey"}
 
     in_place_of(patch, RecordMapping, "map", planted)
