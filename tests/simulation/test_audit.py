@@ -122,7 +122,7 @@ def counted(outcome: Outcome, route: RouteRules, landed: Sequence[InStream]) -> 
 def lost_by(outcome: Outcome, route: RouteRules, found: dict[Place, int], fates: Fates) -> set[Place]:
     """Give what is lost: committed, nowhere in the stream, and neither a letter, nor skipped, nor known to be unable to land."""
     committed = outcome.world.group.committed
-    accounted = fates[Fate.DEAD_LETTER] | fates[Fate.SKIPPED] | fates[Fate.POISON]
+    accounted = fates[Fate.DEAD_LETTER] | fates[Fate.SKIPPED] | fates[Fate.POISON] | fates[Fate.FILTERED]
     return {
         place
         for place in _stored(outcome, route)

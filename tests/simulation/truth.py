@@ -28,6 +28,7 @@ class PartitionTruth:
         self.skipped: set[int] = set()  # of those, by a person's order
         self.poison: set[int] = set()
         self.put_aside: set[int] = set()  # told as poison that is dropped, or becomes a dead letter
+        self.unwanted: set[int] = set()  # left out by their route: they need nothing, as what left the log
         self.committed = 0
         self.landed_in: dict[int, Ownership | None] = {}  # in which time of ownership of ours; None: by another member
         self.before: dict[int, int] = {}  # of each record, the one of the same key that precedes it in the log

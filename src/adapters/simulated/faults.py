@@ -328,6 +328,15 @@ def finished(plan: Plan) -> Plan:
     return replace(plan, compress=chance.choice(("gzip", "zstd")))
 
 
+def filtered(plan: Plan) -> Plan:
+    """Give the same run with records that their routes leave out, by a filter or by a transform."""
+    if plan.partition_key.startswith("field:"):  # which has documents of its own
+        return plan
+    chance = Chance(plan.seed).of("filtered")
+    work = replace(plan.work, unwanted=chance.choice((0.1, 0.5, 0.9)), tombstones=0.0, large=0.0)
+    return replace(plan, work=work, transforms=chance.random() < 0.5)  # noqa: PLR2004
+
+
 def heavy(plan: Plan) -> Plan:
     """Give the same run with records so large that a few of them are all that a shard takes in a second, and a request holds."""
     chance = Chance(plan.seed).of("heavy")
@@ -351,7 +360,7 @@ def swarm_plan(seed: int, records: int = RECORDS_DEFAULT) -> Plan:
     """Give the plan of a seed: of six, two with aggregation, and one in which the records of a key share requests.
 
     Of the others one in eight keeps no order. Of each of these, one in four is narrow, one in ten distrusted, and one in
-    five mapped; one in nine each is damaged, unrenewed, or has its keys encoded. Of those that are not narrow one in 25 is heavy.
+    five mapped, and one in eleven filtered; one in nine each is damaged, unrenewed, or has its keys encoded. Of those that are not narrow one in 25 is heavy.
     One in seven has a person who skips records; one in 160 may put little poison aside.
     One in eleven ends its records in newlines, or compresses them.
     One in thirty is calm and long, with faults that show nowhere but in what the service says of itself; one in 180 is longer
@@ -374,6 +383,8 @@ def swarm_plan(seed: int, records: int = RECORDS_DEFAULT) -> Plan:
         plan = mapped(plan)
     if seed // 6 % 11 == 4:  # noqa: PLR2004
         plan = finished(plan)
+    if seed // 6 % 11 == 7:  # noqa: PLR2004
+        plan = filtered(plan)
     if seed // 6 % 7 == 3:  # noqa: PLR2004
         plan = on_call(plan)
     if seed // 6 % 160 == 3:  # noqa: PLR2004

@@ -11,6 +11,7 @@ from enum import Enum
 
 from doka.adapters.compression.gzip import GZIP
 from doka.adapters.compression.zstd import ZSTD
+from doka.domain.batch import Batch, Transform
 from doka.domain.limits import NS_PER_MS, NS_PER_SECOND, RECORD_BYTES_DEFAULT
 from doka.domain.records import TopicPartition
 from doka.domain.rules import (
@@ -20,6 +21,7 @@ from doka.domain.rules import (
     NullKey,
     NullValue,
     OnGap,
+    Only,
     OnPoison,
     OnUnreadable,
     Ordering,
@@ -60,6 +62,8 @@ class Work:
     """How likely a record can never land, as only the service knows; at most `poisons` in each partition."""
     large: float = 0.0
     """How likely a record is larger than the stream takes, as is seen before it is sent; at most `poisons` likewise."""
+    unwanted: float = 0.0
+    """How likely a record is one that its route leaves out; tombstones are, where there are any such."""
     poisons: int = 1
     wide_keys: bool = False
     """Whether keys have more bytes than characters."""
@@ -241,6 +245,8 @@ class Plan:
     key_encoding: KeyEncoding = KeyEncoding.UTF8
     null_key: NullKey = NullKey.RANDOM
     null_value: NullValue = NullValue.EMPTY
+    transforms: bool = False
+    """Whether a transform drops what is unwanted, instead of a filter."""
 
     def key_of(self, partition: TopicPartition, key: bytes | None) -> str | None:
         """Give the partition key that a record must have; None where it is nobody's choice."""
@@ -296,6 +302,8 @@ class Plan:
                 ordering=self.ordering,
                 on_poison=self.on_poison,
                 aggregation=self.aggregation,
+                only=_ONLY if self.work.unwanted and not self.transforms else None,
+                transform=_DROPS if self.work.unwanted and self.transforms else None,
             )
             for i in range(self.work.routes)
         )
@@ -303,6 +311,19 @@ class Plan:
 
 
 _COMPRESSIONS = {"none": None, "gzip": GZIP, "zstd": ZSTD}
+UNWANTED = b'{"wanted":"n"'
+"""The beginning of a value that is unwanted, where there are such."""
+WANTED = b'{"wanted":"y"'
+_ONLY = Only("pointer:/wanted", frozenset({"y"}))
+
+
+def _drop_unwanted(batch: Batch) -> None:
+    for index, value in enumerate(batch.values):
+        if value is None or value.startswith(UNWANTED):
+            batch.drop(index)
+
+
+_DROPS = Transform("simulated", "", _drop_unwanted, lambda: 0)
 
 
 def _is_text(content: bytes) -> bool:

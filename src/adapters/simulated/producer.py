@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections import Counter
 
-from doka.adapters.simulated.plan import Plan
+from doka.adapters.simulated.plan import UNWANTED, WANTED, Plan
 from doka.adapters.simulated.weather import draw_span
 from doka.adapters.simulated.world import World
 from doka.domain.records import TopicPartition
@@ -42,6 +42,7 @@ class Producer:
         self._fields = plan.partition_key.startswith("field:")
         self._lines = plan.newline and not self._fields
         self._padding = b"." * plan.work.value_bytes
+        self._of_filters = world.chance.of("filters")  # its own, so that worlds without a filter stay as they are
 
     def start(self) -> None:
         """Write the first burst now, the others in their time."""
@@ -64,17 +65,21 @@ class Producer:
             b"~%d" % log.incarnation if log.incarnation else b""
         )  # another record than the one of this offset before
         ends = b"\n" if self._lines and log.end % 3 == 0 else b""
-        name = tp.topic.encode(), tp.partition, log.end
-        value: bytes | None = b"%s/%d/%d%s%s%s" % (*name, again, self._padding, ends)
+        unwanted = bool(work.unwanted) and self._of_filters.random() < work.unwanted
+        named = b"%s/%d/%d%s%s" % (tp.topic.encode(), tp.partition, log.end, again, self._padding)
+        if work.unwanted:
+            named = b'%b,"is":"%b"}' % (UNWANTED if unwanted else WANTED, named)
+        value: bytes | None = named + ends
         large = 0
-        poison = self._keys_count and tp not in self._poisoned and bool(work.poison) and chance.random() < work.poison
+        sound = unwanted or not self._keys_count or tp in self._poisoned
+        poison = not sound and bool(work.poison) and chance.random() < work.poison
         if poison:
             self._poisoned.add(tp)
             key = UNUSABLE_KEYS[int(chance.random() * len(UNUSABLE_KEYS))]
         elif work.null_keys and chance.random() < work.null_keys:
             key = None
-            poison = self._keys_count and self._plan.null_key is NullKey.REJECT
-        elif work.tombstones and chance.random() < work.tombstones:
+            poison = self._keys_count and not unwanted and self._plan.null_key is NullKey.REJECT
+        elif work.tombstones and not work.unwanted and chance.random() < work.tombstones:
             key, value = value, None
             poison = self._plan.null_value is NullValue.REJECT
         elif work.large and self._large[tp] < work.poisons and value and chance.random() < work.large:
@@ -83,7 +88,13 @@ class Producer:
             value += self._fits_compressed if fits else self._too_large
             large = 0 if fits else len(key or b"") + len(value)
             poison = large > self._world.streams[self._world.routes[tp.topic]].record_bytes_max
-        elif work.refused and self._refused[tp] < work.poisons and value and chance.random() < work.refused:
+        elif (
+            work.refused
+            and not unwanted
+            and self._refused[tp] < work.poisons
+            and value
+            and chance.random() < work.refused
+        ):
             poison = True
             self._refused[tp] += 1
             self._world.refused_values.add(value)
@@ -92,6 +103,8 @@ class Producer:
         clock = self._world.clock
         offset = log.append(key, value, int(clock.true_wall() * 1000))
         witness.produced(tp, offset, key, value)
+        if unwanted:
+            witness.unwanted(tp, offset)
         if poison:
             witness.poisoned(tp, offset)
             self._world.poison.add((tp, offset))

@@ -30,6 +30,9 @@ class Witness:
     def may_land(self, partition: TopicPartition, offset: int) -> None:
         """A record that could never land can by now: its stream takes larger ones."""
 
+    def unwanted(self, partition: TopicPartition, offset: int) -> None:
+        """The record just written is one that its route leaves out."""
+
     def production_ended(self) -> None:
         """The last record was written."""
 

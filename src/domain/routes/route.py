@@ -110,6 +110,8 @@ class Route:
             turn.look = True
             return False
         self._admit_shaped(ledger, chunk, shaped, now)
+        if self._budget.squeezed and shaped.filtered:
+            turn.look = True  # there may be room again, which no answer has made
         return True
 
     def _tell_transformed(self, ledger: OffsetLedger, chunk: Chunk, shaped: Shaped, turn: Turn) -> None:

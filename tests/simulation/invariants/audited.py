@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from doka.adapters.simulated.plan import Plan
 from doka.domain.audit.aggregates import unfold
-from doka.domain.audit.identity import Identities
+from doka.domain.audit.identity import FILTERED, Identities
 from doka.domain.audit.landed import Landed
 from doka.domain.records import TopicPartition
 from doka.domain.rules import Ordering, RouteRules
@@ -59,7 +59,10 @@ class Audited(Liveness):
             if chunk is None:
                 continue
             told = identities.expected(chunk)
-            sick = {chunk.offsets[place] for place in told.codes}
+            left_out = {chunk.offsets[place] for place, code in told.codes.items() if code == FILTERED}
+            agree = left_out == truth.unwanted.intersection(chunk.offsets)
+            self.require(agree, "I16", f"{truth.tp}: an audit calls {left_out} filtered, and {truth.unwanted} are")
+            sick = {chunk.offsets[place] for place in told.codes} - left_out
             unseen = set() if self.plan.work.refused else truth.poison.intersection(chunk.offsets) - sick
             self.require(
                 sick <= truth.poison and not unseen, "I16", f"{truth.tp}: an audit calls {sick} poison, not {unseen}"
@@ -70,7 +73,7 @@ class Audited(Liveness):
                 self.require(
                     times == right, "I16", f"{truth.tp} {offset} landed {right} times, and {times} to an audit"
                 )
-                if truth.lanes[offset] is not None and offset not in truth.poison:
+                if truth.lanes[offset] is not None and offset not in truth.poison | left_out:
                     lanes.add((truth.lanes[offset], lane))
         apart = len({lane for _, lane in lanes}) == len({key for key, _ in lanes}) == len(lanes)
         self.require(apart or route.ordering is Ordering.NONE, "I16", "an audit takes two keys for one, or one for two")

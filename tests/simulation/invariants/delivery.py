@@ -30,7 +30,7 @@ class Delivery(Figures):
         ownership.expected = chunk.end
         self.note_delivered(ownership, chunk)
         self.note_readable(ownership)
-        ownership.unsettled.update(dict.fromkeys(chunk.offsets))
+        ownership.unsettled.update(dict.fromkeys(self._wanted(ownership, chunk)))
         self._delivered_since_death += chunk.count
         if self._fetch_step != self.world.steps:
             self._fetch_step, self._fetched_bytes = self.world.steps, 0
@@ -39,6 +39,17 @@ class Delivery(Figures):
             self._fetched_bytes += chunk.payload_bytes * 4 // 3 + chunk.count * ENVELOPE_BYTES_MAX
         if self.plan.newline or self.plan.compress != "none":  # likewise, where whole records are held
             self._fetched_bytes += chunk.payload_bytes + chunk.count * FRAME_BYTES_MAX
+
+    def _wanted(self, ownership: Ownership, chunk: Chunk) -> Sequence[int]:
+        """Give the records that are to be sent: the others are filtered as they come in."""
+        unwanted = ownership.truth.unwanted
+        if not unwanted:
+            return chunk.offsets
+        wanted = [offset for offset in chunk.offsets if offset not in unwanted]
+        left_out = chunk.count - len(wanted)
+        self.reached["a record was filtered"] += left_out
+        self._filtered_here[self.world.routes[chunk.partition.topic]] += left_out
+        return wanted
 
     def ended(self, partition: TopicPartition, offset: int) -> None:
         ownership = self.owned[partition]

@@ -135,6 +135,11 @@ class Evidence(Witness):
     def may_land(self, partition: TopicPartition, offset: int) -> None:
         self.truths[partition].poison.discard(offset)
 
+    def unwanted(self, partition: TopicPartition, offset: int) -> None:
+        truth = self.truths[partition]
+        truth.unwanted.add(offset)
+        truth.remove([offset], retention=False)
+
     def removed(self, partition: TopicPartition, offsets: Sequence[int], *, retention: bool) -> None:
         self.truths[partition].remove(offsets, retention=retention)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Collection
 
 from doka.adapters.simulated.plan import Plan
@@ -38,10 +39,12 @@ class Figures(Facts):
     def __init__(self, plan: Plan) -> None:
         super().__init__(plan)
         self._flows_since: dict[TopicPartition, int] = {}  # since when nothing has held a partition up
+        self._filtered_here: Counter[str] = Counter()  # unwanted records that this life has read, by route
 
     def end_life(self) -> None:
         super().end_life()
         self._flows_since.clear()
+        self._filtered_here.clear()
 
     def note_delivered(self, ownership: Ownership, chunk: Chunk) -> None:
         """Note when records were handed over."""
@@ -62,6 +65,9 @@ class Figures(Facts):
         if strange:
             raise ViolationError("I14", f"{strange} are shown, and not owned")
         self._judge_fallbacks(status)
+        for name, route in status.routes.items():
+            count, most = sum(route.filtered.values()), self._filtered_here[name]
+            self.require(count <= most, "I14", f"{name} is shown with {count} filtered records, {most} were read")
         for tp, shown in status.partitions.items():
             self._judge_partition(status, tp, shown, self.owned[tp])
 

@@ -164,6 +164,9 @@ class Holding(Evidence):
             raise ViolationError("I14", f"{tp}: {sorted(lost)} are not settled, and the machine has them nowhere")
         # An acknowledged letter is told to the judge when it comes, to the machine when it looks.
         more = homes - wanted - ownership.truth.dropped - (ownership.truth.poison if draining else set())
+        if more and ownership.truth.unwanted:  # which is filtered when it comes in
+            fetched = (offset for home, offsets in places if home == "the backlog" for offset in offsets)
+            more -= ownership.truth.unwanted.intersection(fetched)
         if more:
             raise ViolationError("I14", f"{tp}: the machine has {sorted(more)}, which are not un-settled")
         least = 0 if draining else self._least_held(ownership)

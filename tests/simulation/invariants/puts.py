@@ -128,6 +128,8 @@ class Puts(Order, Facts):
         truth = ownership.truth
         if offset >= ownership.expected:
             raise ViolationError("I3", f"{truth.tp} offset {offset} was sent before it was delivered")
+        if offset in truth.unwanted:
+            raise ViolationError("I11", f"{truth.tp} offset {offset} is left out by its route, and was sent")
         if offset not in ownership.unsettled:
             raise ViolationError("I8", f"{truth.tp} offset {offset} was sent again after it had settled")
         if offset in ownership.in_flight:
