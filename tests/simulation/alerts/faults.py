@@ -141,11 +141,12 @@ TRIED_AGAIN = 1_200.0
 UNLANDED = {"DokaRecordUnsettled": 3, "DokaDataWaits": 6, "DokaDataLate": 6}
 BLOCKED = {"DokaRouteBlocked": 3, **UNLANDED, "DokaNotReady": 6}
 UNANSWERED = {"DokaPossibleDuplicates": 1, **BLOCKED}
+TIMED_OUT = {**UNANSWERED, "DokaRouteBlocked": 4, "DokaNotReady": 7}
 NO_LEASE = {"DokaLeaseRunsOut": 49, "DokaRouteBlocked": 52, "DokaDataWaits": 56, "DokaDataLate": 56, "DokaNotReady": 55}
 LANE_STUCK = {"DokaPartitionStuck": 3, **UNLANDED, "DokaNotReady": 6}
 POISONED = {"DokaPoison": 1, **LANE_STUCK}
 NO_LETTER = {"DokaLettersFail": 1, **POISONED}
-FROM_THE_START = {"DokaRouteBlocked": 3, "DokaDataWaits": 6, "DokaDataLate": 6, "DokaNotReady": 6}
+NOTHING_SENT = {"DokaRouteBlocked": 3, "DokaDataWaits": 6, "DokaDataLate": 6, "DokaNotReady": 6}
 STANDING = {"DokaPartitionStuck": 3, "DokaDataWaits": 5, "DokaDataLate": 5, "DokaNotReady": 6}
 
 CALM: dict[str, Fault] = {
@@ -154,6 +155,7 @@ CALM: dict[str, Fault] = {
     "what happens on any day": Fault(ordinary),
     "the stream is resharded for two hours": Fault(lasting(Kind.STREAM_UPDATING, draw=1)),
     "a person lets a record be passed": Fault(once(Kind.SKIP_ORDERED, draw=1)),
+    "the stream takes larger records": Fault(once(Kind.RECORD_LIMIT_RAISED)),
     "the log is compacted": Fault(again(Kind.COMPACTION, every=300, draw=3)),
 }
 
@@ -161,7 +163,7 @@ FAULTS: dict[str, Fault] = {
     # Credentials.
     "STS is out of reach": Fault(lasting(Kind.STS_DOWN), NO_LEASE),
     "the role may not be assumed": Fault(lasting(Kind.STS_DENIED), NO_LEASE),
-    "the role may not be assumed, from the start": Fault(lasting(Kind.STS_DENIED, since=0), FROM_THE_START, begins=0),
+    "the role may not be assumed, from the start": Fault(lasting(Kind.STS_DENIED, since=0), NOTHING_SENT, begins=0),
     "STS throttles": Fault(lasting(Kind.STS_THROTTLED), NO_LEASE),
     "each question to STS fails": Fault(fates(sts_failed=1.0), NO_LEASE),
     "three questions of ten to STS fail": Fault(
@@ -190,7 +192,8 @@ FAULTS: dict[str, Fault] = {
     "the stream's key is throttled": Fault(refused_with("KMSThrottlingException"), UNLANDED, plays=TRIED_AGAIN),
     "the stream says what nobody knows": Fault(refused_with("UnheardOfException"), BLOCKED),
     "the stream refuses every request as invalid": Fault(lasting(Kind.STREAM_REFUSING), BLOCKED),
-    "the stream ignores partition keys": Fault(lasting(Kind.STREAM_AUTO, since=0), FROM_THE_START, begins=0),
+    "the stream ignores partition keys": Fault(lasting(Kind.STREAM_AUTO, since=0), NOTHING_SENT, begins=0),
+    "the stream is set to ignore partition keys": Fault(lasting(Kind.STREAM_AUTO), NOTHING_SENT),
     "the stream may not be described": Fault(
         lasting(Kind.DESCRIBE_DENIED, since=0), harmless="1 MiB a record is assumed, and puts go on; a warning says so"
     ),
@@ -213,13 +216,13 @@ FAULTS: dict[str, Fault] = {
     "requests never leave": Fault(fates(unsent=1.0), BLOCKED),
     "connections are reset before the request": Fault(fates(reset_before=1.0), UNANSWERED),
     "connections are reset behind the request": Fault(fates(reset_after=1.0), UNANSWERED),
-    "requests vanish": Fault(fates(vanished=1.0), UNANSWERED),
-    "answers are lost": Fault(fates(answer_lost=1.0), UNANSWERED),
+    "requests vanish": Fault(fates(vanished=1.0), TIMED_OUT),
+    "answers are lost": Fault(fates(answer_lost=1.0), TIMED_OUT),
     "three answers of ten are lost": Fault(fates(answer_lost=0.3), {"DokaPossibleDuplicates": 7}),
     "answers are garbled": Fault(fates(garbled=1.0), UNANSWERED),
     "requests arrive late": Fault(
         fates(late=1.0),
-        {"DokaPossibleDuplicates": 1, "DokaRecordUnsettled": 57, "DokaDataWaits": 86, "DokaDataLate": 86},
+        {"DokaPossibleDuplicates": 1, "DokaRecordUnsettled": 57},
         plays=LASTS,
     ),
     "the service fails before it lands": Fault(fates(failed_before=1.0), UNANSWERED),
