@@ -58,13 +58,7 @@ def write_letters(
     servers: str, topic: str, letters: Sequence[tuple[int, SendLetter]], *, wall: float = 1_800_000_000
 ) -> None:
     """Write letters to partitions as the service does, one a second from `wall` on, and wait until the brokers have them."""
-    keys = {
-        "bootstrap.servers": servers,
-        "enable.idempotence": True,
-        "message.max.bytes": 20_000_000,
-        "compression.type": "zstd",
-        "log_level": 0,
-    }
+    keys = {"bootstrap.servers": servers, "message.max.bytes": 20_000_000, "compression.type": "zstd", "log_level": 0}
     producer = Producer(keys)
     for second, (partition, command) in enumerate(letters):
         original = command.original
