@@ -55,9 +55,7 @@ class World:
         self.letters_down_until = 0
         self.refused_values: set[bytes] = set()
         self.poison: set[tuple[TopicPartition, int]] = set()
-        self.large: dict[
-            tuple[TopicPartition, int], int
-        ] = {}  # of it, what its stream finds too large: bytes with its key
+        self.large: dict[tuple[TopicPartition, int], int] = {}  # of it, what is too large: bytes with its key
         self.routes: dict[str, str] = {plan.topic(i): f"s{i}" for i in range(plan.work.routes)}
         self.streams = {
             f"s{i}": Stream(f"s{i}", plan.work.shards, record_bytes_max=plan.record_bytes_max)

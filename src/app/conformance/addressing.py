@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from doka.adapters.aws.kinesis.dry_run import STORED, DryRuns
 from doka.app.check.cures import THROTTLED
-from doka.app.conformance.bench import TAKEN, Bench, LeftOutError, NotJudgedError, told
+from doka.app.conformance.bench import TAKEN, Bench, LeftOutError, NotJudgedError, coded, told
 from doka.app.conformance.case import EVERY_CODE, LANDED_IS_TOLD, REFUSED_IS_NOT_LANDED, Case, Outcome, Seen
 from doka.domain.events import PutAnswered, PutRefused
 from doka.domain.verdicts import Verdict, of_request
@@ -58,7 +58,7 @@ def dry_run(bench: Bench) -> Seen:
         )
     if refusal is None:
         return Seen(Outcome.HOLDS, "would have been taken; it is not in the stream", "`doka check` may try puts by it")
-    said = f"{refusal.code} ({refusal.message})" if refusal.message else refusal.code
+    said = coded(refusal.code, refusal.message)
     if refusal.code in THROTTLED:
         raise NotJudgedError(said)
     return Seen(Outcome.DIFFERS, said, "`doka check` would call a good route bad: check without it, and report this")
@@ -76,7 +76,7 @@ def across_accounts(bench: Bench) -> Seen:
     refusal = tries.put(target.route, lease)
     if refusal is None:
         return Seen(Outcome.HOLDS, "would have been taken", "a put by StreamARN reaches a stream of another account")
-    said = f"{refusal.code} ({refusal.message})" if refusal.message else refusal.code
+    said = coded(refusal.code, refusal.message)
     if refusal.code in THROTTLED:
         raise NotJudgedError(said)
     return Seen(

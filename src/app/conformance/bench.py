@@ -266,6 +266,11 @@ class Bench:
 # --- what an answer says -----------------------------------------------------------------------------------------------
 
 
+def coded(code: str, message: str) -> str:
+    """Give a refusal's code, and the service's words where it has some."""
+    return f"{code} ({message.rstrip('.')})" if message else code
+
+
 def told(event: Event) -> str:
     """Say what an answer was, by its codes."""
     match event:
@@ -275,7 +280,7 @@ def told(event: Event) -> str:
         case PutAnswered():
             return TAKEN
         case PutRefused(code=code, message=message):
-            return f"{code} ({message.rstrip('.')})" if message else code
+            return coded(code, message)
         case PutAmbiguous(reason=reason):
             return f"no answer that can be believed: {reason}"
         case PutUnsent(reason=reason):

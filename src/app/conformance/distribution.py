@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from hashlib import md5
 
 from doka.adapters.telemetry.sentences import many
 from doka.app.conformance.bench import Bench, NotJudgedError, RefusedError
 from doka.app.conformance.case import AUTO_IS_REFUSED, ONE_KEY_ONE_SHARD, Case, Need, Outcome, Seen
+from doka.domain.sending.pacing import hash_key
 
 KEYS = 200
 
@@ -23,7 +23,7 @@ def keys_by_md5(bench: Bench) -> Seen:
         landings = bench.settle([(key, b"0") for key in keys])
     except RefusedError as refused:
         raise NotJudgedError(str(refused)) from None
-    expected = [shards[bisect_right(starts, _hash(key)) - 1].shard for key in keys]
+    expected = [shards[bisect_right(starts, hash_key(key)) - 1].shard for key in keys]
     wrong = sum(one != other for one, other in zip(expected, landings.shards, strict=True))
     answered = f"{len(keys)} keys in {len(set(landings.shards))} shards: {wrong} are not where their MD5 says"
     if wrong:
@@ -46,10 +46,6 @@ def auto_is_told(bench: Bench) -> Seen:
     if shards > 1:
         return Seen(Outcome.FAILS, answered, "doka would not see that keys are ignored: order would be gone in silence")
     return Seen(Outcome.OPEN, answered, "the keys hold: what answers has made no stream of AUTO")
-
-
-def _hash(key: str) -> int:
-    return int.from_bytes(md5(key.encode(), usedforsecurity=False).digest())
 
 
 KEYS_BY_MD5 = Case(

@@ -15,10 +15,9 @@ from typing import Final
 from doka.adapters.aws.codes import UNREADABLE
 from doka.adapters.aws.held_lease import Pause
 from doka.adapters.aws.kinesis.describer import KinesisDescriber
-from doka.adapters.aws.kinesis.questions import Refusal
 from doka.adapters.aws.kinesis.target import StreamTarget
 from doka.adapters.aws.kinesis.trial_stream import Mode, TrialStream
-from doka.app.conformance.bench import Amounts, Bench, LeftOutError, NotJudgedError, Parts, RefusedError
+from doka.app.conformance.bench import Amounts, Bench, LeftOutError, NotJudgedError, Parts, RefusedError, coded
 from doka.app.conformance.case import Case, Need, Outcome, Seen
 from doka.app.conformance.table import CASES
 from doka.app.iam.names import TRIALS
@@ -41,7 +40,7 @@ class NotMadeError(Exception):
     """There is no stream to play on, and why: the role gave no lease, or the stream was refused."""
 
     def __init__(self, refusal: LeaseRefused | StreamRefused, what: str = "it was not made") -> None:
-        super().__init__(f"{what}: {said(refusal)}")
+        super().__init__(f"{what}: {coded(refusal.code, refusal.message)}")
         self.refusal = refusal
 
 
@@ -172,7 +171,11 @@ def _played(case: Case, bench: Bench) -> Seen:
     except RefusedError as error:
         return Seen(Outcome.OPEN, f"what was to land did not: {error}", "nothing is known of it")
     except StreamUnreadableError as error:
-        return Seen(Outcome.OPEN, f"it could not be read back: {said(error.refusal)}", "nothing is known of it")
+        return Seen(
+            Outcome.OPEN,
+            f"it could not be read back: {coded(error.refusal.code, error.refusal.message)}",
+            "nothing is known of it",
+        )
 
 
 def _left_out(case: Case) -> Result:
@@ -181,8 +184,3 @@ def _left_out(case: Case) -> Result:
 
 def _is_perhaps_made(code: str) -> bool:
     return code in _PERHAPS_MADE or code.startswith("http_5") or of_request(code) is Verdict.AMBIGUOUS
-
-
-def said(refusal: Refusal | LeaseRefused | StreamRefused) -> str:
-    """Give a refusal's code, and the service's words where it has some."""
-    return f"{refusal.code} ({refusal.message.rstrip('.')})" if refusal.message else refusal.code

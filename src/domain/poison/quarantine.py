@@ -80,9 +80,7 @@ class Quarantine:
         self._letters: dict[int, tuple[Poison, int]] = {}  # under way: the letter -> poison, tries
         self.again: list[tuple[int, Poison, int]] = []  # refused: when, poison, tries
         self.doubted: list[Poison] = []  # too large by what the stream has told some time ago; Route: it is asked
-        self.freed: list[
-            tuple[Poison, bool]
-        ] = []  # to be sent, by Route: the stream takes them; whether told as poison
+        self.freed: list[tuple[Poison, bool]] = []  # to be sent, by Route: they fit; whether told as poison
         self.sure_until: int | None = None  # Route: until when what the stream has told holds; None: without an end
         self._raised = False  # whether the limit was, since the first one was told: what has come before may fit
         self._record_bytes_max = 0  # as the stream has told it; 0: it has not

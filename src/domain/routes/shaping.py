@@ -58,7 +58,6 @@ class Shaping:
 
     def __init__(self, rules: RouteRules, *, gives_up: bool) -> None:
         self._filter = None if rules.only is None else _Filter(rules.only)
-        self._transform = rules.transform
         self._transforming = None if rules.transform is None else Transforming(rules.transform, gives_up=gives_up)
         self.reasons = (
             *(() if rules.only is None else (ABSENT, OTHER)),
@@ -72,17 +71,16 @@ class Shaping:
         poison: dict[int, str] = {}
         if self._filter is not None:
             self._filter.judge(chunk, filtered, poison)
-        if self._transform is None or self._transforming is None:
+        if self._transforming is None:
             return _cut(chunk, filtered, poison)
-        since = self._transform.now()
-        shaped = self._transformed(chunk, filtered, poison, self._transforming, headers=self._transform.headers)
-        return shaped._replace(took=self._transform.now() - since)
+        now = self._transforming.transform.now
+        since = now()
+        shaped = self._transformed(chunk, filtered, poison, self._transforming)
+        return shaped._replace(took=now() - since)
 
-    def _transformed(
-        self, chunk: Chunk, filtered: dict[int, str], poison: dict[int, str], by: Transforming, *, headers: bool
-    ) -> Shaped:
+    def _transformed(self, chunk: Chunk, filtered: dict[int, str], poison: dict[int, str], by: Transforming) -> Shaped:
         """Let the transform at what is left, but for poison."""
-        of_headers = _headers(chunk, filtered, poison) if headers else None
+        of_headers = _headers(chunk, filtered, poison) if by.transform.headers else None
         sound = [place for place in range(chunk.count) if place not in filtered and place not in poison]
         if not sound:
             return _cut(chunk, filtered, poison)

@@ -50,7 +50,7 @@ class Transforming:
 
     def __init__(self, transform: Transform, *, gives_up: bool) -> None:
         """Take the function. `gives_up`: one that fails for all records is told as broken, instead of each as poison."""
-        self._transform = transform
+        self.transform = transform
         self._gives_up = gives_up
         self._failures = 0  # records tried one by one since the function has worked
 
@@ -94,10 +94,10 @@ class Transforming:
             chunk.keys[first:end],
             chunk.values[first:end],
             headers=None if headers is None else headers[first:end],
-            timestamps_ms=_timestamps(chunk, places) if self._transform.timestamps else None,
+            timestamps_ms=_timestamps(chunk, places) if self.transform.timestamps else None,
         )
         try:
-            self._transform.function(batch)
+            self.transform.function(batch)
             batch.check()
         except MemoryError:  # not the records' fault, and not the function's alone
             raise

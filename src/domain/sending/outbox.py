@@ -280,9 +280,8 @@ class Outbox:
         leaves_at, delay = self.pacer.leaves_at, self.delay
         for part in parts:
             chunk, places, attempts = part
-            if (
-                len(places) == 1
-            ):  # most, behind a slowed shard: each was refused by itself, and is looked at again and again
+            # Most, behind a slowed shard: each was refused by itself, and is looked at again and again.
+            if len(places) == 1:
                 key = chunk.keys[places[0]]
                 at = leaves_at(key, len(chunk.values[places[0]]) + len(key), now)
                 if at <= now:
