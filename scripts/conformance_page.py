@@ -24,12 +24,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
+import yaml
 from moto.server import ThreadedMotoServer
 
 from doka.app.cli.conformance import Wanted, conformance
 from doka.app.config_options import ConfigOptions
 from doka.app.conformance.bench import Amounts
-from tests.fake_aws import SOURCE_KEYS, WRITER_ROLE, FakeAws
+from tests.containers.service import settings
+from tests.fake_aws import SOURCE_KEYS, FakeAws
 from tests.waiting import eventually
 
 PAGE: Final = Path(__file__).resolve().parent.parent / "docs" / "conformance.md"
@@ -155,21 +157,9 @@ def played(stand_in: StandIn, folder: Path) -> Mapping[str, Any]:
     """Play every case that can be played on it, as a user would, and give the evidence."""
     file, evidence = folder / "doka.yaml", folder / "evidence.md"
     evidence.with_suffix(".json").unlink(missing_ok=True)
-    file.write_text(
-        f"""\
-kafka: {{bootstrap_servers: ["b-1.example:9098"], group_id: doka}}
-aws:
-  region: eu-west-1
-  endpoint_urls: {{kinesis: "{stand_in.kinesis}", sts: "{stand_in.sts}"}}
-  allow_insecure_endpoints: true
-roles:
-  analytics: {{hops: [{{role_arn: "{WRITER_ROLE}"}}]}}
-routes:
-  - topics: [orders]
-    stream: {{name: orders, role: analytics}}
-""",
-        encoding="utf-8",
-    )
+    given = settings("b-1.example:9098", stand_in.kinesis, {"orders": "orders"}, group_id="doka")
+    given["aws"]["endpoint_urls"]["sts"] = stand_in.sts
+    file.write_text(yaml.safe_dump(given), encoding="utf-8")
     conformance(ConfigOptions(file), Wanted(None, (), on_demand=True, page=evidence, yes=True, amounts=AMOUNTS))
     found: Mapping[str, Any] = json.loads(evidence.with_suffix(".json").read_text(encoding="utf-8"))
     return found

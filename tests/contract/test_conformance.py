@@ -9,11 +9,13 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 from moto.server import ThreadedMotoServer
 
 from doka.app.cli.conformance import Wanted, conformance
 from doka.app.config_options import ConfigOptions
-from tests.fake_aws import SOURCE_KEYS, WRITER_ROLE
+from tests.containers.service import settings
+from tests.fake_aws import SOURCE_KEYS
 from tests.no_aws import no_aws_around  # noqa: F401 - a fixture
 
 HOLDS, FAILS, OPEN, LEFT_OUT = "holds", "fails", "not known", "left out"
@@ -56,18 +58,7 @@ def test_moto_answers_as_the_page_of_stand_ins_says(tmp_path: Path, monkeypatch:
     try:
         url = "http://{}:{}".format(*server.get_host_and_port())
         file = tmp_path / "doka.yaml"
-        file.write_text(f"""\
-kafka: {{bootstrap_servers: ["b-1.example:9098"], group_id: doka}}
-aws:
-  region: eu-west-1
-  endpoint_urls: {{kinesis: "{url}", sts: "{url}"}}
-  allow_insecure_endpoints: true
-roles:
-  analytics: {{hops: [{{role_arn: "{WRITER_ROLE}"}}]}}
-routes:
-  - topics: [orders]
-    stream: {{name: orders, role: analytics}}
-""")
+        file.write_text(yaml.safe_dump(settings("b-1.example:9098", url, {"orders": "orders"}, group_id="doka")))
         page = tmp_path / "evidence.md"
         wanted = Wanted(None, tuple(OF_MOTO), on_demand=True, page=page, yes=True)
         assert 1 == conformance(ConfigOptions(file), wanted)

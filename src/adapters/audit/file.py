@@ -13,7 +13,6 @@ It holds digests, offsets and times, and never a key or a value. For one thread,
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
@@ -39,8 +38,6 @@ ROWS_AT_ONCE: Final = 122_880
 MEMORY_MIB: Final = 256
 """What DuckDB may hold; the process takes some 130 MiB beside it."""
 _THREADS: Final = 2
-_LIMIT_BEFORE: Final = re.compile(r", records up to (\d+) bytes")
-"""How a file that was made before 0.3 has the record limit: in its mapping."""
 _PLAN: Final = "plan"
 
 _EXPECTED: Final = {
@@ -552,12 +549,8 @@ def _look_at_format(path: Path, connection: duckdb.DuckDBPyConnection) -> None:
 
 def _read_terms(connection: duckdb.DuckDBPyConnection) -> Terms:
     facts = _facts(connection)
-    told = {each.name: facts[each.name] for each in fields(Terms) if each.name in facts}
-    told["match"] = Match(told["match"])
-    before = _LIMIT_BEFORE.search(told["mapping"])
-    if before is not None:
-        told |= {"mapping": told["mapping"].replace(before[0], ""), "record_bytes_max": int(before[1])}
-    return Terms(**told)
+    told = {each.name: facts[each.name] for each in fields(Terms)}
+    return Terms(**told | {"match": Match(told["match"])})
 
 
 def _read_plan(connection: duckdb.DuckDBPyConnection) -> Plan:

@@ -167,7 +167,8 @@ class Route:
     def wants_description(self, now: int) -> bool:
         """Say whether to ask for the stream's facts now, and note that it was asked for."""
         standing = self.standing
-        if standing.watch.due(now) and standing.wants_look():
+        at = standing.watch.at  # read here, not asked of the watch: this is on the way of a record
+        if at is not None and now >= at and standing.wants_look():
             return True
         if self.puts or (standing.usable and standing.state is RouteState.OPEN):
             return False

@@ -72,6 +72,18 @@ class Extras:
         return self.of_timestamp
 
 
+class HeadersRefused(Extras):
+    """Raises for its headers once, as the client does; whoever asks again ends the process, so the test fails."""
+
+    _asked = False
+
+    def headers(self) -> list[tuple[str, bytes | None]] | None:
+        """Refuse."""
+        assert not self._asked
+        object.__setattr__(self, "_asked", True)
+        raise SystemError
+
+
 def chunk(
     keys: Iterable[str | bytes | None],
     *,

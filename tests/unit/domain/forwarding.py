@@ -44,3 +44,13 @@ def two_routes(**changes: int) -> Machine:
 def sent(put: SendPut) -> list[int]:
     """Name the records of a request by their offsets: the builders' values are the offsets."""
     return [int(value) for value in put.values]
+
+
+def settle(made: Machine) -> int:
+    """Answer everything well until nothing is in flight; give the committed offset."""
+    while made.puts or made.commits:
+        for put in tuple(made.puts):
+            made.answer(put)
+        if made.commits:
+            made.store()
+    return made.forwarder.status(made.now).partitions[ORDERS].committed

@@ -12,7 +12,7 @@ from doka.domain.events import PartitionsRevoked, RecordsFetched, RevokeStarted
 from doka.domain.facts import RecordsPoisoned
 from doka.domain.rules import AggregationRules, LimitRules, Only, OnPoison, Ordering
 from tests.unit.domain.builders import ORDERS, Machine, chunk, route_rules
-from tests.unit.domain.forwarding import ONLY
+from tests.unit.domain.forwarding import ONLY, settle
 
 WANTED, OTHER, TORN = b'{"is":"y","n":%d}', b'{"is":"n","n":%d}', b'{"is":"y","n":%d'
 
@@ -32,16 +32,6 @@ def fetched(kinds: str, start: int = 0) -> RecordsFetched:
     form = {"y": WANTED, "n": OTHER, "/": TORN}
     values = [form[kind] % (start + place) for place, kind in enumerate(kinds)]
     return RecordsFetched(chunk(["abc"[place % 3] for place in range(len(kinds))], start=start, values=values))
-
-
-def settle(made: Machine) -> int:
-    """Answer everything well until nothing is in flight; give the committed offset."""
-    while made.puts or made.commits:
-        for put in tuple(made.puts):
-            made.answer(put)
-        if made.commits:
-            made.store()
-    return made.forwarder.status(made.now).partitions[ORDERS].committed
 
 
 def values_sent(made: Machine) -> list[bytes]:

@@ -18,7 +18,7 @@ from doka.domain.facts import RecordsSkipped, RecordsWillRepeat, UnreadableSeen
 from doka.domain.rules import AggregationRules, LimitRules, NullKey, OnGap, Ordering
 from doka.domain.skip import Skip
 from tests.unit.domain.builders import ORDERS, SECOND, Machine, route_rules
-from tests.unit.domain.forwarding import ONLY, OTHER, machine, sent
+from tests.unit.domain.forwarding import ONLY, OTHER, machine, sent, settle
 
 
 def skip(first: int, far: int | None = None, reason: str = "cancelled") -> Skip:
@@ -34,16 +34,6 @@ def skipped(first: int, far: int, order: Skip, records: int | None = None) -> Re
 def ordered(*skips: Skip) -> SkipsOrdered:
     """Tell which orders stand for the partition."""
     return SkipsOrdered(ORDERS, skips)
-
-
-def settle(made: Machine) -> int:
-    """Answer everything well until nothing is in flight; give the committed offset."""
-    while made.puts or made.commits:
-        for put in tuple(made.puts):
-            made.answer(put)
-        if made.commits:
-            made.store()
-    return made.forwarder.status(made.now).partitions[ORDERS].committed
 
 
 def sent_in_all(made: Machine) -> list[int]:

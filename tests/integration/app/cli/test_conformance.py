@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from doka.app.cli.conformance import Wanted, conformance
 from doka.app.cli.main import main
@@ -19,6 +20,7 @@ from doka.app.iam.documents import documents
 from doka.app.iam.names import Given
 from doka.app.settings.load import read_configuration
 from doka.domain.errors import UsageError
+from tests.containers.service import settings
 from tests.fake_aws import SOURCE_ACCOUNT, SOURCE_KEYS, WRITER_ROLE, Answer, FakeAws, Refuse
 from tests.fake_aws.policies import Policies
 from tests.integration.app.conformance.conftest import SMALL
@@ -53,18 +55,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SOURCE_KEYS.secret_key)
     with FakeAws() as aws:
         file = tmp_path / "doka.yaml"
-        file.write_text(f"""\
-kafka: {{bootstrap_servers: ["b-1.example:9098"], group_id: doka}}
-aws:
-  region: eu-west-1
-  endpoint_urls: {{kinesis: "{aws.url}", sts: "{aws.url}"}}
-  allow_insecure_endpoints: true
-roles:
-  analytics: {{hops: [{{role_arn: "{WRITER_ROLE}"}}]}}
-routes:
-  - topics: [orders]
-    stream: {{name: orders, role: analytics}}
-""")
+        file.write_text(yaml.safe_dump(settings("b-1.example:9098", aws.url, {"orders": "orders"}, group_id="doka")))
         yield Place(aws, file)
 
 
@@ -72,8 +63,8 @@ def test_all_cases_hold_with_no_right_but_those_of_its_document(
     place: Place, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What `doka policy --for conformance` prints is enough, and the design holds in all that can be asked."""
-    settings = read_configuration(ConfigOptions(place.file))
-    (document,) = documents(settings, Given(), ["conformance"])
+    read = read_configuration(ConfigOptions(place.file))
+    (document,) = documents(read, Given(), ["conformance"])
     user = f"arn:aws:iam::{SOURCE_ACCOUNT}:user/tester"
     enter = {"Effect": "Allow", "Action": "sts:AssumeRole"}
     place.aws.enforce(

@@ -243,12 +243,8 @@ class TestRefusals:
             AuditFile.open(path)
 
     def test_a_record_limit_that_was_changed_is_no_other_audit(self, path: Path) -> None:
-        """Nor is a file of a version that wrote the limit into the mapping: it is read as if it had not."""
-        AuditFile.create(path, TERMS, PLAN).close()
-        with duckdb.connect(str(path)) as connection:
-            connection.execute("DELETE FROM facts WHERE name = 'record_bytes_max'")
-            old = ['"plain, records up to 1048576 bytes"']
-            connection.execute("UPDATE facts SET value = ? WHERE name = 'mapping'", old)
+        """The terms stay those with which the file was made."""
+        AuditFile.create(path, replace(TERMS, record_bytes_max=1_048_576), PLAN).close()
         with AuditFile.open(path, replace(TERMS, record_bytes_max=2_097_152)) as file:
             assert ("plain", 1_048_576) == (file.terms.mapping, file.terms.record_bytes_max)
 

@@ -15,7 +15,7 @@ from doka.domain.routes.mapping import EMPTY_KEY, KEY_TOO_LONG, NO_KEY, NO_VALUE
 from doka.domain.routes.preview import DRAWN_KEY_BYTES_MAX, Preview, Previews
 from doka.domain.routes.shaping import NOT_JSON
 from doka.domain.rules import AggregationRules, NullKey, NullValue, Only
-from tests.unit.domain.builders import ORDERS, Extras, chunk, described, route_rules
+from tests.unit.domain.builders import ORDERS, Extras, HeadersRefused, chunk, described, route_rules
 
 QUARTER = 1 << 126
 SHARDS = tuple(ShardRange(f"shard-{number}", number * QUARTER) for number in (2, 0, 3, 1))
@@ -25,18 +25,6 @@ STREAM = described(shards=SHARDS)
 def previews(of: Chunk, stream: StreamDescribed | None = STREAM, **changes: object) -> list[Preview]:
     """Preview a chunk under rules with these changes."""
     return list(Previews(route_rules(**changes), stream).of(of))
-
-
-class HeadersRefused(Extras):
-    """Raises for its headers once; whoever asks again ends the process, so the test fails."""
-
-    asked = False
-
-    def headers(self) -> list[tuple[str, bytes | None]] | None:
-        """Refuse."""
-        assert not self.asked
-        HeadersRefused.asked = True
-        raise SystemError
 
 
 def test_a_record_is_told_with_key_data_bytes_and_shard() -> None:

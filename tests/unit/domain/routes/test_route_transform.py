@@ -8,6 +8,7 @@ from doka.domain.events import RecordsFetched
 from doka.domain.facts import RecordsPoisoned, RecordsTransformed, RouteBlocked, TransformRaised
 from doka.domain.rules import LimitRules, OnPoison
 from tests.unit.domain.builders import ORDERS, SECOND, Extras, Machine, chunk, route_rules
+from tests.unit.domain.forwarding import settle
 
 
 def machine(function: object, **rules: object) -> Machine:
@@ -19,16 +20,6 @@ def machine(function: object, **rules: object) -> Machine:
     )
     made.open()
     return made
-
-
-def settle(made: Machine) -> int:
-    """Answer everything well until nothing is in flight; give the committed offset."""
-    while made.puts or made.commits:
-        for put in tuple(made.puts):
-            made.answer(put)
-        if made.commits:
-            made.store()
-    return made.forwarder.status(made.now).partitions[ORDERS].committed
 
 
 def test_what_it_makes_is_sent_and_all_of_it_is_committed() -> None:

@@ -10,7 +10,7 @@ from doka.domain.routes.fields import UNREADABLE_HEADERS
 from doka.domain.routes.mapping import NO_KEY, RecordMapping
 from doka.domain.routes.shaping import ABSENT, NOT_JSON, OTHER, Shaped, shaping_of
 from doka.domain.rules import NullKey, Only
-from tests.unit.domain.builders import STAMP_MS, Extras, chunk, no_jitter, route_rules
+from tests.unit.domain.builders import STAMP_MS, Extras, HeadersRefused, chunk, no_jitter, route_rules
 
 BY_TYPE = Only("pointer:/type", frozenset({"created", "1", "true"}))
 BY_HEADER = Only("header:type", frozenset({"created", "\N{SNOWMAN}"}))
@@ -26,18 +26,6 @@ def shaped(of: Chunk, only: Only = BY_TYPE) -> Shaped:
 def valued(*values: bytes | None) -> Chunk:
     """Make a chunk of these values."""
     return chunk(["k"] * len(values), values=values, start=10)
-
-
-class HeadersRefused(Extras):
-    """Raises for its headers once, as the client does; whoever asks again fails the test."""
-
-    asked = False
-
-    def headers(self) -> list[tuple[str, bytes | None]] | None:
-        """Refuse."""
-        assert not self.asked
-        HeadersRefused.asked = True
-        raise SystemError
 
 
 def test_a_route_without_a_filter_has_no_such_step() -> None:
