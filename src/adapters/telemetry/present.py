@@ -63,7 +63,7 @@ class PresentState(Collector):
         )
         filtered = CounterMetricFamily(
             "doka_records_filtered",
-            "Records that the route leaves out (only): not sent, and settled in their turn.",
+            "Records that the route leaves out (only, transform): not sent, and settled in their turn.",
             labels=["route", "reason"],
         )
         for route in status.routes.values():

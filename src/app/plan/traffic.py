@@ -8,7 +8,7 @@ one whose time lies outside the window: what a topic's producers wrote there is 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from operator import add, itemgetter
@@ -20,7 +20,7 @@ from doka.domain.records import Chunk
 from doka.domain.routes.fields import UNREADABLE_HEADERS
 from doka.domain.routes.mapping import RecordMapping
 from doka.domain.routes.preview import DRAWN_KEY_BYTES_MAX
-from doka.domain.routes.shaping import shaping_of
+from doka.domain.routes.shaping import Shaped, Shaping
 from doka.domain.rules import RouteRules
 from doka.domain.sending.slices import Slices
 
@@ -128,7 +128,7 @@ class Traffic:
     def __init__(self, rules: RouteRules, window: Window) -> None:
         """Take the route whose mapping holds, and the window that is looked at, which is not empty."""
         self._rules, self._window = rules, window
-        self._shaping = shaping_of(rules)
+        self._shaping = Shaping(rules)
         self._mapping = RecordMapping(rules, lambda: _ONE_DRAW)
         self._again = RecordMapping(replace(rules, compression=None), lambda: _ANOTHER_DRAW)  # asked for keys alone
         self._slices = Slices(SLICES)
@@ -142,19 +142,16 @@ class Traffic:
 
     def take(self, chunk: Chunk) -> None:
         """Count the records of a chunk, which has its originals for their times."""
-        if self._shaping is None:
-            self._take(chunk, {}, ())
-            return
         shaped = self._shaping.of(chunk)
         self.filtered += len(shaped.filtered)
         if shaped.chunk is not None:
-            self._take(shaped.chunk, shaped.poison, shaped.keys)
+            self._take_left(shaped.chunk, shaped)
 
-    def _take(self, chunk: Chunk, found: Mapping[int, str], chosen: Sequence[str | None]) -> None:
-        """Count records that go on to the mapping, with the poison and the keys that are known already."""
-        keys, values, poison = self._mapping.map(chunk, RECORD_BYTES_DEFAULT, found, chosen)
+    def _take_left(self, chunk: Chunk, shaped: Shaped) -> None:
+        """Count the records that go on to the mapping."""
+        keys, values, poison = self._mapping.map(chunk, RECORD_BYTES_DEFAULT, shaped.poison, shaped.keys)
         again = list(self._keys_drawn_again(chunk, keys, poison))
-        for place, key in enumerate(chosen):
+        for place, key in enumerate(shaped.keys):
             if key is not None:
                 again[place] = keys[place]
         places = [place for place in range(chunk.count) if place not in poison] if poison else range(chunk.count)

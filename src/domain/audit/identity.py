@@ -36,7 +36,7 @@ from doka.domain.poison.quarantine import TOO_LARGE
 from doka.domain.records import Chunk, TopicPartition
 from doka.domain.remembered import TEXT_OVERHEAD_BYTES, Remembered
 from doka.domain.routes.mapping import NO_KEY, UNUSABLE, Mapped, RecordMapping, compressed
-from doka.domain.routes.shaping import shaping_of
+from doka.domain.routes.shaping import Shaped, Shaping
 from doka.domain.rules import NullKey, Ordering, RouteRules
 
 FILTERED: Final = "Filtered"
@@ -101,7 +101,7 @@ class Identities:
         draws = rules.null_key is NullKey.RANDOM
         # Under this rule the mapping tells each record whose key would be drawn, as poison of that code.
         told = replace(rules, null_key=NullKey.REJECT) if draws else rules
-        self._shaping = shaping_of(rules)
+        self._shaping = Shaping(rules)
         # Compared is what was compressed: other libraries, and later ones, make other bytes of the same.
         self._mapping = RecordMapping(replace(told, compression=None), lambda: 0.0, key_cache_bytes)
         self._compression = rules.compression
@@ -119,15 +119,13 @@ class Identities:
     def expected(self, chunk: Chunk) -> Expected:
         """Give what a chunk should have become; it must have come with its originals, for their timestamps."""
         invariant(len(chunk.originals) == chunk.count, f"{chunk!r} came without its originals")
-        if self._shaping is None:
-            return self._expected(chunk, {}, ())
         shaped = self._shaping.of(chunk)
-        found = None if shaped.chunk is None else self._expected(shaped.chunk, shaped.poison, shaped.keys)
+        found = None if shaped.chunk is None else self._expected(shaped.chunk, shaped)
         return _with_filtered(chunk, found, shaped.filtered) if shaped.filtered or found is None else found
 
-    def _expected(self, chunk: Chunk, found: Mapping[int, str], chosen: Sequence[str | None]) -> Expected:
-        """Give what records should have become that go on to the mapping, with the poison and the keys that are known already."""
-        keys, data, codes = self._map(chunk, found, chosen)
+    def _expected(self, chunk: Chunk, shaped: Shaped) -> Expected:
+        """Give what the records should have become that go on to the mapping."""
+        keys, data, codes = self._map(chunk, shaped)
         drawn = self._take_drawn(codes, data)
         lanes: Sequence[int | None] = [self._keys[key][1] for key in keys] if self._has_order else [None] * chunk.count
         identities: Sequence[bytes | None]
@@ -168,14 +166,15 @@ class Identities:
         found = [self._compression.decompress(each, UNCOMPRESSED_BYTES_MAX) for each in data]
         return [each or b"" for each in found], [place for place, each in enumerate(found) if each is None]
 
-    def _map(self, chunk: Chunk, poison: Mapping[int, str], chosen: Sequence[str | None]) -> Mapped:
+    def _map(self, chunk: Chunk, shaped: Shaped) -> Mapped:
         """Give the columns of a chunk as they were before the data was compressed, and the codes of what is sent.
 
         Only what comes near the limit is compressed once more, to see whether it fits.
         """
         if self._compression is None:
-            return self._mapping.map(chunk, self._record_bytes_max, poison, chosen)
-        keys, data, codes = self._mapping.map(chunk, uncompressed_bytes_sure(self._record_bytes_max), poison, chosen)
+            return self._mapping.map(chunk, self._record_bytes_max, shaped.poison, shaped.keys)
+        sure = uncompressed_bytes_sure(self._record_bytes_max)
+        keys, data, codes = self._mapping.map(chunk, sure, shaped.poison, shaped.keys)
         for place, code in [*codes.items()]:
             if code == TOO_LARGE and not self._is_too_large(data[place], len(keys[place].encode())):
                 del codes[place]

@@ -7,7 +7,7 @@ poison here is no promise: what Kinesis alone knows, a put alone can tell.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -17,7 +17,7 @@ from doka.domain.limits import RECORD_BYTES_DEFAULT
 from doka.domain.records import Chunk, TopicPartition
 from doka.domain.routes.fields import UNREADABLE_HEADERS
 from doka.domain.routes.mapping import RecordMapping
-from doka.domain.routes.shaping import shaping_of
+from doka.domain.routes.shaping import Shaped, Shaping
 from doka.domain.rules import RouteRules
 from doka.domain.sending.pacing import hash_key
 from doka.domain.sending.slices import Slices
@@ -60,7 +60,7 @@ class Previews:
     def __init__(self, rules: RouteRules, stream: StreamDescribed | None) -> None:
         """Take the route, and what is known of its stream; None: the usual limits are assumed, and no shard is told."""
         self.record_bytes_max = RECORD_BYTES_DEFAULT if stream is None else stream.record_bytes_max
-        self._shaping = shaping_of(rules)
+        self._shaping = Shaping(rules)
         self._mapping = RecordMapping(rules, lambda: _A_DRAW)
         self._again = RecordMapping(replace(rules, compression=None), lambda: _ANOTHER_DRAW)  # asked for keys alone
         self._compression = rules.compression
@@ -70,12 +70,9 @@ class Previews:
 
     def of(self, chunk: Chunk) -> Iterator[Preview]:
         """Give the preview of each record of a chunk, in their order."""
-        if self._shaping is None:
-            yield from self._of_all(chunk, {}, ())
-            return
         shaped = self._shaping.of(chunk)
-        left, filtered = shaped.chunk, shaped.filtered
-        others = iter(()) if left is None else self._of_all(left, shaped.poison, shaped.keys)
+        filtered = shaped.filtered
+        others = iter(()) if shaped.chunk is None else self._of_left(shaped.chunk, shaped)
         for place, offset in enumerate(chunk.offsets):
             why = filtered.get(place)
             if why is None:
@@ -93,9 +90,10 @@ class Previews:
                 filtered=why,
             )
 
-    def _of_all(self, chunk: Chunk, found: Mapping[int, str], chosen: Sequence[str | None]) -> Iterator[Preview]:
-        """Give the preview of records that go on to the mapping, with the poison and the keys that are known already."""
-        keys, values, poison = self._mapping.map(chunk, self.record_bytes_max, found, chosen)
+    def _of_left(self, chunk: Chunk, shaped: Shaped) -> Iterator[Preview]:
+        """Give the preview of the records that go on to the mapping."""
+        chosen = shaped.keys
+        keys, values, poison = self._mapping.map(chunk, self.record_bytes_max, shaped.poison, chosen)
         for place, (offset, key, data) in enumerate(zip(chunk.offsets, keys, values, strict=True)):
             code = poison.get(place)
             is_chosen = bool(chosen) and chosen[place] is not None

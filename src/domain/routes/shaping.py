@@ -54,9 +54,14 @@ class Shaped(NamedTuple):
 
 
 class Shaping:
-    """The step before the mapping, of a route that has one."""
+    """All that stands before the mapping of a route, step by step; where nothing does, all records go on as they are.
 
-    def __init__(self, rules: RouteRules, *, gives_up: bool) -> None:
+    Whoever asks what becomes of records asks this, and then the mapping of what it leaves: the route, and all that foretell
+    or retell it. So a step stands here, or nobody knows of it.
+    """
+
+    def __init__(self, rules: RouteRules, *, gives_up: bool = False) -> None:
+        """Take the route. `gives_up`: a transform that fails for all records is told as broken; else each of them is poison."""
         self._filter = None if rules.only is None else _Filter(rules.only)
         self._transforming = None if rules.transform is None else Transforming(rules.transform, gives_up=gives_up)
         self.reasons = (
@@ -163,10 +168,7 @@ def _cut(chunk: Chunk, filtered: Mapping[int, str], poison: dict[int, str], keys
 
 
 def shaping_of(rules: RouteRules, *, gives_up: bool = False) -> Shaping | None:
-    """Give what stands before the mapping of a route; None where all of its records go on as they are.
-
-    `gives_up`: a transform that fails for all records is told as broken; else each of them is poison.
-    """
+    """Give what stands before the mapping of a route; None, which costs nothing, where all of its records go on as they are."""
     if rules.only is None and rules.transform is None:
         return None
     return Shaping(rules, gives_up=gives_up)

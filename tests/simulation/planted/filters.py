@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 from doka.adapters.simulated.faults import draw_plan, filtered
 from doka.adapters.simulated.plan import Plan
@@ -13,6 +15,7 @@ from doka.domain.routes import shaping
 from doka.domain.routes.route import Route
 from doka.domain.routes.shaping import Shaped, Shaping
 from doka.domain.routes.transforming import Headers, Made, Transforming
+from doka.domain.rules import RouteRules
 from tests.simulation.planted.bug import Patch, bug
 
 
@@ -92,13 +95,12 @@ def count_twice_what_is_filtered(patch: Patch) -> None:
 
 def audit_without_the_filter(patch: Patch) -> None:
     """Let an audit expect what its route leaves out."""
-    honest = Identities.expected
+    honest = Identities.__init__
 
-    def planted(self: Identities, chunk: Chunk) -> object:
-        self._shaping = None
-        return honest(self, chunk)
+    def planted(self: Identities, rules: RouteRules, *given: Any, **named: Any) -> None:
+        honest(self, replace(rules, only=None, transform=None), *given, **named)
 
-    patch.replace(Identities, "expected", planted)
+    patch.replace(Identities, "__init__", planted)
 
 
 BUGS = (

@@ -8,7 +8,7 @@ from doka.domain.errors import InvariantError
 from doka.domain.records import Chunk, TopicPartition
 from doka.domain.routes.fields import UNREADABLE_HEADERS
 from doka.domain.routes.mapping import NO_KEY, RecordMapping
-from doka.domain.routes.shaping import ABSENT, NOT_JSON, OTHER, Shaped, shaping_of
+from doka.domain.routes.shaping import ABSENT, NOT_JSON, OTHER, Shaped, Shaping, shaping_of
 from doka.domain.rules import NullKey, Only
 from tests.unit.domain.builders import STAMP_MS, Extras, HeadersRefused, chunk, no_jitter, route_rules
 
@@ -31,6 +31,12 @@ def valued(*values: bytes | None) -> Chunk:
 def test_a_route_without_a_filter_has_no_such_step() -> None:
     """What is off is not there."""
     assert shaping_of(route_rules()) is None
+
+
+def test_who_only_looks_asks_the_same_of_every_route() -> None:
+    """Where nothing stands before the mapping, the same chunk goes on, under the keys that the route's rule gives."""
+    given = valued(b"no JSON", None)
+    assert Shaped(given, {}, {}) == Shaping(route_rules()).of(given)
 
 
 def test_a_chunk_of_which_all_goes_on_is_the_same_chunk() -> None:
