@@ -10,7 +10,7 @@ import pytest
 from tests.architecture.source_tree import ROOT, SRC, imports, modules, shown
 
 DOMAIN_MAY_IMPORT = {
-    "__future__", "base64", "binascii", "bisect", "collections", "collections.abc", "dataclasses", "enum", "functools",
+    "__future__", "abc", "base64", "binascii", "bisect", "collections", "collections.abc", "dataclasses", "enum", "functools",
     "hashlib", "heapq", "itertools", "json", "math", "operator", "re", "struct", "types", "typing",
 }  # fmt: skip
 """Pure parts of the standard library: no clock, no I/O, no thread, no randomness. A deny-list would forget some."""

@@ -200,7 +200,7 @@ class Traffic:
     ) -> None:
         for place, free, size in zip(places, drawn, sizes, strict=True):
             if not free:
-                found = self._of_slice[self._slices[keys[place]]]
+                found = self._of_slice[self._slices.of(keys[place])]
                 found[0] += 1
                 found[1] += size
 

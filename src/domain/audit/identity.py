@@ -127,7 +127,9 @@ class Identities:
         """Give what the records should have become that go on to the mapping."""
         keys, data, codes = self._map(chunk, shaped)
         drawn = self._take_drawn(codes, data)
-        lanes: Sequence[int | None] = [self._keys[key][1] for key in keys] if self._has_order else [None] * chunk.count
+        lanes: Sequence[int | None] = (
+            [lane for _, lane in self._keys.of_all(keys)] if self._has_order else [None] * chunk.count
+        )
         identities: Sequence[bytes | None]
         match self.match:
             case Match.COORDINATES:
@@ -185,7 +187,7 @@ class Identities:
         return len(made[0]) + key_bytes > self._record_bytes_max
 
     def _by_key(self, keys: Sequence[str], data: Sequence[bytes]) -> list[bytes]:
-        suffixes = [suffix for suffix, _ in map(self._keys.__getitem__, keys)]
+        suffixes = [suffix for suffix, _ in self._keys.of_all(keys)]
         return _digests(map(add, data, suffixes))
 
     def _take_drawn(self, codes: dict[int, str], data: Sequence[bytes]) -> frozenset[int]:
@@ -229,13 +231,18 @@ class _Keys(Remembered[str, tuple[bytes, int]]):
         super().__init__(bytes_max)
         self._digits_alike = digits_alike
 
-    def __missing__(self, key: str) -> tuple[bytes, int]:
+    def work_out(self, keys: Sequence[str]) -> tuple[Sequence[tuple[bytes, int]], int]:
+        """Give what stands for each key, and its lane."""
+        found = list(map(self._work_out, keys))
+        return found, sum(map(len, keys)) + sum(len(suffix) for suffix, _ in found) + len(keys) * _KEPT_BYTES
+
+    def _work_out(self, key: str) -> tuple[bytes, int]:
         text = key.encode(errors="surrogatepass")  # whatever a stranger's record is called
         lane = int.from_bytes(blake2b(text, digest_size=_LANE_BYTES).digest(), "big", signed=True)
         # The length stands last, so that no data and key run into each other.
         alike = self._digits_alike and _LIKE_RANDOM.fullmatch(key)
         suffix = _BY_DATA if alike else text + len(text).to_bytes(2, "big")
-        return self.keep(key, (suffix, lane), len(key) + len(suffix) + _KEPT_BYTES)
+        return suffix, lane
 
 
 def _with_filtered(chunk: Chunk, found: Expected | None, filtered: Mapping[int, str]) -> Expected:

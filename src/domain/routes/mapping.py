@@ -54,17 +54,32 @@ class KeyCache(Remembered[bytes, str]):
         self._encode = _ENCODERS[encoding]
         self.fallbacks = 0  # keys that are not UTF-8, each time that one was met and not remembered
 
-    def __missing__(self, key: bytes) -> str:
-        if len(key) > PARTITION_KEY_BYTES_MAX:  # too long in any encoding, and too big to be kept
+    def work_out(self, keys: Sequence[bytes]) -> tuple[Sequence[str], int]:
+        """Give keys in their form for Kinesis; UNUSABLE for one that is too long in it."""
+        texts = self._of_usual(keys)
+        if texts is None:
+            texts = list(map(self._of_any, keys))
+        return texts, sum(map(len, keys)) + sum(map(len, texts)) + len(keys) * KEY_OVERHEAD_BYTES
+
+    def _of_usual(self, keys: Sequence[bytes]) -> Sequence[str] | None:
+        """Give the forms of all keys by C loops; None where one of them needs a look."""
+        if max(map(len, keys)) > PARTITION_KEY_BYTES_MAX:
+            return None
+        try:
+            texts = list(map(self._encode, keys))
+        except UnicodeDecodeError:
+            return None
+        return None if max(map(len, texts)) > PARTITION_KEY_CHARACTERS_MAX else texts
+
+    def _of_any(self, key: bytes) -> str:
+        if len(key) > PARTITION_KEY_BYTES_MAX:  # too long in any encoding
             return UNUSABLE
         try:
             text = self._encode(key)
         except UnicodeDecodeError:
             self.fallbacks += 1
             text = _base64(key)
-        if len(text) > PARTITION_KEY_CHARACTERS_MAX:
-            text = UNUSABLE
-        return self.keep(key, text, len(key) + len(text) + KEY_OVERHEAD_BYTES)
+        return UNUSABLE if len(text) > PARTITION_KEY_CHARACTERS_MAX else text
 
 
 def _base64(key: bytes) -> str:
@@ -148,10 +163,10 @@ class RecordMapping:
         return keys
 
     def _kafka_keys(self, chunk: Chunk, poison: dict[int, str]) -> Sequence[str]:
-        translate = self.cache.__getitem__
         keys = chunk.keys
         if all(keys) or None not in keys:  # the first is quicker, and nearly always enough
-            return list(map(translate, keys))  # type: ignore[arg-type]  # no None in it
+            return self.cache.of_all(keys)  # type: ignore[arg-type]  # no None in it
+        translate = self.cache.of
         return [self._null_key(chunk, i, poison) if key is None else translate(key) for i, key in enumerate(keys)]
 
     def _field_keys(self, chunk: Chunk, poison: dict[int, str]) -> Sequence[str]:
@@ -178,7 +193,7 @@ class RecordMapping:
             found = b"" if headers is None else dict(headers).get(self._argument)
             if found == b"":
                 poison.setdefault(i, EMPTY_KEY)
-            keys.append(self._null_key(chunk, i, poison) if found is None else self.cache[found])
+            keys.append(self._null_key(chunk, i, poison) if found is None else self.cache.of(found))
         return keys
 
     def _valid(self, key: str) -> str:

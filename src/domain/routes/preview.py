@@ -124,7 +124,7 @@ class Previews:
     def _shard_of(self, key: str) -> str | None:
         if not self._shards:
             return None
-        place = hash_key(key) if self._slices is None else self._slices.middle(self._slices[key])
+        place = hash_key(key) if self._slices is None else self._slices.middle(self._slices.of(key))
         return self._shards[bisect_right(self._shards, place, key=lambda shard: shard.first_hash_key) - 1].shard
 
 

@@ -52,8 +52,10 @@ class _Shards(Remembered[str, int]):
         super().__init__(bytes_max)
         self.starts: list[int] = []
 
-    def __missing__(self, key: str) -> int:
-        return self.keep(key, bisect_right(self.starts, hash_key(key)) - 1, len(key) + TEXT_OVERHEAD_BYTES)
+    def work_out(self, keys: Sequence[str]) -> tuple[Sequence[int], int]:
+        """Give the shards of keys, as the stream has them now."""
+        places = [bisect_right(self.starts, hash_key(key)) - 1 for key in keys]
+        return places, sum(map(len, keys)) + len(keys) * TEXT_OVERHEAD_BYTES
 
 
 class Pacer:
@@ -78,8 +80,8 @@ class Pacer:
         starts = sorted(shard.first_hash_key for shard in shards)
         if starts != self._shards.starts:
             self.paces.clear()
-            self._shards.clear()
-            self._shards.starts, self._shards.size = starts, 0
+            self._shards.forget()
+            self._shards.starts = starts
 
     def throttled(self, key: str | int, now: int) -> None:
         """Note that a record of this partition key, or explicit hash key, was throttled: its shard is slowed down."""
@@ -126,7 +128,7 @@ class Pacer:
         shards = self._shards
         if not shards.starts:
             return None
-        return bisect_right(shards.starts, key) - 1 if isinstance(key, int) else shards[key]
+        return bisect_right(shards.starts, key) - 1 if isinstance(key, int) else shards.of(key)
 
 
 def hash_key(partition_key: str) -> int:

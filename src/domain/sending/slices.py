@@ -8,6 +8,7 @@ merged around it, and a key never changes its slice while their number stays the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import md5
 
 from doka.domain.errors import invariant
@@ -30,9 +31,12 @@ class Slices(Remembered[str, int]):
         self.count = count
         self._shift = _TOP_BITS - bits
 
-    def __missing__(self, key: str) -> int:
-        digest = md5(key.encode(), usedforsecurity=False).digest()
-        return self.keep(key, (digest[0] << 8 | digest[1]) >> self._shift, len(key) + TEXT_OVERHEAD_BYTES)
+    def work_out(self, keys: Sequence[str]) -> tuple[Sequence[int], int]:
+        """Give the slices of keys by the top bits of their MD5."""
+        shift = self._shift
+        digests = [md5(key.encode(), usedforsecurity=False).digest() for key in keys]
+        slices = [(digest[0] << 8 | digest[1]) >> shift for digest in digests]
+        return slices, sum(map(len, keys)) + len(keys) * TEXT_OVERHEAD_BYTES
 
     def middle(self, number: int) -> int:
         """Give the place in the hash space by which all records of a slice are placed."""

@@ -91,7 +91,7 @@ class WideLanes:
         waiting_in = of.get
         whole = len(places) == len(chunk.keys)  # not its `count`: a drain may have cut the chunk, and not its columns
         keys = chunk.keys if whole else [chunk.keys[place] for place in places]
-        for place, number in zip(places, map(self.slices.__getitem__, keys), strict=True):
+        for place, number in zip(places, self.slices.of_all(keys), strict=True):
             waiting = waiting_in(number)
             if waiting is None:
                 of[number] = [place]
@@ -127,7 +127,7 @@ class WideLanes:
 
     def lane_of(self, part: Part) -> WideLane:
         """Give the lane of a part."""
-        number = self.slices[part.chunk.keys[part.places[0]]]
+        number = self.slices.of(part.chunk.keys[part.places[0]])
         return self._lanes.get(number) or self._open(number)
 
     def _open(self, number: int) -> WideLane:

@@ -76,15 +76,15 @@ def place_a_lane_in_the_next_slice(patch: Patch) -> None:
 
 def choose_lanes_by_the_wrong_bits(patch: Patch) -> None:
     """Forget now and then which lane a key had."""
-    honest = Slices.__missing__
+    honest = Slices.work_out
 
-    def planted(self: Slices, key: str) -> int:
-        found = honest(self, key)
+    def planted(self: Slices, keys: Sequence[str]) -> tuple[Sequence[int], int]:
+        found, size = honest(self, keys)
         if self.count > 1 and len(self) % 2:
-            found = self[key] = found ^ 1
-        return found
+            found = [number ^ 1 for number in found]
+        return found, size
 
-    patch.replace(Slices, "__missing__", planted)
+    patch.replace(Slices, "work_out", planted)
 
 
 def reverse_the_inner_order(patch: Patch) -> None:

@@ -27,5 +27,5 @@ def inner(put: SendPut) -> list[list[tuple[str, int]]]:
 def keys_of_lane(lane: int, many: int, lanes: int = 4) -> Sequence[str]:
     """Find so many keys of one lane."""
     slices = Slices(lanes)
-    found = (key for key in map("k{}".format, count()) if slices[key] == lane)
+    found = (key for key in map("k{}".format, count()) if slices.of(key) == lane)
     return [next(found) for _ in range(many)]

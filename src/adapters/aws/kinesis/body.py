@@ -26,27 +26,33 @@ _BETWEEN = b'}, {"Data": "'
 _AROUND_BYTES = len(_KEY) + len(_BETWEEN)
 
 
-def _size(fragment: bytes) -> int:
-    """Give what a remembered fragment takes; its key itself is what is left of it without what stands around."""
-    return 2 * len(fragment) - _AROUND_BYTES + ENTRY_OVERHEAD_BYTES
+def _size(fragments: Sequence[bytes]) -> int:
+    """Give what remembered fragments take; a key itself is what is left of one without what stands around."""
+    return 2 * sum(map(len, fragments)) + len(fragments) * (ENTRY_OVERHEAD_BYTES - _AROUND_BYTES)
 
 
 class KeyFragments(Remembered[str, bytes]):
     """Key -> the JSON from the end of its value to the start of the next one, where keys place entries."""
 
-    def __missing__(self, key: str) -> bytes:
-        fragment = _KEY + encode_basestring_ascii(key).encode() + _BETWEEN
-        return self.keep(key, fragment, _size(fragment))
+    def work_out(self, keys: Sequence[str]) -> tuple[Sequence[bytes], int]:
+        """Give the fragments of keys."""
+        fragments = [_KEY + encode_basestring_ascii(key).encode() + _BETWEEN for key in keys]
+        return fragments, _size(fragments)
 
 
 class HashedKeyFragments(Remembered[tuple[str, str | None], bytes]):
     """The same, with the explicit hash key, where some entries are placed by one."""
 
-    def __missing__(self, key: tuple[str, str | None]) -> bytes:
+    def work_out(self, keys: Sequence[tuple[str, str | None]]) -> tuple[Sequence[bytes], int]:
+        """Give the fragments of pairs of keys."""
+        fragments = list(map(self._work_out, keys))
+        return fragments, _size(fragments)
+
+    @staticmethod
+    def _work_out(key: tuple[str, str | None]) -> bytes:
         partition_key, hash_key = key
         explicit = b"" if hash_key is None else b', "ExplicitHashKey": ' + encode_basestring_ascii(hash_key).encode()
-        fragment = _KEY + encode_basestring_ascii(partition_key).encode() + explicit + _BETWEEN
-        return self.keep(key, fragment, _size(fragment))
+        return _KEY + encode_basestring_ascii(partition_key).encode() + explicit + _BETWEEN
 
 
 class BodyBuilder:
@@ -70,10 +76,10 @@ class BodyBuilder:
         """
         invariant(0 < len(keys) == len(values), "a put has as many keys as values, and at least one")
         if hash_keys is None:
-            fragments = map(self.keys.__getitem__, keys)
+            fragments = self.keys.of_all(keys)
         else:
             invariant(len(hash_keys) == len(keys), "a put has as many hash keys as keys")
-            fragments = map(self.hashed_keys.__getitem__, zip(keys, hash_keys, strict=True))
+            fragments = self.hashed_keys.of_all(list(zip(keys, hash_keys, strict=True)))
         field, name = stream
         head = f'{{"{field}": {json.dumps(name)}, "Records": [{{"Data": "'.encode()
         # Two pieces a record, and no Python between them.

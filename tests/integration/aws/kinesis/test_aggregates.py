@@ -45,7 +45,7 @@ def test_each_lane_lands_whole_in_its_shard(account: tuple[str, Any, Any], sink_
     client.get_waiter("stream_exists").wait(StreamName=stream, WaiterConfig={"Delay": 1, "MaxAttempts": 10})
     slices = Slices(LANES)
     keys = [f"key-{i % 40}" for i in range(400)]
-    lanes = [[(key, b"%d" % i) for i, key in enumerate(keys) if slices[key] == lane] for lane in range(LANES)]
+    lanes = [[(key, b"%d" % i) for i, key in enumerate(keys) if slices.of(key) == lane] for lane in range(LANES)]
     places = [str(slices.middle(lane)) for lane in range(LANES)]
     values = [
         encode([key for key, _ in of_lane], [value for _, value in of_lane], place)
@@ -57,13 +57,13 @@ def test_each_lane_lands_whole_in_its_shard(account: tuple[str, Any, Any], sink_
         [OUTER_KEY] * LANES + [large[0]],
         [*values, large[1]],
         lease=lease,
-        hash_keys=[*places, places[slices[large[0]]]],
+        hash_keys=[*places, places[slices.of(large[0])]],
     )
     assert PutAnswered(1) == answer_to(sink_to(url, stream=stream), put)
     found = [list(read(client, stream, shard["ShardId"])) for shard in client.list_shards(StreamName=stream)["Shards"]]
     low = [*lanes[0], *lanes[1]]
     high = [*lanes[2], *lanes[3]]
-    (low if slices[large[0]] < LANES // SHARDS else high).append(large)
+    (low if slices.of(large[0]) < LANES // SHARDS else high).append(large)
     assert [low, high] == found
 
 

@@ -62,7 +62,7 @@ def test_keys_that_are_drawn_are_no_keys() -> None:
     found = figures_of([records([None, None, "a"], 30)])
     assert (2, 1, 1) == (found.drawn, found.keys.seen, found.keys.hottest)
     assert 2 * DRAWN_KEY_BYTES_MAX + 1 == found.key_bytes
-    of_a = Slices(SLICES)["a"]
+    of_a = Slices(SLICES).of("a")
     assert found.slices[of_a][0] == pytest.approx(1 / 3 + 2 / 3 / SLICES)
     assert sum(share for share, _ in found.slices) == pytest.approx(1)
     assert sum(size for _, size in found.slices) == pytest.approx(1)

@@ -329,12 +329,12 @@ class TestKeyCache:
     def test_translates_once(self) -> None:
         """The same bytes give the very same text."""
         cache = KeyCache(KeyEncoding.UTF8)
-        assert cache[b"abc"] is cache[b"abc"]
+        assert cache.of(b"abc") is cache.of(b"abc")
 
     def test_is_emptied_when_it_is_full(self) -> None:
         """At its bound it begins anew, and translates as before."""
         cache = KeyCache(KeyEncoding.UTF8, 10 * (4 + KEY_OVERHEAD_BYTES))
-        found = [(cache[b"%d" % i], len(cache)) for i in range(10, 35)]
+        found = [(cache.of(b"%d" % i), len(cache)) for i in range(10, 35)]
         assert [(str(i), (i - 10) % 10 + 1) for i in range(10, 35)] == found
 
     def test_is_as_large_as_it_says(self) -> None:
@@ -343,16 +343,26 @@ class TestKeyCache:
             cache = KeyCache(KeyEncoding.UTF8)
             tracemalloc.start()
             for i in range(20_000):
-                cache[b"%0*d" % (length, i)]
+                cache.of(b"%0*d" % (length, i))
             taken = tracemalloc.get_traced_memory()[0]
             tracemalloc.stop()
             assert cache.size == pytest.approx(taken, rel=0.25)
 
-    def test_keeps_no_monsters(self) -> None:
-        """A key that is too long in any encoding is judged without being kept."""
-        cache = KeyCache(KeyEncoding.UTF8)
-        assert cache[b"x" * 1_000_000] == ""
+    def test_keeps_no_more_monsters_than_it_may(self) -> None:
+        """A key that is too long in any encoding counts as what it is, so a few of them are all that is ever kept."""
+        cache = KeyCache(KeyEncoding.UTF8, 2_500_000)
+        monsters = [b"%d" % i * 1_000_000 for i in range(7)]
+        assert cache.of_all(monsters) == [""] * 7
         assert len(cache) == 0
+        assert [(cache.of(monster), len(cache)) for monster in monsters] == [("", i % 2 + 1) for i in range(7)]
+
+    def test_translates_a_batch_as_each_of_its_keys(self) -> None:
+        """Where one of them has no usual form, too; what is no UTF-8 is counted once, however often it comes."""
+        odd = [b"a", b"\xff", b"b" * 2_000, b"a", "\N{SNOWMAN}".encode(), b"\xff", b"", b"c" * 256, b"c" * 257]
+        for encoding in KeyEncoding:
+            cache, one = KeyCache(encoding), KeyCache(encoding)
+            assert cache.of_all(odd) == [one.of(key) for key in odd]
+            assert (cache.fallbacks, cache.size) == (one.fallbacks, one.size)
 
 
 class _Unreadable(Extras):

@@ -231,7 +231,7 @@ class TestSize:
 
     def test_the_keys_of_lone_records_count_in_bytes(self) -> None:
         """A record too large for an aggregate travels under its own key, which may have more bytes than characters."""
-        wide = next(key for key in ("\u0436" * length for length in range(100, 200)) if Slices(LANES)[key] == 0)
+        wide = next(key for key in ("\u0436" * length for length in range(100, 200)) if Slices(LANES).of(key) == 0)
         values = [b"%020d" % offset + bytes(2_000) for offset in range(2)]
         room = 2 * 2_020 + len(wide) + len(OTHER) + 2 * 39
         made = machine(LimitRules(request_bytes=room), aggregation=AggregationRules(1_024, linger=0, lanes=LANES))
@@ -499,7 +499,7 @@ def test_a_stream_that_ignores_keys_is_refused_for_aggregates_too() -> None:
 def test_the_lanes_are_those_of_the_slices() -> None:
     """The keys of these tests are where they say."""
     slices = Slices(LANES)
-    assert [0, 0, 0, 1] == [slices[key] for key in (A, B, C, OTHER)]
+    assert [0, 0, 0, 1] == [slices.of(key) for key in (A, B, C, OTHER)]
 
 
 def test_waiting_records_are_counted() -> None:

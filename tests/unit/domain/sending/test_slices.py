@@ -19,7 +19,7 @@ def test_a_key_is_in_the_slice_that_holds_its_md5(count: int) -> None:
     width = (1 << HASH_BITS) // count
     for key in ("a", "order-1", "ключ", "x" * 256):
         place = int.from_bytes(md5(key.encode(), usedforsecurity=False).digest())
-        assert slices[key] * width <= place < (slices[key] + 1) * width
+        assert slices.of(key) * width <= place < (slices.of(key) + 1) * width
 
 
 @pytest.mark.parametrize("count", [1, 2, 64, 65_536])
@@ -40,8 +40,8 @@ def test_only_powers_of_two(count: int) -> None:
 def test_what_is_remembered_is_bounded() -> None:
     """Beyond its bound in bytes the memory starts anew, and gives the same."""
     slices = Slices(64, 10 * (2 + TEXT_OVERHEAD_BYTES))
-    found = [slices[str(i)] for i in range(25)]
-    assert found == [Slices(64)[str(i)] for i in range(25)]
+    found = [slices.of(str(i)) for i in range(25)]
+    assert found == [Slices(64).of(str(i)) for i in range(25)]
     assert 5 == len(slices)
 
 
@@ -51,7 +51,7 @@ def test_what_is_remembered_is_as_large_as_it_says() -> None:
         slices = Slices(64)
         tracemalloc.start()
         for i in range(16_000):
-            slices[str(i).zfill(length)]
+            slices.of(str(i).zfill(length))
         taken = tracemalloc.get_traced_memory()[0]
         tracemalloc.stop()
         assert slices.size == pytest.approx(taken, rel=0.25)
