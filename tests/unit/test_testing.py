@@ -8,7 +8,8 @@ import pytest
 
 from doka.app.cli.main import main
 from doka.app.simulate.engine import run_side
-from doka.testing import Simulate, simulate, simulated
+from doka.domain.batch import Batch, BatchError, NotReadError
+from doka.testing import Simulate, batch, simulate, simulated
 from tests.integration.app.simulate.forwarders import LosesOne
 from tests.unit.app.simulate.test_own_settings import CONFIG
 
@@ -53,3 +54,65 @@ def test_a_lost_record_is_seen_in_every_form(
     out = capsys.readouterr().out
     assert "doka: lost" in out
     assert "1 record is lost: below the committed offset, and nowhere, the first 10 s after the start" in out
+
+
+def clean(orders: Batch) -> None:
+    """Do one of each: leave as it is, change, choose a key, drop, refuse."""
+    orders.values[1] = b"changed"
+    orders.partition_keys[2] = "k"
+    orders.values[3] = b"changed and dropped"
+    orders.drop(3)
+    orders.refuse(4)
+
+
+def test_a_batch_tells_what_was_made_of_it() -> None:
+    """What is left out is not sent, whatever else was done to it."""
+    given = batch(values=[b"0", b"1", b"2", b"3", None])
+    clean(given)
+    assert ["kept", "changed", "changed", "filtered", "poison"] == given.becomes
+    assert {1: b"changed"} == given.changed
+    assert [(None, b"0"), (None, b"changed"), ("k", b"2")] == given.sent
+
+
+def test_a_batch_is_what_the_service_gives() -> None:
+    """With the columns that were given; what nobody says that it reads is not there."""
+    plain = batch(values=[b"a", None])
+    assert (2, "topic", 0, [0, 1], [None, None]) == (
+        len(plain),
+        plain.topic,
+        plain.partition,
+        list(plain.offsets),
+        list(plain.keys),
+    )
+    with pytest.raises(NotReadError, match="headers"):
+        _ = plain.headers
+    with pytest.raises(NotReadError, match="timestamps"):
+        _ = plain.timestamps_ms
+    whole = batch(
+        values=[b"a"],
+        keys=[b"k"],
+        headers=[[("type", b"order")]],
+        timestamps_ms=[7],
+        topic="orders",
+        partition=3,
+        offsets=[9],
+    )
+    assert ([[("type", b"order")]], [7], [b"k"], [9], "orders", 3) == (
+        whole.headers, whole.timestamps_ms, whole.keys, whole.offsets, whole.topic, whole.partition,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("column", ["keys", "headers", "timestamps_ms", "offsets"])
+def test_columns_of_another_length_are_refused(column: str) -> None:
+    """A test with a slip in it says so, and does not pass by chance."""
+    with pytest.raises(ValueError, match=f"{column} has 1 entries for 2 values"):
+        batch(values=[b"a", b"b"], **{column: [None]})  # type: ignore[arg-type]  # on purpose
+
+
+def test_what_is_no_batch_any_more_says_so_at_each_look() -> None:
+    """As the service would, by BatchError."""
+    for look in ("becomes", "changed", "sent"):
+        given = batch(values=[b"a", b"b"])
+        given.values = [b"a"]
+        with pytest.raises(BatchError, match="values has 1 entries for 2 records"):
+            getattr(given, look)

@@ -13,6 +13,7 @@ import typer
 from doka.app.cli.conformance_words import CONFORMANCE_EPILOG, conformance
 from doka.app.cli.letter_words import letters_cli
 from doka.app.cli.options import AllowPlaintext, AsJson, Payload, configured, taught
+from doka.app.cli.rehearse_words import REHEARSE_EPILOG, rehearse
 from doka.app.cli.simulate_words import simulate_cli
 from doka.app.config_options import ConfigOptions
 
@@ -409,6 +410,7 @@ def plan(
 
 
 cli.command("conformance", epilog=CONFORMANCE_EPILOG)(conformance)
+cli.command("test", epilog=REHEARSE_EPILOG)(rehearse)
 
 
 @cli.command(epilog=AUDIT_EXIT_CODES + "\n\n[bold]Next[/bold]  doka replay --audit FILE --config doka.yaml")

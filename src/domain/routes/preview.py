@@ -47,6 +47,12 @@ class Preview:
     """Why it can never land as it is; None where nothing speaks against it."""
     filtered: str | None = None
     """Why its route leaves it out; then it has neither key nor data nor a code. None where it would be sent."""
+    value: bytes | None = None
+    """The value that goes on to envelope, newline and compression; None is a tombstone, or filtered."""
+    changed: bool = False
+    """Whether the transform made another value of it, or chose its partition key."""
+    raised: str | None = None
+    """The class of what the transform raised for it, where it did."""
 
     @property
     def verdict(self) -> str:
@@ -61,6 +67,10 @@ class Previews:
         """Take the route, and what is known of its stream; None: the usual limits are assumed, and no shard is told."""
         self.record_bytes_max = RECORD_BYTES_DEFAULT if stream is None else stream.record_bytes_max
         self._shaping = Shaping(rules)
+        self.broken: str | None = None
+        """The class of what the transform raises whatever it is given, for which the service blocks its route."""
+        self.took: list[int] = []
+        """How long the transform took for each chunk, in ns."""
         self._mapping = RecordMapping(rules, lambda: _A_DRAW)
         self._again = RecordMapping(replace(rules, compression=None), lambda: _ANOTHER_DRAW)  # asked for keys alone
         self._compression = rules.compression
@@ -71,8 +81,10 @@ class Previews:
     def of(self, chunk: Chunk) -> Iterator[Preview]:
         """Give the preview of each record of a chunk, in their order."""
         shaped = self._shaping.of(chunk)
+        self.took.append(shaped.took)
+        self.broken = self.broken or shaped.broken
         filtered = shaped.filtered
-        others = iter(()) if shaped.chunk is None else self._of_left(shaped.chunk, shaped)
+        others = iter(()) if shaped.chunk is None else self._of_left(shaped.chunk, shaped, chunk)
         for place, offset in enumerate(chunk.offsets):
             why = filtered.get(place)
             if why is None:
@@ -90,9 +102,10 @@ class Previews:
                 filtered=why,
             )
 
-    def _of_left(self, chunk: Chunk, shaped: Shaped) -> Iterator[Preview]:
-        """Give the preview of the records that go on to the mapping."""
-        chosen = shaped.keys
+    def _of_left(self, chunk: Chunk, shaped: Shaped, came: Chunk) -> Iterator[Preview]:
+        """Give the preview of the records that go on to the mapping, of all that came."""
+        chosen, raised = shaped.keys, shaped.raised
+        before = [value for place, value in enumerate(came.values) if place not in shaped.filtered]
         keys, values, poison = self._mapping.map(chunk, self.record_bytes_max, shaped.poison, chosen)
         for place, (offset, key, data) in enumerate(zip(chunk.offsets, keys, values, strict=True)):
             code = poison.get(place)
@@ -107,6 +120,9 @@ class Previews:
                 size=len(data) + (DRAWN_KEY_BYTES_MAX if drawn else len(key.encode())),
                 shard=None if drawn or code is not None else self._shard_of(key),
                 code=code,
+                value=chunk.values[place],
+                changed=is_chosen or chunk.values[place] != before[place],
+                raised=raised.get(offset),
             )
 
     def _plain(self, data: bytes) -> bytes:

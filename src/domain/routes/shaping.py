@@ -50,7 +50,7 @@ class Shaped(NamedTuple):
     took: int = 0
     """How long the transform took, in ns."""
     broken: str | None = None
-    """The class of what the transform raises whatever it is given; then nothing else here means anything."""
+    """The class of what the transform raises whatever it is given; where the shaping gives up, nothing else here means anything."""
 
 
 class Shaping:
@@ -61,7 +61,8 @@ class Shaping:
     """
 
     def __init__(self, rules: RouteRules, *, gives_up: bool = False) -> None:
-        """Take the route. `gives_up`: a transform that fails for all records is told as broken; else each of them is poison."""
+        """Take the route. `gives_up`: a transform that fails for all records makes poison of none."""
+        self._gives_up = gives_up
         self._filter = None if rules.only is None else _Filter(rules.only)
         self._transforming = None if rules.transform is None else Transforming(rules.transform, gives_up=gives_up)
         self.reasons = (
@@ -95,7 +96,7 @@ class Shaping:
             part = chunk.picked([place in wanted for place in range(chunk.count)])
             of_headers = of_headers and [of_headers[place] for place in sound]
         made = by.of(part, of_headers)
-        if made.broken is not None:
+        if made.broken is not None and self._gives_up:
             return Shaped(None, {}, {}, broken=made.broken)
         values: list[bytes | None] = list(chunk.values)
         keys: list[str | None] = [None] * chunk.count
@@ -105,7 +106,7 @@ class Shaping:
         poison.update((sound[index], code) for index, code in made.poison.items())
         raised = {part.offsets[index]: kind for index, kind in made.raised.items()}
         chosen = () if set(made.keys) == {None} else keys
-        return _cut(replace(chunk, values=values), filtered, poison, chosen)._replace(raised=raised)
+        return _cut(replace(chunk, values=values), filtered, poison, chosen)._replace(raised=raised, broken=made.broken)
 
 
 class _Filter:

@@ -42,14 +42,14 @@ class Made(NamedTuple):
     raised: dict[int, str]
     """The class of the exception, of each record for which one was raised."""
     broken: str | None = None
-    """The class of the exception that it raises whatever it is given; then nothing else here means anything."""
+    """The class of the exception that it raises whatever it is given; whoever gives up gets nothing else."""
 
 
 class Transforming:
     """One function over the chunks of one route."""
 
     def __init__(self, transform: Transform, *, gives_up: bool) -> None:
-        """Take the function. `gives_up`: one that fails for all records is told as broken, instead of each as poison."""
+        """Take the function. `gives_up`: of one that fails for all records this is told, and none of them is made poison."""
         self.transform = transform
         self._gives_up = gives_up
         self._failures = 0  # records tried one by one since the function has worked
@@ -60,10 +60,10 @@ class Transforming:
         raised = self._run(chunk, headers, range(chunk.count), made)
         if raised is None:
             return made
-        if self._gives_up and (raised in _NO_RECORDS_FAULT or self._fails_for_all(chunk, headers)):
-            return made._replace(broken=raised)
-        self._halve(chunk, headers, range(chunk.count), made, raised)
-        return made
+        is_broken = raised in _NO_RECORDS_FAULT or self._fails_for_all(chunk, headers)
+        if not (is_broken and self._gives_up):
+            self._halve(chunk, headers, range(chunk.count), made, raised)
+        return made._replace(broken=raised) if is_broken else made
 
     def _fails_for_all(self, chunk: Chunk, headers: Headers | None) -> bool:
         """Try some records one by one; say whether it is the function that is wrong."""

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from doka.app.cli.main import main
 from doka.app.config_options import ConfigOptions
 from doka.app.settings import Settings, load_settings
 from doka.app.settings.mapping import to_rules
@@ -88,3 +89,16 @@ def test_the_example_of_a_transform_does_what_it_says(monkeypatch: pytest.Monkey
     batch.check()
     assert [b'{"id":1}', *values[1:]] == batch.values
     assert (["1", None, None, None], [1], [2]) == (batch.partition_keys, [*batch.dropped], [*batch.refused])
+
+
+def test_the_records_of_the_example_become_what_they_say(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As docs/transforms.md shows it."""
+    monkeypatch.chdir(EXAMPLES.parent)
+    assert 0 == main(["test", "--records", "examples/orders.jsonl", "--config", "examples/transformed.yaml"])
+    out = capsys.readouterr().out
+    page = (EXAMPLES.parent / "docs" / "transforms.md").read_text(encoding="utf-8")
+    shown = [line.rstrip() for line in out.splitlines() if line.startswith(("orders[", "6 "))]
+    assert len(shown) == 8
+    assert [] == [line for line in shown if line not in page]

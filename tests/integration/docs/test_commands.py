@@ -68,6 +68,12 @@ TYPED: dict[str, Ends | Serves] = {
     "doka top": Ends(1, "nobody answers at 127.0.0.1:9400"),
     "doka lag --config doka.yaml": Ends(1, "doka: nothing is known: Kafka did not answer as it should"),
     "doka tail --config doka.yaml": Ends(1, "doka: nothing can be shown: Kafka did not answer as it should"),
+    "doka test --records examples/orders.jsonl --config examples/transformed.yaml": Ends(
+        0, "6 of 6 expectations hold."
+    ),
+    "doka test --route orders --from 2h --limit 1000 --config doka.yaml": Ends(
+        1, "doka: nothing can be shown: Kafka did not answer as it should"
+    ),
     "doka plan --config doka.yaml": Ends(1, "doka: nothing can be planned: Kafka did not answer as it should"),
     "doka plan --last 1d --prices prices.yaml --config doka.yaml": Ends(2, "prices.yaml: there is no such file"),
     "doka replay --since 63h --until 1h --state weekend.state --config doka.yaml": Ends(2, "add --yes, or --dry-run"),
@@ -159,6 +165,7 @@ ELSEWHERE: dict[str, str] = {
     "doka lag": NAMES_A_COMMAND,
     "doka plan": NAMES_A_COMMAND,
     "doka tail": NAMES_A_COMMAND,
+    "doka test": NAMES_A_COMMAND,
     "doka replay": NAMES_A_COMMAND,
     "doka letters": NAMES_A_COMMAND,
     "doka replay --audit doka-audit-ROUTE.duckdb": "names the file of an audit; it is typed with one here",

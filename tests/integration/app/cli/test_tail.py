@@ -16,10 +16,8 @@ from doka.adapters.kafka.skip_writing import Found, SkipWriting
 from doka.adapters.system.clock import SystemClock
 from doka.app import reading
 from doka.app.cli.main import main
-from doka.app.cli.tail import Seen
 from doka.domain.limits import NS_PER_SECOND
 from doka.domain.records import TopicPartition
-from doka.domain.routes.preview import Preview
 from doka.domain.skip import Skip
 from tests.fake_aws import SOURCE_KEYS, WRITER_ROLE, FakeAws, Refuse
 from tests.integration.kafka.group import produce
@@ -198,16 +196,3 @@ def test_of_several_routes_one_must_be_named(place: Place, capsys: pytest.Captur
     """Rather than the first."""
     assert 2 == main(["tail", "--config", str(place.file)])
     assert "doka: there are 2 routes; add --route with one of orders, returns\n" == capsys.readouterr().err
-
-
-def test_the_first_or_the_newest_are_kept_by_their_times() -> None:
-    """However they come; no more than were asked for, and no data where nobody wants to see it."""
-    records = [Preview(P0, offset, time, "k", b"secret", 7, None, None) for offset, time in ((7, 3), (8, 1), (9, None))]
-    first, newest = Seen(2, newest=False, payload=False), Seen(2, newest=True, payload=True)
-    for record in records:
-        assert not newest.enough
-        first.take([record])
-        newest.take([record])
-    assert ([9, 8], [8, 7]) == ([r.offset for r in first.records], [r.offset for r in newest.records])
-    assert ({b""}, {b"secret"}) == ({r.data for r in first.records}, {r.data for r in newest.records})
-    assert first.enough

@@ -37,6 +37,7 @@ def test_help_says_what_doka_is_and_what_to_type_next(capsys: pytest.CaptureFixt
         ("top", "doka top 127.0.0.1:9400 --json"),
         ("lag", "doka lag --config doka.yaml --watch"),
         ("tail", "doka tail --config doka.yaml --route orders --from 2h --limit 100 --json"),
+        ("test", "doka test --records orders.jsonl --config doka.yaml"),
         ("plan", "doka plan --last 1d --prices prices.yaml --config doka.yaml"),
         ("replay", "doka replay --offsets orders:3:200-229 --dry-run --config doka.yaml"),
         ("config schema", "doka config schema > doka.schema.json"),

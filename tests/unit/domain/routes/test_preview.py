@@ -30,7 +30,7 @@ def previews(of: Chunk, stream: StreamDescribed | None = STREAM, **changes: obje
 def test_a_record_is_told_with_key_data_bytes_and_shard() -> None:
     """Shards in any order: the MD5 of a, 0cc1..., is in the first quarter, that of b, 92eb..., in the third."""
     a, b = previews(chunk(["a", "b"], start=7, values=[b"12", None], originals=[Extras(), Extras(None, (0, 0))]))
-    assert Preview(ORDERS, 7, 1_700_000_000_000, "a", b"12", 3, "shard-0", None) == a
+    assert Preview(ORDERS, 7, 1_700_000_000_000, "a", b"12", 3, "shard-0", None, value=b"12") == a
     assert Preview(ORDERS, 8, None, "b", b"", 1, "shard-2", None) == b
 
 

@@ -1,0 +1,1 @@
+"""What a route makes of records before any is sent, and what is expected of them."""
