@@ -48,10 +48,11 @@ def letter(
     offset: int = 41,
     code: str = "record_too_large",
     attempts: int = 2,
+    route: str = "orders",
 ) -> SendLetter:
     """Make a command to send a letter."""
     # A message of the client library is false when its value is empty.
-    return SendLetter(number, source, offset, Original() if original is None else original, code, attempts)
+    return SendLetter(number, source, offset, Original() if original is None else original, code, attempts, route)
 
 
 def write_letters(

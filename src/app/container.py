@@ -88,7 +88,7 @@ class Container(containers.DeclarativeContainer):
         version,
         routes=Singleton(lambda rules: [route.name for route in rules.routes], rules),
         roles=Singleton(lambda rules: [role.name for role in rules.roles], rules),
-        topics=Singleton(lambda rules: sorted(rules.route_of()), rules),
+        topics=Singleton(lambda rules: sorted(rules.routes_of()), rules),
         transforming=Singleton(lambda rules: [route.name for route in rules.routes if route.transform], rules),
         sharing=Singleton(lambda rules: [route.name for route in rules.routes if route.has_shared_lanes], rules),
     )

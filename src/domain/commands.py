@@ -54,6 +54,8 @@ class SendLetter:
     """Why it can never land: the service's error code, or ours for what was found before sending."""
     attempts: int
     """How often it was sent to Kinesis."""
+    route: str
+    """By which: another route of its topic may have landed it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -268,10 +268,11 @@ class StopWaits:
 
 @dataclass(frozen=True, slots=True)
 class RecordsWillRepeat:
-    """A drain ended with holes: this many records have landed above the committed offset and will land again."""
+    """A drain ended with holes: of a route this many records have landed above the committed offset and will land again."""
 
     partition: TopicPartition
     records: int
+    route: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,15 +317,18 @@ class RecordsSkipped:
 
 @dataclass(frozen=True, slots=True)
 class PartitionStuck:
-    """A partition reached `ahead_records` above what Kafka holds; it waits (`stuck`) or goes on.
+    """A route reached `ahead_records` of a partition above what Kafka holds; it waits (`stuck`) or goes on.
 
-    `uncommitted`: everything has settled, and Kafka does not take its offsets; else a record does not settle.
+    `uncommitted`: everything has settled, and Kafka does not take its offsets. `waits_for`: everything has settled, and this
+    other route of the partition is behind. Else a record does not settle.
     """
 
     partition: TopicPartition
     watermark: int
     stuck: bool
     uncommitted: bool = False
+    route: str = ""
+    waits_for: str | None = None
 
 
 Fact = (

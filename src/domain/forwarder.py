@@ -8,7 +8,8 @@ A record goes
 and every failure on the way puts it back into the outbox; nothing here ever lets go of a record that is not settled,
 but for partitions that belong to somebody else, and for those that begin again: what is let go of these is read again.
 
-Ownership: assign makes a `Partition`, revoke drains it and commits it, lost forgets it.
+Ownership: assign makes a `Partition`, with a leg for each route that reads its topic; revoke drains it and commits it, lost
+forgets it.
 A drain settles what was sent and sends nothing above it; its end is the caller's, who has the clock and the deadline.
 
 What follows from an event, or from time, is written into one `Turn`; a decision hands it out and begins the next one.
@@ -17,7 +18,7 @@ After a decision the machine is at rest until the next event, or the first momen
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from itertools import count
 from typing import assert_never
@@ -137,16 +138,17 @@ class Forwarder:
         """Build the machine for these rules; `jitter` gives numbers in [0, 1)."""
         limits = rules.limits
         self._rules = rules
-        self._budget = Budget(limits.held_bytes)
+        routes_of = rules.routes_of()
+        self._budget = Budget(limits.held_bytes, max(map(len, routes_of.values()), default=1))
         keepers = {r.name: LeaseKeeper(r, limits.request_timeout, jitter) for r in rules.roles}
         self._routes = {r.name: Route(r, limits, self._budget, keepers[r.role], jitter) for r in rules.routes}
-        self._route_of = {topic: self._routes[rule.name] for topic, rule in rules.route_of().items()}
+        self._routes_of = {topic: [self._routes[rule.name] for rule in those] for topic, those in routes_of.items()}
         self._roles = {
             name: Role(keeper, [route for route in self._routes.values() if route.rules.role == name])
             for name, keeper in keepers.items()
         }
         self._partitions: dict[TopicPartition, Partition] = {}
-        self._watches: dict[TopicPartition, LogWatch] = {}  # of partitions that went, and may come back
+        self._watches: dict[TopicPartition, list[LogWatch]] = {}  # of partitions that went, and may come back
         self._beginning_again: set[TopicPartition] = set()  # each as soon as nothing of it is in flight
         self._commits = Commits(limits.commit_every)
         self._intake = Intake(
@@ -201,14 +203,14 @@ class Forwarder:
                 self._assigned(positions)
             case RevokeStarted(partitions):
                 self._draining, self._drain_began = partitions, now
-                self._begin_drain(self._owned(partitions))
+                self._begin_drain(self._owned(partitions), now)
             case PartitionsRevoked(partitions):
                 took = 0 if self._draining is None else now - self._drain_began
                 self._draining = None
-                self._revoked(self._owned(partitions), took)
+                self._revoked(self._owned(partitions), took, now)
             case PartitionsLost(partitions):
                 lost = self._owned(partitions)
-                self._will_repeat({p.tp: p.ledger.ahead + p.ledger.uncommitted for p in lost})
+                self._will_repeat(lost, committed=False)
                 self._let_go(lost, "lost")
             case GapFound():
                 self._gap_found(event, now)
@@ -233,24 +235,25 @@ class Forwarder:
         partition = self._partitions.get(chunk.partition)
         if partition is None:
             raise InvariantError(f"records of {chunk.partition} came, which is not owned")
-        if not partition.ledger.draining:  # else never sent, never committed: it is read again by whoever owns it next
+        if not partition.draining:  # else never sent, never committed: it is read again by whoever owns it next
             partition.unreadable = None
             self._intake.fetched(partition, chunk, now, self._turn)
 
     def _ended(self, tp: TopicPartition, offset: int, now: int) -> None:
         partition = self._partitions.get(tp)
-        if partition is not None and not partition.ledger.draining:
+        if partition is not None and not partition.draining:
             partition.unreadable = None
             self._intake.ended(partition, offset, now, self._turn)
 
     def _move_on(self, now: int) -> None:
         """Let the watermarks that moved be committed, and what waited behind them come in."""
         moved, self._turn.moved = self._turn.moved, {}
-        self._commits.moved(moved)
         for ledger in moved:
             partition = self._partitions[ledger.tp]
-            if partition.backlog:
-                self._intake.admit(partition, now, self._turn)
+            self._commits.moved(partition.watermarks)
+            leg = partition.legs[ledger]
+            if leg.backlog:
+                self._intake.admit(partition, leg, now, self._turn)
 
     # --- ownership -----------------------------------------------------------------------------------------------
 
@@ -265,28 +268,27 @@ class Forwarder:
     def _take_over(self, positions: Mapping[TopicPartition, int]) -> None:
         for tp, start in positions.items():
             invariant(tp not in self._partitions, f"{tp} was assigned twice")
-            watch = self._watches.pop(tp, None)
-            partition = self._partitions[tp] = Partition(
-                tp, start, self._route_of[tp.topic], watch and watch.taken_over(start)
-            )
+            watches = [watch.taken_over(start) for watch in self._watches.pop(tp, ())]
+            partition = self._partitions[tp] = Partition(tp, start, self._routes_of[tp.topic], watches)
             if self._stopping:
-                partition.ledger.begin_drain()
+                self._intake.begin_drain(partition)
         self._turn.look = True
 
-    def _begin_drain(self, partitions: list[Partition]) -> None:
+    def _begin_drain(self, partitions: list[Partition], now: int) -> None:
         self._turn.look = True
         for partition in partitions:
             self._beginning_again.discard(partition.tp)
-            if not partition.ledger.draining:
+            if not partition.draining:
+                self._intake.even_out(partition, now, self._turn)
                 self._intake.begin_drain(partition)
-                self._commits.moved((partition.ledger,))
+                self._commits.moved(partition.watermarks)
 
     def _stop(self, reason: str, now: int) -> None:
         if not self._stopping:
             self._stopping = True
             self._stop_told_at = now
             self._turn.commands.append(StopBegan(reason, self._rules.limits.drain))
-            self._begin_drain(list(self._partitions.values()))
+            self._begin_drain(list(self._partitions.values()), now)
 
     def _tell_of_stop(self, now: int) -> None:
         """Tell each few seconds what a stop waits for."""
@@ -296,38 +298,45 @@ class Forwarder:
         owned = self._partitions.values()
         waits = StopWaits(
             requests=self._in_flight.puts,
-            records=sum(p.ledger.open for p in owned),
-            partitions=sum(p.ledger.watermark > p.ledger.committed for p in owned),
+            records=sum(p.open for p in owned),
+            partitions=sum(p.watermarks.lowest > p.watermarks.committed for p in owned),
         )
         if waits != StopWaits(0, 0, 0):
             self._turn.commands.append(waits)
 
-    def _revoked(self, partitions: list[Partition], took: int) -> None:
-        self._begin_drain(partitions)
+    def _revoked(self, partitions: list[Partition], took: int, now: int) -> None:
+        self._begin_drain(partitions, now)
         if self._halted is None:
-            self._commits.last([p.ledger for p in partitions], self._turn, awaited=self._stopping)
-        self._will_repeat({p.tp: p.ledger.ahead for p in partitions})
+            self._commits.last([p.watermarks for p in partitions], self._turn, awaited=self._stopping)
+        self._will_repeat(partitions)
         self._let_go(partitions, "revoked", took)
 
-    def _will_repeat(self, records: Mapping[TopicPartition, int]) -> None:
-        self._turn.commands += [RecordsWillRepeat(tp, count) for tp, count in records.items() if count]
-        self._gone += sum(records.values()) if self._stopping else 0
+    def _will_repeat(self, partitions: Iterable[Partition], *, committed: bool = True) -> None:
+        """Tell what will repeat of partitions that go; `committed`: Kafka is taken to hold what it was told last."""
+        for partition in partitions:
+            lowest = partition.watermarks.lowest
+            for ledger, leg in partition.legs.items():
+                held = ledger.passed_below(lowest) if committed else ledger.committed_passed
+                records = ledger.ahead + ledger.passed - held
+                if records:
+                    self._turn.commands.append(RecordsWillRepeat(partition.tp, records, leg.route.rules.name))
+                    self._gone += records if self._stopping else 0
 
     def _let_go(self, partitions: list[Partition], change: str, took: int = 0) -> None:
-        self._gone += sum(p.ledger.open for p in partitions if not _drained(p)) if self._stopping else 0
+        self._gone += sum(p.open for p in partitions if not p.drained) if self._stopping else 0
         self._forget(partitions)
         if partitions:
-            committed = {p.tp: p.ledger.watermark for p in partitions if change == "revoked"}
+            committed = {p.tp: p.watermarks.lowest for p in partitions if change == "revoked"}
             self._turn.commands.append(PartitionsOwned(change, frozenset(p.tp for p in partitions), committed, took))
 
     def _forget(self, partitions: list[Partition]) -> None:
         turn = self._turn
         for partition in partitions:
             self._intake.forget(partition)
-            self._commits.forget(partition.ledger)
+            self._commits.forget(partition.watermarks)
             self._beginning_again.discard(partition.tp)
             del self._partitions[partition.tp]
-            self._watches[partition.tp] = partition.log_watch
+            self._watches[partition.tp] = partition.watches()
         turn.look = True
         turn.commands = [
             c for c in turn.commands if not (isinstance(c, SeekPartition) and c.partition not in self._partitions)
@@ -335,7 +344,7 @@ class Forwarder:
 
     def _gap_found(self, event: GapFound, now: int) -> None:
         partition = self._partitions.get(event.partition)
-        if partition is None or partition.gap is not None or partition.ledger.draining:
+        if partition is None or partition.gap is not None or partition.draining:
             return  # a drain looks no further ahead; whoever reads on finds the gap again
         turn, policy = self._turn, self._rules.on_gap
         anew = (
@@ -365,7 +374,7 @@ class Forwarder:
 
     def _unreadable(self, event: RecordsUnreadable, now: int) -> None:
         partition = self._partitions.get(event.partition)
-        if partition is None or partition.unreadable is not None or partition.ledger.draining:
+        if partition is None or partition.unreadable is not None or partition.draining:
             return
         turn, policy = self._turn, self._rules.on_unreadable
         skip = next((skip for skip in partition.skips if skip.covers(event.first, event.far)), None)
@@ -389,28 +398,32 @@ class Forwarder:
     def _skips_ordered(self, event: SkipsOrdered) -> None:
         """Take the orders that stand for a partition; one for what is held already, or cannot be read, needs a new beginning."""
         partition = self._partitions.get(event.partition)
-        if partition is None or partition.ledger.draining:
+        if partition is None or partition.draining:
             return  # whoever reads on is told again
-        known, watermark = partition.skips, partition.ledger.watermark
+        known, watermark = partition.skips, partition.watermarks.lowest
         partition.skips = tuple(sorted(skip for skip in event.skips if skip.far > watermark))
         new = [skip for skip in partition.skips if skip not in known]
         in_hand = partition.expected + (partition.unreadable is not None)  # what cannot be read stands at `expected`
         if any(skip.first < in_hand for skip in new):
-            self._begin_drain([partition])
+            self._turn.look = True
+            self._intake.begin_drain(
+                partition
+            )  # of each leg what it has sent itself: more might be what shall be skipped
+            self._commits.moved(partition.watermarks)
             self._beginning_again.add(partition.tp)
 
     def _begin_again(self) -> None:
         """Let partitions begin at their watermarks of which nothing is in flight any more: so no key can be overtaken."""
         for partition in self._owned(frozenset(self._beginning_again)):
-            if partition.route.has_in_flight(partition.ledger):
+            if partition.has_in_flight:
                 continue
             tp = partition.tp
-            self._will_repeat({tp: partition.ledger.ahead})
+            self._will_repeat([partition])
             self._forget([partition])  # the group has not moved: it is no rebalance
             del self._watches[tp]
             again = self._partitions[tp] = partition.begun_again()
-            self._commits.moved((again.ledger,))
-            self._turn.commands.append(SeekPartition(tp, again.ledger.watermark))
+            self._commits.moved(again.watermarks)
+            self._turn.commands.append(SeekPartition(tp, again.watermarks.lowest))
 
     def _left(self) -> Left | None:
         """Say what is left to do of what is given back; None while nothing is."""
@@ -419,9 +432,10 @@ class Forwarder:
         owned = self._partitions.values()
         of = owned if self._draining is None else self._owned(self._draining)
         return Left(
-            drained=all(map(_drained, of)),
-            committed=all(p.ledger.watermark <= p.ledger.committed for p in owned) and not self._commits.awaits_last,
-            holes=sum(p.ledger.ahead for p in owned),
+            drained=all(p.drained for p in of),
+            committed=all(p.watermarks.lowest <= p.watermarks.committed for p in owned)
+            and not self._commits.awaits_last,
+            holes=sum(p.watermarks.ahead for p in owned),
             gone=self._gone + self._commits.unstored,
         )
 
@@ -541,10 +555,7 @@ class Forwarder:
             at=now,
             held_bytes=self._budget.held,
             held_bytes_max=self._budget.max,
-            partitions={
-                tp: p.status(now, logs.get(tp), blocked=p.route.blocked is not None)
-                for tp, p in self._partitions.items()
-            },
+            partitions={tp: p.status(now, logs.get(tp)) for tp, p in self._partitions.items()},
             leases={name: role.status(now) for name, role in self._roles.items()},
             routes={name: route.status() for name, route in self._routes.items()},
             draining=self._stopping,
@@ -564,8 +575,3 @@ class Forwarder:
             turn = self._turn
             turn.commands = [c for c in turn.commands if not isinstance(c, CommitOffsets | SendPut)]
             turn.commands.append(Halt(reason))
-
-
-def _drained(partition: Partition) -> bool:
-    """Say whether nothing of it is waited for; a blocked route is not, beyond its requests in flight."""
-    return partition.drained or (partition.route.standing.blocked is not None and not partition.route.puts)

@@ -33,6 +33,7 @@ CHAINED_ROLE_SECONDS_MAX = 3_600
 SESSION_NAME_PATTERN = r"[A-Za-z0-9_+=,.@-]{2,64}"
 
 # Our own.
+ROUTES_OF_A_TOPIC_MAX = 8  # each holds all that is fetched of it until it has settled there
 FETCH_RECORDS_MAX = 5_000  # one event; beyond it the columns outgrow the CPU's cache and nothing is won
 KEY_CACHE_BYTES = 4 * 1024 * 1024  # of each cache of keys: one route, and the default of limits.held_mib
 RECORD_OVERHEAD_BYTES = 250  # what CPython adds to a held record: two bytes objects, an int, five list slots

@@ -195,6 +195,7 @@ class Rules:
     on_gap: OnGap = OnGap.BLOCK
     on_unreadable: OnUnreadable = OnUnreadable.BLOCK
 
-    def route_of(self) -> Mapping[str, RouteRules]:
-        """Map each topic to its route."""
-        return {topic: route for route in self.routes for topic in route.topics}
+    def routes_of(self) -> Mapping[str, tuple[RouteRules, ...]]:
+        """Map each topic to the routes that read it, in their order."""
+        topics = sorted({topic for route in self.routes for topic in route.topics})
+        return {topic: tuple(route for route in self.routes if topic in route.topics) for topic in topics}

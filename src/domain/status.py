@@ -25,7 +25,7 @@ class Stuck:
 
     reason: str
     """One of a few words, fit for a label: gap, unreadable, poison, letter_failed, unknown_code, not_settled, not_committed,
-    and those of `partitions/log_watch.py`."""
+    slower_route, and those of `partitions/log_watch.py`."""
     sentence: str
 
 
@@ -81,7 +81,7 @@ class SourceStatus:
 
 @dataclass(frozen=True, slots=True)
 class PartitionStatus:
-    """One owned partition. Ages are in ns on the loop's clock."""
+    """One owned partition, as one route has it. Ages are in ns on the loop's clock."""
 
     route: str
     watermark: int
@@ -106,6 +106,8 @@ class PartitionStatus:
     waiting: int | None = None
     """How long the oldest record that has not settled has waited, here or in Kafka, since this process could know of it;
     0 where nothing waits, None where that is not known."""
+    others: tuple[PartitionStatus, ...] = ()
+    """The same partition as each other route that reads it has it; theirs are empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +190,10 @@ class Status:
         found += self._stuck_partitions()
         return tuple(found)
 
+    def legs(self) -> list[tuple[TopicPartition, PartitionStatus]]:
+        """Give each owned partition once for each route that reads it."""
+        return [(tp, leg) for tp, first in self.partitions.items() for leg in (first, *first.others)]
+
     def in_the_way(self) -> str | None:
         """Give the first reason why records that are here do not land; None while there is none."""
         return next(chain(self._blocked_routes(), self._stuck_partitions()), None)
@@ -196,4 +202,4 @@ class Status:
         return (f"route {r.route} is blocked: {r.blocked}" for r in self.routes.values() if r.blocked)
 
     def _stuck_partitions(self) -> Iterator[str]:
-        return (f"partition {tp} waits: {p.stuck}" for tp, p in self.partitions.items() if p.stuck)
+        return iter(dict.fromkeys(f"partition {tp} waits: {p.stuck}" for tp, p in self.legs() if p.stuck))

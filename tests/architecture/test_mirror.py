@@ -14,7 +14,7 @@ COVERED_BY: dict[str, str] = {
 """Modules whose tests stand under another name: the module -> the test file, which must import it."""
 
 SUBJECTS: dict[str, tuple[str, ...]] = {
-    "domain/forwarder.py": ("endings", "filtered", "in_flight", "ownership", "skips"),
+    "domain/forwarder.py": ("endings", "filtered", "in_flight", "ownership", "skips", "tee"),
     "domain/partitions/partition.py": ("intake",),
     "domain/routes/route.py": ("blocked", "changed", "role", "search", "sharing", "transform"),
     "domain/sending/outbox.py": ("sharing",),

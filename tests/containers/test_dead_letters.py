@@ -62,6 +62,7 @@ def test_a_letter_is_readable_with_all_its_headers(kafka_broker: KafkaBroker, le
         "doka-source-offset": "42",
         "doka-error-code": "key_too_long",
         "doka-attempts": "0",
+        "doka-route": "orders",
     }
     ours = second.ours
     failed_at = ours.pop("doka-failed-at")

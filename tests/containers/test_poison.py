@@ -193,6 +193,7 @@ def _judge_letter(case: Case, letter: Found) -> None:
         "doka-source-offset": f"{BEFORE}",
         "doka-source-timestamp": str(STAMPED_MS),
         "doka-error-code": kind.code,
+        "doka-route": case.topic,
     }
     assert expected == ours
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from doka.domain.forwarder import Forwarder
 from doka.domain.held.ledger import OffsetLedger, Part
-from doka.domain.partitions.partition import Partition
+from doka.domain.partitions.partition import Leg, Partition
 from doka.domain.poison.quarantine import Poison
 from doka.domain.records import Chunk
 from doka.domain.routes.route import Route
@@ -70,10 +70,15 @@ def places_in(route: Route) -> Mapping[OffsetLedger, list[Places]]:
     return found
 
 
-def places_beside(partition: Partition) -> list[Places]:
-    """Give every record of a partition that waits in its lane, or has not come into one."""
-    backlog = [("the backlog", item.offsets) for item in partition.backlog if isinstance(item, Chunk)]
-    return [("its lane", list(partition.ledger.lanes.waiting())), *backlog]
+def leg_of(partition: Partition, route: str) -> Leg:
+    """Give the leg of a partition that a route has."""
+    return next(leg for leg in partition.legs.values() if leg.route.rules.name == route)
+
+
+def places_beside(leg: Leg) -> list[Places]:
+    """Give every record of a leg that waits in its lane, or has not come into one."""
+    backlog = [("the backlog", item.offsets) for item in leg.backlog if isinstance(item, Chunk)]
+    return [("its lane", list(leg.ledger.lanes.waiting())), *backlog]
 
 
 def _homes_of_parts(route: Route) -> Iterator[tuple[str, Iterable[Part]]]:

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from doka.domain.commands import CommitOffsets
-from doka.domain.held.ledger import OffsetLedger
-from doka.domain.partitions.commits import Commits
+from doka.domain.partitions.commits import Commits, Watermarks
 from tests.simulation import replay, swarm
 from tests.simulation.invariants.violation import RULES
 
@@ -24,8 +23,8 @@ def commits_one_too_far(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Plant a bug: every commit is one past the watermark."""
     honest = Commits._of
 
-    def planted(self: Commits, ledgers: Iterable[OffsetLedger]) -> CommitOffsets | None:
-        commit = honest(self, ledgers)
+    def planted(self: Commits, partitions: Iterable[Watermarks]) -> CommitOffsets | None:
+        commit = honest(self, partitions)
         return commit and copied(commit, offsets={tp: to + 1 for tp, to in commit.offsets.items()})
 
     monkeypatch.setattr(Commits, "_of", planted)

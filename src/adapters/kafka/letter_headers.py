@@ -32,6 +32,8 @@ SOURCE_TIMESTAMP: Final = "doka-source-timestamp"
 ERROR_CODE: Final = "doka-error-code"
 ATTEMPTS: Final = "doka-attempts"
 FAILED_AT: Final = "doka-failed-at"
+ROUTE: Final = "doka-route"
+"""By which route it could not land; another route of its topic may have landed it."""
 RESENT: Final = "doka-resent"
 """How often the record was resent before it became this letter; among the record's own headers, for it may come by its topic."""
 NAME_NOT_UTF8: Final = "doka-header-name-not-utf8"
@@ -63,15 +65,20 @@ def letter_headers(command: SendLetter, wall: float) -> Headers:
         (ERROR_CODE, command.code.encode()),
         (ATTEMPTS, b"%d" % command.attempts),
         (FAILED_AT, datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds").encode()),
+        (ROUTE, command.route.encode()),
     ]
 
 
-def source_in(letter: Original) -> tuple[TopicPartition, int] | None:
-    """Give which record a letter is, as its headers say it; None where they say nothing that can be read."""
+def source_in(letter: Original, route: str | None = None) -> tuple[TopicPartition, int] | None:
+    """Give which record a letter is, as its headers say it; None where they say nothing that can be read.
+
+    None also where they name another route than `route`, if that is given.
+    """
     try:
-        return source_among({_name_of(header): header[1] for header in _own(letter)})
+        told = {_name_of(header): header[1] for header in _own(letter)}
     except UnreadableHeadersError:
         return None
+    return None if route is not None and _text(told.get(ROUTE)) not in {None, route} else source_among(told)
 
 
 def letter_in(stored: Original) -> LetterRecord | None:
@@ -93,6 +100,7 @@ def letter_in(stored: Original) -> LetterRecord | None:
         attempts=_number(told.get(ATTEMPTS)),
         failed_at_ms=_time_ms(told.get(FAILED_AT)),
         resent=_number(told.get(RESENT)),
+        route=_text(ours.get(ROUTE)),
     )
     own = [header for header in headers[:last] if header[0] != RESENT]
     return LetterRecord(stored, letter, own, _timestamp(stored, ours.get(SOURCE_TIMESTAMP)))
@@ -113,6 +121,11 @@ def source_among(told: Mapping[str, bytes | None]) -> tuple[TopicPartition, int]
         return TopicPartition(topic.decode(), int(partition)), int(offset)
     except (KeyError, ValueError):
         return None
+
+
+def _text(content: bytes | None) -> str | None:
+    """Read a name; None where there is none."""
+    return content.decode(errors="replace") if content else None
 
 
 def _number(text: bytes | None) -> int:

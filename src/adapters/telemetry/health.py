@@ -72,7 +72,7 @@ class Health:
 
     def repeats(self) -> int:
         """Count the records that would be sent again if this process ended now, by the last status."""
-        return 0 if self._status is None else sum(partition.ahead for partition in self._status.partitions.values())
+        return 0 if self._status is None else sum(leg.ahead for _, leg in self._status.legs())
 
     def answer(self, path: str) -> Response | None:
         """Answer a GET; None for a path that there is not."""

@@ -324,7 +324,7 @@ def _letter_failed(fact: LetterFailed) -> Line:
 
 @_told(
     RecordsWillRepeat,
-    alike=lambda fact: (fact.partition,),
+    alike=lambda fact: (fact.partition, fact.route),
     counts=lambda fact, _: [(REPEATS, fact.records, (fact.partition.topic,))],
     merged=lambda earlier, later: replace(later, records=earlier.records + later.records),
 )
@@ -334,7 +334,7 @@ def _records_will_repeat(fact: RecordsWillRepeat) -> Line:
         "records_will_repeat",
         f"{fact.partition}: {many(fact.records, 'record')} landed above the committed offset "
         "and will land a second time",
-        figures(fact, "partition", "records"),
+        figures(fact, "partition", "records", "route"),
     )
 
 
@@ -627,22 +627,23 @@ def _records_skipped(fact: RecordsSkipped) -> Line:
 
 @_told(
     PartitionStuck,
-    alike=lambda fact: (fact.partition, fact.stuck),
-    ends=lambda fact: [] if fact.stuck else [(PartitionStuck, fact.partition, True)],
+    alike=lambda fact: (fact.partition, fact.route, fact.stuck),
+    ends=lambda fact: [] if fact.stuck else [(PartitionStuck, fact.partition, fact.route, True)],
     counts=lambda fact, _: [(STUCK, int(fact.stuck), (fact.partition.topic,))],
 )
 def _partition_stuck(fact: PartitionStuck) -> Line:
-    why = (
-        f"Kafka does not take the offset {fact.watermark}"
-        if fact.uncommitted
-        else f"the record at {fact.watermark} does not settle"
-    )
+    if fact.waits_for is not None:
+        why = f"route {fact.route} waits for route {fact.waits_for}, which is behind,"
+    elif fact.uncommitted:
+        why = f"Kafka does not take the offset {fact.watermark}"
+    else:
+        why = f"the record at {fact.watermark} does not settle"
     waits = f"{fact.partition} waits: {why} and limits.ahead_records is reached"
     return Line(
         logging.ERROR if fact.stuck else logging.INFO,
         "partition_stuck" if fact.stuck else "partition_unstuck",
         waits if fact.stuck else f"{fact.partition} goes on",
-        figures(fact, "partition", "watermark"),
+        figures(fact, "partition", "watermark", "route"),
     )
 
 

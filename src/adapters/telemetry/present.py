@@ -207,7 +207,7 @@ def _partitions(status: Status, passed: int, wall: float) -> Iterator[Metric]:
         "1 while a partition, or one lane of it, waits for a person, with the reason; else 0. /readyz says more.",
         labels=(*_PARTITION, "reason"),
     )
-    for tp, p in status.partitions.items():
+    for tp, p in status.legs():
         labels = (p.route, tp.topic, str(tp.partition))
         records = lag_records(p)
         if records is not None:

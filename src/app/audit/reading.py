@@ -247,9 +247,11 @@ class Reading:
         if letters is None:
             return True
         found: set[tuple[TopicPartition, int]] = set()
+        # Where others read its topics, their letters say nothing of it; else its own may name it as it was called before.
+        route = self._sides.rules.name if self._sides.shares_topics else None
 
         def take(chunk: Chunk) -> None:
-            found.update(filter(None, map(source_in, chunk.originals)))
+            found.update(filter(None, [source_in(letter, route) for letter in chunk.originals]))
 
         with _open(letters, letters.window(self._plan.stream_from_ms, None), take, lambda *_: None) as reading:
             while not reading.finished:

@@ -118,6 +118,8 @@ class Sides:
     letters: KafkaSide | None
     """The topic of dead letters, where the route has one."""
     stream: StreamSide
+    shares_topics: bool = False
+    """Whether another route reads a topic of it, so that a letter may be that one's."""
 
 
 def sides_of(container: Container, route: RouteSettings, read_share: float) -> Sides:
@@ -148,4 +150,5 @@ def sides_of(container: Container, route: RouteSettings, read_share: float) -> S
         kafka=KafkaSide(member, route.topics, clock, oauth),
         letters=None if letters is None else KafkaSide(member, [letters], clock, oauth),
         stream=StreamSide(reader, leases, container.describer(), route),
+        shares_topics=any(len(rules.routes_of()[topic]) > 1 for topic in route.topics),
     )

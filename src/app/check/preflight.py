@@ -101,13 +101,13 @@ def not_asked(settings: Settings, *, tries_puts: bool) -> list[str]:
 
 
 def _configuration(settings: Settings, source: str) -> Finding:
-    routes, topics = len(settings.routes), sum(len(route.topics) for route in settings.routes)
+    routes, topics = len(settings.routes), len({topic for route in settings.routes for topic in route.topics})
     told = f"{_count(routes, 'route')}, {_count(topics, 'topic')}, {_count(len(settings.roles), 'role')}"
     return Finding("configuration", source, FindingVerdict.FINE, told)
 
 
 def _kafka(settings: Settings, found: Preflight) -> Iterator[Finding]:
-    topics = sorted(topic for route in settings.routes for topic in route.topics)
+    topics = sorted({topic for route in settings.routes for topic in route.topics})
     servers = ", ".join(settings.kafka.bootstrap_servers)
     if found.partitions:
         told = f"answers, by {settings.kafka.security.protocol}"
@@ -122,7 +122,9 @@ def _kafka(settings: Settings, found: Preflight) -> Iterator[Finding]:
     for topic in topics:
         partitions = found.partitions.get(topic)
         if partitions is not None:
-            told = _count(partitions, "partition")
+            routes = [route.name for route in settings.routes if topic in route.topics]
+            shared = f", read once for the routes {', '.join(routes)}" if len(routes) > 1 else ""
+            told = f"{_count(partitions, 'partition')}{shared}"
             yield Finding("topic", topic, FindingVerdict.FINE, told, facts={"partitions": partitions})
         elif topic not in told_of:
             yield Finding("topic", topic, FindingVerdict.SKIPPED, "not looked at, since Kafka did not answer")

@@ -258,11 +258,14 @@ def show_letter(options: ConfigOptions, what: str, *, payload: bool, as_json: bo
 
 def _today(container: Container, found: FoundLetter) -> tuple[Preview | None, int, str | None]:
     """Give what the record would become, the stream's limit in bytes, and why not all is known."""
-    rules = container.rules().route_of().get(found.letter.source.topic)
-    if rules is None:
-        return None, 0, f"no route reads topic {found.letter.source.topic}: nothing can be sent for it"
-    stream, why = stream_of(rules, container.authority(), container.describer())
-    previews = Previews(rules, stream)
+    rules, topic = container.rules(), found.letter.source.topic
+    of_route = next((each for each in rules.routes if each.name == found.route), None)
+    if of_route is None:
+        several = topic in rules.routes_of()
+        none = f"it names none of the routes that read topic {topic}" if several else f"no route reads topic {topic}"
+        return None, 0, f"{none}: nothing can be sent for it"
+    stream, why = stream_of(of_route, container.authority(), container.describer())
+    previews = Previews(of_route, stream)
     (preview,) = previews.of(found.chunk)
     return preview, previews.record_bytes_max, why
 
@@ -284,7 +287,7 @@ def _show_one(console: Console, found: FoundLetter, *, payload: bool) -> None:
         f"  record     {place_shown(letter.source, letter.offset, letter.offset + 1)}, of "
         f"{time_shown(_written_at(found))} UTC"
     )
-    console.print(f"  route      {found.route or 'none reads its topic'}")
+    console.print(f"  route      {found.route or 'none that reads its topic'}")
     console.print(f"  why        {letter.code}, after {many(letter.attempts, 'attempt')}")
     back = f"came back {many(letter.resent, 'time')}" if letter.resent else "not yet"
     console.print(f"  resent     {'yes' if found.done else back}")

@@ -70,7 +70,8 @@ class _Seen:
     window: Window
     of: Mapping[str, Traffic]
     """By the name of its route."""
-    topics: Mapping[str, Traffic]
+    topics: Mapping[str, Sequence[Traffic]]
+    """Of the routes that read it."""
     notes: list[str] = field(default_factory=list)
     """What stood in the way, a sentence each."""
     records: int = 0
@@ -78,7 +79,8 @@ class _Seen:
     def take(self, event: Event) -> None:
         match event:
             case RecordsFetched(chunk):
-                self.topics[chunk.partition.topic].take(chunk)
+                for traffic in self.topics[chunk.partition.topic]:
+                    traffic.take(chunk)
                 self.records += chunk.count
             case RecordsUnreadable(partition, first, far, why):
                 self.notes.append(f"{partition} at {offsets_shown(first, far)} cannot be read: {why}")
@@ -144,7 +146,7 @@ def _look(container: Container, routes: Sequence[RouteRules], wanted: Wanted, wi
     else:
         places = list(ranges.of_window(topics, window.since_ms, window.until_ms))
     of = {rules.name: Traffic(rules, window) for rules in routes}
-    seen = _Seen(window, of, {topic: of[rules.name] for rules in routes for topic in rules.topics})
+    seen = _Seen(window, of, {topic: [of[rules.name] for rules in routes if topic in rules.topics] for topic in topics})
     seen.notes += (place.missing for place in places if place.missing is not None)
     whole = replace(member, topics_with_originals=topics)  # for the time of each record
     with _progress(sum(place.offsets for place in places), as_json=wanted.as_json) as tell:

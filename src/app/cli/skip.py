@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Final
@@ -49,7 +50,8 @@ def skip(options: ConfigOptions, what: str, *, reason: str, by: str | None, yes:
         found = writing.look(partition, first, far)
         before = next((each for each in found.standing if each.covers(first, far)), None)
         if not as_json:
-            _show(console, partition, order, found)
+            routes = [route.name for route in container.rules().routes_of()[partition.topic]]
+            _show(console, partition, order, found, routes)
         if before is None:
             if not yes and not typer.confirm("\nSkip it?"):
                 console.print("Nothing was ordered.")
@@ -81,7 +83,7 @@ def _user() -> str:
         return "somebody"  # a container's user needs no name
 
 
-def _show(console: Console, partition: TopicPartition, order: Skip, found: Found) -> None:
+def _show(console: Console, partition: TopicPartition, order: Skip, found: Found, routes: Sequence[str]) -> None:
     offsets = order.far - order.first
     what = f"offset {order.first}" if offsets == 1 else f"{offsets:,} offsets, {order.first} to {order.far - 1}"
     console.print(f"To be skipped of topic {partition.topic}, partition {partition.partition}: {what}")
@@ -91,6 +93,7 @@ def _show(console: Console, partition: TopicPartition, order: Skip, found: Found
         ("end", f"{found.end}, so {found.lag:,} offsets wait"),
         ("by", order.by),
         ("reason", order.reason),
+        *([("routes", f"{', '.join(routes)}: none of them sends it")] if len(routes) > 1 else []),
     ):
         console.print(f"  {name:<10} {text}")
     console.print(

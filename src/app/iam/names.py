@@ -212,7 +212,7 @@ class Names:
 
     def topics(self) -> list[str]:
         """Give the ARNs of the topics that are read."""
-        return self._of_cluster("topic", *sorted(topic for route in self._settings.routes for topic in route.topics))
+        return self._of_cluster("topic", *sorted({topic for route in self._settings.routes for topic in route.topics}))
 
     def groups(self) -> list[str]:
         """Give the ARNs of the group and of the one that holds orders to skip."""

@@ -97,7 +97,9 @@ class _Judge:
     def __init__(self, container: Container, asked: Asked) -> None:
         self._container = container
         self._asked = asked
-        self._rules = container.rules().route_of()
+        rules = container.rules()
+        self._rules = {each.name: each for each in rules.routes}
+        self._topics = rules.routes_of()
         self.streams: dict[str, tuple[StreamDescribed | None, str | None]] = {}
         self._previews: dict[str, Previews] = {}
 
@@ -109,9 +111,14 @@ class _Judge:
         if self._asked.to_topic is not None:
             return None
         if found.route is None:
-            return f"no route reads topic {topic}: --to-topic sends them to a topic"
+            none = (
+                f"names none of the routes that read topic {topic}"
+                if topic in self._topics
+                else f"no route reads topic {topic}"
+            )
+            return f"{none}: --to-topic sends them to a topic"
         if found.route not in self._previews:
-            rules = self._rules[topic]
+            rules = self._rules[found.route]
             told = stream_of(rules, self._container.authority(), self._container.describer())
             self.streams[found.route] = told
             self._previews[found.route] = Previews(rules, told[0])

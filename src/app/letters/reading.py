@@ -35,7 +35,7 @@ class FoundLetter:
     partition: TopicPartition
     offset: int
     route: str | None
-    """The route that reads its record's topic by today's configuration; None where none does."""
+    """Its route by today's configuration; None where none reads its record's topic, or several do and it names none of them."""
     done: bool
     """Whether it has been resent, or passed, already."""
     key: bytes | None
@@ -125,12 +125,12 @@ def read_letters(
 
     Raises NotToldError: nothing comes any more.
     """
-    route_of = {topic: rules.name for topic, rules in container.rules().route_of().items()}
+    routes_of = {topic: [each.name for each in rules] for topic, rules in container.rules().routes_of().items()}
 
     def heard(event: Event) -> None:
         match event:
             case RecordsFetched(chunk):
-                for found in _found(chunk, letters, route_of):
+                for found in _found(chunk, letters, routes_of):
                     letter = found.letter
                     take(found, choice.takes(letter, found.key, found.partition, found.offset))
             case RecordsUnreadable(partition, first, far, why):
@@ -146,7 +146,7 @@ def read_letters(
     read(source, clock, heard, enough=lambda: False, limit=AT_ONCE)
 
 
-def _found(chunk: Chunk, letters: Letters, route_of: Mapping[str, str]) -> Iterator[FoundLetter]:
+def _found(chunk: Chunk, letters: Letters, routes_of: Mapping[str, Sequence[str]]) -> Iterator[FoundLetter]:
     for place, original in enumerate(chunk.originals):
         record = letter_in(original)
         if record is None:
@@ -157,7 +157,7 @@ def _found(chunk: Chunk, letters: Letters, route_of: Mapping[str, str]) -> Itera
         yield FoundLetter(
             chunk.partition,
             offset,
-            route=route_of.get(letter.source.topic),
+            route=letter.route_among(routes_of.get(letter.source.topic, ())),
             done=letters.is_done(chunk.partition, offset),
             key=chunk.keys[place],
             size=alone.payload_bytes,

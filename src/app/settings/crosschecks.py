@@ -14,8 +14,9 @@ from doka.app.settings.arn import parse_role_arn, parse_stream_arn, partition_of
 from doka.app.settings.endpoints import objection
 from doka.app.settings.model import Settings
 from doka.app.settings.problems import Problem
+from doka.app.settings.routes import OnlySettings, RouteSettings, TransformSettings
 from doka.app.settings.session import fill_session_name
-from doka.domain.limits import CHAINED_ROLE_SECONDS_MAX
+from doka.domain.limits import CHAINED_ROLE_SECONDS_MAX, ROUTES_OF_A_TOPIC_MAX
 
 PERMIT_PLAINTEXT = "kafka.security.allow_plaintext: true (or --allow-plaintext)"
 
@@ -113,19 +114,9 @@ def _streams(settings: Settings) -> Iterator[Problem]:
 
 
 def _routes(settings: Settings) -> Iterator[Problem]:
-    by_topic: dict[str, int] = {}
     by_name: dict[str, int] = {}
     for index, route in enumerate(settings.routes):
-        for place, topic in enumerate(route.topics):
-            first = by_topic.setdefault(topic, index)
-            if first != index or route.topics.index(topic) != place:
-                told = (
-                    f"is the topic {topic} of routes[{first}] again; a topic has one route, "
-                    "so run a second doka with a group_id of its own"
-                    if first != index
-                    else f"is the topic {topic} again; keep one"
-                )
-                yield Problem(told, ("routes", index, "topics", place))
+        yield from _topics(settings, index, route)
         twin = by_name.setdefault(route.name, index)
         if twin != index:
             told = f"is {route.name}, like that of routes[{twin}]; give each route a name of its own"
@@ -133,6 +124,40 @@ def _routes(settings: Settings) -> Iterator[Problem]:
     if len(settings.routes) > settings.limits.requests_in_flight:
         told = f"is below the number of routes; each needs a request of its own, so set {len(settings.routes)} or more"
         yield Problem(told, ("limits", "requests_in_flight"))
+
+
+def _topics(settings: Settings, index: int, route: RouteSettings) -> Iterator[Problem]:
+    """Find what is wrong with the topics of a route, and of those before it that read them too."""
+    for place, topic in enumerate(route.topics):
+        path = ("routes", index, "topics", place)
+        if route.topics.index(topic) != place:
+            yield Problem(f"is the topic {topic} again; keep one", path)
+            continue
+        before = [each for each in range(index) if topic in settings.routes[each].topics]
+        if len(before) == ROUTES_OF_A_TOPIC_MAX:
+            told = f"is the topic {topic} of {ROUTES_OF_A_TOPIC_MAX} routes before, which is the most"
+            yield Problem(f"{told}; run a second doka with a group_id of its own", path)
+        for twin in before:
+            if (
+                _sends_all(route)
+                and _sends_all(settings.routes[twin])
+                and _place(route) == _place(settings.routes[twin])
+            ):
+                told = f"is the topic {topic} of routes[{twin}], which goes to stream {route.stream.called} as well"
+                yield Problem(
+                    f"{told}, so each record would land twice; give one of them only, or another stream", path
+                )
+
+
+def _sends_all(route: RouteSettings) -> bool:
+    """Say whether nothing is left out by a route's settings."""
+    return route.only == OnlySettings() and route.transform == TransformSettings()
+
+
+def _place(route: RouteSettings) -> tuple[str | None, ...]:
+    """Give what tells one stream from another, as far as the settings do."""
+    stream = route.stream
+    return (stream.arn,) if stream.arn is not None else (stream.name, stream.region, stream.role)
 
 
 def _keys(settings: Settings) -> Iterator[Problem]:

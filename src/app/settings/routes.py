@@ -136,7 +136,9 @@ def _called(decided: dict[str, Any]) -> str:
 class RouteSettings(Section):
     """Topics that go to one stream, with lanes, limits and a state of their own."""
 
-    topics: tuple[TopicName, ...] = Field(min_length=1, description="Kafka topics.", examples=[["orders"]])
+    topics: tuple[TopicName, ...] = Field(
+        min_length=1, description="Kafka topics; several routes may read one: docs/tee.md.", examples=[["orders"]]
+    )
     stream: StreamSettings = Field(description="Where the records go.", examples=[{"name": "orders"}])
     name: Name = Field(default_factory=_called, description="Name in metrics and logs; by default the stream's.")
     only: OnlySettings = Field(

@@ -246,7 +246,7 @@ class _Run:
         rules = world.plan.rules()
         service = SimulatedOriginal(
             rules.roles[0],
-            {topic: route.name for topic, route in rules.route_of().items()},
+            {topic: routes[0].name for topic, routes in rules.routes_of().items()},
             source=lambda next_wake: DozingSource(world, life, next_wake),
             sink=OriginalSink(world, life, self._stage.landings, own_keys=False),
             background=SimulatedBackground(world, life),

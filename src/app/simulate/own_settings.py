@@ -44,6 +44,11 @@ def of_settings(settings: Settings) -> tuple[tuple[Rules, float], tuple[str, ...
             kept = replace(kept, only=None, transform=None)
         if len(route.topics) > 1:
             notes.append(f"route {route.name}: its {len(route.topics)} topics are simulated as one")
+        shared = sorted(topic for topic in route.topics if len(rules.routes_of()[topic]) > 1)
+        if shared:
+            notes.append(
+                f"route {route.name}: {', '.join(shared)}, which other routes read too, is simulated as its own"
+            )
         if route.has_shared_lanes:
             notes.append(f"route {route.name}: {route.ordering.value} may break its order, so order is not judged")
         routes.append(kept)

@@ -35,8 +35,10 @@ def held_size(chunk: Chunk) -> int:
 class Budget:
     """The bytes that are held, by whom, and the records that still fit."""
 
-    def __init__(self, held_bytes_max: int) -> None:
+    def __init__(self, held_bytes_max: int, legs_max: int = 1) -> None:
+        """Allow so many bytes; each record that is fetched is held by `legs_max` routes at most."""
         self.held = 0
+        self.legs_max = legs_max
         self.max = held_bytes_max
         self.squeezed = False  # the common part is gone and those who hold most are to be paused
         self._mean = float(_FIRST_GUESS_BYTES)
@@ -66,9 +68,9 @@ class Budget:
             return 0
         common = self.max * _COMMON - self.held
         if common > 0:
-            return max(1, min(FETCH_RECORDS_MAX, int(common / self._mean)))
+            return max(1, min(FETCH_RECORDS_MAX, int(common / (self._mean * self.legs_max))))
         if self.squeezed and self.held < self.max:
-            return max(1, min(FETCH_RECORDS_MAX, int(self.share(owned) / 2 / self._mean)))
+            return max(1, min(FETCH_RECORDS_MAX, int(self.share(owned) / 2 / (self._mean * self.legs_max))))
         return 0
 
     @property
@@ -94,6 +96,10 @@ class Budget:
             self.squeezed = True
             return True
         return self.squeezed
+
+    def is_too_much(self, held_bytes: int) -> bool:
+        """Say whether routes that are blocked hold too much together, for others are fetched beside them: half the common part."""
+        return held_bytes > self.max * _COMMON / 2
 
     def hogs(self, partitions: Iterable[OffsetLedger], owned: int) -> set[OffsetLedger]:
         """Give the partitions that hold more than half their share while the common part is gone."""

@@ -1,9 +1,9 @@
-"""What is held of a partition, and which offset of it may be committed: one ledger for each owned partition.
+"""What a route holds of a partition, and how far it has come there: one ledger for each leg of an owned partition.
 
 Theory of operation. A partition's records are held as a queue of chunks in offset order.
 Each chunk knows how many of its records are not settled yet (`open`); settling is a subtraction, never a search.
 The watermark is the offset below which everything is settled: it passes a chunk when that chunk and all before it have
-none open, and it is the only thing that is ever committed.
+none open, and nothing above it is ever committed.
 
     settled        settled, but not below the watermark ("ahead")
     v              v
@@ -14,6 +14,9 @@ Offsets may have holes (compaction, transaction markers): a chunk ends one above
 between two chunks never was a record.
 The end of the log completes the partition up to there in the same way, as a chunk without records; without that an
 idle transactional topic would show lag for ever.
+
+Where several routes read the partition, Kafka is told the lowest of their watermarks. A ledger above that remembers which
+records it has passed, as runs of offsets, so that it knows how many of them a crash would repeat.
 
 What travels are parts: some records of one chunk. Whoever holds one finds its ledger by it, and through that its lanes,
 whether it drains, and whether it is gone.
@@ -86,6 +89,11 @@ class HeldChunk:
             return [offset - first for offset in offsets]
         return [bisect_left(self.offsets, offset) for offset in offsets]
 
+    def run(self) -> Sequence[int]:
+        """Give the offsets of its records; a drain may have cut them."""
+        first = self._first
+        return self.offsets[: self.count] if first is None else range(first, first + self.count)
+
     def __repr__(self) -> str:
         return f"HeldChunk({self.owner.tp} ..{self.end}, {self.open} of {self.count} open)"
 
@@ -94,13 +102,14 @@ _END = attrgetter("end")
 
 
 class OffsetLedger:
-    """The watermark of one partition, and all that is held of it; monotone, and never above a record that is not settled.
+    """The watermark of one leg, and all that is held of it; monotone, and never above a record that is not settled.
 
     Each field is written by one class, which its comment names; where it names none, that is the ledger.
     """
 
     __slots__ = (
         "_chunks",
+        "_passed_runs",
         "_tail",
         "ahead",
         "committed",
@@ -116,21 +125,24 @@ class OffsetLedger:
         "watermark",
     )
 
-    def __init__(self, tp: TopicPartition, start: int, lanes: Lanes) -> None:
+    def __init__(self, tp: TopicPartition, start: int, lanes: Lanes, *, alone: bool = True) -> None:
+        """Begin at `start`; `alone`: no other route reads the partition, so that Kafka is told this very watermark."""
         self.tp = tp
         self.lanes = lanes
         self.sent_to = start  # one above the highest offset that was ever sent, by `note_sent`
         self.held_bytes = 0  # Budget: of what is fetched and not settled
         self.draining = False  # by `begin_drain`: what was never sent is forgotten, and nothing new is sent
         self.gone = False  # Intake: it belongs to somebody else, and whatever still refers to it is passed over
-        self.committed = start  # Commits, once it begins: the offset that Kafka is known to hold
-        self.committed_passed = 0  # Commits: `passed` when that was sent
+        self.committed = start  # the offset that Kafka is known to hold
+        self.committed_passed = 0  # `passed` when that offset was passed
         self.watermark = start
         self.passed = 0  # records that the watermark has passed since then
         self.open = 0  # records that are held and not settled
         self.ahead = 0  # records that are settled above the watermark: what a crash right after a commit would repeat
         self._chunks: deque[HeldChunk] = deque()
         self._tail: int | None = None  # an end of the log above the last chunk, complete once that chunk is
+        # Offsets that the watermark has passed, and Kafka is not known to hold; None where nobody needs them.
+        self._passed_runs: deque[Sequence[int]] | None = None if alone else deque()
 
     @property
     def uncommitted(self) -> int:
@@ -147,10 +159,29 @@ class OffsetLedger:
         """The chunk at which the watermark waits."""
         return self._chunks[0] if self._chunks else None
 
+    def passed_below(self, offset: int) -> int:
+        """Give what `passed` was when `offset` was passed, which is not above the watermark."""
+        if offset >= self.watermark or self._passed_runs is None:
+            return self.passed
+        above = 0
+        for run in reversed(self._passed_runs):
+            if run[-1] < offset:
+                break
+            above += len(run) - bisect_left(run, offset)
+        return self.passed - above
+
+    def note_committed(self, offset: int, passed: int) -> None:
+        """Note that Kafka holds `offset`, below which `passed` records were."""
+        self.committed = max(self.committed, offset)
+        self.committed_passed = passed
+        runs = self._passed_runs
+        while runs and runs[0][-1] < offset:
+            runs.popleft()
+
     def goes_on_from(self, before: OffsetLedger) -> None:
-        """Take over what Kafka is known to hold, from a ledger of the same partition at whose watermark this one begins."""
+        """Take over what Kafka is known to hold, from a ledger of the same leg that had passed where this one begins."""
         self.committed = before.committed
-        self.passed = before.uncommitted
+        self.passed = before.passed_below(self.watermark) - before.committed_passed
 
     def note_sent(self, offset: int) -> None:
         """Note that the record at `offset` is about to be sent, to the stream or to the dead-letter topic."""
@@ -240,14 +271,26 @@ class OffsetLedger:
         return sum(chunk.held_bytes for chunk in self._chunks)
 
     def _advance(self) -> None:
-        chunks = self._chunks
+        chunks, runs = self._chunks, self._passed_runs
         while chunks and not chunks[0].open:
             passed = chunks.popleft()
             self.watermark = passed.end
             self.passed += passed.count
             self.ahead -= passed.count
+            if runs is not None:
+                _remember(runs, passed)
         if not chunks and self._tail is not None:
             self.watermark = max(self.watermark, self._tail)
+
+
+def _remember(runs: deque[Sequence[int]], passed: HeldChunk) -> None:
+    """Note a chunk that was passed: as a range where it has no holes, which takes no room for each record."""
+    run = passed.run()
+    last = runs[-1] if runs else None
+    if isinstance(run, range) and isinstance(last, range) and last.stop == run.start:
+        runs[-1] = range(last.start, run.stop)
+    elif run:
+        runs.append(run)
 
 
 class Part(NamedTuple):

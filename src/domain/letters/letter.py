@@ -23,6 +23,17 @@ class Letter(NamedTuple):
     """When it became one, in ms since the epoch; None where that cannot be read."""
     resent: int = 0
     """How often it had been resent before, each time to come back as a letter."""
+    route: str | None = None
+    """By which route it could not land; None where the letter does not say it."""
+
+    def route_among(self, routes: Sequence[str]) -> str | None:
+        """Give its route among those that read its topic today.
+
+        None where there is none, or where nobody can tell which: it names none of several.
+        """
+        if self.route in routes:
+            return self.route
+        return routes[0] if len(routes) == 1 else None
 
 
 class LetterRecord:

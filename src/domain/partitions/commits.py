@@ -8,6 +8,8 @@ before it failed.
 The last commit of a revoked partition does not wait its turn: it goes out before the partition is given back, and the
 group protocol orders it before the next owner's first fetch. Only a stop awaits its answer: it ends well only if nothing
 will repeat, and a group that has declared this member dead takes nothing of it.
+
+Kafka holds one offset of a partition, however many routes read it: the lowest of their watermarks.
 """
 
 from __future__ import annotations
@@ -24,17 +26,63 @@ from doka.domain.turn import Turn
 UNANSWERED = f"no answer within {COMMIT_GIVEN_UP_NS // NS_PER_SECOND} s"
 
 
+class Watermarks:
+    """The watermarks of one owned partition, one of each route that reads it, and which of them may be committed: the lowest.
+
+    One that came back, or begins again, is another one.
+    """
+
+    __slots__ = ("ledgers", "tp")
+
+    def __init__(self, ledgers: tuple[OffsetLedger, ...]) -> None:
+        """Take the ledgers of all legs, of one partition."""
+        self.tp = ledgers[0].tp
+        self.ledgers = ledgers
+
+    @property
+    def lowest(self) -> int:
+        """The offset below which everything is settled, for every route."""
+        ledgers = self.ledgers
+        return ledgers[0].watermark if len(ledgers) == 1 else min([ledger.watermark for ledger in ledgers])
+
+    @property
+    def committed(self) -> int:
+        """The offset that Kafka is known to hold."""
+        return self.ledgers[0].committed
+
+    @property
+    def gone(self) -> bool:
+        """Whether the partition belongs to somebody else."""
+        return self.ledgers[0].gone
+
+    @property
+    def uncommitted(self) -> int:
+        """Records of all legs below the lowest watermark that Kafka is not known to have taken the offset of."""
+        lowest = self.lowest
+        return sum([ledger.passed_below(lowest) - ledger.committed_passed for ledger in self.ledgers])
+
+    @property
+    def ahead(self) -> int:
+        """Records of all legs that are settled above the lowest watermark: what a crash right after a commit would repeat."""
+        lowest = self.lowest
+        return sum([ledger.ahead + ledger.passed - ledger.passed_below(lowest) for ledger in self.ledgers])
+
+    def passed_below(self, offset: int) -> list[int]:
+        """Give what each ledger had passed when it passed this offset."""
+        return [ledger.passed_below(offset) for ledger in self.ledgers]
+
+
 class Commits:
     """Never an offset above a watermark, never one that is not higher than what Kafka holds."""
 
     def __init__(self, every: int) -> None:
         """Commit at most each `every` ns."""
         self._every = every
-        self._moved: set[OffsetLedger] = set()
+        self._moved: set[Watermarks] = set()
         self._serial = 0
         self._in_flight: CommitOffsets | None = None
         # Of the commit in flight, with the records passed then; a partition that came back is another one.
-        self._sent: dict[OffsetLedger, int] = {}
+        self._sent: dict[Watermarks, list[int]] = {}
         self._hurried = False
         self._failed = False  # the last one, which is no reason to try faster
         self._sent_at: int | None = None
@@ -47,17 +95,17 @@ class Commits:
         """Whether the answer of a last commit is awaited."""
         return bool(self._last)
 
-    def moved(self, ledgers: Iterable[OffsetLedger]) -> None:
-        """Note that the watermarks of these partitions may have moved."""
-        self._moved.update(ledgers)
+    def moved(self, watermarks: Watermarks) -> None:
+        """Note that a watermark of a partition may have moved."""
+        self._moved.add(watermarks)
 
     def hurry(self) -> None:
         """Note that records wait for a commit."""
         self._hurried = True
 
-    def forget(self, ledger: OffsetLedger) -> None:
+    def forget(self, watermarks: Watermarks) -> None:
         """Note that a partition belongs to somebody else."""
-        self._moved.discard(ledger)
+        self._moved.discard(watermarks)
 
     def due(self, now: int, turn: Turn, *, hurry: bool) -> None:
         """Send the commit that shall go out now; `hurry` does not wait for its turn."""
@@ -66,7 +114,7 @@ class Commits:
                 return
             self._in_flight = None
             self._failed = True
-            again = [ledger for ledger in self._sent if not ledger.gone]
+            again = [marks for marks in self._sent if not marks.gone]
             self._moved.update(again)
             if again:
                 turn.commands.append(CommitFailed(UNANSWERED))
@@ -77,16 +125,17 @@ class Commits:
         commit = self._of(moved)
         if commit is not None:
             self._in_flight, self._sent_at = commit, now
-            self._sent = {ledger: ledger.passed for ledger in moved if ledger.tp in commit.offsets}
+            offsets = commit.offsets
+            self._sent = {marks: marks.passed_below(offsets[marks.tp]) for marks in moved if marks.tp in offsets}
             turn.commands.append(commit)
 
-    def last(self, ledgers: Collection[OffsetLedger], turn: Turn, *, awaited: bool) -> None:
+    def last(self, partitions: Collection[Watermarks], turn: Turn, *, awaited: bool) -> None:
         """Send the last commit of partitions that are about to be given back; `awaited` tells whether its answer matters."""
-        commit = self._of(ledgers)
+        commit = self._of(partitions)
         if commit is not None:
             turn.commands.append(commit)
             if awaited:
-                self._last[commit.commit] = sum(ledger.uncommitted for ledger in ledgers)
+                self._last[commit.commit] = sum(marks.uncommitted for marks in partitions)
 
     def answered(self, event: CommitAnswered, turn: Turn) -> None:
         """Take an answer; one that came after its commit was given up changes nothing here."""
@@ -99,14 +148,14 @@ class Commits:
             return
         self._in_flight = None
         self._failed = event.error is not None
-        ledgers = [ledger for ledger in self._sent if not ledger.gone]
+        owned = [marks for marks in self._sent if not marks.gone]
         if event.error is not None:
-            self._moved.update(ledgers)
+            self._moved.update(owned)
             turn.commands.append(CommitFailed(event.error))
             return
-        for ledger in ledgers:
-            ledger.committed = max(ledger.committed, commit.offsets[ledger.tp])
-            ledger.committed_passed = self._sent[ledger]
+        for marks in owned:
+            for ledger, passed in zip(marks.ledgers, self._sent[marks], strict=True):
+                ledger.note_committed(commit.offsets[marks.tp], passed)
         turn.commands.append(OffsetsCommitted(len(commit.offsets)))
         turn.look = True  # `ahead_records` counts from what Kafka holds
 
@@ -121,9 +170,9 @@ class Commits:
             return None
         return self._sent_at if self._hurried and not self._failed else self._sent_at + self._every
 
-    def _of(self, ledgers: Iterable[OffsetLedger]) -> CommitOffsets | None:
+    def _of(self, partitions: Iterable[Watermarks]) -> CommitOffsets | None:
         offsets = {
-            ledger.tp: ledger.watermark for ledger in ledgers if not ledger.gone and ledger.watermark > ledger.committed
+            marks.tp: lowest for marks in partitions if not marks.gone and (lowest := marks.lowest) > marks.committed
         }
         if not offsets:
             return None

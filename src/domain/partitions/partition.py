@@ -5,7 +5,11 @@ It stays in the backlog while the stream's own limits are not known, and as far 
 `ahead_records` above the offset that Kafka is known to hold: so the duplicates after a crash are bounded exactly.
 Where half of that is used up by what is settled and not committed, the next commit does not wait its turn.
 
-A partition is paused while its route is blocked, while a gap waits for a person, while nothing below its backlog has
+Several routes may read one partition: each has a leg of it, with a ledger and a backlog of its own, and is given every chunk.
+What is committed is the lowest of their watermarks, so a leg that has come further waits `ahead_records` above that for the
+slowest. One whose route is blocked is fetched for as long as others go on, and what it holds meanwhile is bounded likewise.
+
+A partition is paused while its routes are blocked, while a gap waits for a person, while nothing below its backlog has
 settled for half a second, while it drains, and while it holds much and the budget is exhausted.
 One that is only slow is not paused for that: a pause throws away what was prefetched.
 
@@ -22,7 +26,9 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from itertools import zip_longest
 
 from doka.domain.commands import PausePartitions, ResumePartitions
 from doka.domain.errors import InvariantError
@@ -32,7 +38,7 @@ from doka.domain.held.lanes import KeyLanes, Lanes
 from doka.domain.held.ledger import OffsetLedger
 from doka.domain.held.shared_lanes import SharedLanes
 from doka.domain.limits import STALL_BEFORE_PAUSE_NS
-from doka.domain.partitions.commits import Commits
+from doka.domain.partitions.commits import Commits, Watermarks
 from doka.domain.partitions.log_watch import LogWatch
 from doka.domain.records import Chunk, TopicPartition
 from doka.domain.routes.route import Route
@@ -42,8 +48,8 @@ from doka.domain.status import LogStatus, PartitionStatus, Stuck
 from doka.domain.turn import Turn
 
 
-class Partition:
-    """From assign to revoke or lost; what is held of it is its ledger's.
+class Leg:
+    """What one route makes of an owned partition; what is held of it is its ledger's.
 
     `backlog` holds what was fetched and is in no lane yet: chunks that would reach more than `ahead_records` above the
     committed offset, so that a crash can never repeat more than that; chunks that came before the stream's limits were known;
@@ -52,41 +58,17 @@ class Partition:
     Each field is written by one class, which its comment names.
     """
 
-    __slots__ = (
-        "backlog",
-        "expected",
-        "gap",
-        "held_up",
-        "ledger",
-        "log_watch",
-        "paused",
-        "route",
-        "skips",
-        "stuck_at",
-        "stuck_since",
-        "stuck_told",
-        "tp",
-        "unreadable",
-    )
+    __slots__ = ("backlog", "held_up", "ledger", "log_watch", "route", "stuck_at", "stuck_since", "stuck_told")
 
-    def __init__(self, tp: TopicPartition, start: int, route: Route, watch: LogWatch | None = None) -> None:
-        self.tp = tp
+    def __init__(self, route: Route, ledger: OffsetLedger, watch: LogWatch | None = None) -> None:
         self.route = route
-        self.ledger = OffsetLedger(tp, start, _lanes(route.rules))
+        self.ledger = ledger
         self.backlog: deque[Chunk | int] = deque()  # Intake
-        self.expected = start  # Intake: the lowest offset that the next chunk may begin with
-        self.paused = False  # Intake
-        self.gap: str | None = None  # Forwarder: a sentence for a person
         self.held_up = False  # Intake: the backlog waits, and nothing below it has moved for a moment
-        self.unreadable: str | None = None  # Forwarder: as gap, until something is read
-        self.skips: tuple[Skip, ...] = ()  # Forwarder: ascending; some may be passed already
         self.stuck_since: int | None = None  # Intake, as the next two
-        self.stuck_at = (start, start, 0)  # watermark, committed offset and open records then
+        self.stuck_at = _place_of(ledger)  # then
         self.stuck_told = False
-        self.log_watch = watch or LogWatch()  # Partition
-
-    def __repr__(self) -> str:
-        return f"Partition({self.tp} at {self.ledger.watermark}, {self.ledger.open} open)"
+        self.log_watch = watch or LogWatch()  # Leg
 
     @property
     def unsettled(self) -> int:
@@ -94,61 +76,153 @@ class Partition:
         return self.ledger.open + sum(item.count for item in self.backlog if isinstance(item, Chunk))
 
     @property
-    def waits_for_kafka(self) -> bool:
-        """Whether all that was taken in has settled, and only its commit is missing."""
-        return self.ledger.uncommitted > 0 and not self.ledger.open
-
-    @property
     def drained(self) -> bool:
         """Whether nothing that was sent of it is on its way; a record that can never land is not waited for."""
         return not self.ledger.open or not self.route.holds(self.ledger)
 
-    def begun_again(self) -> Partition:
-        """Give the same partition as it begins at its watermark, with nothing of it held."""
-        start = self.ledger.watermark
-        again = Partition(self.tp, start, self.route, self.log_watch.taken_over(start))
-        again.ledger.goes_on_from(self.ledger)
-        again.skips = self.skips
-        again.paused = self.paused  # the client's flag outlives the ledger
-        return again
+    @property
+    def is_blocked(self) -> bool:
+        """Whether its route sends nothing."""
+        return self.route.broken is not None or self.route.standing.blocked is not None
 
-    def status(self, now: int, log: LogStatus | None, *, blocked: bool) -> PartitionStatus:
-        """Give the present state in figures, with what is known of its log."""
-        oldest, unsettled = self.ledger.oldest, self.unsettled
-        self.log_watch.look(now, self.ledger.watermark, log)
-        stuck = self._stuck(now, blocked=blocked)
-        if stuck is None and not blocked and not self.ledger.draining:
-            stuck = self.log_watch.stuck(now, brings_nothing=not unsettled and not self.paused)
+    @property
+    def takes_nothing(self) -> bool:
+        """Whether what would be fetched for it now could only wait."""
+        standing = self.route.standing
+        return self.route.broken is not None or (standing.blocked is not None and not standing.seeks_control)
+
+    def status(self, now: int, log: LogStatus | None, partition: Partition) -> PartitionStatus:
+        """Give the present state in figures, with what is known of the partition's log."""
+        ledger, unsettled = self.ledger, self.unsettled
+        oldest, blocked = ledger.oldest, self.route.blocked is not None
+        self.log_watch.look(now, ledger.watermark, log)
+        stuck = self._stuck(now, partition, blocked=blocked)
+        if stuck is None and not blocked and not ledger.draining:
+            stuck = self.log_watch.stuck(now, brings_nothing=not unsettled and not partition.paused)
         return PartitionStatus(
             route=self.route.rules.name,
-            watermark=self.ledger.watermark,
-            committed=self.ledger.committed,
+            watermark=ledger.watermark,
+            committed=ledger.committed,
             unsettled=unsettled,
-            ahead=self.ledger.ahead + self.ledger.uncommitted,
+            ahead=ledger.ahead + ledger.uncommitted,
             oldest_unsettled_age=None if oldest is None else now - oldest.arrived,
             oldest_timestamp_ms=None if oldest is None or oldest.timestamp_ms < 0 else oldest.timestamp_ms,
-            paused=self.paused,
+            paused=partition.paused,
             stuck=None if stuck is None else stuck.sentence,
             log_end=self.log_watch.end,
             stuck_reason=None if stuck is None else stuck.reason,
             waiting=self.log_watch.waiting(now, held=None if oldest is None else now - oldest.arrived),
         )
 
-    def _stuck(self, now: int, *, blocked: bool) -> Stuck | None:
-        if self.gap is not None:
-            return Stuck("gap", self.gap)
-        if self.unreadable is not None:
-            return Stuck("unreadable", self.unreadable)
+    def _stuck(self, now: int, partition: Partition, *, blocked: bool) -> Stuck | None:
+        if partition.gap is not None:
+            return Stuck("gap", partition.gap)
+        if partition.unreadable is not None:
+            return Stuck("unreadable", partition.unreadable)
         lane = self.route.quarantine.stopped_lane(self.ledger, now)
         if lane is not None:
             return Stuck(lane.reason, f"{lane.sentence}; limits.ahead_records is reached") if self.held_up else lane
         if not self.stuck_told or blocked:
             return None
         watermark = self.ledger.watermark
-        if self.waits_for_kafka:
+        slowest = partition.held_back_by(self)
+        if slowest is not None:
+            sentence = (
+                f"route {self.route.rules.name} is limits.ahead_records above what is committed, and waits for route "
+                f"{slowest.route.rules.name}, which stands at offset {slowest.ledger.watermark}"
+            )
+            return Stuck("slower_route", sentence)
+        if waits_for_kafka(self.ledger):
             sentence = f"Kafka does not take its offset {watermark}, and limits.ahead_records is reached"
             return Stuck("not_committed", sentence)
         return Stuck("not_settled", f"the record at or above offset {watermark} does not settle")
+
+
+class Partition:
+    """From assign to revoke or lost: one read, and a leg for each route that is given what it brings.
+
+    Each field is written by one class, which its comment names.
+    """
+
+    __slots__ = ("expected", "gap", "legs", "paused", "skips", "tp", "unreadable", "watermarks")
+
+    def __init__(
+        self, tp: TopicPartition, start: int, routes: Sequence[Route], watches: Sequence[LogWatch] = ()
+    ) -> None:
+        """Begin at `start`; `watches` are those of the legs, of an earlier time of ownership."""
+        alone = len(routes) == 1
+        ledgers = tuple(OffsetLedger(tp, start, _lanes(route.rules), alone=alone) for route in routes)
+        self.tp = tp
+        self.legs = {
+            ledger: Leg(route, ledger, watch) for route, ledger, watch in zip_longest(routes, ledgers, watches)
+        }
+        self.watermarks = Watermarks(ledgers)
+        self.expected = start  # Intake: the lowest offset that the next chunk may begin with
+        self.paused = False  # Intake
+        self.gap: str | None = None  # Forwarder: a sentence for a person
+        self.unreadable: str | None = None  # Forwarder: as gap, until something is read
+        self.skips: tuple[Skip, ...] = ()  # Forwarder: ascending; some may be passed already
+
+    def __repr__(self) -> str:
+        return f"Partition({self.tp} at {self.watermarks.lowest}, {self.open} open)"
+
+    @property
+    def open(self) -> int:
+        """Records of all legs that are held and not settled."""
+        return sum([ledger.open for ledger in self.legs])
+
+    @property
+    def unsettled(self) -> int:
+        """Records of all legs that were fetched and are not settled."""
+        return sum([leg.unsettled for leg in self.legs.values()])
+
+    @property
+    def draining(self) -> bool:
+        """Whether it is about to go, or to begin again."""
+        return self.watermarks.ledgers[0].draining
+
+    @property
+    def drained(self) -> bool:
+        """Whether nothing that was sent of it is waited for; a route that is blocked is not, beyond its requests in flight."""
+        return all(
+            leg.drained or (leg.route.standing.blocked is not None and not leg.route.puts) for leg in self.legs.values()
+        )
+
+    @property
+    def has_in_flight(self) -> bool:
+        """Whether a request is in flight that carries records of it."""
+        return any(leg.route.has_in_flight(ledger) for ledger, leg in self.legs.items())
+
+    def held_back_by(self, leg: Leg) -> Leg | None:
+        """Give the leg above whose watermark this one has settled records, which so cannot be committed; None: there is none."""
+        lowest, ledger = self.watermarks.lowest, leg.ledger
+        if ledger.passed_below(lowest) == ledger.passed:
+            return None
+        return next(each for each in self.legs.values() if each.ledger.watermark == lowest)
+
+    def watches(self) -> list[LogWatch]:
+        """Give what has looked at its log, for another time of ownership."""
+        return [leg.log_watch for leg in self.legs.values()]
+
+    def begun_again(self) -> Partition:
+        """Give the same partition as it begins at its lowest watermark, with nothing of it held."""
+        start, routes = self.watermarks.lowest, [leg.route for leg in self.legs.values()]
+        again = Partition(self.tp, start, routes, [watch.taken_over(start) for watch in self.watches()])
+        for ledger, before in zip(again.legs, self.legs, strict=True):
+            ledger.goes_on_from(before)
+        again.skips = self.skips
+        again.paused = self.paused  # the client's flag outlives the ledger
+        return again
+
+    def status(self, now: int, log: LogStatus | None) -> PartitionStatus:
+        """Give the present state in figures, with what is known of its log: of its first route, which has those of the others."""
+        first, *others = [leg.status(now, log, self) for leg in self.legs.values()]
+        return replace(first, others=tuple(others)) if others else first
+
+
+def waits_for_kafka(ledger: OffsetLedger) -> bool:
+    """Say whether all that was taken in has settled, and only its commit is missing."""
+    return ledger.uncommitted > 0 and not ledger.open
 
 
 def _lanes(rules: RouteRules) -> Lanes:
@@ -156,10 +230,6 @@ def _lanes(rules: RouteRules) -> Lanes:
     if rules.has_shared_lanes:
         return SharedLanes()
     return KeyLanes() if rules.has_lanes_of_keys else Lanes()
-
-
-def _is_blocked(route: Route) -> bool:
-    return route.broken is not None or route.standing.blocked is not None
 
 
 def _place_of(ledger: OffsetLedger) -> tuple[int, int, int]:
@@ -171,7 +241,7 @@ class Intake:
     """Nothing is in a lane that could settle more than `ahead_records` above its partition's committed offset."""
 
     def __init__(self, budget: Budget, commits: Commits, ahead_records: int, stuck_after: int) -> None:
-        """Let in up to `ahead_records`; a partition of which nothing moves for `stuck_after` ns is told to be stuck."""
+        """Let in up to `ahead_records`; a leg of which nothing moves for `stuck_after` ns is told to be stuck."""
         self.unpaused = 0
         self._budget = budget
         self._commits = commits
@@ -186,40 +256,24 @@ class Intake:
         if chunk.offsets[0] < partition.expected:
             raise InvariantError(f"{chunk!r} begins below {partition.expected}, the next offset that is expected")
         partition.expected = chunk.end
-        rest = self._pass_skipped(partition, chunk, turn) if partition.skips else chunk
-        if rest is not None:
-            self._hold(partition, rest)
-        self.admit(partition, now, turn)
-
-    def _hold(self, partition: Partition, chunk: Chunk) -> None:
-        self._budget.take(partition.ledger, held_size(chunk), chunk.count)
-        partition.backlog.append(chunk)
-
-    def _pass_skipped(self, partition: Partition, chunk: Chunk, turn: Turn) -> Chunk | None:
-        """Hold what comes before what shall be skipped, and let a bare offset stand for that; give what comes behind."""
-        for skip in partition.skips:
-            first, far = bisect_left(chunk.offsets, skip.first), bisect_left(chunk.offsets, skip.far)
-            if first == far:
-                continue
-            if first:
-                self._hold(partition, chunk.part(0, first))
-            end = chunk.offsets[far - 1] + 1
-            partition.backlog.append(end)
-            turn.commands.append(RecordsSkipped(partition.tp, chunk.offsets[first], end, far - first, skip))
-            if far == chunk.count:
-                return None
-            chunk = chunk.part(far, chunk.count)
-        return chunk
+        items = _without_skipped(partition, chunk, turn) if partition.skips else (chunk,)
+        for leg in partition.legs.values():
+            for item in items:
+                if not isinstance(item, int):
+                    self._budget.take(leg.ledger, held_size(item), item.count)
+                leg.backlog.append(item)
+            self.admit(partition, leg, now, turn)
 
     def ended(self, partition: Partition, offset: int, now: int, turn: Turn) -> None:
         """Take the end of the log, or the far side of a gap: nothing more lies below `offset`."""
         partition.expected = max(partition.expected, offset)
-        partition.backlog.append(offset)
-        self.admit(partition, now, turn)
+        for leg in partition.legs.values():
+            leg.backlog.append(offset)
+            self.admit(partition, leg, now, turn)
 
-    def admit(self, partition: Partition, now: int, turn: Turn) -> None:
-        """Take the backlog into lanes, in order, as far as the limits and the route allow."""
-        backlog, ledger, route = partition.backlog, partition.ledger, partition.route
+    def admit(self, partition: Partition, leg: Leg, now: int, turn: Turn) -> None:
+        """Take the backlog of a leg into lanes, in order, as far as the limits and the route allow."""
+        backlog, ledger, route = leg.backlog, leg.ledger, leg.route
         if not backlog:
             return
         watermark = ledger.watermark
@@ -229,7 +283,7 @@ class Intake:
                 ledger.complete_to(item)
                 backlog.popleft()
                 continue
-            if ledger.uncommitted * 2 >= self._ahead_records:
+            if ledger.uncommitted * 2 >= self._ahead_records and self._commit_helps(partition, ledger):
                 self._commits.hurry()
             room = self._ahead_records - ledger.reach
             if room <= 0:
@@ -241,21 +295,39 @@ class Intake:
             if not route.admit(ledger, item, now, turn):
                 backlog.appendleft(item)
         if ledger.watermark != watermark:  # an end of the log was reached, or poison was dropped
-            self._commits.moved((ledger,))
+            self._commits.moved(partition.watermarks)
+
+    def _commit_helps(self, partition: Partition, ledger: OffsetLedger) -> bool:
+        """Say whether a commit would make room that is worth one out of its turn; above a slower leg it would not."""
+        lowest = partition.watermarks.lowest
+        return (ledger.passed_below(lowest) - ledger.committed_passed) * 2 >= self._ahead_records
 
     def begin_drain(self, partition: Partition) -> None:
         """Forget what was fetched and not sent, wherever it is."""
-        ledger = partition.ledger
-        partition.route.forget_unsent(ledger)
-        partition.backlog.clear()
-        ledger.begin_drain()
-        self._budget.recount(ledger)
+        for ledger, leg in partition.legs.items():
+            leg.backlog.clear()
+            leg.route.forget_unsent(ledger)
+            ledger.begin_drain()
+            self._budget.recount(ledger)
+
+    def even_out(self, partition: Partition, now: int, turn: Turn) -> None:
+        """Let all legs of a partition that is about to go drain as far as one of them has sent: so none is left ahead.
+
+        What a slower leg has been given up to there leaves in the drain, else the others' records would repeat.
+        """
+        if len(partition.legs) == 1:
+            return
+        far = max(ledger.sent_to for ledger in partition.legs)
+        for ledger, leg in partition.legs.items():
+            self.admit(partition, leg, now, turn)
+            ledger.note_sent(far - 1)
 
     def forget(self, partition: Partition) -> None:
         """Forget a partition that belongs to somebody else."""
-        partition.ledger.gone = True
-        partition.route.forget_unsent(partition.ledger)
-        self._budget.recount(partition.ledger)
+        for ledger, leg in partition.legs.items():
+            ledger.gone = True
+            leg.route.forget_unsent(ledger)
+            self._budget.recount(ledger)
 
     # --- who waits -----------------------------------------------------------------------------------------------
 
@@ -268,19 +340,24 @@ class Intake:
 
         It is needed while the budget squeezes, for who holds much changes with each record, and while time may decide.
         """
-        waits = (self._waits_for_time(p) for p in partitions if p.backlog or p.held_up)
+        waits = (
+            self._waits_for_time(leg)
+            for partition in partitions
+            for leg in partition.legs.values()
+            if leg.backlog or leg.held_up
+        )
         return self._look_at if self._budget.squeezed or any(waits) else None
 
-    def _waits_for_time(self, partition: Partition) -> bool:
-        """Say whether a partition may become stuck, or go on with less than half its way, because nothing moves.
+    def _waits_for_time(self, leg: Leg) -> bool:
+        """Say whether a leg may become stuck, or go on with less than half its way, because nothing moves.
 
         One that was told as stuck and has moved is looked at too: it is not stuck any more, and nobody has said so.
         """
-        if _is_blocked(partition.route):
+        if leg.is_blocked:
             return False
-        if not partition.stuck_told or _place_of(partition.ledger) != partition.stuck_at:
+        if not leg.stuck_told or _place_of(leg.ledger) != leg.stuck_at:
             return True
-        return not partition.backlog and partition.ledger.reach < self._ahead_records
+        return not leg.backlog and leg.ledger.reach < self._ahead_records
 
     def steer(self, partitions: Collection[Partition], now: int, turn: Turn) -> None:
         """Pause and resume who is due; looks at every partition ten times a second at most, unless the turn asks for it."""
@@ -288,11 +365,11 @@ class Intake:
             return
         turn.look = False
         self._look_at = now + STALL_BEFORE_PAUSE_NS // 5
-        hogs = self._budget.hogs((partition.ledger for partition in partitions), len(partitions))
+        hogs = self._hogs(partitions)
         pause: list[TopicPartition] = []
         resume: list[TopicPartition] = []
         for partition in partitions:
-            must_wait = self._must_wait(partition, now, turn) or partition.ledger in hogs
+            must_wait = self._must_wait(partition, now, turn) or (bool(hogs) and not hogs.isdisjoint(partition.legs))
             if must_wait != partition.paused:
                 partition.paused = must_wait
                 (pause if must_wait else resume).append(partition.tp)
@@ -302,42 +379,90 @@ class Intake:
         if resume:
             turn.commands.append(ResumePartitions(frozenset(resume)))
 
-    def _must_wait(self, partition: Partition, now: int, turn: Turn) -> bool:
-        if partition.backlog:
-            self.admit(partition, now, turn)
-        if self._held_up(partition, now, turn) or partition.ledger.draining or partition.gap is not None:
-            return True
-        standing = partition.route.standing
-        return partition.route.broken is not None or (standing.blocked is not None and not standing.seeks_control)
+    def _hogs(self, partitions: Collection[Partition]) -> set[OffsetLedger]:
+        """Give the ledgers that hold too much: while the budget squeezes, and of blocked routes that others are fetched for."""
+        if not self._budget.squeezed and self._budget.legs_max == 1:
+            return set()
+        legs = [leg for partition in partitions for leg in partition.legs.values()]
+        hogs = self._budget.hogs((leg.ledger for leg in legs), len(legs))
+        if self._budget.legs_max > 1:
+            waits = [leg.ledger for leg in legs if leg.takes_nothing]
+            if self._budget.is_too_much(sum(ledger.held_bytes for ledger in waits)):
+                hogs.update(waits)
+        return hogs
 
-    def _held_up(self, partition: Partition, now: int, turn: Turn) -> bool:
+    def _must_wait(self, partition: Partition, now: int, turn: Turn) -> bool:
+        waits, idle = partition.draining or partition.gap is not None, 0
+        for leg in partition.legs.values():
+            if leg.backlog:
+                self.admit(partition, leg, now, turn)
+            if self._held_up(partition, leg, now, turn):
+                waits = True
+            if leg.takes_nothing:
+                idle += 1
+                waits = waits or leg.unsettled >= self._ahead_records
+        return waits or idle == len(partition.legs)
+
+    def _held_up(self, partition: Partition, leg: Leg, now: int, turn: Turn) -> bool:
         """Say whether nothing settles or is committed below the backlog; where that lasts, tell it once.
 
         It is over when the backlog is taken in and half the way is free; or less of it, where nothing moves any more:
         what has settled behind a sick key may never become free, and the other keys go on to the end of the way.
-        A pause comes soon, for it costs little; that a partition is stuck is said only when nothing has moved for longer
+        A pause comes soon, for it costs little; that a leg is stuck is said only when nothing has moved for longer
         than a request may take, for slow is not stuck.
         """
-        ledger = partition.ledger
-        if _is_blocked(partition.route):  # which is told already, once for all its partitions
-            partition.stuck_since = None
+        ledger = leg.ledger
+        if leg.is_blocked:  # which is told already, once for all its partitions
+            leg.stuck_since = None
             return False
-        waits, held_up = bool(partition.backlog), partition.held_up
+        waits, held_up = bool(leg.backlog), leg.held_up
         if not waits and not held_up:
-            partition.stuck_since = None
+            leg.stuck_since = None
             return False
         at = _place_of(ledger)
-        if partition.stuck_since is None or at != partition.stuck_at:
-            partition.stuck_since, partition.stuck_at = now, at
-        still = now - partition.stuck_since
+        if leg.stuck_since is None or at != leg.stuck_at:
+            leg.stuck_since, leg.stuck_at = now, at
+        still = now - leg.stuck_since
         rests = still >= STALL_BEFORE_PAUSE_NS
-        partition.held_up = waits and (held_up or rests)
+        leg.held_up = waits and (held_up or rests)
         if held_up and not waits:
             free = self._ahead_records - ledger.reach
-            partition.held_up = free * 2 < self._ahead_records and (free <= 0 or not rests)
-        stuck = partition.held_up and still >= self._stuck_after
-        if stuck != partition.stuck_told:
-            partition.stuck_told = stuck
-            uncommitted = stuck and partition.waits_for_kafka
-            turn.commands.append(PartitionStuck(ledger.tp, ledger.watermark, stuck, uncommitted=uncommitted))
-        return partition.held_up
+            leg.held_up = free * 2 < self._ahead_records and (free <= 0 or not rests)
+        stuck = leg.held_up and still >= self._stuck_after
+        if stuck != leg.stuck_told:
+            leg.stuck_told = stuck
+            turn.commands.append(_stuck(partition, leg))
+        return leg.held_up
+
+
+def _without_skipped(partition: Partition, chunk: Chunk, turn: Turn) -> list[Chunk | int]:
+    """Give a chunk without what shall be skipped, for which a bare offset stands."""
+    items: list[Chunk | int] = []
+    for skip in partition.skips:
+        first, far = bisect_left(chunk.offsets, skip.first), bisect_left(chunk.offsets, skip.far)
+        if first == far:
+            continue
+        if first:
+            items.append(chunk.part(0, first))
+        end = chunk.offsets[far - 1] + 1
+        items.append(end)
+        turn.commands.append(RecordsSkipped(partition.tp, chunk.offsets[first], end, far - first, skip))
+        if far == chunk.count:
+            return items
+        chunk = chunk.part(far, chunk.count)
+    items.append(chunk)
+    return items
+
+
+def _stuck(partition: Partition, leg: Leg) -> PartitionStuck:
+    """Tell that a leg is stuck, and why, or that it is so no more."""
+    ledger, stuck = leg.ledger, leg.stuck_told
+    slowest = partition.held_back_by(leg) if stuck else None
+    return PartitionStuck(
+        ledger.tp,
+        ledger.watermark,
+        stuck,
+        uncommitted=stuck and slowest is None and waits_for_kafka(ledger),
+        route=leg.route.rules.name,
+        waits_for=None if slowest is None else slowest.route.rules.name,
+    )

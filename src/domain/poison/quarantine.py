@@ -189,7 +189,8 @@ class Quarantine:
         chunk, place = poison.chunk, poison.place
         offset = chunk.offsets[place]
         chunk.owner.note_sent(offset)
-        return SendLetter(letter, chunk.owner.tp, offset, chunk.originals[place], poison.code, poison.attempts)
+        original, attempts = chunk.originals[place], poison.attempts
+        return SendLetter(letter, chunk.owner.tp, offset, original, poison.code, attempts=attempts, route=self._route)
 
     def _room(self, now: int) -> int:
         while self._met and now - self._met[0] >= MINUTE_NS:

@@ -8,7 +8,7 @@ import pytest
 from doka.app.cli.main import main
 from doka.app.config_options import ConfigOptions
 from doka.app.settings import Settings, load_settings
-from doka.app.settings.mapping import to_rules
+from doka.app.settings.mapping import to_member_settings, to_rules
 from doka.app.settings.outline import leaves
 from doka.app.settings.yamlfile import read_yaml
 from doka.domain.batch import Batch
@@ -75,6 +75,17 @@ def test_the_full_example_shows_the_defaults() -> None:
         plain.log,
         plain.otlp,
     )
+
+
+def test_the_example_of_a_tee_reads_one_topic_for_two_streams() -> None:
+    """Both routes have all that is theirs, and the topic is subscribed to once, whole for the one that wants envelopes."""
+    loaded = load_settings(ConfigOptions(EXAMPLES / "tee.yaml"), environ={}, hostname="pod-1")
+    routes = to_rules(loaded).routes_of()["orders"]
+    assert [("orders", "analytics", False), ("orders-created", "billing", True)] == [
+        (route.name, route.role, route.envelope) for route in routes
+    ]
+    member = to_member_settings(loaded, hostname="pod-1")
+    assert (frozenset({"orders"}), frozenset({"orders"})) == (member.topics, member.topics_with_originals)
 
 
 def test_the_example_of_a_transform_does_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:

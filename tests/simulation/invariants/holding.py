@@ -11,8 +11,8 @@ from collections.abc import Collection, Sequence
 
 from doka.adapters.simulated.plan import Plan
 from doka.domain.forwarder import Forwarder
+from doka.domain.held.ledger import OffsetLedger
 from doka.domain.limits import NS_PER_MS, RECORD_OVERHEAD_BYTES
-from doka.domain.partitions.partition import Partition
 from doka.domain.records import TopicPartition
 from doka.domain.routes.route import Route
 from doka.domain.routes.standing import RouteState
@@ -22,6 +22,7 @@ from tests.simulation.homes import (
     body_bytes_of,
     held_bytes_of,
     lanes_due,
+    leg_of,
     partitions_of,
     places_beside,
     places_in,
@@ -63,7 +64,7 @@ class Holding(Evidence):
         missing = {tp for tp, ownership in self.owned.items() if not ownership.draining} - partitions.keys()
         if missing:
             raise ViolationError("I13", f"{missing} are owned, and the machine does not have them")
-        held = sum(partition.ledger.held_bytes for partition in partitions.values())
+        held = sum(ledger.held_bytes for partition in partitions.values() for ledger in partition.legs)
         counted = held_bytes_of(machine)
         if not held == counted >= 0:
             raise ViolationError("I7", f"{counted} bytes are counted as held, and {held} are")
@@ -75,11 +76,12 @@ class Holding(Evidence):
                 self._judge_haste(route, now)
         homes = {route.rules.name: places_in(route) for route in routes_of(machine)}
         for tp, partition in partitions.items():
-            places = homes[partition.route.rules.name].get(partition.ledger, [])
-            self._look_at(partition, self.owned[tp], [*places, *places_beside(partition)])
+            leg = leg_of(partition, self.world.routes[tp.topic])
+            places = homes[leg.route.rules.name].get(leg.ledger, [])
+            self._look_at(leg.ledger, self.owned[tp], [*places, *places_beside(leg)])
         self._judge_fairness(partitions, now)
         if not self._commits_open and now >= self._commit_by and not any(o.draining for o in self.owned.values()):
-            late = [p.tp for p in partitions.values() if p.ledger.watermark > p.ledger.committed]
+            late = [p.tp for p in partitions.values() if p.watermarks.lowest > p.watermarks.committed]
             if late:
                 raise ViolationError("I9", f"{late} are to be committed, and no commit is on its way")
 
@@ -140,8 +142,8 @@ class Holding(Evidence):
         life = max(lease.ends_at - lease.issued_at, 0)
         return now < lease.ends_at - min(self.plan.limits.request_timeout, life // 5)
 
-    def _look_at(self, partition: Partition, ownership: Ownership, places: Sequence[Places]) -> None:
-        tp, ledger = partition.tp, partition.ledger
+    def _look_at(self, ledger: OffsetLedger, ownership: Ownership, places: Sequence[Places]) -> None:
+        tp = ledger.tp
         above = ledger.open + ledger.ahead
         if above > self.plan.limits.ahead_records:
             raise ViolationError("I7", f"{tp} holds {above} records above its watermark")

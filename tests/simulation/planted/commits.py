@@ -9,7 +9,7 @@ from doka.domain.commands import CommitOffsets
 from doka.domain.events import CommitAnswered
 from doka.domain.forwarder import Forwarder
 from doka.domain.held.ledger import HeldChunk, OffsetLedger
-from doka.domain.partitions.commits import Commits
+from doka.domain.partitions.commits import Commits, Watermarks
 from doka.domain.partitions.partition import Intake, Partition
 from doka.domain.turn import Turn
 from tests.simulation.planted.bug import Patch, bug, overwrite
@@ -20,8 +20,8 @@ def commit_one_too_far(patch: Patch) -> None:
     """Commit one past the watermark."""
     honest = Commits._of
 
-    def planted(self: Commits, ledgers: Iterable[OffsetLedger]) -> CommitOffsets | None:
-        commit = honest(self, ledgers)
+    def planted(self: Commits, partitions: Iterable[Watermarks]) -> CommitOffsets | None:
+        commit = honest(self, partitions)
         return commit and replace(commit, offsets={tp: to + 1 for tp, to in commit.offsets.items()})
 
     patch.replace(Commits, "_of", planted)
@@ -43,9 +43,9 @@ def commit_what_was_fetched(patch: Patch) -> None:
     """Commit what was fetched, not what settled."""
     honest = Commits._of
 
-    def planted(self: Commits, ledgers: Iterable[OffsetLedger]) -> CommitOffsets | None:
-        several = list(ledgers)
-        fetched = {ledger.tp: ledger._chunks[-1].end for ledger in several if ledger._chunks}
+    def planted(self: Commits, partitions: Iterable[Watermarks]) -> CommitOffsets | None:
+        several = list(partitions)
+        fetched = {marks.tp: last.end for marks in several for last in marks.ledgers[0]._chunks}
         commit = honest(self, several)
         return commit and replace(commit, offsets={tp: fetched.get(tp, to) for tp, to in commit.offsets.items()})
 
@@ -58,7 +58,7 @@ def commit_after_lost(patch: Patch) -> None:
 
     def planted(self: Forwarder, partitions: list[Partition], change: str, took: int = 0) -> None:
         if change == "lost":
-            self._commits.last([p.ledger for p in partitions], self._turn, awaited=False)
+            self._commits.last([p.watermarks for p in partitions], self._turn, awaited=False)
         honest(self, partitions, change, took)
 
     patch.replace(Forwarder, "_let_go", planted)
@@ -68,9 +68,9 @@ def commit_after_a_halt(patch: Patch) -> None:
     """Say goodbye with a commit although a rule was broken, or the consumer is dead."""
     honest = Forwarder._revoked
 
-    def planted(self: Forwarder, partitions: list[Partition], took: int) -> None:
+    def planted(self: Forwarder, partitions: list[Partition], took: int, now: int) -> None:
         halted, self._halted = self._halted, None
-        honest(self, partitions, took)
+        honest(self, partitions, took, now)
         self._halted = halted
 
     patch.replace(Forwarder, "_revoked", planted)
@@ -92,8 +92,9 @@ def let_the_end_overtake(patch: Patch) -> None:
 
     def planted(self: Intake, partition: Partition, offset: int, now: int, turn: Turn) -> None:
         partition.expected = max(partition.expected, offset)
-        partition.ledger.complete_to(offset)
-        self._commits.moved((partition.ledger,))
+        for ledger in partition.legs:
+            ledger.complete_to(offset)
+        self._commits.moved(partition.watermarks)
 
     patch.replace(Intake, "ended", planted)
 
@@ -130,13 +131,13 @@ def commit_all_the_time(patch: Patch) -> None:
 def forget_what_moved(patch: Patch) -> None:
     """Commit a partition that has moved only when another commit has left since."""
     honest = Commits.moved
-    former: dict[Commits, set[OffsetLedger]] = {}
+    former: dict[Commits, set[Watermarks]] = {}
 
-    def planted(self: Commits, ledgers: Iterable[OffsetLedger]) -> None:
+    def planted(self: Commits, watermarks: Watermarks) -> None:
         known = former.setdefault(self, set())
-        several = list(ledgers)
-        honest(self, [ledger for ledger in several if ledger not in known])
-        known ^= set(several)
+        if watermarks not in known:
+            honest(self, watermarks)
+        known ^= {watermarks}
 
     patch.replace(Commits, "moved", planted)
 

@@ -11,7 +11,7 @@ from doka.domain.commands import SeekPartition
 from doka.domain.events import Event, GapFound, PartitionEnded, RecordsFetched, StopRequested
 from doka.domain.forwarder import Forwarder
 from doka.domain.held.ledger import OffsetLedger, Part
-from doka.domain.partitions.commits import Commits
+from doka.domain.partitions.commits import Commits, Watermarks
 from doka.domain.sending.outbox import Outbox
 from doka.domain.sending.put import Put
 from doka.domain.turn import Left, Turn
@@ -77,7 +77,7 @@ def skip_a_gap_in_silence(patch: Patch) -> None:
 
     def planted(self: Forwarder, event: GapFound, now: int) -> None:
         partition = self._partitions.get(event.partition)
-        if partition is not None and not partition.ledger.draining:
+        if partition is not None and not partition.draining:
             self._intake.ended(partition, event.log_start, now, self._turn)
             self._turn.commands.append(SeekPartition(event.partition, event.log_start))
 
@@ -160,8 +160,8 @@ def believe_in_the_last_commit(patch: Patch) -> None:
     """End well before the group has said whether it took the last commit of a partition."""
     honest = Commits.last
 
-    def planted(self: Commits, ledgers: Collection[OffsetLedger], turn: Turn, *, awaited: bool) -> None:
-        honest(self, ledgers, turn, awaited=False)
+    def planted(self: Commits, partitions: Collection[Watermarks], turn: Turn, *, awaited: bool) -> None:
+        honest(self, partitions, turn, awaited=False)
 
     patch.replace(Commits, "last", planted)
 

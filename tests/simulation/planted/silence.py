@@ -10,7 +10,7 @@ from doka.adapters.simulated.plan import Incident, Kind, Plan
 from doka.domain.forwarder import Forwarder
 from doka.domain.limits import NS_PER_SECOND
 from doka.domain.partitions.log_watch import LogWatch
-from doka.domain.partitions.partition import Partition
+from doka.domain.partitions.partition import Leg, Partition
 from doka.domain.status import GroupStatus, LogStatus, PartitionStatus, SourceStatus, Status, Stuck
 from tests.simulation.planted.bug import Patch, bug
 
@@ -138,15 +138,15 @@ def count_waits_in_minutes(patch: Patch) -> None:
 
 def leave_out_what_is_not_held(patch: Patch) -> None:
     """Show no age where nothing was fetched, and no reason: the figures as they once were."""
-    honest = Partition.status
+    honest = Leg.status
 
-    def planted(self: Partition, now: int, log: LogStatus | None, *, blocked: bool) -> PartitionStatus:
-        return replace(honest(self, now, log, blocked=blocked), waiting=None)
+    def planted(self: Leg, now: int, log: LogStatus | None, partition: Partition) -> PartitionStatus:
+        return replace(honest(self, now, log, partition), waiting=None)
 
     def never(self: LogWatch, now: int, *, brings_nothing: bool) -> Stuck | None:
         return None
 
-    patch.replace(Partition, "status", planted)
+    patch.replace(Leg, "status", planted)
     patch.replace(LogWatch, "stuck", never)
 
 

@@ -8,6 +8,7 @@ from doka.adapters.simulated.faults import draw_plan, on_call
 from doka.adapters.simulated.plan import CALM, Incident, Kind, Plan, Span
 from doka.domain.commands import SeekPartition
 from doka.domain.events import SkipsOrdered
+from doka.domain.facts import RecordsSkipped
 from doka.domain.forwarder import Forwarder
 from doka.domain.held.ledger import OffsetLedger
 from doka.domain.limits import NS_PER_MS
@@ -55,28 +56,29 @@ def skip_the_neighbour_too(patch: Patch) -> None:
 
 def let_a_skip_take_the_watermark_along(patch: Patch) -> None:
     """Move the watermark behind what was skipped at once, whatever is open below it."""
-    honest = Intake._pass_skipped
+    honest = Intake.fetched
 
-    def planted(self: Intake, partition: Partition, chunk: Chunk, turn: Turn) -> Chunk | None:
+    def planted(self: Intake, partition: Partition, chunk: Chunk, now: int, turn: Turn) -> None:
         told = len(turn.commands)
-        rest = honest(self, partition, chunk, turn)
-        if len(turn.commands) > told:
-            ledger = partition.ledger
-            ledger.watermark = max(ledger.watermark, chunk.offsets[0] + 1)
-            self._commits.moved((ledger,))
-        return rest
+        honest(self, partition, chunk, now, turn)
+        if any(isinstance(command, RecordsSkipped) for command in turn.commands[told:]):
+            for ledger in partition.legs:
+                ledger.watermark = max(ledger.watermark, chunk.offsets[0] + 1)
+            self._commits.moved(partition.watermarks)
 
-    patch.replace(Intake, "_pass_skipped", planted)
+    patch.replace(Intake, "fetched", planted)
 
 
 def skip_in_silence(patch: Patch) -> None:
     """Tell nobody of what was skipped."""
-    honest = Intake._pass_skipped
+    honest = Intake.fetched
 
-    def planted(self: Intake, partition: Partition, chunk: Chunk, turn: Turn) -> Chunk | None:
-        return honest(self, partition, chunk, Turn())
+    def planted(self: Intake, partition: Partition, chunk: Chunk, now: int, turn: Turn) -> None:
+        told = len(turn.commands)
+        honest(self, partition, chunk, now, turn)
+        turn.commands[told:] = [each for each in turn.commands[told:] if not isinstance(each, RecordsSkipped)]
 
-    patch.replace(Intake, "_pass_skipped", planted)
+    patch.replace(Intake, "fetched", planted)
 
 
 def begin_again_with_records_in_flight(patch: Patch) -> None:
@@ -120,9 +122,9 @@ def forget_that_a_revoke_began(patch: Patch) -> None:
     """Begin a partition again that is about to be given back."""
     honest = Forwarder._begin_drain
 
-    def planted(self: Forwarder, partitions: list[Partition]) -> None:
+    def planted(self: Forwarder, partitions: list[Partition], now: int) -> None:
         waiting = set(self._beginning_again)
-        honest(self, partitions)
+        honest(self, partitions, now)
         self._beginning_again |= waiting
 
     patch.replace(Forwarder, "_begin_drain", planted)

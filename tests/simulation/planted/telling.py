@@ -23,7 +23,7 @@ from doka.domain.facts import (
 from doka.domain.forwarder import Forwarder
 from doka.domain.leases.keeper import LeaseKeeper
 from doka.domain.partitions import partition
-from doka.domain.partitions.partition import Intake, Partition
+from doka.domain.partitions.partition import Intake, Leg, Partition
 from doka.domain.records import Chunk
 from doka.domain.routes import route
 from doka.domain.routes.mapping import RecordMapping
@@ -130,22 +130,22 @@ def reject_leases_at_birth(patch: Patch) -> None:
 
 def show_what_waits_as_flowing(patch: Patch) -> None:
     """Show no partition as paused."""
-    honest = Partition.status
+    honest = Leg.status
 
-    def planted(self: Partition, now: int, log: LogStatus | None, *, blocked: bool) -> PartitionStatus:
-        return replace(honest(self, now, log, blocked=blocked), paused=False)
+    def planted(self: Leg, now: int, log: LogStatus | None, partition: Partition) -> PartitionStatus:
+        return replace(honest(self, now, log, partition), paused=False)
 
-    patch.replace(Partition, "status", planted)
+    patch.replace(Leg, "status", planted)
 
 
 def show_what_would_repeat_without_what_is_committed(patch: Patch) -> None:
     """Leave out of what a crash would repeat what Kafka has not said that it holds."""
-    honest = Partition.status
+    honest = Leg.status
 
-    def planted(self: Partition, now: int, log: LogStatus | None, *, blocked: bool) -> PartitionStatus:
-        return replace(honest(self, now, log, blocked=blocked), ahead=self.ledger.ahead)
+    def planted(self: Leg, now: int, log: LogStatus | None, partition: Partition) -> PartitionStatus:
+        return replace(honest(self, now, log, partition), ahead=self.ledger.ahead)
 
-    patch.replace(Partition, "status", planted)
+    patch.replace(Leg, "status", planted)
 
 
 def count_no_keys_as_held(patch: Patch) -> None:

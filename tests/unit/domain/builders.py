@@ -22,7 +22,7 @@ from doka.domain.held.ledger import HeldChunk, OffsetLedger
 from doka.domain.lease import Lease, Secrets
 from doka.domain.leases.keeper import LeaseKeeper
 from doka.domain.limits import NS_PER_MS, NS_PER_SECOND, RECORD_BYTES_DEFAULT
-from doka.domain.partitions.partition import Partition
+from doka.domain.partitions.partition import Leg, Partition
 from doka.domain.records import Chunk, Original, TopicPartition
 from doka.domain.routes.route import Route
 from doka.domain.rules import LimitRules, OnGap, OnUnreadable, RoleRules, RouteRules, Rules
@@ -124,7 +124,18 @@ def partition(
     """Make an owned partition with a route of its own."""
     of_limits = limits or LimitRules()
     route = Route(rules or route_rules(), of_limits, Budget(of_limits.held_bytes), keeper(), no_jitter)
-    return Partition(tp, start, route)
+    return Partition(tp, start, [route])
+
+
+def leg_of(owner: Partition) -> Leg:
+    """Give the only leg of a partition."""
+    (only,) = owner.legs.values()
+    return only
+
+
+def leg(rules: RouteRules | None = None) -> Leg:
+    """Make the leg of an owned partition with a route of its own."""
+    return leg_of(partition(rules=rules))
 
 
 def keeper() -> LeaseKeeper:
@@ -132,13 +143,13 @@ def keeper() -> LeaseKeeper:
     return LeaseKeeper(RoleRules("writer"), LimitRules().request_timeout, no_jitter)
 
 
-def held(owner: Partition | OffsetLedger, keys: str | Sequence[str], start: int = 0, **changes: object) -> HeldChunk:
+def held(owner: Leg | OffsetLedger, keys: str | Sequence[str], start: int = 0, **changes: object) -> HeldChunk:
     """Make a held chunk of one record a key; `offsets`, `poison` and `held_bytes` as named."""
     offsets = changes.pop("offsets", None) or list(range(start, start + len(keys)))
     assert isinstance(offsets, list)
     values: dict[str, object] = {"arrived": 0, "timestamp_ms": -1, "held_bytes": 10 * len(keys)} | changes
     return HeldChunk(
-        owner.ledger if isinstance(owner, Partition) else owner,
+        owner.ledger if isinstance(owner, Leg) else owner,
         offsets,
         list(keys),
         [b"%d" % offset for offset in offsets],

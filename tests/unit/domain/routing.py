@@ -12,7 +12,18 @@ from doka.domain.routes.route import Route
 from doka.domain.rules import LimitRules
 from doka.domain.sending.put import Put
 from doka.domain.turn import Turn
-from tests.unit.domain.builders import ORDERS, SECOND, chunk, described, keeper, lease, no_jitter, route_rules, told
+from tests.unit.domain.builders import (
+    ORDERS,
+    SECOND,
+    chunk,
+    described,
+    keeper,
+    lease,
+    leg_of,
+    no_jitter,
+    route_rules,
+    told,
+)
 
 DENIED = "AccessDeniedException"
 EXPIRED = "ExpiredTokenException"
@@ -27,7 +38,7 @@ class Scene:
         self.budget = Budget(of_limits.held_bytes)
         self.keeper = keeper()
         self.route = Route(route_rules(**rules), of_limits, self.budget, self.keeper, no_jitter)
-        self.partition = Partition(ORDERS, 0, self.route)
+        self.leg = leg_of(Partition(ORDERS, 0, [self.route]))
         self.now = 100 * SECOND
         self.put = 0
         self.lease = 1
@@ -38,7 +49,7 @@ class Scene:
     @property
     def open(self) -> int:
         """Records that are not settled."""
-        return self.partition.ledger.open
+        return self.leg.ledger.open
 
     def lend(self, serial: int) -> None:
         """Let the role have a lease, which signs from now on."""
@@ -47,7 +58,7 @@ class Scene:
 
     def admit(self, keys: str | list[str]) -> None:
         """Let a chunk come in."""
-        self.route.admit(self.partition.ledger, chunk(keys, start=self.next), self.now, Turn())
+        self.route.admit(self.leg.ledger, chunk(keys, start=self.next), self.now, Turn())
         self.next += len(keys)
 
     def send(self) -> Put | None:
@@ -83,8 +94,8 @@ class Scene:
 
     def lose(self) -> None:
         """Let the partition belong to somebody else, as the intake does."""
-        self.partition.ledger.gone = True
-        self.route.forget_unsent(self.partition.ledger)
+        self.leg.ledger.gone = True
+        self.route.forget_unsent(self.leg.ledger)
 
     def tend_poison(self) -> list[Command]:
         """Let the policy have its way with what was met; give letters and facts."""

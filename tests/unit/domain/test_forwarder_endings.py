@@ -200,4 +200,4 @@ class TestPoisonAtADrain:
         [put] = made.fetch("ab")
         made.feed(PutAnswered(put.put))
         made.step(PartitionsLost(ONLY))
-        assert [RecordsWillRepeat(ORDERS, 2)] == made.of(RecordsWillRepeat)
+        assert [RecordsWillRepeat(ORDERS, 2, "orders")] == made.of(RecordsWillRepeat)

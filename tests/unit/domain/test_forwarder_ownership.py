@@ -109,7 +109,7 @@ class TestOwnership:
         made.step(RevokeStarted(ONLY))
         assert (False, 2) == (made.left.drained, made.left.holes)
         commands = made.step(PartitionsRevoked(ONLY))
-        assert ([RecordsWillRepeat(ORDERS, 2)], {}) == (
+        assert ([RecordsWillRepeat(ORDERS, 2, "orders")], {}) == (
             [c for c in commands if isinstance(c, RecordsWillRepeat)],
             made.committed(),
         )

@@ -135,7 +135,7 @@ class TestPoison:
         settle(made)
         assert "poison" == made.forwarder.status(made.now).partitions[ORDERS].stuck_reason
         commands = made.step(ordered(skip(1)))
-        assert [RecordsWillRepeat(ORDERS, 1), SeekPartition(ORDERS, 1)] == commands
+        assert [RecordsWillRepeat(ORDERS, 1, "orders"), SeekPartition(ORDERS, 1)] == commands
         made.fetch([None, "b"], start=1)
         assert 3 == settle(made)
         assert made.forwarder.status(made.now).partitions[ORDERS].stuck is None

@@ -6,10 +6,12 @@ from doka.domain.rules import RoleRules, Rules
 from tests.unit.domain.builders import route_rules
 
 
-def test_every_topic_has_its_route() -> None:
-    """Topics are found by name, several may share a route."""
+def test_every_topic_has_its_routes() -> None:
+    """Topics are found by name; several may share a route, and several routes a topic, in their order."""
     orders, others = route_rules("orders"), route_rules("others", topics=frozenset({"a", "b"}))
-    assert {"orders": orders, "a": others, "b": others} == Rules((orders, others), (RoleRules("writer"),)).route_of()
+    more = route_rules("more", topics=frozenset({"orders", "b"}))
+    rules = Rules((orders, others, more), (RoleRules("writer"),))
+    assert {"orders": (orders, more), "a": (others,), "b": (others, more)} == rules.routes_of()
 
 
 @pytest.mark.parametrize(

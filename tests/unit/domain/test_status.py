@@ -15,7 +15,7 @@ READY = Status(
     at=0,
     held_bytes=0,
     held_bytes_max=1,
-    partitions={TopicPartition("orders", 0): partition().status(0, None, blocked=False)},
+    partitions={TopicPartition("orders", 0): partition().status(0, None)},
     routes={"orders": RouteStatus("orders", None, 0, 0)},
 )
 

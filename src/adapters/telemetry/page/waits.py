@@ -37,12 +37,12 @@ class Waits:
 
 def waits_of(status: Status, passed: int, wall: float) -> Waits:
     """Look at all partitions, `passed` ns after the status and at `wall` seconds of the day."""
-    partitions = list(status.partitions.values())
+    legs = status.legs()
+    partitions = [leg for _, leg in legs]
     lags, seconds = _lags(partitions), _seconds(partitions, passed, wall)
     stuck = [each is not None for each in map(attrgetter("stuck"), partitions)]
     urgencies = zip(stuck, [each or 0.0 for each in seconds], [each or 0 for each in lags], count(0, -1), strict=False)
-    tps = list(status.partitions)
-    first = [tps[-place] for _, _, _, place in nlargest(PARTITIONS_MAX, urgencies)]
+    first = [legs[-place] for _, _, _, place in nlargest(PARTITIONS_MAX, urgencies)]
     places: dict[str, list[int]] = {}
     for place, route in enumerate(map(attrgetter("route"), partitions)):
         places.setdefault(route, []).append(place)
@@ -52,7 +52,7 @@ def waits_of(status: Status, passed: int, wall: float) -> Waits:
         )
         for route, those in places.items()
     }
-    return Waits(len(partitions), of_routes, [_shown(tp, status.partitions[tp], passed, wall) for tp in first])
+    return Waits(len(status.partitions), of_routes, [_shown(tp, leg, passed, wall) for tp, leg in first])
 
 
 def _lags(partitions: Sequence[PartitionStatus]) -> list[int | None]:

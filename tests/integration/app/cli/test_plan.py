@@ -117,6 +117,15 @@ def test_a_machine_gets_json(run: Run) -> None:
     assert (300, 30) == (told["routes"][0]["records"], told["routes"][0]["keys"]["seen"])
 
 
+def test_routes_of_one_topic_share_its_reading(file: Path, run: Run) -> None:
+    """Each is told with all of the records; they were read once."""
+    file.write_text(file.read_text() + "  - topics: [orders]\n    stream: {name: archive}\n")
+    code, out, _ = run("--last", "1m", "--json")
+    told = json.loads(out)
+    records = {route["route"]: route["records"] for route in told["routes"]}
+    assert (records["orders"], records["archive"]) == (300, 300), (code, records)
+
+
 def test_it_watches_what_comes_from_now_on(kafka: KafkaCluster, run: Run) -> None:
     """Records that were there before are none of it; what came meanwhile is, by its own times."""
     over = Event()

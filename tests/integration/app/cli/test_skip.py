@@ -107,6 +107,17 @@ def test_a_person_sees_what_it_is_and_is_asked(
     assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", order.at)
 
 
+def test_a_record_of_several_routes_is_passed_by_all_and_they_are_named(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who passes it for the sake of one sees that the others do not send it either."""
+    other = "  - topics: [orders]\n    stream: {name: archive, role: analytics}\n"
+    place.file.write_text(place.file.read_text() + other)
+    code, out, err = skip(place, capsys, "orders:0:4", *WORDS, "--yes")
+    assert (0, "") == (code, err)
+    assert "  routes     orders, archive: none of them sends it\n" in out
+
+
 @pytest.mark.parametrize(("typed", "code"), [("n\n", 1), ("\n", 1), ("", 130)])
 def test_who_does_not_say_yes_skips_nothing(
     place: Place, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, typed: str, code: int

@@ -64,3 +64,17 @@ def test_the_commits_of_another_topic_of_that_name_are_not_believed(kafka: Kafka
     commit(kafka, letters_group(GROUP), KafkaPartition("dead", 0, 5, metadata=metadata_of(None, "id-0")))
     with pytest.raises(NotToldError, match=r"topic dead was made anew .* delete that group"):
         look_at(container)
+
+
+def test_letters_of_a_topic_with_several_routes_are_told_apart(kafka: KafkaCluster) -> None:
+    """By the route that each names; one that names none of them has none."""
+    named = [(1, letter(n, offset=n, route=route)) for n, route in enumerate(("orders", "archive", "gone"))]
+    write_letters(kafka.bootstrap_servers, "dead", named)
+    given = settings(kafka.bootstrap_servers, "http://127.0.0.1:1", {"orders": "orders"}, group_id=GROUP)
+    (route,) = given["routes"]
+    twin = {**route, "name": "archive", "stream": {**route["stream"], "name": "archive"}}
+    several = {**given, "dead_letters": {"topic": "dead"}, "routes": [route, twin]}
+    container = build(Settings.model_validate(several), "host")
+    met: list[FoundLetter] = []
+    read_letters(container, look_at(container), Choice(), lambda found, _: met.append(found))
+    assert ["orders", "archive", None] == [found.route for found in met if found.partition.partition == 1]

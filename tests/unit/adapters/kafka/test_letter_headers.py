@@ -21,6 +21,7 @@ OURS: Headers = [
     ("doka-error-code", b"record_too_large"),
     ("doka-attempts", b"2"),
     ("doka-failed-at", b"2026-08-01T12:30:00.250+00:00"),
+    ("doka-route", b"orders"),
 ]
 WALL = 1_785_587_400.25
 
@@ -57,6 +58,7 @@ def test_the_last_of_a_repeated_header_counts() -> None:
         "doka-error-code": b"other",
         "doka-attempts": b"0",
         "doka-failed-at": b"2026-08-01T12:30:01.250+00:00",
+        "doka-route": b"orders",
     } == dict(again)
 
 
@@ -79,6 +81,16 @@ def test_a_letter_says_which_record_it_is(headers: Headers | None, found: tuple[
     assert source_in(Unreadable()) is None
 
 
+@pytest.mark.parametrize(
+    ("headers", "of"),
+    [(OURS, "orders"), (OURS[:-1], "orders archive"), ([*OURS, *OURS[:-1], ("doka-route", b"archive")], "archive")],
+)
+def test_a_letter_is_of_one_route(headers: Headers, of: str) -> None:
+    """Of the last that it names; one that names none may be of any."""
+    letter = Original(own_headers=headers)
+    assert of.split() == [route for route in ("orders", "archive") if source_in(letter, route)]
+
+
 def test_a_record_whose_headers_cannot_be_had_makes_no_letter() -> None:
     """What cannot be carried is refused, not left out."""
     with pytest.raises(UnreadableHeadersError):
@@ -99,7 +111,7 @@ def test_a_letter_gives_back_the_record_that_it_is() -> None:
     stored = Original(own_headers=letter_headers(command, 1_700_000_000.5))
     record = letter_in(stored)
     assert record is not None
-    assert Letter(ORDERS_3, 41, "record_too_large", 2, 1_700_000_000_500, resent=2) == record.letter
+    assert Letter(ORDERS_3, 41, "record_too_large", 2, 1_700_000_000_500, resent=2, route="orders") == record.letter
     assert (own, b"key", b"value", stored.timestamp()) == (
         record.headers(),
         record.key(),

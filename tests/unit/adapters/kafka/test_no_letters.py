@@ -25,6 +25,6 @@ def test_without_a_topic_no_letter_may_be_sent() -> None:
     letters = NoLetters()
 
     with pytest.raises(InvariantError, match=r"orders\[0\]@7 was sent to the dead letters"):
-        letters.submit(SendLetter(1, TopicPartition("orders", 0), 7, _Record(), "EmptyPartitionKey", 0))
+        letters.submit(SendLetter(1, TopicPartition("orders", 0), 7, _Record(), "EmptyPartitionKey", 0, "orders"))
     assert list(letters.answers()) == []
     letters.close()

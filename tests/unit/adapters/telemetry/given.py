@@ -71,7 +71,7 @@ FACTS: tuple[Fact, ...] = (
     OffsetsCommitted(3),
     CommitFailed("REBALANCE_IN_PROGRESS"),
     PartitionsOwned("assigned", frozenset({ORDERS_3}), {ORDERS_3: 40}),
-    RecordsWillRepeat(ORDERS_3, 9),
+    RecordsWillRepeat(ORDERS_3, 9, "orders"),
     GapSeen(ORDERS_3, 40, 90, "block"),
     PartitionStuck(ORDERS_3, 41, stuck=True),
     LetterStored("orders", ORDERS_3, 41, "RecordTooLarge"),

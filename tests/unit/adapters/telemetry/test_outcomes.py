@@ -141,6 +141,21 @@ def test_sentences_for_people() -> None:
     ]  # fmt: skip
 
 
+def test_a_partition_that_is_stuck_says_for_whom_it_waits() -> None:
+    """A record, Kafka, or another route that reads the same topic."""
+    told = [
+        PartitionStuck(ORDERS_3, 41, stuck=True),
+        PartitionStuck(ORDERS_3, 41, stuck=True, uncommitted=True),
+        PartitionStuck(ORDERS_3, 41, stuck=True, route="orders", waits_for="archive"),
+    ]
+    reached = "and limits.ahead_records is reached"
+    assert [
+        f"orders[3] waits: the record at 41 does not settle {reached}",
+        f"orders[3] waits: Kafka does not take the offset 41 {reached}",
+        f"orders[3] waits: route orders waits for route archive, which is behind, {reached}",
+    ] == [OUTCOMES.line(fact).message for fact in told]
+
+
 def test_a_broken_order_says_how_it_broke() -> None:
     """What has happened and what may have are told apart, and what keeps the order is named."""
     behind, cure = "behind a later one of the same key in the stream", "; ordering: key keeps the order, more slowly"

@@ -8,6 +8,7 @@ import pytest
 from doka.adapters.telemetry.present import PresentState
 from doka.domain.leases.keeper import LeaseState
 from doka.domain.limits import NS_PER_SECOND
+from doka.domain.records import TopicPartition
 from doka.domain.status import BY_KEY, LeaseStatus, PartitionStatus, Status, StreamStatus
 from tests.manual_clock import ManualClock
 from tests.unit.adapters.telemetry.given import NEW_YEAR, hand_clock, partition_status, status
@@ -23,6 +24,19 @@ def gauges(state: PresentState) -> dict[str, list[tuple[dict[str, str], float]]]
 def test_nothing_is_claimed_before_the_first_status() -> None:
     """Before anything was published there is no gauge that could be taken for a healthy zero."""
     assert {} == gauges(PresentState(hand_clock()))
+
+
+def test_a_partition_is_shown_once_for_each_route() -> None:
+    """Each series has the route in its labels, so a slow one is seen beside its sibling; the partition is owned once."""
+    clock = hand_clock()
+    state = PresentState(clock)
+    orders = partition_status(log_end=142, waiting=0)
+    both = replace(orders, others=(replace(orders, route="archive", watermark=orders.watermark - 30),))
+    state.status = replace(status(clock), partitions={TopicPartition("orders", 3): both})
+    shown = gauges(state)
+    (_, ours), (labels, theirs) = shown["doka_lag_records"]
+    assert ({**PLACE, "route": "archive"}, 30.0) == (labels, theirs - ours)
+    assert [({}, 1.0)] == shown["doka_partitions_owned"]
 
 
 def test_a_lease_counts_down_between_publishes() -> None:

@@ -33,5 +33,5 @@ def test_sizes_and_counts() -> None:
 
 def test_figures_name_a_partition_by_two_fields_and_come_in_order() -> None:
     """As they are asked for, and then what was made of others."""
-    found = figures(RecordsWillRepeat(ORDERS_3, 9), "partition", "records", seconds=1.5)
+    found = figures(RecordsWillRepeat(ORDERS_3, 9, "orders"), "partition", "records", seconds=1.5)
     assert [("topic", "orders"), ("partition", 3), ("records", 9), ("seconds", 1.5)] == list(found.items())

@@ -135,6 +135,17 @@ def test_a_role_of_many_routes_is_asked_for_once() -> None:
     assert world.asked == ["analytics", "orders", "clicks"]
 
 
+def test_a_topic_of_several_routes_is_looked_at_once() -> None:
+    """It is read once, and says for whom."""
+    second = {"topics": ["orders"], "stream": {"name": "archive", "role": "analytics"}}
+    findings = World().look(settings({("routes", 1): second}))
+    told = [(finding.step, finding.told) for finding in findings if finding.step in {"configuration", "topic"}]
+    assert [
+        ("configuration", "2 routes, 1 topic, 1 role"),
+        ("topic", "12 partitions, read once for the routes orders, archive"),
+    ] == told
+
+
 def test_ambient_credentials_are_looked_at_too() -> None:
     """Credentials that do not end are told so."""
     world = World(life_seconds=None)

@@ -86,12 +86,12 @@ def test_what_becomes_a_letter_again_says_of_which_record_and_how_often() -> Non
     record = letter_in(stored)
     for resends in (1, 2):
         assert isinstance(record, LetterRecord)
-        LettersAgain(Topic()).submit(SendLetter(1, DEAD, 7, record, "NewCode", 3))
+        LettersAgain(Topic()).submit(SendLetter(1, DEAD, 7, record, "NewCode", 3, "orders"))
         (again,) = sent
         sent.clear()
         headers = letter_headers(again, 2.0)
         assert [("trace", b"t"), ("doka-resent", b"%d" % resends)] == headers[:2]
         record = letter_in(Original(own_headers=headers))
         assert record is not None
-        assert Letter(ORDERS_3, 41, "NewCode", 3, 2_000, resends) == record.letter
+        assert Letter(ORDERS_3, 41, "NewCode", 3, 2_000, resends, "orders") == record.letter
         assert stored.timestamp() == record.timestamp()

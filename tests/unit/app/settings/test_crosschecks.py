@@ -153,19 +153,39 @@ def test_a_stream_may_be_in_another_region_than_the_rest() -> None:
     assert told({STREAM_AT: {"arn": STREAM.replace("eu-west-1", "us-east-1"), "role": "analytics"}}) == []
 
 
-def test_a_topic_has_one_route() -> None:
-    """Two routes of one topic would need two sets of committed offsets."""
-    again = {**OTHER_ROUTE, "topics": ["returns", "orders"]}
-    assert told({("routes", 1): again}) == [
-        (
-            "routes[1].topics[1] is the topic orders of routes[0] again; a topic has one route, "
-            "so run a second doka with a group_id of its own"
-        )
-    ]
+def test_a_topic_may_have_several_routes() -> None:
+    """Each goes to a stream of its own, or leaves something out; the same topic twice in a route is a slip."""
+    assert told({("routes", 1): {**OTHER_ROUTE, "topics": ["returns", "orders"]}}) == []
+    assert told({("routes", 1): OTHER_ROUTE}) == []
     assert told({(*ROUTE, "topics"): ["orders", "returns", "orders"]}) == [
         "routes[0].topics[2] is the topic orders again; keep one"
     ]
-    assert told({("routes", 1): OTHER_ROUTE}) == []
+
+
+def test_a_topic_goes_to_a_stream_once() -> None:
+    """Two routes that leave nothing out would land each record twice; one that does may be the other half."""
+    twin: dict[str, Any] = {"topics": ["orders"], "name": "twin", "stream": {"name": "orders", "role": "analytics"}}
+    assert told({("routes", 1): twin}) == [
+        (
+            "routes[1].topics[0] is the topic orders of routes[0], which goes to stream orders as well, so each record would "
+            "land twice; give one of them only, or another stream"
+        )
+    ]
+    assert told({("routes", 1): {**twin, "only": {"pointer": "/type", "in": ["order"]}}}) == []
+
+
+def test_a_topic_has_so_many_routes_at_most() -> None:
+    """Each of them holds what is fetched, so the ninth is refused."""
+    routes: dict[SettingPath, Any] = {
+        ("routes", index): {**OTHER_ROUTE, "name": f"r{index}", "topics": ["orders"], "stream": {"name": f"s{index}"}}
+        for index in range(1, 9)
+    }
+    assert told(routes) == [
+        (
+            "routes[8].topics[0] is the topic orders of 8 routes before, which is the most; run a second doka with a group_id "
+            "of its own"
+        )
+    ]
 
 
 def test_routes_have_names_of_their_own() -> None:

@@ -309,3 +309,46 @@ def test_a_drain_leaves_what_was_sent() -> None:
     assert [part._replace(places=[0, 1]), beside] == without_unsent([part, beside], owner)
     other.gone = True
     assert [part] == without_unsent([part, beside], other)
+
+
+class TestBesideOthers:
+    """A ledger that is not alone remembers what it has passed above what Kafka holds."""
+
+    def ledger(self) -> OffsetLedger:
+        """Give one that has passed 0..5 in two chunks, then 10, 12 and 14, which have holes."""
+        ledger = OffsetLedger(ORDERS, 0, Lanes(), alone=False)
+        for made in (held(ledger, "abc"), held(ledger, "def", 3), held(ledger, "ghi", offsets=[10, 12, 14])):
+            ledger.append(made)
+            ledger.settle(made, 3)
+        return ledger
+
+    def test_says_what_lies_below_an_offset(self) -> None:
+        """To the record, also in the middle of a chunk, and where offsets have holes."""
+        ledger = self.ledger()
+        assert [0, 1, 4, 6, 6, 7, 9, 9] == [ledger.passed_below(offset) for offset in (0, 1, 4, 6, 10, 11, 15, 99)]
+
+    def test_forgets_what_kafka_holds(self) -> None:
+        """What is committed is never asked for again."""
+        ledger = self.ledger()
+        ledger.note_committed(11, ledger.passed_below(11))
+        assert (11, 2, [[10, 12, 14]]) == (ledger.committed, ledger.uncommitted, list(ledger._passed_runs or ()))
+
+    def test_keeps_no_list_of_what_has_no_holes(self) -> None:
+        """Ranges that touch become one, whatever number of chunks there were."""
+        assert [range(6), [10, 12, 14]] == list(self.ledger()._passed_runs or ())
+
+    def test_begins_again_below_its_watermark(self) -> None:
+        """What it had passed above the new beginning is passed once more."""
+        before = self.ledger()
+        before.note_committed(2, before.passed_below(2))
+        again = OffsetLedger(ORDERS, 4, Lanes(), alone=False)
+        again.goes_on_from(before)
+        assert (2, 2, 4) == (again.committed, again.uncommitted, again.watermark)
+
+    def test_one_that_is_alone_remembers_nothing(self) -> None:
+        """It is committed where it stands."""
+        ledger = OffsetLedger(ORDERS, 0, Lanes())
+        made = held(ledger, "abc")
+        ledger.append(made)
+        ledger.settle(made, 3)
+        assert (3, None) == (ledger.passed_below(1), ledger._passed_runs)

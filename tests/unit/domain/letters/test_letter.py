@@ -55,3 +55,19 @@ def test_a_choice_is_all_that_it_asks_for(choice: Choice, *, taken: bool) -> Non
 def test_a_letter_without_a_time_is_chosen_at_any() -> None:
     """Nobody can say that it is not meant; it is shown, and can be left out by its place."""
     assert Choice(since_ms=5, until_ms=6).takes(LETTER._replace(failed_at_ms=None), b"k", DEAD, 7)
+
+
+@pytest.mark.parametrize(
+    ("named", "routes", "route"),
+    [
+        ("b", ("a", "b"), "b"),
+        (None, ("a", "b"), None),
+        ("gone", ("a", "b"), None),
+        (None, ("a",), "a"),
+        ("gone", ("a",), "a"),
+        ("a", (), None),
+    ],
+)
+def test_a_letter_goes_by_its_own_route(named: str | None, routes: tuple[str, ...], route: str | None) -> None:
+    """By the one that it names; else by the only one that reads its topic, and by none where that could be the wrong one."""
+    assert route == LETTER._replace(route=named).route_among(routes)

@@ -9,7 +9,7 @@ from doka.domain.partitions.partition import Partition
 from doka.domain.rules import AggregationRules, Ordering
 from doka.domain.status import LogStatus
 from doka.domain.turn import Turn
-from tests.unit.domain.builders import SECOND, chunk, described, held, partition, route_rules
+from tests.unit.domain.builders import SECOND, chunk, described, held, leg_of, partition, route_rules
 from tests.unit.domain.routing import SLOW, Scene
 
 NOW = 100 * SECOND
@@ -24,7 +24,7 @@ def owner() -> Partition:
 def test_begins_where_it_is_read_from() -> None:
     """A new partition expects, has committed and has sent everything below its start."""
     owner = partition(start=7)
-    ledger = owner.ledger
+    ledger = leg_of(owner).ledger
     assert [7] * 4 == [owner.expected, ledger.committed, ledger.sent_to, ledger.watermark]
     assert owner.drained is True
 
@@ -40,7 +40,7 @@ def test_begins_where_it_is_read_from() -> None:
 )
 def test_keeps_order_as_its_route_says(changes: dict[str, object], lanes: type[Lanes]) -> None:
     """One record of a key at a time, or one request of a key; aggregates keep their order in lanes of their own."""
-    assert lanes is type(partition(rules=route_rules(**changes)).ledger.lanes)
+    assert lanes is type(leg_of(partition(rules=route_rules(**changes))).ledger.lanes)
 
 
 class TestDrained:
@@ -49,25 +49,26 @@ class TestDrained:
     def test_waits_for_what_is_sent_or_goes_again(self) -> None:
         """Ready, in flight and delayed records are waited for; then nothing is."""
         scene = Scene()
-        seen = [scene.partition.drained]
+        seen = [scene.leg.drained]
         scene.admit("a")
-        seen.append(scene.partition.drained)
+        seen.append(scene.leg.drained)
         put = scene.send()
         assert put is not None
-        seen.append(scene.partition.drained)
+        seen.append(scene.leg.drained)
         scene.answered(put, {0: SLOW})
-        seen.append(scene.partition.drained)
+        seen.append(scene.leg.drained)
         scene.now += SECOND
         again = scene.send()
         assert again is not None
         scene.answered(again)
-        assert [True, False, False, False, True] == [*seen, scene.partition.drained]
+        assert [True, False, False, False, True] == [*seen, scene.leg.drained]
 
     def test_does_not_wait_for_what_can_never_land(self, owner: Partition) -> None:
         """Poison that stays in its lane would hold up a rebalance for ever."""
-        owner.route.described(described(), NOW, Turn())
-        owner.route.admit(owner.ledger, chunk("a", start=5, values=[bytes(RECORD_BYTES_DEFAULT + 1)]), NOW, Turn())
-        assert (1, True) == (owner.ledger.open, owner.drained)
+        route, ledger = leg_of(owner).route, leg_of(owner).ledger
+        route.described(described(), NOW, Turn())
+        route.admit(ledger, chunk("a", start=5, values=[bytes(RECORD_BYTES_DEFAULT + 1)]), NOW, Turn())
+        assert (1, True) == (ledger.open, owner.drained)
 
 
 class TestStatus:
@@ -75,7 +76,7 @@ class TestStatus:
 
     def test_of_a_quiet_partition(self, owner: Partition) -> None:
         """With nothing held, there is no age and no reason to wait."""
-        status = owner.status(NOW, None, blocked=False)
+        status = owner.status(NOW, None)
         assert ("orders", 5, 5, 0, 0) == (
             status.route,
             status.watermark,
@@ -92,10 +93,11 @@ class TestStatus:
 
     def test_counts_backlog_and_age(self, owner: Partition) -> None:
         """Un-settled counts what is held and what waits to be; the age is that of the oldest, the end is passed on."""
-        taken = held(owner, "ab", 5, arrived=NOW - 3 * SECOND, timestamp_ms=1_700)
-        owner.ledger.append(taken)
-        owner.backlog.extend([chunk("cd", start=7), 12])
-        status = owner.status(NOW, LogStatus(20, NOW), blocked=False)
+        leg = leg_of(owner)
+        taken = held(leg, "ab", 5, arrived=NOW - 3 * SECOND, timestamp_ms=1_700)
+        leg.ledger.append(taken)
+        leg.backlog.extend([chunk("cd", start=7), 12])
+        status = owner.status(NOW, LogStatus(20, NOW))
         assert (4, 3 * SECOND, 1_700, 20) == (
             status.unsettled,
             status.oldest_unsettled_age,
@@ -105,36 +107,43 @@ class TestStatus:
 
     def test_without_a_timestamp(self, owner: Partition) -> None:
         """A record without a timestamp shows none, never a negative one."""
-        owner.ledger.append(held(owner, "a", 5))
-        assert owner.status(NOW, None, blocked=False).oldest_timestamp_ms is None
+        leg_of(owner).ledger.append(held(leg_of(owner), "a", 5))
+        assert owner.status(NOW, None).oldest_timestamp_ms is None
 
     def test_says_why_it_waits(self, owner: Partition) -> None:
         """A gap is told first; a record that does not settle is told by its offset, unless the route is blocked."""
-        owner.stuck_told = True
-        reasons = [owner.status(NOW, None, blocked=blocked).stuck for blocked in (False, True)]
+        leg = leg_of(owner)
+        leg.stuck_told = True
+        leg.route.described(described(), NOW, Turn())
+        reasons = [owner.status(NOW, None).stuck]
+        leg.route.standing.block("AccessDeniedException", "", NOW, Turn())
+        reasons.append(owner.status(NOW, None).stuck)
         owner.gap = "a gap"
-        reasons.append(owner.status(NOW, None, blocked=True).stuck)
+        reasons.append(owner.status(NOW, None).stuck)
         assert ["the record at or above offset 5 does not settle", None, "a gap"] == reasons
 
     def test_says_why_in_one_word(self, owner: Partition) -> None:
         """Each way of waiting has a word of its own, for a label."""
-        assert owner.status(NOW, None, blocked=False).stuck_reason is None
-        owner.held_up = owner.stuck_told = True
-        words = [owner.status(NOW, None, blocked=False).stuck_reason]
-        owner.ledger.append(held(owner, "a", 5))
-        owner.route.quarantine.note_unknown(held(owner, "a", 5), 0, "NewError", NOW)
-        told = owner.status(NOW, None, blocked=True)
+        assert owner.status(NOW, None).stuck_reason is None
+        leg = leg_of(owner)
+        leg.route.described(described(), NOW, Turn())
+        leg.held_up = leg.stuck_told = True
+        words = [owner.status(NOW, None).stuck_reason]
+        leg.ledger.append(held(leg, "a", 5))
+        leg.route.quarantine.note_unknown(held(leg, "a", 5), 0, "NewError", NOW)
+        told = owner.status(NOW, None)
         words.append(told.stuck_reason)
         assert told.stuck is not None
         assert told.stuck.endswith("limits.ahead_records is reached")
         owner.gap = "a gap"
-        words.append(owner.status(NOW, None, blocked=False).stuck_reason)
+        words.append(owner.status(NOW, None).stuck_reason)
         assert ["not_settled", "unknown_code", "gap"] == words
 
 
 def test_shows_itself_without_records() -> None:
     """What a log or an error may print names place and counts only."""
     owner = partition(rules=route_rules())
-    owner.ledger.append(held(owner, "secret", 5))
+    leg = leg_of(owner)
+    leg.ledger.append(held(leg, "secret", 5))
     assert "Partition(orders[0] at 0, 6 open)" == repr(owner)
-    assert "HeldChunk(orders[0] ..11, 6 of 6 open)" == repr(owner.ledger.oldest)
+    assert "HeldChunk(orders[0] ..11, 6 of 6 open)" == repr(leg.ledger.oldest)

@@ -11,12 +11,23 @@ from doka.domain.facts import PartitionStuck
 from doka.domain.held.budget import Budget
 from doka.domain.limits import STALL_BEFORE_PAUSE_NS
 from doka.domain.partitions.commits import Commits
-from doka.domain.partitions.partition import Intake, Partition
+from doka.domain.partitions.partition import Intake, Leg, Partition
 from doka.domain.records import Chunk, TopicPartition
 from doka.domain.routes.route import Route
 from doka.domain.rules import LimitRules
 from doka.domain.turn import Turn
-from tests.unit.domain.builders import MS, ORDERS, SECOND, chunk, described, keeper, no_jitter, route_rules, told
+from tests.unit.domain.builders import (
+    MS,
+    ORDERS,
+    SECOND,
+    chunk,
+    described,
+    keeper,
+    leg_of,
+    no_jitter,
+    route_rules,
+    told,
+)
 
 NOW = 100 * SECOND
 AHEAD = 10
@@ -31,8 +42,9 @@ class Scene:
         self.commits = Commits(SECOND)
         self.intake = Intake(self.budget, self.commits, AHEAD, STUCK_AFTER)
         self.route = Route(route_rules(), LimitRules(), self.budget, keeper(), no_jitter)
-        self.partition = Partition(ORDERS, 0, self.route)
-        self.ledger = self.partition.ledger
+        self.partition = Partition(ORDERS, 0, [self.route])
+        self.leg = leg_of(self.partition)
+        self.ledger = self.leg.ledger
         self.turn = Turn()
         self.stuck: list[PartitionStuck] = []
         if open_route:
@@ -55,14 +67,14 @@ class Scene:
         oldest = self.ledger.oldest
         assert oldest is not None
         self.ledger.settle(oldest, records)
-        self.intake.admit(self.partition, NOW, Turn())
+        self.intake.admit(self.partition, self.leg, NOW, Turn())
 
     def commit(self) -> None:
         """Let Kafka take what has settled."""
-        self.commits.moved([self.ledger])
+        self.commits.moved(self.partition.watermarks)
         (commit,) = self.due()
         self.commits.answered(CommitAnswered(commit.commit), self.turn)
-        self.intake.admit(self.partition, NOW, Turn())
+        self.intake.admit(self.partition, self.leg, NOW, Turn())
 
     def due(self, *, hurry: bool = True) -> list[CommitOffsets]:
         """Give the commit that goes out now."""
@@ -94,7 +106,7 @@ class Scene:
         return found
 
 
-def ahead(owner: Partition) -> list[int]:
+def ahead(owner: Leg) -> list[int]:
     """Name the chunks that wait by their first offset, ends of the log by their offset."""
     return [item.offsets[0] if isinstance(item, Chunk) else item for item in owner.backlog]
 
@@ -124,7 +136,7 @@ class TestAdmit:
             scene.ledger.open,
             scene.route.outbox.waiting,
             scene.partition.expected,
-            len(scene.partition.backlog),
+            len(scene.leg.backlog),
         )
         assert scene.budget.held == scene.ledger.held_bytes == scene.ledger.open_bytes() > 0
 
@@ -133,23 +145,23 @@ class TestAdmit:
         scene = Scene(open_route=False)
         scene.fetch("ab")
         scene.fetch("cd", 2)
-        assert ([0, 2], 0) == (ahead(scene.partition), scene.ledger.open)
+        assert ([0, 2], 0) == (ahead(scene.leg), scene.ledger.open)
         scene.open()
         scene.steer()
-        assert ([], 4) == (ahead(scene.partition), scene.ledger.open)
+        assert ([], 4) == (ahead(scene.leg), scene.ledger.open)
 
     def test_never_reaches_further_than_ahead_records(self) -> None:
         """A chunk is cut so that exactly `ahead_records` lie above the committed offset, settled or not."""
         scene = Scene()
         scene.fetch("abcdefg")
         scene.fetch("hijklmn", 7)
-        assert (AHEAD, [10]) == (scene.ledger.reach, ahead(scene.partition))
+        assert (AHEAD, [10]) == (scene.ledger.reach, ahead(scene.leg))
         scene.settle(6)
-        assert (AHEAD, [10]) == (scene.ledger.reach, ahead(scene.partition))
+        assert (AHEAD, [10]) == (scene.ledger.reach, ahead(scene.leg))
         scene.settle(1)
-        assert (AHEAD, 3, [10]) == (scene.ledger.reach, scene.ledger.open, ahead(scene.partition))
+        assert (AHEAD, 3, [10]) == (scene.ledger.reach, scene.ledger.open, ahead(scene.leg))
         scene.commit()
-        assert (7, []) == (scene.ledger.reach, ahead(scene.partition))
+        assert (7, []) == (scene.ledger.reach, ahead(scene.leg))
 
     def test_half_the_reach_settled_and_not_committed_hurries_the_commit(self) -> None:
         """Records that wait for a commit do not wait for its turn; without such records the turn is kept."""
@@ -160,7 +172,7 @@ class TestAdmit:
         for keys, start, hurried in (("abcd", 1, False), ("e", 5, False), ("f", 6, True)):
             scene.fetch(keys, start)
             scene.settle(len(keys))
-            scene.commits.moved([scene.ledger])
+            scene.commits.moved(scene.partition.watermarks)
             assert hurried == (scene.commits.next_wake() == NOW), keys
         assert 1 == len(scene.due(hurry=False))
 
@@ -200,7 +212,7 @@ class TestEnded:
         scene = Scene(open_route=False)
         scene.fetch("ab")
         scene.intake.ended(scene.partition, 9, NOW, Turn())
-        assert (0, [0, 9]) == (scene.ledger.watermark, ahead(scene.partition))
+        assert (0, [0, 9]) == (scene.ledger.watermark, ahead(scene.leg))
         scene.open()
         scene.steer()
         assert 0 == scene.ledger.watermark
@@ -226,9 +238,9 @@ class TestDrain:
         scene = Scene()
         scene.fetch("abc")
         scene.fetch("defghijkl", 3)
-        assert [10] == ahead(scene.partition)
+        assert [10] == ahead(scene.leg)
         scene.intake.begin_drain(scene.partition)
-        assert (0, 0, []) == (scene.budget.held, scene.ledger.held_bytes, ahead(scene.partition))
+        assert (0, 0, []) == (scene.budget.held, scene.ledger.held_bytes, ahead(scene.leg))
         assert (0, True) == (scene.ledger.watermark, scene.partition.drained)
         assert 0 == scene.route.outbox.waiting
 
@@ -287,7 +299,7 @@ class TestSteer:
         assert [] == scene.take_stuck()
         scene.turn.look = True
         assert [] == scene.steer(NOW + STUCK_AFTER)
-        assert [PartitionStuck(ORDERS, 0, stuck=True)] == scene.take_stuck()
+        assert [PartitionStuck(ORDERS, 0, stuck=True, route="orders")] == scene.take_stuck()
         assert [] == scene.steer(NOW + STUCK_AFTER + SECOND)
         assert [] == scene.take_stuck()
 
@@ -346,10 +358,10 @@ class TestSteer:
         scene.fetch("klmno", 10)
         scene.steer()
         scene.steer(NOW + STUCK_AFTER)
-        assert [PartitionStuck(ORDERS, 0, stuck=True)] == scene.take_stuck()
+        assert [PartitionStuck(ORDERS, 0, stuck=True, route="orders")] == scene.take_stuck()
         scene.settle(10)
         assert [] == scene.steer(NOW + STUCK_AFTER + SECOND)
-        assert [PartitionStuck(ORDERS, 10, stuck=False)] == scene.take_stuck()
+        assert [PartitionStuck(ORDERS, 10, stuck=False, route="orders")] == scene.take_stuck()
         scene.commit()
         assert ["resume"] == scene.steer(NOW + STUCK_AFTER + 2 * SECOND)
         assert [] == scene.take_stuck()
@@ -398,14 +410,14 @@ class TestSteer:
         scene.steer()
         assert ["pause"] == scene.steer(NOW + STALL_BEFORE_PAUSE_NS)
         scene.steer(NOW + STUCK_AFTER)
-        assert [PartitionStuck(ORDERS, 10, stuck=True, uncommitted=True)] == scene.take_stuck()
-        told = scene.partition.status(NOW, None, blocked=False).stuck
+        assert [PartitionStuck(ORDERS, 10, stuck=True, uncommitted=True, route="orders")] == scene.take_stuck()
+        told = scene.partition.status(NOW, None).stuck
         assert "Kafka does not take its offset 10, and limits.ahead_records is reached" == told
 
     def test_hogs_pause_and_the_others_go_on(self) -> None:
         """With the budget gone for half a second, who holds much waits, who holds little does not."""
         scene = Scene(held=4_000)
-        small = Partition(TopicPartition("orders", 1), 0, scene.route)
+        small = Partition(TopicPartition("orders", 1), 0, [scene.route])
         scene.fetch("abcdefghij")  # 2,520 bytes
         scene.intake.fetched(scene.partition, chunk("kl", start=10), NOW, Turn())  # wait in the backlog, and are held
         partitions = [scene.partition, small]

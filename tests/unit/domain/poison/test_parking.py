@@ -5,7 +5,7 @@ from __future__ import annotations
 from doka.domain.held.ledger import OffsetLedger, Part
 from doka.domain.poison.parking import Parking
 from doka.domain.poison.quarantine import Poison
-from tests.unit.domain.builders import held, partition
+from tests.unit.domain.builders import held, leg
 
 
 def offsets(parts: list[Part]) -> list[int]:
@@ -15,7 +15,7 @@ def offsets(parts: list[Part]) -> list[int]:
 
 def test_without_poison_everything_passes() -> None:
     """As it came, without a copy."""
-    chunk, places = held(partition(), "aba"), range(3)
+    chunk, places = held(leg(), "aba"), range(3)
     passing, met = Parking().sift(chunk, places)
     assert passing is places
     assert [] == met
@@ -23,7 +23,7 @@ def test_without_poison_everything_passes() -> None:
 
 def test_later_records_of_a_key_wait_for_its_poison() -> None:
     """Other keys pass, and so do earlier records of the key itself; later chunks wait too."""
-    parking, owner = Parking(), partition().ledger
+    parking, owner = Parking(), leg().ledger
     passing, met = parking.sift(held(owner, "abab", poison={1: "Bad"}), range(4))
     assert ([0, 2], [1]) == (passing, [poison.offset for poison in met])
     assert [1] == parking.sift(held(owner, "ba", 4), range(2))[0]
@@ -33,14 +33,14 @@ def test_later_records_of_a_key_wait_for_its_poison() -> None:
 
 def test_a_key_of_another_partition_does_not_wait() -> None:
     """Kafka has no order between partitions."""
-    parking, owner, other = Parking(), partition().ledger, partition().ledger
+    parking, owner, other = Parking(), leg().ledger, leg().ledger
     parking.sift(held(owner, "a", poison={0: "Bad"}), range(1))
     assert range(1) == parking.sift(held(other, "a"), range(1))[0]
 
 
 def test_records_that_were_let_go_can_still_wait() -> None:
     """The service named a record: what is behind it in lanes is taken out, in order."""
-    parking, owner = Parking(), partition().ledger
+    parking, owner = Parking(), leg().ledger
     chunk = held(owner, "abab")
     poison = Poison(chunk, 0, "Bad")
     parking.park(poison)
@@ -50,7 +50,7 @@ def test_records_that_were_let_go_can_still_wait() -> None:
 
 def test_what_came_before_poison_does_not_wait_for_it() -> None:
     """Poison is known when it comes in; older records of its key that go again later are not behind it."""
-    parking, owner = Parking(), partition().ledger
+    parking, owner = Parking(), leg().ledger
     older = held(owner, "aa")
     parking.sift(older, range(2))
     _, (poison,) = parking.sift(held(owner, "aa", 2, poison={0: "Bad"}), range(2))
@@ -60,7 +60,7 @@ def test_what_came_before_poison_does_not_wait_for_it() -> None:
 
 def test_what_is_taken_out_of_lanes_waits_before_what_came_later() -> None:
     """The service names poison after younger records of its key have come to wait: the order is that of their offsets."""
-    parking, owner = Parking(), partition().ledger
+    parking, owner = Parking(), leg().ledger
     chunk = held(owner, "aaa")
     poison = Poison(chunk, 0, "Bad")
     parking.park(poison)
@@ -74,7 +74,7 @@ class TestTwoOfOneKey:
 
     def parked(self) -> tuple[Parking, Poison, Poison]:
         """Give records 0 to 4 of a key, of which 0 and 2 are poison."""
-        parking, owner = Parking(), partition().ledger
+        parking, owner = Parking(), leg().ledger
         older = held(owner, "aa")
         parking.sift(older, range(2))
         _, (known,) = parking.sift(held(owner, "aaa", 2, poison={0: "Bad"}), range(3))
@@ -107,7 +107,7 @@ class TestForgetting:
 
     def parked(self) -> tuple[Parking, OffsetLedger, Poison]:
         """Let two records wait behind poison."""
-        parking, owner = Parking(), partition().ledger
+        parking, owner = Parking(), leg().ledger
         _, (poison,) = parking.sift(held(owner, "aaa", poison={0: "Bad"}), range(3))
         return parking, owner, poison
 

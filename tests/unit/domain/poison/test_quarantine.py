@@ -12,7 +12,7 @@ from doka.domain.limits import BACKOFF_FIRST_NS
 from doka.domain.poison.quarantine import MINUTE_NS, Poison, Quarantine
 from doka.domain.rules import OnPoison
 from doka.domain.turn import Turn
-from tests.unit.domain.builders import ORDERS, SECOND, Extras, held, no_jitter, partition, told
+from tests.unit.domain.builders import ORDERS, SECOND, Extras, held, leg, no_jitter, told
 
 NOW = 100 * SECOND
 
@@ -20,7 +20,7 @@ NOW = 100 * SECOND
 @pytest.fixture
 def owner() -> OffsetLedger:
     """Give what is held of an owned partition."""
-    return partition().ledger
+    return leg().ledger
 
 
 class Scene:
@@ -78,7 +78,7 @@ def test_a_letter_carries_the_whole_record(owner: OffsetLedger) -> None:
     scene = Scene(OnPoison.DEAD_LETTER)
     met = poison(owner, 2, attempts=3)
     scene.quarantine.take(met[1:])
-    assert [SendLetter(1, ORDERS, 1, Extras(of_value=b"1"), "RecordTooLarge", 3)] == scene.letters()
+    assert [SendLetter(1, ORDERS, 1, Extras(of_value=b"1"), "RecordTooLarge", 3, "orders")] == scene.letters()
     assert 2 == owner.sent_to  # a drain may not forget it any more
 
 
@@ -131,7 +131,7 @@ def test_a_stopped_lane_is_told_by_place_and_word(owner: OffsetLedger) -> None:
     told = scene.quarantine.stopped_lane(owner, NOW)
     assert told is not None
     assert ("poison", True) == (told.reason, "offset 0 can never land (RecordTooLarge)" in told.sentence)
-    assert scene.quarantine.stopped_lane(partition().ledger, NOW) is None
+    assert scene.quarantine.stopped_lane(leg().ledger, NOW) is None
 
 
 def test_an_unknown_code_is_told_for_as_long_as_it_comes_again(owner: OffsetLedger) -> None:

@@ -64,7 +64,7 @@ class TestAnswered:
         scene.now += 20 * MS
         scene.route.answered(PutAnswered(put.number), scene.now, turn)
         assert [RecordsSettled("orders", 3, 3, 20 * MS, {STAMP_MS: 3})] == turn.commands
-        assert (0, {}, [scene.partition.ledger]) == (scene.open, scene.route.puts, [*turn.moved])
+        assert (0, {}, [scene.leg.ledger]) == (scene.open, scene.route.puts, [*turn.moved])
 
     @pytest.mark.parametrize(
         ("code", "ambiguous", "wait"),
@@ -309,7 +309,7 @@ def test_an_envelope_counts_what_it_holds() -> None:
     """With an envelope the held bytes grow by what was made, and all of it is free once it has settled."""
     scene = Scene(envelope=True)
     fetched = chunk("ab", originals=[Extras(), Extras()])
-    ledger = scene.partition.ledger
+    ledger = scene.leg.ledger
     scene.budget.take(ledger, 502 + 2, 2)  # as the intake does: payload and overhead
     scene.route.admit(ledger, fetched, scene.now, Turn())
     assert scene.budget.held > 504
@@ -327,7 +327,7 @@ def test_what_is_made_of_values_is_what_is_held(rules: dict[str, Any], size: int
     """What came is let go, but where whole records are held for dead letters; all of it is free once it has settled."""
     scene = Scene(on_poison=OnPoison.DEAD_LETTER if whole else OnPoison.BLOCK, **rules)
     fetched = chunk("ab", values=[b"x" * 1_000] * 2, originals=[Extras(), Extras()] if whole else ())
-    ledger = scene.partition.ledger
+    ledger = scene.leg.ledger
     came = fetched.payload_bytes + 2 * RECORD_OVERHEAD_BYTES
     scene.budget.take(ledger, came, 2)  # as the intake does
     scene.route.admit(ledger, fetched, scene.now, Turn())
@@ -343,7 +343,7 @@ def test_status_shows_reason_and_figures() -> None:
     """Figures of a route: why it is blocked, what is in flight, what waits, which keys became base64."""
     scene = Scene()
     scene.sent("a")
-    scene.route.admit(scene.partition.ledger, chunk(["b", b"\xff", b"\xff"], start=1), scene.now, Turn())
+    scene.route.admit(scene.leg.ledger, chunk(["b", b"\xff", b"\xff"], start=1), scene.now, Turn())
     stream = StreamStatus(RECORD_BYTES_DEFAULT, distribution="by partition key", described_at=scene.now)
     assert RouteStatus("orders", None, in_flight=1, waiting=2, key_fallbacks=1, stream=stream) == scene.route.status()
     scene.route.standing.block("gone", "", scene.now, Turn())

@@ -73,9 +73,7 @@ class TestStream:
         scene = Scene(opened=False)
         facts = told(scene.route.undescribed, StreamRefused("orders", DENIED), scene.now)
         assert [StreamFactsAssumed("orders", DENIED), RouteOpened("orders", 0)] == facts
-        scene.route.admit(
-            scene.partition.ledger, chunk("ab", values=[b"x" * RECORD_BYTES_DEFAULT, b"x"]), scene.now, Turn()
-        )
+        scene.route.admit(scene.leg.ledger, chunk("ab", values=[b"x" * RECORD_BYTES_DEFAULT, b"x"]), scene.now, Turn())
         assert [RecordsPoisoned("orders", ORDERS, 0, "RecordTooLarge", "block")] == scene.tend_poison()
         assert scene.route.standing.stream_arn is None
 
@@ -109,7 +107,7 @@ class TestStream:
         """A record above the default limit lands where the stream takes it."""
         scene = Scene(opened=False)
         scene.route.described(described(record_bytes_max=2 * RECORD_BYTES_DEFAULT), scene.now, Turn())
-        scene.route.admit(scene.partition.ledger, chunk("a", values=[b"x" * RECORD_BYTES_DEFAULT]), scene.now, Turn())
+        scene.route.admit(scene.leg.ledger, chunk("a", values=[b"x" * RECORD_BYTES_DEFAULT]), scene.now, Turn())
         assert [] == scene.tend_poison()
 
 

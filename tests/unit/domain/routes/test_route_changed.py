@@ -59,7 +59,7 @@ def admit(scene: Scene, keys: str, values: Iterable[bytes]) -> list[Command]:
     """Let records come in, and the policy have its way with what can never land."""
     originals = [Extras() for _ in keys]
     made = chunk(keys, start=scene.next, values=list(values), originals=originals)
-    scene.route.admit(scene.partition.ledger, made, scene.now, Turn())
+    scene.route.admit(scene.leg.ledger, made, scene.now, Turn())
     scene.next += len(keys)
     return scene.tend_poison()
 
@@ -87,14 +87,14 @@ class TestRecordLimit:
         facts = admit(scene, "aab", [LARGE, b"2", b"3"])
         assert [RecordsPoisoned("orders", ORDERS, 0, TOO_LARGE, "block")] == facts
         sent_to_the_end(scene)
-        stuck = scene.route.quarantine.stopped_lane(scene.partition.ledger, scene.now)
+        stuck = scene.route.quarantine.stopped_lane(scene.leg.ledger, scene.now)
         assert stuck is not None
         assert "raise the stream's record limit to 1025 KiB or more, see on_poison" in stuck.sentence
         facts = look(scene, record_bytes_max=2 * MIB)
         assert [StreamChanged("orders", "record_limit", MIB, 2 * MIB), RecordFreed("orders", ORDERS, 0)] == facts
         landed = sent_to_the_end(scene)
         assert landed == ([LARGE] if rules.get("ordering") is Ordering.NONE else [LARGE, b"2"])
-        assert (0, None) == (scene.open, scene.route.quarantine.stopped_lane(scene.partition.ledger, scene.now))
+        assert (0, None) == (scene.open, scene.route.quarantine.stopped_lane(scene.leg.ledger, scene.now))
 
     @pytest.mark.parametrize("rules", WAYS)
     def test_frees_what_is_behind_it_and_too_large_itself(self, rules: dict[str, object]) -> None:
@@ -137,8 +137,8 @@ class TestRecordLimit:
         """Whoever reads on there reads the record again."""
         scene = Scene()
         admit(scene, "a", [LARGE])
-        scene.partition.ledger.begin_drain()
-        stuck = scene.route.quarantine.stopped_lane(scene.partition.ledger, scene.now)
+        scene.leg.ledger.begin_drain()
+        stuck = scene.route.quarantine.stopped_lane(scene.leg.ledger, scene.now)
         assert stuck is not None
         assert "raise" not in stuck.sentence  # its bytes are forgotten
         assert [StreamChanged("orders", "record_limit", MIB, 2 * MIB)] == look(scene, record_bytes_max=2 * MIB)
@@ -175,8 +175,8 @@ class TestRecordLimit:
         scene = Scene(on_poison=OnPoison.DROP)
         scene.now += SURE_OF_LIMIT_NS
         admit(scene, "a", [LARGE])
-        scene.partition.ledger.begin_drain()
-        scene.route.forget_unsent(scene.partition.ledger)
+        scene.leg.ledger.begin_drain()
+        scene.route.forget_unsent(scene.leg.ledger)
         look(scene, record_bytes_max=2 * MIB)
         assert ([], None) == (scene.tend_poison(), scene.send())
 

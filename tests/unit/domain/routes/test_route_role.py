@@ -9,7 +9,7 @@ from doka.domain.partitions.partition import Partition
 from doka.domain.routes.route import Role, Route
 from doka.domain.rules import LimitRules, RoleRules, RotationPolicy
 from doka.domain.turn import Turn
-from tests.unit.domain.builders import ORDERS, SECOND, chunk, described, lease, no_jitter, route_rules, told
+from tests.unit.domain.builders import ORDERS, SECOND, chunk, described, lease, leg_of, no_jitter, route_rules, told
 
 NOW = 100 * SECOND
 
@@ -61,7 +61,7 @@ def test_many_answers_that_name_a_dead_lease_reject_it_once() -> None:
     tend(made)
     made.issued(LeaseIssued(lease(1, at=NOW)), NOW, Turn())
     for route in routes:
-        ledger = Partition(ORDERS, 0, route).ledger
+        ledger = leg_of(Partition(ORDERS, 0, [route])).ledger
         for put in (1, 2):
             route.admit(ledger, chunk([f"k{put}"], start=put), NOW, Turn())
             assert route.next_put(put, 1, NOW, Turn()) is not None
@@ -110,5 +110,5 @@ def test_on_demand_a_lease_is_wanted_while_something_waits_to_be_signed() -> Non
     ended = NOW + 3_600 * SECOND
     tend(made, ended)
     assert not made.status(ended).wanted
-    route.admit(Partition(ORDERS, 0, route, None).ledger, chunk("a"), ended, Turn())
+    route.admit(leg_of(Partition(ORDERS, 0, [route])).ledger, chunk("a"), ended, Turn())
     assert made.status(ended).wanted

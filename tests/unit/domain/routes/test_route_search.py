@@ -43,7 +43,7 @@ class TestSearch:
         assert ([], {}, True) == (
             [*scene.route.outbox.parts()],
             scene.route.puts,
-            scene.route.holds(scene.partition.ledger),
+            scene.route.holds(scene.leg.ledger),
         )
 
     def test_keeps_the_order_of_every_key(self) -> None:
@@ -142,7 +142,7 @@ class TestSearch:
         scene.refused(put, "ValidationException")
         scene.lose()
         assert [] == self.run(scene, set())
-        assert scene.route.holds(scene.partition.ledger) is False
+        assert scene.route.holds(scene.leg.ledger) is False
 
     def test_too_much_poison_blocks_the_route(self) -> None:
         """More than the limit within a minute: it is not the records that are wrong."""

@@ -7,7 +7,7 @@ import pytest
 from doka.domain.held.ledger import OffsetLedger, count
 from doka.domain.rules import AggregationRules, Ordering
 from doka.domain.sending.put import Put
-from tests.unit.domain.builders import MS, SECOND, STAMP_MS, held, partition, route_rules
+from tests.unit.domain.builders import MS, SECOND, STAMP_MS, held, leg, route_rules
 
 NOW = 100 * SECOND
 INVALID = "InvalidArgumentException"
@@ -25,7 +25,7 @@ class Scene:
     """What the route of one partition sends by, played by hand."""
 
     def __init__(self, kind: str) -> None:
-        owner = partition(rules=route_rules(**RULES[kind]))
+        owner = leg(rules=route_rules(**RULES[kind]))
         self.ledger = owner.ledger
         self.quarantine = owner.route.quarantine
         self.outgoing = owner.route.outbox

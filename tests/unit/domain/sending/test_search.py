@@ -10,7 +10,7 @@ from doka.domain.poison.quarantine import Quarantine
 from doka.domain.rules import LimitRules, OnPoison
 from doka.domain.sending.outbox import Outbox
 from doka.domain.sending.search import Group, Search
-from tests.unit.domain.builders import held, no_jitter, partition
+from tests.unit.domain.builders import held, leg, no_jitter
 
 CODE = "ValidationException"
 
@@ -18,7 +18,7 @@ CODE = "ValidationException"
 @pytest.fixture
 def owner() -> OffsetLedger:
     """Give what is held of an owned partition."""
-    return partition().ledger
+    return leg().ledger
 
 
 def part(owner: OffsetLedger, count: int, start: int = 0) -> Part:
@@ -152,7 +152,7 @@ def test_a_group_that_failed_otherwise_goes_again(owner: OffsetLedger) -> None:
 
 def test_records_of_a_lost_partition_are_forgotten(owner: OffsetLedger) -> None:
     """Neither searched, nor suspected, nor given back, once they belong to somebody else."""
-    other = partition().ledger
+    other = leg().ledger
     found = Search(outbox(), [part(owner, 1), part(other, 1)], CODE)
     other.gone = True
     assert owner in {part.chunk.owner for part in found.parts()}
@@ -273,7 +273,7 @@ class TestSender:
 
     def test_a_control_that_was_never_sent_goes_with_a_drain(self, owner: OffsetLedger) -> None:
         """What was chosen to be asked and did not leave is forgotten as if it waited in the outbox."""
-        refused = part(partition().ledger, 1)
+        refused = part(leg().ledger, 1)
         found = Search(outbox(part(owner, 3, 10)), [refused], CODE)
         found.ends(0)
         assert [0, 10, 11, 12] == offsets(found.parts())

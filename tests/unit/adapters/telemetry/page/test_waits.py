@@ -19,6 +19,17 @@ SHAPES = [
 ]
 
 
+def test_a_partition_stands_once_for_each_route_that_reads_it() -> None:
+    """Each with its own lag, the one that is further behind first; the partition is owned once."""
+    clock = hand_clock()
+    orders = partition_status(log_end=142, waiting=0)
+    both = replace(orders, others=(replace(orders, route="archive", watermark=orders.watermark - 30),))
+    found = waits_of(replace(status(clock), partitions={TopicPartition("orders", 0): both}), 0, NEW_YEAR)
+    assert ["archive", "orders"] == sorted(each["route"] for each in found.first)
+    lags = {route: figures["lag"] for route, figures in found.of_routes.items()}
+    assert (1, 30) == (found.owned, lags["archive"] - lags["orders"])
+
+
 def test_what_is_read_by_columns_is_what_is_told_of_each() -> None:
     """Of every mixture of what is known and what is not; a route's figures are those of its partitions."""
     clock = hand_clock()
