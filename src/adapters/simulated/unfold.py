@@ -37,8 +37,8 @@ class Inner(NamedTuple):
 def opened(value: bytes) -> dict[str, Any]:
     """Give what an envelope carries. Raises ValueError for what is none."""
     carried = json.loads(value)
-    if not isinstance(carried, dict):
-        raise ValueError("an envelope is an object")  # noqa: TRY004 - of the bytes, not of the caller
+    if not isinstance(carried, dict) or not {"key", "value"} <= carried.keys():
+        raise ValueError("an envelope is an object with a key and a value")  # noqa: TRY004 - of the bytes, not of the caller
     return carried
 
 

@@ -90,7 +90,8 @@ class Evidence(Witness):
     @cached_property
     def _bare(self) -> dict[object, tuple[PartitionTruth, int]]:
         """Records by what their entries carry where that is their values as they are; else none."""
-        return {} if self.plan.newline or self.plan.compress != "none" else self._records
+        plan = self.plan
+        return {} if plan.newline or plan.envelope or plan.compress != "none" else self._records
 
     def _forget_flow(self) -> None:
         self._paused: frozenset[TopicPartition] = frozenset()  # as the client has it
@@ -164,7 +165,7 @@ class Evidence(Witness):
     def _found(self, key: str, data: bytes) -> tuple[PartitionTruth, int] | None:
         """Find the record of data that is not compressed, and judge the end of its line: I2."""
         if not self.plan.newline:
-            return self._records.get(data or key) or (self._opened(data) if self.plan.envelope else None)
+            return self._opened(data) if self.plan.envelope else self._records.get(data or key)
         if self.plan.envelope:
             self.require(data.endswith(b"}\n"), "I2", f"an envelope that is no line: {data[-40:]!r}")
             return self._opened(data)

@@ -34,7 +34,19 @@ def name_the_first_offset_in_each_envelope(patch: Patch) -> None:
     patch.replace(RecordMapping, "_envelopes", planted)
 
 
+def leave_the_envelope_off_a_record_that_comes_alone(patch: Patch) -> None:
+    """Send the value as it is where a chunk has one record."""
+    honest = RecordMapping._envelopes
+
+    def planted(self: RecordMapping, chunk: Chunk, poison: dict[int, str]) -> Sequence[bytes]:
+        envelopes = honest(self, chunk, poison)
+        return [value or b"" for value in chunk.values] if chunk.count == 1 else envelopes
+
+    patch.replace(RecordMapping, "_envelopes", planted)
+
+
 BUGS = (
+    bug(leave_the_envelope_off_a_record_that_comes_alone, "I2", plan=headers_and_envelopes),
     bug(take_the_first_header_of_a_name, "I2", "I4", plan=headers_and_envelopes),
     bug(name_the_first_offset_in_each_envelope, "I2", plan=headers_and_envelopes),
 )
