@@ -254,6 +254,30 @@ def test_the_network_is_open_for_what_doka_needs() -> None:
     assert [{"port": "http"}] == policy["spec"]["ingress"][0]["ports"]
 
 
+@pytest.mark.parametrize(
+    ("otlp", "ports"),
+    [
+        ({"endpoint": "http://collector.monitoring:4318"}, [4318]),
+        ({"endpoint": "http://collector1/otlp"}, [80]),
+        ({"endpoint": "https://[fd00::1]"}, [443]),
+        ({"endpoint": "https://[fd00::1]:4318/v1"}, [4318]),
+        (
+            {"metrics.endpoint": "http://one:4318/v1/metrics", "traces.endpoint": "http://two:4418/v1/traces"},
+            [4318, 4418],
+        ),
+        ({"endpoint": "http://one:4318", "traces.endpoint": "http://two:4318/v1/traces"}, [4318]),
+    ],
+)
+def test_the_network_is_open_for_the_collector_that_the_configuration_names(
+    otlp: dict[str, str], ports: list[int]
+) -> None:
+    """Its port, or that of its scheme; what the configuration does not name stays closed."""
+    words = [word for name, url in otlp.items() for word in ("--set", f"config.otlp.{name}={url}")]
+    (policy,) = of_kind(rendered(find_helm(), given("msk-iam"), *words), "NetworkPolicy")
+    assert [{"port": port, "protocol": "TCP"} for port in ports] == policy["spec"]["egress"][-1]["ports"]
+    assert len(policy["spec"]["egress"]) == 5
+
+
 def test_the_alerts_are_those_of_the_repository(tmp_path: Path) -> None:
     """The rules come through the template unharmed, with links that can be followed, and Prometheus takes them."""
     (rule,) = of_kind(rendered(find_helm(), given("msk-iam")), "PrometheusRule")
