@@ -38,7 +38,7 @@ def opened(value: bytes) -> dict[str, Any]:
     """Give what an envelope carries. Raises ValueError for what is none."""
     carried = json.loads(value)
     if not isinstance(carried, dict) or not {"key", "value"} <= carried.keys():
-        raise ValueError("an envelope is an object with a key and a value")  # noqa: TRY004 - of the bytes, not of the caller
+        raise ValueError("an envelope is an object with a key and a value")
     return carried
 
 
