@@ -35,13 +35,12 @@ from doka.adapters.telemetry.otlp.exporter import Exports
 from doka.adapters.telemetry.telemetry import ServiceTelemetry
 from doka.app.check.advice import AdvisedAuthority
 from doka.app.runtime import Runtime, Within
+from doka.app.settings import mapping, memory
 from doka.app.settings.exports import Sender, to_exports
-from doka.app.settings.mapping import to_member_settings, to_oauth, to_role_chains, to_rules, to_stream_targets
-from doka.app.settings.memory import key_cache_bytes
 from doka.app.settings.model import Settings
 from doka.app.settings.pages import to_server, to_status_page
 from doka.domain.forwarder import Forwarder
-from doka.domain.ports import Authority, Background, Clock, DeadLetters, Describer, Inbox, Sink, Source
+from doka.domain.ports import Authority, Background, Clock, DeadLetters, Describer, Inbox, SchemaRegistry, Sink, Source
 from doka.domain.rules import Rules
 
 
@@ -67,21 +66,22 @@ class Container(containers.DeclarativeContainer):
     within: Provider[Within] = Object(run_within)
 
     # Kafka, Kinesis, STS.
-    member: Provider[MemberSettings] = Singleton(to_member_settings, settings, hostname=hostname)
-    oauth: Provider[Oauth | None] = Singleton(to_oauth, settings, clock)
+    member: Provider[MemberSettings] = Singleton(mapping.to_member_settings, settings, hostname=hostname)
+    oauth: Provider[Oauth | None] = Singleton(mapping.to_oauth, settings, clock)
     source: Provider[Source] = Singleton(KafkaSource, member, clock, oauth)
     letters: Provider[DeadLetters] = Singleton(_letters, settings.provided.dead_letters.topic, member, clock, oauth)
     sessions: Provider[AwsSessions] = Singleton(AwsSessions)
-    targets = Singleton(to_stream_targets, settings)
-    key_cache = Singleton(lambda s: key_cache_bytes(s.limits.held_mib), settings)
+    targets = Singleton(mapping.to_stream_targets, settings)
+    key_cache = Singleton(lambda s: memory.key_cache_bytes(s.limits.held_mib), settings)
     sink: Provider[Sink] = Singleton(KinesisSink, targets, clock, sessions, key_cache)
     describer: Provider[Describer] = Singleton(KinesisDescriber, targets, clock, sessions)
-    sts = Singleton(StsAuthority, Singleton(to_role_chains, settings, hostname), clock, new_session=sessions)
+    sts = Singleton(StsAuthority, Singleton(mapping.to_role_chains, settings, hostname), clock, new_session=sessions)
     authority: Provider[Authority] = Singleton(AdvisedAuthority, sts, settings)
-    background: Provider[Background] = Singleton(BackgroundExecutor, authority, describer, inbox)
+    registry: Provider[SchemaRegistry] = Singleton(mapping.to_registries, settings)
+    background: Provider[Background] = Singleton(BackgroundExecutor, authority, describer, registry, inbox)
 
     # What is seen of it.
-    rules: Provider[Rules] = Singleton(to_rules, settings)
+    rules: Provider[Rules] = Singleton(mapping.to_rules, settings)
     metrics: Provider[Metrics] = Singleton(
         Metrics,
         clock,

@@ -24,6 +24,7 @@ from doka.domain.commands import (
     Command,
     CommitOffsets,
     DescribeStream,
+    FetchSchemas,
     Halt,
     PausePartitions,
     RequestLease,
@@ -244,6 +245,8 @@ class Runtime:
                 self._background.request_lease(role)
             case DescribeStream():
                 self._background.describe_stream(command)
+            case FetchSchemas():
+                self._background.fetch_schemas(command)
             case PausePartitions(partitions):
                 self._source.pause(partitions)
             case ResumePartitions(partitions):

@@ -109,6 +109,18 @@ class DescribeStream:
 
 
 @dataclass(frozen=True, slots=True)
+class FetchSchemas:
+    """Ask the registry of a route for these schemas in the background.
+
+    The answer is `SchemasFetched` or `RegistryRefused`.
+    """
+
+    route: str
+    schemas: tuple[str, ...]
+    """Their ids, as frames have them."""
+
+
+@dataclass(frozen=True, slots=True)
 class Halt:
     """Stop loudly: an invariant is broken, or the consumer cannot go on. Nothing is committed after it."""
 
@@ -124,6 +136,7 @@ Command = (
     | SeekPartition
     | RequestLease
     | DescribeStream
+    | FetchSchemas
     | Halt
     | Fact
 )

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from doka.domain.lease import Lease
 from doka.domain.records import Chunk, TopicPartition
+from doka.domain.schemas import Found
 from doka.domain.skip import Skip
 from doka.domain.status import GroupStatus
 
@@ -252,6 +253,24 @@ class StreamRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class SchemasFetched:
+    """The registry of a route has answered for some of the schemas that it was asked for, in the order of the question."""
+
+    route: str
+    found: Mapping[str, Found]
+    """What reads by a schema, or why nothing can; None: there is none of this id."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryRefused:
+    """The registry of a route gave no answer that can be used; `code` is ours. Neither holds anything secret."""
+
+    route: str
+    code: str
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class GroupSeen:
     """Somebody has looked at how this process stands with its consumer group; about once a second."""
 
@@ -288,6 +307,8 @@ Event = (
     | LeaseRefused
     | StreamDescribed
     | StreamRefused
+    | SchemasFetched
+    | RegistryRefused
     | GroupSeen
     | StopRequested
 )

@@ -80,6 +80,17 @@ class TransformRaised:
 
 
 @dataclass(frozen=True, slots=True)
+class SchemaLearned:
+    """The registry of a route was asked for a schema; `why` says why nothing reads by it, where that is so."""
+
+    route: str
+    schema: str
+    outcome: str
+    """usable, unusable or unknown."""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RecordFreed:
     """A record that was told to be too large, and waited, is sent: its stream takes it by now."""
 
@@ -121,6 +132,26 @@ class RouteBlocked:
 @dataclass(frozen=True, slots=True)
 class RouteOpened:
     """A route may send: at the start, or again after it was blocked for `after` ns."""
+
+    route: str
+    after: int
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeClosed:
+    """A route takes in nothing more, since its schema registry gives no schemas; what was taken in is sent, as ever.
+
+    The registry is asked again and again, and the route goes on by itself.
+    """
+
+    route: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeOpened:
+    """A route takes records in again, after `after` ns."""
 
     route: str
     after: int
@@ -338,11 +369,14 @@ Fact = (
     | RecordsPoisoned
     | RecordsTransformed
     | TransformRaised
+    | SchemaLearned
     | RecordFreed
     | LetterStored
     | LetterFailed
     | RouteBlocked
     | RouteOpened
+    | IntakeClosed
+    | IntakeOpened
     | StreamFactsAssumed
     | StreamChanged
     | StreamLookFailed

@@ -45,7 +45,9 @@ from doka.domain.events import (
     PutUnsent,
     RecordsFetched,
     RecordsUnreadable,
+    RegistryRefused,
     RevokeStarted,
+    SchemasFetched,
     SkipsOrdered,
     SourceFailed,
     StopRequested,
@@ -147,6 +149,7 @@ class Forwarder:
             name: Role(keeper, [route for route in self._routes.values() if route.rules.role == name])
             for name, keeper in keepers.items()
         }
+        self._decoding = [route for route in self._routes.values() if route.decoding is not None]
         self._partitions: dict[TopicPartition, Partition] = {}
         self._watches: dict[TopicPartition, list[LogWatch]] = {}  # of partitions that went, and may come back
         self._beginning_again: set[TopicPartition] = set()  # each as soon as nothing of it is in flight
@@ -199,6 +202,10 @@ class Forwarder:
                 self._routes[name].described(event, now, turn)
             case StreamRefused(route=name):
                 self._routes[name].undescribed(event, now, turn)
+            case SchemasFetched(route=name):
+                self._routes[name].schemas_fetched(event, now, turn)
+            case RegistryRefused(route=name):
+                self._routes[name].registry_refused(event, now, turn)
             case PartitionsAssigned(positions):
                 self._assigned(positions)
             case RevokeStarted(partitions):
@@ -454,6 +461,8 @@ class Forwarder:
         if self._halted is None:
             if self._beginning_again:
                 self._begin_again()
+            for route in self._decoding:
+                route.tend_schemas(now, self._turn)
             self._intake.steer(self._partitions.values(), now, self._turn)  # first: it may let records in
             self._tend_poison(now)  # which may let in more
             for role in self._roles.values():
@@ -464,6 +473,8 @@ class Forwarder:
                 self._tell_of_stop(now)
             if self._turn.look:  # a route was blocked just now
                 self._intake.steer(self._partitions.values(), now, self._turn)
+            for route in () if self._stopping else self._decoding:  # last: each look may have found more
+                route.ask_for_schemas(now, self._turn)
         turn, self._turn = self._turn, Turn()
         decided = self._decided = Decision(
             turn.commands,

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from doka.domain.audit.landed import Landed, ShardReached, StreamSpan
-from doka.domain.commands import CommitOffsets, DescribeStream, SendLetter, SendPut
+from doka.domain.commands import CommitOffsets, DescribeStream, FetchSchemas, SendLetter, SendPut
 from doka.domain.events import Event
 from doka.domain.facts import Fact
 from doka.domain.records import TopicPartition
@@ -168,6 +168,17 @@ class Describer(Protocol):
         ...
 
 
+class SchemaRegistry(Protocol):
+    """Asks the registries of all routes for schemas, and makes readers of them. Called on a background thread; may block.
+
+    It must never say of a schema that it is not there unless its registry has said so.
+    """
+
+    def fetch(self, command: FetchSchemas) -> Event:
+        """Give `SchemasFetched` or `RegistryRefused`; never raises for an answer of the registry or its absence."""
+        ...
+
+
 class StreamReader(Protocol):
     """One stream read back by an audit, which waits for it. Takes no more of a shard's reads than the share it was given.
 
@@ -203,6 +214,10 @@ class Background(Protocol):
 
     def describe_stream(self, command: DescribeStream) -> None:
         """Ask for the facts of a stream."""
+        ...
+
+    def fetch_schemas(self, command: FetchSchemas) -> None:
+        """Ask the registry of a route for schemas."""
         ...
 
     def close(self) -> None:

@@ -9,6 +9,7 @@ from enum import Enum
 from doka.domain.batch import Transform
 from doka.domain.compression import Compression
 from doka.domain.limits import KEY_CACHE_BYTES, NS_PER_MS, NS_PER_SECOND, PUT_RECORDS_MAX
+from doka.domain.schemas import Decode, Framing
 
 
 class Ordering(Enum):
@@ -126,6 +127,8 @@ class RouteRules:
     compression: Compression | None = None
     """None: the data goes as it is."""
     on_poison: OnPoison = OnPoison.BLOCK
+    decode: Decode | None = None
+    """None: the values are taken as they came."""
     only: Only | None = None
     """None: all records are sent."""
     transform: Transform | None = None
@@ -156,11 +159,17 @@ class RouteRules:
         return self.envelope or self.newline or self.compression is not None
 
     @property
+    def remakes_values(self) -> bool:
+        """Whether values may be others than those that came before anything is made of them."""
+        return self.decode is not None or self.transform is not None
+
+    @property
     def needs_originals(self) -> bool:
         """Whether key and value are not enough, so that the source must hand over whole records."""
         by_header = self.partition_key.startswith("header:") or (self.only is not None and self.only.reads_headers)
         by_transform = self.transform is not None and (self.transform.headers or self.transform.timestamps)
-        return self.envelope or by_header or by_transform or self.on_poison is OnPoison.DEAD_LETTER
+        by_frame = self.decode is not None and self.decode.framing is Framing.CONFLUENT_HEADER
+        return self.envelope or by_header or by_frame or by_transform or self.on_poison is OnPoison.DEAD_LETTER
 
 
 @dataclass(frozen=True, slots=True)

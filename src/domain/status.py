@@ -24,7 +24,7 @@ class Stuck:
     """Why a partition waits, or a lane of it."""
 
     reason: str
-    """One of a few words, fit for a label: gap, unreadable, poison, letter_failed, unknown_code, not_settled, not_committed,
+    """One of a few words, fit for a label: gap, unreadable, poison, letter_failed, unknown_code, schema, not_settled, not_committed,
     slower_route, and those of `partitions/log_watch.py`."""
     sentence: str
 
@@ -150,6 +150,8 @@ class RouteStatus:
     """Kafka keys that are not UTF-8 and became base64, each time that one was met and not remembered."""
     filtered: Mapping[str, int] = field(default_factory=dict)
     """Records that were filtered since this process started, by the reason; empty where the route filters nothing."""
+    schemas: int | None = None
+    """How many schemas it keeps; None where it decodes nothing."""
     stream: StreamStatus | None = None
     """None where nobody has asked for it."""
 

@@ -16,7 +16,7 @@ DOMAIN_MAY_IMPORT = {
 """Pure parts of the standard library: no clock, no I/O, no thread, no randomness. A deny-list would forget some."""
 
 NOT_LOADED_BY_THE_DOMAIN = {
-    "asyncio", "boto3", "botocore", "confluent_kafka", "concurrent.futures", "dependency_injector", "duckdb", "logging", "orjson",
+    "asyncio", "boto3", "botocore", "confluent_kafka", "concurrent.futures", "dependency_injector", "duckdb", "fastavro", "logging", "orjson",
     "prometheus_client", "pycurl", "pydantic", "queue", "random", "selectors", "signal", "socket", "ssl", "subprocess",
     "threading", "yaml",
 }  # fmt: skip
@@ -65,7 +65,8 @@ def test_only_the_container_knows_the_injector() -> None:
 def test_each_outside_thing_is_known_in_one_place() -> None:
     """A client library is imported only by the adapters of its own outside thing; the app knows none of them."""
     homes = {
-        "pycurl": {"adapters/aws/kinesis", "adapters/telemetry/otlp"},
+        "pycurl": {"adapters/aws/kinesis", "adapters/registry", "adapters/telemetry/otlp"},
+        "fastavro": {"adapters/registry"},
         "prometheus_client": {"adapters/telemetry", "adapters/telemetry/otlp"},
         "confluent_kafka": {"adapters/kafka", "adapters/embedded", "app/demo"},
         "duckdb": {"adapters/audit"},

@@ -16,7 +16,7 @@ COVERED_BY: dict[str, str] = {
 SUBJECTS: dict[str, tuple[str, ...]] = {
     "domain/forwarder.py": ("endings", "filtered", "in_flight", "ownership", "skips", "tee"),
     "domain/partitions/partition.py": ("intake",),
-    "domain/routes/route.py": ("blocked", "changed", "role", "search", "sharing", "transform"),
+    "domain/routes/route.py": ("blocked", "changed", "decode", "role", "search", "sharing", "transform"),
     "domain/sending/outbox.py": ("sharing",),
 }
 """Modules whose unit tests fill more than one file: beside `test_MODULE.py` a `test_MODULE_SUBJECT.py` for each of these."""
@@ -41,6 +41,8 @@ WITHOUT_TESTS_OF_THEIR_OWN = {
     "adapters/simulated/neighbour.py": SIMULATED,
     "adapters/simulated/plan.py": SIMULATED,
     "adapters/simulated/producer.py": SIMULATED,
+    "adapters/simulated/registry.py": SIMULATED,
+    "adapters/simulated/schemas.py": SIMULATED,
     "adapters/simulated/sts.py": SIMULATED,
     "adapters/simulated/watchdog.py": SIMULATED,
     "adapters/simulated/weather.py": SIMULATED,

@@ -14,12 +14,21 @@ import pytest
 from doka.adapters.simulated.background import SimulatedBackground
 from doka.adapters.simulated.describer import SimulatedDescriber
 from doka.adapters.simulated.plan import Plan
+from doka.adapters.simulated.registry import SimulatedRegistry
 from doka.adapters.simulated.sts import SimulatedAuthority
 from doka.adapters.simulated.world import World
 from doka.adapters.system.background import BackgroundExecutor
 from doka.adapters.system.inbox import ThreadInbox
-from doka.domain.commands import DescribeStream
-from doka.domain.events import Event, LeaseIssued, LeaseRefused, StreamDescribed, StreamRefused
+from doka.domain.commands import DescribeStream, FetchSchemas
+from doka.domain.events import (
+    Event,
+    LeaseIssued,
+    LeaseRefused,
+    RegistryRefused,
+    SchemasFetched,
+    StreamDescribed,
+    StreamRefused,
+)
 from doka.domain.lease import Lease
 from doka.domain.limits import NS_PER_SECOND
 from doka.domain.ports import Background
@@ -49,6 +58,8 @@ class OneAtATime:
         self.open = threading.Event()
         self._authority = SimulatedAuthority(world)
         self._describer = SimulatedDescriber(world)
+        self._registry = SimulatedRegistry(world)
+        self._world = world
 
     def issue(self, role: str) -> Event:
         self.open.wait(20)
@@ -60,6 +71,15 @@ class OneAtATime:
         with self._lock:
             return self._describer.describe(command)
 
+    def fetch(self, command: FetchSchemas) -> Event:
+        self.open.wait(20)
+        with self._lock:
+            answers: list[Event] = []
+            self._registry.ask(command, answers.append)
+            while not answers:
+                assert self._world.timeline.run_next()
+            return answers[0]
+
 
 class ThreadOffice:
     """The real adapter."""
@@ -68,7 +88,7 @@ class ThreadOffice:
         self.world = World(Plan(seed=1))
         self._services = OneAtATime(self.world)
         self._inbox = ThreadInbox()
-        self.port: Background = BackgroundExecutor(self._services, self._services, self._inbox)
+        self.port: Background = BackgroundExecutor(self._services, self._services, self._services, self._inbox)
 
     def let_answer(self) -> None:
         self._services.open.set()
@@ -168,6 +188,20 @@ def test_a_stream_is_described(office: Office) -> None:
     office.port.describe_stream(DescribeStream("s0", lease(office)))
     office.let_answer()
     assert [StreamRefused] == list(map(type, office.answers(1)))
+
+
+def test_schemas_are_fetched(office: Office) -> None:
+    """A question about schemas has one answer, also when the registry is down."""
+    office.world.schemas_since["1"] = 0
+    office.port.fetch_schemas(FetchSchemas("s0", ("1", "2")))
+    office.let_answer()
+    (found,) = office.answers(1)
+    assert isinstance(found, SchemasFetched)
+    assert {"1": True, "2": False} == {schema: callable(what) for schema, what in found.found.items()}
+    office.world.registry_down_until = office.world.timeline.now + 10**6 * NS_PER_SECOND
+    office.port.fetch_schemas(FetchSchemas("s0", ("1",)))
+    office.let_answer()
+    assert [RegistryRefused] == list(map(type, office.answers(1)))
 
 
 def test_after_closing_nothing_is_asked(office: Office) -> None:

@@ -63,6 +63,10 @@ SITUATIONS = (
     "a stream was changed: record_limit",
     "a stream was changed: distribution",
     "a stream was changed: shards",
+    # the schema registry
+    "a registry did not have a schema",
+    "a route was closed: schema_registry:not_connected",
+    "a route was closed: schema_registry:http_500",
     # Kafka
     "a record waited in Kafka for more than 30 s",
     "revoked with a put in flight",

@@ -12,6 +12,7 @@ import orjson
 import pytest
 
 from doka.adapters.simulated.plan import Kind, Plan, Span
+from doka.adapters.simulated.schemas import written
 from doka.domain.errors import InvariantError
 from doka.domain.forwarder import Forwarder
 from doka.domain.limits import NS_PER_SECOND
@@ -155,6 +156,37 @@ def test_a_stream_that_may_not_be_described_any_more(sees: Sees) -> None:
     sees(*looks)
     assert 1 == len([line for line in looks[-1].log if line["event"] == "stream_look_failed"])
     assert not any(look.reasons for look in looks)
+
+
+# --- schema registries -----------------------------------------------------------------------------------------------
+
+
+def by_new_schema(schema: int) -> Prepare:
+    """Write a record by a schema that was not fetched before."""
+    return lambda stage: stage.at(BEFALLS + 1, lambda: stage.write(0, b"k", written(schema, b"v")))
+
+
+@pytest.mark.failure_mode("a schema registry is down, or refuses")
+def test_a_registry_that_is_down(sees: Sees) -> None:
+    """As soon as a new schema is needed nothing more is taken in, and when it is back all of it is."""
+
+    def prepare(stage: Stage) -> None:
+        stage.world.schemas_since["2"] = 0
+        strike(Kind.REGISTRY_DOWN, lasts=200)(stage)
+        by_new_schema(2)(stage)
+
+    looks = play(prepare, 400, plan=replace(STEADY, decodes=True))
+    sees(*looks)
+    assert not looks[-1].reasons
+    assert ["intake_closed", "intake_opened"] == [
+        line["event"] for line in looks[-1].log if line["event"].startswith("intake")
+    ]
+
+
+@pytest.mark.failure_mode("a value names a schema that the registry does not have")
+def test_a_schema_that_there_is_not(sees: Sees) -> None:
+    """It is poison after some seconds, and the others go on."""
+    sees(*play(by_new_schema(77), 60, plan=replace(STEADY, decodes=True)))
 
 
 # --- Kafka: topics, commits, ownership --------------------------------------------------------------------------------

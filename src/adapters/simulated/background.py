@@ -1,15 +1,16 @@
 """The background port without threads: questions go over the simulated network, answers come into the inbox later.
 
-At most one question for each role and each route is on its way; a second is answered by the answer of the first.
+At most one question for each role, and each stream and registry of a route, is on its way; a second is answered by the answer of the first.
 """
 
 from __future__ import annotations
 
 from doka.adapters.simulated.describer import SimulatedDescriber
 from doka.adapters.simulated.life import Life
+from doka.adapters.simulated.registry import SimulatedRegistry
 from doka.adapters.simulated.sts import SimulatedAuthority
 from doka.adapters.simulated.world import World
-from doka.domain.commands import DescribeStream
+from doka.domain.commands import DescribeStream, FetchSchemas
 from doka.domain.events import Event, LeaseRefused
 
 
@@ -21,6 +22,7 @@ class SimulatedBackground:
         self._life = life
         self._authority = SimulatedAuthority(world)
         self._describer = SimulatedDescriber(world)
+        self._registry = SimulatedRegistry(world)
         self._unanswered: set[tuple[str, str]] = set()
         self._closed = False
 
@@ -38,6 +40,12 @@ class SimulatedBackground:
         self._world.step(self._life)
         if self._begins("stream", command.route):
             self._describer.ask(command, lambda event: self._answered("stream", command.route, event))
+
+    def fetch_schemas(self, command: FetchSchemas) -> None:
+        """Ask the registry of a route for schemas."""
+        self._world.step(self._life)
+        if self._begins("schemas", command.route):
+            self._registry.ask(command, lambda event: self._answered("schemas", command.route, event))
 
     def close(self) -> None:
         """Accept no more work and wait for none."""

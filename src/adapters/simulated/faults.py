@@ -69,7 +69,9 @@ _RATES: dict[str, float] = {
 }
 """The strongest that each may be drawn."""
 
-_APART = frozenset({*SILENT, *UNDRAWN, Kind.SKIP_ORDERED, Kind.BATCH_UNREADABLE, Kind.RECORD_LIMIT_RAISED})
+_APART = frozenset(
+    {*SILENT, *UNDRAWN, Kind.REGISTRY_DOWN, Kind.SKIP_ORDERED, Kind.BATCH_UNREADABLE, Kind.RECORD_LIMIT_RAISED}
+)
 """Drawn for runs of their own."""
 _ONCE = frozenset({Kind.RETENTION, Kind.TOPIC_RECREATED, Kind.CONSUMER_DEAD, Kind.STOP, Kind.STREAM_REFUSING})
 
@@ -337,6 +339,25 @@ def filtered(plan: Plan) -> Plan:
     return replace(plan, work=work, transforms=chance.random() < 0.5)  # noqa: PLR2004
 
 
+def decoding(plan: Plan) -> Plan:
+    """Give the same run with values that were written with a schema registry, which fails as all else does."""
+    chance = Chance(plan.seed).of("decoding")
+    work = replace(plan.work, undecodable=chance.choice((0.0, 0.02, 0.1)))
+    found = list(plan.incidents)
+    for _ in range(0 if plan.rates is CALM else chance.choice((0, 1, 2))):
+        at = int(chance.random() * plan.heal_at)
+        lasts = int(chance.choice((0.1, 1.0)) * chance.random() * plan.heal_at)
+        found.append(Incident(Kind.REGISTRY_DOWN, at, min(at + lasts, plan.heal_at)))
+    failed = 0.0 if plan.rates is CALM else chance.choice((0.0, 0.2, 0.6))
+    return replace(
+        plan,
+        decodes=True,
+        work=work,
+        incidents=tuple(sorted(found, key=lambda incident: incident.at)),
+        rates=plan.rates if plan.rates is CALM else replace(plan.rates, registry_failed=failed),
+    )
+
+
 def heavy(plan: Plan) -> Plan:
     """Give the same run with records so large that a few of them are all that a shard takes in a second, and a request holds."""
     chance = Chance(plan.seed).of("heavy")
@@ -362,7 +383,7 @@ def swarm_plan(seed: int, records: int = RECORDS_DEFAULT) -> Plan:
     Of the others one in eight keeps no order. Of each of these, one in four is narrow, one in ten distrusted, and one in
     five mapped, and one in eleven filtered; one in nine each is damaged, unrenewed, or has its keys encoded. Of those that are not narrow one in 25 is heavy.
     One in seven has a person who skips records; one in 160 may put little poison aside.
-    One in eleven ends its records in newlines, or compresses them.
+    One in eleven ends its records in newlines, or compresses them; one in thirteen decodes what was written with a registry.
     One in thirty is calm and long, with faults that show nowhere but in what the service says of itself; one in 180 is longer
     still, and its streams are changed.
     """
@@ -385,6 +406,8 @@ def swarm_plan(seed: int, records: int = RECORDS_DEFAULT) -> Plan:
         plan = finished(plan)
     if seed // 6 % 11 == 7:  # noqa: PLR2004
         plan = filtered(plan)
+    if seed // 6 % 13 == 5:  # noqa: PLR2004
+        plan = decoding(plan)
     if seed // 6 % 7 == 3:  # noqa: PLR2004
         plan = on_call(plan)
     if seed // 6 % 160 == 3:  # noqa: PLR2004

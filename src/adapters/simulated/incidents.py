@@ -338,6 +338,10 @@ def _describe_denied(world: World, incident: Incident) -> None:
     world.describe_denied_until = _until(incident)
 
 
+def _registry_down(world: World, incident: Incident) -> None:
+    world.registry_down_until = _until(incident)
+
+
 def _shard_split(world: World, incident: Incident) -> None:
     stream = _stream(world, incident)
     stream.split(incident.draw % len(stream.shards), world.timeline.now)
@@ -404,6 +408,7 @@ _STRIKES: Mapping[Kind, Callable[[World, Incident], None]] = MappingProxyType(
         Kind.STREAM_AUTO: _stream_auto,
         Kind.RECORD_LIMIT_RAISED: _record_limit_raised,
         Kind.DESCRIBE_DENIED: _describe_denied,
+        Kind.REGISTRY_DOWN: _registry_down,
         Kind.SHARD_SPLIT: _shard_split,
         Kind.SHARD_HOT: _shard_hot,
         Kind.SHARD_MERGE: _shard_merge,

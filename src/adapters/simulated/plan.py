@@ -11,6 +11,7 @@ from enum import Enum
 
 from doka.adapters.compression.gzip import GZIP
 from doka.adapters.compression.zstd import ZSTD
+from doka.adapters.simulated.schemas import DECODE
 from doka.domain.batch import Batch, Transform
 from doka.domain.limits import NS_PER_MS, NS_PER_SECOND, RECORD_BYTES_DEFAULT
 from doka.domain.records import TopicPartition
@@ -64,6 +65,8 @@ class Work:
     """How likely a record is larger than the stream takes, as is seen before it is sent; at most `poisons` likewise."""
     unwanted: float = 0.0
     """How likely a record is one that its route leaves out; tombstones are, where there are any such."""
+    undecodable: float = 0.0
+    """How likely a record names no schema, or one that there is not, or does not fit its own; at most `poisons` likewise."""
     poisons: int = 1
     wide_keys: bool = False
     """Whether keys have more bytes than characters."""
@@ -75,7 +78,7 @@ class Work:
     @property
     def poisoned(self) -> bool:
         """Whether there may be records that can never land."""
-        return bool(self.poison or self.refused or self.large)
+        return bool(self.poison or self.refused or self.large or self.undecodable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,8 @@ class Rates:
     sts_unknown: float = 0.0
     """A lease that no stream recognises, however new it is."""
     describe_failed: float = 0.0
+    # Questions to the schema registry.
+    registry_failed: float = 0.0
     # Dead letters.
     letter_refused: float = 0.0
     letter_unacknowledged: float = 0.0
@@ -173,6 +178,8 @@ class Kind(Enum):
     BATCH_UNREADABLE = "batch_unreadable"
     # What whoever owns a stream does to it: drawn for runs of many minutes (faults.changing).
     RECORD_LIMIT_RAISED = "record_limit_raised"
+    # Drawn for runs whose routes decode (faults.decoding).
+    REGISTRY_DOWN = "registry_down"
     # What nothing draws, and a scene or a test may play.
     TOPIC_MISSING = "topic_missing"
     TOPIC_REFUSED = "topic_refused"
@@ -245,6 +252,8 @@ class Plan:
     key_encoding: KeyEncoding = KeyEncoding.UTF8
     null_key: NullKey = NullKey.RANDOM
     null_value: NullValue = NullValue.EMPTY
+    decodes: bool = False
+    """Whether values were written with a schema registry."""
     transforms: bool = False
     """Whether a transform drops what is unwanted, instead of a filter."""
 
@@ -302,6 +311,7 @@ class Plan:
                 ordering=self.ordering,
                 on_poison=self.on_poison,
                 aggregation=self.aggregation,
+                decode=DECODE if self.decodes else None,
                 only=_ONLY if self.work.unwanted and not self.transforms else None,
                 transform=_DROPS if self.work.unwanted and self.transforms else None,
             )

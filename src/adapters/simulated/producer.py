@@ -6,6 +6,7 @@ from base64 import b64encode
 from collections import Counter
 
 from doka.adapters.simulated.plan import UNWANTED, WANTED, Plan
+from doka.adapters.simulated.schemas import LATE_NS, SCHEMAS, UNKNOWN, written
 from doka.adapters.simulated.weather import draw_span
 from doka.adapters.simulated.world import World
 from doka.domain.records import TopicPartition
@@ -30,6 +31,7 @@ class Producer:
         self._poisoned: set[TopicPartition] = set()  # one for each partition: unusable keys are one lane
         self._refused: Counter[TopicPartition] = Counter()
         self._large: Counter[TopicPartition] = Counter()
+        self._undecodable: Counter[TopicPartition] = Counter()
         self._fits_compressed = b"." * plan.record_bytes_max
         self._too_large = self._fits_compressed
         if plan.work.large and plan.compress != "none":  # text that no compression can make smaller than by a quarter
@@ -42,6 +44,7 @@ class Producer:
         self._fields = plan.partition_key.startswith("field:")
         self._lines = plan.newline and not self._fields
         self._padding = b"." * plan.work.value_bytes
+        self._of_schemas = world.chance.of("schemas")
         self._of_filters = world.chance.of("filters")  # its own, so that worlds without a filter stay as they are
 
     def start(self) -> None:
@@ -100,8 +103,9 @@ class Producer:
             self._world.refused_values.add(value)
         if self._fields and value is not None:
             value = _as_json(key, value)
-        clock = self._world.clock
-        offset = log.append(key, value, int(clock.true_wall() * 1000))
+        stored, decodes = self._stored(tp, value, sound=not (poison or unwanted))
+        poison = poison or not decodes
+        offset = log.append(key, stored, int(self._world.clock.true_wall() * 1000))
         witness.produced(tp, offset, key, value)
         if unwanted:
             witness.unwanted(tp, offset)
@@ -114,6 +118,20 @@ class Producer:
             log.compact(offset)
             witness.removed(tp, [offset], retention=False)
         self._world.stir()
+
+    def _stored(self, tp: TopicPartition, value: bytes | None, *, sound: bool) -> tuple[bytes | None, bool]:
+        """Give a value as it stands in the log, and whether it can be decoded; one of `sound` records may not be."""
+        if value is None or not self._plan.decodes:
+            return value, True
+        chance, now = self._of_schemas, self._world.timeline.now
+        before = max(0, self._work.records - self._left - 1)
+        schema = 1 + before * SCHEMAS // self._work.records
+        self._world.schemas_since.setdefault(str(schema), now + int(chance.random() * LATE_NS))
+        spoilt = sound and self._undecodable[tp] < self._work.poisons and chance.random() < self._work.undecodable
+        if not spoilt:
+            return written(schema, value), True
+        self._undecodable[tp] += 1
+        return chance.choice((value, written(UNKNOWN, value), written(schema, value)[:-1])), False
 
 
 def _as_json(key: bytes | None, text: bytes) -> bytes:

@@ -18,6 +18,7 @@ from doka.adapters.simulated.life import Life, ProcessDiedError
 from doka.adapters.simulated.neighbour import Neighbour
 from doka.adapters.simulated.partition_log import PartitionLog
 from doka.adapters.simulated.plan import CALM, Delays, Kind, Plan, Rates, Sick
+from doka.adapters.simulated.schemas import read_back
 from doka.adapters.simulated.stream import Stream
 from doka.adapters.simulated.timeline import START_NS, Timeline
 from doka.adapters.simulated.tokens import TokenService
@@ -77,6 +78,8 @@ class World:
         self.quota_wait = 0
         self.stalled_until = 0
         self.describe_denied_until = 0
+        self.registry_down_until = 0
+        self.schemas_since: dict[str, int] = {}  # from when on the registry knows each
         self.tokens = TokenService(timeline, self.clock, self.chance.of("sts"), plan.lease_life)
         self.tokens.rates = plan.rates
         self.group = ConsumerGroup(
@@ -212,7 +215,7 @@ class World:
         self.tokens.heal()
         self.group.frozen_until = min(self.group.frozen_until, now)
         self.stalled_until = self.describe_denied_until = self.letters_down_until = 0
-        self.quota_until = 0
+        self.quota_until = self.registry_down_until = 0
         self.unfetchable_until.clear()
         self.unreachable_until.clear()
         self.open_from.clear()
@@ -258,7 +261,7 @@ class World:
             return True
         stream = self.streams[self.routes[tp.topic]]
         text = self.plan.key_of(tp, key) or f"null-{offset}"
-        data = b"" if value is None else value
+        data = b"" if value is None else read_back(value) if self.plan.decodes else value
         if not stream.usable or stream.offer(text, data, None, self.timeline.now) is not None:
             return False
         self.trace.note("neighbour_lands", tp, offset)

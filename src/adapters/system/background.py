@@ -1,4 +1,4 @@
-"""Blocking calls beside the loop: leases and descriptions of streams.
+"""Blocking calls beside the loop: leases, descriptions of streams, schemas.
 
 Every question gets exactly one answer in the inbox; silence would leave a role without a lease for ever.
 It must never block the loop, never let one role's slow authority delay another role, and never keep the process alive:
@@ -13,18 +13,20 @@ from collections.abc import Callable
 from functools import partial
 from queue import Empty, SimpleQueue
 
-from doka.domain.commands import DescribeStream
-from doka.domain.events import Event, LeaseRefused, StreamRefused
-from doka.domain.ports import Authority, Describer, Inbox
+from doka.domain.commands import DescribeStream, FetchSchemas
+from doka.domain.events import Event, LeaseRefused, RegistryRefused, StreamRefused
+from doka.domain.ports import Authority, Describer, Inbox, SchemaRegistry
 
 LEASE_THREADS_MAX = 8
 """Renewals that may wait for an authority at the same time: more roles than this queue up behind each other."""
 DESCRIBE_THREADS_MAX = 4
 """Apart from the lease threads, so that a stream that does not answer can never delay a lease."""
+SCHEMA_THREADS_MAX = 4
+"""Apart from both: a registry is somebody else's."""
 
 
 class BackgroundExecutor:
-    """Runs the authority and the describer on daemon threads, as `domain.ports.Background`.
+    """Runs the authority, the describer and the registries on daemon threads, as `domain.ports.Background`.
 
     At most one question per role and one per route is on its way; a second one is answered by the answer of the first.
     """
@@ -33,14 +35,18 @@ class BackgroundExecutor:
         self,
         authority: Authority,
         describer: Describer,
+        registry: SchemaRegistry,
         inbox: Inbox,
+        *,
         lease_threads: int = LEASE_THREADS_MAX,
         describe_threads: int = DESCRIBE_THREADS_MAX,
     ) -> None:
         self._authority = authority
         self._describer = describer
+        self._registry = registry
         self._leases = _Crew("doka-lease", lease_threads, inbox)
         self._descriptions = _Crew("doka-describe", describe_threads, inbox)
+        self._schemas = _Crew("doka-schemas", SCHEMA_THREADS_MAX, inbox)
 
     def request_lease(self, role: str) -> None:
         """Ask the authority for a lease of this role; the answer is `LeaseIssued` or `LeaseRefused`."""
@@ -54,10 +60,16 @@ class BackgroundExecutor:
         refuse = partial(StreamRefused, command.route, lease=command.lease.serial)
         self._descriptions.run(command.route, partial(_answer, ask, refuse))
 
+    def fetch_schemas(self, command: FetchSchemas) -> None:
+        """Ask the registry of a route for schemas; the answer is `SchemasFetched` or `RegistryRefused`."""
+        ask = partial(self._registry.fetch, command)
+        self._schemas.run(command.route, partial(_answer, ask, partial(RegistryRefused, command.route)))
+
     def close(self) -> None:
         """Accept no more work and wait for none; a call that is on its way ends with the process."""
         self._leases.close()
         self._descriptions.close()
+        self._schemas.close()
 
 
 def _answer(ask: Callable[[], Event], refuse: Callable[..., Event]) -> Event:

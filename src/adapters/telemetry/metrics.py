@@ -28,10 +28,10 @@ from doka.adapters.telemetry.outcomes import (
     RECORDS_SETTLED,
     REJECTIONS,
     RENEWALS,
-    TRANSFORM_SECONDS,
 )
 from doka.adapters.telemetry.page.data import RouteTotals, Totals
 from doka.adapters.telemetry.present import PresentState
+from doka.adapters.telemetry.shaping_outcomes import TRANSFORM_SECONDS
 from doka.adapters.telemetry.telling import Instrument
 from doka.domain.facts import Fact, RecordsSettled
 from doka.domain.ports import Clock

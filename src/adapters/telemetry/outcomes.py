@@ -2,7 +2,8 @@
 
 A line has a stable name for machines (`event`), a whole sentence for people (`message`), and the figures beside it.
 Durations are shown in seconds. There is no field that could hold a key, a payload or a secret.
-A new kind of fact is told by one more entry here, and by nothing else in telemetry.
+A new kind of fact is told by one more entry here, and by nothing else in telemetry; what becomes of records before they are
+mapped stands in `shaping_outcomes.py`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from doka.adapters.telemetry.sentences import (
     size,
     span,
 )
+from doka.adapters.telemetry.shaping_outcomes import SHAPING
 from doka.adapters.telemetry.telling import Line, Telling
 from doka.domain.facts import (
     CommitFailed,
@@ -45,7 +47,6 @@ from doka.domain.facts import (
     RecordsPoisoned,
     RecordsSettled,
     RecordsSkipped,
-    RecordsTransformed,
     RecordsWillRepeat,
     RouteBlocked,
     RouteOpened,
@@ -54,7 +55,6 @@ from doka.domain.facts import (
     StreamChanged,
     StreamFactsAssumed,
     StreamLookFailed,
-    TransformRaised,
     UnreadableSeen,
 )
 from doka.domain.limits import NS_PER_SECOND
@@ -65,9 +65,6 @@ from doka.domain.skip import place_shown
 
 PUT_SECONDS_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """From a near endpoint's answer to the default `limits.request_timeout_seconds`."""
-TRANSFORM_SECONDS_BUCKETS = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0)
-TRANSFORM_SLOW_NS = NS_PER_SECOND // 20
-"""From here on the loop stands still for a time that others notice: a put's answer comes in less."""
 
 OUTCOMES: Final = Telling()
 _told, _counter = OUTCOMES.enter, OUTCOMES.instrument
@@ -105,12 +102,7 @@ POISONED = _counter(
 DROPPED = _counter(
     "doka_records_dropped", "Records that can never land and were dropped, as on_poison: drop asks.", "route"
 )
-TRANSFORM_SECONDS = OUTCOMES.instrument(
-    "doka_transform_seconds",
-    "Time that a route's transform took for the records that it was given together; for so long nothing else is done.",
-    "route",
-    buckets=TRANSFORM_SECONDS_BUCKETS,
-)
+OUTCOMES.take(SHAPING)
 LETTERS = _counter(
     "doka_dead_letters",
     "Dead letters, by outcome and the code of the record or the refusal.",
@@ -179,35 +171,6 @@ def _records_settled(fact: RecordsSettled) -> Line:
         f"route {fact.route}: {many(fact.records, 'record')} settled "
         f"({size(fact.payload_bytes)}, slowest put {span(fact.took)})",
         figures(fact, "route", "records", "payload_bytes", put_seconds_max=seconds(fact.took)),
-    )
-
-
-@_told(
-    RecordsTransformed,
-    alike=lambda fact: (fact.route, fact.took >= TRANSFORM_SLOW_NS),
-    counts=lambda fact, _: [(TRANSFORM_SECONDS, fact.took / NS_PER_SECOND, (fact.route,))],
-    merged=lambda earlier, later: replace(
-        later, records=earlier.records + later.records, took=max(earlier.took, later.took)
-    ),
-)
-def _records_transformed(fact: RecordsTransformed) -> Line:
-    slow = fact.took >= TRANSFORM_SLOW_NS
-    what = "for which nothing else is done: make it quicker, or give it less to do" if slow else "at most"
-    return Line(
-        logging.WARNING if slow else logging.DEBUG,
-        "transform_slow" if slow else "records_transformed",
-        f"route {fact.route}: its transform was given {many(fact.records, 'record')} and took {span(fact.took)}, {what}",
-        figures(fact, "route", "records", seconds_max=seconds(fact.took)),
-    )
-
-
-@_told(TransformRaised, alike=lambda fact: (fact.route, fact.kind), counts=lambda *_: ())
-def _transform_raised(fact: TransformRaised) -> Line:
-    return Line(
-        logging.ERROR,
-        "transform_raised",
-        f"route {fact.route}: its transform raised {fact.kind} for {fact.partition} offset {fact.offset}, which can never land so",
-        figures(fact, "route", "partition", "offset", "kind"),
     )
 
 

@@ -66,6 +66,9 @@ class PresentState(Collector):
             "Records that the route leaves out (only, transform): not sent, and settled in their turn.",
             labels=["route", "reason"],
         )
+        schemas = GaugeMetricFamily(
+            "doka_schemas_known", "Schemas that a route which decodes has fetched and keeps.", labels=["route"]
+        )
         for route in status.routes.values():
             reason = "none" if route.blocked is None else self._reasons.of(route.blocked)
             blocked.add_metric([route.route, reason], float(route.blocked is not None))
@@ -74,7 +77,9 @@ class PresentState(Collector):
             fallbacks.add_metric([route.route], route.key_fallbacks)
             for why, records in route.filtered.items():
                 filtered.add_metric([route.route, why], records)
-        yield from (blocked, in_flight, waiting, fallbacks, filtered)
+            if route.schemas is not None:
+                schemas.add_metric([route.route], route.schemas)
+        yield from (blocked, in_flight, waiting, fallbacks, filtered, schemas)
 
 
 def _gauge(name: str, sentence: str, value: float) -> Metric:

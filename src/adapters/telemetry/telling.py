@@ -83,6 +83,11 @@ class Telling:
         self.instruments.append(made)
         return made
 
+    def take(self, rows: Telling) -> None:
+        """Take the rows, and after those that stand here already the instruments, of another table."""
+        self._entries |= rows._entries
+        self.instruments += rows.instruments
+
     def enter(
         self,
         kind: type[F],

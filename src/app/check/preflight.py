@@ -25,7 +25,7 @@ from doka.app.settings.model import MIB, Settings
 from doka.app.settings.routes import RouteSettings
 from doka.domain.batch import Transform
 from doka.domain.commands import DescribeStream
-from doka.domain.events import LeaseIssued, LeaseRefused, StreamDescribed, StreamRefused
+from doka.domain.events import LeaseIssued, LeaseRefused, RegistryRefused, StreamDescribed, StreamRefused
 from doka.domain.facts import LanesBelowShards, RouteBlocked
 from doka.domain.lease import Lease
 from doka.domain.limits import NS_PER_SECOND
@@ -49,6 +49,8 @@ class Parts:
     tries: Tries
     collectors: Mapping[str, Callable[[], Answer]] = field(default_factory=dict)
     """Ask those that something is sent to by OTLP, by what it is: metrics, traces."""
+    registries: Mapping[str, Callable[[], RegistryRefused | None]] = field(default_factory=dict)
+    """Ask the schema registries, by the names of their routes; None: it answers."""
     tries_puts: bool = False
     """What answers for Kinesis knows dry runs."""
 
@@ -63,6 +65,8 @@ def preflight(settings: Settings, source: str, parts: Parts) -> Iterator[Finding
     yield from _kafka(settings, kafka)
     if settings.dead_letters.topic is not None:
         yield from _dead_letters(settings.dead_letters.topic, parts.look_at_letters, kafka)
+    for name, ask_registry in parts.registries.items():
+        yield _registry(name, rules[name], ask_registry())
     for signal, ask in parts.collectors.items():
         yield from _collector(settings, signal, ask())
     leases: dict[str, Lease] = {}
@@ -143,6 +147,15 @@ def _transform(transform: Transform, name: str) -> Finding:
     ]
     told = f"{transform.name} is loaded, and reads {', '.join(reads)}"
     return Finding("transform", name, FindingVerdict.FINE, told, facts={"sha256": transform.digest})
+
+
+def _registry(name: str, rules: RouteRules, refused: RegistryRefused | None) -> Finding:
+    where = "" if rules.decode is None else rules.decode.registry
+    if refused is None:
+        return Finding("registry", name, FindingVerdict.FINE, f"{where} answers")
+    told = f"{where} gives no schema: {refused.message}"
+    cure = "correct decode of the route, or let the registry answer; the route takes in nothing until it does"
+    return Finding("registry", name, FindingVerdict.FAILED, told, cure, {"code": refused.code})
 
 
 def _dead_letters(topic: str, look: Callable[[str], LetterTopic], kafka: Preflight) -> Iterator[Finding]:

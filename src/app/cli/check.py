@@ -24,6 +24,7 @@ from doka.app.service import build_quiet
 from doka.app.settings.endpoints import objection
 from doka.app.settings.exports import targets_of
 from doka.app.settings.load import hostname, read_configuration
+from doka.app.settings.mapping import to_registries
 
 _MARKS = {
     FindingVerdict.FINE: ("✓", "green"),
@@ -52,6 +53,7 @@ def parts_of(container: Container, *, probe_writes: bool = False) -> Parts:
     endpoint = container.settings().aws.endpoint_urls.kinesis
     stand_in = endpoint is not None and objection(endpoint) is not None
     member, clock, oauth = container.member(), container.clock(), container.oauth()
+    registries = to_registries(container.settings())
     return Parts(
         look_at_kafka=partial(look, member, clock, oauth=oauth),
         authority=container.authority(),
@@ -59,6 +61,7 @@ def parts_of(container: Container, *, probe_writes: bool = False) -> Parts:
         environ=os.environ,
         find_ca=find_ca,
         look_at_letters=partial(look_at_letters, member, clock=clock, oauth=oauth),
+        registries={name: partial(registries.reach, name) for name in registries.routes},
         collectors={
             signal: partial(ask, target, signal, clock)
             for signal, target in targets_of(container.settings().otlp).items()

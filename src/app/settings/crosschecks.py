@@ -11,7 +11,7 @@ from importlib.util import find_spec
 
 from doka.adapters.aws.sts.settings import AMBIENT_ROLE
 from doka.app.settings.arn import parse_role_arn, parse_stream_arn, partition_of
-from doka.app.settings.endpoints import objection
+from doka.app.settings.endpoints import PERMISSION, objection
 from doka.app.settings.model import Settings
 from doka.app.settings.problems import Problem
 from doka.app.settings.routes import OnlySettings, RouteSettings, TransformSettings
@@ -186,6 +186,19 @@ def _data(settings: Settings) -> Iterator[Problem]:
             yield Problem("is zstd, which this Python was built without; take gzip", ("routes", index, "compress"))
 
 
+def _registries(settings: Settings) -> Iterator[Problem]:
+    for index, route in enumerate(settings.routes):
+        decode, path = route.decode, ("routes", index, "decode")
+        if decode.registry is None or decode.registry.startswith("https:"):
+            continue
+        if decode.username is not None and not settings.aws.allow_insecure_endpoints:
+            told = f"sends the password unencrypted; use https, or permit it with {PERMISSION}"
+            yield Problem(told, (*path, "registry"))
+        for name in ("ca_file", "certificate_file"):
+            if getattr(decode, name) is not None:
+                yield Problem("has no use with a registry over http; take https, or leave it out", (*path, name))
+
+
 def _dead_letters(settings: Settings) -> Iterator[Problem]:
     topic, path = settings.dead_letters.topic, ("dead_letters", "topic")
     users = [index for index, route in enumerate(settings.routes) if route.on_poison == "dead_letter"]
@@ -280,6 +293,7 @@ CHECKS: tuple[Callable[[Settings], Iterator[Problem]], ...] = (
     _routes,
     _keys,
     _data,
+    _registries,
     _dead_letters,
     _roles,
     _times,

@@ -5,7 +5,7 @@ Pure, except that the files of secrets and of transforms are read here: so `doka
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -17,8 +17,11 @@ from doka.adapters.aws.kinesis.target import StreamTarget
 from doka.adapters.aws.sts.settings import AMBIENT_ROLE, Hop, RoleChain
 from doka.adapters.kafka.client_settings import Oauth
 from doka.adapters.kafka.settings import KafkaSecurity, MemberSettings, SaslMechanism
+from doka.adapters.registry.registries import NoAnswerError, Registries, Registry
+from doka.adapters.registry.settings import RegistrySettings, Writing
 from doka.adapters.system.clock import SystemClock
 from doka.app.settings.aws import RoleSettings
+from doka.app.settings.decode import DecodeSettings
 from doka.app.settings.kafka import Security
 from doka.app.settings.memory import body_bytes, key_cache_bytes, record_bytes, request_bytes
 from doka.app.settings.model import MIB, Settings
@@ -28,6 +31,7 @@ from doka.app.settings.session import fill_session_name
 from doka.app.transforms import NotLoadedError, load_transform
 from doka.domain.batch import Transform
 from doka.domain.compression import Compression
+from doka.domain.errors import UsageError
 from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
 from doka.domain.partitions.start_positions import LogEdge, StartFrom
 from doka.domain.ports import Clock
@@ -47,6 +51,7 @@ from doka.domain.rules import (
     RouteRules,
     Rules,
 )
+from doka.domain.schemas import Decode, Found, Framing
 
 # As librdkafka spells them.
 _MECHANISMS: Mapping[str, SaslMechanism] = {
@@ -205,6 +210,7 @@ def _route_rules(route: RouteSettings, index: int) -> RouteRules:
         key_encoding=KeyEncoding(route.key_encoding),
         ordering=Ordering(route.ordering),
         envelope=route.envelope == "json",
+        decode=_decode(route, index),
         only=_only(route.only),
         transform=_transform(route.transform, index),
         on_poison=OnPoison(route.on_poison),
@@ -212,6 +218,60 @@ def _route_rules(route: RouteSettings, index: int) -> RouteRules:
         compression=_compression(route.compress),
         aggregation=_aggregation_rules(route.aggregation) if route.aggregation.enabled else None,
     )
+
+
+def to_registries(settings: Settings) -> Registries:
+    """Give the registries of the routes that decode.
+
+    Raises:
+        SettingsError: a file that is named cannot be read.
+    """
+    return Registries(
+        {
+            route.name: _registry(route.decode, index)
+            for index, route in enumerate(settings.routes)
+            if route.decode.registry is not None
+        }
+    )
+
+
+def _registry(decode: DecodeSettings, index: int) -> Registry:
+    """Give one registry; what reads Avro is loaded only where it is asked for."""
+    from doka.adapters.registry.confluent import ConfluentRegistry
+
+    path = ("routes", index, "decode")
+    for name in ("ca_file", "certificate_file", "key_file"):
+        file = getattr(decode, name)
+        if file is not None:
+            _read(file, (*path, name))
+    read = partial(_secret, decode.password, decode.password_file, (*path, "password_file"))
+    read()  # so that a file that is not there is told now, and where
+    registry = RegistrySettings(
+        url=decode.registry or "",
+        username=decode.username,
+        password=partial(_again, read),
+        ca_file=decode.ca_file,
+        certificate_file=decode.certificate_file,
+        key_file=decode.key_file,
+        timeout=round(decode.timeout_seconds * NS_PER_SECOND),
+    )
+    writing = Writing(decode.unions, decode.bytes, decode.decimals, decode.timestamps)
+    return ConfluentRegistry(registry, writing, SystemClock())
+
+
+def _decode(route: RouteSettings, index: int) -> Decode | None:
+    if route.decode.registry is None:
+        return None
+    ask = partial(_asked, route.name, _registry(route.decode, index))
+    return Decode(Framing(route.decode.framing), route.decode.registry, ask)
+
+
+def _asked(route: str, registry: Registry, schemas: tuple[str, ...]) -> Mapping[str, Found]:
+    """Ask a registry for what a command needs."""
+    try:
+        return registry.fetch(schemas)
+    except NoAnswerError as error:
+        raise UsageError(f"the schema registry of route {route} gives no schema: {error}") from None
 
 
 def _only(only: OnlySettings) -> Only | None:
@@ -250,53 +310,53 @@ def _aggregation_rules(aggregation: Aggregation) -> AggregationRules:
 
 
 def _member_security(security: Security) -> KafkaSecurity:
+    path = ("kafka", "security")
     for name in ("ca_file", "certificate_file", "key_file"):
         file = getattr(security, name)
         if file is not None:
-            _read(file, name)
+            _read(file, (*path, name))
+    of_login = partial(_secret, security.password, security.password_file, (*path, "password_file"))
     return KafkaSecurity(
         protocol=security.protocol,
         mechanism=None if security.mechanism is None else _MECHANISMS[security.mechanism],
         username=security.username,
-        password=_secret(security.password, security.password_file, "password_file"),
-        password_again=None
-        if security.password_file is None
-        else partial(_again, security.password_file, "password_file"),
+        password=of_login(),
+        password_again=None if security.password_file is None else partial(_again, of_login),
         ca_file=security.ca_file,
         certificate_file=security.certificate_file,
         key_file=security.key_file,
-        key_password=_secret(security.key_password, security.key_password_file, "key_password_file"),
+        key_password=_secret(security.key_password, security.key_password_file, (*path, "key_password_file")),
     )
 
 
-def _secret(given: SecretStr | None, file: str | None, name: str) -> str | None:
+def _secret(given: SecretStr | None, file: str | None, path: tuple[str | int, ...]) -> str | None:
     """Give a secret from its setting or its file, without the line break that editors end a file with."""
     if file is None:
         return None if given is None else given.get_secret_value()
-    secret = _read(file, name).removesuffix(b"\n").removesuffix(b"\r")
+    secret = _read(file, path).removesuffix(b"\n").removesuffix(b"\r")
     try:
         text = secret.decode()
     except UnicodeDecodeError:
         text = ""
     if not text or "\n" in text:
-        raise SettingsError([Problem("must name a file with the secret on its only line", ("kafka", "security", name))])
+        raise SettingsError([Problem("must name a file with the secret on its only line", path)])
     return text
 
 
-def _again(file: str, name: str) -> str | None:
-    """Read a file of a secret that may be in the middle of being replaced."""
+def _again(read: Callable[[], str | None]) -> str | None:
+    """Read a secret whose file may be in the middle of being replaced."""
     try:
-        return _secret(None, file, name)
+        return read()
     except SettingsError:
         return None
 
 
-def _read(file: str, name: str) -> bytes:
+def _read(file: str, path: tuple[str | int, ...]) -> bytes:
     try:
         return Path(file).read_bytes()
     except (OSError, ValueError):
         told = "names a file that cannot be read; check the path and its permissions"
-        raise SettingsError([Problem(told, ("kafka", "security", name))]) from None
+        raise SettingsError([Problem(told, path)]) from None
 
 
 def _start_from(text: str) -> StartFrom:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import Field, create_model, model_validator
 
 from doka.app.settings.arn import parse_stream_arn
+from doka.app.settings.decode import DecodeSettings
 from doka.app.settings.fields import (
     Flag,
     FunctionName,
@@ -141,6 +142,10 @@ class RouteSettings(Section):
     )
     stream: StreamSettings = Field(description="Where the records go.", examples=[{"name": "orders"}])
     name: Name = Field(default_factory=_called, description="Name in metrics and logs; by default the stream's.")
+    decode: DecodeSettings = Field(
+        default=DecodeSettings(),
+        description="Values decoded to JSON by the schemas of a registry, before all else; by default none. See docs/decoding.md.",
+    )
     only: OnlySettings = Field(
         default=OnlySettings(),
         description="Which records are sent; by default all. docs/transforms.md says what becomes of the others.",

@@ -1,8 +1,9 @@
 """What is owned, and what is taken in of it: from the fetch to the lanes, and which partitions must wait meanwhile.
 
 Theory of operation. A fetched chunk goes through its partition's backlog into ledger, lanes and outbox.
-It stays in the backlog while the stream's own limits are not known, and as far as it would reach more than
-`ahead_records` above the offset that Kafka is known to hold: so the duplicates after a crash are bounded exactly.
+It stays in the backlog while the stream's own limits, or the schema of its first record, are not known, and as far as it
+would reach more than `ahead_records` above the offset that Kafka is known to hold: so the duplicates after a crash are
+bounded exactly.
 Where half of that is used up by what is settled and not committed, the next commit does not wait its turn.
 
 Several routes may read one partition: each has a leg of it, with a ledger and a backlog of its own, and is given every chunk.
@@ -83,13 +84,13 @@ class Leg:
     @property
     def is_blocked(self) -> bool:
         """Whether its route sends nothing."""
-        return self.route.broken is not None or self.route.standing.blocked is not None
+        return self.route.closed is not None or self.route.standing.blocked is not None
 
     @property
     def takes_nothing(self) -> bool:
         """Whether what would be fetched for it now could only wait."""
         standing = self.route.standing
-        return self.route.broken is not None or (standing.blocked is not None and not standing.seeks_control)
+        return self.route.closed is not None or (standing.blocked is not None and not standing.seeks_control)
 
     def status(self, now: int, log: LogStatus | None, partition: Partition) -> PartitionStatus:
         """Give the present state in figures, with what is known of the partition's log."""
@@ -124,6 +125,9 @@ class Leg:
             return Stuck(lane.reason, f"{lane.sentence}; limits.ahead_records is reached") if self.held_up else lane
         if not self.stuck_told or blocked:
             return None
+        waits = None if self.route.decoding is None else self.route.decoding.waiting(self.ledger.tp)
+        if waits is not None:
+            return Stuck("schema", f"schema {waits[0]}, which the record at offset {waits[1]} names, is not known yet")
         watermark = self.ledger.watermark
         slowest = partition.held_back_by(self)
         if slowest is not None:
@@ -277,7 +281,7 @@ class Intake:
         if not backlog:
             return
         watermark = ledger.watermark
-        while backlog and route.standing.knows_limits and route.broken is None:
+        while backlog and route.standing.knows_limits and route.closed is None:
             item = backlog[0]
             if isinstance(item, int):
                 ledger.complete_to(item)
@@ -292,6 +296,14 @@ class Intake:
             if room < item.count:
                 backlog.appendleft(item.part(room, item.count))
                 item = item.part(0, room)
+            if route.decoding is not None:
+                known = route.decoding.known_part(item, now)
+                if known < item.count:
+                    backlog.appendleft(item.part(known, item.count) if known else item)
+                    if not known:
+                        break
+                    item = item.part(0, known)
+                leg.stuck_since = None  # what waited for its schema may settle before anybody looks
             if not route.admit(ledger, item, now, turn):
                 backlog.appendleft(item)
         if ledger.watermark != watermark:  # an end of the log was reached, or poison was dropped

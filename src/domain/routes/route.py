@@ -16,7 +16,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from doka.domain.backoff import Jitter
-from doka.domain.commands import RequestLease
+from doka.domain.commands import FetchSchemas, RequestLease
+from doka.domain.errors import InvariantError
 from doka.domain.events import (
     LeaseIssued,
     LeaseRefused,
@@ -25,16 +26,21 @@ from doka.domain.events import (
     PutAnswered,
     PutRefused,
     PutUnsent,
+    RegistryRefused,
+    SchemasFetched,
     StreamDescribed,
     StreamRefused,
 )
 from doka.domain.facts import (
+    IntakeClosed,
+    IntakeOpened,
     OrderBroken,
     RecordFreed,
     RecordsFailed,
     RecordsSettled,
     RecordsTransformed,
     RouteBlocked,
+    SchemaLearned,
     TransformRaised,
 )
 from doka.domain.held.budget import Budget, held_size
@@ -42,10 +48,12 @@ from doka.domain.held.ledger import HeldChunk, OffsetLedger, Part, count
 from doka.domain.leases.keeper import LeaseKeeper
 from doka.domain.poison.quarantine import Quarantine
 from doka.domain.records import Chunk
+from doka.domain.routes.decoding import Decoding
 from doka.domain.routes.mapping import RecordMapping
 from doka.domain.routes.shaping import Shaped, shaping_of
 from doka.domain.routes.standing import Failures, RouteState, Standing
 from doka.domain.rules import LimitRules, RotationPolicy, RouteRules
+from doka.domain.schemas import Found, Unusable
 from doka.domain.sending.aggregated_outbox import AggregatedOutbox
 from doka.domain.sending.order_breaks import count_breaks
 from doka.domain.sending.outbox import Outbox
@@ -58,6 +66,7 @@ from doka.domain.verdicts import Verdict, of_entry, of_request
 
 TOO_MUCH_POISON = "too_much_poison"
 TRANSFORM_FAILED = "transform_failed"
+REGISTRY_FAILED = "schema_registry"
 _HINTS = frozenset({Verdict.BLOCKED, Verdict.SEARCH})
 """What a change of the stream would explain: it is gone, its key or its record limit is another."""
 _LEASE_REASONS = frozenset({"clock_skew", "lease_refused", "lease_ended", "lease_rejected"})
@@ -80,15 +89,18 @@ class Route:
         self._keeper = keeper
         self._budget = budget
         self._mapping = RecordMapping(rules, jitter, limits.key_cache_bytes)
-        self._shaping = shaping_of(rules, gives_up=True)
+        self.decoding = None if rules.decode is None else Decoding(rules.decode, jitter)
+        self._shaping = shaping_of(rules, gives_up=True, decoding=self.decoding)
         self._filtered = Counter(dict.fromkeys(() if self._shaping is None else self._shaping.reasons, 0))
-        self.broken: str | None = None  # why its transform fails for all records: then nothing more is taken in
+        self.closed: str | None = None  # why nothing more is taken in, though what was taken in is sent
+        self._closed_since = 0
         self._makes_data = rules.makes_data
+        self._remakes_values = rules.remakes_values
 
     @property
     def blocked(self) -> str | None:
         """Why nothing may be sent, or taken in; None when it may."""
-        return self.standing.blocked if self.broken is None else self.broken
+        return self.standing.blocked if self.closed is None else self.closed
 
     # --- in ------------------------------------------------------------------------------------------------------
 
@@ -96,6 +108,7 @@ class Route:
         """Take a chunk of an owned partition into ledger, lanes and outbox.
 
         False: the route's transform fails for all records, so that it takes nothing in any more; the chunk stays where it was.
+        Of a route that decodes, all schemas of the chunk are known (`Decoding.known_part`).
         """
         if self._shaping is None:
             self._hold(ledger, chunk, now)
@@ -104,9 +117,9 @@ class Route:
         if self.rules.transform is not None:
             self._tell_transformed(ledger, chunk, shaped, turn)
         if shaped.broken is not None:
-            self.broken = f"{TRANSFORM_FAILED}:{shaped.broken}"
+            self.closed = f"{TRANSFORM_FAILED}:{shaped.broken}"
             message = "the transform fails whatever it is given: mend it, and restart"
-            turn.commands.append(RouteBlocked(self.rules.name, self.broken, message))
+            turn.commands.append(RouteBlocked(self.rules.name, self.closed, message))
             turn.look = True
             return False
         self._admit_shaped(ledger, chunk, shaped, now)
@@ -141,7 +154,7 @@ class Route:
         else:
             keys, values, poison = self._mapping.map(chunk, limit, shaped.poison, shaped.keys)
         held_bytes = held_size(chunk)
-        if self._makes_data or (self.rules.transform is not None and chunk.originals):
+        if self._makes_data or (self._remakes_values and chunk.originals):
             more = _made_bytes(chunk, values)
             if more > 0:
                 self._budget.take(ledger, more, chunk.count)
@@ -161,6 +174,50 @@ class Route:
         )
         ledger.append(held)
         self.outbox.admit(held, now)
+
+    # --- schemas -------------------------------------------------------------------------------------------------
+
+    def schemas_fetched(self, event: SchemasFetched, now: int, turn: Turn) -> None:
+        """Take schemas; what waited for them goes on, and the route, where it was closed."""
+        if self.decoding is None:
+            raise InvariantError(f"schemas came for route {self.rules.name}, which decodes nothing")
+        for schema, found in self.decoding.answered(event.found, now).items():
+            turn.commands.append(_learned(self.rules.name, schema, found))
+        self._go_on_decoding(now, turn)
+        turn.look = True
+
+    def registry_refused(self, event: RegistryRefused, now: int, turn: Turn) -> None:
+        """Act on a registry that gives no schemas: it is asked again, and from the second time on nothing more is taken in."""
+        blocks = self.decoding is not None and self.decoding.refused(now)
+        reason = f"{REGISTRY_FAILED}:{event.code}"
+        if not blocks or self.closed == reason or not (self.closed is None or self._closed_by_registry):
+            return
+        if self.closed is None:
+            self._closed_since = now
+        self.closed = reason
+        turn.commands.append(IntakeClosed(self.rules.name, reason, event.message))
+        turn.look = True
+
+    def tend_schemas(self, now: int, turn: Turn) -> None:
+        """Go on where nothing waits for a schema any more: its partition went, and whoever has it now asks."""
+        if self.closed is not None and self.decoding is not None and not self.decoding.waits:
+            self._go_on_decoding(now, turn)
+
+    def ask_for_schemas(self, now: int, turn: Turn) -> None:
+        """Ask the registry for what is waited for, when it is time."""
+        wanted = () if self.decoding is None else self.decoding.wanted(now)
+        if wanted:
+            turn.commands.append(FetchSchemas(self.rules.name, wanted))
+
+    @property
+    def _closed_by_registry(self) -> bool:
+        return self.closed is not None and self.closed.startswith(f"{REGISTRY_FAILED}:")
+
+    def _go_on_decoding(self, now: int, turn: Turn) -> None:
+        if self._closed_by_registry:
+            self.closed = None
+            turn.commands.append(IntakeOpened(self.rules.name, now - self._closed_since))
+            turn.look = True
 
     # --- out -----------------------------------------------------------------------------------------------------
 
@@ -212,7 +269,8 @@ class Route:
         letter = self.quarantine.next_wake(now)
         probe = None if self.standing.blocked is None else self.standing.probe_at
         look = self.standing.watch.at
-        return min([m for m in (leaves, letter, probe, look) if m is not None and m > now], default=None)
+        schema = None if self.decoding is None else self.decoding.next_wake()
+        return min([m for m in (leaves, letter, probe, look, schema) if m is not None and m > now], default=None)
 
     # --- answers -------------------------------------------------------------------------------------------------
 
@@ -448,6 +506,8 @@ class Route:
         if self._search is not None:
             self._search.forget_unsent(ledger)
         self.quarantine.forget_unsent(ledger)
+        if self.decoding is not None:
+            self.decoding.forget(ledger.tp)
 
     # --- the stream ----------------------------------------------------------------------------------------------
 
@@ -490,6 +550,7 @@ class Route:
             waiting=self.outbox.waiting,
             key_fallbacks=self._mapping.cache.fallbacks,
             filtered=dict(self._filtered),
+            schemas=None if self.decoding is None else self.decoding.schemas,
             stream=self.standing.status(),
         )
 
@@ -532,6 +593,14 @@ class Role:
     def _needs_lease(self, now: int) -> bool:
         """Say whether it may not be missing: only one that is renewed on demand may, while nothing waits to be signed."""
         return not self._on_demand or any(route.needs_lease(now) for route in self._routes)
+
+
+def _learned(route: str, schema: str, found: Found) -> SchemaLearned:
+    if found is None:
+        return SchemaLearned(route, schema, "unknown", "the registry has no schema of this id")
+    if isinstance(found, Unusable):
+        return SchemaLearned(route, schema, "unusable", found.why)
+    return SchemaLearned(route, schema, "usable")
 
 
 def _made_bytes(chunk: Chunk, data: Sequence[bytes]) -> int:

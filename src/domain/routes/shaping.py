@@ -1,4 +1,4 @@
-"""Which records of a chunk go on to the mapping, and as what: first the route's `only`, then its transform.
+"""Which records of a chunk go on to the mapping, and as what: decoded first, then the route's `only`, then its transform.
 
 A filtered record is not sent. It becomes a hole in the offsets, as compaction leaves one, so the watermark passes it in its
 turn, when all below it has settled; no rule of commits has anything to know about it. It is counted by its reason.
@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from doka.domain.errors import invariant
 from doka.domain.records import Chunk
+from doka.domain.routes.decoding import Decoding
 from doka.domain.routes.fields import headers_of, read_json, scalar_at, steps_of
 from doka.domain.routes.transforming import Headers, Transforming
 from doka.domain.rules import Only, RouteRules
@@ -60,9 +61,15 @@ class Shaping:
     or retell it. So a step stands here, or nobody knows of it.
     """
 
-    def __init__(self, rules: RouteRules, *, gives_up: bool = False) -> None:
-        """Take the route. `gives_up`: a transform that fails for all records makes poison of none."""
+    def __init__(self, rules: RouteRules, *, gives_up: bool = False, decoding: Decoding | None = None) -> None:
+        """Take the route. `gives_up`: a transform that fails for all records makes poison of none.
+
+        `decoding`: what knows the schemas of each chunk that comes, of a route that decodes; without it the registry is asked,
+        and waited for.
+        """
         self._gives_up = gives_up
+        self._ask = None if rules.decode is None or decoding is not None else rules.decode.ask
+        self._decoding = decoding or (None if rules.decode is None else Decoding(rules.decode, lambda: 0.0))
         self._filter = None if rules.only is None else _Filter(rules.only)
         self._transforming = None if rules.transform is None else Transforming(rules.transform, gives_up=gives_up)
         self.reasons = (
@@ -75,6 +82,10 @@ class Shaping:
         """Say what goes on of a chunk."""
         filtered: dict[int, str] = {}
         poison: dict[int, str] = {}
+        if self._decoding is not None:
+            if self._ask is not None:
+                self._decoding.fill(chunk, self._ask)
+            chunk = replace(chunk, values=self._decoding.decoded(chunk, poison))
         if self._filter is not None:
             self._filter.judge(chunk, filtered, poison)
         if self._transforming is None:
@@ -125,6 +136,8 @@ class _Filter:
     def _judge_fields(self, chunk: Chunk, filtered: dict[int, str], poison: dict[int, str]) -> None:
         steps, texts = steps_of(self._argument), self._texts
         for place, value in enumerate(chunk.values):
+            if place in poison:
+                continue
             try:
                 found = scalar_at(read_json(value), steps)
             except ValueError:
@@ -137,7 +150,7 @@ class _Filter:
         invariant(len(chunk.originals) == chunk.count, f"{chunk!r} came without its originals")
         name, contents = self._argument, self._contents
         for place, original in enumerate(chunk.originals):
-            headers = headers_of(original, place, poison)
+            headers = None if place in poison else headers_of(original, place, poison)
             if headers is None:
                 continue
             found = dict(headers).get(name)
@@ -168,8 +181,8 @@ def _cut(chunk: Chunk, filtered: Mapping[int, str], poison: dict[int, str], keys
     return Shaped(picked, poison, filtered, [keys[place] for place in left] if keys else ())
 
 
-def shaping_of(rules: RouteRules, *, gives_up: bool = False) -> Shaping | None:
+def shaping_of(rules: RouteRules, *, gives_up: bool = False, decoding: Decoding | None = None) -> Shaping | None:
     """Give what stands before the mapping of a route; None, which costs nothing, where all of its records go on as they are."""
-    if rules.only is None and rules.transform is None:
+    if rules.only is None and rules.transform is None and rules.decode is None:
         return None
-    return Shaping(rules, gives_up=gives_up)
+    return Shaping(rules, gives_up=gives_up, decoding=decoding)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from doka.adapters.simulated.plan import Kind, Plan, Span
+from doka.adapters.simulated.schemas import written as by_schema
 from doka.domain.limits import NS_PER_SECOND
 from doka.domain.rules import LimitRules, OnGap, OnPoison, OnUnreadable, Ordering
 from tests.simulation.stage import STEADY, Stage
@@ -97,6 +98,17 @@ def recreated(stage: Stage) -> None:
         stage.at(BEGINS + 1, log.recreate)
 
 
+def newly_written(besides: Strike) -> Strike:
+    """Write a record by a schema that no process has fetched yet, while something else is wrong besides."""
+
+    def strike(stage: Stage) -> None:
+        besides(stage)
+        stage.world.schemas_since["2"] = 0
+        stage.at(BEGINS + 1, lambda: stage.write(0, b"k", by_schema(2, b"v")))
+
+    return strike
+
+
 def refused_with(code: str) -> Strike:
     """Let the stream refuse each request with a code."""
     return lambda stage: stage.at(BEGINS, lambda: setattr(stage.world.streams["s0"], "refuses_with", code))
@@ -134,6 +146,7 @@ IDLE = replace(SELDOM, work=replace(SELDOM.work, records=0))
 TWO_KEYS = replace(SELDOM, work=replace(SELDOM.work, keys=2, partitions=1))
 ONE_KEY_SHARED = replace(SELDOM, work=replace(SELDOM.work, keys=1), ordering=Ordering.KEY_IN_REQUEST)
 LITTLE_ROOM = replace(TWO_KEYS, limits=LimitRules(held_bytes=20_000))
+DECODING = replace(SELDOM, decodes=True)
 TO_LETTERS = replace(SELDOM, on_poison=OnPoison.DEAD_LETTER)
 TRIED_AGAIN = 1_200.0
 """How long (s) what happens again some times a second, or for each record, is played: nothing new comes of more."""
@@ -200,6 +213,8 @@ FAULTS: dict[str, Fault] = {
     "no description of the stream arrives": Fault(
         fates(describe_failed=1.0), harmless="what was told at the start is still true, and puts go on"
     ),
+    "the schema registry is down": Fault(newly_written(lasting(Kind.REGISTRY_DOWN)), NOTHING_SENT, DECODING),
+    "the schema registry fails": Fault(newly_written(fates(registry_failed=1.0)), NOTHING_SENT, DECODING),
     "a shard is throttled": Fault(lasting(Kind.SHARD_HOT), UNLANDED, TWO_KEYS, TRIED_AGAIN),
     "a shard is throttled, and memory is full": Fault(lasting(Kind.SHARD_HOT), UNLANDED, LITTLE_ROOM, TRIED_AGAIN),
     "each request is throttled": Fault(fates(throttled=1.0), UNLANDED, plays=TRIED_AGAIN),

@@ -30,6 +30,8 @@ class Delivery(Figures):
         ownership.expected = chunk.end
         self.note_delivered(ownership, chunk)
         self.note_readable(ownership)
+        if self.plan.decodes:
+            self.note_frames(chunk)
         ownership.unsettled.update(dict.fromkeys(self._wanted(ownership, chunk)))
         self._delivered_since_death += chunk.count
         if self._fetch_step != self.world.steps:
@@ -37,7 +39,9 @@ class Delivery(Figures):
         self._fetched_bytes += chunk.payload_bytes + chunk.count * RECORD_OVERHEAD_BYTES
         if self.plan.envelope:  # which is held beside what was fetched
             self._fetched_bytes += chunk.payload_bytes * 4 // 3 + chunk.count * ENVELOPE_BYTES_MAX
-        if self.plan.newline or self.plan.compress != "none":  # likewise, where whole records are held
+        if (
+            self.plan.newline or self.plan.decodes or self.plan.compress != "none"
+        ):  # likewise, where whole records are held
             self._fetched_bytes += chunk.payload_bytes + chunk.count * FRAME_BYTES_MAX
 
     def _wanted(self, ownership: Ownership, chunk: Chunk) -> Sequence[int]:

@@ -59,7 +59,8 @@ from doka.domain.partitions.commits import UNANSWERED
 from doka.domain.records import TopicPartition
 from doka.domain.rules import OnGap, OnUnreadable
 from doka.domain.status import GROUP_LOST_NS, GroupStatus, Status
-from tests.simulation.invariants.evidence import HEARD_WITHIN_NS, Evidence
+from tests.simulation.invariants.evidence import HEARD_WITHIN_NS
+from tests.simulation.invariants.schemas import Schemas
 from tests.simulation.invariants.violation import ViolationError
 from tests.simulation.truth import Ownership
 
@@ -79,7 +80,7 @@ Failed = tuple[str, str, bool]
 """Route, code, and whether the records may have landed all the same."""
 
 
-class Facts(Evidence):
+class Facts(Schemas):
     """What is told is what was read, figure by figure."""
 
     def __init__(self, plan: Plan) -> None:
@@ -186,6 +187,8 @@ class Facts(Evidence):
                 known = name in self._described or name in self._assumed
                 if not known:
                     raise ViolationError("I14", f"{name} sends, its stream was not described, and nothing told of it")
+            elif self.judge_intake(name, blocked):
+                continue
             elif not blocked.startswith(NOT_DESCRIBED) and blocked != told_as:
                 raise ViolationError("I14", f"{name} is blocked by {blocked}, and {told_as} was told")
 

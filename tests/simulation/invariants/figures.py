@@ -174,7 +174,8 @@ class Figures(Facts):
         arrived = own.delivered[-1][1] if own.delivered else 0
         still = status.at - max(own.moved_at, arrived, self.turned_at.get(shown.route, 0))
         roomy = reach < self.plan.limits.ahead_records and status.held_bytes * 2 < status.held_bytes_max
-        flows = not shown.paused or not roomy or tp in self.gapped or still < LOOKED_AT_WITHIN_NS
+        waits = self.plan.decodes and self.waits_for_a_schema(shown.route, own)
+        flows = not shown.paused or not roomy or tp in self.gapped or waits or still < LOOKED_AT_WITHIN_NS
         if not flows:
             raise ViolationError("I9", f"{tp} has room for more than {reach} records, nothing moves, and it is paused")
         late = still - self.plan.limits.request_timeout * 3 // 2 - LOOKED_AT_WITHIN_NS

@@ -92,6 +92,7 @@ class Leases(Facts, Streams):
         """Note what the process has read of its inbox."""
         self.note_lease(event)
         self.note_stream(event)
+        self.note_schemas(event)
         if isinstance(event, LeaseIssued):
             self._asking = False
             self._lease = event.lease

@@ -7,6 +7,8 @@ import re
 from doka.domain.facts import (
     Fact,
     GapSeen,
+    IntakeClosed,
+    IntakeOpened,
     LeaseRejected,
     LeaseRenewalFailed,
     OrderBroken,
@@ -78,6 +80,10 @@ class Telling(Delivery, Liveness, Order, Silence, Leases, Letters):
             self.facts_assumed = True
         elif isinstance(fact, RouteOpened):
             self._blocked_told.discard(fact.route)
+        elif isinstance(fact, IntakeClosed | IntakeOpened):
+            self.told_intake(fact)
+            look_for_payload(repr(fact))
+            self.turned_at[fact.route] = self.world.timeline.now
         elif isinstance(fact, RouteBlocked):
             self._blocked_told.add(fact.route)
             look_for_payload(fact.message)
@@ -98,7 +104,9 @@ class Telling(Delivery, Liveness, Order, Silence, Leases, Letters):
         if status.halted is not None:
             return  # it stopped in the middle of something, and says so
         over = status.held_bytes - status.held_bytes_max
-        last = self._fetched_bytes  # it was asked for while there was room, in records: its bytes nobody knew
+        last = (
+            self._fetched_bytes + self.decoded_bytes()
+        )  # it was asked for while there was room, in records: its bytes nobody knew
         if not (over <= 0 or over < last):
             raise ViolationError("I7", f"{over} bytes are held above limits.held_mib, {last} of one fetch")
         if over > 0:
@@ -112,7 +120,8 @@ class Telling(Delivery, Liveness, Order, Silence, Leases, Letters):
         self.judge_facts(status)
         self.judge_figures(status)
         self.judge_breaks_told()
-        silent = [name for name in self._blocked_told if status.routes[name].blocked is None]
+        told = self._blocked_told | self.intake_closed.keys()
+        silent = [name for name in told if status.routes[name].blocked is None]
         if silent:
             raise ViolationError("I14", f"{silent} send again, and nothing told of it")
         self.judge_blocks(status)

@@ -13,7 +13,7 @@ from doka.adapters.simulated.telemetry import RecordingTelemetry
 from doka.adapters.system.inbox import ThreadInbox
 from doka.app.runtime import Ending, Runtime
 from doka.domain.backoff import backoff
-from doka.domain.commands import CommitOffsets, DescribeStream, SendPut
+from doka.domain.commands import CommitOffsets, DescribeStream, FetchSchemas, SendPut
 from doka.domain.errors import InvariantError
 from doka.domain.events import (
     CommitAnswered,
@@ -22,6 +22,7 @@ from doka.domain.events import (
     PutAmbiguous,
     PutAnswered,
     RecordsFetched,
+    SchemasFetched,
     SourceFailed,
     StopRequested,
     StreamDescribed,
@@ -132,6 +133,9 @@ class HandBackground:
 
     def describe_stream(self, command: DescribeStream) -> None:
         self.inbox.put(StreamDescribed(command.route, "arn", "ACTIVE", 1 << 20, honours_keys=True))
+
+    def fetch_schemas(self, command: FetchSchemas) -> None:
+        self.inbox.put(SchemasFetched(command.route, dict.fromkeys(command.schemas)))
 
     def close(self) -> None:
         pass

@@ -8,10 +8,19 @@ import pytest
 
 from doka.adapters.system.background import BackgroundExecutor
 from doka.adapters.system.inbox import ThreadInbox
-from doka.domain.commands import DescribeStream
-from doka.domain.events import Event, LeaseIssued, LeaseRefused, StreamDescribed, StreamRefused
+from doka.domain.commands import DescribeStream, FetchSchemas
+from doka.domain.events import (
+    Event,
+    LeaseIssued,
+    LeaseRefused,
+    RegistryRefused,
+    SchemasFetched,
+    StreamDescribed,
+    StreamRefused,
+)
 from doka.domain.lease import Lease, Secrets
 from doka.domain.ports import Background
+from doka.domain.schemas import Unusable
 from tests.waiting import eventually
 
 LEASE = Lease(serial=7, role="analytics", secrets=Secrets("key", "secret", "token"), issued_at=0, ends_at=None)
@@ -58,6 +67,19 @@ class ListedDescriber:
         if self.error is not None:
             raise self.error
         return StreamDescribed(command.route, None, "ACTIVE", 1_048_576, honours_keys=True)
+
+
+class ListedRegistry:
+    """Has every schema, or raises."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+
+    def fetch(self, command: FetchSchemas) -> Event:
+        """Give a schema by which nothing can be read for each, or raise."""
+        if self.error is not None:
+            raise self.error
+        return SchemasFetched(command.route, dict.fromkeys(command.schemas, Unusable("of a test")))
 
 
 class AskingInbox(ThreadInbox):
@@ -108,8 +130,12 @@ def start(inbox: ThreadInbox) -> Iterator[Start]:
     """Makes executors and closes them."""
     started: list[BackgroundExecutor] = []
 
-    def make(authority: GatedAuthority | RaisingAuthority, describer: ListedDescriber | None = None) -> Background:
-        executor = BackgroundExecutor(authority, describer or ListedDescriber(), inbox)
+    def make(
+        authority: GatedAuthority | RaisingAuthority,
+        describer: ListedDescriber | None = None,
+        registry: ListedRegistry | None = None,
+    ) -> Background:
+        executor = BackgroundExecutor(authority, describer or ListedDescriber(), registry or ListedRegistry(), inbox)
         started.append(executor)
         return executor
 
@@ -142,7 +168,7 @@ def test_a_question_at_the_moment_of_the_answer_is_asked() -> None:
     authority = GatedAuthority()
     authority.gate("analytics").set()
     inbox = AskingInbox(again=3)
-    executor = BackgroundExecutor(authority, ListedDescriber(), inbox)
+    executor = BackgroundExecutor(authority, ListedDescriber(), ListedRegistry(), inbox)
     inbox.ask = lambda: executor.request_lease("analytics")
     inbox.ask()
     assert [LeaseIssued(LEASE)] * 4 == Answers(inbox).reach(4)
@@ -218,3 +244,18 @@ def test_the_threads_never_keep_a_process_alive(start: Start) -> None:
     eventually(lambda: authority.asked["slow"], what="the slow role to be asked for")
     assert {True} == {thread.daemon for thread in threading.enumerate() if thread.name.startswith("doka-")}
     authority.gate("slow").set()
+
+
+def test_schemas_arrive_in_the_inbox(start: Start, inbox: ThreadInbox) -> None:
+    """The registry's answer is what the loop finds."""
+    start(GatedAuthority()).fetch_schemas(FetchSchemas("orders", ("1", "2")))
+    unusable = Unusable("of a test")
+    assert [SchemasFetched("orders", {"1": unusable, "2": unusable})] == Answers(inbox).reach(1)
+
+
+def test_a_registry_that_raises_is_answered_for(start: Start, inbox: ThreadInbox) -> None:
+    """Else a route would wait for ever; what the error says is not repeated."""
+    broken = ListedRegistry(KeyError("a secret"))
+    start(GatedAuthority(), registry=broken).fetch_schemas(FetchSchemas("orders", ("1",)))
+    message = "an unexpected error inside doka; please report it"
+    assert [RegistryRefused("orders", "KeyError", message)] == Answers(inbox).reach(1)

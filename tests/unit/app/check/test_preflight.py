@@ -17,7 +17,7 @@ from doka.app.check.preflight import Parts, not_asked, preflight
 from doka.app.settings import Settings
 from doka.app.settings.problems import SettingPath
 from doka.domain.commands import DescribeStream
-from doka.domain.events import Event, LeaseIssued, LeaseRefused, StreamDescribed, StreamRefused
+from doka.domain.events import Event, LeaseIssued, LeaseRefused, RegistryRefused, StreamDescribed, StreamRefused
 from doka.domain.lease import Lease, Secrets
 from doka.domain.limits import NS_PER_SECOND
 from tests.unit.app.settings.given import STREAM, Absent, settings
@@ -53,6 +53,7 @@ class World:
     refused: LeaseRefused | None = None
     streams: Mapping[str, StreamDescribed | StreamRefused] = field(default_factory=dict)
     collectors: Mapping[str, Answer] = field(default_factory=dict)
+    registries: Mapping[str, RegistryRefused | None] = field(default_factory=dict)
 
     asked: list[str] = field(default_factory=list)
 
@@ -101,7 +102,15 @@ class World:
         """Give all findings about this world."""
         ca, collectors = "/etc/ca.pem", {signal: partial(self.collect, signal) for signal in self.collectors}
         parts = Parts(
-            lambda: self.kafka, self, self, {}, lambda: ca, self.look_at_letters, tries=self, collectors=collectors
+            lambda: self.kafka,
+            self,
+            self,
+            {},
+            lambda: ca,
+            self.look_at_letters,
+            tries=self,
+            collectors=collectors,
+            registries={name: partial(self.registries.__getitem__, name) for name in self.registries},
         )
         return list(preflight(given, "doka.yaml", parts))
 
@@ -467,6 +476,20 @@ def test_a_missing_right_in_kafka_names_its_action_for_a_machine() -> None:
         ("topic", "failed", {"action": "kafka-cluster:ReadData"}),
         ("kafka", "warning", {"action": "kafka-cluster:AlterGroup"}),
     ] == [(each.step, each.verdict.value, each.facts) for each in found if "action" in each.facts]
+
+
+def test_a_schema_registry_is_asked() -> None:
+    """A route that decodes is nothing without it."""
+    world, url = World(), "http://registry:8081"
+    given = settings({("routes", 0, "decode"): {"registry": url}})
+    name = given.routes[0].name
+    world.registries = {name: None}
+    assert [("fine", name, f"{url} answers", None)] == world.of("registry", given)
+    world.registries = {name: RegistryRefused(name, "http_401", "it answers HTTP 401")}
+    cure = "correct decode of the route, or let the registry answer; the route takes in nothing until it does"
+    told = f"{url} gives no schema: it answers HTTP 401"
+    assert [("failed", name, told, cure)] == world.of("registry", given)
+    assert not all_fine(world.look(given))
 
 
 def test_a_collector_is_asked_and_is_never_a_failure() -> None:

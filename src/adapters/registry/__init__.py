@@ -1,0 +1,1 @@
+"""Schema registries: asked for a schema, and what reads by it."""

@@ -1,0 +1,89 @@
+"""The settings of a route that decodes: which registry, how to log in there, and how what JSON has no form for is written."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr, model_validator
+
+from doka.app.settings.fields import Section, Text
+
+
+def check_registry_url(text: str) -> str:
+    """Take the URL of a registry.
+
+    Raises:
+        ValueError: it is not `scheme://host[:port][/path]`.
+    """
+    shape = "must be a URL like https://registry.example:8081"
+    try:
+        url = urlsplit(text)
+        host, _ = url.hostname, url.port
+    except ValueError:
+        raise ValueError(shape) from None
+    if url.scheme not in {"http", "https"} or not host or not text.isprintable() or " " in text:
+        raise ValueError(shape)
+    if url.username is not None or url.password is not None:
+        raise ValueError("must not hold a user name or password; write them into username and password_file beside it")
+    if url.query or url.fragment:
+        raise ValueError("must end with the path")
+    return text
+
+
+RegistryUrl = Annotated[str, AfterValidator(check_registry_url)]
+
+
+class DecodeSettings(Section):
+    """Values that were written with a schema registry, decoded to JSON before anything else is done with them."""
+
+    registry: RegistryUrl | None = Field(
+        default=None,
+        description="URL of a registry that speaks Confluent's API; by default nothing is decoded. See docs/decoding.md.",
+        examples=["https://registry.example:8081"],
+    )
+    framing: Literal["confluent", "confluent_header"] = Field(
+        default="confluent",
+        description="Where a value names its schema. confluent: in front of it; confluent_header: in a header, else in front of it.",
+    )
+    username: Text | None = Field(default=None, description="User name, where the registry asks for one.")
+    password: SecretStr | None = Field(default=None, description="Its password; better in password_file.")
+    password_file: Text | None = Field(
+        default=None, description="File that holds the password; read anew for each question."
+    )
+    ca_file: Text | None = Field(
+        default=None,
+        description="PEM file of the authorities that the registry is trusted by; by default the system's.",
+    )
+    certificate_file: Text | None = Field(default=None, description="PEM file of a certificate to log in with.")
+    key_file: Text | None = Field(default=None, description="PEM file of its key.")
+    timeout_seconds: Annotated[float, Field(strict=True, ge=0.1, le=10)] = Field(
+        default=5, description="How long one question to the registry may take."
+    )
+    unions: Literal["plain", "tagged"] = Field(
+        default="plain",
+        description='Of Avro. plain: the value alone; tagged: {"string": "x"}, as Avro\'s own JSON encoding has it.',
+    )
+    bytes: Literal["base64", "hex", "latin1"] = Field(
+        default="base64",
+        description="How bytes are written; latin1: a character for each, as Avro's own JSON encoding has it.",
+    )
+    decimals: Literal["text", "number"] = Field(
+        default="text", description='How decimals are written: "1.50", or 1.50.'
+    )
+    timestamps: Literal["iso", "number"] = Field(
+        default="iso", description="How dates and times are written: as ISO 8601, or as the numbers that they are."
+    )
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        changed = any(getattr(self, name) != field.default for name, field in type(self).model_fields.items())
+        if self.registry is None and changed:
+            raise ValueError("has no registry; name its URL in registry, or leave decode out")
+        if self.username is None and (self.password is not None or self.password_file is not None):
+            raise ValueError("has a password and no username; add it")
+        if self.password is not None and self.password_file is not None:
+            raise ValueError("has password beside password_file; keep the file")
+        if (self.certificate_file is None) != (self.key_file is None):
+            raise ValueError("needs certificate_file and key_file together; add the other")
+        return self
