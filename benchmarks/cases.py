@@ -58,6 +58,8 @@ class Case:
     """Whether each record of a steady rate is a batch of its own in Kafka; and doka is measured without `linger_ms` too."""
     quick: bool = False
     """Whether it is part of a short round."""
+    beside: str = ""
+    """The case with `ordering: key` that its cost is compared with: the same load, and the same latency."""
     aims: Sequence[Aim] = ()
 
     @property
@@ -98,6 +100,15 @@ CASES: Sequence[Case] = (
     Case("zstd-1kb", "1 KB, compress zstd", size=1_024, records=200_000, route={"compress": "zstd"}),
     Case("hot-keys-in-request", "100 keys, 15 ms of latency, ordering key_in_request", keys=100, delay=0.015,
         route=IN_REQUEST, aims=(Aim("records_per_second", ">=", 80_000),)),
+    *(
+        Case(f"keys-{name}{suffix}", f"{keys:,} keys, 15 ms of latency{what}", keys=keys, delay=0.015, records=records,
+            route=route, beside=f"keys-{name}" if suffix else "", aims=aims)
+        for name, keys, records in (("1k", 1_000, 300_000), ("10k", 10_000, 1_000_000))
+        for suffix, what, route, aims in (
+            ("", "", {}, ()),
+            ("-in-request", ", ordering key_in_request", IN_REQUEST, (Aim("cpu_to_key", "<=", 1.3),)),
+        )
+    ),
     Case("aggregated-100b", "100 B, aggregated", route=AGGREGATED, records=1_500_000, quick=True, aims=(
         Aim("cpu_us", "<=", 4.0), Aim("records_per_entry", ">=", 300.0), Aim("records_per_second", ">=", 280_000),
         Aim("rss_mib", "<=", 150.0),

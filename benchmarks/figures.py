@@ -10,7 +10,7 @@ import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from benchmarks.cases import AGGREGATED_REFERENCE, REFERENCE, Aim, Case
+from benchmarks.cases import AGGREGATED_REFERENCE, CASES, REFERENCE, Aim, Case
 from benchmarks.rounds import Round
 
 DOKA, FLOOR, BASELINE = "doka", "floor", "baseline"
@@ -41,6 +41,7 @@ FIGURES: Mapping[str, Figure] = {
     "cpu_to_at_once": Figure("CPU, times that with linger_ms: 0", "{:.2f}x"),
     "cpu_to_plain": Figure(f"CPU, times that of {REFERENCE}", "{:.2f}x"),
     "cpu_to_aggregated": Figure(f"CPU, times that of {AGGREGATED_REFERENCE}", "{:.2f}x"),
+    "cpu_to_key": Figure("CPU, times that with ordering: key", "{:.2f}x"),
     "speed_to_plain": Figure(f"records/s, times those of {REFERENCE}", "{:.2f}x", more_is_better=True),
     "rss_mib": Figure("peak RSS", "{:.0f} MiB"),
     "base_mib": Figure("RSS with nothing to do", "{:.0f} MiB"),
@@ -85,6 +86,9 @@ def figures_of_doka(cases: Mapping[str, Sequence[Round]]) -> dict[str, dict[str,
             for figures in found.values():
                 if of in figures:
                     figures[figure] = figures[of] / value
+    for case in CASES:
+        if case.name in found and case.beside in found:
+            found[case.name]["cpu_to_key"] = found[case.name]["cpu_us"] / found[case.beside]["cpu_us"]
     return found
 
 

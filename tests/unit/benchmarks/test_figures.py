@@ -32,6 +32,18 @@ def test_costs_are_compared_with_the_reference() -> None:
     assert "cpu_to_plain" not in figures_of_doka({"keys-1m": [a_round(6.0)]})["keys-1m"]
 
 
+def test_what_shares_requests_is_compared_with_the_same_that_does_not() -> None:
+    """Each of these cases beside the one with as many keys; alone it has no such figure."""
+    rounds = {
+        name: [a_round(cost)] for name, cost in (("keys-1k", 8.0), ("keys-1k-in-request", 4.0), ("keys-10k", 5.0))
+    }
+    found = figures_of_doka(rounds)
+    assert {"keys-1k-in-request": 0.5} == {
+        name: each["cpu_to_key"] for name, each in found.items() if "cpu_to_key" in each
+    }
+    assert "cpu_to_key" not in figures_of_doka({"keys-1k-in-request": [a_round(4.0)]})["keys-1k-in-request"]
+
+
 def test_speed_is_compared_with_the_reference() -> None:
     """Two workers are told as a multiple of one."""
     rounds = {name: [{"doka": {"records_per_second": speed}}] for name, speed in ((REFERENCE, 100.0), ("two", 170.0))}
