@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from benchmarks.feeding import Load
@@ -74,6 +75,9 @@ class Case:
 
 
 AGGREGATED: Mapping[str, Any] = {"aggregation": {"enabled": True}}
+IDENTITY: Mapping[str, Any] = {
+    "transform": {"file": str(Path(__file__).with_name("identity.py")), "function": "identity"}
+}
 IN_REQUEST: Mapping[str, Any] = {"ordering": "key_in_request"}
 
 # fmt: off
@@ -96,6 +100,9 @@ CASES: Sequence[Case] = (
         Aim("cpu_to_plain", "<=", 1.25),
     )),
     Case("newline-100b", "100 B, append newline", route={"append": "newline"}, aims=(Aim("cpu_to_plain", "<=", 1.15),)),
+    Case("transform-identity", "100 B, a transform that changes nothing", route=IDENTITY, aims=(
+        Aim("cpu_to_plain", "<=", 1.15),
+    )),
     Case("gzip-1kb", "1 KB, compress gzip", size=1_024, records=100_000, route={"compress": "gzip"}),
     Case("zstd-1kb", "1 KB, compress zstd", size=1_024, records=200_000, route={"compress": "zstd"}),
     Case("hot-keys-in-request", "100 keys, 15 ms of latency, ordering key_in_request", keys=100, delay=0.015,

@@ -13,6 +13,7 @@ Nothing else imports this module: pytest is the suite's, not doka's.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -20,7 +21,7 @@ import pytest
 
 from doka.app.simulate.engine import run_side
 from doka.app.simulate.history import Side
-from doka.app.simulate.own_settings import configured_rules
+from doka.app.simulate.own_settings import configured_rules, own_functions
 from doka.app.simulate.scenario import read_scenario, scene_of
 from doka.app.simulate.scene import DOKA
 from doka.domain.batch import Batch
@@ -131,7 +132,14 @@ def batch(
 class Simulate(Protocol):
     """What the fixture `simulate` gives."""
 
-    def __call__(self, scenario: str | Path, *, config: str | Path | None = None, seed: int = 1) -> Side:
+    def __call__(
+        self,
+        scenario: str | Path,
+        *,
+        config: str | Path | None = None,
+        records: str | Path | None = None,
+        seed: int = 1,
+    ) -> Side:
         """Run a scenario, as `simulated`."""
         ...
 
@@ -140,18 +148,27 @@ def simulated(
     scenario: str | Path,
     *,
     config: str | Path | None = None,
+    records: str | Path | None = None,
     seed: int = 1,
     forwarder: type[Forwarder] = Forwarder,
 ) -> Side:
     """Run a scenario file, by the rules of a configuration if one is named, and give what doka's side came to.
 
+    With `records`, a file as `doka test` reads it, the filters and transforms of the configuration are run over these.
+
     Raises:
         AssertionError: something was lost, out of order, doubled without a reason, or not within the stated bound.
         SettingsError: the scenario or the configuration is not one.
+        UsageError: the file of records is none.
     """
     wanted = read_scenario(Path(scenario), configured=config is not None)
-    configured = None if config is None else configured_rules(Path(config))[0]
-    side = run_side(scene_of(wanted, seed, configured), DOKA, forwarder=forwarder)
+    scene = scene_of(wanted, seed)
+    if config is not None:
+        file = None if records is None else Path(records)
+        scene = scene_of(wanted, seed, configured_rules(Path(config), file)[0])
+        if file is not None:
+            scene = replace(scene, functions=own_functions(Path(config), file))
+    side = run_side(scene, DOKA, forwarder=forwarder)
     if side.failed:
         raise AssertionError(f"{scenario}, seed {seed}: {side.verdict}: {'; '.join(side.reasons)}")
     return side

@@ -10,6 +10,7 @@ from doka.app.cli.main import main
 from doka.app.simulate.engine import run_side
 from doka.domain.batch import Batch, BatchError, NotReadError
 from doka.testing import Simulate, batch, simulate, simulated
+from tests.architecture.source_tree import ROOT
 from tests.integration.app.simulate.forwarders import LosesOne
 from tests.unit.app.simulate.test_own_settings import CONFIG
 
@@ -32,6 +33,15 @@ def test_one_line_runs_a_scenario(simulate: Simulate, scenario: Path, tmp_path: 
     config = tmp_path / "doka.yaml"
     config.write_text(CONFIG, encoding="utf-8")
     assert "interval 7 min, before_expiry" == simulate(str(scenario), config=str(config)).policy
+
+
+def test_a_function_of_ones_own_is_run_with_it(
+    simulate: Simulate, scenario: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over records of a file: of the six of the example one is left out, and two can never land."""
+    monkeypatch.chdir(ROOT)
+    totals = simulate(scenario, config="examples/transformed.yaml", records="examples/orders.jsonl").totals
+    assert (1_800 // 6 * 3, 0) == (totals.settled_otherwise, totals.lost)
 
 
 def test_a_lost_record_fails_the_test(scenario: Path) -> None:

@@ -11,7 +11,9 @@ from collections.abc import Collection, Sequence
 from operator import ne
 
 from doka.adapters.simulated.bulk_log import BulkLog, names_in
+from doka.adapters.simulated.unfold import unfold
 from doka.domain.limits import NS_PER_SECOND
+from doka.domain.records import TopicPartition
 
 STALL_NS = 60 * NS_PER_SECOND  # without a landing while something waited: worth telling
 _MANY = 255  # landings of one record; beyond it only the sum goes on
@@ -30,6 +32,7 @@ class PartitionLandings:
         self.committed = 0
         self.otherwise: set[int] = set()
         self._tops = [-1] * log.keys  # the highest offset of each key that landed
+        self._tops_by_key: dict[str, int] = {}  # the same by the key under which they landed
 
     def extend(self) -> None:
         """Follow the log's end."""
@@ -63,6 +66,27 @@ class PartitionLandings:
         return True
 
     def _land_one(self, offset: int, now: int) -> bool:
+        if not self._is_first(offset, now):
+            return False
+        place = offset % self.log.keys
+        if self._tops[place] > offset:
+            self.out_of_order += 1
+        else:
+            self._tops[place] = offset
+        return True
+
+    def land_under(self, key: str, offset: int, now: int) -> bool:
+        """Mark one record that landed under a key that was chosen on its way; order is that of this key then."""
+        if not self._is_first(offset, now):
+            return False
+        if self._tops_by_key.get(key, -1) > offset:
+            self.out_of_order += 1
+        else:
+            self._tops_by_key[key] = offset
+        return True
+
+    def _is_first(self, offset: int, now: int) -> bool:
+        """Mark one landing of a record; say whether it is its first."""
         times = self.marks[offset]
         self.marks[offset] = min(times + 1, _MANY)
         if times:
@@ -70,11 +94,6 @@ class PartitionLandings:
             return False
         self.landed += 1
         self.longest_delay = max(self.longest_delay, now - self.log.written_at(offset))
-        place = offset % self.log.keys
-        if self._tops[place] > offset:
-            self.out_of_order += 1
-        else:
-            self._tops[place] = offset
         return True
 
     def missing(self, first: int, last: int) -> int:
@@ -100,7 +119,9 @@ class PartitionLandings:
 class BulkLandings:
     """The marks of all partitions, and how long nothing landed while something waited."""
 
-    def __init__(self, logs: Sequence[BulkLog]) -> None:
+    def __init__(self, logs: Sequence[BulkLog], *, by_landed_key: bool = False) -> None:
+        """Begin; `by_landed_key`: keys are chosen on the way, so that order is by what a record landed under."""
+        self._by_landed_key = by_landed_key
         self.partitions = {log.partition: PartitionLandings(log) for log in logs}
         self.produced = 0
         self.most_lag = 0  # records above committed offsets, as it is highest: right after a burst
@@ -132,7 +153,8 @@ class BulkLandings:
         if failed:
             kept = [i for i in range(len(keys)) if i not in failed]
             keys, values = [keys[i] for i in kept], [values[i] for i in kept]
-        fresh, at = 0, 0
+        fresh = self._land_by_key(keys, values, now) if self._by_landed_key else 0
+        at = len(values) if self._by_landed_key else 0
         while at < len(values):
             (number, first), *others = names_in(values[at])
             partition = self._by_number[number]
@@ -151,6 +173,19 @@ class BulkLandings:
         if fresh:
             self.landed += fresh
             self._moved(now)
+
+    def _land_by_key(self, keys: Sequence[str], values: Sequence[bytes], now: int) -> int:
+        """Note entries record by record, each under its key, inside aggregates too."""
+        return sum(
+            self._by_number[number].land_under(inner.key, offset, now)
+            for key, value in zip(keys, values, strict=True)
+            for inner in unfold(key, value)
+            for number, offset in names_in(inner.value)
+        )
+
+    def partition_of(self, number: int) -> TopicPartition:
+        """Give the partition of the log of a number."""
+        return self._by_number[number].log.partition
 
     def _moved(self, now: int) -> None:
         """Note that something landed now that was not there before."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from doka.adapters.system.clock import SystemClock
@@ -14,7 +15,7 @@ from doka.app.simulate.history import CLEAN, History, Side
 from doka.app.simulate.incident import WEEKEND_HOURS, incident_scene, moral, told
 from doka.app.simulate.jobs import Tell, bar, run_jobs
 from doka.app.simulate.judge import span
-from doka.app.simulate.own_settings import configured_rules
+from doka.app.simulate.own_settings import configured_rules, own_functions
 from doka.app.simulate.report import render
 from doka.app.simulate.scenario import read_scenario, scenario_schema, scene_of
 from doka.app.simulate.scene import DOKA, ORIGINAL, Scene
@@ -61,23 +62,36 @@ def incident(*, hours: float, rate: float, seed: int, as_json: bool, report: Pat
 
 
 def run(
-    *, scenario: Path, config: Path | None, original: bool, seed: int, as_json: bool, report: Path | None, jobs: int
+    *,
+    scenario: Path,
+    config: Path | None,
+    records: Path | None,
+    original: bool,
+    seed: int,
+    as_json: bool,
+    report: Path | None,
+    jobs: int,
 ) -> int:
     """Run a scenario, by the rules of a configuration if there is one; give 1 when doka's side failed.
 
     Raises:
-        UsageError: the scenario or the configuration is not one, or the report cannot be written.
+        UsageError: the scenario, the configuration or the records are none, or the report cannot be written.
     """
+    if records is not None and config is None:
+        raise UsageError("--records is what the routes of a configuration are run over; add --config")
     wanted = read_scenario(scenario, configured=config is not None)
     notes: tuple[str, ...] = ()
     configured = None
     if config is not None:
-        configured, notes = configured_rules(config)
+        configured, notes = configured_rules(config, records)
     scene = scene_of(wanted, seed, configured)
+    if config is not None and records is not None:
+        scene = replace(scene, functions=own_functions(config, records))
     work = [(scene.never_renewed(), ORIGINAL), (scene, DOKA)] if original else [(scene, DOKA)]
     with bar(scene.title) as tell:
         history = _history(work, jobs, tell)
     options = [f"--scenario {scenario}"] + ([f"--config {config}"] if config else [])
+    options += [f"--records {records}"] if records else []
     options += ["--original"] if original else []
     repeat = f"doka simulate run {' '.join(options)} --seed {seed}"
     _write(report, history, repeat)

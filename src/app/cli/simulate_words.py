@@ -28,6 +28,12 @@ OwnConfig = Annotated[
     Path | None,
     typer.Option("--config", "-c", metavar="FILE", help="Take rotation, limits and routes from your configuration."),
 ]
+OwnRecords = Annotated[
+    Path | None,
+    typer.Option(
+        "--records", metavar="FILE", help="Run its filters and transforms, over records as doka test reads them."
+    ),
+]
 Jobs = Annotated[int, typer.Option("--jobs", min=1, max=256, help="Processes to use.")]
 
 simulate_cli = typer.Typer(
@@ -77,6 +83,7 @@ def simulate_run(
     *,
     scenario: ScenarioPath,
     config: OwnConfig = None,
+    records: OwnRecords = None,
     original: Annotated[
         bool, typer.Option("--original", metavar="", help="Run the service of the incident beside it: it never renews.")
     ] = False,
@@ -91,12 +98,23 @@ def simulate_run(
 
     [bold]Example[/bold]  doka simulate run --scenario examples/scenarios/sts-outage.yaml
 
+    With --records its filters and transforms are run, too, in that world: throttled, killed, with tokens that end.
+
     [bold]Example[/bold]  doka simulate run --scenario sts.yaml --config doka.yaml --json
+
+    [bold]Example[/bold]  doka simulate run --scenario sts.yaml --config doka.yaml --records orders.jsonl
     """
     from doka.app.cli.simulate import run
 
     return run(
-        scenario=scenario, config=config, original=original, seed=seed, as_json=as_json, report=report, jobs=jobs
+        scenario=scenario,
+        config=config,
+        records=records,
+        original=original,
+        seed=seed,
+        as_json=as_json,
+        report=report,
+        jobs=jobs,
     )
 
 

@@ -8,7 +8,7 @@ A process that dies or ends by itself is started again, as its supervisor would,
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from doka.adapters.simulated.background import SimulatedBackground
@@ -22,10 +22,11 @@ from doka.adapters.simulated.incidents import plan_incidents
 from doka.adapters.simulated.life import Life, ProcessDiedError
 from doka.adapters.simulated.original import OriginalSink, SimulatedOriginal
 from doka.adapters.simulated.timeline import START_NS
-from doka.adapters.simulated.world import NoProgressError, World
+from doka.adapters.simulated.world import NoProgressError, Shape, World
 from doka.app.simulate.history import Fault, History, Side
 from doka.app.simulate.judge import judge, totals_of
 from doka.app.simulate.observer import Observer
+from doka.app.simulate.own_function import OwnFunctionPlayed
 from doka.app.simulate.scene import AT_ONCE, CLOCK_WRONG, DOKA, ORIGINAL, Scene, plan_of
 from doka.app.simulate.story import moments_of
 from doka.app.simulated import service_of_this_process
@@ -123,7 +124,13 @@ class _Stage:
 
 def _set_stage(scene: Scene, observer: Observer) -> _Stage:
     """Build the world; its logs and streams are the bulk kind."""
-    world = World(plan_of(scene), observer)
+    plan = plan_of(scene)
+    played = [None if own is None else OwnFunctionPlayed(own) for own in scene.functions]
+    if played:
+        routes = zip(plan.rules().routes, played, strict=True)
+        own_routes = tuple(r if p is None else replace(r, only=None, transform=p.as_transform()) for r, p in routes)
+        plan = replace(plan, given=replace(plan.rules(), routes=own_routes))
+    world = World(plan, observer)
     traffic = scene.traffic
     keys = max(1, traffic.keys // len(world.logs))
     logs: list[BulkLog] = []
@@ -133,8 +140,14 @@ def _set_stage(scene: Scene, observer: Observer) -> _Stage:
         world.logs[tp] = log  # type: ignore[assignment]  # it reads as a PartitionLog does
     for name in world.streams:
         world.streams[name] = BulkStream(name, scene.shards)
-    landings = BulkLandings(logs)
-    observer.attach(world, landings)
+    functions = [each for each in played if each is not None]
+    landings = BulkLandings(logs, by_landed_key=bool(functions))
+    for each in functions:
+        each.attach(landings)
+    observer.attach(world, landings, functions)
+    if functions:
+        by_topic = {topic: each for topic, each in zip(world.routes, played, strict=True) if each is not None}
+        world.shape_of = lambda tp, offset: by_topic[tp.topic].shape(tp, offset) if tp.topic in by_topic else Shape()
     return _Stage(world, landings, logs)
 
 
@@ -150,7 +163,7 @@ class _Run:
         self._stage = _set_stage(scene, self.observer)
         self._ends_at = START_NS + int(scene.duration_seconds * NS_PER_SECOND)
         self._stopping = False
-        self._own_keys = all(
+        self._own_keys = not any(scene.functions) and all(
             route.partition_key == "kafka_key" and route.key_encoding is KeyEncoding.UTF8
             for route in scene.rules.routes
         )

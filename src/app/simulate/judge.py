@@ -59,6 +59,11 @@ def judge(totals: Totals, observer: Observer, scene: Scene, broken: str | None) 
         found.append((BROKEN, broken))
     if observer.landings.strange_keys:
         found.append((BROKEN, f"{observer.landings.strange_keys:,} records landed under a key that is not theirs"))
+    if observer.left_out_sent:
+        found.append((BROKEN, f"{_records(observer.left_out_sent)} sent that the route's function leaves out"))
+    if observer.unsteady:
+        told = f"the route's function made something else of {observer.unsteady:,} records when it was given them again"
+        found.append((BROKEN, told))
     if observer.too_early and not totals.lost:
         found.append((BROKEN, "an offset was committed before all records below it had landed"))
     if totals.out_of_order:

@@ -18,6 +18,7 @@ from doka.adapters.simulated.tokens import REVOKED_CODES
 from doka.adapters.simulated.witness import Witness
 from doka.adapters.simulated.world import World
 from doka.app.simulate.history import ISSUED, REFUSED, RENEWED, LeaseWindow, Refusals, Series
+from doka.app.simulate.own_function import OwnFunctionPlayed
 from doka.domain.commands import SendPut
 from doka.domain.events import Event, LeaseIssued, LeaseRefused, PutAmbiguous, PutAnswered, PutRefused
 from doka.domain.limits import NS_PER_SECOND
@@ -54,10 +55,13 @@ class Observer(Witness):
         self._revoked_at: dict[int, tuple[float, str]] = {}
         self._world: World | None = None
         self._landings: BulkLandings | None = None
+        self._functions: Sequence[OwnFunctionPlayed] = ()
+        self.left_out_sent = 0
+        """Records that were sent though their route's function leaves them out."""
 
-    def attach(self, world: World, landings: BulkLandings) -> None:
-        """Observe this world."""
-        self._world, self._landings = world, landings
+    def attach(self, world: World, landings: BulkLandings, functions: Sequence[OwnFunctionPlayed] = ()) -> None:
+        """Observe this world, in which these functions of the user's are run."""
+        self._world, self._landings, self._functions = world, landings, functions
 
     @property
     def world(self) -> World:
@@ -133,11 +137,24 @@ class Observer(Witness):
     def put_began(self, command: SendPut) -> None:
         """Note a request."""
         self.puts += 1
+        if self._functions:
+            self._look_for_unwanted(command.values)
         records = self._flying[command.put] = _records_in(command.values, aggregated=command.hash_keys is not None)
         member = self.world.member
         number = None if member is None else member.number
         if any(self.world.group.owner[tp] != number for tp in self._handed):  # it was thrown out and does not know yet
             self.explained += records
+
+    def _look_for_unwanted(self, values: Sequence[bytes]) -> None:
+        names = [name for value in values for name in names_in(value)]
+        places = [(self.landings.partition_of(number), offset) for number, offset in names]
+        for function in self._functions:
+            self.left_out_sent += sum(offset in function.left_out.get(tp, ()) for tp, offset in places)
+
+    @property
+    def unsteady(self) -> int:
+        """Records of which a function of the user's made something else the second time."""
+        return sum(len(function.unsteady) for function in self._functions)
 
     def put_answered(self, put: Put, event: Event) -> None:
         """Note what our process was told of a request."""

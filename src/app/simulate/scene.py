@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from doka.adapters.simulated.plan import CALM, Delays, Incident, Kind, Plan, Span, Work
 from doka.adapters.simulated.tokens import REVOKED_CODES
+from doka.app.simulate.own_function import OwnFunction
 from doka.domain.limits import NS_PER_SECOND
 from doka.domain.rules import LimitRules, RoleRules, RotationPolicy, RouteRules, Rules
 
@@ -124,6 +125,8 @@ class Scene:
     """The stated bound: no record may land later than this; None states none."""
     must_deliver: bool = True
     """Whether records that still wait at the end are a failure."""
+    functions: tuple[OwnFunction | None, ...] = ()
+    """What each route makes of records of its own, where it makes anything of them; empty: of none."""
     settle_seconds: float = 300.0
     """How long the service may go on after the last record was written."""
 

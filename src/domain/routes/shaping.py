@@ -98,7 +98,9 @@ class Shaping:
     def _transformed(self, chunk: Chunk, filtered: dict[int, str], poison: dict[int, str], by: Transforming) -> Shaped:
         """Let the transform at what is left, but for poison."""
         of_headers = _headers(chunk, filtered, poison) if by.transform.headers else None
-        sound = [place for place in range(chunk.count) if place not in filtered and place not in poison]
+        sound: Sequence[int] = range(chunk.count)
+        if filtered or poison:
+            sound = [place for place in sound if place not in filtered and place not in poison]
         if not sound:
             return _cut(chunk, filtered, poison)
         part = chunk
@@ -109,15 +111,18 @@ class Shaping:
         made = by.of(part, of_headers)
         if made.broken is not None and self._gives_up:
             return Shaped(None, {}, {}, broken=made.broken)
-        values: list[bytes | None] = list(chunk.values)
-        keys: list[str | None] = [None] * chunk.count
-        for place, value, key in zip(sound, made.values, made.keys, strict=True):
-            values[place], keys[place] = value, key
+        values, keys = made.values, made.keys
+        if len(sound) < chunk.count:
+            values, keys = list(chunk.values), [None] * chunk.count
+            for place, value, key in zip(sound, made.values, made.keys, strict=True):
+                values[place], keys[place] = value, key
         filtered.update((sound[index], DROPPED) for index in made.dropped)
         poison.update((sound[index], code) for index, code in made.poison.items())
         raised = {part.offsets[index]: kind for index, kind in made.raised.items()}
-        chosen = () if set(made.keys) == {None} else keys
-        return _cut(replace(chunk, values=values), filtered, poison, chosen)._replace(raised=raised, broken=made.broken)
+        chosen = () if keys.count(None) == chunk.count else keys
+        if values != chunk.values:  # by identity, for what was left as it is
+            chunk = replace(chunk, values=values)
+        return _cut(chunk, filtered, poison, chosen)._replace(raised=raised, broken=made.broken)
 
 
 class _Filter:

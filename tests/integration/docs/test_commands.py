@@ -104,6 +104,8 @@ TYPED: dict[str, Ends | Serves] = {
     "doka simulate run --scenario examples/scenarios/sts-outage.yaml --config examples/doka.yaml": Ends(
         0, "doka: clean"
     ),
+    "doka simulate run --scenario examples/scenarios/bad-hour.yaml --config examples/transformed.yaml "
+    "--records examples/orders.jsonl": Ends(0, "doka: clean"),
     "doka simulate schema": Ends(0, '"traffic"'),
     'doka simulate compare --world "STS down 40 min" --tokens 1h': Ends(0, "STS down 40 min"),
 }

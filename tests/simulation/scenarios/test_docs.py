@@ -40,7 +40,7 @@ def test_the_suite_on_the_page_runs(tmp_path: Path) -> None:
         check=False,
     )
     assert 0 == ran.returncode, ran.stdout + ran.stderr
-    assert "1 passed" in ran.stdout
+    assert "2 passed" in ran.stdout
 
 
 def test_every_example_is_on_the_page() -> None:

@@ -15,7 +15,7 @@ EXAMPLES = sorted((ROOT / "examples/scenarios").glob("*.yaml"))
 
 def test_the_examples_are_there() -> None:
     """Each of the promised scenarios has its file."""
-    wanted = {"friday", "sts-outage", "clock-wrong", "revoked", "laptop-sleep", "throttled-shard"}
+    wanted = {"friday", "sts-outage", "clock-wrong", "revoked", "laptop-sleep", "throttled-shard", "bad-hour"}
     assert set() == wanted - {file.stem for file in EXAMPLES}
 
 

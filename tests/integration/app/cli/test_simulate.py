@@ -9,6 +9,7 @@ from doka.app.cli.main import main
 from doka.app.cli.simulate import incident
 from doka.app.simulate.fuzz import run_seeds
 from doka.domain.errors import UsageError
+from tests.architecture.source_tree import ROOT
 from tests.integration.app.simulate.forwarders import LosesOne
 
 INCIDENT = ["simulate", "incident", "--hours", "2", "--rate", "1", "--jobs", "1"]
@@ -165,3 +166,19 @@ def test_a_report_that_cannot_be_written_names_the_cure(tmp_path: Path) -> None:
     """A folder is no file."""
     with pytest.raises(UsageError, match="name a file in a folder that is there"):
         incident(hours=1.0, rate=0.1, seed=1, as_json=True, report=tmp_path, jobs=1)
+
+
+def test_records_are_for_a_configuration_and_stand_in_the_command_that_repeats_it(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without one there is no function to run; with it, what is run over them is said."""
+    monkeypatch.chdir(ROOT)
+    file = scenario(tmp_path, "")
+    records = ["--records", "examples/orders.jsonl"]
+    assert 2 == main(["simulate", "run", "--scenario", file, *records])
+    assert "--records is what the routes of a configuration are run over; add --config" in capsys.readouterr().err
+    report = tmp_path / "run.html"
+    config = ["--config", "examples/transformed.yaml"]
+    assert 0 == main(["simulate", "run", "--scenario", file, *config, *records, "--report", str(report)])
+    assert "route orders-clean: only and transform are run over the records of orders.jsonl" in capsys.readouterr().out
+    assert "--records examples/orders.jsonl" in report.read_text(encoding="utf-8")

@@ -135,3 +135,19 @@ def test_a_record_in_the_dead_letters_is_not_missing() -> None:
     partition.otherwise.add(0)
     put(landings, [(0, 1)])
     assert (1, 2) == (partition.missing(0, 3), partition.first_missing(0, 3))
+
+
+def test_order_is_by_the_key_under_which_a_record_landed_where_keys_are_chosen() -> None:
+    """Records of one Kafka key under two keys have no order; those of two under one have."""
+    log = BulkLog(TopicPartition("t0", 0), 0, keys=1, value_bytes=30)
+    log.extend(6, 0)
+    landings = BulkLandings([log], by_landed_key=True)
+    landings.wrote(6, 0)
+    values = log.columns(0, 6)[1]
+    for offset, key in ((1, "a"), (0, "b"), (3, "b"), (2, "a")):
+        landings.land([key], [values[offset]], (), MS, own_keys=False)
+    assert (4, 0, 0) == (landings.landed, landings.out_of_order({"t0"}), landings.duplicates)
+    landings.land(["b", "b"], [values[5], values[4]], (), MS, own_keys=False)
+    landings.land(["b"], [values[4]], (), MS, own_keys=False)
+    assert (6, 1, 1) == (landings.landed, landings.out_of_order({"t0"}), landings.duplicates)
+    assert 0 == landings.partitions[log.partition].missing(0, 6)

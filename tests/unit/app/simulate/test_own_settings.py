@@ -7,9 +7,10 @@ import pytest
 from doka.app.settings.problems import SettingsError
 from doka.app.simulate.engine import run_side
 from doka.app.simulate.history import CLEAN
-from doka.app.simulate.own_settings import configured_rules
+from doka.app.simulate.own_settings import configured_rules, own_functions
 from doka.app.simulate.scenario import parse_scenario, scene_of
 from doka.app.simulate.scene import DOKA
+from doka.domain.errors import UsageError
 from tests.architecture.source_tree import ROOT
 
 CONFIG = """
@@ -94,3 +95,43 @@ def test_what_is_wrong_with_it_is_told(tmp_path: Path) -> None:
     """A configuration that doka would not start with is not simulated either."""
     with pytest.raises(SettingsError, match="limits"):
         configured_rules(written(tmp_path, CONFIG.replace("77", "0")))
+
+
+def test_what_is_compressed_is_simulated_as_it_is(tmp_path: Path) -> None:
+    """The world knows its records by what they hold; so it is said, and all is delivered."""
+    configured, notes = configured_rules(
+        written(tmp_path, CONFIG.replace('partition_key: "field:/id"', "compress: gzip"))
+    )
+    assert "route orders: what it sends is simulated as it is before gzip" in notes
+    scenario = parse_scenario("title: a\nduration_hours: 0.1\ntraffic: {records_per_second: 4}\n", configured=True)
+    side = run_side(scene_of(scenario, configured=configured), DOKA)
+    assert (CLEAN, 1_440) == (side.verdict, side.totals.delivered)
+
+
+def test_filters_need_records_of_ones_own(tmp_path: Path) -> None:
+    """Without any that is said; with them each route gets those of its topics, again and again."""
+    config = written(tmp_path, CONFIG.replace('partition_key: "field:/id"', "only: {pointer: /id, in: ['1']}"))
+    told = "every simulated record is sent, as it is: only and transform are left out without --records"
+    assert f"route orders: {told}" in configured_rules(config)[1]
+    records = tmp_path / "orders.jsonl"
+    records.write_text('{"value": "a"}\n{"topic": "refunds", "value": "b"}\n')
+    orders, clicks = own_functions(config, records)
+    assert orders is not None
+    assert ("orders", [b"a", b"b"], None, False) == (
+        orders.route, [record.value_bytes for record in orders.records], orders.file, orders.drops_poison,
+    )  # fmt: skip
+    assert clicks is None
+
+
+def test_records_that_no_route_takes_are_an_error(tmp_path: Path) -> None:
+    """A simulation that leaves them out would say nothing about them."""
+    records = tmp_path / "orders.jsonl"
+    records.write_text('{"topic": "orders", "value": "a"}\n')
+    with pytest.raises(UsageError, match="the configuration has none; leave it out"):
+        own_functions(written(tmp_path, CONFIG), records)
+    both = CONFIG.replace('partition_key: "field:/id"', "only: {header: a, in: [b]}")
+    both = both.replace("partition_key: random", "only: {header: a, in: [b]}, partition_key: random")
+    with pytest.raises(
+        UsageError, match=r"orders\.jsonl has no record of route clicks; name one of its topics in a line"
+    ):
+        own_functions(written(tmp_path, both), records)
