@@ -286,9 +286,11 @@ class SimulatedSource:
             self._tell_topics(events)
         if world.orders:
             self._collect_orders(events)
-        ended, paused = self._ended, self.paused
+        ended, paused, open_from = self._ended, self.paused, world.open_from
         for tp, position in self.positions.items():
-            if tp in paused or (ended.get(tp) == position and position == world.readable_end(tp)):
+            if tp in paused:
+                continue
+            if ended.get(tp) == position == (world.readable_end(tp) if open_from else logs[tp].end):
                 continue
             if not world.can_fetch(tp):
                 continue

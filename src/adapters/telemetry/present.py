@@ -45,7 +45,7 @@ class PresentState(Collector):
         yield from _leases(status, passed)
         yield from self._routes(status)
         yield from _streams(status, passed)
-        yield from _partitions(status, passed, self._clock.wall())
+        yield from of_partitions(status, passed, self._clock.wall())
 
     def _routes(self, status: Status) -> Iterator[Metric]:
         blocked = GaugeMetricFamily(
@@ -184,7 +184,9 @@ def kms_key_shown(stream: StreamStatus) -> str | None:
     return None if stream.kms_key is None else stream.kms_key.rpartition(":")[2]
 
 
-def _partitions(status: Status, passed: int, wall: float) -> Iterator[Metric]:
+def of_partitions(status: Status, passed: int, wall: float) -> Iterator[Metric]:
+    """Give the figures of each owned partition, `passed` ns after the status; `wall` is the time of day, in s."""
+
     def family(name: str, sentence: str) -> GaugeMetricFamily:
         return GaugeMetricFamily(name, sentence, labels=_PARTITION)
 

@@ -352,13 +352,13 @@ class Intake:
 
         It is needed while the budget squeezes, for who holds much changes with each record, and while time may decide.
         """
-        waits = (
-            self._waits_for_time(leg)
-            for partition in partitions
-            for leg in partition.legs.values()
-            if leg.backlog or leg.held_up
-        )
-        return self._look_at if self._budget.squeezed or any(waits) else None
+        if self._budget.squeezed:
+            return self._look_at
+        for partition in partitions:
+            for leg in partition.legs.values():
+                if (leg.backlog or leg.held_up) and self._waits_for_time(leg):
+                    return self._look_at
+        return None
 
     def _waits_for_time(self, leg: Leg) -> bool:
         """Say whether a leg may become stuck, or go on with less than half its way, because nothing moves.

@@ -270,7 +270,11 @@ class Route:
         probe = None if self.standing.blocked is None else self.standing.probe_at
         look = self.standing.watch.at
         schema = None if self.decoding is None else self.decoding.next_wake()
-        return min([m for m in (leaves, letter, probe, look, schema) if m is not None and m > now], default=None)
+        wake: int | None = None
+        for moment in (leaves, letter, probe, look, schema):  # a loop: it is asked in nearly each turn
+            if moment is not None and moment > now and (wake is None or moment < wake):
+                wake = moment
+        return wake
 
     # --- answers -------------------------------------------------------------------------------------------------
 

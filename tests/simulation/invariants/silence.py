@@ -12,7 +12,7 @@ from prometheus_client.core import Metric
 
 from doka.adapters.simulated.group import NEIGHBOUR
 from doka.adapters.simulated.plan import Plan
-from doka.adapters.telemetry.present import PresentState
+from doka.adapters.telemetry import present
 from doka.domain.limits import NS_PER_SECOND
 from doka.domain.records import TopicPartition
 from doka.domain.status import Status
@@ -113,9 +113,9 @@ class Silence(Evidence):
 
     def _shown(self, status: Status) -> tuple[dict[TopicPartition, float], dict[TopicPartition, bool]]:
         """Render the page's series of lag and stuck, as a scrape at this moment does."""
-        present = PresentState(self.world.clock)
-        present.status = status
-        found: dict[str, Metric] = {metric.name: metric for metric in present.collect()}
+        clock = self.world.clock
+        of_partitions = present.of_partitions(status, max(0, clock.now() - status.at), clock.wall())
+        found: dict[str, Metric] = {metric.name: metric for metric in of_partitions}
         lags: dict[TopicPartition, float] = {}
         for name in ("doka_lag_seconds", "doka_waiting_seconds"):
             for sample in found[name].samples:
