@@ -88,6 +88,9 @@ def of_settings(settings: Settings, records: Path | None = None) -> tuple[tuple[
             )
             notes.append(f"route {route.name}: {told}")
             kept = replace(kept, only=None, transform=None)
+        if route.decode is not None:
+            notes.append(f"route {route.name}: its records are simulated as they are decoded; no registry is asked")
+            kept = replace(kept, decode=None)
         if route.compression is not None:
             notes.append(f"route {route.name}: what it sends is simulated as it is before {route.compression.name}")
             kept = replace(kept, compression=None)

@@ -135,3 +135,13 @@ def test_records_that_no_route_takes_are_an_error(tmp_path: Path) -> None:
         UsageError, match=r"orders\.jsonl has no record of route clicks; name one of its topics in a line"
     ):
         own_functions(written(tmp_path, both), records)
+
+
+def test_what_is_decoded_is_simulated_as_it_is_then(tmp_path: Path) -> None:
+    """No registry is asked, and that is said."""
+    text = CONFIG.replace('partition_key: "field:/id"', 'decode: {registry: "https://registry.example"}')
+    configured, notes = configured_rules(written(tmp_path, text))
+    assert any("its records are simulated as they are decoded; no registry is asked" in note for note in notes)
+    scenario = parse_scenario("title: a\nduration_hours: 0.1\ntraffic: {records_per_second: 4}\n", configured=True)
+    side = run_side(scene_of(scenario, configured=configured), DOKA)
+    assert (CLEAN, 1_440) == (side.verdict, side.totals.delivered)
