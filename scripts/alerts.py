@@ -278,6 +278,14 @@ ALERTS: tuple[Alert, ...] = (
         limit=2.5,
     ),
     Alert(
+        "DokaReloadRefused",
+        "min by (job, instance) (doka_config_last_reload_successful) == 0",
+        "{{ $labels.instance }} does not take its new configuration; its log says why",
+        "`--watch` alone: a changed configuration was refused or taken back, and the one before runs on; `reload_refused` and "
+        "`reload_failed` in the log name what to mend",
+        "operating.md#changing-the-configuration",
+    ),
+    Alert(
         "DokaHangs",
         "doka_loop_turn_age_seconds > LIMIT",
         "the loop of {{ $labels.instance }} has not turned for {{ $value | humanizeDuration }}",

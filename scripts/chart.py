@@ -86,6 +86,12 @@ VALUES: tuple[Value, ...] = (
     ),
     Value("existingConfigMap.port", _whole(1, 65_535), 9400, "http.port, whatever it says."),
     Value(
+        "existingConfigMap.watch",
+        _FLAG,
+        default=False,
+        meaning="Let pods take a changed one without a rollout (`doka run --watch`); resources need one worker more.",
+    ),
+    Value(
         "env",
         {"type": "array", "items": {"type": "object", "required": ["name"]}},
         [],

@@ -80,7 +80,7 @@ def _metrics_page() -> str:
         "Codes come from services, so the distinct values of `code` and `reason` are bounded; what is beyond the bound "
         "is `other`.\n"
         "No label holds a key, a payload or an ARN.\n"
-        "With `--workers` every series has the label `worker` too: the number of the process it is from, and `supervisor` "
+        "With `--workers`, and with `--watch`, every series has the label `worker` too: the number of the process it is from, and `supervisor` "
         "for the supervisor's own process.\n"
         "Those of audits are shown by the process that audits, which forwards nothing and has no others but its own.\n"
         "Which of them to alert on stands in [operating.md](operating.md#alerts).",
@@ -98,7 +98,7 @@ def _metrics() -> Iterable[tuple[str, str, tuple[str, ...], str]]:
     registry = metrics._registry  # noqa: SLF001 - asked for what it holds, and for nothing else
     for collector in (
         *_collectors(registry),
-        *_collectors(SupervisorMetrics(2).registry),
+        *_collectors(_watched().registry),
         *_collectors(audits.registry),
     ):
         if isinstance(collector, MetricWrapperBase):
@@ -108,6 +108,13 @@ def _metrics() -> Iterable[tuple[str, str, tuple[str, ...], str]]:
             for family in collector.collect():
                 of_samples = {name: None for sample in family.samples for name in sample.labels if name != "le"}
                 yield family.name, family.type, tuple(of_samples), family.documentation
+
+
+def _watched() -> SupervisorMetrics:
+    """Give a supervisor's metrics with those of a configuration that changes."""
+    supervisor = SupervisorMetrics(2)
+    supervisor.shows_configuration().runs("hash", 0.0)
+    return supervisor
 
 
 def _collectors(registry: CollectorRegistry) -> list[Collector]:

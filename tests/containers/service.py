@@ -121,6 +121,18 @@ class DokaProcess:
                 start_new_session=True,
             )
 
+    @property
+    def config(self) -> Path:
+        """The file of its settings."""
+        return self._config
+
+    def write(self, given: Mapping[str, Any] | str) -> None:
+        """Put other settings, or a text that is none, in the place of its file, as an editor does."""
+        text = given if isinstance(given, str) else yaml.safe_dump(dict(given))
+        beside = self._config.with_suffix(".new")
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(self._config)
+
     # --- what it says ----------------------------------------------------------------------------------------------
 
     def said(self) -> str:

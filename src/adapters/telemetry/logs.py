@@ -61,6 +61,12 @@ class Log:
         pin_loggers(self._level)
         self._writer.open()
 
+    def heed(self, level: str) -> None:
+        """Write lines of this level and above from now on; to be called while it is open."""
+        self._level = logging.getLevelNamesMapping()[level.upper()]
+        logging.getLogger().setLevel(self._level)
+        pin_loggers(self._level)
+
     def flush(self, within: float) -> bool:
         """Wait until all that was said is written, at most `within` seconds; False: it is not."""
         return self._writer.flush(within)

@@ -18,6 +18,8 @@ from doka.adapters.telemetry.metrics import LINES_DROPPED, ExportCounts
 SUPERVISOR = "supervisor"
 """The label of the supervisor's own process metrics, so that a sum over all of them counts every process."""
 
+RELOAD_OUTCOMES = ("taken", "unchanged", "refused", "failed")
+
 _FAMILY = re.compile(rb"^# HELP ", re.MULTILINE)
 _SAMPLE = re.compile(rb"^([a-zA-Z_:][a-zA-Z0-9_:]*)(\{)?", re.MULTILINE)
 
@@ -46,6 +48,51 @@ def _labelled(samples: bytes, worker: str) -> bytes:
 _UP = "1 for a worker whose figures are on this page; 0 while it is down or does not answer. With --workers only."
 
 
+class ConfigurationMetrics:
+    """Which configuration runs, and what became of the last reload; a service that never reloads has none of it."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        """Make the gauges and counters; each outcome stands at 0 from the start, so that its first one is seen."""
+        self._successful = Gauge(
+            "doka_config_last_reload_successful",
+            "1 while the last reload was taken, or changed nothing, or there was none; 0 since one was refused or failed. "
+            "With --watch only.",
+            registry=registry,
+        )
+        self._loaded = Gauge(
+            "doka_config_loaded_timestamp_seconds",
+            "When the configuration that runs was taken, by the wall clock. With --watch only.",
+            registry=registry,
+        )
+        self._info = Gauge(
+            "doka_config_info",
+            "The configuration that runs, by a hash of what is set and of the transforms' files; always 1. With --watch only.",
+            ["hash"],
+            registry=registry,
+        )
+        self._reloads = Counter(
+            "doka_config_reloads",
+            "Reloads by outcome: taken, unchanged, refused (by a setting, or by what was asked outside), failed (a new "
+            "worker did not do, and the old configuration came back). With --watch only.",
+            ["outcome"],
+            registry=registry,
+        )
+        for outcome in RELOAD_OUTCOMES:
+            self._reloads.labels(outcome)
+
+    def runs(self, name: str, wall: float) -> None:
+        """Show the configuration that runs from now on, by its hash, and when it was taken, in seconds since the epoch."""
+        self._info.clear()
+        self._info.labels(name).set(1)
+        self._loaded.set(wall)
+        self._successful.set(1)
+
+    def reloaded(self, outcome: str) -> None:
+        """Count what became of a reload."""
+        self._reloads.labels(outcome).inc()
+        self._successful.set(float(outcome in {"taken", "unchanged"}))
+
+
 class SupervisorMetrics:
     """What the supervisor itself has to show: who is up, how often each was started again, and its own process."""
 
@@ -72,14 +119,25 @@ class SupervisorMetrics:
         self.exports = ExportCounts(self._own)
         self.up: Callable[[], Container[int]] = frozenset
         """Gives the workers that answer, where no page of theirs says it."""
-        self._names = [str(number) for number in range(workers)]
-        for name in self._names:
-            self._up.labels(name)
+        self._names: tuple[str, ...] = ()
+        self.made_of(range(workers))
+        for number in range(workers):
+            self._up.labels(str(number))
+
+    def made_of(self, workers: Iterable[int]) -> None:
+        """Show these workers from now on, whether they are up or not."""
+        names = tuple(map(str, sorted(workers)))
+        for name in names:
             self._restarts.labels(name)
+        self._names = names
 
     def restarted(self, worker: int) -> None:
         """Count a worker that died and is to be started again."""
         self._restarts.labels(str(worker)).inc()
+
+    def shows_configuration(self) -> ConfigurationMetrics:
+        """Show from now on what became of reloads, too."""
+        return ConfigurationMetrics(self.registry)
 
     def line_dropped(self) -> None:
         """Count a log line, of whichever process, that nobody will read."""
@@ -89,16 +147,17 @@ class SupervisorMetrics:
         """Give the series of the supervisor alone, those of its own process without a label; for any thread."""
         up = self.up()
         told = GaugeMetricFamily("doka_worker_up", _UP, labels=["worker"])
-        for number, name in enumerate(self._names):
-            told.add_metric([name], float(number in up))
+        for name in self._names:
+            told.add_metric([name], float(int(name) in up))
         yield told
         yield from (family for family in self.registry.collect() if family.name != told.name)
         yield from self._own.collect()
 
     def page(self, pages: Mapping[int, bytes]) -> tuple[bytes, str]:
         """Give one page of the workers' that answered (number -> page) and of the supervisor, and its content type."""
-        for number, name in enumerate(self._names):
-            self._up.labels(name).set(float(number in pages))
+        self._up.clear()
+        for name in self._names:
+            self._up.labels(name).set(float(int(name) in pages))
         told = {str(number): page for number, page in sorted(pages.items())}
         return (
             generate_latest(self.registry) + merged(told | {SUPERVISOR: generate_latest(self._own)}),

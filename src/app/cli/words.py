@@ -14,6 +14,7 @@ from doka.app.cli.conformance_words import CONFORMANCE_EPILOG, conformance
 from doka.app.cli.letter_words import letters_cli
 from doka.app.cli.options import AllowPlaintext, AsJson, Payload, configured, taught
 from doka.app.cli.rehearse_words import REHEARSE_EPILOG, rehearse
+from doka.app.cli.run_words import run
 from doka.app.cli.simulate_words import simulate_cli
 from doka.app.config_options import ConfigOptions
 
@@ -97,39 +98,7 @@ def doka(
     del version
 
 
-@cli.command(epilog=EXIT_CODES + "\n\n[bold]Next[/bold]  curl localhost:9400/readyz")
-@taught
-@configured
-def run(
-    *,
-    options: ConfigOptions,
-    workers: Annotated[
-        int,
-        typer.Option(
-            "--workers",
-            min=1,
-            max=64,
-            help="How many group members to run, each a process for a core of its own. Every limit is per worker.",
-        ),
-    ] = 1,
-) -> int:
-    """Run the service until it is told to stop (SIGTERM, Ctrl-C).
-
-    What cannot be reached or is not permitted blocks its route, says so in /readyz, /metrics and the log, and goes on by
-    itself once it is cured. On a stop, what was sent is settled and committed within limits.drain_seconds.
-
-    [bold]Example[/bold]  doka run --config doka.yaml
-
-    With --workers N the partitions are shared among N processes under one supervisor: one page of metrics, one stop for
-    all, and a worker that dies is started again. Every limit holds for each worker: N times limits.held_mib in all.
-
-    [bold]Example[/bold]  doka run --legacy-config configs/dev.yaml --allow-plaintext
-
-    [bold]Example[/bold]  doka run --config doka.yaml --workers 2
-    """
-    from doka.app.cli.run import run as start
-
-    return start(options, workers)
+cli.command("run", epilog=EXIT_CODES + "\n\n[bold]Next[/bold]  curl localhost:9400/readyz")(run)
 
 
 @cli.command(epilog=EXIT_CODES + "\n\n[bold]Next[/bold]  doka run --config doka.yaml")

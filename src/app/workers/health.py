@@ -2,6 +2,7 @@
 
 Alive is judged as for a single process: only what a restart of the whole cures makes it false. That is a loop that
 stands still, and a worker that nobody has heard of for as long, be it hung or dead beyond every restart.
+Who is only tried out, or drains because it was replaced, is known of and not judged by: the service is its members.
 Written by the supervisor's thread and the readers of the workers, read by the thread that answers HTTP; every value is
 replaced whole.
 """
@@ -36,8 +37,22 @@ class WorkersHealth:
 
     def __init__(self, workers: int, now: int) -> None:
         """Know of so many workers that they are to be heard of from now on."""
-        self._workers = [_Known(expected=now) for _ in range(workers)]
+        self._workers = {number: _Known(expected=now) for number in range(workers)}
+        self._members = frozenset(self._workers)
         self._stopping: str | None = None
+
+    def made_of(self, members: frozenset[int]) -> None:
+        """Note which workers the service is made of now."""
+        self._members = members
+
+    def forget(self, worker: int) -> None:
+        """Note that a worker has left for good, as it was meant to."""
+        self._workers = {number: known for number, known in self._workers.items() if number != worker}
+
+    def expect(self, worker: int, now: int) -> None:
+        """Note that this worker, known or not, is to be heard of from now on."""
+        if worker not in self._workers:
+            self._workers = {**self._workers, worker: _Known(expected=now)}
 
     def started(self, worker: int) -> None:
         """Note that a process was started; it has not proved anything yet."""
@@ -46,8 +61,10 @@ class WorkersHealth:
 
     def reported(self, worker: int, report: WorkerReport, now: int) -> None:
         """Note what a worker said."""
-        known = self._workers[worker]
-        if known.down is None:  # a last word that was read late says nothing of a process that is gone
+        known = self._workers.get(worker)
+        if (
+            known is not None and known.down is None
+        ):  # a last word that was read late says nothing of a process that is gone
             known.report, known.heard = report, now
 
     def went_down(self, worker: int, how: str, due: int | None) -> None:
@@ -61,17 +78,22 @@ class WorkersHealth:
     def stopping(self, reason: str) -> None:
         """Note that all are to end."""
         self._stopping = reason
-        for known in self._workers:
+        for known in self._workers.values():
             known.due = None
 
     def up(self) -> frozenset[int]:
         """Give the workers that are up and have been heard of."""
-        return frozenset(number for number, known in enumerate(self._workers) if known.report is not None)
+        return frozenset(number for number, known in self._workers.items() if known.report is not None)
+
+    def reports(self) -> dict[int, tuple[str, ...]]:
+        """Give why each worker that was heard of is not ready; nothing where it is."""
+        told = {number: known.report for number, known in self._workers.items()}
+        return {number: (*_stall(report), *report.reasons) for number, report in told.items() if report is not None}
 
     def stalled(self, now: int) -> tuple[str, ...]:
         """Say why a restart of all is called for, a sentence for each worker; empty while it is not."""
         found = []
-        for number, known in enumerate(self._workers):
+        for number, known in self._judged():
             if known.down is not None and known.due is None:
                 continue  # it ended in a stop, and that has its own deadline
             silent = now - max(known.expected, known.heard or known.expected)
@@ -89,7 +111,7 @@ class WorkersHealth:
         """Say why not all are ready, a sentence each; empty when they are."""
         found = [] if self._stopping is None else [f"stopping: {self._stopping}"]
         found += self.stalled(now)
-        for number, known in enumerate(self._workers):
+        for number, known in self._judged():
             if known.down is not None:
                 again = ""
                 if known.due is not None:
@@ -100,3 +122,11 @@ class WorkersHealth:
             else:
                 found += [f"worker {number}: {reason}" for reason in known.report.reasons]
         return tuple(dict.fromkeys(found))
+
+    def _judged(self) -> list[tuple[int, _Known]]:
+        workers, members = self._workers, self._members
+        return [(number, workers[number]) for number in sorted(members & workers.keys())]
+
+
+def _stall(report: WorkerReport) -> tuple[str, ...]:
+    return () if report.stalled is None else (report.stalled,)

@@ -30,6 +30,8 @@ from doka.app.workers.health import WorkerReport
 from doka.app.workers.setup import Setup
 
 MODULE = "doka.app.workers.worker"
+WATCHED = "watched"
+"""The word by which a worker learns, before anything else, that a SIGHUP is none of its business."""
 LAST_WORDS_SECONDS = 1.0
 """How long what a dead worker has left in its pipes may take to be read; it is there already."""
 LINE_BYTES_MAX = 1024 * 1024  # what comes without a line break is no line of ours
@@ -54,6 +56,7 @@ class WorkerProcess:
         try:
             # -P: what lies in the working directory is never imported, even if it is called app.
             command = [sys.executable, "-P", "-m", MODULE, str(theirs.fileno()), str(stdout), str(setup.worker)]
+            command += [WATCHED] if setup.watched else []
             with _stops_held_back():
                 self._child = subprocess.Popen(
                     command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, pass_fds=(theirs.fileno(), stdout)

@@ -25,6 +25,7 @@ class Setup:
     log_style: str  # json, console or colour: only the supervisor sees whether there is a terminal
     worker: int
     workers: int
+    watched: bool = False  # a SIGHUP is for the supervisor, which then reads the configuration again
 
     def packed(self) -> bytes:
         """Give it as bytes, secrets included."""
@@ -39,13 +40,13 @@ def unpacked(data: bytes) -> Setup:
 
 
 def settings_of(settings: Settings, worker: int, workers: int) -> Settings:
-    """Give one worker's settings: those of all, under a group instance id of its own where one is set.
+    """Give one worker's settings: those of all, under a group instance id of its own where several share one.
 
     Raises:
         SettingsError: the instance id has no room for the worker's number.
     """
     name = settings.kafka.group_instance_id
-    if name is None:
+    if name is None or workers == 1:
         return settings
     own = f"{name}-{worker}"
     if len(f"{name}-{workers - 1}") > INSTANCE_ID_CHARACTERS_MAX:

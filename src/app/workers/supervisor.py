@@ -80,16 +80,49 @@ class WorkerTelemetry(Protocol):
         ...
 
 
+class Reloads(Protocol):
+    """Who reads the configuration again and replaces the workers, as `reloader.Reloader`."""
+
+    def wish(self, why: str) -> None:
+        """Read it as soon as its turn comes."""
+        ...
+
+    def turn(self, now: int) -> None:
+        """Go on as far as it can without waiting."""
+        ...
+
+    def ended(self, outage: Outage) -> None:
+        """Note that a worker went down."""
+        ...
+
+    def close(self) -> None:
+        """Leave no process behind."""
+        ...
+
+
 class StopInbox:
     """Where signal handlers leave their wishes, and where the supervisor rests: `put` ends a `wait`."""
 
     def __init__(self) -> None:
         self._events: SimpleQueue[Event] = SimpleQueue()  # put() is re-entrant
         self._early: list[Event] = []
+        self._reloads: SimpleQueue[str] = SimpleQueue()
 
     def put(self, event: Event) -> None:
         """Leave a wish; from any thread or signal handler."""
         self._events.put(event)
+
+    def wish_reload(self, why: str) -> None:
+        """Leave the wish that the configuration be read again; from any thread or signal handler. It ends no `wait`."""
+        self._reloads.put(why)
+
+    def reload_wished(self) -> str | None:
+        """Give why a reload was wished for last; None where none was since the last call."""
+        why = None
+        with contextlib.suppress(Empty):
+            while True:
+                why = self._reloads.get_nowait()
+        return why
 
     def drain(self) -> Sequence[Event]:
         """Take all that is there, without waiting."""
@@ -113,15 +146,17 @@ class Supervisor:
         *,
         supervision: Supervision,
         health: WorkersHealth,
-        start: Callable[[int], Worker],
+        start: Callable[[int, int], Worker],
         inbox: StopInbox,
         clock: Clock,
         telemetry: WorkerTelemetry,
         shown: Callable[[Sequence[str], Sequence[Mapping[str, Any]]], Mapping[str, Any]] | None = None,
+        reloads: Reloads | None = None,
     ) -> None:
-        """Wire it; `start` gives a running worker of this number, or raises OSError.
+        """Wire it; `start` gives a running worker of this number by the configuration of that number, or raises OSError.
 
         `shown` gives what a person is shown, of the reasons of all and what each worker tells; None: nobody is shown anything.
+        Without `reloads` the configuration is that of the start.
         """
         self._supervision = supervision
         self._health = health
@@ -130,6 +165,7 @@ class Supervisor:
         self._clock = clock
         self._telemetry = telemetry
         self._shown = shown
+        self._reloads = reloads
         self._running: dict[int, Worker] = {}
         self._told_stop = False
 
@@ -141,6 +177,8 @@ class Supervisor:
         finally:
             for worker in self._running.values():
                 worker.terminate()
+            if self._reloads is not None:
+                self._reloads.close()
         return Ending(*self._supervision.ending())
 
     def answer(self, path: str) -> Response | None:
@@ -170,6 +208,7 @@ class Supervisor:
         for event in self._inbox.drain():
             if isinstance(event, StopRequested):
                 self._supervision.stop(f"stopped by {event.reason}", self._clock.now())
+        self._turn_reloads()
         for order in self._supervision.decide(self._clock.now()):
             self._carry_out(order)
         self._tell_stop()
@@ -180,19 +219,28 @@ class Supervisor:
             if code is not None:
                 self._reap(number, worker, code)
 
+    def _turn_reloads(self) -> None:
+        if self._reloads is None:
+            return
+        why = self._inbox.reload_wished()
+        if why is not None:
+            self._reloads.wish(why)
+        self._reloads.turn(self._clock.now())
+
     def _carry_out(self, order: Order) -> None:
         match order:
-            case StartWorker(number):
-                self._start_worker(number)
+            case StartWorker(number, by):
+                self._start_worker(number, by)
             case StopWorker(number):
                 self._running[number].terminate()
             case KillWorker(number):
                 self._running[number].kill()
 
-    def _start_worker(self, number: int) -> None:
+    def _start_worker(self, number: int, by: int) -> None:
+        self._health.expect(number, self._clock.now())
         self._health.started(number)
         try:
-            worker = self._start(number)
+            worker = self._start(number, by)
         except OSError as error:
             why = error.strerror or type(error).__name__
             self._went_down(self._supervision.unstartable(number, why, self._clock.now()))
@@ -207,7 +255,12 @@ class Supervisor:
 
     def _went_down(self, outage: Outage) -> None:
         due = None if outage.restart_in is None else self._clock.now() + outage.restart_in
-        self._health.went_down(outage.worker, outage.how, due)
+        if outage.left:
+            self._health.forget(outage.worker)
+        else:
+            self._health.went_down(outage.worker, outage.how, due)
+        if self._reloads is not None:
+            self._reloads.ended(outage)
         self._telemetry.ended(outage)
         self._tell_stop()
 

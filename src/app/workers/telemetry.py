@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from doka.adapters.telemetry.logs import Log
 from doka.adapters.telemetry.merged_page import SupervisorMetrics
@@ -54,6 +54,53 @@ class SupervisorTelemetry:
         self._log.say(
             logging.WARNING, "worker_died", message, worker=outage.worker, how=outage.how, restart_seconds=seconds
         )
+
+    def watches(self, source: str, name: str) -> None:
+        """Say that the configuration is read again when it changes, and by which one all begin."""
+        message = (
+            f"{source} is looked at every few seconds, and at a SIGHUP; the configuration has the hash {name}; while a "
+            "worker is replaced there is one more of them"
+        )
+        self._log.say(logging.INFO, "configuration_watched", message, hash=name)
+
+    def judging(self, why: str) -> None:
+        """Say that the configuration is read again, and why."""
+        self._log.say(logging.INFO, "reload_begun", f"the configuration is read again: {why}", why=why)
+
+    def unchanged(self, name: str) -> None:
+        """Say that what was read is what runs."""
+        message = "the configuration says what it said; nothing is done"
+        self._log.say(logging.INFO, "reload_unchanged", message, hash=name)
+
+    def refused(self, problems: Sequence[str], *, again_in: int | None) -> None:
+        """Say, a line for each thing to mend, why the configuration is not taken; `again_in` ns it is judged again."""
+        seconds = None if again_in is None else again_in // NS_PER_SECOND
+        again = "" if seconds is None else f"; it is judged again in {seconds} s"
+        for problem in problems:
+            message = f"the configuration is not taken, and nothing has changed: {problem}{again}"
+            self._log.say(logging.ERROR, "reload_refused", message, problem=problem, again_seconds=seconds)
+
+    def replacing(self, name: str, old: str) -> None:
+        """Say that workers are replaced."""
+        message = f"the configuration {name} follows {old}: the workers are replaced, one after another"
+        self._log.say(logging.INFO, "reload_accepted", message, hash=name, before=old)
+
+    def taken(self, name: str, seconds: float) -> None:
+        """Say that all workers run by a configuration."""
+        message = f"all workers run by the configuration {name}, after {seconds:.1f} s"
+        self._log.say(logging.INFO, "reload_taken", message, hash=name, seconds=round(seconds, 3))
+
+    def failed(self, reason: str, name: str) -> None:
+        """Say that a new worker did not do, and that the old configuration runs on."""
+        message = (
+            f"the configuration {name} was taken back, and the one before runs on: {reason}; correct it, or send a SIGHUP "
+            "to try it again"
+        )
+        self._log.say(logging.ERROR, "reload_failed", message, hash=name, reason=reason)
+
+    def heed(self, level: str) -> None:
+        """Write lines of this level and above from now on."""
+        self._log.heed(level)
 
     def stopping(self, reason: str) -> None:
         """Tell that all are to end."""

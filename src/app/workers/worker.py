@@ -27,7 +27,13 @@ ALONE = "the end of its supervisor"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run a worker: the descriptors of the socket pair and of the supervisor's stdout; give its exit code."""
+    """Run a worker: the descriptors of the socket pair and of the supervisor's stdout; give its exit code.
+
+    The last word is `watched` where a SIGHUP asks the supervisor to read its configuration again: a terminal that goes
+    sends one to all.
+    """
+    if arguments[-1] == "watched":
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     # Held back until here by the supervisor. Nothing is owned yet, so a stop may end this process like that.
     first_signals.leave_on_stop()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, first_signals.STOP_SIGNALS)

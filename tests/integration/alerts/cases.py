@@ -203,6 +203,7 @@ CASES: Mapping[str, tuple[Case, ...]] = {
     "DokaOrderBreaks": (*_event('doka_order_breaks_total{route="orders",cause="refused"}', 15 * MINUTE),),
     "DokaRestarts": (Case({"doka_process_start_time_seconds": steps(3, 2)}, 30 * MINUTE, scrapes=2),),
     "DokaWorkerRestarts": (Case({'doka_worker_restarts_total{worker="1"}': jump(3, 2, 99)}, 15 * MINUTE),),
+    "DokaReloadRefused": (Case({"doka_config_last_reload_successful": gauge(1, 0)}, nearly=False),),
     "DokaHangs": (Case({"doka_loop_turn_age_seconds": gauge(0.1, 31, 30)}),),
     "DokaGone": (
         Case(

@@ -101,6 +101,7 @@ NOT_PLAYED: Mapping[str, str] = {
     "DokaGroupRestless": "nor do they come and go twenty times in a minute",
     "DokaHangs": "nothing from outside holds the loop and leaves the page",
     "DokaWorkerRestarts": "it is one process",
+    "DokaReloadRefused": "nobody watches its configuration",
     "DokaAuditLost": "it audits nothing",
     "DokaAuditLate": "it audits nothing",
 }

@@ -225,6 +225,15 @@ def test_static_members_have_names_of_their_own() -> None:
     assert 120 == found["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
 
 
+def test_a_configmap_of_yours_may_be_watched() -> None:
+    """What changes below a running pod is taken by it; the chart's own never changes, so nothing watches that."""
+    watch = ["--set", "existingConfigMap.watch=true"]
+    watched = rendered(find_helm(), given("existing-configmap"), *watch)
+    assert ["/etc/doka/doka.yaml", "--watch"] == container(watched)["args"][-2:]
+    assert "--watch" not in container(rendered(find_helm(), given("existing-configmap")))["args"]
+    assert "--watch" not in container(rendered(find_helm(), given("minimal"), *watch))["args"]
+
+
 def test_the_grace_period_is_the_drain_and_five_seconds() -> None:
     """It follows the configuration, up to the next whole second."""
     pods = [workload(rendered(find_helm(), given(name)))["spec"]["template"]["spec"] for name in ("minimal", "msk-iam")]

@@ -61,6 +61,7 @@ TYPED: dict[str, Ends | Serves] = {
     ),
     "doka run --config doka.yaml": Serves(),
     "doka run --config doka.yaml --workers 4": Serves(),
+    "doka run --config doka.yaml --watch": Serves(),
     "doka run --legacy-config configs/dev.yaml --allow-plaintext": Serves(),
     "doka config convert configs/dev.yaml > doka.yaml": Ends(0, "the old service spoke plaintext"),
     "doka config convert configs/dev.yaml --allow-plaintext > doka.yaml": Ends(0),

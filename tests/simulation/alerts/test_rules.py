@@ -35,6 +35,7 @@ BESIDES: Mapping[str, str] = {
     "DokaLettersFail": "says why what can never land holds its key up",
     "DokaPartitionStuck": "names the reason, sooner than DokaNotReady does",
     "DokaWorkerRestarts": "there is one process on this stage; tests/unit/app/workers has several",
+    "DokaReloadRefused": "nor is a configuration read there; tests/integration/app/workers/test_reload.py has what the page shows",
     "DokaAuditLost": "nobody audits on this stage; tests/unit/app/audit/test_continuous.py has what the page then shows",
     "DokaAuditLate": "as above",
 }
@@ -135,12 +136,13 @@ UNSHOWN = (
     "DokaWorkerRestartsHigher",
     "DokaWorkerRestartsLower",
     "DokaWorkerRestartsLater",
+    "DokaReloadRefusedLater",
     "DokaAuditLostLater",
     "DokaAuditLateHigher",
     "DokaAuditLateLower",
     "DokaAuditLateLater",
 )
-"""Changes that no row shows: there are no workers and no audits on this stage, and doubtful answers are many. tests/integration/alerts does."""
+"""Changes that no row shows: there are no workers, no reloads and no audits on this stage, and doubtful answers are many. tests/integration/alerts does."""
 
 
 def changed(rule: Alert) -> Iterator[Alert]:

@@ -81,7 +81,7 @@ that its figures are those in effect whatever the file or envFrom says.
 {{- if .Values.resources -}}
 {{- toYaml .Values.resources -}}
 {{- else if .Values.existingConfigMap.name -}}
-{{- fail "resources is missing: with existingConfigMap the chart does not know limits.held_mib. Set resources.limits.memory to (limits.held_mib + 192) MiB for each worker" -}}
+{{- fail "resources is missing: with existingConfigMap the chart does not know limits.held_mib. Set resources.limits.memory to (limits.held_mib + 192) MiB for each worker, and for one more with existingConfigMap.watch" -}}
 {{- else -}}
 requests:
   cpu: {{ mul (int64 .Values.workers) 250 }}m

@@ -108,6 +108,9 @@ spec:
         - --workers
         - {{ .Values.workers | int64 | quote }}
         {{- end }}
+        {{- if and .Values.existingConfigMap.name .Values.existingConfigMap.watch }}
+        - --watch
+        {{- end }}
       env:
         {{- if eq .Values.kind "StatefulSet" }}
         - name: DOKA_KAFKA__GROUP_INSTANCE_ID

@@ -17,10 +17,10 @@ from doka.adapters.embedded.kafka_cluster import KafkaCluster
 from doka.adapters.kafka.preflight import Preflight
 from doka.app.check.findings import Finding, FindingVerdict
 from doka.app.check.preflight import Parts, preflight
-from doka.app.cli.check import parts_of
 from doka.app.container import Container
 from doka.app.iam.documents import KINDS, Document, documents
 from doka.app.iam.names import Given
+from doka.app.preflight_parts import parts_of
 from doka.app.service import build
 from doka.app.settings import Settings
 from doka.app.settings.legacy import translate

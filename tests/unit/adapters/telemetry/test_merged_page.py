@@ -108,3 +108,31 @@ def test_what_a_supervisor_alone_knows_is_there_to_be_sent() -> None:
     } == of_workers
     assert 0.0 == found["doka_otlp_exports_total", (("outcome", "failed"), ("signal", "metrics"))]
     assert ("doka_process_cpu_seconds_total", ()) in found
+
+
+def test_who_the_workers_are_changes_with_a_reload() -> None:
+    """Who was replaced is on the page no more, and its restarts stay counted; who is only tried out is not awaited."""
+    metrics = SupervisorMetrics(1)
+    metrics.restarted(0)
+    metrics.made_of({1})
+    page = metrics.page({0: b"", 1: b""})[0]
+    assert b'doka_worker_up{worker="1"} 1.0' in page
+    assert b'doka_worker_up{worker="0"}' not in page
+    assert b'doka_worker_restarts_total{worker="0"} 1.0' in page
+
+
+def test_every_outcome_of_a_reload_is_there_before_the_first() -> None:
+    """And a supervisor that watches nothing has none of it."""
+    metrics = SupervisorMetrics(1)
+    assert b"doka_config" not in metrics.page({})[0]
+    shown = metrics.shows_configuration()
+    shown.runs("abc", 17.0)
+    page = metrics.page({})[0]
+    for outcome in ("taken", "unchanged", "refused", "failed"):
+        assert b'doka_config_reloads_total{outcome="%s"} 0.0' % outcome.encode() in page
+    assert b"doka_config_last_reload_successful 1.0" in page
+    assert b'doka_config_info{hash="abc"} 1.0' in page
+    assert b"doka_config_loaded_timestamp_seconds 17.0" in page
+    for outcome, successful in (("refused", 0), ("unchanged", 1), ("failed", 0), ("taken", 1)):
+        shown.reloaded(outcome)
+        assert b"doka_config_last_reload_successful %d.0" % successful in metrics.page({})[0]

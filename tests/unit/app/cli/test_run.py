@@ -69,16 +69,20 @@ def test_permissions_reach_the_settings_and_the_code_is_that_of_the_ending(
 
 
 def test_more_than_one_worker_is_supervised(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
-    """One worker is the service itself; more are processes under a supervisor, with everything that was given."""
-    supervised: list[tuple[bool, str, int, int]] = []
+    """One worker is the service itself; more, and one that is watched, are processes under a supervisor, with all that was given."""
+    supervised: list[tuple[bool, str, int, int, ConfigOptions | None]] = []
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd")  # which is told as not obeyed
 
-    def supervise(settings: Settings, hostname: str, workers: int, doubts: Sequence[str]) -> Ending:
-        supervised.append((settings.kafka.security.allow_plaintext, hostname, workers, len(doubts)))
+    def supervise(
+        settings: Settings, hostname: str, workers: int, doubts: Sequence[str], watched: ConfigOptions | None
+    ) -> Ending:
+        supervised.append((settings.kafka.security.allow_plaintext, hostname, workers, len(doubts), watched))
         return ENDING
 
     monkeypatch.setattr("doka.app.workers.service.supervise", supervise)
     monkeypatch.setattr("doka.app.service.serve", lambda _container, _doubts: Ending(0, "served as one"))
     assert ENDING.code == run(ConfigOptions(file, allow_plaintext=True), 2)
     assert 0 == run(ConfigOptions(file, allow_plaintext=True), 1)
-    assert [(True, os.uname().nodename, 2, 1)] == supervised
+    options, host = ConfigOptions(file, allow_plaintext=True), os.uname().nodename
+    assert ENDING.code == run(options, 1, watch=True)
+    assert [(True, host, 2, 1, None), (True, host, 1, 1, options)] == supervised

@@ -1,11 +1,7 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from doka.app.cli.main import main
-from doka.app.config_options import ConfigOptions
 from tests.unit.app.cli.conftest import run
 
 
@@ -52,28 +48,3 @@ def test_the_help_of_each_command_has_an_example(
     code, out, _ = run(capsys, *command.split(), "--help")
     assert code == 0
     assert f"Example  {example}" in out
-
-
-def test_what_is_typed_reaches_the_service(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The files, the permissions and the number of workers arrive as they were given; what is left out has its default."""
-    ran: list[tuple[ConfigOptions, int]] = []
-
-    def start(options: ConfigOptions, workers: int) -> int:
-        ran.append((options, workers))
-        return 3
-
-    monkeypatch.setattr("doka.app.cli.run.run", start)
-    file = tmp_path / "doka.yaml"
-    assert 3 == main(["run", "--config", str(file)])
-    assert 3 == main(["run", "--legacy-config", str(file), "--workers", "2", "--allow-plaintext"])
-    assert 3 == main(["run", "--allow-insecure-endpoints"])
-    assert [
-        (ConfigOptions(config=file), 1),
-        (ConfigOptions(legacy_config=file, allow_plaintext=True), 2),
-        (ConfigOptions(allow_insecure_endpoints=True), 1),
-    ] == ran
-
-
-def test_the_help_of_run_says_that_limits_are_per_worker(capsys: pytest.CaptureFixture[str]) -> None:
-    """Whoever doubles the workers doubles the memory, and reads so first."""
-    assert "Every limit holds for each worker" in " ".join(run(capsys, "run", "--help")[1].split())

@@ -111,3 +111,22 @@ def test_up_is_who_was_heard_of_since_its_start() -> None:
     assert {0, 1} == health.up()
     health.went_down(1, "was killed by SIGKILL", None)
     assert {0} == health.up()
+
+
+def test_who_is_no_member_is_known_of_and_not_judged_by() -> None:
+    """One that is only tried out may be silent or unready; its reports are there for whoever tries it out."""
+    health = WorkersHealth(1, START)
+    health.started(0)
+    health.reported(0, WorkerReport(None, ()), START)
+    health.expect(1, START)
+    health.started(1)
+    assert {0: ()} == health.reports()
+    health.reported(1, WorkerReport("its loop hangs", ("route orders is blocked",)), START)
+    assert {0: (), 1: ("its loop hangs", "route orders is blocked")} == health.reports()
+    assert ((), ()) == (health.reasons(START), health.stalled(START))
+    health.made_of(frozenset({1}))
+    assert ("worker 1: its loop hangs", "worker 1: route orders is blocked") == health.reasons(START)
+    health.forget(0)
+    assert frozenset({1}) == health.up()
+    health.reported(0, WorkerReport(None, ()), START)  # a last word that was read late
+    assert frozenset({1}) == health.up()

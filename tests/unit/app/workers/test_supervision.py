@@ -166,3 +166,65 @@ def test_ends_are_told_in_words() -> None:
     assert ["ended with exit code 2", "was killed by SIGKILL", "was killed by signal 40"] == [
         how_it_ended(code) for code in (2, -9, -40)
     ]
+
+
+def test_who_is_on_trial_is_not_started_again_and_stops_nobody() -> None:
+    """However it ends: that is news for whoever put it there."""
+    for code in (0, 1, KILLED):
+        supervision = begun(1)
+        supervision.add(1, by=7, drain=DRAIN, now=START, on_trial=True)
+        assert [StartWorker(1, 7)] == supervision.decide(START)
+        outage = supervision.ended(1, code, START)
+        assert (None, True, False) == (outage.restart_in, outage.left, outage.clean)
+        assert not supervision.stopping
+        assert (None, 0) == (supervision.by(1), supervision.by(0))
+        assert [] == supervision.decide(START + RESTART_LAST_NS)
+
+
+def test_who_was_taken_is_a_worker_like_the_others() -> None:
+    """Its exit code stops all, and a death by chance is cured."""
+    supervision = begun(1)
+    supervision.add(1, by=1, drain=DRAIN, now=START, on_trial=True)
+    supervision.decide(START)
+    supervision.take(1)
+    assert supervision.ended(1, KILLED, START).restart_in is not None
+    supervision.decide(START + RESTART_LAST_NS)
+    assert supervision.ended(1, 1, START + RESTART_LAST_NS).restart_in is None
+    assert supervision.stopping
+
+
+def test_who_retires_is_asked_once_and_killed_past_its_own_drain() -> None:
+    """Each worker has the drain of its own configuration, and how it ends is nobody's exit code."""
+    supervision = begun(1)
+    supervision.add(1, by=1, drain=3 * DRAIN, now=START, on_trial=False)
+    supervision.decide(START)
+    supervision.retire(1)
+    assert (0,) == supervision.members()
+    assert [StopWorker(1)] == supervision.decide(START)
+    assert [] == supervision.decide(START + 1)
+    late = START + 3 * DRAIN + KILL_AFTER_NS
+    assert late == supervision.next_wake()
+    assert [KillWorker(1)] == supervision.decide(late)
+    outage = supervision.ended(1, KILLED, late)
+    assert ("did not end within its drain and was killed", True) == (outage.how, outage.left)
+    supervision.stop("stopped by SIGTERM", late)
+    supervision.decide(late)
+    supervision.ended(0, 0, late)
+    assert (0, "stopped by SIGTERM") == supervision.ending()
+
+
+def test_who_is_down_and_retires_is_forgotten_at_once() -> None:
+    """Nobody waits for its restart."""
+    supervision = begun(2)
+    supervision.ended(1, KILLED, START)
+    supervision.retire(1)
+    assert supervision.by(1) is None
+    assert [] == supervision.decide(START + RESTART_LAST_NS)
+
+
+def test_nobody_is_added_once_a_stop_is_wished() -> None:
+    """A reload may be in the middle of it."""
+    supervision = begun(1)
+    supervision.stop("stopped by SIGTERM", START)
+    supervision.add(1, by=1, drain=DRAIN, now=START, on_trial=True)
+    assert [StopWorker(0)] == supervision.decide(START)

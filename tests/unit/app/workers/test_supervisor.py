@@ -106,7 +106,7 @@ class Hall(StopInbox):
             shown=shown,
         )
 
-    def _start(self, worker: int) -> FakeWorker:
+    def _start(self, worker: int, by: int) -> FakeWorker:
         if self.refusals:
             self.refusals -= 1
             raise OSError(12, "Cannot allocate memory")
