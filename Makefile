@@ -58,7 +58,7 @@ evidence: .venv/.ready ## Run simulator (SECONDS), planted bugs and kills (ROUND
 docs: .venv/.ready ## Write the pages of docs/ that come from the code
 	@bash scripts/docs
 
-# CASE=name runs one, QUICK=1 a short round, COMPARE=file|commit.json shows ratios to the figures of an earlier run.
+# CASE=name,... runs these, QUICK=1 a short round, COMPARE=file|commit.json shows ratios to the figures of an earlier run.
 bench: .venv/.ready ## Measure: records/s, CPU a record, memory, latency, beside the floor and boto3; QUICK=1 CASE=name COMPARE=file
 	@PYTHONPATH=$(CURDIR) $(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(CASE),--case $(CASE)) $(if $(COMPARE),--compare $(COMPARE))
 

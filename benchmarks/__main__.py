@@ -38,7 +38,7 @@ FOLDER = Path("build/benchmarks")  # below what git ignores
 def main(words: Sequence[str] | None = None) -> int:
     """Measure and show; 2 for words that mean nothing, 1 where a case was broken, else 0, aims met or not."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--case", metavar="NAME", help="run this case alone")
+    parser.add_argument("--case", metavar="NAME,...", help="run these cases alone")
     parser.add_argument("--quick", action="store_true", help="the short round: few cases, once, under two minutes")
     parser.add_argument(
         "--compare",

@@ -162,11 +162,15 @@ CASES: Sequence[Case] = (
 # fmt: on
 
 
-def chosen(name: str | None, *, quick: bool) -> Sequence[Case]:
-    """Give the cases to run: the one of that name, those of a short round, or all. Raises ValueError for no such name."""
-    if name is None:
+def chosen(names: str | None, *, quick: bool) -> Sequence[Case]:
+    """Give the cases to run: those of the names, which commas part, those of a short round, or all.
+
+    Raises ValueError for no such name.
+    """
+    if names is None:
         return [case for case in CASES if case.quick or not quick]
-    found = [case for case in CASES if case.name == name]
-    if not found:
-        raise ValueError(f"there is no case {name!r}; there are {', '.join(case.name for case in CASES)}")
-    return found
+    wanted = names.split(",")
+    unknown = sorted(set(wanted) - {case.name for case in CASES})
+    if unknown:
+        raise ValueError(f"there is no case {unknown[0]!r}; there are {', '.join(case.name for case in CASES)}")
+    return [case for case in CASES if case.name in wanted]

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.page FILE.json`: puts the figures of a run into docs/performance.md, between its two marks.
+"""`python -m benchmarks.page FILE.json ...`: puts the figures of runs into docs/performance.md, between its two marks.
 
 The words of the page are written by hand; no figure between the marks is.
 """
@@ -15,7 +15,7 @@ from benchmarks.figures import BASELINE, DOKA, FIGURES, FLOOR, by_contender, jud
 from benchmarks.report import Report, read_report
 
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
-BEGIN, END = "<!-- figures: python -m benchmarks.page FILE.json -->\n", "<!-- end of figures -->\n"
+BEGIN, END = "<!-- figures: python -m benchmarks.page FILE.json ... -->\n", "<!-- end of figures -->\n"
 
 _COLUMNS = (
     (DOKA, "records_per_second", "records/s"),
@@ -96,5 +96,8 @@ def _row(cells: Sequence[str]) -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(
-        put_into(PAGE.read_text(encoding="utf-8"), figures_of(read_report(Path(sys.argv[1])))), encoding="utf-8"
+        put_into(
+            PAGE.read_text(encoding="utf-8"), "\n".join(figures_of(read_report(Path(name))) for name in sys.argv[1:])
+        ),
+        encoding="utf-8",
     )

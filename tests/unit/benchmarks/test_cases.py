@@ -33,6 +33,7 @@ def test_an_aim_holds_at_its_bound(relation: str, value: float, met: bool) -> No
 def test_one_case_all_or_the_short_round() -> None:
     """A name gives that case, whatever round it belongs to; without one the round decides."""
     assert ["keys-1m"] == [case.name for case in chosen("keys-1m", quick=True)]
+    assert ["plain-100b", "keys-1m"] == [case.name for case in chosen("keys-1m,plain-100b", quick=False)]
     assert list(CASES) == list(chosen(None, quick=False))
     assert 0 < len(chosen(None, quick=True)) < len(CASES)
 
