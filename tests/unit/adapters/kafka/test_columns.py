@@ -7,7 +7,7 @@ from confluent_kafka import KafkaError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from doka.adapters.kafka.columns import chunks, split_errors
+from doka.adapters.kafka.columns import SHORT_RUN, chunks, split_errors
 from doka.adapters.kafka.headers import HEADER_OVERHEAD_BYTES
 from doka.domain.records import TopicPartition
 from tests.unit.adapters.kafka.messages import failure, record
@@ -77,12 +77,34 @@ def test_nothing_gives_no_chunk() -> None:
     assert not list(chunks([], one_topic=True, whole=NOWHERE))
 
 
-@given(st.lists(st.tuples(st.sampled_from(["a", "b"]), st.integers(0, 2)), max_size=40))
-def test_each_run_of_a_partition_is_a_chunk(places: list[tuple[str, int]]) -> None:
-    """However partitions and topics alternate, every record is in exactly one chunk, with its neighbours of the run."""
+PLACES = st.tuples(st.sampled_from(["a", "b"]), st.integers(0, 2))
+
+
+def cut(places: list[tuple[str, int]]) -> list[tuple[TopicPartition, list[int]]]:
+    """Give the chunks of records that came from these places, with the offsets 0, 1, 2, ..."""
     messages = [record(offset, topic=t, partition=p) for offset, (t, p) in enumerate(places)]
+    return [(chunk.partition, list(chunk.offsets)) for chunk in chunks(messages, one_topic=False, whole=NOWHERE)]
 
-    found = [(chunk.partition, list(chunk.offsets)) for chunk in chunks(messages, one_topic=False, whole=NOWHERE)]
 
-    runs = groupby(range(len(places)), key=lambda i: places[i])
-    assert [(TopicPartition(*place), list(offsets)) for place, offsets in runs] == found
+@given(st.lists(PLACES, max_size=40))
+def test_every_record_is_in_one_chunk_and_a_partition_keeps_its_order(places: list[tuple[str, int]]) -> None:
+    """However partitions and topics alternate."""
+    found: dict[tuple[str, int], list[int]] = {}
+    for partition, offsets in cut(places):
+        found.setdefault(partition, []).extend(offsets)
+    wanted = {place: [i for i, each in enumerate(places) if each == place] for place in places}
+    assert wanted == found
+
+
+@given(st.lists(PLACES, max_size=40))
+def test_what_came_in_turn_is_one_chunk_for_each_partition(places: list[tuple[str, int]]) -> None:
+    """As a trickle comes: a chunk for each record would cost more than all else that is done for it."""
+    runs = len(list(groupby(places)))
+    if runs * SHORT_RUN > len(places):
+        assert len(cut(places)) == len(set(places))
+
+
+def test_long_runs_are_chunks_as_they_came() -> None:
+    """A backlog is not sorted: each run of a partition is a chunk."""
+    places = [place for place in (("a", 1), ("a", 0), ("a", 1)) for _ in range(SHORT_RUN)]
+    assert [1, 0, 1] == [partition.partition for partition, _ in cut(places)]
