@@ -350,8 +350,8 @@ class RecordsSkipped:
 class PartitionStuck:
     """A route reached `ahead_records` of a partition above what Kafka holds; it waits (`stuck`) or goes on.
 
-    `uncommitted`: everything has settled, and Kafka does not take its offsets. `waits_for`: everything has settled, and this
-    other route of the partition is behind. Else a record does not settle.
+    `uncommitted`: everything has settled, and Kafka does not take its offsets. `waits_for`: it is as
+    far above that as it may be, and this other route of the partition is behind. Else a record does not settle.
     """
 
     partition: TopicPartition

@@ -43,6 +43,10 @@ __all__ = ["Checker", "ViolationError"]
 class Checker(Audited, Owning, Puts, Committing, Telling, Holding):
     """Sees everything, keeps the truth, and raises at the first broken rule."""
 
+    def let_go(self) -> None:
+        """Cut the references that it holds."""
+        vars(self).clear()
+
     def turned(self, now: int) -> None:
         """Judge the machine after a turn that was decided at `now`."""
         self.judge_renewal(now)

@@ -37,6 +37,11 @@ def held_bytes_of(machine: Forwarder) -> int:
     return machine._budget.held
 
 
+def puts_of(machine: Forwarder) -> int:
+    """Count the requests in flight of all routes, as it counts them."""
+    return machine._in_flight.puts
+
+
 def body_bytes_of(machine: Forwarder) -> int:
     """Give the bytes of the bodies of all requests in flight, as it counts them."""
     return machine._in_flight.body_bytes

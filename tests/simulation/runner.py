@@ -22,14 +22,17 @@ from doka.domain.records import TopicPartition
 from doka.domain.status import Status
 from tests.simulation.checkers import Checker, ViolationError
 from tests.simulation.rests import JudgedForwarder
+from tests.simulation.tees import TeeChecker, judge_of
 
 LIVES_MAX = 300
+
+Judge = Checker | TeeChecker
 
 
 class CheckedTelemetry:
     """Hands what the service says of itself to the checker."""
 
-    def __init__(self, checker: Checker) -> None:
+    def __init__(self, checker: Judge) -> None:
         self._checker = checker
         self.ending: tuple[int, str] | None = None
 
@@ -56,7 +59,7 @@ class CheckedTelemetry:
 class WatchedInbox:
     """Tells the checker what the process reads, and when it reads that it shall stop."""
 
-    def __init__(self, inbox: SimulatedInbox, checker: Checker) -> None:
+    def __init__(self, inbox: SimulatedInbox, checker: Judge) -> None:
         self._inbox = inbox
         self._checker = checker
 
@@ -80,7 +83,7 @@ class Outcome:
 
     plan: Plan
     world: World
-    checker: Checker
+    checker: Judge
     endings: list[Ending]
     violation: BaseException | None = None
 
@@ -97,13 +100,14 @@ class Outcome:
     def let_go(self) -> None:
         """Cut the big cycle of references that a world is, so that its memory is free at once, and warm for the next."""
         world = self.world
-        for part in (world.trace, world.timeline, world.group, world.neighbour, world, self.checker):
+        for part in (world.trace, world.timeline, world.group, world.neighbour, world):
             vars(part).clear()
+        self.checker.let_go()
 
 
 def run_plan(plan: Plan) -> Outcome:
     """Run a plan to its end; a violation, an unexpected exception too, is in the outcome."""
-    checker = Checker(plan)
+    checker = judge_of(plan)
     world = World(plan, checker)
     checker.attach(world)
     outcome = Outcome(plan, world, checker, [])
@@ -138,7 +142,7 @@ def _live(outcome: Outcome) -> None:
     raise ViolationError("I9", f"{LIVES_MAX} lives were not enough")
 
 
-def _one_life(world: World, checker: Checker, life: Life) -> Ending | None:
+def _one_life(world: World, checker: Judge, life: Life) -> Ending | None:
     """Run the service until it ends (give how) or dies (give None)."""
     inbox = WatchedInbox(life.inbox, checker)
     telemetry = CheckedTelemetry(checker)

@@ -90,6 +90,10 @@ SITUATIONS = (
     "a record was skipped that can never land",
     "a record was skipped that could land",
     "a partition was told to be stuck",
+    # several routes of a topic
+    "a route waited for another one of its topic",
+    "a route went on while another one of its topic was blocked",
+    "a drain began with one route further than another",
     # dead letters and the process
     "a dead letter was acknowledged",
     "a dead letter was refused or not acknowledged",

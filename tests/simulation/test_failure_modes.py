@@ -212,6 +212,22 @@ def test_commits_that_are_not_stored(sees: Sees, fate: str) -> None:
     sees(*play(lambda stage: stage.weather(BEFALLS, 10_000, **{fate: 1.0}), 300, every=20, plan=plan))
 
 
+@pytest.mark.failure_mode("of several routes that read a topic one is blocked")
+def test_one_of_several_routes_is_blocked(sees: Sees) -> None:
+    """The other one lands what comes for a while; then it waits, and says for whom."""
+    plan = replace(STEADY, work=replace(STEADY.work, tee=2), limits=LimitRules(ahead_records=10))
+    found: list[Stage] = []
+
+    def prepare(stage: Stage) -> None:
+        found.append(stage)
+        stage.at(BEFALLS, lambda: setattr(stage.world.streams["s0x1"], "refuses_with", "AccessDeniedException"))
+
+    looks = play(prepare, 300, every=10, plan=plan)
+    sees(*looks, CODE="AccessDeniedException", NAME="s0x1")
+    landed = [len(found[0].world.streams[name].landed) for name in ("s0", "s0x1")]
+    assert 10 < landed[0] - landed[1] <= 2 * 10
+
+
 @pytest.mark.failure_mode("a rebalance takes partitions away")
 def test_a_rebalance(sees: Sees) -> None:
     """It is counted and told."""

@@ -112,6 +112,7 @@ class Ownership:
         self.settled_at = 0  # when something of it settled last
         self.moved_at = 0  # when something of it settled last, or was known to be committed
         self.sent_to = start
+        self.drains_to = 0  # how far it may be sent in a drain, where another route has sent more of it
         self.draining = False
         self.drain_began_at = 0
         self.ordered: set[Skip] = set()  # what it has heard that it shall skip

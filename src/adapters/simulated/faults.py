@@ -358,6 +358,17 @@ def decoding(plan: Plan) -> Plan:
     )
 
 
+def teed(plan: Plan) -> Plan:
+    """Give the same run with two or three routes that read each topic.
+
+    Not where one stream never heals: it would hold the others of its topic, which is right, and nothing to find.
+    """
+    if plan.sick in {Sick.DEAD_STREAM, Sick.HOT_SHARD}:
+        return plan
+    legs = Chance(plan.seed).of("teed").choice((2, 2, 3))
+    return replace(plan, work=replace(plan.work, tee=legs, large=0.0))
+
+
 def heavy(plan: Plan) -> Plan:
     """Give the same run with records so large that a few of them are all that a shard takes in a second, and a request holds."""
     chance = Chance(plan.seed).of("heavy")
@@ -383,7 +394,8 @@ def swarm_plan(seed: int, records: int = RECORDS_DEFAULT) -> Plan:
     Of the others one in eight keeps no order. Of each of these, one in four is narrow, one in ten distrusted, and one in
     five mapped, and one in eleven filtered; one in nine each is damaged, unrenewed, or has its keys encoded. Of those that are not narrow one in 25 is heavy.
     One in seven has a person who skips records; one in 160 may put little poison aside.
-    One in eleven ends its records in newlines, or compresses them; one in thirteen decodes what was written with a registry.
+    One in eleven ends its records in newlines, or compresses them; one in thirteen decodes what was written with a registry, and
+    in one more each topic has several routes.
     One in thirty is calm and long, with faults that show nowhere but in what the service says of itself; one in 180 is longer
     still, and its streams are changed.
     """
@@ -408,6 +420,8 @@ def swarm_plan(seed: int, records: int = RECORDS_DEFAULT) -> Plan:
         plan = filtered(plan)
     if seed // 6 % 13 == 5:  # noqa: PLR2004
         plan = decoding(plan)
+    if seed // 6 % 13 == 9:  # noqa: PLR2004
+        plan = teed(plan)
     if seed // 6 % 7 == 3:  # noqa: PLR2004
         plan = on_call(plan)
     if seed // 6 % 160 == 3:  # noqa: PLR2004

@@ -189,7 +189,7 @@ class SimulatedSink:
                 if command.wants_landings:
                     put.places[i] = stream.landed[-1].shard, stream.taken
                 for inner in unfold(key, value):
-                    witness.landed(put, i, inner.key, inner.value)
+                    witness.landed(put, i, inner.key, inner.value, command.route)
             if code is not None or internal:
                 failed[i] = code or "InternalFailure"
         return failed

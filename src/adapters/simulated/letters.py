@@ -49,7 +49,7 @@ class SimulatedLetters:
             if fate == "refused":
                 event = LetterRefused(command.letter, "NOT_ENOUGH_REPLICAS")
             else:
-                world.store_letter(command.partition, command.offset)
+                world.store_letter(command.partition, command.offset, command.route)
                 event = LetterAcknowledged(command.letter)
                 if fate == "unacknowledged":
                     event = LetterRefused(command.letter, "_MSG_TIMED_OUT")

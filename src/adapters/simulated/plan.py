@@ -46,6 +46,9 @@ class Work:
     """What is produced, and into what it goes."""
 
     routes: int = 1
+    """How many topics there are."""
+    tee: int = 1
+    """How many routes read each topic."""
     partitions: int = 2
     shards: int = 2
     records: int = 100
@@ -294,11 +297,15 @@ class Plan:
         """Name the topic of a route."""
         return f"t{route}"
 
+    def routes_of(self, topic: int) -> tuple[str, ...]:
+        """Name the routes of a topic, and their streams."""
+        return tuple(f"s{topic}" if leg == 0 else f"s{topic}x{leg}" for leg in range(self.work.tee))
+
     def rules(self) -> Rules:
-        """Give the forwarder's rules: a route for each topic, all with one role."""
+        """Give the forwarder's rules: as many routes for each topic as its work says, all with one role."""
         routes = tuple(
             RouteRules(
-                f"s{i}",
+                name,
                 frozenset({self.topic(i)}),
                 self.role.name,
                 partition_key=self.partition_key,
@@ -316,6 +323,7 @@ class Plan:
                 transform=_DROPS if self.work.unwanted and self.transforms else None,
             )
             for i in range(self.work.routes)
+            for name in self.routes_of(i)
         )
         return Rules(routes, (self.role,), self.limits, self.on_gap, self.on_unreadable)
 

@@ -81,8 +81,8 @@ class Witness:
     def never_signed(self, command: SendPut) -> None:
         """Our process did not send a request, because its lease had ended meanwhile."""
 
-    def landed(self, put: Put | None, entry: int, key: str, value: bytes) -> None:
-        """A record came into a stream: an entry of a put of ours, or (None) a neighbour's."""
+    def landed(self, put: Put | None, entry: int, key: str, value: bytes, route: str) -> None:
+        """A record came into the stream of a route: an entry of a put of ours, or (None) a neighbour's."""
 
     def put_answered(self, put: Put, event: Event) -> None:
         """Our process was told what became of a put."""
@@ -96,8 +96,8 @@ class Witness:
     def commit_stored(self, offsets: Mapping[TopicPartition, int], *, ours: bool) -> None:
         """The group stored offsets."""
 
-    def letter_stored(self, partition: TopicPartition, offset: int) -> None:
-        """A dead letter of this record is in the dead-letter topic."""
+    def letter_stored(self, partition: TopicPartition, offset: int, route: str) -> None:
+        """A dead letter of this record, by this route, is in the dead-letter topic."""
 
     def asked_again(self, kind: str, name: str) -> None:
         """Our process asked for a lease, or for the facts of a stream, although its last question is not answered."""

@@ -67,11 +67,14 @@ class World:
         self.refused_values: set[bytes] = set()
         self.poison: set[tuple[TopicPartition, int]] = set()
         self.large: dict[tuple[TopicPartition, int], int] = {}  # of it, what is too large: bytes with its key
-        self.routes: dict[str, str] = {plan.topic(i): f"s{i}" for i in range(plan.work.routes)}
+        self.routes_of = {plan.topic(i): plan.routes_of(i) for i in range(plan.work.routes)}
+        self.routes: dict[str, str] = {topic: names[0] for topic, names in self.routes_of.items()}
         self.streams = {
-            f"s{i}": Stream(f"s{i}", plan.work.shards, record_bytes_max=plan.record_bytes_max)
-            for i in range(plan.work.routes)
+            name: Stream(name, plan.work.shards, record_bytes_max=plan.record_bytes_max)
+            for names in self.routes_of.values()
+            for name in names
         }
+        self._neighbour_landed: set[tuple[TopicPartition, int, str]] = set()  # what it landed in some of its streams
         self.logs = {
             tp: PartitionLog(tp)
             for topic in self.routes
@@ -244,11 +247,11 @@ class World:
         self.witness.healed()
         self.timeline.after(self.plan.heal_within, self.witness.time_is_up)
 
-    def store_letter(self, partition: TopicPartition, offset: int) -> None:
-        """Put a dead letter into its topic."""
+    def store_letter(self, partition: TopicPartition, offset: int, route: str) -> None:
+        """Put a dead letter of a route into its topic."""
         self.letters.append((partition, offset))
         self.progress()
-        self.witness.letter_stored(partition, offset)
+        self.witness.letter_stored(partition, offset, route)
 
     def _sicken(self) -> None:
         match self.plan.sick:
@@ -270,13 +273,22 @@ class World:
                 return False
             self.trace.note("neighbour_drops", tp, offset)
             if self.plan.on_poison is OnPoison.DEAD_LETTER:
-                self.store_letter(tp, offset)
+                for route in self.routes_of[tp.topic]:
+                    self.store_letter(tp, offset, route)
             return True
-        stream = self.streams[self.routes[tp.topic]]
         text = shape.key or self.plan.key_of(tp, key) or f"null-{offset}"
         data = b"" if value is None else read_back(value) if self.plan.decodes else value
+        return all(self._land_for_neighbour(tp, offset, text, data, route) for route in self.routes_of[tp.topic])
+
+    def _land_for_neighbour(self, tp: TopicPartition, offset: int, text: str, data: bytes, route: str) -> bool:
+        """Let a record land in one stream; once, where another one has to be tried again."""
+        stream, several = self.streams[route], self.plan.work.tee > 1
+        if several and (tp, offset, route) in self._neighbour_landed:
+            return True
         if not stream.usable or stream.offer(text, data, None, self.timeline.now) is not None:
             return False
+        if several:
+            self._neighbour_landed.add((tp, offset, route))
         self.trace.note("neighbour_lands", tp, offset)
-        self.witness.landed(None, 0, text, data)
+        self.witness.landed(None, 0, text, data, route)
         return True

@@ -171,7 +171,7 @@ class Observer(Witness):
             unknown = [command.values[i] for i, code in event.failed.items() if code == _AMBIGUOUS_ENTRY]
             self.explained += _records_in(unknown, aggregated=command.hash_keys is not None)
 
-    def landed(self, put: Put | None, entry: int, key: str, value: bytes) -> None:  # noqa: ARG002 - the witness's
+    def landed(self, put: Put | None, entry: int, key: str, value: bytes, route: str) -> None:  # noqa: ARG002 - the witness's
         """Note a record that the other member brought."""
         if put is None:
             self.landings.land([key], [value], (), self.world.timeline.now, own_keys=False)
@@ -189,7 +189,7 @@ class Observer(Witness):
                 landed.committed = to
         self.world.progress()
 
-    def letter_stored(self, partition: TopicPartition, offset: int) -> None:
+    def letter_stored(self, partition: TopicPartition, offset: int, route: str) -> None:  # noqa: ARG002 - the witness's
         """Note a dead letter."""
         self.landings.partitions[partition].otherwise.add(offset)
 

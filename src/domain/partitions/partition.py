@@ -132,7 +132,7 @@ class Leg:
         slowest = partition.held_back_by(self)
         if slowest is not None:
             sentence = (
-                f"route {self.route.rules.name} is limits.ahead_records above what is committed, and waits for route "
+                f"route {self.route.rules.name} is as far above what is committed as it may be, and waits for route "
                 f"{slowest.route.rules.name}, which stands at offset {slowest.ledger.watermark}"
             )
             return Stuck("slower_route", sentence)
@@ -148,7 +148,7 @@ class Partition:
     Each field is written by one class, which its comment names.
     """
 
-    __slots__ = ("expected", "gap", "legs", "paused", "skips", "tp", "unreadable", "watermarks")
+    __slots__ = ("expected", "full", "gap", "legs", "paused", "skips", "tp", "unreadable", "watermarks")
 
     def __init__(
         self, tp: TopicPartition, start: int, routes: Sequence[Route], watches: Sequence[LogWatch] = ()
@@ -163,6 +163,9 @@ class Partition:
         self.watermarks = Watermarks(ledgers)
         self.expected = start  # Intake: the lowest offset that the next chunk may begin with
         self.paused = False  # Intake
+        self.full = (
+            False  # Intake: a route that is blocked holds as much of it as it may, and the others wait for that one
+        )
         self.gap: str | None = None  # Forwarder: a sentence for a person
         self.unreadable: str | None = None  # Forwarder: as gap, until something is read
         self.skips: tuple[Skip, ...] = ()  # Forwarder: ascending; some may be passed already
@@ -198,9 +201,9 @@ class Partition:
         return any(leg.route.has_in_flight(ledger) for ledger, leg in self.legs.items())
 
     def held_back_by(self, leg: Leg) -> Leg | None:
-        """Give the leg above whose watermark this one has settled records, which so cannot be committed; None: there is none."""
+        """Give the slowest leg, where this one is further and so has to wait for it; None where it has not."""
         lowest, ledger = self.watermarks.lowest, leg.ledger
-        if ledger.passed_below(lowest) == ledger.passed:
+        if ledger.watermark == lowest or (not self.full and ledger.passed_below(lowest) == ledger.passed):
             return None
         return next(each for each in self.legs.values() if each.ledger.watermark == lowest)
 
@@ -350,17 +353,23 @@ class Intake:
     def next_look(self, partitions: Collection[Partition]) -> int | None:
         """Give the moment of the next look, while one is needed now and then; None while only an event can change anything.
 
-        It is needed while the budget squeezes, for who holds much changes with each record, and while time may decide.
+        It is needed while the budget squeezes, for who holds much changes with each record, while time may decide, and while
+        a route that is blocked fills up beside others.
         """
         if self._budget.squeezed:
             return self._look_at
         for partition in partitions:
             for leg in partition.legs.values():
-                if (leg.backlog or leg.held_up) and self._waits_for_time(leg):
+                if (leg.backlog or leg.held_up or partition.full) and self._waits_for_time(partition, leg):
                     return self._look_at
-        return None
+        return self._look_at if self._budget.legs_max > 1 and any(map(self._fills_up, partitions)) else None
 
-    def _waits_for_time(self, leg: Leg) -> bool:
+    def _fills_up(self, partition: Partition) -> bool:
+        """Say whether a partition is fetched for some of its routes while others can send nothing."""
+        several = len(partition.legs) > 1 and not partition.paused
+        return several and any(leg.takes_nothing for leg in partition.legs.values())
+
+    def _waits_for_time(self, partition: Partition, leg: Leg) -> bool:
         """Say whether a leg may become stuck, or go on with less than half its way, because nothing moves.
 
         One that was told as stuck and has moved is looked at too: it is not stuck any more, and nobody has said so.
@@ -369,7 +378,7 @@ class Intake:
             return False
         if not leg.stuck_told or _place_of(leg.ledger) != leg.stuck_at:
             return True
-        return not leg.backlog and leg.ledger.reach < self._ahead_records
+        return not leg.backlog and not partition.full and leg.ledger.reach < self._ahead_records
 
     def steer(self, partitions: Collection[Partition], now: int, turn: Turn) -> None:
         """Pause and resume who is due; looks at every partition ten times a second at most, unless the turn asks for it."""
@@ -377,11 +386,15 @@ class Intake:
             return
         turn.look = False
         self._look_at = now + STALL_BEFORE_PAUSE_NS // 5
-        hogs = self._hogs(partitions)
+        legs = sum(len(partition.legs) for partition in partitions)
+        hogs = self._budget.hogs((ledger for partition in partitions for ledger in partition.legs), legs)
+        crowded = self._budget.legs_max > 1 and self._is_crowded(partitions)
         pause: list[TopicPartition] = []
         resume: list[TopicPartition] = []
         for partition in partitions:
-            must_wait = self._must_wait(partition, now, turn) or (bool(hogs) and not hogs.isdisjoint(partition.legs))
+            must_wait = self._must_wait(partition, now, turn, crowded=crowded) or (
+                bool(hogs) and not hogs.isdisjoint(partition.legs)
+            )
             if must_wait != partition.paused:
                 partition.paused = must_wait
                 (pause if must_wait else resume).append(partition.tp)
@@ -391,29 +404,24 @@ class Intake:
         if resume:
             turn.commands.append(ResumePartitions(frozenset(resume)))
 
-    def _hogs(self, partitions: Collection[Partition]) -> set[OffsetLedger]:
-        """Give the ledgers that hold too much: while the budget squeezes, and of blocked routes that others are fetched for."""
-        if not self._budget.squeezed and self._budget.legs_max == 1:
-            return set()
-        legs = [leg for partition in partitions for leg in partition.legs.values()]
-        hogs = self._budget.hogs((leg.ledger for leg in legs), len(legs))
-        if self._budget.legs_max > 1:
-            waits = [leg.ledger for leg in legs if leg.takes_nothing]
-            if self._budget.is_too_much(sum(ledger.held_bytes for ledger in waits)):
-                hogs.update(waits)
-        return hogs
+    def _is_crowded(self, partitions: Collection[Partition]) -> bool:
+        """Say whether routes that are blocked hold too much, for partitions that others are fetched for."""
+        legs = (leg for partition in partitions for leg in partition.legs.values())
+        return self._budget.is_too_much(sum(leg.ledger.held_bytes for leg in legs if leg.takes_nothing))
 
-    def _must_wait(self, partition: Partition, now: int, turn: Turn) -> bool:
-        waits, idle = partition.draining or partition.gap is not None, 0
-        for leg in partition.legs.values():
+    def _must_wait(self, partition: Partition, now: int, turn: Turn, *, crowded: bool) -> bool:
+        legs = partition.legs.values()
+        for leg in legs:
             if leg.backlog:
                 self.admit(partition, leg, now, turn)
-            if self._held_up(partition, leg, now, turn):
-                waits = True
-            if leg.takes_nothing:
-                idle += 1
-                waits = waits or leg.unsettled >= self._ahead_records
-        return waits or idle == len(partition.legs)
+        idle = [leg for leg in legs if leg.takes_nothing]
+        partition.full = 0 < len(idle) < len(legs) and (
+            crowded or any(leg.unsettled >= self._ahead_records for leg in idle)
+        )
+        held_up = [self._held_up(partition, leg, now, turn) for leg in legs]
+        return (
+            any(held_up) or len(idle) == len(legs) or partition.full or partition.draining or partition.gap is not None
+        )
 
     def _held_up(self, partition: Partition, leg: Leg, now: int, turn: Turn) -> bool:
         """Say whether nothing settles or is committed below the backlog; where that lasts, tell it once.
@@ -427,7 +435,7 @@ class Intake:
         if leg.is_blocked:  # which is told already, once for all its partitions
             leg.stuck_since = None
             return False
-        waits, held_up = bool(leg.backlog), leg.held_up
+        waits, held_up = bool(leg.backlog) or partition.full, leg.held_up
         if not waits and not held_up:
             leg.stuck_since = None
             return False

@@ -39,6 +39,8 @@ class Audited(Liveness):
         if self._foreign or self.plan.seed % AUDITED or any(log.incarnation for log in logs.values()):
             return  # of a former log nothing can be read any more
         for route in self.plan.rules().routes:
+            if route.name not in self.world.routes.values():
+                continue
             self._audit(route, [truth for tp, truth in self.truths.items() if tp.topic in route.topics])
 
     def _audit(self, route: RouteRules, truths: Sequence[PartitionTruth]) -> None:

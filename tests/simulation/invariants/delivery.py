@@ -36,6 +36,7 @@ class Delivery(Figures):
         self._delivered_since_death += chunk.count
         if self._fetch_step != self.world.steps:
             self._fetch_step, self._fetched_bytes = self.world.steps, 0
+        before = self._fetched_bytes
         self._fetched_bytes += chunk.payload_bytes + chunk.count * RECORD_OVERHEAD_BYTES
         if self.plan.envelope:  # which is held beside what was fetched
             self._fetched_bytes += chunk.payload_bytes * 4 // 3 + chunk.count * ENVELOPE_BYTES_MAX
@@ -43,6 +44,14 @@ class Delivery(Figures):
             self.plan.newline or self.plan.decodes or self.plan.compress != "none"
         ):  # likewise, where whole records are held
             self._fetched_bytes += chunk.payload_bytes + chunk.count * FRAME_BYTES_MAX
+        self._fetched_bytes += (self._fetched_bytes - before) * (self.plan.work.tee - 1)  # each route holds it
+
+    def made_later(self) -> int:
+        """Give how many bytes may still be made of what waits for its turn: of several routes' at once, when a commit is taken."""
+        if self.alone or not self.plan.envelope:
+            return 0
+        records = [(own.truth.sizes[offset]) for own in self.owned.values() for offset in own.unsettled]
+        return self.plan.work.tee * sum(size * 4 // 3 + ENVELOPE_BYTES_MAX for size in records)
 
     def _wanted(self, ownership: Ownership, chunk: Chunk) -> Sequence[int]:
         """Give the records that are to be sent: the others are filtered as they come in."""
@@ -80,6 +89,9 @@ class Delivery(Figures):
 
     def sought(self, partition: TopicPartition, offset: int) -> None:
         ownership = self.owned[partition]
+        begins_again = offset <= ownership.expected and ownership.ordered and ownership.truth is self.truths[partition]
+        if begins_again:  # a gap that it was shown as it drained it finds again
+            self._gaps_untold.discard(partition)
         self.require(partition not in self._gaps_untold, "I15", f"a gap of {partition} was stepped over in silence")
         if ownership.truth is not self.truths[partition] or offset < ownership.start:
             # Another topic of the same name, from its start: what was held of the former one is told as the gap.

@@ -101,6 +101,16 @@ class Evidence(Witness):
         self._left_at: dict[str, int] = {}  # when the last put of each route was begun
         self._unsigned = 0  # requests that did not leave since the last status, and count as in flight
 
+    @property
+    def alone(self) -> bool:
+        """Whether each topic has one route: else those that read the same topics hold each other up."""
+        return self.plan.work.tee == 1
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests are in flight."""
+        return self._in_flight
+
     def attach(self, world: World) -> None:
         """Judge this world."""
         self.world = world

@@ -20,7 +20,7 @@ NS_PER_MINUTE = 60 * NS_PER_SECOND
 LOOKED_AT_WITHIN_NS = 2 * NS_PER_SECOND  # a decision is never older than one, and a status too
 
 FOR_A_PERSON = ("gap", "unreadable", "poison", "letter_failed")
-STUCK = frozenset({"not_settled", "not_committed"})
+STUCK = frozenset({"not_settled", "not_committed", "slower_route"})
 SIGNING = frozenset({"fresh", "due"})
 
 
@@ -116,6 +116,9 @@ class Figures(Facts):
         ahead = sum(1 for offset in own.settled if offset >= shown.committed)
         if shown.ahead != ahead:
             raise ViolationError("I14", f"{tp} shows that {shown.ahead} records would repeat, {ahead} would")
+        most = self.plan.limits.ahead_records
+        if ahead > most:
+            raise ViolationError("I8", f"{tp} has {ahead} records above what Kafka holds, and ahead_records is {most}")
         if shown.paused != (tp in self._paused):
             raise ViolationError("I14", f"{tp} is shown as paused: {shown.paused}, it is not so")
         if shown.oldest_unsettled_age is not None:
@@ -133,7 +136,7 @@ class Figures(Facts):
         if status.draining or own.draining:
             return
         blocked = status.routes[shown.route].blocked
-        must = blocked is not None and blocked not in SEEKS_CONTROL
+        must = self.alone and blocked is not None and blocked not in SEEKS_CONTROL
         if must and not shown.paused:
             raise ViolationError("I9", f"{tp} is asked for records, and its route is blocked: {blocked}")
         gap = tp in self.gapped and self.plan.on_gap is OnGap.BLOCK and shown.stuck_reason == "gap"
@@ -141,7 +144,7 @@ class Figures(Facts):
             raise ViolationError("I9", f"{tp} waits for a person, and is still asked for records")
         full = status.held_bytes * 2 >= status.held_bytes_max
         idle = not own.unsettled and own.acknowledged == own.expected
-        if blocked is not None or gap or full or not idle or shown.stuck is not None:
+        if blocked is not None or gap or full or not idle or shown.stuck is not None or not self.alone:
             self._flows_since.pop(tp, None)
             return
         since = self._flows_since.setdefault(tp, status.at)
@@ -175,7 +178,9 @@ class Figures(Facts):
         still = status.at - max(own.moved_at, arrived, self.turned_at.get(shown.route, 0))
         roomy = reach < self.plan.limits.ahead_records and status.held_bytes * 2 < status.held_bytes_max
         waits = self.plan.decodes and self.waits_for_a_schema(shown.route, own)
-        flows = not shown.paused or not roomy or tp in self.gapped or waits or still < LOOKED_AT_WITHIN_NS
+        flows = (
+            not self.alone or not shown.paused or not roomy or tp in self.gapped or waits or still < LOOKED_AT_WITHIN_NS
+        )
         if not flows:
             raise ViolationError("I9", f"{tp} has room for more than {reach} records, nothing moves, and it is paused")
         late = still - self.plan.limits.request_timeout * 3 // 2 - LOOKED_AT_WITHIN_NS

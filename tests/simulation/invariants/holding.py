@@ -26,6 +26,7 @@ from tests.simulation.homes import (
     partitions_of,
     places_beside,
     places_in,
+    puts_of,
     ready_in,
     rests,
     routes_of,
@@ -68,13 +69,13 @@ class Holding(Evidence):
         counted = held_bytes_of(machine)
         if not held == counted >= 0:
             raise ViolationError("I7", f"{counted} bytes are counted as held, and {held} are")
-        for route in routes_of(machine):
+        for route in self._own_routes(machine):
             there, waiting = ready_in(route), route.outbox.waiting
             if there != waiting:
                 raise ViolationError("I14", f"{route.rules.name} counts {waiting} records that wait, of {there}")
             if rests(machine):
                 self._judge_haste(route, now)
-        homes = {route.rules.name: places_in(route) for route in routes_of(machine)}
+        homes = {route.rules.name: places_in(route) for route in self._own_routes(machine)}
         for tp, partition in partitions.items():
             leg = leg_of(partition, self.world.routes[tp.topic])
             places = homes[leg.route.rules.name].get(leg.ledger, [])
@@ -84,6 +85,11 @@ class Holding(Evidence):
             late = [p.tp for p in partitions.values() if p.watermarks.lowest > p.watermarks.committed]
             if late:
                 raise ViolationError("I9", f"{late} are to be committed, and no commit is on its way")
+
+    def _own_routes(self, machine: Forwarder) -> list[Route]:
+        """Give the routes that are judged here."""
+        own = set(self.world.routes.values())
+        return [route for route in routes_of(machine) if route.rules.name in own]
 
     def _least_held(self, ownership: Ownership) -> int:
         """Give how many bytes what is un-settled takes at least; what was compressed takes some, nobody here knows how much."""
@@ -128,7 +134,8 @@ class Holding(Evidence):
         if not route.puts and not lingers:
             raise ViolationError("I9", f"{name} has {outbox.waiting} records that may leave, and nothing is on its way")
         idle = sum(1 for each in routes_of(self.machine) if not each.puts) if self.machine is not None else 0
-        full = self._in_flight + self._unsigned + idle >= self.plan.limits.requests_in_flight
+        there = 0 if self.machine is None else puts_of(self.machine)
+        full = max(self._in_flight + self._unsigned, there) + idle >= self.plan.limits.requests_in_flight
         full = full or (self.machine is not None and body_bytes_of(self.machine) >= self.plan.limits.body_bytes)
         waits = full or name in self._failing or outbox.waiting < self.plan.limits.request_records
         if not waits:
@@ -156,7 +163,7 @@ class Holding(Evidence):
         draining = ownership.draining or self.draining or (ledger.draining and bool(ownership.ordered))
         if draining:  # what was never sent is forgotten, and what can never land is not waited for
             wanted = {offset for offset in wanted if offset < ownership.sent_to} - ownership.truth.poison
-        if not wanted and not ownership.truth.poison:
+        if not wanted and not (draining and homes) and not ownership.truth.poison:
             last = max(ownership.settled, default=-1)
             if last >= ledger.watermark:
                 stands = f"{last} has settled, and the watermark stands at {ledger.watermark}"
@@ -166,6 +173,8 @@ class Holding(Evidence):
             raise ViolationError("I14", f"{tp}: {sorted(lost)} are not settled, and the machine has them nowhere")
         # An acknowledged letter is told to the judge when it comes, to the machine when it looks.
         more = homes - wanted - ownership.truth.dropped - (ownership.truth.poison if draining else set())
+        if draining and not self.alone:  # it sends as far as another route has sent
+            more -= {offset for offset in ownership.unsettled if offset < ownership.drains_to}
         if more and ownership.truth.unwanted:  # which is filtered when it comes in
             fetched = (offset for home, offsets in places if home == "the backlog" for offset in offsets)
             more -= ownership.truth.unwanted.intersection(fetched)

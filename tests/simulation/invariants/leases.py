@@ -170,7 +170,7 @@ class Leases(Facts, Streams):
             self._must_ask_at(now if self._deaths <= EARLY_DEATHS_FORGIVEN else NEVER)
         self._denials += fact.code.startswith("AccessDenied")
         most = sum(
-            self.plan.work.routes * (i.kind in {Kind.ACCESS_DENIED, Kind.STREAM_DENIED})
+            self.plan.work.routes * self.plan.work.tee * (i.kind in {Kind.ACCESS_DENIED, Kind.STREAM_DENIED})
             + (i.kind is Kind.TOKENS_REVOKED)
             for i in self.plan.incidents
         )

@@ -27,7 +27,7 @@ class Letters(Facts, Streams):
         super().end_life()
         self._met.clear()
 
-    def letter_stored(self, partition: TopicPartition, offset: int) -> None:
+    def letter_stored(self, partition: TopicPartition, offset: int, route: str) -> None:
         truth = self.truths[partition]
         known = offset in truth.poison or offset in truth.put_aside
         self.require(known, "I11", f"{partition} {offset} is no poison, and went to the dead letters")

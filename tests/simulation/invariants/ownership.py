@@ -109,10 +109,13 @@ class Owning(Facts):
 
     def _unsettled_of(self, ownership: Ownership) -> str | None:
         """Say what was sent and has not settled, but for what can never land, and what waits behind that since."""
-        tp, truth = ownership.truth.tp, ownership.truth
+        tp, truth, sent_to = ownership.truth.tp, ownership.truth, ownership.sent_to
+        route = self.world.routes[tp.topic]
+        if route in self._told_open and self.plan.limits.ahead_records >= self.plan.work.records:
+            sent_to = max(sent_to, ownership.drains_to)  # it has room for all that another route has sent
         sick = {truth.keys[offset] for offset in ownership.unsettled if offset in truth.poison}
-        sent = [o for o in ownership.unsettled if o < ownership.sent_to and truth.keys[o] not in sick]
-        if sent and self.world.routes[tp.topic] not in self._blocked_told:
+        sent = [o for o in ownership.unsettled if o < sent_to and truth.keys[o] not in sick]
+        if sent and route not in self._blocked_told:
             return f"{tp}: {sent[0]} was sent and has not landed"
         return None
 

@@ -136,7 +136,7 @@ class Puts(Order, Facts):
             raise ViolationError("I8", f"{truth.tp} offset {offset} was sent while it was in flight")
         if offset in truth.poison and self._never_lands(truth.keys[offset]):
             raise ViolationError("I11", f"{truth.tp} offset {offset} can never land, and was sent")
-        if offset >= ownership.sent_to and (ownership.draining or self.draining):
+        if offset >= max(ownership.sent_to, ownership.drains_to) and (ownership.draining or self.draining):
             raise ViolationError("I13", f"{truth.tp} offset {offset} was sent first in a drain")
         self.may_follow(ownership, offset, together)
         sent = ownership.attempts.setdefault(offset, [])
@@ -162,7 +162,7 @@ class Puts(Order, Facts):
         self.note_unsigned(command, records)
         self.reached["a lease ended between a decision and its signature"] += 1
 
-    def landed(self, put: Put | None, entry: int, key: str, value: bytes) -> None:
+    def landed(self, put: Put | None, entry: int, key: str, value: bytes, route: str) -> None:
         direct = self._records if put is None else self._bare  # the other member sends what it reads
         truth, offset = direct.get(value or key) or self.record_of(key, value)
         landed = truth.landed

@@ -105,7 +105,7 @@ class Telling(Delivery, Liveness, Order, Silence, Leases, Letters):
             return  # it stopped in the middle of something, and says so
         over = status.held_bytes - status.held_bytes_max
         last = (
-            self._fetched_bytes + self.decoded_bytes()
+            self._fetched_bytes + self.decoded_bytes() + self.made_later()
         )  # it was asked for while there was room, in records: its bytes nobody knew
         if not (over <= 0 or over < last):
             raise ViolationError("I7", f"{over} bytes are held above limits.held_mib, {last} of one fetch")

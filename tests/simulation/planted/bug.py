@@ -29,18 +29,19 @@ class Patch:
         self._monkey = monkey
 
     def replace(self, owner: type | ModuleType, name: str, planted: Callable[..., Any]) -> None:
-        """Put `planted` in the place of a function that takes the same.
+        """Put `planted` in the place of a function that takes the same, or of a property.
 
         Raises:
             PatchError: there is no such function, or it takes something else by now.
         """
-        honest = vars(owner).get(name)
+        found = vars(owner).get(name)
+        honest = found.fget if isinstance(found, property) else found
         if not callable(honest):
             raise PatchError(f"{owner.__name__} has no function {name}")
         old, new = (list(inspect.signature(function).parameters) for function in (honest, planted))
         if old != new and not _takes_anything(planted):
             raise PatchError(f"{owner.__name__}.{name} takes {', '.join(old)}, and the bug {', '.join(new)}")
-        self._monkey.setattr(owner, name, planted)
+        self._monkey.setattr(owner, name, property(planted) if isinstance(found, property) else planted)
 
 
 def _takes_anything(function: Callable[..., Any]) -> bool:

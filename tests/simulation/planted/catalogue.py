@@ -20,6 +20,7 @@ from tests.simulation.planted import (
     silence,
     skips,
     streams,
+    tees,
     telling,
 )
 from tests.simulation.planted.bug import Bug
@@ -41,6 +42,7 @@ PLANTED: tuple[Bug, ...] = (
     *decoding.BUGS,
     *skips.BUGS,
     *streams.BUGS,
+    *tees.BUGS,
     *telling.BUGS,
     *sights.BUGS,
 )

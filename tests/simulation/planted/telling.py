@@ -28,7 +28,7 @@ from doka.domain.records import Chunk
 from doka.domain.routes import route
 from doka.domain.routes.mapping import RecordMapping
 from doka.domain.status import LogStatus, PartitionStatus
-from doka.domain.turn import Decision
+from doka.domain.turn import Decision, Turn
 from tests.simulation.planted.bug import Patch, bug
 from tests.simulation.planted.plans import dead_letters_that_fail
 
@@ -202,7 +202,13 @@ def place_what_has_no_key_anywhere(patch: Patch) -> None:
 
 def ask_for_more_of_a_blocked_route(patch: Patch) -> None:
     """Pause no partition, whatever becomes of its route."""
-    patch.replace(Intake, "_must_wait", lambda self, partition, now, turn: self.admit(partition, now, turn) or False)
+
+    def planted(self: Intake, partition: Partition, now: int, turn: Turn, *, crowded: bool) -> bool:
+        for leg in partition.legs.values():
+            self.admit(partition, leg, now, turn)
+        return False
+
+    patch.replace(Intake, "_must_wait", planted)
 
 
 BUGS = (

@@ -195,7 +195,7 @@ class TestAhead:
         orders, archive = legs(made)
         assert ("slower_route", None) == (orders.stuck_reason, archive.stuck_reason)
         assert (
-            "partition orders[0] waits: route orders is limits.ahead_records above what is committed, and waits for route "
+            "partition orders[0] waits: route orders is as far above what is committed as it may be, and waits for route "
             "archive, which stands at offset 0"
         ) in made.forwarder.status(made.now).reasons()
 
@@ -232,6 +232,10 @@ class TestAhead:
             land(made, "orders")
             made.decide(after=SECOND)
         assert 3 * 1024 * 1024 < made.forwarder.status(made.now).held_bytes < 4 * 1024 * 1024
+        for _ in range(20):
+            made.decide(after=SECOND)
+        orders, archive = legs(made)
+        assert ("slower_route", None, True) == (orders.stuck_reason, archive.stuck_reason, orders.paused)
 
     def test_with_all_routes_blocked_nothing_is_fetched(self) -> None:
         """What nobody can send waits in Kafka."""
