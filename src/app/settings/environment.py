@@ -20,8 +20,10 @@ from doka.app.settings.yamlfile import parse_scalar
 PREFIX = "DOKA_"
 SEPARATOR = "__"
 INDEX = re.compile(r"[0-9]{1,6}")  # a million entries is no configuration, and beyond 4,300 digits int() raises
-# Read by doka's own test suite, and so in the environment of services that it starts.
-NOT_SETTINGS = frozenset({"DOKA_CONTAINERS", "DOKA_KUBERNETES"})
+# Read by doka's own test suite and its docker-compose.test.yml, and so in the environment of services beside them.
+NOT_SETTINGS = frozenset(
+    {"DOKA_CONTAINERS", "DOKA_KUBERNETES", "DOKA_TEST_AWS_PORT", "DOKA_TEST_HTTP_PORT", "DOKA_TEST_KAFKA_PORT"}
+)
 
 
 def overlay(

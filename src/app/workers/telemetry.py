@@ -27,7 +27,7 @@ class SupervisorTelemetry:
         """Say how the service starts: how many, with which limits, and where its pages are."""
         held = settings.limits.held_mib
         message = (
-            f"doka {version()} started with {workers} workers, each a process and a member of the group {settings.kafka.group_id}; "
+            f"doka {version()} started with {workers} worker{'s, each' if workers > 1 else ','} a process and a member of the group {settings.kafka.group_id}; "
             f"limits are per worker: {held} MiB of records each, {workers * held} MiB together; "
             f"/metrics, /healthz and /readyz of all are served at port {port}; SIGTERM or Ctrl-C stops all of them"
         )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ from doka.app.settings import Settings
 from doka.app.settings.environment import overlay, put, variable_of
 from doka.app.settings.outline import leaves
 from doka.app.settings.problems import SettingPath
+from tests.architecture.source_tree import ROOT
 from tests.unit.app.settings.given import data
 
 
@@ -148,8 +150,12 @@ def test_a_wrong_thing_in_the_way_is_left_for_the_model_to_refuse(given: dict[st
 
 
 def test_what_steers_the_test_suite_is_no_setting() -> None:
-    """A service that a container test starts inherits it."""
+    """A service that a container test starts inherits it, and so does one beside docker-compose.test.yml."""
     assert laid({"DOKA_CONTAINERS": "required", "DOKA_KUBERNETES": "required"}) == data()
+    compose = (ROOT / "docker-compose.test.yml").read_text(encoding="utf-8")
+    variables = set(re.findall(r"DOKA_[A-Z_]+", compose))
+    assert len(variables) == 3
+    assert laid(dict.fromkeys(variables, "1")) == data()
 
 
 @pytest.mark.parametrize("digits", ["9" * 7, pytest.param("9" * 5_000, id="5000 digits"), "²"])
