@@ -149,6 +149,8 @@ CASES: Sequence[Case] = (
         for delay, far in ((0.001, ""), (0.010, "-far"))
         for name, rate, share in (("200", 200, None), ("1k", 1_000, 0.4), ("5k", 5_000, 0.6), ("20k", 20_000, None))
     ),
+    Case("latency-1k-waits", "steady 1,000 records/s, one by one, answers after 1 ms, linger_ms 100", kind="latency",
+        rate=1_000, delay=0.001, one_by_one=True, limits={"linger_ms": 100}, aims=(Aim("baseline_to_cpu", ">=", 1.0),)),
     Case("aggregated-latency-1k", "steady 1,000 records/s, aggregated", kind="latency", rate=1_000, route=AGGREGATED),
     Case("aggregated-latency-20k", "steady 20,000 records/s, aggregated", kind="latency", rate=20_000, route=AGGREGATED),
     Case("memory", "2 GB wait, nothing is answered", size=1_024, records=2_000_000, kind="memory", aims=(
