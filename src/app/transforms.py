@@ -39,7 +39,10 @@ def load_transform(file: str, function: str, clock: Clock) -> Transform:
     try:
         source = path.read_bytes()
     except (OSError, ValueError):
-        raise NotLoadedError("names a file that cannot be read; check the path and its permissions") from None
+        relative = "" if path.is_absolute() else ", which begins where doka is started,"
+        raise NotLoadedError(
+            f"names a file that cannot be read; check the path{relative} and its permissions"
+        ) from None
     digest = sha256(source).hexdigest()
     found = getattr(_module(path, digest), function, None)
     if not callable(found) or found is transform:  # which is there because the file imports it

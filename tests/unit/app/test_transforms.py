@@ -99,6 +99,10 @@ def test_a_file_that_is_not_there_or_no_module_is_told(tmp_path: Path) -> None:
     for path, told in (
         (tmp_path / "missing.py", "names a file that cannot be read; check the path and its permissions"),
         (tmp_path, "names a file that cannot be read; check the path and its permissions"),
+        (
+            Path("missing.py"),
+            "names a file that cannot be read; check the path, which begins where doka is started, and its permissions",
+        ),
         (tmp_path / "orders.txt", "names a file that is no module of Python; its name must end with .py"),
     ):
         with pytest.raises(NotLoadedError) as raised:
