@@ -195,7 +195,9 @@ class Runtime:
     def _idle_time(self, now: int) -> int:
         """How long a fetch may wait: until time alone changes something, and never above 100 ms."""
         until = self._decision.until()
-        return SERVE_CALLBACKS_NS if until is None else min(SERVE_CALLBACKS_NS, max(until - now, 0))
+        if until is None or until - now >= SERVE_CALLBACKS_NS:
+            return SERVE_CALLBACKS_NS
+        return until - now if until > now else 0
 
     def _time_for_answers(self, fetched: int | None) -> int:
         """How long to wait for answers: where Kafka had nothing, and always where nothing else would wait."""

@@ -480,7 +480,7 @@ class Forwarder:
             turn.commands,
             self._fetch(),
             in_flight=self._in_flight.puts,
-            left=self._left(),
+            left=self._left() if self._stopping or self._draining is not None else None,
             at=now,
             lingers_until=min([route.outbox.lingers_until for route in self._routes.values()]),
             moments=self._moments,

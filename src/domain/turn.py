@@ -90,5 +90,9 @@ class Decision:
 
     def _foresee(self) -> int:
         at = self.at
-        self._until = min([moment for moment in self.moments(at) if moment is not None and moment > at], default=_NEVER)
-        return self._until
+        until = _NEVER
+        for moment in self.moments(at):
+            if moment is not None and at < moment < until:
+                until = moment
+        self._until = until
+        return until

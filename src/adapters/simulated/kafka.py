@@ -84,7 +84,7 @@ class SimulatedSource:
         world.wait_step(self._life)
         if world.consumer_dead:
             return self._tell_failure()
-        deadline = timeline.now + min(wait, SERVE_CALLBACKS_NS)
+        deadline = timeline.now + (min(SERVE_CALLBACKS_NS, wait))
         while True:
             if self._stirred:
                 self._stirred = False

@@ -74,7 +74,9 @@ class Leg:
     @property
     def unsettled(self) -> int:
         """Records that were fetched and are not settled."""
-        return self.ledger.open + sum(item.count for item in self.backlog if isinstance(item, Chunk))
+        if not self.backlog:
+            return self.ledger.open
+        return self.ledger.open + sum([item.count for item in self.backlog if isinstance(item, Chunk)])
 
     @property
     def drained(self) -> bool:
@@ -398,7 +400,7 @@ class Intake:
             if must_wait != partition.paused:
                 partition.paused = must_wait
                 (pause if must_wait else resume).append(partition.tp)
-        self.unpaused = sum(not p.paused for p in partitions)
+        self.unpaused = len(partitions) - sum([p.paused for p in partitions])
         if pause:
             turn.commands.append(PausePartitions(frozenset(pause)))
         if resume:

@@ -113,7 +113,7 @@ class Figures(Facts):
         right = least <= shown.committed <= most
         if not right:
             raise ViolationError("I14", f"{tp} shows {shown.committed} as committed, and it is {least} to {most}")
-        ahead = sum(1 for offset in own.settled if offset >= shown.committed)
+        ahead = sum([offset >= shown.committed for offset in own.settled])
         if shown.ahead != ahead:
             raise ViolationError("I14", f"{tp} shows that {shown.ahead} records would repeat, {ahead} would")
         most = self.plan.limits.ahead_records

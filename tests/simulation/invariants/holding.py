@@ -48,7 +48,8 @@ class Holding(Evidence):
         self._turns = 0
         whole = any(route.needs_originals for route in plan.rules().routes)
         self._smaller = plan.compress != "none" and not whole
-        self._full_since: int | None = None  # since when three quarters of what may be held are
+        self._full_at = plan.limits.held_bytes * 3 / 4
+        self._full_since: int | None = None  # since when so much is held
 
     def look_inside(self, now: int) -> None:
         """Look into the machine, now and then, after a turn that was decided at `now`."""
@@ -96,11 +97,10 @@ class Holding(Evidence):
         truth, unsettled = ownership.truth, ownership.unsettled
         if self._smaller:
             return sum(len(truth.keys[offset] or b"") + RECORD_OVERHEAD_BYTES for offset in unsettled)
-        sizes = truth.sizes
-        return sum(sizes[offset] + RECORD_OVERHEAD_BYTES for offset in unsettled)
+        return sum(map(truth.sizes.__getitem__, unsettled)) + len(unsettled) * RECORD_OVERHEAD_BYTES
 
     def _note_full(self, now: int) -> None:
-        full = self.machine is not None and held_bytes_of(self.machine) >= self.plan.limits.held_bytes * 3 / 4
+        full = self.machine is not None and held_bytes_of(self.machine) >= self._full_at
         if not full:
             self._full_since = None
         elif self._full_since is None:

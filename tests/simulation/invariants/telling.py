@@ -134,7 +134,7 @@ class Telling(Delivery, Liveness, Order, Silence, Leases, Letters):
             have = len(ownership.unsettled)
             begins_again = ownership.ordered and shown.unsettled < have  # and has forgotten what was not sent
             unwanted = ownership.truth.unwanted  # which counts while it waits to come in
-            more = sum(shown.watermark <= offset < ownership.expected for offset in unwanted)
+            more = sum([shown.watermark <= offset < ownership.expected for offset in unwanted]) if unwanted else 0
             if not have <= shown.unsettled <= have + more and not begins_again:
                 raise ViolationError("I14", f"{tp} shows {shown.unsettled} unsettled records of {have}")
         if self.is_healed:
