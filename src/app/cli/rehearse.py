@@ -194,6 +194,8 @@ def _show(console: Console, outcome: Outcome) -> None:
         table.add_row(*_row(record))
     console.print(table)
     for record in outcome.records if outcome.payload else ():
+        if record.filtered is not None:
+            continue
         console.print(f"\n{record.partition} {record.offset}")
         console.print(content_shown(record.data))
     console.print()

@@ -69,6 +69,7 @@ TYPED: dict[str, Ends | Serves] = {
     "doka top": Ends(1, "nobody answers at 127.0.0.1:9400"),
     "doka lag --config doka.yaml": Ends(1, "doka: nothing is known: Kafka did not answer as it should"),
     "doka tail --config doka.yaml": Ends(1, "doka: nothing can be shown: Kafka did not answer as it should"),
+    "doka test --records orders.jsonl --config doka.yaml": Ends(2, "orders.jsonl cannot be read"),
     "doka test --records examples/orders.jsonl --config examples/transformed.yaml": Ends(
         0, "6 of 6 expectations hold."
     ),

@@ -235,6 +235,19 @@ def test_records_of_the_topic_are_run_and_none_is_sent(place: Place, run: Run) -
     assert (0, []) == (place.aws.counts()["PutRecords"], place.aws.violations())
 
 
+def test_tail_tells_of_a_function_that_fails_for_all(
+    place: Place, files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It shows poison that the service would not make, so it says what the service does: exit code 1."""
+    write_configuration(files, place.kafka.bootstrap_servers, place.aws.url, function="broken")
+    assert 1 == main(["tail", "--route", "orders", "--json", "--config", str(files / "doka.yaml")])
+    told = json.loads(capsys.readouterr().out)
+    assert ["The transform fails whatever it is given (KeyError): the service blocks the route instead."] == told[
+        "notes"
+    ]
+    assert {"TransformFailed"} == {each["verdict"] for each in told["records"]}
+
+
 def test_a_kafka_that_says_nothing_is_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Exit code 1, in words or in JSON."""
     monkeypatch.setattr(reading, "QUIET_NS", NS_PER_SECOND // 10)
