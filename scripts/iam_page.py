@@ -44,6 +44,7 @@ KINDS_TOLD: Mapping[str, tuple[str, str]] = {
         "who reads streams back, and Kafka beside the group",
         "`audit.role`; Kafka's part only by `--for reader`",
     ),
+    "glue": ("the workload, to read schemas", "with `framing: glue` on a route"),
     "keda": ("KEDA's apache-kafka scaler", "only by `--for keda`"),
     "operator": (
         "who types commands: the roles to become, and Kafka; the trust policies then let that role in as well",

@@ -58,6 +58,8 @@ class Decode:
     framing: Framing
     registry: str
     """Where the schemas are, for a person: a URL without anything secret, or the region of AWS Glue."""
+    form: str
+    """How what JSON has no form for is written, for a person."""
     ask: Ask = field(repr=False, compare=False)
     """Asks the registry, and waits for it: for commands, which may. The service asks by `FetchSchemas`."""
 

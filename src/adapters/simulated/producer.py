@@ -106,7 +106,7 @@ class Producer:
         stored, decodes = self._stored(tp, value, sound=not (poison or unwanted))
         poison = poison or not decodes
         offset = log.append(key, stored, int(self._world.clock.true_wall() * 1000))
-        witness.produced(tp, offset, key, value)
+        witness.produced(tp, offset, key if decodes or self._has_key(stored, value) else None, value)
         if unwanted:
             witness.unwanted(tp, offset)
         if poison:
@@ -118,6 +118,10 @@ class Producer:
             log.compact(offset)
             witness.removed(tp, [offset], retention=False)
         self._world.stir()
+
+    def _has_key(self, stored: bytes | None, value: bytes | None) -> bool:
+        """Say whether the key of a value that cannot be decoded is known: none is where it is a field that nothing can read."""
+        return not self._fields or stored == value
 
     def _stored(self, tp: TopicPartition, value: bytes | None, *, sound: bool) -> tuple[bytes | None, bool]:
         """Give a value as it stands in the log, and whether it can be decoded; one of `sound` records may not be."""

@@ -44,4 +44,4 @@ def ask(schemas: tuple[str, ...]) -> Mapping[str, Found]:
     return {schema: Reads(schema) if 0 < int(schema) <= SCHEMAS else None for schema in schemas}
 
 
-DECODE: Final = Decode(Framing.CONFLUENT, "simulated", ask)
+DECODE: Final = Decode(Framing.CONFLUENT, "simulated", "", ask)

@@ -98,9 +98,10 @@ def terms_of(sides: Sides, facts: StreamFacts, match: Match, group: str, *, sinc
 
 def _shape(rules: RouteRules) -> str:
     """Say which records a route sends, and as what, where that is not all as they are."""
+    decode = "" if rules.decode is None else f", decode {rules.decode.framing.value} {rules.decode.form}"
     only = "" if rules.only is None else f", only {rules.only.field} in {json.dumps(sorted(rules.only.texts))}"
     of = rules.transform
-    return only if of is None else f"{only}, transform {of.name} ({of.digest[:12]})"
+    return f"{decode}{only}" if of is None else f"{decode}{only}, transform {of.name} ({of.digest[:12]})"
 
 
 def _changes(rules: RouteRules) -> str:

@@ -139,7 +139,7 @@ def policy(
         typer.Option(
             "--for",
             metavar="KIND",
-            help="Only these, needed or not: writer, trust, workload, msk, kms, stream, endpoints, reader, keda, operator, conformance.",
+            help="Only these, needed or not: writer, trust, workload, msk, glue, kms, stream, endpoints, reader, keda, operator, conformance.",
         ),
     ] = None,
     workload: Annotated[

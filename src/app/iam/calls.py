@@ -22,6 +22,7 @@ class On(Enum):
     LETTERS = "the dead-letter topic"
     RESENDS = "the group that resends dead letters"
     SKIPS = "the group of its skips"
+    SCHEMAS = "schemas of AWS Glue"
     TRIALS = "streams named doka-conformance-..."
 
 
@@ -33,6 +34,7 @@ class Use(Enum):
     READ_BACK = "the role that reads a stream back (`audit.role`)"
     CONFORMANCE = "the role that signs the puts, for `doka conformance`"
     CONSUME = "the workload, on MSK with IAM"
+    DECODE = "the workload, with `routes[].decode` and `framing: glue`"
     DEAD_LETTERS = "the workload, on MSK with IAM, with `dead_letters.topic`"
     READ_KAFKA = "whoever types `doka audit`, `lag`, `tail`, `letters` or `replay`, on MSK with IAM"
     OPERATE = "whoever types `letters resend` or `skip` as well, on MSK with IAM"
@@ -104,6 +106,13 @@ CALLS = (
     Call(Use.CONFORMANCE, "kinesis:GetShardIterator", On.TRIALS, "each case", "where to read"),
     Call(Use.CONFORMANCE, "kinesis:GetRecords", On.TRIALS, "each case", "to see what landed"),
     Call(Use.CONFORMANCE, "kinesis:DeleteStream", On.TRIALS, "its end", "to leave nothing behind"),
+    Call(
+        Use.DECODE,
+        "glue:GetSchemaVersion",
+        On.SCHEMAS,
+        "the first record of each schema; `doka check`",
+        "to decode; a version is asked for by its id, which names no registry, so AWS allows it on `*` alone",
+    ),
     Call(Use.CONSUME, "kafka-cluster:Connect", On.CLUSTER, "each connection", "to log in"),
     Call(
         Use.CONSUME, "kafka-cluster:DescribeTopic", On.TOPIC, "the start, and once a minute", "partitions and leaders"

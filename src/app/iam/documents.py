@@ -16,7 +16,18 @@ from doka.app.iam.names import Given, Hop, Names, account_of, name_of
 from doka.app.settings.model import Settings
 
 Kind = Literal[
-    "writer", "trust", "workload", "msk", "kms", "stream", "endpoints", "reader", "keda", "operator", "conformance"
+    "writer",
+    "trust",
+    "workload",
+    "msk",
+    "glue",
+    "kms",
+    "stream",
+    "endpoints",
+    "reader",
+    "keda",
+    "operator",
+    "conformance",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
@@ -271,6 +282,12 @@ def _msk(names: Names) -> Iterator[Document]:
         yield _of_role("msk", names.workload, "read the topics as a member of the group", statements)
 
 
+def _glue(names: Names) -> Iterator[Document]:
+    if names.decodes_by_glue:
+        statements = [_allow("ReadSchemas", actions(On.SCHEMAS, Use.DECODE), Resource="*")]
+        yield _of_role("glue", names.workload, "read the schemas that values name", statements)
+
+
 def _keda(names: Names) -> Iterator[Document]:
     if names.logs_in_by_iam:
         role = f"arn:{names.partition}:iam::{account_of(names.workload)}:role/KEDA_OPERATOR_ROLE"
@@ -429,6 +446,7 @@ _MAKERS = {
     "trust": _trust,
     "workload": _workload,
     "msk": _msk,
+    "glue": _glue,
     "kms": _kms,
     "stream": _stream,
     "endpoints": _endpoints,

@@ -205,6 +205,11 @@ class Names:
         """Whether rights in Kafka are IAM's business, and not that of ACLs."""
         return self._settings.kafka.security.mechanism == "aws_msk_iam"
 
+    @property
+    def decodes_by_glue(self) -> bool:
+        """Whether a route asks AWS Glue for schemas."""
+        return any(route.decode.framing == "glue" for route in self._settings.routes)
+
     def cluster(self) -> str:
         """Give the ARN of the MSK cluster."""
         prefix, name, uuid = self._msk

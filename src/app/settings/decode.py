@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from doka.app.settings.fields import Section, Text
+from doka.app.settings.fields import Region, Section, Text
 
 
 def check_registry_url(text: str) -> str:
@@ -34,6 +34,10 @@ def check_registry_url(text: str) -> str:
 RegistryUrl = Annotated[str, AfterValidator(check_registry_url)]
 
 
+_OF_CONFLUENT: Final = ("registry", "username", "password", "password_file", "ca_file", "certificate_file", "key_file")
+"""What is said of a registry that has a URL."""
+
+
 class DecodeSettings(Section):
     """Values that were written with a schema registry, decoded to JSON before anything else is done with them."""
 
@@ -42,10 +46,14 @@ class DecodeSettings(Section):
         description="URL of a registry that speaks Confluent's API; by default nothing is decoded. See docs/decoding.md.",
         examples=["https://registry.example:8081"],
     )
-    framing: Literal["confluent", "confluent_header"] = Field(
+    framing: Literal["confluent", "confluent_header", "glue"] = Field(
         default="confluent",
-        description="Where a value names its schema. confluent: in front of it; confluent_header: in a header, else in front of it.",
+        description=(
+            "How a value names its schema. confluent: in front of it; confluent_header: in a header, else in front of it; "
+            "glue: as AWS Glue's serializers do, whose registry is asked with the credentials of this process."
+        ),
     )
+    region: Region | None = Field(default=None, description="Of AWS Glue; by default aws.region.")
     username: Text | None = Field(default=None, description="User name, where the registry asks for one.")
     password: SecretStr | None = Field(default=None, description="Its password; better in password_file.")
     password_file: Text | None = Field(
@@ -75,9 +83,21 @@ class DecodeSettings(Section):
         default="iso", description="How dates and times are written: as ISO 8601, or as the numbers that they are."
     )
 
+    @property
+    def enabled(self) -> bool:
+        """Whether anything is decoded."""
+        return self.registry is not None or self.framing == "glue"
+
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
         changed = any(getattr(self, name) != field.default for name, field in type(self).model_fields.items())
+        if self.framing == "glue":
+            told = [name for name in _OF_CONFLUENT if getattr(self, name) is not None]
+            if told:
+                raise ValueError(f"has {told[0]}, which has no use with framing: glue; leave it out")
+            return self
+        if self.region is not None:
+            raise ValueError("has a region, which is for framing: glue; leave it out")
         if self.registry is None and changed:
             raise ValueError("has no registry; name its URL in registry, or leave decode out")
         if self.username is None and (self.password is not None or self.password_file is not None):

@@ -21,7 +21,6 @@ from doka.adapters.registry.registries import NoAnswerError, Registries, Registr
 from doka.adapters.registry.settings import RegistrySettings, Writing
 from doka.adapters.system.clock import SystemClock
 from doka.app.settings.aws import RoleSettings
-from doka.app.settings.decode import DecodeSettings
 from doka.app.settings.kafka import Security
 from doka.app.settings.memory import body_bytes, key_cache_bytes, record_bytes, request_bytes
 from doka.app.settings.model import MIB, Settings
@@ -75,7 +74,7 @@ def to_rules(settings: Settings) -> Rules:
         roles.append(RoleRules(AMBIENT_ROLE))
     limits = settings.limits
     return Rules(
-        routes=tuple(_route_rules(route, index) for index, route in enumerate(settings.routes)),
+        routes=tuple(_route_rules(settings, index) for index in range(len(settings.routes))),
         roles=tuple(roles),
         limits=LimitRules(
             held_bytes=record_bytes(limits.held_mib),
@@ -199,7 +198,8 @@ def _role_rules(name: str, role: RoleSettings) -> RoleRules:
     )
 
 
-def _route_rules(route: RouteSettings, index: int) -> RouteRules:
+def _route_rules(settings: Settings, index: int) -> RouteRules:
+    route = settings.routes[index]
     return RouteRules(
         name=route.name,
         topics=frozenset(route.topics),
@@ -210,7 +210,7 @@ def _route_rules(route: RouteSettings, index: int) -> RouteRules:
         key_encoding=KeyEncoding(route.key_encoding),
         ordering=Ordering(route.ordering),
         envelope=route.envelope == "json",
-        decode=_decode(route, index),
+        decode=_decode(settings, index),
         only=_only(route.only),
         transform=_transform(route.transform, index),
         on_poison=OnPoison(route.on_poison),
@@ -227,19 +227,25 @@ def to_registries(settings: Settings) -> Registries:
         SettingsError: a file that is named cannot be read.
     """
     return Registries(
-        {
-            route.name: _registry(route.decode, index)
-            for index, route in enumerate(settings.routes)
-            if route.decode.registry is not None
-        }
+        {route.name: _registry(settings, index) for index, route in enumerate(settings.routes) if route.decode.enabled}
     )
 
 
-def _registry(decode: DecodeSettings, index: int) -> Registry:
-    """Give one registry; what reads Avro is loaded only where it is asked for."""
+def _registry(settings: Settings, index: int) -> Registry:
+    """Give the registry of a route; what reads Avro is loaded only where it is asked for."""
+    decode, path = settings.routes[index].decode, ("routes", index, "decode")
+    writing = Writing(decode.unions, decode.bytes, decode.decimals, decode.timestamps)
+    timeout = round(decode.timeout_seconds * NS_PER_SECOND)
+    if decode.framing == "glue":
+        from doka.adapters.aws.session import AwsSessions
+        from doka.adapters.aws.sts.sources import AmbientSession
+        from doka.adapters.registry.glue import GlueRegistry
+
+        region, sts, sessions = settings.aws.region, settings.aws.endpoint_urls.sts, AwsSessions()
+        session = partial(AmbientSession, region, sts, sessions)
+        return GlueRegistry(decode.region or region, session, writing, SystemClock(), timeout=timeout)
     from doka.adapters.registry.confluent import ConfluentRegistry
 
-    path = ("routes", index, "decode")
     for name in ("ca_file", "certificate_file", "key_file"):
         file = getattr(decode, name)
         if file is not None:
@@ -253,17 +259,19 @@ def _registry(decode: DecodeSettings, index: int) -> Registry:
         ca_file=decode.ca_file,
         certificate_file=decode.certificate_file,
         key_file=decode.key_file,
-        timeout=round(decode.timeout_seconds * NS_PER_SECOND),
+        timeout=timeout,
     )
-    writing = Writing(decode.unions, decode.bytes, decode.decimals, decode.timestamps)
     return ConfluentRegistry(registry, writing, SystemClock())
 
 
-def _decode(route: RouteSettings, index: int) -> Decode | None:
-    if route.decode.registry is None:
+def _decode(settings: Settings, index: int) -> Decode | None:
+    route = settings.routes[index]
+    decode = route.decode
+    if not decode.enabled:
         return None
-    ask = partial(_asked, route.name, _registry(route.decode, index))
-    return Decode(Framing(route.decode.framing), route.decode.registry, ask)
+    where = decode.registry or f"AWS Glue in {decode.region or settings.aws.region}"
+    form = f"{decode.unions} {decode.bytes} {decode.decimals} {decode.timestamps}"
+    return Decode(Framing(decode.framing), where, form, partial(_asked, route.name, _registry(settings, index)))
 
 
 def _asked(route: str, registry: Registry, schemas: tuple[str, ...]) -> Mapping[str, Found]:

@@ -285,6 +285,10 @@ class Decoding:
         """Give the moment of the next question; None while an answer is missing, or nothing waits."""
         if self._asking or not self._waits:
             return None
-        wanted = [schema for wait in self._waits.values() for schema in wait.schemas]
-        doubts = [self._doubts[schema].again_at for schema in wanted if schema in self._doubts]
-        return max(self._ask_at, min(doubts, default=0))
+        wanted = {schema for wait in self._waits.values() for schema in wait.schemas} - self._found.keys()
+        return min(map(self._due, wanted), default=None)
+
+    def _due(self, schema: str) -> int:
+        """Give the moment from which on a schema that is not there may be asked for."""
+        doubt = self._doubts.get(schema)
+        return max(self._ask_at, self._absent.get(schema, 0), 0 if doubt is None else doubt.again_at)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from doka.adapters.simulated.kinesis import Put
 from doka.adapters.simulated.plan import Incident, Kind
 from doka.adapters.simulated.tokens import triple
-from doka.domain.events import Event, LeaseIssued, LeaseRefused, StreamDescribed, StreamRefused
+from doka.domain.events import Event, LeaseIssued, LeaseRefused, SchemasFetched, StreamDescribed, StreamRefused
 from doka.domain.facts import LeaseRejected, LeaseRenewalFailed
 from doka.domain.lease import Lease
 from doka.domain.limits import BACKOFF_FIRST_NS, NS_PER_SECOND
@@ -93,6 +93,8 @@ class Leases(Facts, Streams):
         self.note_lease(event)
         self.note_stream(event)
         self.note_schemas(event)
+        if isinstance(event, SchemasFetched):
+            self.turned_at[event.route] = self.world.timeline.now  # what waited for them comes in only now
         if isinstance(event, LeaseIssued):
             self._asking = False
             self._lease = event.lease

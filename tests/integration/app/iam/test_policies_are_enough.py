@@ -168,7 +168,7 @@ def _named_by(statement: Mapping[str, Any]) -> set[str]:
 def test_each_kind_of_document_was_looked_at() -> None:
     """The rest is held elsewhere: MSK's by a real broker, KEDA's by the reference, that of trials where one is played."""
     looked_at = {each.kind for file in FILES for each in documents_of(file, replace(GIVEN, operator_arn=OPERATOR))}
-    assert set(KINDS) - {"msk", "keda", "conformance"} == looked_at
+    assert set(KINDS) - {"msk", "glue", "keda", "conformance"} == looked_at
 
 
 @pytest.mark.usefixtures("_in_a_pod")

@@ -43,8 +43,9 @@ FULL: Mapping[SettingPath, Any] = {
     ("routes", 1): {"topics": ["clicks"], "stream": {"arn": FOREIGN_STREAM, "role": "analytics"}},
     ("audit", "role"): "reader",
     ("dead_letters", "topic"): "letters",
+    ("routes", 0, "decode"): {"framing": "glue"},
 }
-"""Two hops, tags, a source identity, a foreign stream, an audit's role, dead letters."""
+"""Two hops, tags, a source identity, a foreign stream, an audit's role, dead letters, a registry of AWS Glue."""
 
 
 def full() -> Settings:

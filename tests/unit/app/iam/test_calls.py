@@ -8,7 +8,7 @@ from doka.app.iam.calls import CALLS, Call, On, Use, actions
 from tests.architecture.source_tree import SRC
 from tests.unit.app.iam.reference import depends_on, resources_of
 
-BOTO3 = re.compile(r'(?:methodcaller|_ask)\([^"()]*"([a-z_]+)"|\.(assume_role|put_records)\(')
+BOTO3 = re.compile(r'(?:methodcaller|_ask)\([^"()]*"([a-z_]+)"|\.(assume_role|put_records|get_schema_version)\(')
 OF_KMS = {"generate_data_key": "kms"}
 BY_KINESIS = {"kms:Decrypt"}
 """Called by Kinesis alone, in the name of whoever reads."""
@@ -25,16 +25,17 @@ TYPES = {
     On.RESENDS: "group",
     On.SKIPS: "group",
     On.TRIALS: "stream",
+    On.SCHEMAS: "schema",
 }
 
 
 def test_the_table_has_what_the_adapters_call() -> None:
     """Each operation of boto3 and of the own put path is in the table, and the table has no other."""
     called: set[str] = set()
-    for path in (SRC / "adapters" / "aws").rglob("*.py"):
+    for path in (*(SRC / "adapters" / "aws").rglob("*.py"), SRC / "adapters" / "registry" / "glue.py"):
         text = path.read_text(encoding="utf-8")
         names = {one or other for one, other in BOTO3.findall(text)}
-        service = "sts" if "sts" in path.parts else "kinesis"
+        service = "sts" if "sts" in path.parts else "glue" if path.stem == "glue" else "kinesis"
         called |= {
             f"{OF_KMS.get(name, service)}:{''.join(each.capitalize() for each in name.split('_'))}" for name in names
         }

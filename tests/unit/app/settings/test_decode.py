@@ -29,6 +29,16 @@ def test_a_route_decodes_where_it_names_a_registry() -> None:
     assert by_header.needs_originals
 
 
+def test_a_registry_of_glue_is_in_a_region() -> None:
+    """That of aws, unless it is said; nothing is asked by being told of it."""
+    here = to_rules(settings({DECODE: {"framing": "glue"}})).routes[0].decode
+    there = to_rules(settings({DECODE: {"framing": "glue", "region": "eu-central-1", "bytes": "hex"}})).routes[0].decode
+    assert here is not None
+    assert there is not None
+    assert (Framing.GLUE, "AWS Glue in eu-west-1", "plain base64 text iso") == (here.framing, here.registry, here.form)
+    assert ("AWS Glue in eu-central-1", "plain hex text iso") == (there.registry, there.form)
+
+
 @pytest.mark.parametrize(
     ("decode", "expected"),
     [
@@ -45,6 +55,9 @@ def test_a_route_decodes_where_it_names_a_registry() -> None:
             {"registry": URL, "username": "a", "password": "b", "password_file": "/f"},
             " has password beside password_file; keep the file",
         ),
+        ({"framing": "glue", "registry": URL}, " has registry, which has no use with framing: glue; leave it out"),
+        ({"framing": "glue", "ca_file": "/f"}, " has ca_file, which has no use with framing: glue; leave it out"),
+        ({"registry": URL, "region": "eu-west-1"}, " has a region, which is for framing: glue; leave it out"),
         ({"registry": URL, "key_file": "/f"}, " needs certificate_file and key_file together; add the other"),
         (
             {"registry": "http://registry", "username": "a", "password": "b"},

@@ -96,6 +96,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         "decode": {
             "registry": None,
             "framing": "confluent",
+            "region": None,
             "username": None,
             "password": None,
             "password_file": None,

@@ -23,7 +23,7 @@ def reader(payloads: Sequence[bytes], *, packed: bool) -> list[bytes | None]:
 def decode(framing: Framing = Framing.CONFLUENT, knows: Mapping[str, Found] | None = None) -> Decode:
     """Give the rules of a route that decodes; a command that asks is answered by what `knows`."""
     there = knows or {}
-    return Decode(framing, "http://registry", lambda schemas: {schema: there.get(schema) for schema in schemas})
+    return Decode(framing, "http://registry", "", lambda schemas: {schema: there.get(schema) for schema in schemas})
 
 
 def framed_chunk(*schemas: int, start: int = 0, payload: str = "x") -> Chunk:
