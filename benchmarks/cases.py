@@ -50,6 +50,8 @@ class Case:
     rate: int = 0
     routes: int = 1
     """Each with a topic of its own, of so many `partitions`; all to one stream."""
+    tee: int = 1
+    """How many routes of doka read each topic, each to a stream of its own; a record counts as often as it lands."""
     workers: int = 1
     route: Mapping[str, Any] = field(default_factory=dict)
     """Further settings of doka's route."""
@@ -136,6 +138,9 @@ CASES: Sequence[Case] = (
     Case("partitions-1000", "1,000 partitions", partitions=1_000, aims=(Aim("cpu_to_plain", "<=", 1.5),)),
     Case("routes-50", "50 routes, a topic of one partition each", routes=50, partitions=1, aims=(
         Aim("cpu_to_plain", "<=", 1.5),
+    )),
+    Case("tee-2", "two routes that read the same topic, each to a stream of its own", tee=2, records=600_000, aims=(
+        Aim("cpu_to_plain", "<=", 1.0),
     )),
     Case("workers-2", "two workers: processes", workers=2, records=2_000_000, aims=(
         Aim("cpu_to_plain", "<=", 1.15), Aim("speed_to_plain", ">=", 1.6, cores=4),

@@ -17,7 +17,7 @@ from typing import Any
 
 from benchmarks.cases import Case
 from benchmarks.endpoint import Endpoint
-from benchmarks.null_kinesis import STREAM
+from benchmarks.null_kinesis import STREAM, stream_of
 from benchmarks.revisions import Pair, Revision
 from tests.containers.service import DokaProcess, settings
 from tests.waiting import eventually
@@ -47,15 +47,23 @@ def running_doka(place: Place, case: Case, revision: Revision | None = None) -> 
     environment = None if revision is None else {"PYTHONPATH": str(revision.folder)}
     group = f"doka-{uuid.uuid4().hex[:8]}"
     given = settings(place.bootstrap_servers, place.endpoint.url, dict.fromkeys(place.topics, STREAM), group_id=group)
-    for route in given["routes"]:
-        route |= {"name": route["topics"][0], **case.route}
-    given["limits"] = {"requests_in_flight": max(DEFAULT_IN_FLIGHT, case.routes), **case.limits}
+    given["routes"] = [
+        route | {"name": name, "stream": {**route["stream"], "name": stream}} | case.route
+        for route in given["routes"]
+        for name, stream in _legs(route["topics"][0], case.tee)
+    ]
+    given["limits"] = {"requests_in_flight": max(DEFAULT_IN_FLIGHT, case.routes * case.tee), **case.limits}
     workers = []
     if case.workers > 1:
         workers = ["--workers", str(case.workers)]
         given["kafka"]["client"] = {"heartbeat.interval.ms": 200}  # by which the first learns that it is to share
     with _trusting(place.endpoint), DokaProcess(given, place.folder, group, workers, environment) as doka:
         yield doka
+
+
+def _legs(topic: str, tee: int) -> list[tuple[str, str]]:
+    """Name the routes that read a topic, each with its stream."""
+    return [(topic if leg == 0 else f"{topic}-{leg}", stream_of(leg)) for leg in range(tee)]
 
 
 def assigned_at(doka: DokaProcess, workers: int = 1) -> float:

@@ -25,6 +25,7 @@ import orjson
 from pybase64 import b64decode
 
 from benchmarks.feeding import STAMP_BYTES
+from doka.domain.limits import ROUTES_OF_A_TOPIC_MAX
 from doka.domain.sending.aggregate import DIGEST_BYTES, MAGIC, varint
 from tests.certificates import make_authority
 from tests.fake_aws import FakeAws
@@ -42,6 +43,11 @@ _DATA = re.compile(rb'"Data": "([^"]*)"')
 _STAMP = re.compile(rb'"Data": "([^"]{%d})' % (STAMP_BYTES * 4 // 3))
 
 
+def stream_of(leg: int) -> str:
+    """Name the stream to which the routes of a topic go that are so far behind the first of it."""
+    return STREAM if leg == 0 else f"{STREAM}-{leg}"
+
+
 class NullKinesis:
     """Counts what lands; takes its orders over `CONTROL`.
 
@@ -53,7 +59,12 @@ class NullKinesis:
         self._answer_others = fake.loop.handle
         fake.loop.stop()  # its own server is not needed: this closes its sockets
         fake.loop.run()
-        self._addresses = fake.create_stream(STREAM, shards=SHARDS).encode(), b'"%b"' % STREAM.encode()
+        names = [stream_of(leg) for leg in range(ROUTES_OF_A_TOPIC_MAX)]
+        self._addresses = tuple(
+            address
+            for name in names
+            for address in (fake.create_stream(name, shards=SHARDS).encode(), b'"%b"' % name.encode())
+        )
         self.loop = HttpLoop(fake.clock, self.handle, "127.0.0.1", 0, tls)
         self._awaited: tuple[int, Exchange] | None = None
         self.forget()

@@ -75,7 +75,7 @@ def _backlog(place: Place, case: Case, revision: Revision | None, records: int, 
         if case.workers > 1:
             assigned_at(doka, case.workers)
             first = place.endpoint.landings()  # what the first one did alone does not count
-        figures = backlog_of_doka(place, doka, first, records, extent.doka)
+        figures = backlog_of_doka(place, doka, first, records * case.tee, extent.doka)
     return figures | {"assigned_to_first_seconds": to_first}
 
 

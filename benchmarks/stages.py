@@ -151,9 +151,9 @@ def profile(name: str = REFERENCE, records: str = str(RECORDS)) -> Table:
         timed = patch.object(service, "DOKA", script), patch.dict(os.environ, {OUT: str(out)})
         with timed[0], timed[1], running_doka(place, case) as doka:
             first = first_landing(place, doka.child)
-            whole = backlog_of_doka(place, doka, first, count, WITHIN_SECONDS)
+            whole = backlog_of_doka(place, doka, first, count * case.tee, WITHIN_SECONDS)
         spent, calls = json.loads(out.read_text(encoding="utf-8"))
-    return table_of(spent, calls, count, f"{name}, whole process {whole['cpu_us']:.2f} us a record")
+    return table_of(spent, calls, count * case.tee, f"{name}, whole process {whole['cpu_us']:.2f} us a record")
 
 
 def table_of(spent: dict[str, int], calls: dict[str, int], records: int, title: str) -> Table:

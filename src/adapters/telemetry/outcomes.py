@@ -595,13 +595,14 @@ def _records_skipped(fact: RecordsSkipped) -> Line:
     counts=lambda fact, _: [(STUCK, int(fact.stuck), (fact.partition.topic,))],
 )
 def _partition_stuck(fact: PartitionStuck) -> Line:
+    reached = "and limits.ahead_records is reached"
     if fact.waits_for is not None:
-        why = f"route {fact.route} waits for route {fact.waits_for}, which is behind,"
+        why = f"route {fact.route} is as far ahead as it may be, and waits for route {fact.waits_for}"
     elif fact.uncommitted:
-        why = f"Kafka does not take the offset {fact.watermark}"
+        why = f"Kafka does not take the offset {fact.watermark} {reached}"
     else:
-        why = f"the record at {fact.watermark} does not settle"
-    waits = f"{fact.partition} waits: {why} and limits.ahead_records is reached"
+        why = f"the record at {fact.watermark} does not settle {reached}"
+    waits = f"{fact.partition} waits: {why}"
     return Line(
         logging.ERROR if fact.stuck else logging.INFO,
         "partition_stuck" if fact.stuck else "partition_unstuck",

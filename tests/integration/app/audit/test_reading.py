@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 from confluent_kafka import Producer
 from confluent_kafka import TopicPartition as KafkaPartition
 
@@ -176,6 +177,32 @@ def test_dead_letters_are_looked_up(tmp_path: Path, place: Place) -> None:
         assert 0 == producer.flush(30)
         judgement = read_whole(with_letters, tmp_path / "a.duckdb")
     assert (1, 9) == (judgement.counts[Fate.DEAD_LETTER], judgement.counts[Fate.LOST])
+
+
+def test_a_letter_of_another_route_says_nothing_of_this_one(tmp_path: Path, place: Place) -> None:
+    """Where several routes read a topic, a record that could not land by one of them should be in the stream of the other."""
+    del place
+    folder = tmp_path / "letters"
+    folder.mkdir()
+    with running_place(folder, dead_letters={"topic": "letters"}) as with_letters:
+        given = yaml.safe_load(with_letters.config.read_text())
+        (route,) = given["routes"]
+        given["routes"].append({**route, "name": "archive", "stream": {**route["stream"], "name": "archive"}})
+        with_letters.config.write_text(yaml.safe_dump(given))
+        with_letters.fill(RECORDS)
+        with_letters.land(RECORDS - 3)
+        producer = Producer({"bootstrap.servers": with_letters.kafka.bootstrap_servers, "log_level": 0})
+        for offset, named in ((RECORDS - 1, "orders"), (RECORDS - 2, "archive"), (RECORDS - 3, None)):
+            headers: dict[str, str | bytes | None] = {
+                "doka-source-topic": "orders",
+                "doka-source-partition": "1",
+                "doka-source-offset": str(offset),
+                **({} if named is None else {"doka-route": named}),
+            }
+            producer.produce("letters", b"x", headers=headers)
+        assert 0 == producer.flush(30)
+        judgement = read_whole(with_letters, tmp_path / "a.duckdb")
+    assert (2, 4) == (judgement.counts[Fate.DEAD_LETTER], judgement.counts[Fate.LOST])
 
 
 def test_what_is_older_than_the_group_was_never_to_be_sent(
