@@ -118,6 +118,18 @@ class TopicsMissing:
 
 
 @dataclass(frozen=True, slots=True)
+class TopicsMatched:
+    """What the routes' patterns have brought, as the cluster's topics stand now.
+
+    `taken` has for each route with patterns the topics that are read because of them; `left` those that match and are not
+    read, each with the reason as a sentence.
+    """
+
+    taken: Mapping[str, frozenset[str]]
+    left: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class SourceFailed:
     """The consumer cannot go on by itself; `reason` is a sentence for a person."""
 
@@ -296,6 +308,7 @@ Event = (
     | SkipsOrdered
     | CommitAnswered
     | TopicsMissing
+    | TopicsMatched
     | SourceFailed
     | PutAnswered
     | PutRefused

@@ -263,6 +263,24 @@ class PartitionsOwned:
 
 
 @dataclass(frozen=True, slots=True)
+class TopicsChanged:
+    """The patterns of a route have brought topics, or topics of theirs are gone; `count` are read now."""
+
+    route: str
+    gained: frozenset[str]
+    gone: frozenset[str]
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class TopicsLeft:
+    """Topics are not read though patterns match them, or no topic matches a route's: `why` is a sentence."""
+
+    topics: frozenset[str]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class GroupLost:
     """For `after` ns the consumer group has given no assignment, or could not be reached; `why` are the client's own words."""
 
@@ -387,6 +405,8 @@ Fact = (
     | OffsetsCommitted
     | CommitFailed
     | PartitionsOwned
+    | TopicsChanged
+    | TopicsLeft
     | GroupLost
     | GroupBack
     | RecordsWillRepeat

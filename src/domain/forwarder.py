@@ -53,6 +53,7 @@ from doka.domain.events import (
     StopRequested,
     StreamDescribed,
     StreamRefused,
+    TopicsMatched,
     TopicsMissing,
 )
 from doka.domain.facts import (
@@ -73,6 +74,7 @@ from doka.domain.partitions.log_watch import LogWatch
 from doka.domain.partitions.partition import Intake, Partition
 from doka.domain.records import Chunk, TopicPartition
 from doka.domain.routes.route import Role, Route
+from doka.domain.routes.topic_news import TopicNews
 from doka.domain.rules import LimitRules, OnGap, OnUnreadable, Rules
 from doka.domain.sending.put import Put
 from doka.domain.skip import place_shown
@@ -161,6 +163,7 @@ class Forwarder:
         self._letters = count(1)
         self._route_of_letter: dict[int, Route] = {}
         self._missing = TopicsMissing(frozenset())
+        self._topics = TopicNews(rules.routes)
         self._group = GroupWatch()
         self._draining: frozenset[TopicPartition] | None = None  # given back just now; None: all that is owned
         self._drain_began = 0  # when they began to be
@@ -227,6 +230,8 @@ class Forwarder:
                 self._skips_ordered(event)
             case TopicsMissing():
                 self._missing = event
+            case TopicsMatched():
+                self._topics.found(event, turn)
             case SourceFailed(reason):
                 self.halt(reason)
             case GroupSeen(group):
@@ -276,10 +281,19 @@ class Forwarder:
         for tp, start in positions.items():
             invariant(tp not in self._partitions, f"{tp} was assigned twice")
             watches = [watch.taken_over(start) for watch in self._watches.pop(tp, ())]
-            partition = self._partitions[tp] = Partition(tp, start, self._routes_of[tp.topic], watches)
+            partition = self._partitions[tp] = Partition(tp, start, self._routes_for(tp.topic), watches)
             if self._stopping:
                 self._intake.begin_drain(partition)
         self._turn.look = True
+
+    def _routes_for(self, topic: str) -> list[Route]:
+        """Find the routes of a topic; that of one which a pattern brought is looked up once."""
+        if topic not in self._routes_of:
+            found = [self._routes[rule.name] for rule in self._rules.routes_for(topic)]
+            if not found:
+                raise InvariantError(f"topic {topic} was assigned, and no route takes it")
+            self._routes_of[topic] = found
+        return self._routes_of[topic]
 
     def _begin_drain(self, partitions: list[Partition], now: int) -> None:
         self._turn.look = True
@@ -572,6 +586,8 @@ class Forwarder:
             draining=self._stopping,
             missing_topics=self._missing.topics,
             refused_topics=self._missing.refused,
+            topics_matched=self._topics.matched(),
+            topics_left=self._topics.left(),
             halted=self._halted,
             group=None if source is None else source.group,
             throttled=0 if source is None else source.throttled,

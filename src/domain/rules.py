@@ -9,7 +9,10 @@ from enum import Enum
 from doka.domain.batch import Transform
 from doka.domain.compression import Compression
 from doka.domain.limits import KEY_CACHE_BYTES, NS_PER_MS, NS_PER_SECOND, PUT_RECORDS_MAX
+from doka.domain.patterns import matches
 from doka.domain.schemas import Decode, Framing
+
+TOPICS_MAX_DEFAULT = 100
 
 
 class Ordering(Enum):
@@ -137,6 +140,14 @@ class RouteRules:
     """None: each record is a Kinesis record of its own."""
     receipts: bool = False
     """Whether each put says which records it carries: for who resends letters."""
+    patterns: frozenset[str] = frozenset()
+    """Of topics that are the route's beside those that it names: `*` stands for any characters."""
+    topics_max: int = TOPICS_MAX_DEFAULT
+    """So many topics the patterns may bring."""
+
+    def matches(self, topic: str) -> bool:
+        """Say whether a pattern of the route matches a topic."""
+        return matches(self.patterns, topic)
 
     @property
     def needs_keys(self) -> bool:
@@ -205,6 +216,14 @@ class Rules:
     on_unreadable: OnUnreadable = OnUnreadable.BLOCK
 
     def routes_of(self) -> Mapping[str, tuple[RouteRules, ...]]:
-        """Map each topic to the routes that read it, in their order."""
+        """Map each topic that is named to the routes that read it, in their order."""
         topics = sorted({topic for route in self.routes for topic in route.topics})
         return {topic: tuple(route for route in self.routes if topic in route.topics) for topic in topics}
+
+    def routes_for(self, topic: str) -> tuple[RouteRules, ...]:
+        """Give the routes of a topic: those that name it, else the only one whose patterns match; none where there is none."""
+        named = tuple(route for route in self.routes if topic in route.topics)
+        if named:
+            return named
+        by_pattern = tuple(route for route in self.routes if route.matches(topic))
+        return by_pattern if len(by_pattern) == 1 else ()

@@ -169,6 +169,10 @@ class Status:
     draining: bool = False
     missing_topics: frozenset[str] = frozenset()
     refused_topics: frozenset[str] = frozenset()
+    topics_matched: Mapping[str, int] = field(default_factory=dict)
+    """How many topics the patterns of each route have brought; only routes with patterns are in it, once looked for."""
+    topics_left: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Why topics that patterns match are not read, a sentence each, with the topics; none where no topic matches."""
     halted: str | None = None
     group: GroupStatus | None = None
     """None where nothing is known of it, as after the group was left."""
@@ -189,6 +193,7 @@ class Status:
         found += self._blocked_routes()
         found += [f"topic {topic} does not exist" for topic in sorted(self.missing_topics)]
         found += [f"topic {topic} may not be read: grant READ on it" for topic in sorted(self.refused_topics)]
+        found += self.topics_left
         found += self._stuck_partitions()
         return tuple(found)
 

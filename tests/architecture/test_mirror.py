@@ -32,6 +32,7 @@ WITHOUT_TESTS_OF_THEIR_OWN = {
     "adapters/simulated/chance.py": SIMULATED,
     "adapters/simulated/clock.py": SIMULATED,
     "adapters/simulated/describer.py": SIMULATED,
+    "adapters/simulated/discovery.py": SIMULATED,
     "adapters/simulated/inbox.py": SIMULATED,
     "adapters/simulated/incidents.py": SIMULATED,
     "adapters/simulated/kafka.py": SIMULATED,

@@ -285,6 +285,38 @@ def test_offsets_that_are_forgotten(sees: Sees) -> None:
     assert ["t0[0]@0", "t0[1]@0"] == assigned["partitions"]
 
 
+# --- topics by patterns ------------------------------------------------------------------------------------------------
+
+PATTERNED = replace(STEADY, patterned=True, discovery=5 * NS_PER_SECOND)
+
+
+@pytest.mark.failure_mode("more topics match a route's patterns than `routes[].topics_max`")
+def test_more_topics_than_the_bound(sees: Sees) -> None:
+    """The new one is told and stays where it is; what was read goes on."""
+    looks = play(strike(Kind.TOPIC_APPEARS), 120, plan=replace(PATTERNED, topics_max=1))
+    sees(*looks)
+    last = {(s.name, s.labels.get("topic")): s.value for s in looks[-1].samples if s.labels.get("partition") == "0"}
+    assert ("doka_lag_records", "t0") in last
+    assert ("doka_lag_records", "t0.1") not in last
+
+
+@pytest.mark.failure_mode("a topic that a pattern brings is deleted, or may not be seen any more")
+def test_a_topic_of_a_pattern_that_goes(sees: Sees) -> None:
+    """It is given up at the second look that does not list it."""
+
+    def prepare(stage: Stage) -> None:
+        stage.strike(Kind.TOPIC_APPEARS, BEFALLS - 40, BEFALLS - 40)
+        stage.strike(Kind.TOPIC_MISSING, BEFALLS, 10_000, draw=1)
+
+    sees(*play(prepare, 60, plan=PATTERNED))
+
+
+@pytest.mark.failure_mode("no topic matches a route's patterns")
+def test_patterns_that_nothing_matches(sees: Sees) -> None:
+    """As where the only one was deleted."""
+    sees(*play(strike(Kind.TOPIC_MISSING), 60, plan=PATTERNED))
+
+
 # --- dead letters ------------------------------------------------------------------------------------------------------
 
 

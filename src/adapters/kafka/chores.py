@@ -53,6 +53,8 @@ class Chores:
         """The offset from which nothing of a partition may be delivered before it was read again."""
         self.topic_partitions: dict[str, int] = {}
         """How many partitions each topic had when the cluster told it last; a topic that is not there is left out."""
+        self.seen_missing: set[str] = set()
+        """Topics that were not there at some time since this process began."""
         self._far_sides = far_sides
         self._damages: dict[TopicPartition, Damage] = {}  # whose far side is not known
         self._rests: dict[TopicPartition, int] = {}  # of what was told: when it is read again
@@ -75,6 +77,16 @@ class Chores:
         self._urgent = True  # nobody has looked at the topics yet
         self._look_at = 0
         self._done_at = 0
+
+    def subscribed(self, topics: Iterable[str]) -> None:
+        """Note what is subscribed to from now on; what was wrong with other topics is over."""
+        kept = frozenset(topics)
+        self._topics = tuple(sorted(kept))
+        self._refused &= kept
+        self._absent &= kept
+        self._unseen &= kept
+        self.topic_partitions = {topic: size for topic, size in self.topic_partitions.items() if topic in kept}
+        self._urgent, self._look_at = True, 0
 
     def out_of_log(self, partition: TopicPartition) -> None:
         """Note that the next offset of a partition is not in its log."""
@@ -104,6 +116,7 @@ class Chores:
 
     def absent(self, topic: str) -> None:
         """Note that the client found no such topic."""
+        self.seen_missing.add(topic)
         if topic not in self._absent:
             self._urgent, self._look_at, self._look_at_ids = True, 0, 0
 
@@ -236,13 +249,16 @@ class Chores:
                     events.append(gap)
             self._out_of_log.discard(partition)
         for topic, partitions in answer.topics.items():
+            if topic not in self._topics:
+                continue  # it is not subscribed any more
             if not partitions:
                 self._absent.add(topic)
+                self.seen_missing.add(topic)
                 self.topic_partitions.pop(topic, None)
             else:
                 self._absent.discard(topic)
                 self.topic_partitions[topic] = partitions
         if self._asked:
-            self._unseen = answer.refused
+            self._unseen = answer.refused.intersection(self._topics)
         if self._absent or len(answer.topics) < len(self._asked):
             self._look_at = 0

@@ -21,8 +21,10 @@ from doka.adapters.kafka.login import cure_of_login
 from doka.adapters.kafka.rights import Right, action_of, cure_of
 from doka.adapters.kafka.settings import MemberSettings
 from doka.adapters.kafka.skip_orders import skips_group
+from doka.domain.events import TopicsMatched
 from doka.domain.limits import NS_PER_SECOND
 from doka.domain.ports import Clock
+from doka.domain.routes.topic_watch import TopicWatch
 
 NO_PARTITION: Final = 2**31 - 1  # the last number that a partition could have, which no topic reaches
 COMMIT_POLL_SECONDS: Final = 0.05
@@ -59,6 +61,8 @@ class Preflight:
     obstacles: tuple[Obstacle, ...] = ()
     doubts: tuple[Obstacle, ...] = ()
     """What the service can do without, and some command cannot."""
+    matched: TopicsMatched | None = None
+    """What patterns bring; None where there are none, or nobody has told the topics."""
 
 
 def look(settings: MemberSettings, clock: Clock, *, timeout: float = 10.0, oauth: Oauth | None = None) -> Preflight:
@@ -85,7 +89,14 @@ def look(settings: MemberSettings, clock: Clock, *, timeout: float = 10.0, oauth
 def _ask(group: _Group, settings: MemberSettings, clock: Clock, deadline: int) -> Preflight:
     partitions: dict[str, int] = {}
     obstacles: list[Obstacle] = []
-    for topic in sorted(settings.topics):
+    matched = None
+    if settings.routes:
+        try:
+            listed = group.client.list_topics(timeout=seconds_left(clock, deadline)).topics
+        except KafkaException as error:
+            return Preflight(obstacles=(Obstacle(f"Kafka did not tell its topics in time: {error}"),))
+        matched = TopicWatch(settings.routes).look(listed.keys())
+    for topic in sorted(settings.topics.union(*(() if matched is None else matched.taken.values()))):
         try:
             found = group.client.list_topics(topic, timeout=seconds_left(clock, deadline)).topics[topic]
         except KafkaException as error:
@@ -97,7 +108,7 @@ def _ask(group: _Group, settings: MemberSettings, clock: Clock, deadline: int) -
             partitions[topic] = len(found.partitions)
     if partitions:
         obstacles += group.obstacles(list(partitions))
-    return Preflight(partitions, tuple(obstacles))
+    return Preflight(partitions, tuple(obstacles), matched=matched)
 
 
 def _of_skips(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from doka.domain.partitions.start_positions import LogEdge, StartFrom
+from doka.domain.rules import RouteRules
 
 SecurityProtocol = Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"]
 SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "aws_msk_iam"]
@@ -37,9 +38,13 @@ class MemberSettings:
     bootstrap_servers: tuple[str, ...]
     group_id: str
     topics: frozenset[str]
-    """The topics of all routes."""
+    """The topics that routes name."""
     topics_with_originals: frozenset[str] = frozenset()
     """Those of them whose records are handed over whole (headers, timestamps of each record)."""
+    routes: tuple[RouteRules, ...] = ()
+    """All routes, where one of them has patterns, which bring topics beside the named ones."""
+    discovery_seconds: float = 30
+    """How often it is looked for such topics."""
     start_from: StartFrom = LogEdge.EARLIEST
     """Where a group without commits begins."""
     security: KafkaSecurity = field(default_factory=KafkaSecurity)

@@ -28,6 +28,7 @@ from doka.adapters.kafka.client_errors import MISSING_TOPIC, REFUSED_FOR_NS, UNR
 from doka.adapters.kafka.client_settings import Oauth, connection_settings, consumer_settings
 from doka.adapters.kafka.columns import AnyMessage, chunks, split_errors
 from doka.adapters.kafka.commits import SentCommits
+from doka.adapters.kafka.discovery import NOT_TOLD, Discovery, find_topics
 from doka.adapters.kafka.far_side import far_side
 from doka.adapters.kafka.headers import AtOnce
 from doka.adapters.kafka.inquirer import Inquirer
@@ -44,6 +45,7 @@ from doka.domain.commands import CommitOffsets
 from doka.domain.errors import InvariantError, invariant
 from doka.domain.events import Event, PartitionEnded, RecordsFetched, SourceFailed
 from doka.domain.limits import NS_PER_MS, NS_PER_SECOND, SERVE_CALLBACKS_NS
+from doka.domain.partitions.start_positions import LogEdge
 from doka.domain.ports import Clock, RebalanceListener
 from doka.domain.records import Chunk, TopicPartition
 from doka.domain.status import GroupStatus, SourceStatus
@@ -65,7 +67,16 @@ class KafkaSource:
         self._clock = clock
         self._connection = connection_settings(settings, oauth)
         self._keys = consumer_settings(settings, oauth)
-        self._one_topic = len(settings.topics) == 1
+        self._one_topic = len(settings.topics) == 1 and not settings.routes  # patterns bring others
+        self._discovery = Discovery(
+            settings.topics,
+            settings.routes,
+            Question(partial(find_topics, self._connection, clock), NOT_TOLD),
+            int(settings.discovery_seconds * NS_PER_SECOND),
+            begun_by=None if settings.start_from is LogEdge.EARLIEST else settings.group_id,
+        )
+        self._subscribed: frozenset[str] = frozenset()
+        self._whole: frozenset[str] = settings.topics_with_originals
         self._at_once = AtOnce()
         self._commits = SentCommits(self._note)
         self._orders = partial(standing_orders, self._connection, clock, orders_for or settings.group_id)
@@ -105,6 +116,7 @@ class KafkaSource:
             self._clock,
             asked_to_stop=listener.asked_to_stop,
             orders=self._orders,
+            sight=lambda topic: self._discovery.sight(topic, self._chores.seen_missing.__contains__),
         )
         self._members = Membership(listener, starting, self._commits)
         self._opened_at = self._clock.now()
@@ -129,16 +141,29 @@ class KafkaSource:
                 _log.warning("%s; trying again", error)
                 self._join_again_at = now + NS_PER_SECOND
             return
-        self._take_part(self._consumer, members)
+        if self._discovery.open:
+            self._take_part(self._consumer, members)
 
     def _take_part(self, consumer: Consumer, members: Membership) -> None:
-        """Ask for partitions; they come to `members`."""
-        consumer.subscribe(
-            sorted(self._settings.topics),
-            on_assign=members.assigned,
-            on_revoke=members.revoked,
-            on_lost=members.lost,
-        )
+        """Ask for partitions of what there is to read; they come to `members`.
+
+        What is subscribed already and stays goes on without a stop: the client leaves only what is not asked for any more.
+        """
+        topics = self._discovery.topics
+        self._whole = self._settings.topics_with_originals.union(self._discovery.whole)
+        if topics == self._subscribed:
+            return
+        self._subscribed = topics
+        self._chores.subscribed(topics)
+        if topics:
+            consumer.subscribe(
+                sorted(topics),
+                on_assign=members.assigned,
+                on_revoke=members.revoked,
+                on_lost=members.lost,
+            )
+        else:
+            consumer.unsubscribe()
 
     def fetch(self, limit: int, wait: int) -> Sequence[Event]:
         """Give what has arrived: at most `limit` records, waiting at most `wait` ns (100 ms) for the first.
@@ -156,6 +181,7 @@ class KafkaSource:
         try:
             # Before the records: going back to an offset must not meet later records that are in our hand already.
             self._due += self._chores.do(consumer, members, self._commits, now)
+            self._discover(consumer, members, now)
             members.moved.clear()
             self._mind_the_wall_clock(consumer, now)
             messages = _consume(consumer, min(limit, self._at_once.messages), min(wait, SERVE_CALLBACKS_NS))
@@ -178,6 +204,13 @@ class KafkaSource:
             return self._tell_failure()
         due, self._due = self._due, []
         return [*members.take_ordered(), *due, *self._commits.take_answers(), *events]
+
+    def _discover(self, consumer: Consumer, members: Membership, now: int) -> None:
+        """Look for topics that patterns match, and subscribe to what has changed."""
+        found = self._discovery.look(now)
+        if found is not None:
+            self._due.append(found)
+            self._take_part(consumer, members)
 
     def _try_to_join(self, members: Membership, wait: int) -> Sequence[Event]:
         """Try again to make the client when it is time to; holds the loop for up to 10 s, as the first try did."""
@@ -216,6 +249,8 @@ class KafkaSource:
         """Say what is known of the group and the logs; what is due is asked beside the loop."""
         if self._consumer is None or self._members is None:
             return SourceStatus(GroupStatus(joined=False, why=self._failed or ""))
+        if self._discovery.open and not self._discovery.topics:
+            return SourceStatus(GroupStatus(joined=False, why="there is no topic to subscribe to"))
         return self._overview.status(self._consumer, self._members, self._chores.topic_partitions)
 
     def close(self) -> None:
@@ -241,7 +276,7 @@ class KafkaSource:
         ends = self._read_errors(others, members) if others else {}
         reached: dict[TopicPartition, int] = {}
         events: list[Event] = []
-        runs = list(chunks(records, one_topic=self._one_topic, whole=self._settings.topics_with_originals))
+        runs = list(chunks(records, one_topic=self._one_topic, whole=self._whole))
         self._at_once.seen(runs)
         for run in runs:
             chunk = self._fitting(run, members, reached)
@@ -304,7 +339,7 @@ class KafkaSource:
                     partition, expected if offset is None else offset, expected, error.str()
                 ):
                     continue  # it was told, and is no news each time that it is tried again
-            elif code in MISSING_TOPIC and topic in self._settings.topics:
+            elif code in MISSING_TOPIC and topic in self._discovery.topics:
                 refused = code == KafkaError.TOPIC_AUTHORIZATION_FAILED and offset is not None
                 (self._chores.refused if refused else self._chores.absent)(topic)
             self._client_errors.note(error, now, topic or "")

@@ -30,8 +30,10 @@ from doka.domain.partitions.start_positions import (
     Birth,
     Committed,
     LogEdge,
+    Sight,
     StartFrom,
     birth_of,
+    first_birth,
     start_of,
     topics_to_ask,
 )
@@ -81,10 +83,11 @@ class Starting:
         *,
         asked_to_stop: Callable[[], bool],
         orders: Callable[[Sequence[TopicPartition]], Mapping[TopicPartition, Orders]],
+        sight: Callable[[str], Sight] = lambda _: Sight(),
     ) -> None:
         """Prepare for the group; `connection` are the keys by which another client reaches the same cluster.
 
-        `orders` gives what shall be skipped of partitions.
+        `orders` gives what shall be skipped of partitions, `sight` what this process has seen of a topic.
         """
         self._group_id = group_id
         self._start_from = start_from
@@ -92,6 +95,7 @@ class Starting:
         self._clock = clock
         self._asked_to_stop = asked_to_stop
         self._orders = orders
+        self._sight = sight
         self._pause = threading.Event()  # never set: its wait lets signals in, and ends by itself
 
     def find(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> Starts:
@@ -115,29 +119,44 @@ class Starting:
                 skips,
             )
         sizes = self._sizes(topics_to_ask(partitions, group), deadline)
-        others = [TopicPartition(topic, number) for topic, size in sizes.items() for number in range(size)]
-        group = {**self._committed(consumer, [p for p in others if p not in group], deadline), **group}
-        wanted = {partition: start_of(partition, group, self._start_from) for partition in fresh}
+        others = [p for p in _all_of(sizes) if p not in group]
+        group = {**self._committed(consumer, others, deadline), **group}
+        sights = {topic: self._sight(topic) for topic in sizes}
+        beside = self._beside(consumer, sights, group, deadline)
+        wanted = {p: start_of(p, {**beside, **group}, self._start_from, sights[p.topic]) for p in fresh}
         offsets = self._offsets(consumer, wanted, deadline)
         births = dict(_births(group, partitions))
         for partition in fresh:
-            birth = self._birth(partition, group, sizes[partition.topic])
+            birth = self._birth(partition, group, sizes[partition.topic], wanted[partition])
             if birth is not None:
                 births[partition] = birth
         known = {partition: group[partition].offset for partition in partitions if partition in group}
         return Starts({**known, **offsets}, frozenset(fresh), births, _topic_ids(group, known), skips)
+
+    def _beside(
+        self,
+        consumer: Consumer,
+        sights: Mapping[str, Sight],
+        group: Mapping[TopicPartition, Committed],
+        deadline: int,
+    ) -> Mapping[TopicPartition, Committed]:
+        """Give what the group has committed on the topics beside those on which it has nothing, where that decides."""
+        if self._start_from is LogEdge.EARLIEST:
+            return {}
+        known = {partition.topic for partition in group}
+        bare = [sight for topic, sight in sights.items() if topic not in known and not sight.newcomer]
+        beside = frozenset[str]().union(*(sight.beside for sight in bare))
+        return self._committed(consumer, _all_of(self._sizes(beside, deadline)), deadline) if beside else {}
 
     def _birth(
         self,
         partition: TopicPartition,
         group: Mapping[TopicPartition, Committed],
         size: int,
+        start: StartFrom,
     ) -> Birth | None:
         on_topic = [committed for other, committed in group.items() if other.topic == partition.topic]
-        if on_topic:
-            births = [committed.birth for committed in on_topic if committed.birth is not None]
-            return min(births, key=lambda birth: birth.at_ms, default=None)
-        return birth_of(self._start_from, int(self._clock.wall() * 1000), size)
+        return first_birth(on_topic) if on_topic else birth_of(start, int(self._clock.wall() * 1000), size)
 
     def _committed(
         self,
@@ -197,6 +216,10 @@ class Starting:
                     raise NotNeededError from error
                 _log.warning("asking again for %s: %s", what, error)
                 self._pause.wait(RETRY_SECONDS)
+
+
+def _all_of(sizes: Mapping[str, int]) -> list[TopicPartition]:
+    return [TopicPartition(topic, number) for topic, size in sizes.items() for number in range(size)]
 
 
 def _births(

@@ -13,6 +13,7 @@ from random import Random  # noqa: TID251 - the type of a seeded source that is 
 from doka.adapters.simulated.chance import Chance
 from doka.adapters.simulated.plan import (
     CALM,
+    GROWTH,
     SILENT,
     UNDRAWN,
     Delays,
@@ -26,7 +27,9 @@ from doka.adapters.simulated.plan import (
 )
 from doka.adapters.simulated.tokens import REVOKED_CODES
 from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
+from doka.domain.partitions.start_positions import LogEdge
 from doka.domain.rules import (
+    TOPICS_MAX_DEFAULT,
     AggregationRules,
     KeyEncoding,
     LimitRules,
@@ -70,7 +73,7 @@ _RATES: dict[str, float] = {
 """The strongest that each may be drawn."""
 
 _APART = frozenset(
-    {*SILENT, *UNDRAWN, Kind.REGISTRY_DOWN, Kind.SKIP_ORDERED, Kind.BATCH_UNREADABLE, Kind.RECORD_LIMIT_RAISED}
+    {*SILENT, *UNDRAWN, *GROWTH, Kind.REGISTRY_DOWN, Kind.SKIP_ORDERED, Kind.BATCH_UNREADABLE, Kind.RECORD_LIMIT_RAISED}
 )
 """Drawn for runs of their own."""
 _ONCE = frozenset({Kind.RETENTION, Kind.TOPIC_RECREATED, Kind.CONSUMER_DEAD, Kind.STOP, Kind.STREAM_REFUSING})
@@ -369,6 +372,26 @@ def teed(plan: Plan) -> Plan:
     return replace(plan, work=replace(plan.work, tee=legs, large=0.0))
 
 
+def growing(plan: Plan) -> Plan:
+    """Give the same run with topics by patterns, to which topics and partitions are added while it runs."""
+    chance = Chance(plan.seed).of("growing")
+    incidents = list(plan.incidents)
+    for kind in (Kind.TOPIC_APPEARS, Kind.PARTITION_ADDED):
+        for _ in range(chance.choice((0, 1, 2, 3))):
+            at = int(chance.random() * plan.heal_at)
+            incidents.append(Incident(kind, at, at, chance.getrandbits(30)))
+    incidents.sort(key=lambda incident: incident.at)
+    return replace(
+        plan,
+        work=replace(plan.work, tee=1),  # a topic that patterns of two routes match is not read
+        patterned=True,
+        incidents=tuple(incidents),
+        topics_max=chance.choice((TOPICS_MAX_DEFAULT, TOPICS_MAX_DEFAULT, TOPICS_MAX_DEFAULT, 1, 2)),
+        start_from=chance.choice(list(LogEdge)),
+        discovery=int(chance.choice((0.01, 0.1, 1.0)) * SECOND),
+    )
+
+
 def heavy(plan: Plan) -> Plan:
     """Give the same run with records so large that a few of them are all that a shard takes in a second, and a request holds."""
     chance = Chance(plan.seed).of("heavy")
@@ -395,7 +418,7 @@ def swarm_plan(seed: int, records: int = RECORDS_DEFAULT) -> Plan:
     five mapped, and one in eleven filtered; one in nine each is damaged, unrenewed, or has its keys encoded. Of those that are not narrow one in 25 is heavy.
     One in seven has a person who skips records; one in 160 may put little poison aside.
     One in eleven ends its records in newlines, or compresses them; one in thirteen decodes what was written with a registry, and
-    in one more each topic has several routes.
+    in one more each topic has several routes; another one has topics by patterns, and topics and partitions that appear.
     One in thirty is calm and long, with faults that show nowhere but in what the service says of itself; one in 180 is longer
     still, and its streams are changed.
     """
@@ -422,6 +445,8 @@ def swarm_plan(seed: int, records: int = RECORDS_DEFAULT) -> Plan:
         plan = decoding(plan)
     if seed // 6 % 13 == 9:  # noqa: PLR2004
         plan = teed(plan)
+    if seed // 6 % 13 == 11:  # noqa: PLR2004
+        plan = growing(plan)
     if seed // 6 % 7 == 3:  # noqa: PLR2004
         plan = on_call(plan)
     if seed // 6 % 160 == 3:  # noqa: PLR2004

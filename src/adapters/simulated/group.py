@@ -24,6 +24,7 @@ from doka.adapters.simulated.weather import draw_span
 from doka.adapters.simulated.witness import Witness
 from doka.domain.commands import CommitOffsets
 from doka.domain.limits import NS_PER_SECOND
+from doka.domain.partitions.start_positions import Birth
 from doka.domain.records import TopicPartition
 
 Partitions = tuple[TopicPartition, ...]
@@ -47,6 +48,8 @@ class Member:
         self.commits_done_at = 0
         self.notices: deque[tuple[str, Partitions]] = deque()
         self.wake = answered
+        self.topics: set[str] | None = None
+        """What it has subscribed to; None: all there is."""
 
 
 class ConsumerGroup:
@@ -66,6 +69,7 @@ class ConsumerGroup:
         self.frozen_until = 0
         self.refused_until = 0
         self.committed: dict[TopicPartition, int] = {}
+        self.births: dict[TopicPartition, Birth] = {}  # what stands beside commits, where that matters
         self.owner: dict[TopicPartition, int | None] = dict.fromkeys(logs)
         self.generation = 0
         self.wanted_by_neighbour: dict[TopicPartition, None] = {}
@@ -86,10 +90,11 @@ class ConsumerGroup:
 
     # --- membership ----------------------------------------------------------------------------------------------
 
-    def join(self, wake: Callable[[], object]) -> Member:
-        """Take in our process; what is free becomes its own a little later."""
+    def join(self, wake: Callable[[], object], topics: set[str] | None = None) -> Member:
+        """Take in our process; what is free, of these topics or of all, becomes its own a little later."""
         self._members += 1
         member = Member(self._members, self.generation, wake)
+        member.topics = topics
         self._trace.note("joins", member.number)
         delay = draw_span(self._chance, self.delays.join)
         self._timeline.at(max(self._timeline.now, self.frozen_until) + delay, lambda: self._welcome(member))
@@ -117,11 +122,42 @@ class ConsumerGroup:
             self.on_neighbour_gain(theirs)
         member = self._member
         ours = tuple(tp for tp in free if tp not in self.wanted_by_neighbour)
+        if member is not None and member.topics is not None:
+            ours = tuple(tp for tp in ours if tp.topic in member.topics)
         if ours and member is not None:
             for tp in ours:
                 self.owner[tp] = member.number
             member.notices.append(("assign", ours))
             member.wake()
+
+    def subscribe(self, member: Member, topics: set[str]) -> None:
+        """Take what our process wants to read from now on: what is free of it comes a little later, other topics go."""
+        member.topics = topics
+        unwanted = tuple(tp for tp, owner in self.owner.items() if owner == member.number and tp.topic not in topics)
+        if unwanted:
+            member.notices.append(("revoke", unwanted))
+        self._trace.note("subscribes", member.number, *sorted(topics))
+        self._look_later()
+
+    def grow(self, partition: TopicPartition) -> None:
+        """Take notice of a partition that there was not: the member that wants its topic hears of it a little later."""
+        self.owner[partition] = None
+        self._look_later()
+
+    def _look_later(self) -> None:
+        delay = draw_span(self._chance, self.delays.join)
+
+        def look() -> None:
+            self._bump()
+            self._hand_out()
+
+        self._timeline.at(max(self._timeline.now, self.frozen_until) + delay, look)
+
+    def begin(self, partition: TopicPartition, start: int, birth: Birth | None) -> None:
+        """Store where a partition begins, and beside it when the group was born on its topic."""
+        self.committed[partition] = start
+        if birth is not None:
+            self.births[partition] = birth
 
     def _bump(self) -> None:
         self.generation += 1

@@ -24,6 +24,7 @@ RELOST_AFTER_NS = 15 * NS_PER_MS  # a second rebalance on the heels of the first
 BATCH_OFFSETS = 5  # of a damaged batch
 GROWS_AT_MOST = 4  # offsets for a record: its own and three of markers
 LIMIT_RAISED_TIMES = 8
+WAITS_TO_BEGIN_NS = 10 * NS_PER_MS
 KILLED_AFTER_NS = 4 * NS_PER_MS  # of a rebalance's begin: inside the drain, most often
 
 
@@ -204,6 +205,33 @@ def _batch_unreadable(world: World, incident: Incident) -> None:
 def _restore_batch(world: World, tp: TopicPartition) -> None:
     world.damaged.pop(tp, None)
     world.stir()
+
+
+def _topic_appears(world: World, incident: Incident) -> None:
+    """Create a topic that a route's pattern matches, and write into it before anybody can have found it."""
+    _grow(world, incident, new=True)
+
+
+def _partition_added(world: World, incident: Incident) -> None:
+    """Add a partition to a topic, and write into it at once."""
+    _grow(world, incident, new=False)
+
+
+def _grow(world: World, incident: Incident, *, new: bool) -> None:
+    if not world.begun:  # what there is by then is no news to the group
+        world.timeline.after(WAITS_TO_BEGIN_NS, lambda: _grow(world, incident, new=new))
+        return
+    topics = list(world.routes)
+    topic = topics[incident.draw % len(topics)]
+    route = world.routes[topic]
+    if new:
+        count = 1 + incident.draw // len(topics) % 2
+        name = f"{topic}.{len(topics)}"
+        partitions = [TopicPartition(name, number) for number in range(count)]
+    else:
+        partitions = [TopicPartition(topic, sum(tp.topic == topic for tp in world.logs))]
+    for partition in partitions:
+        world.grow(partition, route)
 
 
 def _topic_missing(world: World, incident: Incident) -> None:
@@ -423,6 +451,8 @@ _STRIKES: Mapping[Kind, Callable[[World, Incident], None]] = MappingProxyType(
         Kind.TRANSACTION_OPEN: _transaction_open,
         Kind.QUOTA: _quota,
         Kind.BATCH_UNREADABLE: _batch_unreadable,
+        Kind.TOPIC_APPEARS: _topic_appears,
+        Kind.PARTITION_ADDED: _partition_added,
         Kind.TOPIC_MISSING: _topic_missing,
         Kind.TOPIC_REFUSED: _topic_refused,
         Kind.SKIP_ORDERED: _skip_ordered,

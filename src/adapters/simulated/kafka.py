@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 
+from doka.adapters.simulated.discovery import SimulatedDiscovery
 from doka.adapters.simulated.group import Member, Partitions
 from doka.adapters.simulated.life import Life
 from doka.adapters.simulated.world import World
@@ -51,7 +52,9 @@ class SimulatedSource:
         self._world = world
         self._life = life
         self._chance = world.chance.of(f"fetch/{life.number}")
-        self._whole_topics = {t for r in world.plan.rules().routes if r.needs_originals for t in r.topics}
+        self._whole_routes = {route.name for route in world.plan.rules().routes if route.needs_originals}
+        self._discovery = SimulatedDiscovery(world) if world.plan.patterned else None
+        self._found: list[Event] = []  # and not yet told
         self._listener: RebalanceListener | None = None
         self._answers: deque[CommitAnswered] = deque()
         self._ended: dict[TopicPartition, int] = {}
@@ -74,7 +77,22 @@ class SimulatedSource:
         """Join the group; partitions come by the listener, later."""
         self._world.step(self._life)
         self._listener = listener
-        self._world.member = self._world.group.join(self._stir)
+        if self._discovery is not None:
+            self._look(self._discovery)
+        self._join()
+
+    def _join(self) -> None:
+        discovery = self._discovery
+        self._world.member = self._world.group.join(self._stir, None if discovery is None else discovery.topics)
+
+    def _look(self, discovery: SimulatedDiscovery) -> None:
+        """Look for topics, and subscribe to what there is; let the next look come in its time."""
+        found, member = discovery.look(), self._world.member
+        self._world.timeline.after(self._world.plan.discovery, self._stir)
+        if found is not None:
+            self._found.append(found)
+            if member is not None:
+                self._world.group.subscribe(member, discovery.topics)
 
     def fetch(self, limit: int, wait: int) -> Sequence[Event]:
         """Give what has arrived: at most `limit` records, waiting at most `wait` ns (100 ms) for the first."""
@@ -88,6 +106,8 @@ class SimulatedSource:
         while True:
             if self._stirred:
                 self._stirred = False
+                if self._discovery is not None and timeline.now >= self._discovery.look_at:
+                    self._look(self._discovery)
                 if world.member is not None and world.member.notices:
                     self._serve_notices()
                 if self._error is not None:
@@ -156,8 +176,14 @@ class SimulatedSource:
             self._group_status(now),
             {tp: self._log_status(tp) for tp in self.positions},
             self._throttled,
-            Counter(tp.topic for tp in world.logs if tp.topic not in world.topics_missing | world.topics_refused),
+            Counter(tp.topic for tp in world.logs if self._is_told(tp.topic)),
         )
+
+    def _is_told(self, topic: str) -> bool:
+        """Say whether the cluster tells how many partitions a topic has: only of what is subscribed to."""
+        world, discovery = self._world, self._discovery
+        asked = discovery is None or topic in discovery.watch.taken
+        return asked and topic not in world.topics_missing | world.topics_refused
 
     def _group_status(self, now: int) -> GroupStatus:
         world, member = self._world, self._world.member
@@ -220,7 +246,12 @@ class SimulatedSource:
 
     def _assign(self, partitions: Partitions) -> None:
         world = self._world
-        positions = {tp: world.group.position(tp) for tp in partitions if tp not in self.positions}
+        new = [tp for tp in partitions if tp not in self.positions]
+        positions = (
+            {tp: world.group.position(tp) for tp in new}
+            if self._discovery is None
+            else dict(self._discovery.begin(new))
+        )
         self.positions.update(positions)
         self.paused.difference_update(positions)
         world.witness.paused(self.paused)
@@ -249,7 +280,7 @@ class SimulatedSource:
         self._forget(partitions)
         if partitions:
             self._tell(lambda listener: listener.partitions_lost(frozenset(partitions)))
-        world.member = world.group.join(self._stir)
+        self._join()
 
     def _forget(self, partitions: Partitions) -> None:
         for tp in partitions:
@@ -280,6 +311,9 @@ class SimulatedSource:
         if self._answers:
             events += self._answers
             self._answers.clear()
+        if self._found:
+            events += self._found
+            self._found.clear()
         world = self._world
         logs = world.logs
         if world.topics_missing or world.topics_refused or self._topics_told is not ALL_THERE:
@@ -350,7 +384,7 @@ class SimulatedSource:
             end = min(end, damage[0])
         if end < log.end:
             run = min(run, log.place_of(end) - log.place_of(self.positions[tp]))
-        chunk = log.read(self.positions[tp], run, whole=tp.topic in self._whole_topics)
+        chunk = log.read(self.positions[tp], run, whole=world.routes[tp.topic] in self._whole_routes)
         self._told[tp] = (log.end, world.timeline.now)
         if chunk is not None:
             self.positions[tp] = chunk.end

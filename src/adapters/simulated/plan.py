@@ -14,8 +14,10 @@ from doka.adapters.compression.zstd import ZSTD
 from doka.adapters.simulated.schemas import DECODE
 from doka.domain.batch import Batch, Transform
 from doka.domain.limits import NS_PER_MS, NS_PER_SECOND, RECORD_BYTES_DEFAULT
+from doka.domain.partitions.start_positions import LogEdge
 from doka.domain.records import TopicPartition
 from doka.domain.rules import (
+    TOPICS_MAX_DEFAULT,
     AggregationRules,
     KeyEncoding,
     LimitRules,
@@ -183,6 +185,9 @@ class Kind(Enum):
     RECORD_LIMIT_RAISED = "record_limit_raised"
     # Drawn for runs whose routes decode (faults.decoding).
     REGISTRY_DOWN = "registry_down"
+    # What whoever owns the topics does: drawn for runs with patterns (faults.growing).
+    TOPIC_APPEARS = "topic_appears"
+    PARTITION_ADDED = "partition_added"
     # What nothing draws, and a scene or a test may play.
     TOPIC_MISSING = "topic_missing"
     TOPIC_REFUSED = "topic_refused"
@@ -191,6 +196,7 @@ class Kind(Enum):
 
 
 UNDRAWN = (Kind.TOPIC_MISSING, Kind.TOPIC_REFUSED)
+GROWTH = (Kind.TOPIC_APPEARS, Kind.PARTITION_ADDED)
 SILENT = (Kind.BROKER_UNREACHABLE, Kind.GROUP_REFUSED, Kind.TRANSACTION_OPEN, Kind.QUOTA)
 
 
@@ -259,6 +265,13 @@ class Plan:
     """Whether values were written with a schema registry."""
     transforms: bool = False
     """Whether a transform drops what is unwanted, instead of a filter."""
+    patterned: bool = False
+    """Whether the routes have their topics by patterns; nothing is written then before the group has begun."""
+    topics_max: int = TOPICS_MAX_DEFAULT
+    start_from: LogEdge = LogEdge.EARLIEST
+    """Where a group without commits begins; only told to runs with patterns."""
+    discovery: int = 30 * NS_PER_SECOND
+    """How often it is looked for topics."""
 
     def key_of(self, partition: TopicPartition, key: bytes | None) -> str | None:
         """Give the partition key that a record must have; None where it is nobody's choice."""
@@ -306,8 +319,10 @@ class Plan:
         routes = tuple(
             RouteRules(
                 name,
-                frozenset({self.topic(i)}),
+                frozenset() if self.patterned else frozenset({self.topic(i)}),
                 self.role.name,
+                patterns=frozenset({f"{self.topic(i)}*"}) if self.patterned else frozenset(),
+                topics_max=self.topics_max,
                 partition_key=self.partition_key,
                 envelope=self.envelope,
                 key_encoding=self.key_encoding,

@@ -9,6 +9,7 @@ from doka.adapters.simulated.plan import UNWANTED, WANTED, Plan
 from doka.adapters.simulated.schemas import LATE_NS, SCHEMAS, UNKNOWN, written
 from doka.adapters.simulated.weather import draw_span
 from doka.adapters.simulated.world import World
+from doka.domain.limits import NS_PER_MS
 from doka.domain.records import TopicPartition
 from doka.domain.rules import NullKey, NullValue
 
@@ -16,6 +17,9 @@ UNUSABLE_KEYS = (b"", b"k" * 257)
 """Keys that Kinesis refuses: empty, and longer than 256 characters."""
 WIDE = "\u0436" * 100
 """The beginning of keys that have twice as many bytes as characters, of which Kinesis takes 256."""
+
+BEGUN_NS = 10 * NS_PER_MS
+"""How often it is looked whether the group has begun, where it may begin at the ends of the logs."""
 
 
 class Producer:
@@ -37,6 +41,7 @@ class Producer:
         if plan.work.large and plan.compress != "none":  # text that no compression can make smaller than by a quarter
             self._too_large = b64encode(world.chance.of("large").randbytes(plan.record_bytes_max * 3 // 2))
         world.write = self._write
+        world.write_too = self._partitions.append
         letter = WIDE if plan.work.wide_keys else "k"
         before = b"\xff" if plan.work.raw_keys else b""
         self._keys = [before + f"{letter}{i}".encode() for i in range(plan.work.keys)]
@@ -50,6 +55,9 @@ class Producer:
     def start(self) -> None:
         """Write the first burst now, the others in their time."""
         chance, work = self._chance, self._work
+        if self._plan.patterned and not self._world.begun:
+            self._world.timeline.after(BEGUN_NS, self.start)
+            return
         for _ in range(min(self._left, 1 + int(chance.random() * work.burst))):
             self._left -= 1
             self._write(self._partitions[int(chance.random() * len(self._partitions))])

@@ -27,6 +27,9 @@ class Witness:
     def poisoned(self, partition: TopicPartition, offset: int) -> None:
         """The record just written can never land."""
 
+    def grown(self, partition: TopicPartition) -> None:
+        """There is a partition that there was not."""
+
     def may_land(self, partition: TopicPartition, offset: int) -> None:
         """A record that could never land can by now: its stream takes larger ones."""
 

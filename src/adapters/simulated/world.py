@@ -49,6 +49,9 @@ class NoProgressError(BaseException):
 class World:
     """What is in here survives every crash of the process."""
 
+    write_too: Callable[[TopicPartition], object] = staticmethod(lambda _: None)
+    """The producer's: from now on it writes into a partition that is new, too."""
+
     def __init__(self, plan: Plan, witness: Witness | None = None) -> None:
         self.plan = plan
         self.chance = Chance(plan.seed)
@@ -208,6 +211,27 @@ class World:
         return now >= self.stalled_until and (
             not self.unreachable_until or now >= self.unreachable_until.get(partition, 0)
         )
+
+    @property
+    def begun(self) -> bool:
+        """Whether the group has begun with all partitions that there were at first."""
+        first = [
+            TopicPartition(self.plan.topic(r), p)
+            for r in range(self.plan.work.routes)
+            for p in range(self.plan.work.partitions)
+        ]
+        return all(tp in self.group.committed for tp in first)
+
+    def grow(self, partition: TopicPartition, route: str) -> None:
+        """Add a partition, of a topic that there is or of a new one, and write into it at once."""
+        self.trace.note("grows", partition)
+        self.routes[partition.topic] = route
+        self.routes_of[partition.topic] = (route,)
+        self.logs[partition] = PartitionLog(partition)
+        self.witness.grown(partition)
+        self.group.grow(partition)
+        self.write_too(partition)
+        self.write(partition)
 
     def readable_end(self, partition: TopicPartition) -> int:
         """Give where the part of a log ends that may be read: its end, or where a transaction is open."""

@@ -12,6 +12,7 @@ import logging
 from dataclasses import replace
 from typing import Final, get_args
 
+from doka.adapters.telemetry.group_outcomes import GROUP_OUTCOMES
 from doka.adapters.telemetry.sentences import (
     MESSAGE_CHARACTERS_MAX,
     PARTITIONS_SHOWN_MAX,
@@ -30,8 +31,6 @@ from doka.domain.facts import (
     CommitFailed,
     Fact,
     GapSeen,
-    GroupBack,
-    GroupLost,
     LanesBelowShards,
     LeaseRejected,
     LeaseRenewalFailed,
@@ -491,27 +490,6 @@ def _partitions_owned(fact: PartitionsOwned) -> Line:
     )
 
 
-@_told(GroupLost, alike=lambda _: ())  # shown by doka_ready
-def _group_lost(fact: GroupLost) -> Line:
-    return Line(
-        logging.ERROR,
-        "group_lost",
-        f"the consumer group is out of reach, or has given no assignment, for {span(fact.after)}{quoted(fact.why)}; "
-        "nothing is lost, and forwarding goes on when it is back",
-        figures(fact, lost_seconds=seconds(fact.after), said=fact.why[:MESSAGE_CHARACTERS_MAX]),
-    )
-
-
-@_told(GroupBack, alike=lambda _: (), ends=lambda _: [(GroupLost,)])
-def _group_back(fact: GroupBack) -> Line:
-    return Line(
-        logging.INFO,
-        "group_back",
-        f"the consumer group is back, after {span(fact.after)}",
-        {"lost_seconds": seconds(fact.after)},
-    )
-
-
 @_told(
     GapSeen,
     alike=lambda fact: (fact.partition,),
@@ -611,4 +589,5 @@ def _partition_stuck(fact: PartitionStuck) -> Line:
     )
 
 
+OUTCOMES.take(GROUP_OUTCOMES)
 assert set(get_args(Fact)) == OUTCOMES.kinds, "each kind of fact is told"

@@ -97,9 +97,17 @@ def _process(status: Status) -> Iterator[Metric]:
     yield _gauge("doka_partitions_owned", "Kafka partitions owned by this process.", len(status.partitions))
     yield _gauge(
         "doka_topics_missing",
-        "Subscribed topics that do not exist, or may not be read.",
-        len(status.missing_topics | status.refused_topics),
+        "Subscribed topics that do not exist, or may not be read, and those that patterns match and that are left.",
+        len((status.missing_topics | status.refused_topics).union(*status.topics_left.values())),
     )
+    matched = GaugeMetricFamily(
+        "doka_topics_matched",
+        "Topics that the patterns of a route have brought, as its last look found them; only of routes that have patterns.",
+        labels=["route"],
+    )
+    for route, count in status.topics_matched.items():
+        matched.add_metric([route], count)
+    yield matched
     topics = GaugeMetricFamily(
         "doka_topic_partitions",
         "Partitions that a subscribed topic has, owned by whomever, as the cluster told it within the last minute or two.",

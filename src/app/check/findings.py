@@ -24,7 +24,7 @@ class Finding:
     """One thing that was looked at; `told` is a sentence without a full stop, `cure` what to do about it."""
 
     step: str
-    """configuration, transform, registry, environment, kafka, topic, collector, role, stream, shards, put, key or read."""
+    """configuration, transform, registry, environment, kafka, topics, topic, collector, role, stream, shards, put, key or read."""
     subject: str
     verdict: FindingVerdict
     told: str

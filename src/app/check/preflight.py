@@ -25,12 +25,20 @@ from doka.app.settings.model import MIB, Settings
 from doka.app.settings.routes import RouteSettings
 from doka.domain.batch import Transform
 from doka.domain.commands import DescribeStream
-from doka.domain.events import LeaseIssued, LeaseRefused, RegistryRefused, StreamDescribed, StreamRefused
+from doka.domain.events import (
+    LeaseIssued,
+    LeaseRefused,
+    RegistryRefused,
+    StreamDescribed,
+    StreamRefused,
+    TopicsMatched,
+)
 from doka.domain.facts import LanesBelowShards, RouteBlocked
 from doka.domain.lease import Lease
 from doka.domain.limits import NS_PER_SECOND
 from doka.domain.ports import Authority, Describer
 from doka.domain.routes.standing import AUTO_DISTRIBUTION, Standing
+from doka.domain.routes.topic_news import reasons
 from doka.domain.rules import RouteRules
 from doka.domain.turn import Turn
 from doka.domain.verdicts import of_request
@@ -105,13 +113,19 @@ def not_asked(settings: Settings, *, tries_puts: bool) -> list[str]:
 
 
 def _configuration(settings: Settings, source: str) -> Finding:
-    routes, topics = len(settings.routes), len({topic for route in settings.routes for topic in route.topics})
-    told = f"{_count(routes, 'route')}, {_count(topics, 'topic')}, {_count(len(settings.roles), 'role')}"
+    routes, topics = len(settings.routes), len({topic for route in settings.routes for topic in route.named})
+    patterns = sum(len(route.patterns) for route in settings.routes)
+    of_topics = [_count(topics, "topic")] if topics or not patterns else []
+    of_topics += [_count(patterns, "pattern")] if patterns else []
+    told = f"{_count(routes, 'route')}, {', '.join(of_topics)}, {_count(len(settings.roles), 'role')}"
     return Finding("configuration", source, FindingVerdict.FINE, told)
 
 
 def _kafka(settings: Settings, found: Preflight) -> Iterator[Finding]:
-    topics = sorted({topic for route in settings.routes for topic in route.topics})
+    topics = sorted({topic for route in settings.routes for topic in route.named})
+    if found.matched is not None:
+        yield from _matched(settings, found.matched)
+        topics = sorted({*topics, *(topic for brought in found.matched.taken.values() for topic in brought)})
     servers = ", ".join(settings.kafka.bootstrap_servers)
     if found.partitions:
         told = f"answers, by {settings.kafka.security.protocol}"
@@ -132,6 +146,20 @@ def _kafka(settings: Settings, found: Preflight) -> Iterator[Finding]:
             yield Finding("topic", topic, FindingVerdict.FINE, told, facts={"partitions": partitions})
         elif topic not in told_of:
             yield Finding("topic", topic, FindingVerdict.SKIPPED, "not looked at, since Kafka did not answer")
+
+
+def _matched(settings: Settings, matched: TopicsMatched) -> Iterator[Finding]:
+    """Tell what each route's patterns bring, and what is left, for the bound or because another route's match too."""
+    for route in settings.routes:
+        if route.patterns:
+            brought = sorted(matched.taken[route.name])
+            told = f"bring {_count(len(brought), 'topic')} now; routes[].topics_max allows {route.topics_max}"
+            facts = {"topics": brought, "topics_max": route.topics_max}
+            verdict = FindingVerdict.FINE if brought else FindingVerdict.WARNING
+            yield Finding("topics", ", ".join(route.patterns), verdict, told, facts=facts)
+    for why in reasons(matched, to_rules(settings).routes):
+        told, _, cure = why.rpartition(": ")
+        yield Finding("topics", "patterns", FindingVerdict.FAILED, told, cure)
 
 
 def _facts(obstacle: Obstacle) -> dict[str, str]:

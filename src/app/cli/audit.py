@@ -28,8 +28,9 @@ from doka.app.cli.routes import route_named, routes_named
 from doka.app.cli.times import is_ago, span_seconds, time_ms
 from doka.app.config_options import ConfigOptions
 from doka.app.container import Container
+from doka.app.matched import read_matched
 from doka.app.service import LAST_LINES_SECONDS, build, build_quiet
-from doka.app.settings.load import hostname, read_configuration
+from doka.app.settings.load import hostname
 from doka.app.settings.mapping import stream_region
 from doka.app.settings.model import Settings
 from doka.domain.audit.fates import Terms
@@ -66,7 +67,7 @@ def audit(options: ConfigOptions, asked: AuditOptions, *, as_data: bool) -> int:
     if asked.html is not None and not asked.html.parent.is_dir():  # an hour later it would be a pity
         raise UsageError(f"--html {asked.html} is in a folder that is not there: make it, or name another file")
     _check(asked, as_data=as_data)
-    settings = read_configuration(options)
+    settings = read_matched(options)
     if asked.every is not None:
         return _go_on(build(settings, hostname()), settings, asked)
     container = build_quiet(settings, hostname())

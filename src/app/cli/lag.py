@@ -20,8 +20,9 @@ from doka.adapters.kafka.group_lag import GroupLag, LagReading, PartitionLag
 from doka.adapters.kafka.not_told import NotToldError
 from doka.adapters.telemetry.sentences import many, span
 from doka.app.config_options import ConfigOptions
+from doka.app.matched import read_matched
 from doka.app.service import build
-from doka.app.settings.load import hostname, read_configuration
+from doka.app.settings.load import hostname
 from doka.domain.errors import UsageError
 from doka.domain.limits import NS_PER_MS
 
@@ -42,7 +43,7 @@ def lag(options: ConfigOptions, *, group: str | None, watch: bool, as_json: bool
         raise UsageError(
             "--watch draws at a terminal, and this is none: leave it out, or add --json for a line each look"
         )
-    container = build(read_configuration(options), hostname())
+    container = build(read_matched(options), hostname())
     member = container.member()
     reading = LagReading(member, container.clock(), container.oauth())
 

@@ -261,7 +261,7 @@ def _today(container: Container, found: FoundLetter) -> tuple[Preview | None, in
     rules, topic = container.rules(), found.letter.source.topic
     of_route = next((each for each in rules.routes if each.name == found.route), None)
     if of_route is None:
-        several = topic in rules.routes_of()
+        several = rules.routes_for(topic)
         none = f"it names none of the routes that read topic {topic}" if several else f"no route reads topic {topic}"
         return None, 0, f"{none}: nothing can be sent for it"
     stream, why = stream_of(of_route, container.authority(), container.describer())

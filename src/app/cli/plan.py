@@ -27,13 +27,14 @@ from doka.app.cli.routes import routes_named
 from doka.app.cli.times import span_seconds, time_ms
 from doka.app.config_options import ConfigOptions
 from doka.app.container import Container
+from doka.app.matched import read_matched
 from doka.app.plan.planning import Plan, plan_route
 from doka.app.plan.prices import Prices, read_prices
 from doka.app.plan.telling import VERSION, data_of
 from doka.app.plan.traffic import Traffic, Window
 from doka.app.reading import read
 from doka.app.service import build
-from doka.app.settings.load import hostname, read_configuration
+from doka.app.settings.load import hostname
 from doka.app.settings.mapping import stream_region
 from doka.app.settings.model import Settings
 from doka.domain.errors import UsageError
@@ -96,7 +97,7 @@ def plan(options: ConfigOptions, wanted: Wanted) -> int:
     Raises:
         UsageError: the configuration or the table of prices cannot be used, or the words are wrong.
     """
-    settings = read_configuration(options)
+    settings = read_matched(options)
     container = build(settings, hostname())
     prices = read_prices(wanted.prices)
     routes = routes_named(container.rules().routes, wanted.route)

@@ -30,6 +30,7 @@ from doka.app.cli.routes import routes_named
 from doka.app.cli.times import span_seconds, time_ms
 from doka.app.config_options import ConfigOptions
 from doka.app.container import Container
+from doka.app.matched import read_matched
 from doka.app.replay.landings import NotedLandings
 from doka.app.replay.outcome import ReplayTelemetry, ranges_as_data
 from doka.app.replay.patience import Patience
@@ -39,7 +40,7 @@ from doka.app.replay.state import LOSSES
 from doka.app.runtime import Ending
 from doka.app.service import build_quiet
 from doka.app.settings import Settings
-from doka.app.settings.load import hostname, read_configuration
+from doka.app.settings.load import hostname
 from doka.app.settings.routes import RouteSettings, StreamSettings
 from doka.domain.audit.fates import Fate, OffsetRange
 from doka.domain.errors import UsageError
@@ -84,7 +85,7 @@ def replay(options: ConfigOptions, words: Words) -> int:
     if not (words.yes or words.dry_run) and (words.as_json or not sys.stdin.isatty()):
         raise UsageError("nobody can be asked here whether to send it: add --yes, or --dry-run to see what it would be")
     patience_ns = span_seconds("--give-up-after", words.give_up_after) * NS_PER_SECOND
-    settings = read_configuration(options)
+    settings = read_matched(options)
     lost = None if words.audit is None else _lost(words.audit)
     settings = _to_stream(settings, words, lost)
     container = build_quiet(settings, hostname())

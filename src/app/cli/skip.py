@@ -18,8 +18,9 @@ from doka.adapters.kafka.skip_writing import Found, SkipRefusedError, SkipWritin
 from doka.adapters.telemetry.sentences import many
 from doka.app.cli.places import place_of
 from doka.app.config_options import ConfigOptions
+from doka.app.matched import read_matched
 from doka.app.service import build
-from doka.app.settings.load import hostname, read_configuration
+from doka.app.settings.load import hostname
 from doka.domain.errors import UsageError
 from doka.domain.records import TopicPartition
 from doka.domain.skip import Skip
@@ -35,7 +36,7 @@ def skip(options: ConfigOptions, what: str, *, reason: str, by: str | None, yes:
     """
     partition, first, far = place_of(what)
     why, who = _words("--reason", reason), _words("--by", by or f"{_user()}@{hostname()}")
-    settings = read_configuration(options)
+    settings = read_matched(options)
     container = build(settings, hostname())
     topics = container.member().topics
     if partition.topic not in topics:

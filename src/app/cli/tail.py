@@ -23,8 +23,9 @@ from doka.app.cli.seen import Seen, look
 from doka.app.cli.shown import content_shown, cut, time_shown
 from doka.app.cli.times import time_ms
 from doka.app.config_options import ConfigOptions
+from doka.app.matched import read_matched
 from doka.app.service import build
-from doka.app.settings.load import hostname, read_configuration
+from doka.app.settings.load import hostname
 from doka.app.stream_facts import stream_of
 from doka.domain.events import StreamDescribed
 from doka.domain.routes.mapping import as_text
@@ -55,7 +56,7 @@ def tail(options: ConfigOptions, wanted: Wanted) -> int:
     Raises:
         UsageError: the configuration cannot be used, or the words are wrong.
     """
-    container = build(read_configuration(options), hostname())
+    container = build(read_matched(options), hostname())
     rules = route_named(container.rules().routes, wanted.route)
     since_ms = None if wanted.since is None else time_ms("--from", wanted.since, container.clock().wall())
     stream, why = stream_of(rules, container.authority(), container.describer())

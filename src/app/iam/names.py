@@ -240,8 +240,9 @@ class Names:
 
     def _of_cluster(self, kind: str, *names: str) -> list[str]:
         prefix, cluster, uuid = self._msk
-        # In a resource * and ? are wild and ${ is a variable; Kafka takes all of them in the name of a group.
-        literal = (re.sub(r"[*?$]", lambda found: f"${{{found[0]}}}", name) for name in names)
+        # In a resource * and ? are wild and ${ is a variable; Kafka takes all of them in the name of a group. In that of a
+        # topic it takes none, and in a pattern of topics * means what it means here.
+        literal = names if kind == "topic" else (re.sub(r"[*?$]", lambda f: f"${{{f[0]}}}", name) for name in names)
         return [f"{prefix}:{kind}/{cluster}/{uuid}/{name}" for name in literal]
 
     # --- the identity provider -----------------------------------------------------------------------------------------

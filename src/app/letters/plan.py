@@ -99,7 +99,7 @@ class _Judge:
         self._asked = asked
         rules = container.rules()
         self._rules = {each.name: each for each in rules.routes}
-        self._topics = rules.routes_of()
+        self._routes_for = rules.routes_for
         self.streams: dict[str, tuple[StreamDescribed | None, str | None]] = {}
         self._previews: dict[str, Previews] = {}
 
@@ -113,7 +113,7 @@ class _Judge:
         if found.route is None:
             none = (
                 f"names none of the routes that read topic {topic}"
-                if topic in self._topics
+                if self._routes_for(topic)
                 else f"no route reads topic {topic}"
             )
             return f"{none}: --to-topic sends them to a topic"

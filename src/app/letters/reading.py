@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Final
 
 from doka.adapters.kafka.client_settings import connection_settings
@@ -23,6 +24,7 @@ from doka.domain.letters.resent import Resent
 from doka.domain.limits import FETCH_RECORDS_MAX
 from doka.domain.partitions.start_positions import LogEdge
 from doka.domain.records import Chunk, TopicPartition
+from doka.domain.rules import RouteRules
 from doka.domain.skip import offsets_shown
 
 AT_ONCE: Final = min(500, FETCH_RECORDS_MAX)  # letters, which may be large
@@ -88,6 +90,7 @@ def who_resends(member: MemberSettings, topic: str) -> MemberSettings:
     return replace(
         member,
         topics=topics,
+        routes=(),
         topics_with_originals=topics,
         group_id=letters_group(member.group_id),
         group_instance_id=None,  # two resends of one host must be two members
@@ -125,12 +128,12 @@ def read_letters(
 
     Raises NotToldError: nothing comes any more.
     """
-    routes_of = {topic: [each.name for each in rules] for topic, rules in container.rules().routes_of().items()}
+    routes_for = cache(container.rules().routes_for)
 
     def heard(event: Event) -> None:
         match event:
             case RecordsFetched(chunk):
-                for found in _found(chunk, letters, routes_of):
+                for found in _found(chunk, letters, routes_for):
                     letter = found.letter
                     take(found, choice.takes(letter, found.key, found.partition, found.offset))
             case RecordsUnreadable(partition, first, far, why):
@@ -146,7 +149,7 @@ def read_letters(
     read(source, clock, heard, enough=lambda: False, limit=AT_ONCE)
 
 
-def _found(chunk: Chunk, letters: Letters, routes_of: Mapping[str, Sequence[str]]) -> Iterator[FoundLetter]:
+def _found(chunk: Chunk, letters: Letters, routes_for: Callable[[str], Sequence[RouteRules]]) -> Iterator[FoundLetter]:
     for place, original in enumerate(chunk.originals):
         record = letter_in(original)
         if record is None:
@@ -157,7 +160,7 @@ def _found(chunk: Chunk, letters: Letters, routes_of: Mapping[str, Sequence[str]
         yield FoundLetter(
             chunk.partition,
             offset,
-            route=letter.route_among(routes_of.get(letter.source.topic, ())),
+            route=letter.route_among([rules.name for rules in routes_for(letter.source.topic)]),
             done=letters.is_done(chunk.partition, offset),
             key=chunk.keys[place],
             size=alone.payload_bytes,

@@ -12,11 +12,14 @@ from importlib.util import find_spec
 from doka.adapters.aws.sts.settings import AMBIENT_ROLE
 from doka.app.settings.arn import parse_role_arn, parse_stream_arn, partition_of
 from doka.app.settings.endpoints import PERMISSION, objection
+from doka.app.settings.kafka import DISCOVERY_SECONDS
 from doka.app.settings.model import Settings
 from doka.app.settings.problems import Problem
 from doka.app.settings.routes import OnlySettings, RouteSettings, TransformSettings
 from doka.app.settings.session import fill_session_name
 from doka.domain.limits import CHAINED_ROLE_SECONDS_MAX, ROUTES_OF_A_TOPIC_MAX
+from doka.domain.patterns import is_pattern, matches
+from doka.domain.rules import TOPICS_MAX_DEFAULT
 
 PERMIT_PLAINTEXT = "kafka.security.allow_plaintext: true (or --allow-plaintext)"
 
@@ -133,6 +136,11 @@ def _topics(settings: Settings, index: int, route: RouteSettings) -> Iterator[Pr
         if route.topics.index(topic) != place:
             yield Problem(f"is the topic {topic} again; keep one", path)
             continue
+        if is_pattern(topic):
+            for twin in (each for each in range(index) if topic in settings.routes[each].topics):
+                told = f"is the pattern of routes[{twin}] again; topics that patterns of two routes match are not read"
+                yield Problem(f"{told}, so keep one, or name the topics", path)
+            continue
         before = [each for each in range(index) if topic in settings.routes[each].topics]
         if len(before) == ROUTES_OF_A_TOPIC_MAX:
             told = f"is the topic {topic} of {ROUTES_OF_A_TOPIC_MAX} routes before, which is the most"
@@ -158,6 +166,17 @@ def _place(route: RouteSettings) -> tuple[str | None, ...]:
     """Give what tells one stream from another, as far as the settings do."""
     stream = route.stream
     return (stream.arn,) if stream.arn is not None else (stream.name, stream.region, stream.role)
+
+
+def _patterns(settings: Settings) -> Iterator[Problem]:
+    any_patterns = any(route.patterns for route in settings.routes)
+    for index, route in enumerate(settings.routes):
+        if route.topics_max != TOPICS_MAX_DEFAULT and not route.patterns:
+            told = "has no use without a pattern in topics, like orders.*; leave it out"
+            yield Problem(told, ("routes", index, "topics_max"))
+    if settings.kafka.discovery_seconds != DISCOVERY_SECONDS and not any_patterns:
+        told = "has no use without a pattern in routes[].topics, like orders.*; leave it out"
+        yield Problem(told, ("kafka", "discovery_seconds"))
 
 
 def _keys(settings: Settings) -> Iterator[Problem]:
@@ -210,6 +229,9 @@ def _dead_letters(settings: Settings) -> Iterator[Problem]:
     for index, route in enumerate(settings.routes):
         if topic in route.topics:
             told = f"is a topic of routes[{index}] too, so a letter would come back as a record; choose another"
+            yield Problem(told, path)
+        elif matches(route.patterns, topic):
+            told = f"matches a pattern of routes[{index}], so a letter would come back as a record; choose another"
             yield Problem(told, path)
     if not users:
         yield Problem("is used by no route; take on_poison: dead_letter in one, or leave it out", path)
@@ -291,6 +313,7 @@ CHECKS: tuple[Callable[[Settings], Iterator[Problem]], ...] = (
     _one_region,
     _streams,
     _routes,
+    _patterns,
     _keys,
     _data,
     _registries,

@@ -150,8 +150,19 @@ TopicName = Annotated[
         "is not the name of a Kafka topic: 1 to 249 letters, digits, dots, dashes or underscores",
     ),
 ]
+TopicOrPattern = Annotated[
+    str,
+    Matching(
+        r"(?!\.{1,2}$)[A-Za-z0-9._*-]{1,249}",
+        "is not the name of a Kafka topic: 1 to 249 letters, digits, dots, dashes or underscores; a * in it makes a pattern",
+    ),
+]
 StreamName = Annotated[
     str,
+    Matching(
+        r"[^{}]*",
+        "is no template: give each stream a route of its own with its topics, since roles and IAM go by the ARN of a stream",
+    ),
     Matching(
         STREAM_NAME.pattern,
         "is not the name of a Kinesis stream: 1 to 128 letters, digits, dots, dashes or underscores; an ARN goes into arn",

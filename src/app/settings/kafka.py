@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr
 
 from doka.adapters.kafka.settings import SecurityProtocol
 from doka.app.settings.fields import BootstrapServer, ClientValue, Flag, Section, StartText, Text
 
+DISCOVERY_SECONDS = 30
 Mechanism = Literal["aws_msk_iam", "scram_sha_256", "scram_sha_512", "plain"]
 
 
@@ -57,6 +58,10 @@ class KafkaSettings(Section):
         default="earliest",
         description="Where a group without any commit begins: earliest, latest or a time with its zone.",
         examples=["2026-08-01T00:00:00Z"],
+    )
+    discovery_seconds: Annotated[int, Field(strict=True, ge=1, le=3_600)] = Field(
+        default=DISCOVERY_SECONDS,
+        description="How often it is looked for topics that match the patterns of routes; each look lists all topics.",
     )
     on_gap: Literal["block", "continue"] = Field(
         default="block", description="What to do when records left the log before they were read."

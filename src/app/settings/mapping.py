@@ -113,6 +113,8 @@ def to_member_settings(settings: Settings, *, hostname: str) -> MemberSettings:
         bootstrap_servers=kafka.bootstrap_servers,
         group_id=kafka.group_id,
         topics=frozenset(topic for route in rules.routes for topic in route.topics),
+        routes=rules.routes if any(route.patterns for route in rules.routes) else (),
+        discovery_seconds=kafka.discovery_seconds,
         topics_with_originals=frozenset(
             topic for route in rules.routes if route.needs_originals for topic in route.topics
         ),
@@ -202,7 +204,9 @@ def _route_rules(settings: Settings, index: int) -> RouteRules:
     route = settings.routes[index]
     return RouteRules(
         name=route.name,
-        topics=frozenset(route.topics),
+        topics=frozenset(route.named),
+        patterns=frozenset(route.patterns),
+        topics_max=route.topics_max,
         role=route.stream.role or AMBIENT_ROLE,
         partition_key=route.partition_key,
         null_key=NullKey(route.null_key),

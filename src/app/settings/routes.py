@@ -20,8 +20,10 @@ from doka.app.settings.fields import (
     StreamArnText,
     StreamName,
     Text,
-    TopicName,
+    TopicOrPattern,
 )
+from doka.domain.patterns import is_pattern
+from doka.domain.rules import TOPICS_MAX_DEFAULT
 
 
 class StreamSettings(Section):
@@ -137,8 +139,17 @@ def _called(decided: dict[str, Any]) -> str:
 class RouteSettings(Section):
     """Topics that go to one stream, with lanes, limits and a state of their own."""
 
-    topics: tuple[TopicName, ...] = Field(
-        min_length=1, description="Kafka topics; several routes may read one: docs/tee.md.", examples=[["orders"]]
+    topics: tuple[TopicOrPattern, ...] = Field(
+        min_length=1,
+        description=(
+            "Kafka topics; several routes may read one that they name: docs/tee.md. One with * is a pattern: * stands for any "
+            "characters, and topics that match are found while doka runs: docs/topics.md."
+        ),
+        examples=[["orders"]],
+    )
+    topics_max: Annotated[int, Field(strict=True, ge=1, le=1_000)] = Field(
+        default=TOPICS_MAX_DEFAULT,
+        description="So many topics the patterns may bring; where more match, those that are new are not read, and told.",
     )
     stream: StreamSettings = Field(description="Where the records go.", examples=[{"name": "orders"}])
     name: Name = Field(default_factory=_called, description="Name in metrics and logs; by default the stream's.")
@@ -195,3 +206,13 @@ class RouteSettings(Section):
         default="block",
         description="What becomes of a record that can never land; dead_letter by default where dead_letters.topic is set.",
     )
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The topics that it names."""
+        return tuple(topic for topic in self.topics if not is_pattern(topic))
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """The patterns of topics that it takes beside."""
+        return tuple(topic for topic in self.topics if is_pattern(topic))

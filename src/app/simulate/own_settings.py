@@ -101,6 +101,8 @@ def of_settings(settings: Settings, records: Path | None = None) -> tuple[tuple[
             notes.append(
                 f"route {route.name}: {', '.join(shared)}, which other routes read too, is simulated as its own"
             )
+        if route.patterns:
+            notes.append(f"route {route.name}: its patterns are simulated as a topic that is there from the beginning")
         if route.has_shared_lanes:
             notes.append(f"route {route.name}: {route.ordering.value} may break its order, so order is not judged")
         routes.append(kept)

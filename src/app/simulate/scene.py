@@ -176,7 +176,9 @@ def policy_words(role: RoleRules) -> str:
 def plan_of(scene: Scene) -> ScenePlan:
     """Give the plan of the world; in calm weather nothing in it is drawn but delays."""
     rules, weather = scene.rules, scene.weather
-    routes = tuple(replace(r, name=f"s{i}", topics=frozenset({f"t{i}"})) for i, r in enumerate(rules.routes))
+    routes = tuple(
+        replace(r, name=f"s{i}", topics=frozenset({f"t{i}"}), patterns=frozenset()) for i, r in enumerate(rules.routes)
+    )
     never = int((scene.duration_seconds + scene.settle_seconds + 3_600) * NS_PER_SECOND)
     return ScenePlan(
         seed=scene.seed,

@@ -9,7 +9,17 @@ The client's own reset rules are never used: they jump in silence.
     no          it has, and the partition existed when the group was born there the group's birth on the topic
     no          it has, and the partition is newer                              the beginning of the log
 
-The last two lines guard two ends: members that start together must not take each other's first commits for a history
+A topic on which the group has no commit may be newer than the group's first look. One that was not there when this process
+first looked is, and so is one that a pattern brought to a group which had begun with the pattern's other topics before:
+
+    the topic appeared while this process ran                                   the beginning of the log
+    a pattern brought it, the group has commits on others of the pattern, and
+      had some when this process first looked                                   the beginning of the log
+      had none then: it was born since, as members do that start together       the group's birth there
+
+Clocks decide none of this: that of a host may be wrong by more than a topic is old.
+
+The last two lines of the first table guard two ends: members that start together must not take each other's first commits for a history
 (with `latest` one of them would read the whole topic), and a partition that was added later must not lose what was
 written before somebody owned it.
 So the birth (a time, and how many partitions there were) travels in the metadata of every commit, and with it the id of
@@ -100,20 +110,52 @@ def birth_of(start_from: StartFrom, wall_ms: int, partitions: int) -> Birth | No
     return Birth(start_from if isinstance(start_from, int) else wall_ms, partitions)
 
 
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What this process has seen of a topic, beside what the group has stored."""
+
+    newcomer: bool = False
+    """Whether it was not there when this process first looked."""
+    beside: frozenset[str] = frozenset()
+    """The other topics that the same route's patterns have brought; none for a topic that is named."""
+    unborn: bool = False
+    """Whether the group had committed nothing on any of them when this process first looked, and saw them there."""
+
+
 def start_of(
     partition: TopicPartition,
     group: Mapping[TopicPartition, Committed],
     start_from: StartFrom,
+    sight: Sight = Sight(),
 ) -> StartFrom:
-    """Decide where a partition without a committed offset begins; `group` holds every commit on its topic."""
+    """Decide where a partition without a committed offset begins.
+
+    `group` holds every commit on its topic, and where there is none those on the topics beside it.
+    """
     on_topic = [committed for other, committed in group.items() if other.topic == partition.topic]
     if not on_topic:
-        return start_from
-    births = [committed.birth for committed in on_topic if committed.birth is not None]
-    born = min(births, key=lambda birth: birth.at_ms, default=None)
+        return _start_of_topic(group, start_from, sight)
+    born = first_birth(on_topic)
     if born is not None and partition.partition < born.partitions:
         return born.at_ms
     return LogEdge.EARLIEST
+
+
+def _start_of_topic(group: Mapping[TopicPartition, Committed], start_from: StartFrom, sight: Sight) -> StartFrom:
+    """Decide where a topic begins on which the group has no commit."""
+    if sight.newcomer:
+        return LogEdge.EARLIEST
+    beside = [committed for other, committed in group.items() if other.topic in sight.beside]
+    if not beside:
+        return start_from
+    born = first_birth(beside)
+    return LogEdge.EARLIEST if born is None or not sight.unborn else born.at_ms
+
+
+def first_birth(commits: Iterable[Committed]) -> Birth | None:
+    """Give the first birth that any of these commits tells; None where none does."""
+    births = [committed.birth for committed in commits if committed.birth is not None]
+    return min(births, key=lambda birth: birth.at_ms, default=None)
 
 
 def topics_to_ask(wanted: Iterable[TopicPartition], known: Mapping[TopicPartition, Committed]) -> frozenset[str]:

@@ -13,6 +13,7 @@ from doka.adapters.kafka.preflight import NO_PARTITION, Obstacle, Preflight, loo
 from doka.adapters.kafka.rights import Right, action_of, cure_of
 from doka.adapters.kafka.settings import KafkaSecurity, MemberSettings
 from doka.adapters.system.clock import SystemClock
+from doka.domain.rules import RouteRules
 from tests.integration.kafka.group import settings_for
 
 OFFSET_COMMIT, OFFSET_FETCH = 8, 9  # the keys of Kafka's requests
@@ -114,3 +115,20 @@ def test_nothing_is_stored_by_asking_whether_it_might_be(cluster: KafkaCluster) 
     finally:
         consumer.close()
     assert OFFSET_INVALID == stored.offset
+
+
+def test_topics_of_patterns_are_looked_at_as_those_that_are_named(cluster: KafkaCluster) -> None:
+    """What patterns bring is told with what is left, for the check to tell."""
+    cluster.create_topic("returns.eu", 3)
+    cluster.create_topic("returns.us", 1)
+    routes = (
+        RouteRules("orders", frozenset({"orders"}), "r"),
+        RouteRules("returns", frozenset(), "r", patterns=frozenset({"returns.*"})),
+        RouteRules("eu", frozenset(), "r", patterns=frozenset({"*.eu"})),
+    )
+    found = look(settings_for(cluster.bootstrap_servers, "orders", routes=routes), SystemClock())
+
+    assert {"orders": 2, "returns.us": 1} == found.partitions
+    assert found.matched is not None
+    assert {"returns": {"returns.us"}, "eu": set()} == found.matched.taken
+    assert ["returns.eu"] == list(found.matched.left)

@@ -23,6 +23,9 @@ RAISING_LASTS = 4_500.0
 SELDOM = replace(STEADY, work=replace(STEADY.work, every=Span(40 * NS_PER_SECOND, 40 * NS_PER_SECOND)))
 """Traffic that is thin enough for two hours of it to be played in a third of a second, and thick enough to be missed."""
 
+PATTERNED = replace(SELDOM, patterned=True)
+"""The same by a pattern, which brings one topic at first."""
+
 Strike = Callable[[Stage], object]
 
 
@@ -299,6 +302,15 @@ FAULTS: dict[str, Fault] = {
     ),
     "the topic is gone": Fault(lasting(Kind.TOPIC_MISSING), STANDING),
     "the topic may not be read": Fault(lasting(Kind.TOPIC_REFUSED), STANDING),
+    "a topic appears that a pattern brings": Fault(
+        once(Kind.TOPIC_APPEARS), plan=PATTERNED, harmless="it is found within a minute, and read from its first record"
+    ),
+    "a partition is added": Fault(
+        once(Kind.PARTITION_ADDED), plan=PATTERNED, harmless="the group gives it to a member, which reads it whole"
+    ),
+    "a pattern brings more topics than its bound": Fault(
+        once(Kind.TOPIC_APPEARS), {"DokaNotReady": 6}, replace(PATTERNED, topics_max=1)
+    ),
     "a transaction stays open": Fault(
         lasting(Kind.TRANSACTION_OPEN, draw=1),
         {"DokaDataWaits": 6, "DokaDataLate": 6, "DokaPartitionStuck": 18, "DokaNotReady": 21},

@@ -41,7 +41,10 @@ class Audited(Liveness):
         for route in self.plan.rules().routes:
             if route.name not in self.world.routes.values():
                 continue
-            self._audit(route, [truth for tp, truth in self.truths.items() if tp.topic in route.topics])
+            self._audit(
+                route,
+                [truth for tp, truth in self.truths.items() if tp.topic in route.topics or route.matches(tp.topic)],
+            )
 
     def _audit(self, route: RouteRules, truths: Sequence[PartitionTruth]) -> None:
         identities = Identities(route, self.world.streams[route.name].record_bytes_max)

@@ -143,6 +143,20 @@ class Evidence(Witness):
     def poisoned(self, partition: TopicPartition, offset: int) -> None:
         self.truths[partition].poison.add(offset)
 
+    def grown(self, partition: TopicPartition) -> None:
+        new = all(tp.topic != partition.topic for tp in self.truths)
+        self.reached["a topic appeared" if new else "a partition was added"] += 1
+        if self.world.life is None:
+            self.reached["a topic or a partition appeared while no process was there"] += 1
+        self.truths[partition] = PartitionTruth(partition)
+
+    def beyond_bound(self, topic: str) -> bool:
+        """Say whether a topic may be left because its route's pattern matches more than it may bring."""
+        if not self.plan.patterned:
+            return False
+        routes = self.world.routes
+        return sum(name == routes[topic] for name in routes.values()) > self.plan.topics_max
+
     def may_land(self, partition: TopicPartition, offset: int) -> None:
         self.truths[partition].poison.discard(offset)
 

@@ -65,11 +65,27 @@ class Figures(Facts):
         if strange:
             raise ViolationError("I14", f"{strange} are shown, and not owned")
         self._judge_fallbacks(status)
+        self._judge_topics(status)
         for name, route in status.routes.items():
             count, most = sum(route.filtered.values()), self._filtered_here[name]
             self.require(count <= most, "I14", f"{name} is shown with {count} filtered records, {most} were read")
         for tp, shown in status.partitions.items():
             self._judge_partition(status, tp, shown, self.owned[tp])
+
+    def _judge_topics(self, status: Status) -> None:
+        """Judge how many topics patterns have brought: never more than they may (I7), and as many as are there (I14)."""
+        if not self.plan.patterned:
+            return
+        for name, count in status.topics_matched.items():
+            owned = {tp.topic for tp in self.owned if self.world.routes[tp.topic] == name}
+            there = sum(route == name for route in self.world.routes.values())
+            most = self.plan.topics_max
+            self.require(len(owned) <= most, "I7", f"{name} reads {len(owned)} topics, and may {most}")
+            self.require(count <= there, "I14", f"{name} is shown with {count} topics, and there are {there}")
+            known = count + sum(self.world.routes[t] == name for left in status.topics_left.values() for t in left)
+            self.require(len(owned) <= known, "I14", f"{name} reads {len(owned)} topics, and tells of {known}")
+            if there > most and known == there:
+                self.reached["a topic was left because of the bound"] += 1
 
     def _judge_fallbacks(self, status: Status) -> None:
         """Judge that keys that are no text are counted where some were sent, and nowhere else."""

@@ -78,7 +78,10 @@ class Holding(Evidence):
                 self._judge_haste(route, now)
         homes = {route.rules.name: places_in(route) for route in self._own_routes(machine)}
         for tp, partition in partitions.items():
-            leg = leg_of(partition, self.world.routes[tp.topic])
+            route_of_topic = self.world.routes[tp.topic]
+            if all(leg.route.rules.name != route_of_topic for leg in partition.legs.values()):
+                raise ViolationError("I2", f"{tp} is {route_of_topic}'s, and goes another way")
+            leg = leg_of(partition, route_of_topic)
             places = homes[leg.route.rules.name].get(leg.ledger, [])
             self._look_at(leg.ledger, self.owned[tp], [*places, *places_beside(leg)])
         self._judge_fairness(partitions, now)

@@ -12,6 +12,7 @@ from doka.adapters.simulated.plan import Sick
 from doka.domain.events import (
     StopRequested,
 )
+from doka.domain.records import TopicPartition
 from doka.domain.rules import OnPoison
 from tests.simulation.invariants.evidence import Evidence
 from tests.simulation.truth import PartitionTruth
@@ -47,10 +48,20 @@ class Liveness(Evidence):
         for tp, truth in self.truths.items():
             log = self.world.logs[tp]
             if truth.committed < log.end:
-                excuse = self._excused(truth)
+                excuse = None if self._left(tp) else self._excused(truth)
                 if excuse is not None:
                     return f"{tp} is committed to {truth.committed} of {log.end}{excuse}"
         return None
+
+    def _left(self, tp: TopicPartition) -> bool:
+        """Say whether a partition is one that the bound of its route leaves, and the process says so.
+
+        What this process has read of it goes on, whatever else appears.
+        """
+        if not self.beyond_bound(tp.topic) or tp in self._owned_before:
+            return False
+        shown = () if self.last_status is None else self.last_status.topics_left.values()
+        return any(tp.topic in topics for topics in shown)
 
     def lease_over(self) -> bool:
         """Say whether the process has had a lease that may sign nothing any more, or nothing that is accepted."""

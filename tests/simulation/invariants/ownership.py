@@ -27,6 +27,7 @@ class Owning(Facts):
         for tp, start in positions.items():
             self.require(tp not in self.owned, "I13", f"{tp} was assigned while it was owned")
             truth = self.truths[tp]
+            self._nothing_below(truth, start)
             self.owned[tp] = Ownership(truth, start)
             if tp in self._owned_before:
                 self.reached["the same partition came back to its owner"] += 1
@@ -35,6 +36,13 @@ class Owning(Facts):
             again = self._repeats(truth, start, known=known)
             if again:
                 self.reached["settled records are delivered again"] += 1
+
+    def _nothing_below(self, truth: PartitionTruth, start: int) -> None:
+        """Judge that a partition begins at or below its first record that is not done: I15."""
+        log = self.world.logs[truth.tp]
+        if self.plan.patterned and not log.incarnation:
+            undone = truth.undone(log.start, start)
+            self.require(undone is None, "I15", f"{truth.tp} begins at {start}, and nobody has seen to {undone}")
 
     def _repeats(self, truth: PartitionTruth, start: int, *, known: bool = True) -> int:
         """Count the records that a new owner, who reads from `start`, will send again: `ahead_records` at most.

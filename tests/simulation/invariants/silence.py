@@ -58,7 +58,9 @@ class Silence(Evidence):
             shown = lags.get(tp)
             says = stuck.get(tp) or (shown is not None and shown * NS_PER_SECOND >= wait - BEHIND_NS)
             route = self.world.routes[tp.topic]
-            says = says or any(f"{tp} " in reason or f"route {route} " in reason for reason in reasons)
+            says = says or any(
+                f"{tp} " in reason or f"route {route} " in reason or f"route {route}: " in reason for reason in reasons
+            )
             says = says or any("consumer group" in reason for reason in reasons)
             self.reached["a record waited in Kafka for more than 30 s"] += 1
             self.require(

@@ -22,6 +22,7 @@ from tests.simulation.planted import (
     streams,
     tees,
     telling,
+    topics,
 )
 from tests.simulation.planted.bug import Bug
 
@@ -43,6 +44,7 @@ PLANTED: tuple[Bug, ...] = (
     *skips.BUGS,
     *streams.BUGS,
     *tees.BUGS,
+    *topics.BUGS,
     *telling.BUGS,
     *sights.BUGS,
 )

@@ -19,11 +19,14 @@ from doka.domain.events import (
     RecordsFetched,
     RevokeStarted,
     StreamRefused,
+    TopicsMatched,
     TopicsMissing,
 )
 from doka.domain.facts import CommitFailed, LeaseRejected, RecordsPoisoned, RouteBlocked, RouteOpened
+from doka.domain.forwarder import Forwarder
 from doka.domain.limits import DESCRIBE_EVERY_NS
-from doka.domain.rules import LimitRules, OnPoison
+from doka.domain.records import TopicPartition
+from doka.domain.rules import LimitRules, OnPoison, RoleRules, RouteRules, Rules
 from doka.domain.status import GroupStatus, LogStatus, SourceStatus
 from doka.domain.turn import LOOK_AGAIN_NS
 from tests.unit.domain.builders import MS, ORDERS, SECOND, Extras, Machine, chunk, described, lease, route_rules
@@ -451,3 +454,24 @@ def test_a_put_names_its_records_where_receipts_are_wanted(*, receipts: bool) ->
     made.open()
     (put,) = made.fetch(["a", "b"])
     assert ([[(ORDERS, 0)], [(ORDERS, 1)]] if receipts else None) == put.places
+
+
+def test_topics_that_patterns_match_and_nobody_reads_show_in_the_status() -> None:
+    """They keep the process from being ready, with the sentence; how many each route has is a figure."""
+    made = machine()
+    made.step(TopicsMatched({}, {"orders.us": "too many topics"}))
+    assert ("too many topics",) == made.forwarder.status(made.now).reasons()
+    made.step(TopicsMatched({}))
+    assert () == made.forwarder.status(made.now).reasons()
+
+
+def test_partitions_of_a_topic_that_a_pattern_brought_are_that_routes() -> None:
+    """The first is looked up by the patterns; a topic that no route takes breaks an invariant."""
+    route = RouteRules("orders", frozenset(), "writer", patterns=frozenset({"orders.*"}))
+    forwarder = Forwarder(Rules((route,), (RoleRules("writer"),)), lambda: 0.5)
+    brought = TopicPartition("orders.eu", 0)
+    forwarder.handle(PartitionsAssigned({brought: 3}), 0)
+
+    assert "orders" == forwarder.status(0).partitions[brought].route
+    with pytest.raises(InvariantError, match="topic payments was assigned, and no route takes it"):
+        forwarder.handle(PartitionsAssigned({TopicPartition("payments", 0): 3}), 0)

@@ -406,3 +406,26 @@ def test_starting_positions_that_are_not_stored_are_sent_again() -> None:
     rig.do()
 
     assert [("commit", {0: 5})] == rig.consumer.deeds
+
+
+def test_what_is_not_subscribed_any_more_is_not_missing() -> None:
+    """Of a topic that was given up nothing is told, and a late answer about it is passed over."""
+    rig = Rig()
+    rig.do()
+    missing = rig.do(answer=ClusterAnswer(topics={"orders": 0}))
+    rig.chores.subscribed({"returns"})
+    after = rig.do(NOW + 1, ClusterAnswer(topics={"orders": 0, "returns": 3}))
+
+    assert [[TopicsMissing(frozenset({"orders"}))], [TopicsMissing(frozenset())]] == [missing, after]
+    assert {"returns": 3} == rig.chores.topic_partitions
+
+
+def test_what_was_missing_once_is_remembered() -> None:
+    """Whoever decides where a topic begins asks for it when it is there again."""
+    rig = Rig()
+    rig.do()
+    rig.do(answer=ClusterAnswer(topics={"orders": 0}))
+    rig.do(NOW + EVERY_NS, ALL_THERE)
+    rig.chores.absent("payments")
+
+    assert {"orders", "payments"} == rig.chores.seen_missing

@@ -43,6 +43,8 @@ from doka.domain.facts import (
     StreamChanged,
     StreamFactsAssumed,
     StreamLookFailed,
+    TopicsChanged,
+    TopicsLeft,
     TransformRaised,
     UnreadableSeen,
 )
@@ -90,6 +92,10 @@ FACTS: tuple[Fact, ...] = (
     IntakeClosed("orders", "schema_registry:http_500", "it answers HTTP 500"),
     IntakeOpened("orders", 90 * NS_PER_SECOND),
     SchemaLearned("orders", "7", "unusable", "it is no Avro schema"),
+    TopicsChanged("orders", frozenset({"orders.eu", "orders.us"}), frozenset({"orders.uk"}), 2),
+    TopicsLeft(
+        frozenset({"orders.us"}), "topic orders.us is not read, for patterns of routes a and b match it: narrow one"
+    ),
     StreamChanged("orders", "record_limit", 1_048_576, 2_097_152),
     StreamLookFailed("orders", "AccessDeniedException", "not authorized"),
     RecordFreed("orders", ORDERS_3, 41),

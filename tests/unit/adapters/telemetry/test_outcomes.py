@@ -217,8 +217,8 @@ def test_merging_adds_counts_and_keeps_the_longest() -> None:
 
 
 def test_keys_tell_apart_what_people_must_see_apart() -> None:
-    """Each change of ownership or of a stream, each new lease and each word of a stop has its own line; others share by route, code or partition."""
-    own = {"LeaseRenewed", "PartitionsOwned", "StopBegan", "StopWaits", "StreamChanged"}
+    """Each change of ownership, of topics or of a stream, each new lease and each word of a stop has its own line; others share by route, code or partition."""
+    own = {"LeaseRenewed", "PartitionsOwned", "StopBegan", "StopWaits", "StreamChanged", "TopicsChanged"}
     assert own == {type(f).__name__ for f in FACTS if OUTCOMES.key(f) is None}
     assert OUTCOMES.key(RecordsFailed("a", "x", 1, ambiguous=True)) != OUTCOMES.key(
         RecordsFailed("a", "y", 1, ambiguous=True)

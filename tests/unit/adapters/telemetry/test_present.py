@@ -263,3 +263,19 @@ def test_what_a_route_leaves_out_is_counted_by_reason() -> None:
         assert {("orders", reason): count for reason, count in filtered.items()} == {
             (sample.labels["route"], sample.labels["reason"]): sample.value for sample in counter.samples
         }
+
+
+def test_how_many_topics_patterns_have_brought_and_what_is_left() -> None:
+    """Of routes with patterns alone; what matches and is not read counts among the topics that are missing."""
+    clock = hand_clock()
+    state = PresentState(clock)
+    state.status = status(clock)
+    assert [] == gauges(state)["doka_topics_matched"]
+    left = {"too many": frozenset({"orders.us", "orders.uk"}), "no topic matches returns.*": frozenset[str]()}
+    state.status = replace(
+        status(clock), topics_matched={"orders": 5}, topics_left=left, missing_topics=frozenset({"payments"})
+    )
+    assert ([({"route": "orders"}, 5)], [({}, 3)]) == (
+        gauges(state)["doka_topics_matched"],
+        gauges(state)["doka_topics_missing"],
+    )

@@ -17,7 +17,15 @@ from doka.app.check.preflight import Parts, not_asked, preflight
 from doka.app.settings import Settings
 from doka.app.settings.problems import SettingPath
 from doka.domain.commands import DescribeStream
-from doka.domain.events import Event, LeaseIssued, LeaseRefused, RegistryRefused, StreamDescribed, StreamRefused
+from doka.domain.events import (
+    Event,
+    LeaseIssued,
+    LeaseRefused,
+    RegistryRefused,
+    StreamDescribed,
+    StreamRefused,
+    TopicsMatched,
+)
 from doka.domain.lease import Lease, Secrets
 from doka.domain.limits import NS_PER_SECOND
 from tests.unit.app.settings.given import STREAM, Absent, settings
@@ -515,3 +523,29 @@ def test_a_token_that_nobody_can_read_is_fine(url: str) -> None:
     world.collectors = {"metrics": Answer(taken=True)}
     found = world.of("collector", settings({("otlp",): {"endpoint": url, "headers_file": "/h"}}))
     assert [("fine", f"{url}/v1/metrics", "takes metrics", None)] == found
+
+
+def test_patterns_are_told_with_what_they_bring_and_what_is_left() -> None:
+    """How many topics now and at most; what no route takes, and a pattern that brings nothing, fail with the cure."""
+    given = settings({("routes", 0, "topics"): ["orders", "orders.*"], ("routes", 0, "topics_max"): 2})
+    name = given.routes[0].name
+    brought = World(
+        kafka=Preflight({"orders": 12, "orders.eu": 3}, matched=TopicsMatched({name: frozenset({"orders.eu"})}))
+    )
+    left = World(
+        kafka=Preflight({"orders": 12}, matched=TopicsMatched({name: frozenset()}, {"orders.us": "too many: raise it"}))
+    )
+    nothing = World(kafka=Preflight({"orders": 12}, matched=TopicsMatched({name: frozenset()})))
+
+    assert [("fine", "orders.*", "bring 1 topic now; routes[].topics_max allows 2", None)] == brought.of(
+        "topics", given
+    )
+    assert ["orders", "orders.eu"] == [subject for _, subject, _, _ in brought.of("topic", given)]
+    assert ("fine", "doka.yaml", "1 route, 1 topic, 1 pattern, 1 role", None) in brought.of("configuration", given)
+    assert ("failed", "patterns", "too many", "raise it") in left.of("topics", given)
+    assert (
+        "failed",
+        "patterns",
+        f"route {name}: no topic matches orders.*",
+        "create one, correct the pattern, or grant DESCRIBE",
+    ) in nothing.of("topics", given)

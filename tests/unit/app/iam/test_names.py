@@ -89,3 +89,10 @@ def test_a_group_whose_name_would_be_a_pattern_is_written_as_it_is() -> None:
     """Else the document would allow other groups, or none."""
     groups = Names(settings({("kafka", "group_id"): "a*b?c$"}), ALL).groups()
     assert ["a${*}b${?}c${$}", "a${*}b${?}c${$}-skips"] == [arn.rpartition("/")[2] for arn in groups]
+
+
+def test_a_pattern_of_topics_is_one_in_an_arn() -> None:
+    """What is wild to doka is wild to IAM, so the policy allows what is read, also of topics that there are not yet."""
+    names = Names(settings({("routes", 0, "topics"): ["orders.*", "returns"]}), ALL)
+
+    assert ["orders.*", "returns"] == [arn.rpartition("/")[2] for arn in names.topics()]

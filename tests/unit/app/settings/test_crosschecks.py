@@ -401,3 +401,35 @@ def test_what_is_sent_to_a_collector_fits_together(otlp: dict[str, Any], expecte
 def test_spans_for_nobody_are_fine_while_all_is_switched_off() -> None:
     """Whoever switches it off for a day keeps the rest."""
     assert told({("otlp",): {"enabled": False, "traces": {"enabled": True}}}) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (
+            {("routes", 0, "topics_max"): 5},
+            "routes[0].topics_max has no use without a pattern in topics, like orders.*; leave it out",
+        ),
+        (
+            {("kafka", "discovery_seconds"): 5},
+            "kafka.discovery_seconds has no use without a pattern in routes[].topics, like orders.*; leave it out",
+        ),
+        (
+            {("routes", 0, "topics"): ["orders.*"], ("dead_letters",): {"topic": "orders.dead"}},
+            "dead_letters.topic matches a pattern of routes[0], so a letter would come back as a record; choose another",
+        ),
+    ],
+)
+def test_patterns_fit_together(changes: dict[SettingPath, Any], expected: str) -> None:
+    """What only patterns use wants one, and no pattern may take the dead letters for records."""
+    assert told(changes) == [expected]
+
+
+def test_a_pattern_and_its_bound_are_fine() -> None:
+    """Beside names, and with a period of its own."""
+    changes: dict[SettingPath, Any] = {
+        ("routes", 0, "topics"): ["orders.*", "returns"],
+        ("routes", 0, "topics_max"): 5,
+        ("kafka", "discovery_seconds"): 5,
+    }
+    assert told(changes) == []

@@ -22,7 +22,17 @@ from tests.unit.app.settings.given import STREAM, settings, told
         ),
         (
             {("routes", 0, "topics"): ["^orders.*"]},
-            "routes[0].topics[0] is not the name of a Kafka topic: 1 to 249 letters, digits, dots, dashes or underscores",
+            (
+                "routes[0].topics[0] is not the name of a Kafka topic: 1 to 249 letters, digits, dots, dashes or "
+                "underscores; a * in it makes a pattern"
+            ),
+        ),
+        (
+            {("routes", 0, "stream", "name"): "{topic}"},
+            (
+                "routes[0].stream.name is no template: give each stream a route of its own with its topics, since roles and "
+                "IAM go by the ARN of a stream"
+            ),
         ),
         (
             {("routes", 0, "stream", "name"): STREAM},
@@ -108,4 +118,4 @@ def test_every_start_is_taken(text: str) -> None:
 def test_an_editor_sees_the_patterns() -> None:
     """A wrong name is underlined while it is typed."""
     topics = schema()["$defs"]["RouteSettings"]["properties"]["topics"]
-    assert topics["items"] == {"type": "string", "pattern": r"^(?:(?!\.{1,2}$)[A-Za-z0-9._-]{1,249})$"}
+    assert topics["items"] == {"type": "string", "pattern": r"^(?:(?!\.{1,2}$)[A-Za-z0-9._*-]{1,249})$"}

@@ -116,7 +116,7 @@ def test_a_role_is_assumed_where_the_old_service_did(file: Path, before: str, af
         (
             "orders-topic",
             "orders topic",
-            "7: routes[0].topics[0] is not the name of a Kafka topic: 1 to 249 letters, digits, dots, dashes or underscores",
+            "7: routes[0].topics[0] is not the name of a Kafka topic: 1 to 249 letters, digits, dots, dashes or underscores; a * in it makes a pattern",
         ),
     ],
 )

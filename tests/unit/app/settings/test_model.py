@@ -18,6 +18,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
     ) == {
         "kafka": {
             "start_from": "earliest",
+            "discovery_seconds": 30,
             "on_gap": "block",
             "on_unreadable": "block",
             "group_protocol": "classic",
@@ -92,6 +93,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
     }
     assert given.routes[0].model_dump(exclude={"stream"}) == {
         "topics": ("orders",),
+        "topics_max": 100,
         "name": "orders",
         "decode": {
             "registry": None,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import string
+from dataclasses import replace
 
 import pytest
 from hypothesis import example, given
@@ -11,6 +12,7 @@ from doka.domain.partitions.start_positions import (
     Birth,
     Committed,
     LogEdge,
+    Sight,
     StartFrom,
     birth_of,
     gap_at,
@@ -129,3 +131,44 @@ def test_a_note_stands_beside_what_a_commit_says_already(birth: Birth | None, to
     metadata = metadata_of(birth, topic_id, "B-_9")
     assert (birth, topic_id, "B-_9") == (Birth.parse(metadata), topic_id_in(metadata), note_in(metadata))
     assert [None] * 3 == [note_in(other) for other in (None, "else", metadata_of(birth, topic_id))]
+
+
+BESIDE = Sight(beside=frozenset({"payments"}))
+
+
+@pytest.mark.parametrize("start_from", [LogEdge.EARLIEST, LogEdge.LATEST, NOON_MS])
+def test_a_topic_that_appeared_is_read_whole(start_from: StartFrom) -> None:
+    """All in it was written after this process first looked."""
+    assert start_of(NEW, {}, start_from, Sight(newcomer=True)) is LogEdge.EARLIEST
+
+
+@pytest.mark.parametrize("start_from", [LogEdge.EARLIEST, LogEdge.LATEST, NOON_MS - 9])
+def test_a_topic_beside_others_that_the_group_read_before_is_read_whole(start_from: StartFrom) -> None:
+    """The group had begun with the pattern before this process looked, so it may be newer than the group's first look.
+
+    Whenever that was by somebody's clock.
+    """
+    for born in (None, Birth(NOON_MS - 9, 3), Birth(NOON_MS, 3), Birth(NOON_MS << 1, 3)):
+        assert start_of(NEW, {ELSEWHERE: Committed(9, born)}, start_from, BESIDE) is LogEdge.EARLIEST
+
+
+def test_members_that_start_together_share_the_birth_of_a_patterns_topics() -> None:
+    """Who had looked before the group was born saw the topic then: it begins at that moment."""
+    unborn = replace(BESIDE, unborn=True)
+
+    assert start_of(NEW, {ELSEWHERE: Committed(9, Birth(NOON_MS, 3))}, LogEdge.LATEST, unborn) == NOON_MS
+    assert start_of(NEW, {ELSEWHERE: Committed(9)}, LogEdge.LATEST, unborn) is LogEdge.EARLIEST
+
+
+def test_a_topic_of_another_pattern_tells_nothing() -> None:
+    """Commits on topics that are not beside it are no history of it."""
+    sight = Sight(beside=frozenset({"returns"}))
+
+    assert start_of(NEW, {ELSEWHERE: Committed(9)}, LogEdge.LATEST, sight) is LogEdge.LATEST
+
+
+def test_commits_on_the_topic_itself_come_before_those_beside_it() -> None:
+    """As without a pattern."""
+    group = {OLD: Committed(9, Birth(NOON_MS - 1, 3)), ELSEWHERE: Committed(9)}
+
+    assert start_of(NEW, group, LogEdge.LATEST, BESIDE) == NOON_MS - 1
