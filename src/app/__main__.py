@@ -14,7 +14,7 @@ def main() -> None:
     """Run the command line and leave with its exit code."""
     serving = sys.argv[1:2] == ["run"]
     if serving:
-        first_signals.leave_on_stop()
+        first_signals.leave_on_stop(hangup_stops="--watch" not in sys.argv)
     from doka.app.cli.main import main as run_command_line
 
     code = run_command_line(sys.argv[1:])

@@ -55,7 +55,7 @@ def _run(rounds: int, seed: int | None) -> int:
     written = {"at": begun, "commit": commit(), **result.as_json()}
     (FOLDER / "chaos.json").write_bytes(orjson.dumps(written, option=orjson.OPT_INDENT_2))
     _say(
-        f"{result.records:,} records in {result.seconds:g} s; {_listed(result.faults)}; killed {_listed(result.moments)}"
+        f"{result.records:,} records in {result.seconds:g} s; {_listed(result.faults)}; reloads {_listed(result.reloads)}; killed {_listed(result.moments)}"
     )
     for broken in result.broken[:BROKEN_SHOWN_MAX]:
         _say(f"BROKEN {broken}")

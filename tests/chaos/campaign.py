@@ -23,6 +23,8 @@ RECORDS_A_KILL_MIN = 100  # fewer prove nothing
 ROUNDS_TO_MEET_MOMENTS = 12  # moments are dealt in turn, two worlds at a time
 ROUNDS_TO_MEET_FAULTS = 100  # a fault needs its weather and a life that is long enough
 
+RELOADS_MET = ("accepted", "taken", "refused")
+
 Say = Callable[[str], None]
 
 
@@ -47,6 +49,7 @@ class Result:
     """Kills at which landed records were not committed."""
     moments: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
+    reloads: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
     broken: list[str] = field(default_factory=list)
 
@@ -64,6 +67,7 @@ class Result:
         self.kills_with_repeats += sum(left > 0 for left in found.repeated_after)
         self.moments.update(str(kill.moment) for kill in history.kills)
         self.faults.update(history.faults)
+        self.reloads.update(history.reloads)
         self.broken += found.broken
 
     def proves_nothing(self) -> str | None:
@@ -76,6 +80,10 @@ class Result:
             return f"no kill met: {', '.join(missed)}"
         if not self.kills_with_repeats:
             return "no kill left anything to repeat"
+        if missed := [name for name in RELOADS_MET if not self.reloads[name]]:
+            return f"no reload was {', '.join(missed)}"
+        if self.reloads["accepted"] == self.reloads["taken"]:
+            return "no kill came amid a reload"
         if self.rounds >= ROUNDS_TO_MEET_FAULTS and (missed := [name for name, n in self.faults.items() if not n]):
             return f"never: {', '.join(missed)}"
         return None
@@ -88,7 +96,7 @@ class Result:
 
     def as_json(self) -> Mapping[str, Any]:
         """Give it as plain values."""
-        return {**vars(self), "moments": dict(self.moments), "faults": dict(self.faults)}
+        return {**vars(self), "moments": dict(self.moments), "faults": dict(self.faults), "reloads": dict(self.reloads)}
 
 
 class Campaign:

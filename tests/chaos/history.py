@@ -58,6 +58,8 @@ class History:
     torn: int
     violations: Sequence[Violation]
     """What the stand-in for AWS saw that no correct client does."""
+    reloads: Mapping[str, int]
+    """How many reloads were begun, accepted, taken, refused and taken back, as the service said."""
     faults: Mapping[str, int]
     """How often each kind of fault befell a put, as the stand-in counted."""
 
@@ -72,6 +74,7 @@ class History:
             "log_ends": self.log_ends,
             "torn": self.torn,
             "faults": self.faults,
+            "reloads": self.reloads,
             "violations": [each._asdict() for each in self.violations],
             "landings": [
                 [each.payload.decode("utf-8", "replace"), each.serial, each.request] for each in self.landings

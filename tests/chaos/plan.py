@@ -18,6 +18,11 @@ AGGREGATED = (False, True)
 """Whether a world's route aggregates, for worlds in turn."""
 KEYS = (25, 250)  # of each partition: with 100 in all, records wait for their key at every moment, and no swap can hide
 
+STATIC = (False, True)
+WORKED_SECONDS_MAX = 20.0
+"""A reload of one worker takes about as long, of which ten seconds are its last look whether the new one lives."""
+TOLD_SHARE = 0.4
+
 RECORDS_A_ROUND = (400, 1_000)  # few keys take their time: each has one record under way
 
 T = TypeVar("T")
@@ -36,6 +41,17 @@ class Moment(StrEnum):
 
 ALWAYS_MET = (Moment.PUT_IN_FLIGHT, Moment.COMMIT_PENDING, Moment.IN_DRAIN)
 """The service is held or waited for there; the other moments a quick machine may be past before it can be killed."""
+
+
+class Change(StrEnum):
+    """What is changed in the configuration of a life, which watches it."""
+
+    LIMIT = "a limit"
+    AGGREGATION = "aggregation on or off"
+    REFUSED = "a file that is refused"
+
+
+CHANGES = (Change.LIMIT, Change.AGGREGATION, Change.LIMIT, Change.AGGREGATION, Change.REFUSED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +89,12 @@ class Round:
     """How many puts are let pass before some are held, where it waits for puts in flight."""
     late: bool
     """Whether puts are held before they are accepted, and so land after their sender's death."""
+    change: Change
+    """What is changed as soon as the service watches its configuration."""
+    worked: float
+    """For how long (s) the service works with the change before it comes to the moment: before, amid or after the reload."""
+    told: bool
+    """Whether it works until it has told what became of the reload instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +111,8 @@ class Shape:
     commit_seconds: float
     lease_seconds: float
     """What leases tell of their life, and how long they live."""
+    static: bool
+    """Whether the service is a static member: its successor takes its place at once, and a reload is one after the other."""
     rounds: Sequence[Round]
     partitions: int = 4
     shards: int = 4
@@ -103,6 +127,7 @@ def draw_worlds(seed: int, rounds: int) -> list[Shape]:
     # Dealt, not drawn: a score of rounds meets every moment and every weather, whatever the seed.
     moments = _dealt(chance, list(Moment))
     weathers = _dealt(chance, _weathers())
+    changes = _dealt(chance, CHANGES)
     return [
         Shape(
             name=f"world-{index + 1}",
@@ -112,8 +137,16 @@ def draw_worlds(seed: int, rounds: int) -> list[Shape]:
             ahead_records=chance.choice((100, 200, 400)),
             commit_seconds=chance.choice((0.05, 0.1, 0.3)),
             lease_seconds=round(chance.uniform(5.0, 8.0), 3),
+            static=STATIC[index % 2],
             rounds=[
-                _round(chance, number, next(moments), next(weathers), aggregated=AGGREGATED[index % 2])
+                _round(
+                    chance,
+                    number,
+                    next(moments),
+                    next(weathers),
+                    change=next(changes),
+                    aggregated=AGGREGATED[index % 2],
+                )
                 for number in range(index, rounds, count)
             ],
         )
@@ -121,7 +154,9 @@ def draw_worlds(seed: int, rounds: int) -> list[Shape]:
     ]
 
 
-def _round(chance: random.Random, number: int, moment: Moment, weather: Weather, *, aggregated: bool) -> Round:
+def _round(
+    chance: random.Random, number: int, moment: Moment, weather: Weather, *, change: Change, aggregated: bool
+) -> Round:
     # A start takes a second or two before partitions are assigned, half of one until the first put leaves.
     longest = {Moment.BEFORE_ASSIGNMENT: 0.8, Moment.FIRST_FETCH: 0.05, Moment.ANY: 4.0}.get(moment, 0.1)
     return Round(
@@ -132,6 +167,9 @@ def _round(chance: random.Random, number: int, moment: Moment, weather: Weather,
         landings=chance.randint(1, 20 if aggregated else 500),
         puts=chance.randrange(12),
         late=chance.random() < 0.5,
+        change=change,
+        worked=round(chance.uniform(0.0, WORKED_SECONDS_MAX), 3),
+        told=chance.random() < TOLD_SHARE,
     )
 
 

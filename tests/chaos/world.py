@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from confluent_kafka import Consumer, TopicPartition
 
 from tests.chaos.history import History, Kill, Landing
-from tests.chaos.plan import Moment, Round, Shape, Weather
+from tests.chaos.plan import Change, Moment, Round, Shape, Weather
 from tests.chaos.writer import Writer
 from tests.containers.kafka_broker import KafkaBroker
 from tests.containers.service import DokaProcess, settings
@@ -24,6 +24,7 @@ STREAM = "orders"
 RESET_SHARE = 0.2  # of puts, in a round with resets
 HELD_PUTS = 4
 WAIT_SECONDS = 60.0  # for anything that a well service does within a few
+RELOAD_SECONDS = 150.0  # a judging and a new worker have a minute each
 FIRST_LANDING_SECONDS = 5.0  # from a start
 QUIET_SECONDS = 0.2  # without a landing: all has landed that there was
 ASK_SECONDS = 30.0
@@ -38,22 +39,25 @@ def running_world(broker: KafkaBroker, shape: Shape, folder: Path, seed: int) ->
         aws.shape_leases(told_seconds=shape.lease_seconds, true_seconds=shape.lease_seconds)
         aws.inject(Delay(0.015, jitter=0.01), times=None)
         writer = Writer(broker.bootstrap_servers, topic, shape.partitions, shape.keys)
-        with writer, DokaProcess(_settings(broker, aws, topic, shape), folder, shape.name) as doka:
+        given = _settings(broker, aws, topic, shape)
+        with writer, DokaProcess(given, folder, shape.name, ["--watch"]) as doka:
             # It subscribes to nothing, and so asks for the group's offsets without being in it.
             group = Consumer({"bootstrap.servers": broker.bootstrap_servers, "group.id": topic, "log_level": 0})
             with contextlib.closing(group):
-                yield World(group, shape, topic, aws=aws, writer=writer, doka=doka)
+                yield World(group, shape, topic, given, aws=aws, writer=writer, doka=doka)
 
 
 def _settings(broker: KafkaBroker, aws: FakeAwsProcess, topic: str, shape: Shape) -> dict[str, Any]:
     # With fetches that wait less a life is shorter, and there are more of them in the time there is.
-    client = {"session.timeout.ms": 30_000, "heartbeat.interval.ms": 500, "fetch.wait.max.ms": 50}
+    session = 30_000 if shape.static else 6_000  # who is no static member has to be missed before another one comes
+    client = {"session.timeout.ms": session, "heartbeat.interval.ms": 500, "fetch.wait.max.ms": 50}
+    member = {"group_instance_id": shape.name} if shape.static else {}
     given = settings(
         broker.bootstrap_servers,
         aws.url,
         {topic: STREAM},
         group_id=topic,
-        kafka={"group_instance_id": shape.name, "client": client},
+        kafka={**member, "client": client},
         limits={"ahead_records": shape.ahead_records, "commit_seconds": shape.commit_seconds},
     )
     if shape.aggregated:
@@ -62,11 +66,24 @@ def _settings(broker: KafkaBroker, aws: FakeAwsProcess, topic: str, shape: Shape
 
 
 class World:
-    """The service has one `group.instance.id`, so that a new life takes over at once what a dead one owned."""
+    """The service is a supervisor and its worker, of which both are killed; its configuration changes in every life.
+
+    As a static member a new life takes over at once what a dead one owned; else the dead one has to be missed first.
+    """
 
     def __init__(
-        self, group: Consumer, shape: Shape, topic: str, *, aws: FakeAwsProcess, writer: Writer, doka: DokaProcess
+        self,
+        group: Consumer,
+        shape: Shape,
+        topic: str,
+        given: Mapping[str, Any],
+        *,
+        aws: FakeAwsProcess,
+        writer: Writer,
+        doka: DokaProcess,
     ) -> None:
+        self._given = given
+        """The last settings that were no mistake."""
         self.shape = shape
         self._group, self._topic, self._aws, self._writer, self._doka = group, topic, aws, writer, doka
         self._kills: list[Kill] = []
@@ -81,12 +98,19 @@ class World:
 
         Raises AssertionError where the service ended by itself, or never came to what the round waits for.
         """
-        began, before = time.monotonic(), self._landed()
+        began = time.monotonic()
         self._writer.allow(self.shape.records)
+        self._change(plan.change)
+        if plan.told:
+            self._work_until(self._reload_is_told, "what becomes of the reload")
+        else:
+            end = time.monotonic() + plan.worked
+            self._work_until(lambda: time.monotonic() >= end, "the end of its work")
+        before = self._landed()
         torn = self._begin(plan.weather)
         moment = self._live_until(plan, before)
         assert self._doka.runs, f"round {plan.number}: the service ended by itself, with {self._doka.exit_code}"
-        self._doka.kill()
+        self._doka.kill_all()
         landed = self._landed()  # before the offsets are asked for: what it has committed had landed when it died
         torn_puts = 0 if torn is None else self._aws.fired(torn)
         for rule in self._rules:
@@ -104,8 +128,46 @@ class World:
             seconds=time.monotonic() - began,
         )
         self._kills.append(kill)
+        self._doka.write(self._given)
         self._doka.start()
         return kill
+
+    def _change(self, change: Change) -> None:
+        """Write another file as soon as this life watches it, and let a SIGHUP tell of it."""
+        eventually(lambda: self._doka.lines_of_this_run("configuration_watched"), within=WAIT_SECONDS, what="the watch")
+        if change is Change.REFUSED:
+            self._doka.write({**self._given, "limits": {**self._given["limits"], "commit_second": 1.0}})
+        elif change is Change.LIMIT:
+            linger = self._given["limits"].get("linger_ms", 5) % 10 + 1
+            self._given = {**self._given, "limits": {**self._given["limits"], "linger_ms": linger}}
+        else:
+            route = dict(self._given["routes"][0])
+            if route.pop("aggregation", None) is None:
+                route["aggregation"] = {"enabled": True, "linger_ms": 20}
+            self._given = {**self._given, "routes": [route]}
+        if change is not Change.REFUSED:
+            self._doka.write(self._given)
+        self._doka.signal(signal.SIGHUP)
+
+    def _work_until(self, condition: Callable[[], bool], what: str) -> None:
+        """Let it work, with records all the while."""
+
+        def over() -> bool:
+            assert self._doka.runs, f"the service ended by itself, with {self._doka.exit_code}"
+            if self._writer.idle:
+                self._writer.allow(self.shape.records // 20)
+            return condition()
+
+        eventually(over, within=RELOAD_SECONDS, what=what, every=0.1)
+
+    def _reload_is_told(self) -> bool:
+        """Say whether this life has told what became of its reload."""
+        ends = ("taken", "refused", "failed", "unchanged")
+        return any(self._doka.lines_of_this_run(f"reload_{end}") for end in ends)
+
+    def _reloads(self) -> dict[str, int]:
+        events = ("begun", "accepted", "taken", "refused", "failed")
+        return {event: len(self._doka.lines(f"reload_{event}")) for event in events}
 
     def _begin(self, weather: Weather) -> int | None:
         """Bring the faults of a round into force; gives the rule by which connections are torn, where one is."""
@@ -175,6 +237,7 @@ class World:
             torn=0,
             violations=self._aws.violations(),
             faults=self._faults(),
+            reloads=self._reloads(),
         )
 
     def _wait_for_commits_above(self, reached: list[int]) -> None:

@@ -245,3 +245,8 @@ class DokaProcess:
         """Kill it, without a chance to say anything."""
         self.signal(signal.SIGKILL)
         assert -signal.SIGKILL == self.wait()
+
+    def kill_all(self) -> None:
+        """Kill it and its workers at one stroke, as the end of a container does."""
+        os.killpg(self.child.pid, signal.SIGKILL)  # it leads a session of its own
+        assert -signal.SIGKILL == self.wait()

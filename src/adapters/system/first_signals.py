@@ -23,10 +23,14 @@ def heeded() -> tuple[signal.Signals, ...]:
     return tuple(number for number in STOP_SIGNALS if not (ignored and number is signal.SIGHUP))
 
 
-def leave_on_stop() -> None:
-    """From now on a stop ends this process with exit code 0, until somebody installs handlers who can drain."""
+def leave_on_stop(*, hangup_stops: bool = True) -> None:
+    """From now on a stop ends this process with exit code 0, until somebody installs handlers who can drain.
+
+    Where a SIGHUP asks for a configuration to be read again it is none: what it asks for is about to happen.
+    """
     for number in heeded():
-        signal.signal(number, leave)
+        asks_for_more = number is signal.SIGHUP and not hangup_stops
+        signal.signal(number, change_nothing if asks_for_more else leave)
 
 
 def leave(number: int, _frame: FrameType | None) -> None:

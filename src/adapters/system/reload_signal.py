@@ -10,7 +10,7 @@ from typing import Any, Self
 
 
 class ReloadSignal:
-    """While it is entered, a SIGHUP calls `wished`, which must not wait; to be entered within `StopSignals`.
+    """While it is entered, a SIGHUP calls `wished`, which must not wait; elsewhere nobody must heed it.
 
     One that the starter ignores, as `nohup` does, is left ignored.
     """

@@ -34,8 +34,18 @@ class StopSignals:
     is called then, in the handler, and is to end the process. Within half a second it is the same press of the key.
     """
 
-    def __init__(self, inbox: Inbox, insist: Callable[[], object] | None = None, clock: Clock | None = None) -> None:
-        """Take where the events go, and what a second SIGINT does; without that it is an event like the others."""
+    def __init__(
+        self,
+        inbox: Inbox,
+        insist: Callable[[], object] | None = None,
+        clock: Clock | None = None,
+        but_not: frozenset[signal.Signals] = frozenset(),
+    ) -> None:
+        """Take where the events go, and what a second SIGINT does; without that it is an event like the others.
+
+        `but_not` are signals that mean something else to whoever enters this.
+        """
+        self._but_not = but_not
         self._inbox = inbox
         self._insist = insist
         self._clock = clock or SystemClock()
@@ -48,7 +58,7 @@ class StopSignals:
         Raises:
             ValueError: this is not the main thread.
         """
-        for number in heeded():
+        for number in set(heeded()) - self._but_not:
             self._before[number] = signal.signal(number, self._leave_event)
         return self
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -86,7 +87,8 @@ def supervise(
         exports.open()
     ending = Ending(1, "an unexpected error inside the supervisor came up, please report it")
     try:
-        with StopSignals(parts.inbox), _wishes(parts, watched, reloads):
+        others = frozenset() if watched is None else frozenset({signal.SIGHUP})
+        with StopSignals(parts.inbox, but_not=others), _wishes(parts, watched, reloads):
             ending = supervisor.run()
         return ending
     finally:

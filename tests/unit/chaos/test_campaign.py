@@ -15,6 +15,7 @@ def whole(rounds: int = 100) -> Result:
     result = Result(5, rounds, kills=rounds, records=100 * rounds, kills_with_repeats=1)
     result.moments.update(str(moment) for moment in Moment)
     result.faults.update({"entries refused": 3})
+    result.reloads.update({"begun": 9, "accepted": 7, "taken": 5, "refused": 2, "failed": 0})
     return result
 
 
@@ -36,6 +37,11 @@ def test_what_proves_nothing_is_said() -> None:
     del unmet.moments[Moment.IN_DRAIN]
     quiet.faults["entries refused"] = 0
     harmless.kills_with_repeats = 0
+    none_taken, none_amid = whole(), whole()
+    none_taken.reloads["taken"] = 0
+    assert "no reload was taken" == none_taken.proves_nothing()
+    none_amid.reloads["taken"] = 7
+    assert "no kill came amid a reload" == none_amid.proves_nothing()
     told = [each.proves_nothing() or "" for each in (few, unmet, quiet, harmless)]
     quiet.rounds = quiet.kills = 20
     assert quiet.proves_nothing() is None, "a short campaign may not meet every fault"

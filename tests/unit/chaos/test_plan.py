@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from tests.chaos.plan import ROUNDS_PER_WORLD, WORLDS_AT_ONCE, Moment, draw_worlds
+from tests.chaos.plan import ROUNDS_PER_WORLD, WORLDS_AT_ONCE, Change, Moment, draw_worlds
 
 
 def test_a_seed_draws_the_same_again() -> None:
@@ -36,6 +36,10 @@ def test_a_score_of_rounds_meets_every_moment_and_every_fault(seed: int) -> None
     assert {0.0, 0.01, 0.5} == {weather.refused for weather in weathers}
     assert {True, False} == {weather.torn for weather in weathers} == {weather.revoked for weather in weathers}
     assert len({str(weather) for weather in weathers}) >= 6
+    changes = Counter(each.change for each in rounds)
+    assert set(Change) == changes.keys()
+    assert 4 == changes[Change.REFUSED]
+    assert {True, False} == {world.static for world in draw_worlds(seed, 20)}
 
 
 def test_no_rounds_are_refused() -> None:

@@ -56,6 +56,7 @@ def history(landed: Sequence[Landing], *kills: Kill, committed: int = RECORDS, t
         log_ends=[RECORDS],
         torn=torn,
         violations=[],
+        reloads={},
         faults={},
     )
 
