@@ -81,7 +81,7 @@ def _metrics_page() -> str:
         "is `other`.\n"
         "No label holds a key, a payload or an ARN.\n"
         "With `--workers`, and with `--watch`, every series has the label `worker` too: the number of the process it is from, and `supervisor` "
-        "for the supervisor's own process.\n"
+        "for the supervisor's own process. With several `--config` every series has the label `config`, the name of its file.\n"
         "Those of audits are shown by the process that audits, which forwards nothing and has no others but its own.\n"
         "Which of them to alert on stands in [operating.md](operating.md#alerts).",
         _table(("metric", "type", "labels", "meaning"), rows),

@@ -24,12 +24,13 @@ _FAMILY = re.compile(rb"^# HELP ", re.MULTILINE)
 _SAMPLE = re.compile(rb"^([a-zA-Z_:][a-zA-Z0-9_:]*)(\{)?", re.MULTILINE)
 
 
-def merged(pages: Mapping[str, bytes]) -> bytes:
-    """Give one page of several in Prometheus' text format: worker's label -> page. Each family stands there once."""
+def merged(pages: Mapping[str, bytes], label: str = "worker") -> bytes:
+    """Give one page of several in Prometheus' text format: value of the label -> page. Each family stands there once."""
     families: dict[bytes, tuple[bytes, list[bytes]]] = {}
-    for worker, page in pages.items():
+    for value, page in pages.items():
+        told = f'{label}="{value}"'.encode()
         for name, head, samples in _families(page):
-            families.setdefault(name, (head, []))[1].append(_labelled(samples, worker))
+            families.setdefault(name, (head, []))[1].append(_labelled(samples, told))
     return b"".join(head + b"".join(samples) for head, samples in families.values())
 
 
@@ -40,8 +41,7 @@ def _families(page: bytes) -> Iterable[tuple[bytes, bytes, bytes]]:
         yield help_line.split(b" ", 1)[0], b"# HELP " + help_line + b"\n" + type_line + b"\n", samples
 
 
-def _labelled(samples: bytes, worker: str) -> bytes:
-    label = b'worker="%s"' % worker.encode()
+def _labelled(samples: bytes, label: bytes) -> bytes:
     return _SAMPLE.sub(lambda found: found[1] + b"{" + label + (b"," if found[2] else b"}"), samples)
 
 

@@ -5,19 +5,30 @@ Only words stand here; what it does is imported when it runs.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from doka.app.cli.options import configured, taught
+from doka.app.cli.options import AllowInsecureEndpoints, AllowPlaintext, LegacyConfig, taught
 from doka.app.config_options import ConfigOptions
 
 
 @taught
-@configured
 def run(
     *,
-    options: ConfigOptions,
+    config: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--config",
+            "-c",
+            metavar="FILE",
+            help="The configuration, a YAML file. Given several times, each has workers of its own.",
+        ),
+    ] = None,
+    legacy_config: LegacyConfig = None,
+    allow_plaintext: AllowPlaintext = False,
+    allow_insecure_endpoints: AllowInsecureEndpoints = False,
     workers: Annotated[
         int,
         typer.Option(
@@ -54,7 +65,14 @@ def run(
     workers one after another, so for a while there is one more of them than --workers says.
 
     [bold]Example[/bold]  doka run --config doka.yaml --watch
+
+    With --config given several times one process serves several clusters, or groups: each file has workers of its own, all
+    have one page of metrics, with the label config, one readiness, and one end.
+
+    [bold]Example[/bold]  doka run --config eu.yaml --config us.yaml
     """
     from doka.app.cli.run import run as start
 
-    return start(options, workers, watch=watch)
+    files: list[Path | None] = [*config] if config else [None]
+    several = [ConfigOptions(file, legacy_config, allow_plaintext, allow_insecure_endpoints) for file in files]
+    return start(several, workers, watch=watch)

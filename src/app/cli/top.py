@@ -163,7 +163,7 @@ def _headline(told: Told) -> Iterator[Text]:
         for place in dict.fromkeys(told["reasons_at"]):
             yield Text(f"what to do: {told['runbook']}{place}", "dim")
     for process in processes:
-        name = "" if process["worker"] is None else f"worker {process['worker']}: "
+        name = "" if process["worker"] is None else f"{_called(process)}: "
         draining = ", draining" if process["draining"] else ""
         held = f"{size(process['held_bytes'])} of at most {size(process['held_bytes_max'])} held"
         rebalances = sum(process["rebalances"].values())
@@ -228,8 +228,13 @@ def _partitions(told: Told) -> Iterator[RenderableType]:
 
 
 def _named(name: str, process: Mapping[str, Any]) -> Text:
-    worker = process["worker"]
-    return Text(name if worker is None else f"{name} (worker {worker})")
+    return Text(name if process["worker"] is None else f"{name} ({_called(process)})")
+
+
+def _called(process: Mapping[str, Any]) -> str:
+    """Name one of several processes: its number, and before it the configuration where there are several."""
+    config = process.get("config")
+    return f"worker {process['worker']}" if config is None else f"{config}: worker {process['worker']}"
 
 
 def _count(count: int | None) -> str:

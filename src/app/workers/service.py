@@ -9,12 +9,11 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 from secrets import SystemRandom
-from typing import Self
 
 from doka.adapters.system.clock import SystemClock
 from doka.adapters.system.reload_signal import ReloadSignal
@@ -22,25 +21,19 @@ from doka.adapters.system.signals import StopSignals
 from doka.adapters.telemetry.line_writer import LineWriter
 from doka.adapters.telemetry.logs import Log
 from doka.adapters.telemetry.merged_page import SUPERVISOR, SupervisorMetrics
-from doka.adapters.telemetry.page.data import whole
+from doka.adapters.telemetry.page.data import Service, whole
 from doka.app.config_options import ConfigOptions
 from doka.app.runtime import Ending
 from doka.app.settings.exports import Sender, to_exports
 from doka.app.settings.mapping import to_log_style
-from doka.app.settings.model import Settings
 from doka.app.settings.pages import to_server, to_service
 from doka.app.version import version
-from doka.app.workers.changes import hash_of, read, transform_files
-from doka.app.workers.health import WorkerReport, WorkersHealth
-from doka.app.workers.process import WorkerProcess
-from doka.app.workers.reloader import Configuration, Reloader, drain_of
-from doka.app.workers.reloading import Reloading
-from doka.app.workers.setup import Setup, settings_of
-from doka.app.workers.supervision import Supervision
-from doka.app.workers.supervisor import StopInbox, Supervisor
+from doka.app.workers.crew import Common, Crew
+from doka.app.workers.fleet import UNEXPECTED, Fleet, Member
+from doka.app.workers.setup import settings_of
+from doka.app.workers.supervisor import StopInbox
 from doka.app.workers.telemetry import SupervisorTelemetry
-from doka.app.workers.trial import Brief, Trial
-from doka.app.workers.watch import ConfigurationWatch
+from doka.app.workers.together import Configured
 from doka.domain.errors import UsageError
 
 STDOUT = 1
@@ -49,144 +42,80 @@ logger = logging.getLogger("doka.settings")
 
 
 def supervise(
-    settings: Settings, hostname: str, workers: int, doubts: Iterable[str] = (), watched: ConfigOptions | None = None
+    configured: Sequence[Configured], hostname: str, workers: int, doubts: Iterable[str] = (), *, watch: bool = False
 ) -> Ending:
-    """Run so many workers under a supervisor on this thread, and say how it ended; `doubts` are told at its start.
+    """Run so many workers of each configuration on this thread, and say how it ended; `doubts` are told at its start.
 
-    Where the configuration is `watched`, it is read again by these options when it changes.
+    With `watch` each configuration is read again when it changes. What is there once is as the first one says.
 
     Raises:
         UsageError: the instance id has no room for a worker's number, or the HTTP port cannot be listened on, or there is
             no file to be watched.
     """
-    if watched is not None:
-        require_file(watched)
-    settings_of(settings, 0, workers)  # what it refuses is refused before anything is begun
-    parts = _Parts.of(settings, hostname, workers)
-    reloads = None if watched is None else _reloader(parts, settings, watched)
-    supervisor = Supervisor(
-        supervision=parts.supervision,
-        health=parts.health,
-        start=parts.starter(settings, reloads),
-        inbox=parts.inbox,
-        clock=parts.clock,
-        telemetry=parts.telemetry,
-        shown=partial(whole, to_service(settings, version())) if settings.http.page else None,
-        reloads=reloads,
-    )
-    parts.metrics.up = parts.health.up
+    for each in configured:
+        settings_of(each.settings, 0, workers)  # what it refuses is refused before anything is begun
+        if watch:
+            require_file(each.options)
+    first = configured[0].settings
+    clock, metrics = SystemClock(), [SupervisorMetrics(workers) for _ in configured]
+    style = to_log_style(first, terminal=sys.stdout.isatty())
+    writer = LineWriter(STDOUT, metrics[0].line_dropped)
+    log = Log(clock, writer, first.log.level, style)
+    shown = partial(whole, _service(configured)) if first.http.page else None
+    common = Common(hostname, style, workers, clock=clock, writer=writer, log=log, stdout=os.dup(STDOUT), shown=shown)
+    crews = [Crew.of(each, own, common, watch=watch) for each, own in zip(configured, metrics, strict=True)]
+    inbox, serving = (crews[0].inbox, crews[0].supervisor) if len(crews) == 1 else _fleet(crews, common)
     sender = Sender(hostname, version(), SUPERVISOR)
-    exports = to_exports(settings, sender, parts.clock, parts.metrics, SystemRandom().random)
-    server = to_server(settings, parts.clock)
-    server.open(supervisor.answer)
-    parts.log.open()
-    parts.telemetry.opened(settings, workers, server.port)
+    exports = to_exports(first, sender, clock, metrics[0], SystemRandom().random)
+    server = to_server(first, clock)
+    server.open(serving.answer)
+    log.open()
+    for crew in crews:
+        crew.telemetry.opened(crew.configured.settings, workers, server.port)
     for doubt in doubts:
         logger.warning("%s", doubt)
     if exports is not None:
         exports.open()
-    ending = Ending(1, "an unexpected error inside the supervisor came up, please report it")
+    ending = UNEXPECTED
     try:
-        others = frozenset() if watched is None else frozenset({signal.SIGHUP})
-        with StopSignals(parts.inbox, but_not=others), _wishes(parts, watched, reloads):
-            ending = supervisor.run()
+        with _signals(inbox, crews, watch=watch):
+            ending = serving.run()
         return ending
     finally:
         if exports is not None:
             exports.close()
         server.close()
-        parts.telemetry.closed(ending.code, ending.reason)
-        os.close(parts.stdout)
+        SupervisorTelemetry(log, metrics[0]).closed(ending.code, ending.reason)
+        os.close(common.stdout)
 
 
-@dataclass(frozen=True, slots=True)
-class _Parts:
-    """What a supervisor is made of, whether it reloads or not."""
-
-    hostname: str
-    style: str
-    workers: int
-    drain: int
-    clock: SystemClock
-    inbox: StopInbox
-    metrics: SupervisorMetrics
-    writer: LineWriter
-    log: Log
-    telemetry: SupervisorTelemetry
-    health: WorkersHealth
-    supervision: Supervision
-    stdout: int
-    """A descriptor of its own, for the last words of workers that are left alone."""
-
-    @classmethod
-    def of(cls, settings: Settings, hostname: str, workers: int) -> Self:
-        """Make them; nothing is opened yet but the descriptor."""
-        clock, metrics = SystemClock(), SupervisorMetrics(workers)
-        style = to_log_style(settings, terminal=sys.stdout.isatty())
-        writer = LineWriter(STDOUT, metrics.line_dropped)
-        log = Log(clock, writer, settings.log.level, style)
-        drain = drain_of(settings)
-        return cls(
-            hostname=hostname,
-            style=style,
-            workers=workers,
-            drain=drain,
-            clock=clock,
-            inbox=StopInbox(),
-            metrics=metrics,
-            writer=writer,
-            log=log,
-            telemetry=SupervisorTelemetry(log, metrics),
-            health=WorkersHealth(workers, clock.now()),
-            supervision=Supervision(workers, drain, SystemRandom().random, clock.now()),
-            stdout=os.dup(STDOUT),
-        )
-
-    def starter(self, settings: Settings, reloads: Reloader | None) -> Callable[[int, int], WorkerProcess]:
-        """Give what starts a worker of a number, by the configuration of a number."""
-
-        def start(number: int, by: int) -> WorkerProcess:
-            def reported(report: WorkerReport) -> None:
-                self.health.reported(number, report, self.clock.now())
-
-            whose = settings if reloads is None else reloads.configuration(by)
-            own = settings_of(whose, number % self.workers, self.workers)
-            setup = Setup(own, self.hostname, self.style, number, self.workers, watched=reloads is not None)
-            return WorkerProcess(setup, self.stdout, reported=reported, line=self.writer.write)
-
-        return start
+def _fleet(crews: Sequence[Crew], common: Common) -> tuple[StopInbox, Fleet]:
+    inbox = StopInbox()
+    members = {str(crew.configured.name): Member(crew.supervisor, crew.health, crew.inbox) for crew in crews}
+    return inbox, Fleet(members, inbox, common.clock, common.shown)
 
 
-def _reloader(parts: _Parts, settings: Settings, watched: ConfigOptions) -> Reloader:
-    return Reloader(
-        Reloading(parts.supervision, parts.workers, parts.drain),
-        Configuration(settings, hash_of(settings)),
-        judge=lambda running: Trial(Brief(watched, running, parts.hostname)),
-        health=parts.health,
-        show=parts.metrics.made_of,
-        metrics=parts.metrics.shows_configuration(),
-        telemetry=parts.telemetry,
-        clock=parts.clock,
-    )
+def _service(configured: Sequence[Configured]) -> Service:
+    """Give what is told of all of them as a whole."""
+    groups = ", ".join(dict.fromkeys(each.settings.kafka.group_id for each in configured))
+    return replace(to_service(configured[0].settings, version()), group=groups)
 
 
 @contextmanager
-def _wishes(parts: _Parts, watched: ConfigOptions | None, reloads: Reloader | None) -> Iterator[None]:
-    """Wish for a reload at a SIGHUP and at a change of what is watched, where something is."""
-    if watched is None or reloads is None:
+def _signals(inbox: StopInbox, crews: Sequence[Crew], *, watch: bool) -> Iterator[None]:
+    """Heed stops; and where configurations may change, look at them, and wish for all of them at a SIGHUP."""
+
+    def hung_up() -> None:
+        for crew in crews:
+            crew.inbox.wish_reload("a SIGHUP came")
+
+    with ExitStack() as entered:
+        entered.enter_context(StopSignals(inbox, but_not=frozenset({signal.SIGHUP} if watch else ())))
+        if watch:
+            entered.enter_context(ReloadSignal(hung_up))
+            for crew in crews:
+                entered.enter_context(crew.watched())
         yield
-        return
-    wish = parts.inbox.wish_reload
-    watch = ConfigurationWatch(
-        partial(_read, watched, reloads), partial(wish, f"{watched.source}, or a transform, was changed")
-    )
-    with ReloadSignal(partial(wish, "a SIGHUP came")):
-        parts.telemetry.watches(watched.source, reloads.hash)
-        watch.open()
-        try:
-            yield
-        finally:
-            watch.close()
 
 
 def require_file(options: ConfigOptions) -> None:
@@ -200,10 +129,3 @@ def require_file(options: ConfigOptions) -> None:
         raise UsageError("--watch needs a file to look at: name one with --config FILE")
     if not path.is_file():
         raise UsageError(f"--watch needs a file that can be read again, and {path} is none; give it as a file")
-
-
-def _read(options: ConfigOptions, reloads: Reloader) -> dict[str, bytes | None]:
-    """Read what is watched: the file, and the transforms that the running configuration names."""
-    path = options.config or options.legacy_config
-    assert path is not None  # `require_file`
-    return {str(path): read(path), **transform_files(reloads.running)}

@@ -194,15 +194,18 @@ class Supervisor:
             case _:
                 return None if self._shown is None else page_at(path, self._told)
 
-    def _told(self) -> Mapping[str, Any]:
-        """Give what a person is shown: what each worker that answers tells of itself, under its number."""
-        assert self._shown is not None  # narrows the type
-        told = [
+    def processes(self) -> list[dict[str, Any]]:
+        """Give what each worker that answers tells of itself, under its number."""
+        return [
             process | {"worker": number}
             for number, page in self._pages(STATUS_PATH).items()
             for process in orjson.loads(page)["processes"]
         ]
-        return self._shown(self._health.reasons(self._clock.now()), told)
+
+    def _told(self) -> Mapping[str, Any]:
+        """Give what a person is shown."""
+        assert self._shown is not None  # narrows the type
+        return self._shown(self._health.reasons(self._clock.now()), self.processes())
 
     def _turn(self) -> None:
         for event in self._inbox.drain():

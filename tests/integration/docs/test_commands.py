@@ -62,6 +62,7 @@ TYPED: dict[str, Ends | Serves] = {
     "doka run --config doka.yaml": Serves(),
     "doka run --config doka.yaml --workers 4": Serves(),
     "doka run --config doka.yaml --watch": Serves(),
+    "doka run --config eu.yaml --config us.yaml": Serves(),
     "doka run --legacy-config configs/dev.yaml --allow-plaintext": Serves(),
     "doka config convert configs/dev.yaml > doka.yaml": Ends(0, "the old service spoke plaintext"),
     "doka config convert configs/dev.yaml --allow-plaintext > doka.yaml": Ends(0),
@@ -227,7 +228,8 @@ def test_what_is_not_for_this_shell_is_for_an_account_or_a_cluster() -> None:
 def folder(tmp_path: Path) -> Path:
     """Give a folder as the pages assume it."""
     (block,) = (body for body in fenced(ROOT / "README.md", "yaml") if body.startswith("# doka.yaml"))
-    (tmp_path / "doka.yaml").write_text(block, encoding="utf-8")
+    for name in ("doka", "eu", "us"):
+        (tmp_path / f"{name}.yaml").write_text(block, encoding="utf-8")
     (tmp_path / "configs").mkdir()
     old = ROOT / "examples" / "legacy" / "dev.yaml"
     (tmp_path / "configs" / "dev.yaml").write_text(old.read_text(encoding="utf-8"), encoding="utf-8")

@@ -145,3 +145,18 @@ def test_workers_heed_a_stop_while_they_start(tmp_path: Path, where: str, after:
         assert 0 == run.started.wait(SECONDS_MAX)
         reader.join(SECONDS_MAX)  # the workers hold the other end
         assert not reader.is_alive()
+
+
+def test_a_hangup_that_asks_for_a_reload_does_not_end_what_has_just_begun(tmp_path: Path) -> None:
+    """It asks for what is about to happen: with --watch it passes, and a stop after it ends the process as ever."""
+    program = (
+        "import os, signal, sys\n"
+        "from doka.adapters.system.first_signals import leave_on_stop\n"
+        "leave_on_stop(hangup_stops=False)\n"
+        "os.kill(os.getpid(), signal.SIGHUP)\n"
+        "print('still here', flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGTERM)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False)
+    assert (0, "still here\n") == (done.returncode, done.stdout)
+    assert "stopped by SIGTERM" in done.stderr

@@ -63,13 +63,14 @@ function draw(id, columns, rows, none) {
   at(id).replaceChildren(thead, tbody);
 }
 
-const name = (process) => process.worker === null ? "the only one" : "worker " + process.worker;
+const name = (process) =>
+  process.worker === null ? "the only one" : (process.config ? process.config + ": " : "") + "worker " + process.worker;
 const each = (told, list) => told.processes.flatMap((p) => p[list].map((x) => ({ ...x, process: p })));
 const several = (told) => told.processes.length > 1;
 
 function rate(row, what) {
   const seconds = before ? (answered.ms - before.ms) / 1000 : 0;
-  const then = before && before.told.processes.find((p) => p.worker === row.process.worker);
+  const then = before && before.told.processes.find((p) => p.worker === row.process.worker && p.config === row.process.config);
   const was = then && then.routes.find((r) => r.route === row.route);
   if (!was || seconds <= 0 || row[what] < was[what]) return null;
   return (row[what] - was[what]) / seconds;

@@ -139,3 +139,16 @@ def test_a_stop_after_the_service_has_ended_changes_nothing() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def test_what_means_something_else_is_left_alone() -> None:
+    """Where a SIGHUP asks for another thing than a stop, whoever heeds it keeps it."""
+    heard: list[int] = []
+    signal.signal(signal.SIGHUP, lambda number, _frame: heard.append(number))
+    inbox = ThreadInbox()
+    with StopSignals(inbox, but_not=frozenset({signal.SIGHUP})):
+        os.kill(os.getpid(), signal.SIGHUP)
+        eventually(lambda: heard, what="the signal")
+        assert [] == [*inbox.drain()]
+        os.kill(os.getpid(), signal.SIGUSR1)
+        eventually(inbox.drain, what="the stop")

@@ -10,7 +10,8 @@ from doka.app.cli.run import run
 from doka.app.config_options import ConfigOptions
 from doka.app.container import Container
 from doka.app.runtime import Ending
-from doka.app.settings.model import Settings
+from doka.app.settings.load import read_configuration
+from doka.app.workers.together import Configured
 from doka.domain.errors import UsageError
 
 ENDING = Ending(3, "it could not go on")
@@ -42,7 +43,7 @@ def test_a_file_that_cannot_be_used_is_a_usage_error(file: Path) -> None:
     file.write_bytes(b"kafka: [\n")
     for options in (ConfigOptions(config=file), ConfigOptions(legacy_config=file)):
         with pytest.raises(UsageError, match=r"doka\.yaml"):
-            run(options)
+            run([options])
 
 
 def test_permissions_reach_the_settings_and_the_code_is_that_of_the_ending(
@@ -60,8 +61,8 @@ def test_permissions_reach_the_settings_and_the_code_is_that_of_the_ending(
 
     monkeypatch.setattr("doka.app.service.serve", keep)
     with pytest.raises(UsageError, match="plaintext"):
-        run(ConfigOptions(file))
-    assert ENDING.code == run(ConfigOptions(file, allow_plaintext=True, allow_insecure_endpoints=True))
+        run([ConfigOptions(file)])
+    assert ENDING.code == run([ConfigOptions(file, allow_plaintext=True, allow_insecure_endpoints=True)])
     settings = served[0].settings()
     assert (True, True) == (settings.kafka.security.allow_plaintext, settings.aws.allow_insecure_endpoints)
     assert os.uname().nodename == served[0].hostname()
@@ -69,20 +70,26 @@ def test_permissions_reach_the_settings_and_the_code_is_that_of_the_ending(
 
 
 def test_more_than_one_worker_is_supervised(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
-    """One worker is the service itself; more, and one that is watched, are processes under a supervisor, with all that was given."""
-    supervised: list[tuple[bool, str, int, int, ConfigOptions | None]] = []
+    """One worker is the service itself; more, one that is watched, and several files, are processes under a supervisor, with all that was given."""
+    supervised: list[tuple[list[Configured], str, int, int, bool]] = []
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd")  # which is told as not obeyed
 
     def supervise(
-        settings: Settings, hostname: str, workers: int, doubts: Sequence[str], watched: ConfigOptions | None
+        configured: Sequence[Configured], hostname: str, workers: int, doubts: Sequence[str], *, watch: bool
     ) -> Ending:
-        supervised.append((settings.kafka.security.allow_plaintext, hostname, workers, len(doubts), watched))
+        supervised.append(([*configured], hostname, workers, len(doubts), watch))
         return ENDING
 
     monkeypatch.setattr("doka.app.workers.service.supervise", supervise)
     monkeypatch.setattr("doka.app.service.serve", lambda _container, _doubts: Ending(0, "served as one"))
-    assert ENDING.code == run(ConfigOptions(file, allow_plaintext=True), 2)
-    assert 0 == run(ConfigOptions(file, allow_plaintext=True), 1)
     options, host = ConfigOptions(file, allow_plaintext=True), os.uname().nodename
-    assert ENDING.code == run(options, 1, watch=True)
-    assert [(True, host, 2, 1, None), (True, host, 1, 1, options)] == supervised
+    other = ConfigOptions(file.with_name("other.yaml"), allow_plaintext=True)
+    file.with_name("other.yaml").write_text(PLAINTEXT)
+    assert ENDING.code == run([options], 2)
+    assert 0 == run([options], 1)
+    assert ENDING.code == run([options], 1, watch=True)
+    assert ENDING.code == run([options, other])
+    settings = read_configuration(options)
+    alone = [Configured(options, settings)]
+    both = [Configured(options, settings, "doka"), Configured(other, settings, "other")]
+    assert [(alone, host, 2, 1, False), (alone, host, 1, 1, True), (both, host, 1, 1, False)] == supervised

@@ -10,9 +10,9 @@ from doka.app.config_options import ConfigOptions
 
 def test_what_is_typed_reaches_the_service(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The files, the permissions, the number of workers and whether it is watched arrive as they were given; what is left out has its default."""
-    ran: list[tuple[ConfigOptions, int, bool]] = []
+    ran: list[tuple[list[ConfigOptions], int, bool]] = []
 
-    def start(options: ConfigOptions, workers: int, *, watch: bool) -> int:
+    def start(options: list[ConfigOptions], workers: int, *, watch: bool) -> int:
         ran.append((options, workers, watch))
         return 3
 
@@ -21,10 +21,12 @@ def test_what_is_typed_reaches_the_service(monkeypatch: pytest.MonkeyPatch, tmp_
     assert 3 == main(["run", "--config", str(file)])
     assert 3 == main(["run", "--legacy-config", str(file), "--workers", "2", "--allow-plaintext", "--watch"])
     assert 3 == main(["run", "--allow-insecure-endpoints"])
+    assert 3 == main(["run", "-c", str(file), "--config", "other.yaml"])
     assert [
-        (ConfigOptions(config=file), 1, False),
-        (ConfigOptions(legacy_config=file, allow_plaintext=True), 2, True),
-        (ConfigOptions(allow_insecure_endpoints=True), 1, False),
+        ([ConfigOptions(config=file)], 1, False),
+        ([ConfigOptions(legacy_config=file, allow_plaintext=True)], 2, True),
+        ([ConfigOptions(allow_insecure_endpoints=True)], 1, False),
+        ([ConfigOptions(config=file), ConfigOptions(config=Path("other.yaml"))], 1, False),
     ] == ran
 
 
