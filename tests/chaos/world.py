@@ -134,7 +134,7 @@ class World:
 
     def _change(self, change: Change) -> None:
         """Write another file as soon as this life watches it, and let a SIGHUP tell of it."""
-        eventually(lambda: self._doka.lines_of_this_run("configuration_watched"), within=WAIT_SECONDS, what="the watch")
+        self._until_watched()
         if change is Change.REFUSED:
             self._doka.write({**self._given, "limits": {**self._given["limits"], "commit_second": 1.0}})
         elif change is Change.LIMIT:
@@ -148,6 +148,10 @@ class World:
         if change is not Change.REFUSED:
             self._doka.write(self._given)
         self._doka.signal(signal.SIGHUP)
+
+    def _until_watched(self) -> None:
+        """Wait until this life watches its configuration, and so serves."""
+        eventually(lambda: self._doka.lines_of_this_run("configuration_watched"), within=WAIT_SECONDS, what="the watch")
 
     def _work_until(self, condition: Callable[[], bool], what: str) -> None:
         """Let it work, with records all the while."""
@@ -223,6 +227,7 @@ class World:
         ends = [self._group.get_watermark_offsets(each, timeout=ASK_SECONDS)[1] for each in self._partitions]
         while (reached := self._committed()) != ends:
             self._wait_for_commits_above(reached)
+        self._until_watched()  # where all was committed already it may have begun a moment ago, when nothing heeds a stop
         code = self._doka.stop()
         assert code == 0, f"the service ended with {code}, which is not a clean stop"
         landings, before = self._landings()

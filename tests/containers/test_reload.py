@@ -29,7 +29,7 @@ SECONDS = 120.0
 def test_a_new_topic_goes_to_those_alone_who_know_it(
     kafka_broker: KafkaBroker, fake_aws_process: FakeAwsProcess, tmp_path: Path, protocol: str
 ) -> None:
-    """A route is added amid the work: no old worker is ever given a partition of its topic, none lost, doubled or out of order."""
+    """A route is added, and the other's stream changed, amid the work: no old worker is ever given a partition of its topic, none lost, doubled or out of order."""
     old = line(
         kafka_broker,
         fake_aws_process,
@@ -45,6 +45,9 @@ def test_a_new_topic_goes_to_those_alone_who_know_it(
     of_added = Feeder(kafka_broker.bootstrap_servers, added, PARTITIONS)
     of_added.feed(FIRST, KEYS)
     new = copy.deepcopy(dict(old.given))
+    other = f"{old.topic}-other"
+    fake_aws_process.create_stream(other, shards=2)
+    new["routes"][0]["stream"]["name"] = other
     new["routes"] = [*new["routes"], {"topics": [added], "stream": {"name": added, "role": "writer"}}]
     topics = {old.topic: PARTITIONS, added: PARTITIONS}
     with old.doka(tmp_path, options=["--watch", "--workers", str(WORKERS)]) as doka:
@@ -73,6 +76,8 @@ def test_a_new_topic_goes_to_those_alone_who_know_it(
     }
     assert owners
     assert owners <= set(range(WORKERS, 2 * WORKERS)), "an old worker was given what it does not know"
-    old.verdict().assert_kept(at_least=FIRST)
+    before, after = fake_aws_process.payloads(old.topic), fake_aws_process.payloads(other)
+    assert set() == set(before) & set(after), "a record is in one of the two streams"
+    judge(old.feeder.production, [*before, *after]).assert_kept(at_least=FIRST)
     judge(of_added.production, fake_aws_process.payloads(added)).assert_kept(at_least=FIRST)
     assert [] == fake_aws_process.violations()

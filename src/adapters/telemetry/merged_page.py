@@ -18,6 +18,8 @@ from doka.adapters.telemetry.metrics import LINES_DROPPED, ExportCounts
 SUPERVISOR = "supervisor"
 """The label of the supervisor's own process metrics, so that a sum over all of them counts every process."""
 
+TEXT = CONTENT_TYPE_PLAIN_0_0_4
+"""The content type of every page that is merged here."""
 RELOAD_OUTCOMES = ("taken", "unchanged", "refused", "failed")
 
 _FAMILY = re.compile(rb"^# HELP ", re.MULTILINE)
@@ -161,5 +163,5 @@ class SupervisorMetrics:
         told = {str(number): page for number, page in sorted(pages.items())}
         return (
             generate_latest(self.registry) + merged(told | {SUPERVISOR: generate_latest(self._own)}),
-            CONTENT_TYPE_PLAIN_0_0_4,
+            TEXT,
         )

@@ -34,8 +34,8 @@ from doka.app.workers.watch import ConfigurationWatch
 
 
 @dataclass(frozen=True, slots=True)
-class Common:
-    """What the crews of all configurations share."""
+class Shared:
+    """What the crews of all configurations have in common."""
 
     hostname: str
     style: str
@@ -60,34 +60,34 @@ class Crew:
     reloads: Reloader | None
 
     @classmethod
-    def of(cls, configured: Configured, metrics: SupervisorMetrics, common: Common, *, watch: bool) -> Self:
+    def of(cls, configured: Configured, metrics: SupervisorMetrics, shared: Shared, *, watch: bool) -> Self:
         """Put it together; with `watch` its configuration may change."""
         drain = drain_of(configured.settings)
-        supervision = Supervision(common.workers, drain, SystemRandom().random, common.clock.now())
-        health = WorkersHealth(common.workers, common.clock.now())
-        telemetry = SupervisorTelemetry(common.log, metrics, configured.name)
+        supervision = Supervision(shared.workers, drain, SystemRandom().random, shared.clock.now())
+        health = WorkersHealth(shared.workers, shared.clock.now())
+        telemetry = SupervisorTelemetry(shared.log, metrics, configured.name)
         metrics.up = health.up
         reloads = None
         if watch:
             reloads = Reloader(
-                Reloading(supervision, common.workers, drain),
+                Reloading(supervision, shared.workers, drain),
                 Configuration(configured.settings, hash_of(configured.settings)),
-                judge=lambda running: Trial(Brief(configured.options, running, common.hostname)),
+                judge=lambda running: Trial(Brief(configured.options, running, shared.hostname)),
                 health=health,
                 show=metrics.made_of,
                 metrics=metrics.shows_configuration(),
                 telemetry=telemetry,
-                clock=common.clock,
+                clock=shared.clock,
             )
         inbox = StopInbox()
         supervisor = Supervisor(
             supervision=supervision,
             health=health,
-            start=_starter(configured, reloads, health, common),
+            start=_starter(configured, reloads, health, shared),
             inbox=inbox,
-            clock=common.clock,
+            clock=shared.clock,
             telemetry=telemetry,
-            shown=common.shown,
+            shown=shared.shown,
             reloads=reloads,
         )
         return cls(configured, supervisor, health, inbox, telemetry, reloads)
@@ -110,21 +110,21 @@ class Crew:
 
 
 def _starter(
-    configured: Configured, reloads: Reloader | None, health: WorkersHealth, common: Common
+    configured: Configured, reloads: Reloader | None, health: WorkersHealth, shared: Shared
 ) -> Callable[[int, int], WorkerProcess]:
     """Give what starts a worker of a number, by the configuration of a number."""
 
     def start(number: int, by: int) -> WorkerProcess:
         def reported(report: WorkerReport) -> None:
-            health.reported(number, report, common.clock.now())
+            health.reported(number, report, shared.clock.now())
 
         whose: Settings = configured.settings if reloads is None else reloads.configuration(by)
-        own = settings_of(whose, number % common.workers, common.workers)
-        setup = Setup(own, common.hostname, common.style, number, common.workers, watched=reloads is not None)
-        line = common.writer.write
+        own = settings_of(whose, number % shared.workers, shared.workers)
+        setup = Setup(own, shared.hostname, shared.style, number, shared.workers, watched=reloads is not None)
+        line = shared.writer.write
         if configured.name is not None:
-            line = partial(_named, common.writer.write, configured.name.encode(), json=common.style == "json")
-        return WorkerProcess(setup, common.stdout, reported=reported, line=line)
+            line = partial(_named, shared.writer.write, configured.name.encode(), json=shared.style == "json")
+        return WorkerProcess(setup, shared.stdout, reported=reported, line=line)
 
     return start
 

@@ -12,11 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
-
 from doka.adapters.telemetry.health import METRICS_FRESH_NS, healthz, readyz
 from doka.adapters.telemetry.http_server import Response
-from doka.adapters.telemetry.merged_page import merged
+from doka.adapters.telemetry.merged_page import TEXT, merged
 from doka.adapters.telemetry.page.serving import page_at
 from doka.app.runtime import Ending
 from doka.app.workers.health import WorkersHealth
@@ -79,8 +77,9 @@ class Fleet:
         now = self._clock.now()
         match path:
             case "/metrics":
-                pages = {name: self._page(member) for name, member in self._members.items()}
-                return Response(200, merged(pages, "config"), CONTENT_TYPE_PLAIN_0_0_4, METRICS_FRESH_NS)
+                answers = {name: member.supervisor.answer(path) for name, member in self._members.items()}
+                pages = {name: answer.body for name, answer in answers.items() if answer is not None}
+                return Response(200, merged(pages, "config"), TEXT, METRICS_FRESH_NS)
             case "/healthz":
                 return healthz(self._named(lambda member: member.health.stalled(now)))
             case "/readyz":
@@ -94,10 +93,6 @@ class Fleet:
             ending = member.supervisor.run()
         finally:
             self._endings = {**self._endings, name: ending}
-
-    def _page(self, member: Member) -> bytes:
-        answer = member.supervisor.answer("/metrics")
-        return b"" if answer is None else answer.body
 
     def _named(self, reasons: Callable[[Member], Sequence[str]]) -> tuple[str, ...]:
         return tuple(f"{name}: {reason}" for name, member in self._members.items() for reason in reasons(member))

@@ -28,7 +28,7 @@ from doka.app.settings.exports import Sender, to_exports
 from doka.app.settings.mapping import to_log_style
 from doka.app.settings.pages import to_server, to_service
 from doka.app.version import version
-from doka.app.workers.crew import Common, Crew
+from doka.app.workers.crew import Crew, Shared
 from doka.app.workers.fleet import UNEXPECTED, Fleet, Member
 from doka.app.workers.setup import settings_of
 from doka.app.workers.supervisor import StopInbox
@@ -62,9 +62,9 @@ def supervise(
     writer = LineWriter(STDOUT, metrics[0].line_dropped)
     log = Log(clock, writer, first.log.level, style)
     shown = partial(whole, _service(configured)) if first.http.page else None
-    common = Common(hostname, style, workers, clock=clock, writer=writer, log=log, stdout=os.dup(STDOUT), shown=shown)
-    crews = [Crew.of(each, own, common, watch=watch) for each, own in zip(configured, metrics, strict=True)]
-    inbox, serving = (crews[0].inbox, crews[0].supervisor) if len(crews) == 1 else _fleet(crews, common)
+    shared = Shared(hostname, style, workers, clock=clock, writer=writer, log=log, stdout=os.dup(STDOUT), shown=shown)
+    crews = [Crew.of(each, own, shared, watch=watch) for each, own in zip(configured, metrics, strict=True)]
+    inbox, serving = (crews[0].inbox, crews[0].supervisor) if len(crews) == 1 else _fleet(crews, shared)
     sender = Sender(hostname, version(), SUPERVISOR)
     exports = to_exports(first, sender, clock, metrics[0], SystemRandom().random)
     server = to_server(first, clock)
@@ -86,13 +86,13 @@ def supervise(
             exports.close()
         server.close()
         SupervisorTelemetry(log, metrics[0]).closed(ending.code, ending.reason)
-        os.close(common.stdout)
+        os.close(shared.stdout)
 
 
-def _fleet(crews: Sequence[Crew], common: Common) -> tuple[StopInbox, Fleet]:
+def _fleet(crews: Sequence[Crew], shared: Shared) -> tuple[StopInbox, Fleet]:
     inbox = StopInbox()
     members = {str(crew.configured.name): Member(crew.supervisor, crew.health, crew.inbox) for crew in crews}
-    return inbox, Fleet(members, inbox, common.clock, common.shown)
+    return inbox, Fleet(members, inbox, shared.clock, shared.shown)
 
 
 def _service(configured: Sequence[Configured]) -> Service:
