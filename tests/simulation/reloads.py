@@ -57,7 +57,8 @@ class Written:
     hangs: bool = False
     """Its judging never ends by itself."""
     bad: str = ""
-    """`sick`: its workers are never ready; `doomed`: they end with 1 soon after they are at work; both are judged well."""
+    """What its workers are, though it is judged well: `sick`, never ready; `doomed`, they end with 1 soon after they are at
+    work; `hanging`, they say once that they are ready, and nothing more."""
     static: bool = False
     drain: int = 5
 
@@ -105,13 +106,13 @@ def draw_reloads(seed: int) -> ReloadPlan:
     written = []
     for number in range(1, chance.randint(2, 7)):
         at = chance.uniform(5.0, HEALED_AT - 10.0)
-        kind = chance.choice(("good", "good", "good", "refused", "passing", "hangs", "sick", "doomed"))
+        kind = chance.choice(("good", "good", "good", "refused", "passing", "hangs", "sick", "doomed", "hanging"))
         one = Written(
             number,
             refused=kind == "refused",
             passing=kind == "passing",
             hangs=kind == "hangs",
-            bad=kind if kind in {"sick", "doomed"} else "",
+            bad=kind if kind in {"sick", "doomed", "hanging"} else "",
             static=static,
             drain=chance.randint(2, 9),
         )
@@ -297,7 +298,7 @@ class ReloadWorld(StopInbox):
 
     def at_work(self, process: Process) -> bool:
         """Whether a worker is ready, and nobody has asked it to end."""
-        grown = self.clock.now() - process.born >= process.grows and process.by.bad != "sick"
+        grown = self.clock.now() - process.born >= process.grows and process.by.bad not in {"sick", "hanging"}
         return grown and process.asked is None and process.code is None
 
     def _start(self, number: int, by: int) -> Process:
@@ -397,6 +398,10 @@ class ReloadWorld(StopInbox):
             self._end(process, 1)
             return
         if now // NS_PER_SECOND != (now - NS_PER_SECOND // 5) // NS_PER_SECOND:
+            if process.by.bad == "hanging":
+                if process.born <= now - process.grows < process.born + NS_PER_SECOND:
+                    self.health.reported(process.number, WorkerReport(None, ()), now)
+                return
             reasons = () if self.at_work(process) else ("draining",) if process.asked is not None else ("starting",)
             self.health.reported(process.number, WorkerReport(None, reasons), now)
 
@@ -473,3 +478,11 @@ Draw = Callable[[int], ReloadPlan]
 def calm(draw: Draw = draw_reloads) -> Draw:
     """Give a draw in which nobody dies and nobody is slow, so that each record must land once."""
     return lambda seed: replace(draw(seed), deaths=(), slow_to_end=0.0, stop_at=None)
+
+
+def stopped_on_the_way(seed: int) -> ReloadPlan:
+    """Give a drawn run of three places that is stopped some seconds after something good was written."""
+    plan, chance = draw_reloads(seed), random.Random(f"stops/{seed}")
+    at = chance.uniform(10.0, 60.0)
+    good = Written(50, static=plan.static, drain=chance.randint(2, 9))
+    return replace(plan, places=3, written=((at, good), plan.written[-1]), stop_at=at + chance.uniform(0.5, 40.0))

@@ -8,15 +8,17 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from doka.app.workers import reloading
+from doka.app.workers.health import WorkersHealth
 from doka.app.workers.reloader import Reloader
 from doka.app.workers.reloading import Reloading, _Pass, _Phase, _Step
 from doka.app.workers.supervision import KillWorker, Order, StopWorker, Supervision
 from doka.app.workers.trial import Judged
 from tests.simulation.planted.bug import Patch
-from tests.simulation.reloads import Draw, calm, draw_reloads, rule_of, run_reloads
+from tests.simulation.reloads import Draw, calm, draw_reloads, rule_of, run_reloads, stopped_on_the_way
 
 SEEDS = 60
 BUDGET = 80
+CLEAN_SEEDS = 20
 SITUATIONS = {
     *("accepted", "taken", "taken back", "refused", "refused again later", "killed past its drain"),
     *("died", "died on the way", "stopped", "stopped on the way", "healed"),
@@ -34,6 +36,16 @@ def test_no_rule_is_broken_and_everything_has_been_played() -> None:
 def test_a_seed_plays_the_same_again() -> None:
     """A run is its seed's alone."""
     assert run_reloads(draw_reloads(7)) == run_reloads(draw_reloads(7))
+
+
+def test_a_stop_amid_anything_ends_all() -> None:
+    """Whatever is under way when it is wished."""
+    assert [None] * CLEAN_SEEDS == [rule_of(run_reloads(stopped_on_the_way(seed))) for seed in range(CLEAN_SEEDS)]
+
+
+def test_a_worker_at_work_waits_for_the_old_one_to_come_back() -> None:
+    """Found by a drawn run: a reload turns back while the old worker of the place was started again a moment ago."""
+    assert None is rule_of(run_reloads(draw_reloads(33)))
 
 
 # --- planted bugs ------------------------------------------------------------------------------------------------------
@@ -112,9 +124,9 @@ def takes_nothing_back(patch: Patch) -> None:
     """Where a new worker did not do, what was replaced already stays replaced."""
     honest = Reloading._fail
 
-    def _fail(self: Reloading, going: _Pass, reason: str) -> None:
+    def _fail(self: Reloading, going: _Pass, reason: str, now: int, reports: reloading.Reports) -> None:
         target = going.target
-        honest(self, going, reason)
+        honest(self, going, reason, now, reports)
         going.target = target
 
     patch.replace(Reloading, "_fail", _fail)
@@ -143,29 +155,17 @@ def says_that_a_refusal_went_well(patch: Patch) -> None:
     patch.replace(Reloader, "_refuse", _refuse)
 
 
-def goes_on_reloading_in_a_stop(patch: Patch) -> None:
-    """A worker is added though all are to end."""
-    honest = Supervision.add
+def forgets_who_is_on_trial_in_a_stop(patch: Patch) -> None:
+    """A stop asks those alone who are no longer on trial."""
+    honest = Supervision.decide
 
-    def add(self: Supervision, worker: int, *, by: int, drain: int, now: int, on_trial: bool) -> None:
-        stopped, self._stop_at = self._stop_at, None
-        honest(self, worker, by=by, drain=drain, now=now, on_trial=on_trial)
-        self._stop_at = stopped
+    def decide(self: Supervision, now: int) -> list[Order]:
+        orders = honest(self, now)
+        if not self.stopping:
+            return orders
+        return [each for each in orders if not (isinstance(each, StopWorker) and self._workers[each.worker].on_trial)]
 
-    def decide(self: Reloading, now: int, reports: reloading.Reports) -> list[reloading.ReloadOrder]:
-        return self._advance(self._pass, now, reports) if self._pass is not None else honest_decide(self, now, reports)
-
-    honest_decide, honest_orders = Reloading.decide, Supervision.decide
-
-    def orders(self: Supervision, now: int) -> list[Order]:
-        stopped, self._stop_at = self._stop_at, None
-        started = honest_orders(self, now) if stopped is not None else []
-        self._stop_at = stopped
-        return [*started, *honest_orders(self, now)]
-
-    patch.replace(Supervision, "add", add)
-    patch.replace(Reloading, "decide", decide)
-    patch.replace(Supervision, "decide", orders)
+    patch.replace(Supervision, "decide", decide)
 
 
 def believes_one_word(patch: Patch) -> None:
@@ -181,6 +181,17 @@ def believes_one_word(patch: Patch) -> None:
     patch.replace(Reloading, "_go_on", _go_on)
 
 
+def believes_the_last_word(patch: Patch) -> None:
+    """A worker that said that it is ready counts as ready for as long as it says nothing else."""
+    honest = WorkersHealth.reports
+
+    def reports(self: WorkersHealth, now: int) -> dict[int, tuple[str, ...]]:
+        del now
+        return honest(self, 0)
+
+    patch.replace(WorkersHealth, "reports", reports)
+
+
 PLANTED: Mapping[Callable[[Patch], None], tuple[set[str], Draw]] = {
     goes_without_a_drain: ({"R3", "R5"}, calm()),
     takes_what_was_refused: ({"R2"}, draw_reloads),
@@ -191,8 +202,9 @@ PLANTED: Mapping[Callable[[Patch], None], tuple[set[str], Draw]] = {
     takes_nothing_back: ({"R1", "R6"}, draw_reloads),
     kills_in_the_drain: ({"R3"}, calm()),
     says_that_a_refusal_went_well: ({"R7"}, draw_reloads),
-    goes_on_reloading_in_a_stop: ({"R8"}, draw_reloads),
+    forgets_who_is_on_trial_in_a_stop: ({"R3", "R8"}, stopped_on_the_way),
     believes_one_word: ({"R4"}, draw_reloads),
+    believes_the_last_word: ({"R1"}, draw_reloads),
 }
 
 

@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from doka.adapters.telemetry.health import STALLED_AFTER_NS
 from doka.domain.limits import NS_PER_SECOND
 
+SILENT_AFTER_NS = 4 * NS_PER_SECOND
+"""A worker reports each second; on a busy machine some late."""
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerReport:
@@ -85,9 +88,16 @@ class WorkersHealth:
         """Give the workers that are up and have been heard of."""
         return frozenset(number for number, known in self._workers.items() if known.report is not None)
 
-    def reports(self) -> dict[int, tuple[str, ...]]:
-        """Give why each worker that was heard of is not ready; nothing where it is."""
-        told = {number: known.report for number, known in self._workers.items()}
+    def reports(self, now: int) -> dict[int, tuple[str, ...]]:
+        """Give why each worker that was heard of in the last seconds is not ready; nothing where it is.
+
+        One that has fallen silent has no report: it may have said that it is ready, and hang since.
+        """
+        told = {
+            number: known.report
+            for number, known in self._workers.items()
+            if known.heard is not None and now - known.heard <= SILENT_AFTER_NS
+        }
         return {number: (*_stall(report), *report.reasons) for number, report in told.items() if report is not None}
 
     def stalled(self, now: int) -> tuple[str, ...]:

@@ -136,7 +136,7 @@ class Reloader:
         if judged is not None:
             self._trial = None
             self._take_in(judged, now)
-        for order in self._reloading.decide(now, self._health.reports()):
+        for order in self._reloading.decide(now, self._health.reports(now)):
             match order:
                 case Judge():
                     self._begin(now)

@@ -22,6 +22,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
+from doka.app.workers.health import SILENT_AFTER_NS
 from doka.app.workers.supervision import Outage, Supervision
 from doka.domain.limits import NS_PER_SECOND
 
@@ -29,8 +30,9 @@ JUDGE_WITHIN_NS = 60 * NS_PER_SECOND
 """A check asks brokers, STS and streams, each with a timeout of some seconds."""
 READY_WITHIN_NS = 60 * NS_PER_SECOND
 """From its start to its being ready a worker takes some seconds; where the group is slow to let it in, half a minute."""
-PROVEN_NS = 3 * NS_PER_SECOND
-"""It says once a second whether it is ready, and a stream that is refused shows a moment after it has joined."""
+PROVEN_NS = 5 * NS_PER_SECOND
+"""A stream that is refused shows a moment after a worker has joined; and who has fallen silent must show by then."""
+assert PROVEN_NS > SILENT_AFTER_NS, "one word, and silence after it, would be enough"
 SETTLED_NS = 10 * NS_PER_SECOND
 """After the last old worker has left: by then the new ones have all partitions, and have sent something."""
 AGAIN_NS = 60 * NS_PER_SECOND
@@ -190,7 +192,7 @@ class Reloading:
         for worker in gone:
             going.replaced.discard(worker)
             if going.failed is None:
-                self._fail(going, f"worker {worker} {self._how.get(worker, 'ended')}")
+                self._fail(going, f"worker {worker} {self._how.get(worker, 'ended')}", now, reports)
         step = going.step
         if step is not None:
             self._go_on(going, step, now, reports)
@@ -237,7 +239,7 @@ class Reloading:
 
     def _try(self, going: _Pass, step: _Step, now: int, reports: Reports) -> None:
         if self._supervision.by(step.new) is None:
-            self._fail(going, f"worker {step.new} {self._how.get(step.new, 'ended')}")
+            self._fail(going, f"worker {step.new} {self._how.get(step.new, 'ended')}", now, reports)
             return
         if not _is_ready(reports, step.new):
             step.ready_since = None
@@ -249,7 +251,7 @@ class Reloading:
             if step.old_was_ready or (step.old is not None and _is_ready(reports, step.old)):
                 why = next(iter(reports.get(step.new, ())), "it said nothing")
                 limit = READY_WITHIN_NS // NS_PER_SECOND
-                self._fail(going, f"worker {step.new} was not ready within {limit} s: {why}")
+                self._fail(going, f"worker {step.new} was not ready within {limit} s: {why}", now, reports)
                 return
         going.replaced.add(step.new)
         if going.static or step.old is None:
@@ -258,16 +260,25 @@ class Reloading:
             step.phase = _Phase.LEAVES
             self._retire(going, step.old)
 
-    def _fail(self, going: _Pass, reason: str) -> None:
+    def _fail(self, going: _Pass, reason: str, now: int, reports: Reports) -> None:
         """Turn back; where it is the way back already, leave what runs at this place as it is."""
         step = going.step
-        if going.failed is None:
+        old_is_there = step is not None and step.old is not None and self._supervision.by(step.old) is not None
+        turns_back = going.failed is None
+        if turns_back:
             going.failed, going.target = reason, self._by
-        elif step is not None and step.old is not None and self._supervision.by(step.old) is not None:
+        elif step is not None and old_is_there:
             going.given_up.add(step.place)
-        if step is not None and step.phase is _Phase.TRIED:
-            self._retire(going, step.new)
-            step.phase = _Phase.GONE
+        if step is None or step.phase is not _Phase.TRIED:
+            return
+        new_works = _is_ready(reports, step.new)
+        if turns_back and step.old is not None and old_is_there and new_works and not _is_ready(reports, step.old):
+            # The old one was started again a moment ago: it has to be at work before the new one goes.
+            going.replaced.add(step.new)
+            going.step = _Step(_Phase.TRIED, step.place, step.new, step.old, now, old_was_ready=True)
+            return
+        self._retire(going, step.new)
+        step.phase = _Phase.GONE
 
     def _finish(self, going: _Pass, now: int) -> list[ReloadOrder]:
         if going.failed is None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from doka.adapters.telemetry.health import STALLED_AFTER_NS
-from doka.app.workers.health import WorkerReport, WorkersHealth
+from doka.app.workers.health import SILENT_AFTER_NS, WorkerReport, WorkersHealth
 from doka.domain.limits import NS_PER_SECOND
 
 START = 1_000 * NS_PER_SECOND
@@ -120,9 +120,9 @@ def test_who_is_no_member_is_known_of_and_not_judged_by() -> None:
     health.reported(0, WorkerReport(None, ()), START)
     health.expect(1, START)
     health.started(1)
-    assert {0: ()} == health.reports()
+    assert {0: ()} == health.reports(START)
     health.reported(1, WorkerReport("its loop hangs", ("route orders is blocked",)), START)
-    assert {0: (), 1: ("its loop hangs", "route orders is blocked")} == health.reports()
+    assert {0: (), 1: ("its loop hangs", "route orders is blocked")} == health.reports(START)
     assert ((), ()) == (health.reasons(START), health.stalled(START))
     health.made_of(frozenset({1}))
     assert ("worker 1: its loop hangs", "worker 1: route orders is blocked") == health.reasons(START)
@@ -130,3 +130,13 @@ def test_who_is_no_member_is_known_of_and_not_judged_by() -> None:
     assert frozenset({1}) == health.up()
     health.reported(0, WorkerReport(None, ()), START)  # a last word that was read late
     assert frozenset({1}) == health.up()
+
+
+def test_who_has_fallen_silent_has_no_report() -> None:
+    """It said that it is ready, and may hang since: whoever tries it out must not believe its last word."""
+    health = WorkersHealth(1, START)
+    health.started(0)
+    health.reported(0, WorkerReport(None, ()), START)
+    assert {0: ()} == health.reports(START + SILENT_AFTER_NS)
+    assert {} == health.reports(START + SILENT_AFTER_NS + 1)
+    assert frozenset({0}) == health.up()
