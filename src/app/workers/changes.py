@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
+from doka.app.config_options import ConfigOptions
 from doka.app.settings.model import Settings
 from doka.app.settings.problems import Problem, SettingPath
 from doka.app.settings.show import in_one_line
@@ -59,6 +60,12 @@ def transform_files(settings: Settings) -> dict[str, bytes | None]:
     """Read the files of transforms, which a worker loads at its start only: path -> content, None where it cannot be read."""
     names = [route.transform.file for route in settings.routes if route.transform.file is not None]
     return {name: read(Path(name)) for name in names}
+
+
+def watched_files(options: ConfigOptions, running: Settings) -> dict[str, bytes | None]:
+    """Read what is watched: the configuration's file, and the transforms of what runs."""
+    path = options.config or options.legacy_config
+    return ({} if path is None else {str(path): read(path)}) | transform_files(running)
 
 
 def read(path: Path) -> bytes | None:

@@ -17,8 +17,9 @@ from doka.adapters.telemetry.line_writer import LineWriter
 from doka.adapters.telemetry.logs import Log
 from doka.adapters.telemetry.merged_page import SupervisorMetrics
 from doka.app.config_options import ConfigOptions
+from doka.app.settings.load import read_configuration
 from doka.app.settings.model import Settings
-from doka.app.workers.changes import hash_of, read, transform_files
+from doka.app.workers.changes import hash_of, watched_files
 from doka.app.workers.fleet import Shown
 from doka.app.workers.health import WorkerReport, WorkersHealth
 from doka.app.workers.process import WorkerProcess
@@ -31,6 +32,7 @@ from doka.app.workers.telemetry import SupervisorTelemetry
 from doka.app.workers.together import Configured
 from doka.app.workers.trial import Brief, Trial
 from doka.app.workers.watch import ConfigurationWatch
+from doka.domain.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,15 +100,26 @@ class Crew:
         if self.reloads is None:
             yield
             return
-        source = self.configured.options.source
+        options, reloads = self.configured.options, self.reloads
+        source = options.source
         wish = partial(self.inbox.wish_reload, f"{source}, or a transform, was changed")
-        watch = ConfigurationWatch(partial(_read, self.configured.options, self.reloads), wish)
+        watch = ConfigurationWatch(lambda: watched_files(options, reloads.running), wish)
+        if not _says(options, self.configured.settings):
+            self.inbox.wish_reload(f"{source} was changed in the start")
         self.telemetry.watches(source, self.reloads.hash)
         watch.open()
         try:
             yield
         finally:
             watch.close()
+
+
+def _says(options: ConfigOptions, settings: Settings) -> bool:
+    """Tell whether the configuration still says what it said when it was read."""
+    try:
+        return read_configuration(options) == settings
+    except UsageError:
+        return False
 
 
 def _starter(
@@ -137,10 +150,3 @@ def _named(write: Callable[[bytes], None], name: bytes, line: bytes, *, json: bo
         write(b'%s,"config":"%s"}' % (line[:-1], name))
     else:
         write(line)  # none of ours
-
-
-def _read(options: ConfigOptions, reloads: Reloader) -> dict[str, bytes | None]:
-    """Read what is watched: the file, and the transforms that the running configuration names."""
-    path = options.config or options.legacy_config
-    assert path is not None  # `require_file`
-    return {str(path): read(path), **transform_files(reloads.running)}

@@ -97,6 +97,8 @@ class Reloader:
         self._why = ""
         self._anyway = False
         self._began = 0
+        self._judged = b""  # what was watched when it was judged last
+        self._seen: tuple[str, bytes] | None = None  # while something is judged: it may be just that
         self._told: Sequence[str] = ()  # the problems that were told last: what comes again each minute is told once
         metrics.runs(running.hash, clock.wall())
 
@@ -114,8 +116,13 @@ class Reloader:
         """Give the settings of this number."""
         return self._configurations[by].settings
 
-    def wish(self, why: str) -> None:
-        """Read the configuration as soon as its turn comes."""
+    def wish(self, why: str, state: bytes = b"") -> None:
+        """Read the configuration as soon as its turn comes; a `state` that has been judged, or is right now, is no reason."""
+        if state and self._trial is not None:
+            self._seen = why, state
+            return
+        if state and state == self._judged:
+            return
         self._why = why
         self._told = ()
         self._reloading.ask()
@@ -135,7 +142,9 @@ class Reloader:
         judged = None if self._trial is None else self._trial.poll()
         if judged is not None:
             self._trial = None
+            self._judged = judged.state
             self._take_in(judged, now)
+            self._wish_what_was_seen()
         for order in self._reloading.decide(now, self._health.reports(now)):
             match order:
                 case Judge():
@@ -166,6 +175,12 @@ class Reloader:
         seconds = JUDGE_WITHIN_NS // NS_PER_SECOND
         told = f"it could not be judged within {seconds} s; look at what it names: files, brokers, STS, streams"
         self._refuse((told,), now, passing=True)
+        self._wish_what_was_seen()
+
+    def _wish_what_was_seen(self) -> None:
+        seen, self._seen = self._seen, None
+        if seen is not None:
+            self.wish(*seen)
 
     def _take_in(self, judged: Judged, now: int) -> None:
         if judged.settings is None or judged.problems:

@@ -83,8 +83,8 @@ class WorkerTelemetry(Protocol):
 class Reloads(Protocol):
     """Who reads the configuration again and replaces the workers, as `reloader.Reloader`."""
 
-    def wish(self, why: str) -> None:
-        """Read it as soon as its turn comes."""
+    def wish(self, why: str, state: bytes) -> None:
+        """Read it as soon as its turn comes; a `state` that was seen, and has been judged, is no reason."""
         ...
 
     def turn(self, now: int) -> None:
@@ -106,23 +106,26 @@ class StopInbox:
     def __init__(self) -> None:
         self._events: SimpleQueue[Event] = SimpleQueue()  # put() is re-entrant
         self._early: list[Event] = []
-        self._reloads: SimpleQueue[str] = SimpleQueue()
+        self._reloads: SimpleQueue[tuple[str, bytes]] = SimpleQueue()
 
     def put(self, event: Event) -> None:
         """Leave a wish; from any thread or signal handler."""
         self._events.put(event)
 
-    def wish_reload(self, why: str) -> None:
-        """Leave the wish that the configuration be read again; from any thread or signal handler. It ends no `wait`."""
-        self._reloads.put(why)
+    def wish_reload(self, why: str, state: bytes = b"") -> None:
+        """Leave the wish that the configuration be read again; from any thread or signal handler. It ends no `wait`.
 
-    def reload_wished(self) -> str | None:
-        """Give why a reload was wished for last; None where none was since the last call."""
-        why = None
+        With a `state`, which is what was seen, it is no wish where just that has been judged.
+        """
+        self._reloads.put((why, state))
+
+    def reloads_wished(self) -> Sequence[tuple[str, bytes]]:
+        """Give why reloads were wished for since the last call, and what was seen."""
+        found = []
         with contextlib.suppress(Empty):
             while True:
-                why = self._reloads.get_nowait()
-        return why
+                found.append(self._reloads.get_nowait())
+        return found
 
     def drain(self) -> Sequence[Event]:
         """Take all that is there, without waiting."""
@@ -225,9 +228,8 @@ class Supervisor:
     def _turn_reloads(self) -> None:
         if self._reloads is None:
             return
-        why = self._inbox.reload_wished()
-        if why is not None:
-            self._reloads.wish(why)
+        for why, state in self._inbox.reloads_wished():
+            self._reloads.wish(why, state)
         self._reloads.turn(self._clock.now())
 
     def _carry_out(self, order: Order) -> None:

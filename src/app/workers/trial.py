@@ -22,9 +22,10 @@ from doka.app.check.findings import Finding, FindingVerdict
 from doka.app.config_options import ConfigOptions
 from doka.app.settings.load import read_configuration
 from doka.app.settings.model import Settings
-from doka.app.workers.changes import hash_of, unchangeable
+from doka.app.workers.changes import hash_of, unchangeable, watched_files
 from doka.app.workers.reloading import JUDGE_WITHIN_NS
 from doka.app.workers.supervision import how_it_ended
+from doka.app.workers.watch import state_of
 from doka.domain.errors import UsageError
 from doka.domain.limits import NS_PER_SECOND
 
@@ -50,6 +51,8 @@ class Judged:
     problems: tuple[str, ...] = ()
     passing: bool = False
     """Something outside refused it, and may do otherwise the next time."""
+    state: bytes = b""
+    """What was watched when it was read, as `watch.state_of`; nothing where it changed meanwhile, or is not known."""
 
 
 class Trial:
@@ -94,6 +97,13 @@ class Trial:
 
 def judge(brief: Brief) -> Judged:
     """Judge a configuration in this process, which is then good for nothing else: clients were made in it."""
+    before = state_of(watched_files(brief.options, brief.running))
+    judged = _judge(brief)
+    after = state_of(watched_files(brief.options, brief.running))
+    return replace(judged, state=before if before == after else b"")
+
+
+def _judge(brief: Brief) -> Judged:
     try:
         settings = read_configuration(brief.options)
     except UsageError as error:

@@ -20,14 +20,17 @@ Look = Callable[[], Mapping[str, bytes | None]]
 
 
 class ConfigurationWatch:
-    """Calls `changed` once for each change, from its own thread; a change that is taken back before the next look is none."""
+    """Calls `changed` once for each change, from its own thread; a change that is taken back before the next look is none.
 
-    def __init__(self, look: Look, changed: Callable[[], None], every: float = LOOK_EVERY_SECONDS) -> None:
+    It is given the state that was seen, by which whoever has judged it already knows it again.
+    """
+
+    def __init__(self, look: Look, changed: Callable[[bytes], None], every: float = LOOK_EVERY_SECONDS) -> None:
         """Take what reads the files, what to call, and how often to look, in seconds."""
         self._look = look
         self._changed = changed
         self._every = every
-        self._known = _digest(look())
+        self._known = state_of(look())
         self._seen = self._known
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="doka-watch", daemon=True)
@@ -42,18 +45,19 @@ class ConfigurationWatch:
 
     def look(self) -> None:
         """Look once, and call where what was seen twice is another than what is known."""
-        seen, before = _digest(self._look()), self._seen
+        seen, before = state_of(self._look()), self._seen
         self._seen = seen
         if seen == before and seen != self._known:
             self._known = seen
-            self._changed()
+            self._changed(seen)
 
     def _run(self) -> None:
         while not self._stop.wait(self._every):
             self.look()
 
 
-def _digest(files: Mapping[str, bytes | None]) -> bytes:
+def state_of(files: Mapping[str, bytes | None]) -> bytes:
+    """Give what tells one state of all that is watched from another."""
     whole = sha256()
     for name, content in sorted(files.items()):
         whole.update(sha256(name.encode(errors="surrogateescape")).digest())

@@ -53,4 +53,12 @@ def test_who_is_not_watched_reloads_nothing(crews: list[Crew]) -> None:
     assert watched.reloads is not None
     assert watched.configured.settings == watched.reloads.running
     with still.watched():
-        assert still.inbox.reload_wished() is None
+        assert [] == [*still.inbox.reloads_wished()]
+
+
+def test_what_was_changed_in_the_start_is_no_secret(crews: list[Crew]) -> None:
+    """The file says something else than it said when it was read: that is a wish of its own."""
+    with crews[0].watched():
+        ((why, state),) = crews[0].inbox.reloads_wished()
+    assert why.endswith("was changed in the start")
+    assert b"" == state

@@ -210,3 +210,35 @@ def test_a_stop_kills_what_judges_and_tells_no_refusal() -> None:
     stage.turn()
     assert stage.trials[0].killed
     assert [("judging", "a test")] == stage.told.said
+
+
+def test_what_is_seen_and_has_been_judged_is_no_wish() -> None:
+    """A SIGHUP and the look at the file tell of the same change: it is judged once, before, amid or after the look."""
+    stage = Stage()
+    stage.judge(Judged(problems=("no",), state=b"one"))
+    stage.reloader.wish("it was changed", b"one")
+    stage.turn()
+    assert 1 == len(stage.trials)
+    stage.reloader.wish("a SIGHUP came")
+    stage.turn()
+    stage.reloader.wish("it was changed", b"two")
+    stage.trials[-1].judged = Judged(OLD, "old", state=b"two")
+    stage.turn()
+    stage.turn()
+    assert 2 == len(stage.trials)
+
+
+def test_what_is_seen_and_is_another_is_judged_in_its_turn() -> None:
+    """It was written while the one before was judged, or while that could not be."""
+    stage = Stage()
+    stage.reloader.wish("a SIGHUP came")
+    stage.turn()
+    stage.reloader.wish("it was changed", b"two")
+    stage.trials[-1].judged = Judged(OLD, "old", state=b"one")
+    stage.turn()
+    stage.turn()
+    assert 2 == len(stage.trials)
+    stage.reloader.wish("it was changed", b"three")
+    stage.turn(JUDGE_WITHIN_NS)
+    stage.turn()
+    assert 3 == len(stage.trials)

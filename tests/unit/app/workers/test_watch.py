@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from doka.app.workers.changes import read
-from doka.app.workers.watch import ConfigurationWatch
+from doka.app.workers.watch import ConfigurationWatch, state_of
 from tests.waiting import eventually
 
 
@@ -15,7 +15,8 @@ class Watched:
         self.calls = 0
         self.watch = ConfigurationWatch(lambda: self.files, self._changed)
 
-    def _changed(self) -> None:
+    def _changed(self, state: bytes) -> None:
+        assert state_of(self.files) == state
         self.calls += 1
 
     def look(self, times: int = 1) -> int:
@@ -65,7 +66,7 @@ def test_links_are_followed_and_times_do_not_count(tmp_path: Path) -> None:
     file = tmp_path / "doka.yaml"
     file.symlink_to("..data/doka.yaml")
     calls: list[bool] = []
-    watch = ConfigurationWatch(lambda: {str(file): read(file)}, lambda: calls.append(True), every=0.01)
+    watch = ConfigurationWatch(lambda: {str(file): read(file)}, lambda _state: calls.append(True), every=0.01)
     watch.open()
     try:
         (tmp_path / "..1" / "doka.yaml").touch()
