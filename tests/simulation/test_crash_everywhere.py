@@ -8,10 +8,12 @@ import pytest
 
 from doka.adapters.simulated.faults import draw_plan
 from doka.adapters.simulated.plan import Incident, Kind, Plan, Rates, Span, Work
+from doka.adapters.simulated.world import World
 from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
 from doka.domain.rules import LimitRules
 from tests.simulation.report import describe
-from tests.simulation.runner import Outcome, run_plan
+from tests.simulation.runner import Judge, run_plan
+from tests.simulation.tees import TeeChecker
 
 SECOND_CRASH_AFTER = (1, 2, 5, 13)  # steps of the next life
 STEPS_MIN = 50
@@ -35,11 +37,11 @@ def small_plan() -> Plan:
     )
 
 
-def lost_nothing(outcome: Outcome) -> bool:
+def lost_nothing(checker: Judge, world: World) -> bool:
     """Say whether every record landed and is committed."""
     return all(
-        not set(truth.offsets) - truth.removed - set(truth.landed) and truth.committed == outcome.world.logs[tp].end
-        for tp, truth in outcome.checker.truths.items()
+        not set(truth.offsets) - truth.removed - set(truth.landed) and truth.committed == world.logs[tp].end
+        for tp, truth in checker.truths.items()
     )
 
 
@@ -59,7 +61,7 @@ def test_a_crash_at_any_step_loses_nothing() -> None:
     for step in range(1, steps + 1):
         outcome = run_plan(replace(plan, crash_steps=frozenset({step})))
         assert outcome.violation is None, f"crash at step {step}\n{describe(outcome)}"
-        assert lost_nothing(outcome), f"crash at step {step}\n{describe(outcome)}"
+        assert lost_nothing(outcome.checker, outcome.world), f"crash at step {step}\n{describe(outcome)}"
 
 
 def test_a_second_crash_right_after_the_first_loses_nothing() -> None:
@@ -70,7 +72,23 @@ def test_a_second_crash_right_after_the_first_loses_nothing() -> None:
         for after in SECOND_CRASH_AFTER:
             outcome = run_plan(replace(plan, crash_steps=frozenset({step, step + after})))
             assert outcome.violation is None, f"crashes at steps {step} and {step + after}\n{describe(outcome)}"
-            assert lost_nothing(outcome), f"crashes at steps {step} and {step + after}\n{describe(outcome)}"
+            assert lost_nothing(outcome.checker, outcome.world), (
+                f"crashes at steps {step} and {step + after}\n{describe(outcome)}"
+            )
+
+
+@pytest.mark.parametrize("tee", [2, 3])
+def test_a_crash_at_any_step_loses_nothing_of_any_route(tee: int) -> None:
+    """Where several routes read a topic, each of them makes good what it has not settled."""
+    plan = small_plan()
+    plan = replace(plan, work=replace(plan.work, tee=tee))
+    steps = run_plan(plan).world.steps
+    for step in range(1, steps + 1, 2):
+        outcome = run_plan(replace(plan, crash_steps=frozenset({step})))
+        assert outcome.violation is None, f"crash at step {step}\n{describe(outcome)}"
+        assert isinstance(outcome.checker, TeeChecker)
+        for judge in outcome.checker.judges:
+            assert lost_nothing(judge, outcome.world), f"crash at step {step}\n{describe(outcome)}"
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -388,8 +388,7 @@ class Intake:
             return
         turn.look = False
         self._look_at = now + STALL_BEFORE_PAUSE_NS // 5
-        legs = sum(len(partition.legs) for partition in partitions)
-        hogs = self._budget.hogs((ledger for partition in partitions for ledger in partition.legs), legs)
+        hogs = self._hogs(partitions) if self._budget.squeezed else set()
         crowded = self._budget.legs_max > 1 and self._is_crowded(partitions)
         pause: list[TopicPartition] = []
         resume: list[TopicPartition] = []
@@ -406,24 +405,32 @@ class Intake:
         if resume:
             turn.commands.append(ResumePartitions(frozenset(resume)))
 
+    def _hogs(self, partitions: Collection[Partition]) -> set[OffsetLedger]:
+        """Give the legs that hold too much while the budget squeezes."""
+        ledgers = [ledger for partition in partitions for ledger in partition.legs]
+        return self._budget.hogs(ledgers, len(ledgers))
+
     def _is_crowded(self, partitions: Collection[Partition]) -> bool:
         """Say whether routes that are blocked hold too much, for partitions that others are fetched for."""
         legs = (leg for partition in partitions for leg in partition.legs.values())
         return self._budget.is_too_much(sum(leg.ledger.held_bytes for leg in legs if leg.takes_nothing))
 
     def _must_wait(self, partition: Partition, now: int, turn: Turn, *, crowded: bool) -> bool:
-        legs = partition.legs.values()
+        legs, idle = partition.legs.values(), 0
         for leg in legs:
             if leg.backlog:
                 self.admit(partition, leg, now, turn)
-        idle = [leg for leg in legs if leg.takes_nothing]
-        partition.full = 0 < len(idle) < len(legs) and (
-            crowded or any(leg.unsettled >= self._ahead_records for leg in idle)
-        )
-        held_up = [self._held_up(partition, leg, now, turn) for leg in legs]
-        return (
-            any(held_up) or len(idle) == len(legs) or partition.full or partition.draining or partition.gap is not None
-        )
+            idle += leg.takes_nothing
+        partition.full = 0 < idle < len(legs) and (crowded or self._has_full_leg(partition))
+        waits = partition.full or idle == len(legs) or partition.draining or partition.gap is not None
+        for leg in legs:
+            if self._held_up(partition, leg, now, turn):
+                waits = True
+        return waits
+
+    def _has_full_leg(self, partition: Partition) -> bool:
+        """Say whether a route that can send nothing holds as many records as may be above what is committed."""
+        return any(leg.takes_nothing and leg.unsettled >= self._ahead_records for leg in partition.legs.values())
 
     def _held_up(self, partition: Partition, leg: Leg, now: int, turn: Turn) -> bool:
         """Say whether nothing settles or is committed below the backlog; where that lasts, tell it once.

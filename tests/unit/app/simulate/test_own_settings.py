@@ -48,6 +48,15 @@ def test_rotation_limits_and_routes_are_the_configuration_s(tmp_path: Path) -> N
     assert "route orders: its 2 topics are simulated as one" in notes
 
 
+def test_a_topic_of_several_routes_is_simulated_for_each_alone(tmp_path: Path) -> None:
+    """What one of them does to the other is not played, and that is said of both."""
+    _, notes = configured_rules(written(tmp_path, CONFIG.replace("[clicks]", "[clicks, orders]")))
+    told = [note for note in notes if "which other routes read too" in note]
+    assert [
+        f"route {name}: orders, which other routes read too, is simulated as its own" for name in ("orders", "clicks")
+    ] == told
+
+
 def test_a_configuration_runs(tmp_path: Path) -> None:
     """Two routes with two roles and tiny limits deliver everything."""
     configured, _ = configured_rules(written(tmp_path, CONFIG))
