@@ -92,6 +92,13 @@ VALUES: tuple[Value, ...] = (
         meaning="Let pods take a changed one without a rollout (`doka run --watch`); resources need one worker more.",
     ),
     Value(
+        "rackFromZone",
+        _FLAG,
+        default=False,
+        meaning="Say each pod's zone as kafka.rack, from its label topology.kubernetes.io/zone, which pods have from Kubernetes 1.35 "
+        "on; on MSK, config.kafka.racks says which rack each zone is.",
+    ),
+    Value(
         "env",
         {"type": "array", "items": {"type": "object", "required": ["name"]}},
         [],

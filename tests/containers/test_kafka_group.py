@@ -84,20 +84,33 @@ def test_members_that_start_together_at_latest_read_no_history(
         assert list(range(20, 25)) == sorted(offset for m in members for offset in m.offsets(partition))
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
+MOVES: dict[str, tuple[GroupProtocol, ...]] = {
+    "classic": ("classic",) * 4,
+    "consumer": ("consumer",) * 4,
+    "to the newer protocol": ("classic", "classic", "consumer", "consumer"),
+    "and back": ("consumer", "consumer", "classic", "classic"),
+}
+"""What each of four members speaks, that come one after the other while others go: a rolling change of the setting, too."""
+
+
+@pytest.mark.parametrize("protocols", MOVES.values(), ids=MOVES)
 def test_members_that_come_and_go_in_quiet_weather_read_everything_once(
     kafka_broker: KafkaBroker,
-    protocol: GroupProtocol,
+    protocols: tuple[GroupProtocol, ...],
 ) -> None:
-    """What is committed in the revoke callback lands before the next owner begins: nothing is lost, nothing doubled."""
+    """What is committed in the revoke callback lands before the next owner begins: nothing is lost, nothing doubled.
+
+    Also while members of both protocols are in one group, which the broker converts on the way.
+    """
     topic = kafka_broker.create_topic(partitions=16)
     count = 2000
     produce(kafka_broker.bootstrap_servers, topic, {number: numbered(count) for number in range(16)})
-    settings = settings_for(kafka_broker.bootstrap_servers, topic, group_protocol=protocol)
+    group = settings_for(kafka_broker.bootstrap_servers, topic).group_id
     fed: list[Member] = []
 
-    def run(stop: threading.Event) -> None:
+    def run(stop: threading.Event, protocol: GroupProtocol) -> None:
         listener = Listener()
+        settings = settings_for(kafka_broker.bootstrap_servers, topic, group_id=group, group_protocol=protocol)
         with member(settings, listener) as m:
             fed.append(m)
             listener.on_revoked = lambda: commit_reached(m)
@@ -110,11 +123,11 @@ def test_members_that_come_and_go_in_quiet_weather_read_everything_once(
 
     stops = [threading.Event() for _ in range(4)]
     with ThreadPoolExecutor(4) as pool:
-        running = [pool.submit(run, stops[0])]
+        running = [pool.submit(run, stops[0], protocols[0])]
         try:
             for number, stop in enumerate(stops[1:], start=1):
                 eventually(partial(fed_at_least, number * 3000), within=60, what="progress", every=0.02)
-                running.append(pool.submit(run, stop))
+                running.append(pool.submit(run, stop, protocols[number]))
                 if number >= 2:
                     stops[number - 2].set()
             eventually(partial(fed_at_least, 16 * count), within=90, what="all records", every=0.05)
@@ -127,7 +140,7 @@ def test_members_that_come_and_go_in_quiet_weather_read_everything_once(
     for number in range(16):
         partition = TopicPartition(topic, number)
         assert list(range(count)) == sorted(offset for m in fed for offset in m.offsets(partition))
-    assert dict.fromkeys(range(16), count) == committed(kafka_broker, settings.group_id, topic, 16)
+    assert dict.fromkeys(range(16), count) == committed(kafka_broker, group, topic, 16)
 
 
 def step_back(m: Member, paused: TopicPartition, sought: TopicPartition) -> None:

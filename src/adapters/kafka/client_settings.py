@@ -179,6 +179,8 @@ def _group_settings(settings: MemberSettings) -> dict[str, Any]:
             "session.timeout.ms": SESSION_TIMEOUT_MS,
             "heartbeat.interval.ms": 3_000,
         }
+    if settings.rack is not None:
+        keys["client.rack"] = settings.rack
     if settings.group_instance_id is not None:
         keys["group.instance.id"] = settings.group_instance_id
     return keys

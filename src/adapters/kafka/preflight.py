@@ -14,7 +14,7 @@ from typing import Any, Final, cast
 from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
-from doka.adapters.kafka.client import ClientLog, ClientUnusableError, new_consumer
+from doka.adapters.kafka.client import ClientLog, ClientUnusableError, answer_of, new_admin_client, new_consumer
 from doka.adapters.kafka.client_errors import COORDINATOR_MOVES, MOVE_SECONDS
 from doka.adapters.kafka.client_settings import Oauth, connection_settings
 from doka.adapters.kafka.login import cure_of_login
@@ -28,6 +28,7 @@ from doka.domain.routes.topic_watch import TopicWatch
 
 NO_PARTITION: Final = 2**31 - 1  # the last number that a partition could have, which no topic reaches
 COMMIT_POLL_SECONDS: Final = 0.05
+RACK_SECONDS: Final = 5.0
 STEP_SECONDS: Final = 1.0  # between two looks at why nobody answers
 
 _LOGIN: Final = frozenset(
@@ -83,7 +84,10 @@ def look(settings: MemberSettings, clock: Clock, *, timeout: float = 10.0, oauth
         found = _ask(group, settings, clock, deadline)
     finally:
         group.client.close()
-    return found if not found.partitions else replace(found, doubts=_of_skips(keys, found, settings, clock, deadline))
+    if not found.partitions:
+        return found
+    doubts = (*_of_skips(keys, found, settings, clock, deadline), *_of_rack(keys, settings))
+    return replace(found, doubts=doubts)
 
 
 def _ask(group: _Group, settings: MemberSettings, clock: Clock, deadline: int) -> Preflight:
@@ -124,6 +128,23 @@ def _of_skips(
         return tuple(each for each in group.obstacles(list(found.partitions)) if each.topic is None)
     finally:
         group.client.close()
+
+
+def _of_rack(keys: Mapping[str, Any], settings: MemberSettings) -> tuple[Obstacle, ...]:
+    """Look whether a broker is in this process's rack: a zone that is called otherwise there would show nowhere else."""
+    if settings.rack is None:
+        return ()
+    try:
+        client = new_admin_client(keys)  # which must outlive its question
+        asked = client.describe_cluster(request_timeout=RACK_SECONDS)
+        racks = sorted({node.rack for node in answer_of(asked, 2 * RACK_SECONDS).nodes or [] if node.rack})
+    except (ClientUnusableError, KafkaException):
+        return ()  # it may not be asked everywhere, and nothing leans on it
+    if settings.rack in racks:
+        return ()
+    there = f"they are in {', '.join(racks)}" if racks else "none tells a rack (broker.rack)"
+    told = f"no broker is in rack {settings.rack}: {there}, so all records are read from leaders"
+    return (Obstacle(told, "correct kafka.rack, or kafka.racks; on MSK racks are ids of zones, like euw1-az1"),)
 
 
 def _reached(client: Consumer, said: list[KafkaError], clock: Clock, deadline: int) -> bool:

@@ -57,5 +57,7 @@ class MemberSettings:
     group_protocol: GroupProtocol = "classic"
     group_instance_id: str | None = None
     client_id: str = "doka"
+    rack: str | None = None
+    """The rack that this process is in, as the brokers call it."""
     client: Mapping[str, str | int | float | bool] = field(default_factory=dict)
     """Further librdkafka keys, from the allow-list of client_settings."""

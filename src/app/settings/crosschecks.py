@@ -179,6 +179,18 @@ def _patterns(settings: Settings) -> Iterator[Problem]:
         yield Problem(told, ("kafka", "discovery_seconds"))
 
 
+def _rack(settings: Settings) -> Iterator[Problem]:
+    kafka = settings.kafka
+    if kafka.rack is not None and "client.rack" in kafka.client:
+        yield Problem("stands beside kafka.rack; keep that", ("kafka", "client", "client.rack"))
+    if kafka.racks and kafka.rack is not None and kafka.rack not in {*kafka.racks, *kafka.racks.values()}:
+        told = f"is {kafka.rack}, which is neither a zone of kafka.racks ({', '.join(kafka.racks)}) nor a rack of one"
+        yield Problem(f"{told}; add it there", ("kafka", "rack"))
+    if kafka.racks and kafka.rack is None:
+        told = "has no use without kafka.rack; set that in each process, by DOKA_KAFKA__RACK, or leave it out"
+        yield Problem(told, ("kafka", "racks"))
+
+
 def _keys(settings: Settings) -> Iterator[Problem]:
     for index, route in enumerate(settings.routes):
         path, kind = ("routes", index), route.partition_key.partition(":")[0]
@@ -314,6 +326,7 @@ CHECKS: tuple[Callable[[Settings], Iterator[Problem]], ...] = (
     _streams,
     _routes,
     _patterns,
+    _rack,
     _keys,
     _data,
     _registries,

@@ -126,6 +126,7 @@ def to_member_settings(settings: Settings, *, hostname: str) -> MemberSettings:
         group_protocol=kafka.group_protocol,
         group_instance_id=kafka.group_instance_id,
         client_id=f"doka-{hostname}",
+        rack=None if kafka.rack is None else kafka.racks.get(kafka.rack, kafka.rack),
         client={key: _number_or_text(value) for key, value in kafka.client.items()},
     )
 

@@ -66,7 +66,7 @@ def test_the_full_example_shows_the_defaults() -> None:
     """Except where it says «example», what stands there is what doka does anyway."""
     example = load_settings(ConfigOptions(EXAMPLES / "doka.yaml"), environ={}, hostname="pod-1")
     plain = settings()
-    examples = {"bootstrap_servers", "group_id", "client"}
+    examples = {"bootstrap_servers", "group_id", "client", "rack", "racks"}
     assert example.kafka.model_dump(exclude=examples) == plain.kafka.model_dump(exclude=examples)
     assert example.aws == plain.aws
     assert example.roles["analytics"].rotation == plain.roles["analytics"].rotation

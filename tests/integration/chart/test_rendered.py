@@ -359,3 +359,12 @@ def test_the_settings_that_the_chart_computes_with_have_the_defaults_of_doka() -
     assert 25 == settings["LimitSettings"]["properties"]["drain_seconds"]["default"]
     assert 64 == settings["LimitSettings"]["properties"]["held_mib"]["default"]
     assert 9400 == settings["HttpSettings"]["properties"]["port"]["default"]
+
+
+def test_a_pod_says_its_zone_where_it_is_asked_to() -> None:
+    """From the label that Kubernetes puts on it; what the brokers call that zone stands in the configuration."""
+    asked = rendered(find_helm(), given("minimal"), "--set", "rackFromZone=true")
+    named = {entry["name"]: entry for entry in container(asked)["env"]}["DOKA_KAFKA__RACK"]
+    assert named["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.labels['topology.kubernetes.io/zone']"}}
+    plain = container(rendered(find_helm(), given("minimal")))["env"]
+    assert "DOKA_KAFKA__RACK" not in {entry["name"] for entry in plain}

@@ -116,6 +116,10 @@ spec:
         - name: DOKA_KAFKA__GROUP_INSTANCE_ID
           valueFrom: {fieldRef: {fieldPath: metadata.name}}
         {{- end }}
+        {{- if .Values.rackFromZone }}
+        - name: DOKA_KAFKA__RACK
+          valueFrom: {fieldRef: {fieldPath: "metadata.labels['topology.kubernetes.io/zone']"}}
+        {{- end }}
         {{- include "doka.env" . | nindent 8 }}
       {{- with .Values.envFrom }}
       envFrom:

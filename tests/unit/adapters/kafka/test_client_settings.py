@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from confluent_kafka import Consumer, KafkaException
 
-from doka.adapters.kafka.client_settings import ALLOWED_CLIENT_KEYS, consumer_settings
+from doka.adapters.kafka.client_settings import ALLOWED_CLIENT_KEYS, connection_settings, consumer_settings
 from doka.adapters.kafka.settings import GroupProtocol, KafkaSecurity, MemberSettings, SaslMechanism
 from doka.domain.errors import UsageError
 from tests.unit.adapters.kafka.scripted import ScriptedTokens
@@ -193,3 +193,12 @@ def test_half_a_login_is_refused(security: KafkaSecurity, text: str) -> None:
     """A security section that cannot work is told at once, with what is missing."""
     with pytest.raises(UsageError, match=text):
         consumer_settings(replace(SETTINGS, security=security))
+
+
+def test_the_rack_reaches_the_member_and_no_other_client() -> None:
+    """Questions and dead letters go to leaders whatever is set."""
+    member = MemberSettings(("b-1:9098",), "doka", frozenset({"orders"}), rack="euw1-az1")
+
+    assert "euw1-az1" == consumer_settings(member)["client.rack"]
+    assert "client.rack" not in connection_settings(member)
+    assert "client.rack" not in consumer_settings(replace(member, rack=None))

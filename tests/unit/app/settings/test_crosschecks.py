@@ -433,3 +433,28 @@ def test_a_pattern_and_its_bound_are_fine() -> None:
         ("kafka", "discovery_seconds"): 5,
     }
     assert told(changes) == []
+
+
+@pytest.mark.parametrize(
+    ("kafka", "expected"),
+    [
+        (
+            {"rack": "a", "client": {"client.rack": "a"}},
+            "kafka.client.client.rack stands beside kafka.rack; keep that",
+        ),
+        (
+            {"rack": "eu-west-1c", "racks": {"eu-west-1a": "euw1-az1", "eu-west-1b": "euw1-az2"}},
+            (
+                "kafka.rack is eu-west-1c, which is neither a zone of kafka.racks (eu-west-1a, eu-west-1b) nor a rack of "
+                "one; add it there"
+            ),
+        ),
+        (
+            {"racks": {"eu-west-1a": "euw1-az1"}},
+            "kafka.racks has no use without kafka.rack; set that in each process, by DOKA_KAFKA__RACK, or leave it out",
+        ),
+    ],
+)  # fmt: skip
+def test_a_rack_is_said_once_and_is_one_that_there_is(kafka: dict[str, Any], expected: str) -> None:
+    """A zone that no rack was given for would read from leaders, and nothing would say so."""
+    assert told({("kafka", name): value for name, value in kafka.items()}) == [expected]

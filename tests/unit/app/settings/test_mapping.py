@@ -332,3 +332,12 @@ def test_poison_blocks_where_there_is_no_topic_for_it() -> None:
     nowhere: list[dict[SettingPath, Any]] = [{}, {("dead_letters",): None}, {("dead_letters", "topic"): None}]
     for changes in nowhere:
         assert [route.on_poison for route in to_rules(settings(changes)).routes] == [OnPoison.BLOCK]
+
+
+@pytest.mark.parametrize(("rack", "expected"), [("eu-west-1a", "euw1-az1"), ("euw1-az1", "euw1-az1")])
+def test_a_zone_becomes_what_the_brokers_call_its_rack(rack: str, expected: str) -> None:
+    """A name of a zone is looked up, a rack stays as it is, and none is none."""
+    named = settings({("kafka", "rack"): rack, ("kafka", "racks"): {"eu-west-1a": "euw1-az1"}})
+
+    assert expected == to_member_settings(named, hostname="h").rack
+    assert to_member_settings(settings(), hostname="h").rack is None

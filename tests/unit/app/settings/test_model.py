@@ -19,6 +19,8 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         "kafka": {
             "start_from": "earliest",
             "discovery_seconds": 30,
+            "rack": None,
+            "racks": {},
             "on_gap": "block",
             "on_unreadable": "block",
             "group_protocol": "classic",
