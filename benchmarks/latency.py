@@ -41,7 +41,7 @@ def latency_of_doka(place: Place, case: Case, extent: Extent) -> Round:
     with running_doka(place, case) as doka:
         assigned_at(doka)
         with watching_floor(place, int(case.rate * WARM_SECONDS) + int(case.rate * extent.latency)) as floor:
-            landed, figures = _trickle(place, case, doka.child.pid, extent.latency)
+            landed, figures = trickle(place, case, doka.child.pid, extent.latency)
             consumed: Times = json.loads(floor.communicate(timeout=START_SECONDS)[0])
         check_end(place, doka, None)
     pairs = met(landed, consumed)
@@ -56,7 +56,7 @@ def cost_at_once(place: Place, case: Case, extent: Extent) -> Round:
     """Do the same with doka as it is where no record waits for others; gives what that costs."""
     with running_doka(place, replace(case, limits={**case.limits, "linger_ms": 0})) as doka:
         assigned_at(doka)
-        figures = _trickle(place, case, doka.child.pid, extent.latency)[1]
+        figures = trickle(place, case, doka.child.pid, extent.latency)[1]
         check_end(place, doka, None)
     return {"at_once": figures}
 
@@ -65,7 +65,7 @@ def latency_of_before(place: Place, case: Case, extent: Extent, revision: Revisi
     """Do the same with the code of an older commit, on an empty topic of its own; gives what that costs and how long it takes."""
     with running_doka(place, case, revision) as doka:
         assigned_at(doka)
-        figures = _trickle(place, case, doka.child.pid, extent.latency)[1]
+        figures = trickle(place, case, doka.child.pid, extent.latency)[1]
         check_end(place, doka, None)
     return {"before": figures}
 
@@ -73,10 +73,10 @@ def latency_of_before(place: Place, case: Case, extent: Extent, revision: Revisi
 def latency_of_baseline(place: Place, case: Case, extent: Extent) -> Round:
     """Do the same with the usual loop, on an empty topic of its own."""
     with running_baseline(place) as child:
-        return {"baseline": _trickle(place, case, child.pid, extent.latency)[1]}
+        return {"baseline": trickle(place, case, child.pid, extent.latency)[1]}
 
 
-def _trickle(place: Place, case: Case, process: int, seconds: float) -> tuple[Times, dict[str, float]]:
+def trickle(place: Place, case: Case, process: int, seconds: float) -> tuple[Times, dict[str, float]]:
     """Warm up, then give when the records of a steady rate landed, their spread, and what it cost."""
     linger_ms = 0 if case.one_by_one or case.rate <= AT_ONCE_MAX else LINGER_MS
     feed = Feed(place.bootstrap_servers, place.topics, case.load, linger_ms=linger_ms)

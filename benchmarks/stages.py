@@ -1,4 +1,4 @@
-"""Where each microsecond goes: the CPU time of the loop's thread by stage, in the real service at full speed.
+"""Where each microsecond goes: the CPU time of the loop's thread by stage, in the real service at full speed or at a trickle.
 
     python -m benchmarks.stages [CASE] [RECORDS]
 
@@ -28,10 +28,11 @@ from rich.table import Table
 
 from benchmarks.broker import running_kafka, topics_of
 from benchmarks.cases import REFERENCE, chosen
-from benchmarks.contenders import Place, running_doka
+from benchmarks.contenders import Place, assigned_at, running_doka
 from benchmarks.endpoint import running_endpoint
 from benchmarks.feeding import Feed
-from benchmarks.rounds import backlog_of_doka, first_landing
+from benchmarks.latency import WARM_SECONDS, trickle
+from benchmarks.rounds import backlog_of_doka, check_end, first_landing
 from tests.containers import service
 
 CHECKOUT = Path(__file__).parent.parent
@@ -131,8 +132,9 @@ def inside() -> None:
 
 
 def profile(name: str = REFERENCE, records: str = str(RECORDS)) -> Table:
-    """Forward a filled topic by the timed service and give its stages, the most expensive first."""
+    """Forward a filled topic, or a trickle, by the timed service and give its stages, the most expensive first."""
     case, count = chosen(name, quick=False)[0], int(records)
+    trickles = case.kind == "latency"
     with (
         tempfile.TemporaryDirectory() as folder,
         running_kafka() as broker,
@@ -140,7 +142,8 @@ def profile(name: str = REFERENCE, records: str = str(RECORDS)) -> Table:
         running_endpoint(tls=case.tls) as endpoint,
     ):
         place = Place(broker.bootstrap_servers, topics, endpoint, Path(folder))
-        Feed(place.bootstrap_servers, topics, case.load).fill(count)
+        if not trickles:
+            Feed(place.bootstrap_servers, topics, case.load).fill(count)
         script, out = place.folder / "doka", place.folder / "stages.json"
         script.write_text(
             f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(CHECKOUT)!r})\nfrom benchmarks.stages import inside\ninside()\n",
@@ -150,8 +153,14 @@ def profile(name: str = REFERENCE, records: str = str(RECORDS)) -> Table:
         endpoint.forget(delay=case.delay, aggregates_of=case.aggregates_of)
         timed = patch.object(service, "DOKA", script), patch.dict(os.environ, {OUT: str(out)})
         with timed[0], timed[1], running_doka(place, case) as doka:
-            first = first_landing(place, doka.child)
-            whole = backlog_of_doka(place, doka, first, count * case.tee, WITHIN_SECONDS)
+            if trickles:
+                assigned_at(doka)
+                seconds = max(1.0, count / case.rate - WARM_SECONDS)
+                whole = trickle(place, case, doka.child.pid, seconds)[1]
+                count = int(case.rate * WARM_SECONDS) + int(case.rate * seconds)
+                check_end(place, doka, None)
+            else:
+                whole = backlog_of_doka(place, doka, first_landing(place, doka.child), count * case.tee, WITHIN_SECONDS)
         spent, calls = json.loads(out.read_text(encoding="utf-8"))
     return table_of(spent, calls, count * case.tee, f"{name}, whole process {whole['cpu_us']:.2f} us a record")
 
