@@ -57,6 +57,8 @@ class Case:
     """Further settings of doka's route."""
     limits: Mapping[str, Any] = field(default_factory=dict)
     """Settings of doka's limits."""
+    avro: bool = False
+    """Whether values are Avro, which doka decodes by a registry."""
     one_by_one: bool = False
     """Whether each record of a steady rate is a batch of its own in Kafka; and doka is measured without `linger_ms` too."""
     quick: bool = False
@@ -73,7 +75,7 @@ class Case:
     @property
     def load(self) -> Load:
         """What its records are like."""
-        return Load(self.size, self.keys)
+        return Load(self.size, self.keys, self.avro)
 
 
 AGGREGATED: Mapping[str, Any] = {"aggregation": {"enabled": True}}
@@ -105,6 +107,7 @@ CASES: Sequence[Case] = (
     Case("transform-identity", "100 B, a transform that changes nothing", route=IDENTITY, aims=(
         Aim("cpu_to_plain", "<=", 1.15),
     )),
+    Case("avro", "100 B of Avro, six fields, decoded to JSON", records=300_000, avro=True, aims=(Aim("cpu_us", "<=", 15.0),)),
     Case("gzip-1kb", "1 KB, compress gzip", size=1_024, records=100_000, route={"compress": "gzip"}),
     Case("zstd-1kb", "1 KB, compress zstd", size=1_024, records=200_000, route={"compress": "zstd"}),
     Case("hot-keys-in-request", "100 keys, 15 ms of latency, ordering key_in_request", keys=100, delay=0.015,

@@ -15,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks.avro import running_registry
 from benchmarks.cases import Case
 from benchmarks.endpoint import Endpoint
 from benchmarks.null_kinesis import STREAM, stream_of
@@ -57,8 +58,13 @@ def running_doka(place: Place, case: Case, revision: Revision | None = None) -> 
     if case.workers > 1:
         workers = ["--workers", str(case.workers)]
         given["kafka"]["client"] = {"heartbeat.interval.ms": 200}  # by which the first learns that it is to share
-    with _trusting(place.endpoint), DokaProcess(given, place.folder, group, workers, environment) as doka:
-        yield doka
+    with contextlib.ExitStack() as around:
+        if case.avro:
+            url = around.enter_context(running_registry())
+            for route in given["routes"]:
+                route["decode"] = {"registry": url}
+        around.enter_context(_trusting(place.endpoint))
+        yield around.enter_context(DokaProcess(given, place.folder, group, workers, environment))
 
 
 def _legs(topic: str, tee: int) -> list[tuple[str, str]]:

@@ -15,6 +15,8 @@ from threading import Event
 
 from confluent_kafka import Producer
 
+from benchmarks.avro import values
+
 STAMP_BYTES = 18
 """A record may begin with the microseconds of CLOCK_MONOTONIC at which it was produced; 18 bytes are 24 of base64."""
 
@@ -30,6 +32,8 @@ class Load:
 
     size: int
     keys: int
+    avro: bool = False
+    """Whether values are Avro, behind the frame of a registry."""
 
     def __post_init__(self) -> None:
         if self.size < STAMP_BYTES:
@@ -43,6 +47,7 @@ class Feed:
         self._topics, self._size = cycle(topics), load.size
         self._chance = random.Random(load.size)
         self._pool = self._chance.randbytes(_POOL_BYTES // 2).hex().encode() * (load.size // _POOL_BYTES + 2)
+        self._avro = values(load.size, self._chance) if load.avro else ()
         self._keys = [f"key-{number:07d}".encode() for number in range(load.keys)]
         self._producer = Producer(
             {
@@ -62,8 +67,9 @@ class Feed:
         for first in range(0, records, 1_000):
             count = min(1_000, records - first)
             begins = self._chance.choices(range(_POOL_BYTES), k=count)
-            for begin, key in zip(begins, self._chance.choices(self._keys, k=count), strict=True):
-                produce(next(self._topics), pool[begin : begin + size], key)
+            data = self._chance.choices(self._avro, k=count) if self._avro else [pool[at : at + size] for at in begins]
+            for value, key in zip(data, self._chance.choices(self._keys, k=count), strict=True):
+                produce(next(self._topics), value, key)
             self._producer.poll(0)
             while len(self._producer) > _QUEUE_RECORDS:
                 self._producer.poll(0.05)

@@ -45,6 +45,8 @@ STAGES = (
     ("doka.adapters.kafka.source:_consume", "consume: messages out of librdkafka"),
     ("doka.adapters.kafka.source:KafkaSource.fetch", "fetch: columns and chunks"),
     ("doka.domain.routes.shaping:Shaping.of", "shape: filter and transform"),
+    ("doka.domain.routes.decoding:Decoding.known_part", "decode: frames"),
+    ("doka.domain.routes.decoding:Decoding.decoded", "decode: to JSON"),
     ("doka.domain.routes.mapping:RecordMapping.map", "map: keys and sizes"),
     ("doka.domain.held.lanes:KeyLanes.admit", "lanes: admit"),
     ("doka.domain.held.lanes:KeyLanes.release", "lanes: release"),

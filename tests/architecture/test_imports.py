@@ -16,7 +16,7 @@ DOMAIN_MAY_IMPORT = {
 """Pure parts of the standard library: no clock, no I/O, no thread, no randomness. A deny-list would forget some."""
 
 NOT_LOADED_BY_THE_DOMAIN = {
-    "asyncio", "boto3", "botocore", "confluent_kafka", "concurrent.futures", "dependency_injector", "duckdb", "fastavro", "logging", "orjson",
+    "asyncio", "boto3", "botocore", "confluent_kafka", "concurrent.futures", "dependency_injector", "duckdb", "fastavro", "google", "logging", "orjson",
     "prometheus_client", "pycurl", "pydantic", "queue", "random", "selectors", "signal", "socket", "ssl", "subprocess",
     "threading", "yaml",
 }  # fmt: skip
@@ -67,6 +67,7 @@ def test_each_outside_thing_is_known_in_one_place() -> None:
     homes = {
         "pycurl": {"adapters/aws/kinesis", "adapters/registry", "adapters/telemetry/otlp"},
         "fastavro": {"adapters/registry"},
+        "google": {"adapters/registry"},
         "prometheus_client": {"adapters/telemetry", "adapters/telemetry/otlp"},
         "confluent_kafka": {"adapters/kafka", "adapters/embedded", "app/demo"},
         "duckdb": {"adapters/audit"},

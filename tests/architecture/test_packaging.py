@@ -23,7 +23,7 @@ from tests.architecture.source_tree import ROOT, SRC, TESTS, modules, shown
 PACKAGE = "doka"
 APPROVED = {
     "aws-msk-iam-sasl-signer-python", "backports-zstd", "boto3", "confluent-kafka", "dependency-injector", "duckdb", "fastavro",
-    "orjson",    "prometheus-client", "pybase64", "pycurl", "pydantic", "pyyaml", "rich", "typer",
+    "orjson",    "prometheus-client", "protobuf", "pybase64", "pycurl", "pydantic", "pyyaml", "rich", "typer",
 }  # fmt: skip
 """Each with its reason in docs/adr/0002-dependencies.md; one more needs a decision there first."""
 APPROVED_BEFORE_314 = {"backports-zstd"}

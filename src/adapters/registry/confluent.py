@@ -13,6 +13,7 @@ from urllib.parse import quote
 from doka.adapters.registry.avro import avro_reader
 from doka.adapters.registry.http import ask, refusal_of
 from doka.adapters.registry.json_schema import json_reader
+from doka.adapters.registry.protobuf import Descriptors
 from doka.adapters.registry.registries import NoAnswerError
 from doka.adapters.registry.settings import RegistrySettings, Writing
 from doka.domain.ports import Clock
@@ -28,8 +29,12 @@ REFERENCES_MAX: Final = 200
 class ConfluentRegistry:
     """The registry of one route; for one thread at a time."""
 
-    def __init__(self, settings: RegistrySettings, writing: Writing, clock: Clock) -> None:
+    def __init__(
+        self, settings: RegistrySettings, writing: Writing, clock: Clock, descriptors: Descriptors | None = None
+    ) -> None:
+        """Take where it is and how values are written; `descriptors`: of Protobuf, where the user gives any."""
         self._settings = settings
+        self._descriptors = descriptors
         self._writing = writing
         self._clock = clock
 
@@ -69,6 +74,9 @@ class ConfluentRegistry:
             raise refusal_of(HTTPStatus.OK)
         if kind == "JSON":
             return json_reader
+        if kind == "PROTOBUF":
+            told = "it is Protobuf: name a file of descriptors in decode.descriptor_file"
+            return Unusable(told) if self._descriptors is None else self._descriptors.reader(text)
         if kind != "AVRO":
             return Unusable(f"it is of type {kind}, which is not read")
         references: dict[tuple[str, str], str] = {}

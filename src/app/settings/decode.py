@@ -34,7 +34,16 @@ def check_registry_url(text: str) -> str:
 RegistryUrl = Annotated[str, AfterValidator(check_registry_url)]
 
 
-_OF_CONFLUENT: Final = ("registry", "username", "password", "password_file", "ca_file", "certificate_file", "key_file")
+_OF_CONFLUENT: Final = (
+    "registry",
+    "username",
+    "password",
+    "password_file",
+    "ca_file",
+    "certificate_file",
+    "key_file",
+    "descriptor_file",
+)
 """What is said of a registry that has a URL."""
 
 
@@ -65,6 +74,10 @@ class DecodeSettings(Section):
     )
     certificate_file: Text | None = Field(default=None, description="PEM file of a certificate to log in with.")
     key_file: Text | None = Field(default=None, description="PEM file of its key.")
+    descriptor_file: Text | None = Field(
+        default=None,
+        description="Protobuf's descriptors, as protoc --include_imports --descriptor_set_out writes them; without it Protobuf is poison.",
+    )
     timeout_seconds: Annotated[float, Field(strict=True, ge=0.1, le=10)] = Field(
         default=5, description="How long one question to the registry may take."
     )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import SecretStr
 
@@ -51,6 +51,9 @@ from doka.domain.rules import (
     Rules,
 )
 from doka.domain.schemas import Decode, Found, Framing
+
+if TYPE_CHECKING:
+    from doka.adapters.registry.protobuf import Descriptors
 
 # As librdkafka spells them.
 _MECHANISMS: Mapping[str, SaslMechanism] = {
@@ -266,7 +269,20 @@ def _registry(settings: Settings, index: int) -> Registry:
         key_file=decode.key_file,
         timeout=timeout,
     )
-    return ConfluentRegistry(registry, writing, SystemClock())
+    return ConfluentRegistry(registry, writing, SystemClock(), _descriptors(decode.descriptor_file, path))
+
+
+def _descriptors(file: str | None, path: tuple[str | int, ...]) -> Descriptors | None:
+    if file is None:
+        return None
+    from doka.adapters.registry.protobuf import Descriptors
+
+    path = (*path, "descriptor_file")
+    try:
+        return Descriptors(_read(file, path))
+    except ValueError as error:
+        told = f"names {error}; write one by protoc --include_imports --descriptor_set_out"
+        raise SettingsError([Problem(told, path)]) from None
 
 
 def _decode(settings: Settings, index: int) -> Decode | None:

@@ -8,8 +8,15 @@ from typing import Any
 
 import pytest
 from fastavro import parse_schema, schemaless_writer
+from google.protobuf.descriptor_pb2 import (
+    DescriptorProto,
+    FieldDescriptorProto,
+    FileDescriptorProto,
+    FileDescriptorSet,
+)
 
 from doka.adapters.registry.confluent import ConfluentRegistry
+from doka.adapters.registry.protobuf import Descriptors
 from doka.adapters.registry.registries import NoAnswerError
 from doka.adapters.registry.settings import RegistrySettings, Writing
 from doka.adapters.system.clock import SystemClock
@@ -61,6 +68,22 @@ def test_schemas_are_had_by_id_and_by_guid(there: SchemaRegistry) -> None:
         "/schemas/ids/3",
         "/schemas/ids/77",
     ] == there.asked
+
+
+def test_protobuf_is_read_by_descriptors_that_are_given(there: SchemaRegistry) -> None:
+    """The registry's text says which file of them; without any it says what is missing."""
+    number = str(there.register("order", 'syntax = "proto3"; message Order { int64 id = 1; }', "PROTOBUF"))
+    field = FieldDescriptorProto(name="id", number=1, type=FieldDescriptorProto.TYPE_INT64, label=1)
+    file = FileDescriptorProto(
+        name="order.proto", syntax="proto3", message_type=[DescriptorProto(name="Order", field=[field])]
+    )
+    descriptors = Descriptors(FileDescriptorSet(file=[file]).SerializeToString())
+    settings = RegistrySettings(there.url)
+    found = ConfluentRegistry(settings, Writing(), SystemClock(), descriptors).fetch((number,))[number]
+    assert callable(found)
+    assert [b'{"id":"7"}'] == found([b"\x00\x08\x07"], packed=False)
+    told = "it is Protobuf: name a file of descriptors in decode.descriptor_file"
+    assert {number: Unusable(told)} == client(there.url).fetch((number,))
 
 
 def test_references_are_fetched_in_their_order(there: SchemaRegistry) -> None:

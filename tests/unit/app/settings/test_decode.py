@@ -88,6 +88,9 @@ def test_a_password_is_shown_to_nobody(tmp_path: Path) -> None:
     assert told in str(missing.value)
     file.write_text("a secret\n")
     assert ("orders",) == to_registries(by_file).routes
+    with pytest.raises(SettingsError) as no_set:
+        to_registries(settings({DECODE: {"registry": URL, "descriptor_file": str(file)}}))
+    assert "routes[0].decode.descriptor_file names no set of descriptors" in str(no_set.value)
     with pytest.raises(SettingsError) as no_ca:
         to_rules(settings({DECODE: {"registry": URL, "ca_file": str(tmp_path / "ca.pem")}}))
     assert "routes[0].decode.ca_file names a file that cannot be read" in str(no_ca.value)

@@ -107,6 +107,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
             "ca_file": None,
             "certificate_file": None,
             "key_file": None,
+            "descriptor_file": None,
             "timeout_seconds": 5,
             "unions": "plain",
             "bytes": "base64",
