@@ -129,6 +129,27 @@ def test_a_registry_that_fails_is_asked_again_after_a_backoff() -> None:
     assert not of.refused(later)
 
 
+def test_the_next_question_is_that_for_which_it_is_time_first() -> None:
+    """One schema in doubt does not put off another that was never asked for, and one that is absent is asked for in its time."""
+    of = made()
+    of.known_part(framed_chunk(1), 0)
+    assert ("1",) == of.wanted(0)
+    of.answered({"1": None}, 0)
+    of.known_part(chunk("a", partition=TopicPartition("orders", 1), values=[framed(2)]), 0)
+    assert 0 == of.next_wake()
+    assert ("2",) == of.wanted(0)
+    of.refused(0)
+    again = of.next_wake()
+    assert again is not None
+    assert 0 < again < SECOND
+    assert ("2",) == of.wanted(again)
+    of.answered({"2": reader}, again)
+    assert SECOND == of.next_wake()
+    for second in range(1, 4):
+        of.answered({"1": None}, second * SECOND)
+    assert 63 * SECOND == of.next_wake()
+
+
 def test_what_waits_of_a_partition_that_went_is_not_asked_for() -> None:
     """Whoever has it now asks himself."""
     of = made()

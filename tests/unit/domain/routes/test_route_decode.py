@@ -11,7 +11,7 @@ from doka.domain.events import (
     SchemasFetched,
     StopRequested,
 )
-from doka.domain.facts import IntakeClosed, IntakeOpened, RecordsPoisoned, SchemaLearned
+from doka.domain.facts import IntakeClosed, IntakeOpened, PartitionStuck, RecordsPoisoned, SchemaLearned
 from doka.domain.records import TopicPartition
 from doka.domain.rules import LimitRules, Only, OnPoison
 from doka.domain.schemas import Unusable
@@ -147,3 +147,20 @@ def test_a_partition_that_went_is_not_waited_for() -> None:
     made.step(StopRequested("SIGTERM"), after=100 * SECOND)
     assert before == len(asked(made))
     assert made.left.drained
+
+
+def test_a_partition_that_waits_for_a_schema_says_for_which() -> None:
+    """Where the registry says nothing for longer than a request may take; and it goes on when the schema comes."""
+    made = machine()
+    made.step(RecordsFetched(framed_chunk(1)), SchemasFetched("orders", {"1": reader}), after=10 * MS)
+    made.step(RecordsFetched(framed_chunk(2, start=1)), after=10 * MS)
+    for _ in range(40):
+        made.decide(after=SECOND // 2)
+    shown = made.forwarder.status(made.now).partitions[ORDERS]
+    told = "schema 2, which the record at offset 1 names, is not known yet"
+    assert ("schema", told) == (shown.stuck_reason, shown.stuck)
+    made.step(SchemasFetched("orders", {"2": reader}))
+    settle(made)
+    made.decide(after=SECOND)
+    assert [True, False] == [fact.stuck for fact in made.of(PartitionStuck) if isinstance(fact, PartitionStuck)]
+    assert made.forwarder.status(made.now).partitions[ORDERS].stuck is None
