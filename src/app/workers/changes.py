@@ -15,7 +15,7 @@ HASH_DIGITS = 12
 """Enough to tell a team's configurations apart, too few to find a secret by: and secrets are stars where it is taken."""
 
 _OTHER_GROUP = "another group has committed other offsets, and the old one's members would send beside it"
-_ONE_PROTOCOL = "the members of a group must agree on it"
+_ONE_PROTOCOL = "a broker that does not offer it ends each member that asks for it"
 _NAMES = "members of one group must not have and lack a name"
 _PAGES = "the pages are served by the process that goes on"
 _EXPORTS = "what sends is part of the process that goes on"
