@@ -24,6 +24,7 @@ from doka.app.cli.seen import Seen, look
 from doka.app.cli.shown import content_shown, cut
 from doka.app.cli.times import time_ms
 from doka.app.config_options import ConfigOptions
+from doka.app.matched import read_matched
 from doka.app.rehearsal.expectation import state_of
 from doka.app.rehearsal.record_file import GivenRecord, batches_of, read_records
 from doka.app.rehearsal.rehearsal import Rehearsal
@@ -116,7 +117,7 @@ def rehearse(options: ConfigOptions, wanted: Wanted) -> int:
 def _of_file(options: ConfigOptions, wanted: Wanted, file: Path) -> Outcome:
     container = build(read_configuration(options), hostname())
     rules = route_named(container.rules().routes, wanted.route)
-    given = read_records(file, rules.topics)
+    given = read_records(file, rules.topics | rules.patterns)
     rehearsal = Rehearsal(rules, None)
     found = [record for chunk in batches_of(given) for record in rehearsal.of(chunk)]
     lines = {(record.partition, record.offset): record for record in given}
@@ -124,7 +125,7 @@ def _of_file(options: ConfigOptions, wanted: Wanted, file: Path) -> Outcome:
 
 
 def _of_topic(options: ConfigOptions, wanted: Wanted) -> Outcome:
-    container = build(read_configuration(options), hostname())
+    container = build(read_matched(options), hostname())
     rules = route_named(container.rules().routes, wanted.route)
     since_ms = None if wanted.since is None else time_ms("--from", wanted.since, container.clock().wall())
     stream, why = stream_of(rules, container.authority(), container.describer())

@@ -15,6 +15,7 @@ from typing import Any, Final, NoReturn
 
 from doka.app.rehearsal.expectation import ANY, Expectation
 from doka.domain.errors import UsageError
+from doka.domain.patterns import is_pattern, matches
 from doka.domain.records import Chunk, TopicPartition
 
 BATCH_RECORDS_MAX: Final = 4_096
@@ -58,7 +59,7 @@ class GivenRecord:
 
 
 def read_records(file: Path, topics: Collection[str], option: str = "--records") -> list[GivenRecord]:
-    """Give the records of a file, for a route of these topics; the first of them is where a line names none.
+    """Give the records of a file, for a route of these topics and patterns; a line that names none is of the first topic.
 
     Raises:
         UsageError: the file cannot be read, or a line is no record; `option` names what the file was given by.
@@ -103,13 +104,16 @@ class _Line:
         self._where = where
         self._number = number
         self._topics = sorted(topics)
+        self._named = [topic for topic in self._topics if not is_pattern(topic)]
 
     def record(self, line: bytes, ends: Mapping[TopicPartition, int]) -> GivenRecord:
         """Read it; where it names no offset, it stands behind the one before it, of which `ends` tells."""
         data = self._object(line)
         self._known(data, _OF_A_RECORD, "a record")
-        topic = data.get("topic", self._topics[0])
-        if topic not in self._topics:
+        if "topic" not in data and not self._named:
+            self._wrong(f"the record has no topic, and the route names none; add one that matches {self._topics[0]}")
+        topic = data["topic"] if "topic" in data else self._named[0]
+        if topic not in self._named and not (isinstance(topic, str) and matches(self._topics, topic)):
             self._wrong(f"topic {topic!r} is none of the route, which reads {', '.join(self._topics)}")
         partition = TopicPartition(topic, self._number_at(data, "partition", 0))
         end = ends.get(partition, 0)

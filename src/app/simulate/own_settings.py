@@ -42,15 +42,17 @@ def own_functions(config: Path, records: Path) -> tuple[OwnFunction | None, ...]
         UsageError: the file cannot be read, or has no record for a route that makes something of them.
     """
     settings = _read(config)
-    routes = to_rules(settings).routes
+    rules = to_rules(settings)
+    routes = rules.routes
     wanted = [route.only is not None or route.transform is not None for route in routes]
-    topics = {topic for route, is_wanted in zip(routes, wanted, strict=True) if is_wanted for topic in route.topics}
+    asked = [route for route, is_wanted in zip(routes, wanted, strict=True) if is_wanted]
+    topics = {topic for route in asked for topic in route.topics | route.patterns}
     if not topics:
         raise UsageError("--records is for routes with only or transform, and the configuration has none; leave it out")
     given = read_records(records, topics)
     found: list[OwnFunction | None] = []
     for route, section, is_wanted in zip(routes, settings.routes, wanted, strict=True):
-        own = tuple(record for record in given if record.partition.topic in route.topics)
+        own = tuple(record for record in given if route in rules.routes_for(record.partition.topic))
         if is_wanted and not own:
             raise UsageError(
                 f"--records: {records} has no record of route {route.name}; name one of its topics in a line"

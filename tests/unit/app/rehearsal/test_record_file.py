@@ -137,3 +137,19 @@ def test_batches_are_neighbours_of_one_partition(tmp_path: Path, monkeypatch: py
         [chunk.timestamp_ms for chunk in found],
         [original.line for original in found[0].originals],  # type: ignore[attr-defined]  # they are the lines' records
     )
+
+
+def test_a_record_may_be_of_a_topic_that_a_pattern_matches(tmp_path: Path) -> None:
+    """By its name; a route of patterns alone has no topic that goes without saying."""
+    file = tmp_path / "records.jsonl"
+    file.write_text('{"topic": "orders.eu", "value": "a"}')
+    (record,) = read_records(file, {"orders.*"})
+    assert TopicPartition("orders.eu", 0) == record.partition
+
+    for line, told in (
+        ('{"value": "a"}', "the record has no topic, and the route names none; add one that matches orders"),
+        ('{"topic": "returns", "value": "a"}', "topic 'returns' is none of the route, which reads orders"),
+    ):
+        file.write_text(line)
+        with pytest.raises(UsageError, match=told):
+            read_records(file, {"orders.*"})
