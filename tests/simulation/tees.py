@@ -288,40 +288,11 @@ def _of_all(name: str) -> Any:
     return method
 
 
-for _name in (
-    "produced",
-    "poisoned",
-    "may_land",
-    "unwanted",
-    "production_ended",
-    "removed",
-    "recreated",
-    "assigned",
-    "gave_back",
-    "lost",
-    "neighbour_began",
-    "delivered",
-    "ended",
-    "gap_shown",
-    "unreadable",
-    "sought",
-    "orders_told",
-    "commit_began",
-    "commit_stored",
-    "commit_answered",
-    "commit_answer_lost",
-    "asked_again",
-    "lease_asked",
-    "lease_answered",
-    "befell",
-    "paused",
-    "resumed",
-    "woke",
-    "died",
-    "healed",
-    "time_is_up",
-):
-    setattr(TeeChecker, _name, _of_all(_name))
+for _name, _seen in vars(Witness).items():
+    if callable(_seen) and _name not in vars(
+        TeeChecker
+    ):  # whatever the world tells concerns all, unless it is said above
+        setattr(TeeChecker, _name, _of_all(_name))
 
 
 def judge_of(plan: Plan) -> Checker | TeeChecker:

@@ -364,9 +364,10 @@ def decoding(plan: Plan) -> Plan:
 def teed(plan: Plan) -> Plan:
     """Give the same run with two or three routes that read each topic.
 
-    Not where one stream never heals: it would hold the others of its topic, which is right, and nothing to find.
+    Not where one stream never heals: it would hold the others of its topic, which is right, and nothing to find. Nor where
+    patterns bring the topics: those have one route each.
     """
-    if plan.sick in {Sick.DEAD_STREAM, Sick.HOT_SHARD}:
+    if plan.sick in {Sick.DEAD_STREAM, Sick.HOT_SHARD} or plan.patterned:
         return plan
     legs = Chance(plan.seed).of("teed").choice((2, 2, 3))
     return replace(plan, work=replace(plan.work, tee=legs, large=0.0))
