@@ -8,7 +8,7 @@ It is born in the source adapter, complete and immutable, and what is per record
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import compress
 from operator import methodcaller
 from typing import NamedTuple, Protocol
@@ -54,6 +54,28 @@ class Original(Protocol):
 ask_headers: Callable[[Original], list[tuple[str, bytes | None]] | None] = methodcaller("headers")
 """Ask a record for its headers, and see the client's SystemError. A call in Python, once the interpreter has specialised it,
 does not look whether an answer hides an error; the error then comes up in whatever runs next."""
+
+
+class AskedOnce:
+    """A record that several routes read: where its headers are refused, they are refused to each of them alike."""
+
+    __slots__ = ("_error", "key", "record", "timestamp", "value")
+
+    def __init__(self, record: Original) -> None:
+        self.record = record
+        """As it stands, for whoever can bear what it gives from the second time on."""
+        self._error: SystemError | None = None
+        self.key, self.value, self.timestamp = record.key, record.value, record.timestamp
+
+    def headers(self) -> list[tuple[str, bytes | None]] | None:
+        """Give the record's headers. Raises SystemError each time where a name is not UTF-8."""
+        if self._error is not None:
+            raise self._error
+        try:
+            return ask_headers(self.record)
+        except SystemError as error:
+            self._error = error
+            raise
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,6 +138,10 @@ class Chunk:
             header_bytes=self.header_bytes,
             origins=list(compress(self.origins, keep)),
         )
+
+    def for_several(self) -> Chunk:
+        """Give the chunk as several routes may read it, one after the other."""
+        return replace(self, originals=list(map(AskedOnce, self.originals))) if self.originals else self
 
     def __repr__(self) -> str:
         return f"Chunk({self.partition} {self.offsets[0]}..{self.offsets[-1]}, {self.count} records)"

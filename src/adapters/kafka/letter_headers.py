@@ -20,7 +20,7 @@ from confluent_kafka import TIMESTAMP_CREATE_TIME, TIMESTAMP_NOT_AVAILABLE
 
 from doka.domain.commands import SendLetter
 from doka.domain.letters.letter import Letter, LetterRecord
-from doka.domain.records import Original, TopicPartition, ask_headers
+from doka.domain.records import AskedOnce, Original, TopicPartition, ask_headers
 
 Headers = list[tuple[str, bytes | None]]
 
@@ -147,7 +147,7 @@ def _own(original: Original) -> Headers:
         return ask_headers(original) or []
     except SystemError:  # the library's own decoding error, behind an answer that it has all the same
         try:
-            return ask_headers(original) or []
+            return ask_headers(original.record if isinstance(original, AskedOnce) else original) or []
         except SystemError as error:
             raise UnreadableHeadersError from error
 

@@ -265,6 +265,8 @@ class Intake:
         if chunk.offsets[0] < partition.expected:
             raise InvariantError(f"{chunk!r} begins below {partition.expected}, the next offset that is expected")
         partition.expected = chunk.end
+        if len(partition.legs) > 1:
+            chunk = chunk.for_several()
         items = _without_skipped(partition, chunk, turn) if partition.skips else (chunk,)
         for leg in partition.legs.values():
             for item in items:

@@ -11,11 +11,14 @@ from typing import Any
 import yaml
 
 from tests.containers.feeding import committed, log_ends
+from tests.dead_letters import read_topic
 from tests.fake_aws.script import Refuse
+from tests.integration.kafka.raw_headers import produce_raw_headers
 from tests.integration.service.conftest import GROUP, PARTITIONS, STREAM, TOPIC, MakeWorld, World
 from tests.waiting import eventually
 
 ARCHIVE = "orders-archive"
+LETTERS = "orders-dead"
 AHEAD = 40
 DENIED = "AccessDeniedException"
 TOPICS = {TOPIC: PARTITIONS}
@@ -24,13 +27,40 @@ TOPICS = {TOPIC: PARTITIONS}
 def teed(make_world: MakeWorld, folder: Path) -> World:
     """Make a world whose topic goes to a second stream as well."""
     world = make_world({"limits": {"ahead_records": AHEAD, "request_timeout_seconds": 2}})
+    add_a_route(world, folder)
+    return world
+
+
+def add_a_route(world: World, folder: Path, **both: str) -> None:
+    """Let a second stream have the topic as well; `both` routes get these settings."""
     world.aws.create_stream(ARCHIVE, shards=1)
     file = folder / "doka.yaml"
     given: dict[str, Any] = yaml.safe_load(file.read_text())
     (route,) = given["routes"]
+    route |= both
     given["routes"].append({**route, "name": ARCHIVE, "stream": {**route["stream"], "name": ARCHIVE}})
     file.write_text(json.dumps(given))
-    return world
+
+
+def test_two_routes_that_read_headers_bear_a_record_whose_headers_cannot_be_read(
+    make_world: MakeWorld, tmp_path: Path
+) -> None:
+    """The client refuses such a name once, and ends the process of whoever asks again: each route has its letter instead."""
+    world = make_world({"dead_letters": {"topic": LETTERS}})
+    add_a_route(world, tmp_path, envelope="json", on_poison="dead_letter")
+    world.cluster.create_topic(LETTERS, 1)
+    with world.doka as doka:
+        produce_raw_headers(world.servers, [(b"\xff", b"1")])
+        world.feeder.feed(40)
+        eventually(
+            lambda: all(world.aws.landed_count(name) == 40 for name in (STREAM, ARCHIVE)), within=30, what="both"
+        )
+        letters = read_topic(world.servers, LETTERS, 2)
+        assert 0 == doka.stop()
+    assert {STREAM, ARCHIVE} == {letter.ours["doka-route"] for letter in letters}
+    assert [("doka-header-name-not-utf8", b"1")] * 2 == [letter.headers[0] for letter in letters]
+    assert {"UnreadableHeaders"} == {letter.ours["doka-error-code"] for letter in letters}
+    assert 41 == sum(committed(world.servers, GROUP, TOPICS).values())
 
 
 def shown(world: World, word: str) -> Callable[[], bool]:
