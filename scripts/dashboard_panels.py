@@ -569,6 +569,17 @@ ROWS: tuple[Row, ...] = (
                 width=HALF,
                 nothing="no workers",
             ),
+            Panel(
+                "Changed configuration (--watch)",
+                "Whether the last change of the configuration was taken. While it was not, the one before runs on, and"
+                " reload_refused or reload_failed in the log says what to mend.",
+                "bool",
+                (Query("min by (job, instance) (doka_config_last_reload_successful)", "{{instance}}"),),
+                Shape.STATES,
+                HALF,
+                states={0: ("not taken", RED), 1: ("taken", GREEN)},
+                nothing="not watched",
+            ),
         ),
         folded=True,
     ),

@@ -211,12 +211,13 @@ def test_with_all_of_them_the_service_forwards_and_stops_cleanly(file: Path, tmp
         settings = settings_of(file, aws.url)
         arns = build_accounts(aws, settings)
         aws.enforce(without(documents_of(file), None))
-        topics = [topic for route in settings.routes for topic in route.topics]
+        topics = list(dict.fromkeys(topic for route in settings.routes for topic in route.topics))
         for topic in topics:
             kafka.create_topic(topic, 2)
             Feeder(kafka.bootstrap_servers, topic, 2).feed(50)
         with DokaProcess(_given(file, kafka, aws), tmp_path, environment=_pod(tmp_path)) as doka:
-            eventually(lambda: _landed(aws, arns) >= 50 * len(topics), within=60, what="all records")
+            wanted = 50 * sum(len(route.topics) for route in settings.routes)
+            eventually(lambda: _landed(aws, arns) >= wanted, within=60, what="all records")
             assert 0 == doka.stop()
         assert [] == aws.violations()
         denied = {"AccessDenied", "AccessDeniedException", "KMSAccessDeniedException"}
@@ -230,6 +231,8 @@ def _given(file: Path, kafka: KafkaCluster, aws: FakeAws) -> dict[str, Any]:
         "bootstrap_servers": [kafka.bootstrap_servers],
         "security": {"protocol": "plaintext", "allow_plaintext": True},
     }
+    for route in given["routes"]:
+        route.pop("only", None)  # the feeder's records are no JSON, so whoever judges them by a field stops
     given["aws"] |= {"allow_insecure_endpoints": True, "endpoint_urls": {"kinesis": aws.url, "sts": aws.url}}
     return given | {"http": {"port": 0}, "log": {"format": "json"}}
 
