@@ -29,7 +29,7 @@ format: .venv/.ready ## Format and sort what `make check` looks at
 	$(BIN)/ruff check --fix .
 
 # More than cores, since many tests wait for a process, a broker or a time-out; container tests are four lanes.
-WORKERS ?= 8
+WORKERS ?= 6
 # Without files of bytecode each of the hundreds of processes that tests start compiles all of doka: 0.60 s for 0.43 s.
 test: .venv/.ready ## Every test; container tests skip, with the reason, where no engine answers
 	@echo 'make test: $(WORKERS) workers collect the tests first, half a minute without a sign; then a dot for each test'

@@ -108,6 +108,7 @@ NOT_PLAYED: Mapping[str, str] = {
 """Alerts whose causes cannot be played here; tests/simulation/alerts plays those of the service."""
 NOT_SHOWN: Mapping[str, str] = {
     "doka_worker_up": "it is one process",
+    "doka_config_last_reload_successful": "nobody watches its configuration",
     "doka_worker_restarts_total": "it is one process",
     "doka_audit": "it audits nothing",
     "doka_records_skipped_total": "nobody orders a skip",
