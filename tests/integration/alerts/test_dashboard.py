@@ -64,7 +64,9 @@ def answered(folder: Path, queries: Iterable[str]) -> set[int]:
         {"expr": f'label_replace({query}, "asked", "{number}", "", "")', "eval_time": f"{EVERY * SCRAPES}s"}
         for number, query in enumerate(queries)
     ]
-    pages = (generate_latest(SupervisorMetrics(2).registry), audits.page()[0], service.page()[0])
+    supervisor = SupervisorMetrics(2)
+    supervisor.shows_configuration().runs("99fbafcab745", 60.0)
+    pages = (generate_latest(supervisor.registry), audits.page()[0], service.page()[0])
     given = [series for page in pages for series in series_of(page)]
     said = ask(folder, [{"interval": f"{EVERY}s", "input_series": given, "promql_expr_test": asked}], every=EVERY)
     return {int(number) for number in _ASKED.findall(said)}
