@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from typing import Annotated, Final, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from doka.app.settings.fields import Region, Section, Text
+from doka.app.settings.fields import Region, Section, Text, check_http_url
 
 
 def check_registry_url(text: str) -> str:
@@ -16,19 +15,11 @@ def check_registry_url(text: str) -> str:
     Raises:
         ValueError: it is not `scheme://host[:port][/path]`.
     """
-    shape = "must be a URL like https://registry.example:8081"
-    try:
-        url = urlsplit(text)
-        host, _ = url.hostname, url.port
-    except ValueError:
-        raise ValueError(shape) from None
-    if url.scheme not in {"http", "https"} or not host or not text.isprintable() or " " in text:
-        raise ValueError(shape)
-    if url.username is not None or url.password is not None:
-        raise ValueError("must not hold a user name or password; write them into username and password_file beside it")
-    if url.query or url.fragment:
-        raise ValueError("must end with the path")
-    return text
+    return check_http_url(
+        text,
+        example="https://registry.example:8081",
+        secrets="write them into username and password_file beside it",
+    )
 
 
 RegistryUrl = Annotated[str, AfterValidator(check_registry_url)]

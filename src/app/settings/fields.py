@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, get_origin
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -28,6 +29,27 @@ from doka.app.settings.endpoints import parse_endpoint
 from doka.domain.limits import PARTITION_KEY_CHARACTERS_MAX, ROLE_SECONDS_MAX, ROLE_SECONDS_MIN
 
 FROZEN = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False, validate_default=True)
+
+
+def check_http_url(text: str, *, example: str, secrets: str, end: str = "") -> str:
+    """Take a URL without a login, query or fragment; `secrets` says where a login belongs, `end` goes on after the path.
+
+    Raises:
+        ValueError: it is not `scheme://host[:port][/path]`, by http or https.
+    """
+    shape = f"must be a URL like {example}"
+    try:
+        url = urlsplit(text)
+        host, _ = url.hostname, url.port
+    except ValueError:
+        raise ValueError(shape) from None
+    if url.scheme not in {"http", "https"} or not host or not text.isprintable() or " " in text:
+        raise ValueError(shape)
+    if url.username is not None or url.password is not None:
+        raise ValueError(f"must not hold a user name or password; {secrets}")
+    if url.query or url.fragment:
+        raise ValueError(f"must end with the path{end}")
+    return text
 
 
 class Section(BaseModel):

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from doka.app.settings.fields import Flag, Matching, Section, Text
+from doka.app.settings.fields import Flag, Matching, Section, Text, check_http_url
 
 HEADER_NAME = r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,256}"  # a token, RFC 9110 5.6.2
 
@@ -19,21 +18,12 @@ def check_collector_url(text: str) -> str:
     Raises:
         ValueError: it is not `scheme://host[:port][/path]`.
     """
-    shape = "must be a URL like http://otel-collector:4318"
-    try:
-        url = urlsplit(text)
-        host, _ = url.hostname, url.port
-    except ValueError:
-        raise ValueError(shape) from None
-    if url.scheme not in {"http", "https"} or not host or not text.isprintable() or " " in text:
-        raise ValueError(shape)
-    if url.username is not None or url.password is not None:
-        raise ValueError("must not hold a user name or password; put them into a header, by otlp.headers_file")
-    if url.query or url.fragment:
-        raise ValueError(
-            "must end with the path; what a collector wants besides goes into a header, by otlp.headers_file"
-        )
-    return text
+    return check_http_url(
+        text,
+        example="http://otel-collector:4318",
+        secrets="put them into a header, by otlp.headers_file",
+        end="; what a collector wants besides goes into a header, by otlp.headers_file",
+    )
 
 
 def check_header_value(value: SecretStr) -> SecretStr:
