@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from botocore.session import Session
+
 from doka.adapters.aws.session import AwsSessions
 
 
@@ -11,6 +13,7 @@ def test_data_is_read_once_for_all_sessions() -> None:
     one, other = (new_session().get_service_model("kinesis") for _ in range(2))
     assert one.service_name == other.service_name
     assert one.metadata is other.metadata
+    assert one.metadata is not Session().get_service_model("kinesis").metadata  # the tests' own, which all others share
 
 
 def test_sessions_share_no_credentials_and_no_handlers() -> None:
