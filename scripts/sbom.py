@@ -14,9 +14,6 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
-
 from scripts import inventory
 from scripts.bill import Json, written
 from scripts.image_bill import files, of_image
@@ -69,6 +66,10 @@ def checked(bill: Json) -> str:
     Raises:
         CannotTellError: the schema does not allow it.
     """
+    # Only here: it makes the grammars of the schema's formats as it is loaded, for a second.
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator
+
     text = written(bill)
     wrong = JsonStrictValidator(SchemaVersion.V1_6).validate_str(text)
     if wrong is not None:

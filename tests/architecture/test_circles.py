@@ -8,7 +8,11 @@ from collections.abc import Collection, Iterable, Mapping
 from functools import cache
 from pathlib import Path
 
-from tests.architecture.source_tree import SRC, modules, parsed
+import pytest
+
+from tests.architecture.source_tree import SRC, modules, nodes
+
+pytestmark = pytest.mark.xdist_group("sources")  # test_tidy.py parses the same files
 
 Graph = Mapping[str, Collection[str]]
 
@@ -33,7 +37,7 @@ def imported() -> Graph:
     """Give for each module all modules of src that it names, for types only and inside functions too."""
     graph: dict[str, set[str]] = defaultdict(set)
     for name, path in names().items():
-        for node in ast.walk(parsed(path)):
+        for node in nodes(path):
             if isinstance(node, ast.Import):
                 graph[name] |= {alias.name for alias in node.names} & names().keys()
             elif isinstance(node, ast.ImportFrom):

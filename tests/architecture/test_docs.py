@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,8 @@ from scripts.iam_page import examples
 from tests.architecture.source_tree import ROOT, project_files, shown
 
 PROSE = [path for path in project_files() if path.suffix == ".md"]
+METRICS = cache(metric_names)
+THE_COMMAND = cache(lambda: typer.main.get_command(cli))
 SECTIONS = frozenset(Settings.model_fields)
 
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -66,18 +69,24 @@ def fenced(path: Path, *languages: str) -> list[str]:
     return [body for language, body in FENCED.findall(read(path)) if not languages or language in languages]
 
 
-def inline(path: Path) -> list[str]:
+@cache
+def inline(path: Path) -> tuple[str, ...]:
     """Give what stands between single backticks on a page."""
-    return INLINE.findall(FENCED.sub("", read(path)))
+    return tuple(INLINE.findall(FENCED.sub("", read(path))))
+
+
+def wrong(look: Callable[[Path], Iterable[str]]) -> list[str]:
+    """Give what a look at each page found to be wrong on it, each with the name of its page."""
+    return [f"{shown(path)}: {found}" for path in PROSE for found in look(path)]
 
 
 # --- pages that come from the code -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", sorted(pages()))
-def test_a_generated_page_says_what_the_code_says(name: str) -> None:
+def test_a_generated_page_says_what_the_code_says() -> None:
     """A page that is written from the code is as `make docs` writes it now."""
-    assert pages()[name] == read(ROOT / name), f"{name} is stale: run make docs"
+    for name, text in pages().items():
+        assert text == read(ROOT / name), f"{name} is stale: run make docs"
 
 
 def test_the_metrics_page_knows_counters_gauges_and_histograms() -> None:
@@ -88,7 +97,7 @@ def test_the_metrics_page_knows_counters_gauges_and_histograms() -> None:
         "doka_lag_seconds",
         "doka_lease_seconds_left",
         "doka_put_duration_seconds_bucket",
-    } <= metric_names()
+    } <= METRICS()
 
 
 def test_the_settings_page_knows_every_setting() -> None:
@@ -137,6 +146,7 @@ def test_a_page_for_the_night_leads_to_its_words_at_its_top(name: str) -> None:
 # --- links -------------------------------------------------------------------------------------------------------
 
 
+@cache
 def anchors(path: Path) -> set[str]:
     """Give the anchors that GitHub makes of a page's headings."""
     headings = re.findall(r"^#+ (.+)$", FENCED.sub("", read(path)), re.MULTILINE)
@@ -151,20 +161,19 @@ def broken_links(path: Path) -> Iterator[str]:
         name, _, anchor = link.partition("#")
         target = (path.parent / name).resolve() if name else path
         if not target.exists() or (anchor and anchor not in anchors(target)):
-            yield f"{shown(path)}: {link}"
+            yield link
 
 
-@pytest.mark.parametrize("path", PROSE, ids=shown)
-def test_every_link_resolves(path: Path) -> None:
+def test_every_link_resolves() -> None:
     """Each relative link leads to a file that is there, and to a heading that is in it."""
-    assert [] == list(broken_links(path))
+    assert [] == wrong(broken_links)
 
 
-@pytest.mark.parametrize("path", PROSE, ids=shown)
-def test_every_file_that_is_named_exists(path: Path) -> None:
+def test_every_file_that_is_named_exists() -> None:
     """A page that names a test or a source file as its evidence names one that there is."""
-    named = {text for text in inline(path) if A_FILE.fullmatch(text)}
-    assert [] == sorted(name for name in named if not (ROOT / name).exists())
+    assert [] == wrong(
+        lambda path: sorted({text for text in inline(path) if A_FILE.fullmatch(text) and not (ROOT / text).exists()})
+    )
 
 
 # --- commands ----------------------------------------------------------------------------------------------------
@@ -179,7 +188,7 @@ def commands(path: Path) -> list[str]:
 
 def parse(line: str) -> None:
     """Parse a command line as the command does; raises what it would say of a wrong one."""
-    command = typer.main.get_command(cli)
+    command = THE_COMMAND()
     words = shlex.split(line)
     context = None
     name = words.pop(0)
@@ -195,11 +204,18 @@ def parse(line: str) -> None:
         command = found[name]
 
 
-@pytest.mark.parametrize("path", PROSE, ids=shown)
-def test_every_command_line_parses(path: Path) -> None:
-    """What a page tells to type is something that doka understands."""
+def refused(path: Path) -> Iterator[str]:
+    """Give the command lines of a page that doka does not understand, with what it says of them."""
     for line in commands(path):
-        parse(line)
+        try:
+            parse(line)
+        except (AssertionError, typer.TyperException) as error:
+            yield f"{line}: {error}"
+
+
+def test_every_command_line_parses() -> None:
+    """What a page tells to type is something that doka understands."""
+    assert [] == wrong(refused)
 
 
 @pytest.mark.parametrize(
@@ -238,13 +254,16 @@ def is_setting(parts: tuple[str, ...]) -> bool:
     return True
 
 
-@pytest.mark.parametrize("path", PROSE, ids=shown)
-def test_every_setting_that_is_named_exists(path: Path) -> None:
+def unknown_settings(path: Path) -> Iterator[str]:
+    """Give the settings and the variables of a page that the configuration does not know."""
+    yield from (".".join(parts) for parts in settings_named(path) if not is_setting(parts))
+    for name in sorted(set(A_VARIABLE.findall(read(path))) - OF_THE_TESTS):
+        yield from map(str, overlay({name: "1"}, Settings, {}, {}))
+
+
+def test_every_setting_that_is_named_exists() -> None:
     """A page names settings by the names that the configuration knows, as paths and as variables."""
-    assert [] == [".".join(parts) for parts in settings_named(path) if not is_setting(parts)]
-    variables = set(A_VARIABLE.findall(read(path))) - OF_THE_TESTS
-    problems = [problem for name in sorted(variables) for problem in overlay({name: "1"}, Settings, {}, {})]
-    assert [] == problems
+    assert [] == wrong(unknown_settings)
 
 
 def test_a_setting_that_there_is_not_is_found() -> None:
@@ -255,22 +274,26 @@ def test_a_setting_that_there_is_not_is_found() -> None:
     assert not is_setting(("limits", "held_mb"))
 
 
-@pytest.mark.parametrize("path", PROSE, ids=shown)
-def test_every_configuration_that_is_shown_loads(path: Path) -> None:
-    """A whole configuration on a page is one that doka takes."""
-    for block in fenced(path, "yaml"):
-        data = yaml.safe_load(block)
-        if isinstance(data, dict) and {"kafka", "routes"} <= data.keys():
-            assert settings_from(data, hostname="pod-1").routes
+def test_every_configuration_that_is_shown_loads() -> None:
+    """A whole configuration on a page is one that doka takes; what it says of another names the page."""
+    for path in PROSE:
+        for block in fenced(path, "yaml"):
+            data = yaml.safe_load(block)
+            if isinstance(data, dict) and {"kafka", "routes"} <= data.keys():
+                try:
+                    assert settings_from(data, hostname="pod-1").routes
+                except Exception as error:
+                    error.add_note(f"shown in {shown(path)}")
+                    raise
 
 
 # --- metrics and codes -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", PROSE, ids=shown)
-def test_every_metric_that_is_named_exists(path: Path) -> None:
+def test_every_metric_that_is_named_exists() -> None:
     """A page names metrics by the names that a scrape shows."""
-    assert [] == sorted(set(A_METRIC.findall(read(path))) - metric_names() - {"doka_connector"})
+    known = METRICS() | {"doka_connector"}
+    assert [] == wrong(lambda path: sorted(set(A_METRIC.findall(read(path))) - known))
 
 
 def test_every_code_that_blocks_a_route_has_its_cure() -> None:

@@ -3,8 +3,12 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from tests.architecture.source_tree import TESTS, modules, parsed, shown
+import pytest
+
+from tests.architecture.source_tree import TESTS, modules, nodes, shown
 from tests.failure_modes import rows
+
+pytestmark = pytest.mark.xdist_group("sources")  # test_tidy.py parses the same files
 
 MARK = "failure_mode"
 
@@ -14,7 +18,7 @@ def marks() -> Iterator[tuple[str, str]]:
     for path in modules(TESTS):
         if MARK not in path.read_text(encoding="utf-8"):
             continue
-        for node in ast.walk(parsed(path)):
+        for node in nodes(path):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == MARK:
                 (title,) = node.args
                 assert isinstance(title, ast.Constant), (

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.architecture.source_tree import ROOT, SRC, TESTS, imports, modules, shown
+
+pytestmark = pytest.mark.xdist_group("sources")  # test_tidy.py parses the same files
 
 KINDS = ("unit", "simulation", "integration", "containers")
 

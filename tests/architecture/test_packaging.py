@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 from packaging.requirements import Requirement
 
 from scripts.sbom import wheel_bill
@@ -124,6 +122,10 @@ def test_a_wheel_of_the_sdist_is_the_same(tmp_path: Path) -> None:
 
 def test_the_wheel_carries_its_bill_of_materials(wheel: Path) -> None:
     """Its .dist-info has one CycloneDX document, which the schema allows, of this version and what it asks for."""
+    # Only here: every process that collects the tests would make the grammars of the schema's formats, a second each.
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator
+
     with zipfile.ZipFile(wheel) as archive:
         (name,) = [name for name in archive.namelist() if ".dist-info/sboms/" in name]
         text = archive.read(name).decode()
