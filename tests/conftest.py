@@ -17,7 +17,6 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_finish() -> None:
     """Look for garbage from here on, but not in what was loaded."""
-    gc.collect()
     gc.freeze()
     gc.enable()
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.containers import engine
 from tests.containers.kafka_broker import KafkaBroker, running_broker
 
-HERE = Path(__file__).parent
+FOLDER = "tests/containers/"
 LANES = (
     ("test_aggregated.py", "test_fire_kafka.py", "test_forwarding.py", "test_skip.py", "test_stop.py"),
     (
@@ -52,7 +51,7 @@ def lane_of(file: str) -> str:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark every test of this folder: `-m "not containers"` leaves them out, and as many workers run them all."""
     for item in items:
-        if HERE in item.path.parents:
+        if item.nodeid.startswith(FOLDER):
             item.add_marker(pytest.mark.containers)
             item.add_marker(pytest.mark.xdist_group(lane_of(item.path.name)))
 

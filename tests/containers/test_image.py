@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 
 from scripts.bill import pins, written
 from scripts.image_bill import PROJECTS, files
@@ -97,6 +95,9 @@ def test_the_bill_has_what_the_lock_pins(bill: dict[str, Any]) -> None:
 
 def test_the_bill_is_one_that_cyclonedx_allows(bill: dict[str, Any]) -> None:
     """The schema takes one of each kind: wheels with libraries and with a bill, Debian's, the interpreter (all take a minute)."""
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator  # only here, as in test_packaging.py
+
     kinds = {"doka-connector", "confluent-kafka", "pycurl", "pybase64", "python", "debian", "zlib1g"}
     parts = [part for part in bill["components"] if part["name"] in kinds]
     assert kinds == {part["name"] for part in parts}

@@ -7,8 +7,6 @@ import json
 from typing import Any
 
 import pytest
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 
 from scripts.bill import Json, written
 from scripts.image_bill import NobodysError, files, of_image
@@ -180,6 +178,9 @@ def test_the_graph_is_of_this_image(facts: dict[str, Any]) -> None:
 
 def test_the_schema_allows_it_and_can_refuse(facts: dict[str, Any]) -> None:
     """CycloneDX's own schema takes the bill; one reference twice, or an unknown field, it would not."""
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator  # only here, as in test_packaging.py
+
     validator = JsonStrictValidator(SchemaVersion.V1_6)
     bill = of_image(facts)
     assert None is validator.validate_str(written(bill))

@@ -6,7 +6,6 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import kubernetes_validate
 import pytest
 import yaml
 
@@ -62,6 +61,8 @@ def test_helm_takes_it(values: Path, major: str) -> None:
 @pytest.mark.parametrize("version", VERSIONS)
 def test_kubernetes_takes_it(values: Path, version: str) -> None:
     """Each object is one of the schemas of the oldest and of the newest Kubernetes, without an unknown field."""
+    import kubernetes_validate  # only here: it loads jsonschema's formats, which takes two seconds
+
     judged = [manifest for manifest in rendered(find_helm(), values) if manifest["kind"] not in OTHERS]
     assert {"Pod", "ServiceAccount"} < {manifest["kind"] for manifest in judged}
     for manifest in judged:
@@ -70,6 +71,8 @@ def test_kubernetes_takes_it(values: Path, version: str) -> None:
 
 def test_a_misspelt_field_is_found() -> None:
     """The schemas can say no."""
+    import kubernetes_validate
+
     manifest: dict[str, Any] = {**workload(rendered(find_helm(), given("minimal")))}
     manifest["spec"] = {**manifest["spec"], "replicsa": 2}
     with pytest.raises(kubernetes_validate.ValidationError, match="replicsa"):
