@@ -8,6 +8,10 @@ import botocore.session
 import pytest
 from botocore.loaders import Loader, create_loader
 
+from tests.order import pytest_xdist_make_scheduler
+
+__all__ = ["pytest_xdist_make_scheduler"]
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Let no garbage be looked for until the tests are collected: what is loaded by then stays, and is a third of the time."""

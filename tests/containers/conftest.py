@@ -12,16 +12,16 @@ from tests.containers.kafka_broker import KafkaBroker, running_broker
 
 FOLDER = "tests/containers/"
 LANES = (
-    ("test_aggregated.py", "test_fire_kafka.py", "test_forwarding.py", "test_skip.py", "test_stop.py"),
+    ("test_audit.py", "test_kill_loop.py"),
     (
         "test_clock.py",
         "test_compose.py",
-        "test_fatal.py",
         "test_image.py",  # the image of test_compose.py, and so in its lane
         "test_instruments.py",
         "test_msk_iam.py",
         "test_readme.py",
     ),
+    ("test_aggregated.py", "test_fire_kafka.py", "test_forwarding.py", "test_skip.py", "test_stop.py"),
     (
         "test_dead_letters.py",
         "test_kafka_group.py",
@@ -35,10 +35,11 @@ LANES = (
         "test_topic_anew.py",
         "test_unreadable.py",
     ),
+    ("test_fatal.py", "test_memory.py", "test_msk_policy.py", "test_poison.py", "test_rack.py"),
 )
 """Which files run one after the other, each lane in one process with a broker of its own; all others are a lane as well.
 
-Each takes about as long. The first lane and the others' need the processor; the second and the third mostly wait.
+Each takes about as long. The first and the third lane need the processor; the others mostly wait.
 """
 
 
