@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 
 import botocore.session
 import pytest
@@ -15,6 +16,7 @@ __all__ = ["pytest_xdist_make_scheduler"]
 
 def pytest_configure(config: pytest.Config) -> None:
     """Let no garbage be looked for until the tests are collected: what is loaded by then stays, and is a third of the time."""
+    _let_ctrl_c_in()
     gc.disable()
     config.add_cleanup(gc.enable)
 
@@ -23,6 +25,12 @@ def pytest_collection_finish() -> None:
     """Look for garbage from here on, but not in what was loaded."""
     gc.freeze()
     gc.enable()
+
+
+def _let_ctrl_c_in() -> None:
+    """Take SIGINT where a shell started all this behind `&`, and had it ignored: the processes of tests inherit that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _share_models_of_aws() -> None:

@@ -12,6 +12,8 @@ from tests.failure_modes.seen import Seen
 from tests.waiting import PATIENCE_SECONDS, eventually
 
 LOOKS_SHOWN_MAX = 2  # of many that failed
+LOOK_EVERY_SECONDS = 0.2
+"""Each look reads a whole page of metrics, here and in the process; what rows tell lasts for seconds."""
 
 
 @dataclass
@@ -79,7 +81,7 @@ class Sees:
             return not play.missing(looks, chosen, words)
 
         with suppress(AssertionError):  # what is missing says more than that it took too long
-            eventually(shown, within=within, every=0.05)
+            eventually(shown, within=within, every=LOOK_EVERY_SECONDS)
         play.check(looks, chosen, words)
 
     def close(self) -> None:

@@ -9,12 +9,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
 import pytest
 
 from doka.adapters.aws.session import AwsSessions
 from doka.adapters.embedded.kafka_cluster import KafkaCluster
 from doka.adapters.kafka.preflight import Preflight
+from doka.app import preflight_parts
 from doka.app.check.findings import Finding, FindingVerdict
 from doka.app.check.preflight import Parts, preflight
 from doka.app.container import Container
@@ -79,7 +81,13 @@ def asking(file: Path, aws: FakeAws) -> Parts:
     """Give what `doka check` asks by, Kafka apart, which has all that is wanted of it."""
     settings = settings_of(file, aws.url)
     kafka = Preflight({topic: 1 for route in settings.routes for topic in route.topics})
-    return replace(parts_of(container_of(settings), probe_writes=True), look_at_kafka=lambda: kafka, environ={})
+    with mock.patch.object(preflight_parts, "pause_for", _at_once):
+        parts = parts_of(container_of(settings), probe_writes=True)
+    return replace(parts, look_at_kafka=lambda: kafka, environ={})
+
+
+def _at_once(_pause_ns: int) -> None:
+    """Wait for nothing between two dry runs: the fake AWS takes any number of them a second."""
 
 
 def container_of(settings: Settings) -> Container:
