@@ -6,14 +6,12 @@ What it says of a failure holds nothing that was sent.
 
 from __future__ import annotations
 
-import ssl
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import orjson
 import pycurl
 
+from doka.adapters.https import hold_to_rules, object_in, trust
 from doka.adapters.registry.registries import NoAnswerError
 from doka.adapters.registry.settings import RegistrySettings
 from doka.domain.limits import NS_PER_MS
@@ -59,19 +57,12 @@ def ask(settings: RegistrySettings, path: str, within: int) -> Answered:
         raise NoAnswerError(code, told) from None
     finally:
         curl.close()
-    return Answered(status, _object(bytes(received)))
+    return Answered(status, object_in(bytes(received)))
 
 
 def _prepare(curl: pycurl.Curl, settings: RegistrySettings, path: str, within: int) -> None:
     curl.setopt(pycurl.URL, settings.url.rstrip("/") + path)
     curl.setopt(pycurl.HTTPHEADER, [_ACCEPT, "User-Agent: doka"])
-    curl.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
-    curl.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
-    curl.setopt(pycurl.FOLLOWLOCATION, 0)
-    curl.setopt(pycurl.SSL_VERIFYPEER, 1)
-    curl.setopt(pycurl.SSL_VERIFYHOST, 2)
-    curl.setopt(pycurl.SSLVERSION, pycurl.SSLVERSION_TLSv1_2)
-    curl.setopt(pycurl.NOSIGNAL, 1)
     curl.setopt(pycurl.TIMEOUT_MS, max(1, within // NS_PER_MS))
     if settings.username is not None:
         curl.setopt(pycurl.HTTPAUTH, pycurl.HTTPAUTH_BASIC)
@@ -80,26 +71,8 @@ def _prepare(curl: pycurl.Curl, settings: RegistrySettings, path: str, within: i
     if settings.certificate_file is not None and settings.key_file is not None:
         curl.setopt(pycurl.SSLCERT, settings.certificate_file)
         curl.setopt(pycurl.SSLKEY, settings.key_file)
-    _trust(curl, settings.ca_file)
-
-
-def _trust(curl: pycurl.Curl, ca_file: str | None) -> None:
-    """Verify servers and proxies by this file, or as the system's own OpenSSL would."""
-    found = ssl.get_default_verify_paths()
-    ca = ca_file or found.cafile or found.capath
-    if ca is None:
-        return
-    options = (pycurl.CAPATH, pycurl.PROXY_CAPATH) if Path(ca).is_dir() else (pycurl.CAINFO, pycurl.PROXY_CAINFO)
-    for option in options:
-        curl.setopt(option, ca)
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        found = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return {}
-    return found if isinstance(found, dict) else {}
+    hold_to_rules(curl)
+    trust(curl, settings.ca_file)
 
 
 def refusal_of(status: int) -> NoAnswerError:

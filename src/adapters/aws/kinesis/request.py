@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import pycurl
 
 from doka.adapters.aws.kinesis.connections import Connections, Ends
+from doka.adapters.https import hold_to_rules, trust_only
 from doka.domain.commands import SendPut
 from doka.domain.limits import NS_PER_MS
 
@@ -82,15 +82,9 @@ class Request:
         curl.setopt(pycurl.HEADERFUNCTION, self._head.write)
         curl.setopt(pycurl.SOCKOPTFUNCTION, self._connecting)
         curl.setopt(pycurl.PREREQFUNCTION, self._may_leave)
-        curl.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
-        curl.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
-        curl.setopt(pycurl.FOLLOWLOCATION, 0)
-        curl.setopt(pycurl.SSL_VERIFYPEER, 1)
-        curl.setopt(pycurl.SSL_VERIFYHOST, 2)
-        curl.setopt(pycurl.SSLVERSION, pycurl.SSLVERSION_TLSv1_2)
+        hold_to_rules(curl)
         curl.setopt(pycurl.TCP_NODELAY, 1)
         curl.setopt(pycurl.TCP_KEEPALIVE, 1)
-        curl.setopt(pycurl.NOSIGNAL, 1)
         curl.setopt(pycurl.BUFFERSIZE, RECEIVE_BUFFER_BYTES)
         curl.setopt(pycurl.UPLOAD_BUFFERSIZE, SEND_BUFFER_BYTES)
         curl.setopt(pycurl.MAXFILESIZE, ANSWER_BYTES_MAX)
@@ -167,11 +161,3 @@ class Request:
             return pycurl.PREREQFUNC_OK
         self.turned_back = True
         return pycurl.PREREQFUNC_ABORT
-
-
-def trust_only(curl: pycurl.Curl, ca: str) -> None:
-    """Verify servers and proxies by the authorities in this file or directory, and by none that libcurl was built with."""
-    for file_option, directory_option in ((pycurl.CAINFO, pycurl.CAPATH), (pycurl.PROXY_CAINFO, pycurl.PROXY_CAPATH)):
-        wanted, unwanted = (directory_option, file_option) if Path(ca).is_dir() else (file_option, directory_option)
-        curl.setopt(wanted, ca)
-        curl.unsetopt(unwanted)

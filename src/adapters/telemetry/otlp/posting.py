@@ -6,17 +6,15 @@ It waits, so it belongs onto a thread of its own. What it says of a failure neve
 from __future__ import annotations
 
 import gzip
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from pathlib import Path
 
-import orjson
 import pycurl
 
+from doka.adapters.https import hold_to_rules, object_in, trust
 from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
 from doka.domain.ports import Clock
 
@@ -66,14 +64,8 @@ class Poster:
         curl.setopt(pycurl.POST, 1)
         curl.setopt(pycurl.WRITEFUNCTION, self._read)
         curl.setopt(pycurl.HEADERFUNCTION, self._read_head)
-        curl.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
-        curl.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
-        curl.setopt(pycurl.FOLLOWLOCATION, 0)
-        curl.setopt(pycurl.SSL_VERIFYPEER, 1)
-        curl.setopt(pycurl.SSL_VERIFYHOST, 2)
-        curl.setopt(pycurl.SSLVERSION, pycurl.SSLVERSION_TLSv1_2)
-        curl.setopt(pycurl.NOSIGNAL, 1)
-        _trust(curl, target.ca_file)
+        hold_to_rules(curl)
+        trust(curl, target.ca_file)
         if target.certificate_file is not None and target.key_file is not None:
             curl.setopt(pycurl.SSLCERT, target.certificate_file)
             curl.setopt(pycurl.SSLKEY, target.key_file)
@@ -107,7 +99,7 @@ class Poster:
 
     def _refused_in_part(self) -> str:
         """Say what the collector did not take of what it took; empty where it took all."""
-        told = _object(bytes(self._body)).get("partialSuccess")
+        told = object_in(bytes(self._body)).get("partialSuccess")
         if not isinstance(told, dict):
             return ""
         rejected = next((told[name] for name in ("rejectedDataPoints", "rejectedSpans") if told.get(name)), 0)
@@ -116,7 +108,7 @@ class Poster:
         return self._hidden(f"{rejected} refused: {str(told.get('errorMessage', ''))[:SAID_CHARACTERS_MAX]}")
 
     def _said(self) -> str:
-        message = _object(bytes(self._body)).get("message")
+        message = object_in(bytes(self._body)).get("message")
         return self._hidden(f" ({message[:SAID_CHARACTERS_MAX]})") if isinstance(message, str) and message else ""
 
     def _retry_after(self) -> int | None:
@@ -163,23 +155,3 @@ def ask(target: Target, signal: str, clock: Clock) -> Answer:
         return poster.post(_NOTHING[signal], target.timeout)
     finally:
         poster.close()
-
-
-def _trust(curl: pycurl.Curl, ca_file: str | None) -> None:
-    """Verify servers and proxies by this file, or as the system's own OpenSSL would."""
-    found = ssl.get_default_verify_paths()
-    ca = ca_file or found.cafile or found.capath
-    if ca is None:
-        return
-    options = (pycurl.CAPATH, pycurl.PROXY_CAPATH) if Path(ca).is_dir() else (pycurl.CAINFO, pycurl.PROXY_CAINFO)
-    for option in options:
-        curl.setopt(option, ca)
-
-
-def _object(body: bytes) -> dict[str, object]:
-    """Give the JSON object in an answer; an empty one where there is none."""
-    try:
-        found = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return {}
-    return found if isinstance(found, dict) else {}
