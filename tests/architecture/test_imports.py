@@ -70,7 +70,7 @@ def test_only_the_container_knows_the_injector() -> None:
 def test_each_outside_thing_is_known_in_one_place() -> None:
     """A client library is imported only by the adapters of its own outside thing; the app knows none of them."""
     homes = {
-        "pycurl": {"adapters/aws/kinesis", "adapters/registry", "adapters/telemetry/otlp"},
+        "pycurl": {"adapters", "adapters/aws/kinesis", "adapters/registry", "adapters/telemetry/otlp"},
         "fastavro": {"adapters/registry"},
         "google": {"adapters/registry"},
         "prometheus_client": {"adapters/telemetry", "adapters/telemetry/otlp"},
