@@ -64,7 +64,7 @@ class Case:
     quick: bool = False
     """Whether it is part of a short round."""
     beside: str = ""
-    """The case with `ordering: key` that its cost is compared with: the same load, and the same latency."""
+    """The case that its cost is compared with within each round: the same load and latency, read by doka as that case has it."""
     aims: Sequence[Aim] = ()
 
     @property
@@ -100,11 +100,13 @@ CASES: Sequence[Case] = (
     Case("hot-keys", "100 keys, 15 ms of latency", keys=100, delay=0.015, records=30_000, quick=True, aims=(
         Aim("records_per_second", ">=", 4_000),
     )),
-    Case("in-request-100b", "100 B, ordering key_in_request", route=IN_REQUEST, aims=(
+    Case("in-request-100b", "100 B, ordering key_in_request", route=IN_REQUEST, beside=REFERENCE, aims=(
         Aim("cpu_to_plain", "<=", 1.25),
     )),
-    Case("newline-100b", "100 B, append newline", route={"append": "newline"}, aims=(Aim("cpu_to_plain", "<=", 1.15),)),
-    Case("transform-identity", "100 B, a transform that changes nothing", route=IDENTITY, aims=(
+    Case("newline-100b", "100 B, append newline", route={"append": "newline"}, beside=REFERENCE, aims=(
+        Aim("cpu_to_plain", "<=", 1.15),
+    )),
+    Case("transform-identity", "100 B, a transform that changes nothing", route=IDENTITY, beside=REFERENCE, aims=(
         Aim("cpu_to_plain", "<=", 1.15),
     )),
     Case("avro", "100 B of Avro, six fields, decoded to JSON", records=300_000, avro=True, aims=(Aim("cpu_us", "<=", 15.0),)),
@@ -142,7 +144,7 @@ CASES: Sequence[Case] = (
     Case("routes-50", "50 routes, a topic of one partition each", routes=50, partitions=1, aims=(
         Aim("cpu_to_plain", "<=", 1.5),
     )),
-    Case("tee-2", "two routes that read the same topic, each to a stream of its own", tee=2, records=600_000, aims=(
+    Case("tee-2", "two routes that read the same topic, each to a stream of its own", tee=2, records=600_000, beside=REFERENCE, aims=(
         Aim("cpu_to_plain", "<=", 1.0),
     )),
     Case("workers-2", "two workers: processes", workers=2, records=2_000_000, aims=(
@@ -184,3 +186,8 @@ def chosen(names: str | None, *, quick: bool) -> Sequence[Case]:
     if unknown:
         raise ValueError(f"there is no case {unknown[0]!r}; there are {', '.join(case.name for case in CASES)}")
     return [case for case in CASES if case.name in wanted]
+
+
+def compared_with(case: Case) -> Case | None:
+    """Give the case that runs beside this one in each of its rounds; None where its cost is compared with none so."""
+    return next((each for each in CASES if each.name == case.beside), None)

@@ -107,9 +107,12 @@ def run_floor(place: Place, records: int) -> dict[str, float]:
 
 
 @contextlib.contextmanager
-def watching_floor(place: Place, records: int) -> Iterator[subprocess.Popen[bytes]]:
-    """Consume a trickle beside another contender; the output is, as JSON, when each record was produced and its age, in us."""
-    words = ["benchmarks.floor", place.bootstrap_servers, ",".join(place.topics), str(records), "ages"]
+def watching_floor(place: Place, records: int, warm: int) -> Iterator[subprocess.Popen[bytes]]:
+    """Consume a trickle beside another contender; the output is JSON: `ages`, when each record was produced and its age, in us.
+
+    And `cpu_us`, which the records behind the first `warm` cost.
+    """
+    words = ["benchmarks.floor", place.bootstrap_servers, ",".join(place.topics), str(records), "ages", str(warm)]
     child = subprocess.Popen([sys.executable, "-m", *words], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
     try:
         yield child

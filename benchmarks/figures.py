@@ -16,6 +16,8 @@ from benchmarks.rounds import Round
 DOKA, FLOOR, BASELINE = "doka", "floor", "baseline"
 AT_ONCE = "at_once"
 """doka with `limits.linger_ms: 0`: no record waits for others."""
+BESIDE = "beside"
+"""doka as another case has it, by the same records."""
 BEFORE = "before"
 """doka as it was at the commit that it is compared with."""
 
@@ -87,9 +89,22 @@ def figures_of_doka(cases: Mapping[str, Sequence[Round]]) -> dict[str, dict[str,
                 if of in figures:
                     figures[figure] = figures[of] / value
     for case in CASES:
-        if case.name in found and case.beside in found:
-            found[case.name]["cpu_to_key"] = found[case.name]["cpu_us"] / found[case.beside]["cpu_us"]
+        ratio = _to_beside(case, cases, found)
+        if ratio is not None:
+            found[case.name]["cpu_to_plain" if case.beside == REFERENCE else "cpu_to_key"] = ratio
     return found
+
+
+def _to_beside(
+    case: Case, cases: Mapping[str, Sequence[Round]], found: Mapping[str, Mapping[str, float]]
+) -> float | None:
+    """Give the cost of a case, times that of the one beside it: within its rounds, else, as in runs of before, of the same run."""
+    ratios = [each[DOKA]["cpu_us"] / each[BESIDE]["cpu_us"] for each in cases.get(case.name, ()) if BESIDE in each]
+    if ratios:
+        return statistics.median(ratios)
+    if case.name in found and case.beside in found:
+        return found[case.name]["cpu_us"] / found[case.beside]["cpu_us"]
+    return None
 
 
 def by_contender(cases: Mapping[str, Sequence[Round]]) -> dict[str, dict[str, dict[str, float]]]:

@@ -1,7 +1,8 @@
 """The floor: doka's own consumer settings, and a loop that reads the fields of each record and does nothing else.
 
     python -m benchmarks.floor BOOTSTRAP_SERVERS TOPICS RECORDS              what consuming so many costs
-    python -m benchmarks.floor BOOTSTRAP_SERVERS TOPICS RECORDS ages         how late each of them is
+    python -m benchmarks.floor BOOTSTRAP_SERVERS TOPICS RECORDS ages WARM    how late each of them is, and what those behind the
+                                                                             first WARM cost
 
 It prints its figures as JSON. What it costs, and how late a record is here, is Kafka's, the client's and the
 language's: no forwarder in Python by this client can do better.
@@ -41,15 +42,21 @@ def consume(consumer: Consumer, records: int) -> dict[str, float]:
     return {"cpu_us": cpu / taken * 1e6, "records_per_second": taken / took, "rss_mib": peak}
 
 
-def watch(consumer: Consumer, records: int) -> list[tuple[int, int]]:
-    """Give when each stamped record was produced, and how old it was when it was consumed, in us."""
+def watch(consumer: Consumer, records: int, warm: int) -> dict[str, Any]:
+    """Give `ages`: when each stamped record was produced, and how old it was when it was consumed, in us; and `cpu_us`.
+
+    The first `warm` records cost nothing here.
+    """
     ages: list[tuple[int, int]] = []
+    cpu_begun, counted_from = 0.0, 0
     while len(ages) < records:
+        if not counted_from and len(ages) >= warm:
+            cpu_begun, counted_from = time.process_time(), len(ages)
         messages = consumer.consume(BATCH, 0) or consumer.consume(1, 0.1)
         now = time.monotonic_ns() // 1_000
         produced = [int(cast("bytes", message.value())[:STAMP_BYTES]) for message in _read(messages)]
         ages += [(at, now - at) for at in produced]
-    return ages
+    return {"ages": ages, "cpu_us": (time.process_time() - cpu_begun) / (len(ages) - counted_from) * 1e6}
 
 
 def _read(messages: Messages) -> Messages:
@@ -58,7 +65,7 @@ def _read(messages: Messages) -> Messages:
     return messages
 
 
-def main(bootstrap_servers: str, topics: str, records: str, what: str = "cost") -> None:
+def main(bootstrap_servers: str, topics: str, records: str, what: str = "cost", warm: str = "0") -> None:
     """Join a group of its own, and print what was found."""
     group = f"floor-{uuid.uuid4().hex[:8]}"
     settings = consumer_settings(
@@ -67,7 +74,7 @@ def main(bootstrap_servers: str, topics: str, records: str, what: str = "cost") 
     others = {"auto.offset.reset": "earliest", "enable.partition.eof": False, "log_level": 0}
     consumer = Consumer(settings | others)
     consumer.subscribe(topics.split(","))
-    found = watch(consumer, int(records)) if what == "ages" else consume(consumer, int(records))
+    found = watch(consumer, int(records), int(warm)) if what == "ages" else consume(consumer, int(records))
     consumer.close()
     sys.stdout.write(json.dumps(found))
 

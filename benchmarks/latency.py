@@ -40,15 +40,16 @@ def latency_of_doka(place: Place, case: Case, extent: Extent) -> Round:
     """Let records trickle into an empty topic; gives how long they took, and how long of that was doka's own."""
     with running_doka(place, case) as doka:
         assigned_at(doka)
-        with watching_floor(place, int(case.rate * WARM_SECONDS) + int(case.rate * extent.latency)) as floor:
+        warm = int(case.rate * WARM_SECONDS)
+        with watching_floor(place, warm + int(case.rate * extent.latency), warm) as floor:
             landed, figures = trickle(place, case, doka.child.pid, extent.latency)
-            consumed: Times = json.loads(floor.communicate(timeout=START_SECONDS)[0])
+            seen = json.loads(floor.communicate(timeout=START_SECONDS)[0])
         check_end(place, doka, None)
-    pairs = met(landed, consumed)
+    pairs = met(landed, seen["ages"])
     own = sorted(age - before for age, before in pairs)
     return {
         "doka": figures | {"p50_above_ms": percentile(own, 50) / 1e3, "p99_above_ms": percentile(own, 99) / 1e3},
-        "floor": spread([before for _, before in pairs]),
+        "floor": spread([before for _, before in pairs]) | {"cpu_us": seen["cpu_us"]},
     }
 
 

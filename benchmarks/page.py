@@ -37,6 +37,8 @@ _LATENCY = (
     (BASELINE, "p50_ms", "boto3 loop's p50"),
     (BASELINE, "p99_ms", "its p99"),
     (DOKA, "cpu_us", "CPU a record"),
+    (FLOOR, "cpu_us", "the floor's"),
+    (DOKA, "cpu_to_floor", "times it"),
     (DOKA, "cpu_to_at_once", "times that with `linger_ms: 0`"),
     (BASELINE, "cpu_us", "boto3 loop's"),
 )

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from benchmarks.cases import Case
+from benchmarks.cases import Case, compared_with
 from benchmarks.contenders import (
     Place,
     assigned_at,
@@ -51,16 +51,20 @@ class BrokenRunError(Exception):
 
 
 def throughput_round(place: Place, case: Case, records: int, extent: Extent, *, turned: bool = False) -> Round:
-    """Forward a filled topic by each of the three, and by what ran before where two revisions are compared.
+    """Forward a filled topic by each of the three, by doka as in the case beside, and by what ran before where that is asked for.
 
-    `turned`: before the present one, since what comes second may find the broker warmer.
+    `turned`: these before the present one, since what comes second may find the broker warmer.
     """
     figures: dict[str, Figures] = {"floor": run_floor(place, records)}
-    of_doka: list[tuple[str, Revision | None]] = [("doka", None)]
+    of_doka: list[tuple[str, Case, Revision | None]] = [("doka", case, None)]
+    others: list[tuple[str, Case, Revision | None]] = []
+    beside = compared_with(case)
+    if beside is not None:
+        others.append(("beside", beside, None))
     if place.revisions is not None:
-        of_doka.insert(0 if turned else 1, ("before", place.revisions.before))
-    for name, revision in of_doka:
-        figures[name] = _backlog(place, case, revision, records, extent)
+        others.append(("before", case, place.revisions.before))
+    for name, settings, revision in others + of_doka if turned else of_doka + others:
+        figures[name] = _backlog(place, settings, revision, records, extent)
     place.endpoint.forget(delay=case.delay)
     with running_baseline(place) as child:
         figures["baseline"] = _window(place, child.pid, first_landing(place, child), records, extent.baseline)

@@ -54,7 +54,8 @@ def run_case(
         Feed(place.bootstrap_servers, place.topics, case.load).fill(records)
         rounds: list[Round] = []
         for number in numbers:
-            say(f"{case.name}: round {number}: floor, doka{', before' if revisions else ''}, baseline")
+            others = f"{f', {case.beside}' if case.beside else ''}{', before' if revisions else ''}"
+            say(f"{case.name}: round {number}: floor, doka{others}, baseline")
             rounds.append(throughput_round(place, case, records, extent, turned=number % 2 == 0))
         return rounds
 

@@ -49,6 +49,7 @@ _LATENCY = (
     (DOKA, "p50_above_ms", "doka's\nown p50"),
     (DOKA, "p99_above_ms", "doka's\nown p99"),
     (DOKA, "cpu_us", "doka\nCPU"),
+    (FLOOR, "cpu_us", "floor\nCPU"),
     (BASELINE, "p50_ms", "baseline\np50"),
     (BASELINE, "p99_ms", "baseline\np99"),
     (DOKA, "idle_cpu_percent", "idle CPU\nof a core"),

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from benchmarks.report import Report
-from benchmarks.rounds import Round
+from benchmarks.rounds import Figures, Round
 
 
-def a_round(doka: float, floor: float = 1.0, baseline: float = 20.0) -> Round:
+def a_round(doka: float, floor: float = 1.0, baseline: float = 20.0) -> dict[str, Figures]:
     """Give a round in which only CPU was measured, in us a record."""
     return {"doka": {"cpu_us": doka}, "floor": {"cpu_us": floor}, "baseline": {"cpu_us": baseline}}
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.cases import CASES, REFERENCE, Aim, chosen
+from benchmarks.cases import CASES, REFERENCE, Aim, chosen, compared_with
 from benchmarks.feeding import STAMP_BYTES, Load
 from benchmarks.figures import FIGURES
 
@@ -42,6 +42,16 @@ def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
     """Whoever misspells a case reads what there is."""
     with pytest.raises(ValueError, match=f"no case 'plain'; there are {REFERENCE}, "):
         chosen("plain", quick=False)
+
+
+def test_what_runs_beside_a_case_works_at_the_same_records() -> None:
+    """Else the ratio of a round would be that of two loads; a misspelt name would leave it out in silence."""
+    pairs = [(case, compared_with(case)) for case in CASES if case.beside]
+    assert pairs
+    for case, other in pairs:
+        assert other is not None, case.name
+        assert (case.load, case.partitions, case.delay, "") == (other.load, other.partitions, other.delay, other.beside)
+    assert compared_with(chosen(REFERENCE, quick=False)[0]) is None
 
 
 def test_a_record_has_room_for_its_stamp() -> None:

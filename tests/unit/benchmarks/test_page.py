@@ -29,6 +29,13 @@ def test_the_tables_hold_the_figures_of_the_run() -> None:
     assert "| plain-100b | CPU a record | <= 4.50 us | 4.70 us | **not met** |" in figures
 
 
+def test_a_trickle_is_told_beside_the_floors_cost() -> None:
+    """How many times the floor it costs says how much of it is doka's."""
+    run = replace(a_run(), cases={"latency-1k": [a_round(50.0, floor=20.0, baseline=100.0)]})
+    cells = "| 50.00 us | 20.00 us | 2.5x |  | 100.00 us |"
+    assert cells in next(line for line in figures_of(run).splitlines() if line.startswith("| latency-1k |"))
+
+
 def test_only_what_stands_between_the_marks_is_replaced() -> None:
     """The words around them stay; twice is the same as once."""
     page = f"words\n{BEGIN}old{END}more words\n"

@@ -24,6 +24,7 @@ from doka.domain.routes.mapping import (
     KeyCache,
     Mapped,
     RecordMapping,
+    end_in_newline,
 )
 from doka.domain.rules import KeyEncoding, NullKey, NullValue
 from tests.unit.domain.builders import Extras, chunk, no_jitter, route_rules
@@ -390,6 +391,13 @@ def test_unreadable_headers_are_poison_where_headers_are_needed(rules: dict[str,
 
 class TestNewline:
     """`append: newline`."""
+
+    @pytest.mark.parametrize(
+        "data", [[], [b"a", b"bc"], [b"a\n", b"b"], [b"", b"a"], [b"\n"], [b"a\nb", b"\r"]], ids=repr
+    )
+    def test_each_is_one_line_and_no_more(self, data: list[bytes]) -> None:
+        """Whatever else is in the batch: what has one and what has none, side by side."""
+        assert [each if each == b"" else each.removesuffix(b"\n") + b"\n" for each in data] == end_in_newline(data)
 
     def test_each_record_ends_in_one(self) -> None:
         """What ends in one gets no second; what is empty, a tombstone too, is no line and stays so."""

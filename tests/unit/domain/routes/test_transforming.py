@@ -60,6 +60,19 @@ def test_values_keys_and_fates_stay_at_their_records() -> None:
     assert Made([b"<0>", b"<1>", b"<2>", b"<3>"], [None, "chosen", None, None], {2}, {3: REFUSED}, {}) == found
 
 
+def test_what_it_writes_later_is_not_believed() -> None:
+    """A function may keep its batch, and use its columns again: what was read of it stays, and what Kafka brought, too."""
+    kept: list[Batch] = []
+    of = chunk("abc")
+    found = made(kept.append, of)
+    (batch,) = kept
+    for column in (batch.values, batch.partition_keys, batch.keys, batch.offsets):
+        assert isinstance(column, list)
+        column.clear()
+    assert Made([b"0", b"1", b"2"], [None] * 3, set(), {}, {}) == found
+    assert ([b"0", b"1", b"2"], 3, 3) == (of.values, len(of.keys), len(of.offsets))
+
+
 @pytest.mark.parametrize("bad", [[0], [63], [31, 32], [5, 6, 7, 40], list(range(1, 64))])
 def test_what_it_raises_for_is_found(bad: list[int]) -> None:
     """Each record for which it raises is poison with the value that it had; each other is changed exactly once."""
