@@ -21,8 +21,8 @@ from tests.containers.pages import page
 from tests.failure_modes import Sample, Seen
 from tests.fake_aws import SOURCE_KEYS, WRITER_ROLE
 from tests.waiting import eventually
+from tests.warm import DOKA, WarmDoka
 
-DOKA = Path(sys.executable).parent / "doka"
 READY_SECONDS = 90.0  # a deadline, no promise: beside other work a start with workers has taken more than 30 s
 STOP_SECONDS = 40.0  # above the default of limits.drain_seconds
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
@@ -112,7 +112,7 @@ class DokaProcess:
         self._port = None
         self._from_line = len(self.lines()) if self.stdout.exists() else 0
         with self.stdout.open("ab") as out, self.stderr.open("ab") as err:
-            self._child = subprocess.Popen(
+            self._child = WarmDoka(
                 [DOKA, "run", "--config", self._config, *self._options],
                 stdin=subprocess.DEVNULL,
                 stdout=out,

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import random
-import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +19,11 @@ from confluent_kafka import TopicPartition as KafkaPartition
 
 from tests.containers.feeding import committed
 from tests.containers.kafka_broker import KafkaBroker
-from tests.containers.service import DOKA, DokaProcess, settings
+from tests.containers.service import DokaProcess, settings
 from tests.fake_aws import SOURCE_KEYS, FakeAwsProcess
 from tests.integration.kafka.group import produce
 from tests.waiting import eventually
+from tests.warm import DOKA, run_warm
 
 pytest_plugins = ["tests.fake_aws.fixtures"]
 
@@ -74,11 +74,9 @@ def changed(landed: Sequence[bytes]) -> Changes:
 def typed(command: str, config: Path, *words: object) -> tuple[int, dict[str, Any]]:
     """Type a command; give its exit code, and what it told."""
     workload = {"AWS_ACCESS_KEY_ID": SOURCE_KEYS.access_key, "AWS_SECRET_ACCESS_KEY": SOURCE_KEYS.secret_key}
-    done = subprocess.run(
+    done = run_warm(
         [DOKA, command, "--json", "--config", config, *map(str, words)],
-        capture_output=True,
         timeout=SECONDS,
-        check=False,
         env=os.environ | workload | {"AWS_EC2_METADATA_DISABLED": "true"},
     )
     assert done.stdout, done.stderr.decode()

@@ -19,9 +19,10 @@ from testcontainers.core.container import DockerContainer
 from benchmarks.contenders import peak_rss_mib
 from tests.containers.feeding import committed
 from tests.containers.kafka_broker import IMAGE, KafkaBroker
-from tests.containers.service import DOKA, settings
+from tests.containers.service import settings
 from tests.fake_aws import SOURCE_KEYS, FakeAwsProcess
 from tests.waiting import eventually
+from tests.warm import DOKA
 
 pytest_plugins = ["tests.fake_aws.fixtures"]
 

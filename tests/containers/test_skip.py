@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
 from pathlib import Path
 
@@ -24,12 +23,13 @@ from doka.domain.events import CommitAnswered
 from doka.domain.records import TopicPartition
 from tests.containers.feeding import committed
 from tests.containers.kafka_broker import running_broker
-from tests.containers.service import DOKA, DokaProcess, settings
+from tests.containers.service import DokaProcess, settings
 from tests.containers.test_unreadable import LOGS, RECORDS, flip_a_byte, produce_batch
 from tests.failure_modes import Sees
 from tests.fake_aws import FakeAwsProcess
 from tests.integration.kafka.group import member, numbered, produce, settings_for
 from tests.waiting import eventually
+from tests.warm import DOKA, run_warm
 
 pytest_plugins = ["tests.failure_modes.fixtures", "tests.fake_aws.fixtures"]
 
@@ -40,9 +40,7 @@ BY = ("--by", "ada", "--reason", "cancelled, ticket 4711", "--yes", "--json")
 
 def skip(config: Path, what: str) -> tuple[int, dict[str, object]]:
     """Type the command; give its exit code, and what it told."""
-    done = subprocess.run(
-        [DOKA, "skip", what, *BY, "--config", config], capture_output=True, timeout=SECONDS, check=False
-    )
+    done = run_warm([DOKA, "skip", what, *BY, "--config", config], timeout=SECONDS)
     assert b"" == done.stderr
     return done.returncode, orjson.loads(done.stdout)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,11 @@ import pytest
 import yaml
 
 from doka.adapters.embedded.kafka_cluster import KafkaCluster
-from tests.containers.service import DOKA, DokaProcess, settings
+from tests.containers.service import DokaProcess, settings
 from tests.fake_aws import SOURCE_KEYS, WRITER_ROLE, FakeAws
 from tests.integration.service.conftest import GROUP, PARTITIONS, STREAM, TOPIC
 from tests.waiting import eventually
+from tests.warm import DOKA, run_warm
 
 CANARY = "Qx7canaryVz"
 LONG = CANARY * 12  # as long as a real token, so that it could be wrapped
@@ -55,14 +55,7 @@ def checked(given: dict[str, Any], folder: Path, environment: dict[str, str]) ->
         "AWS_SECRET_ACCESS_KEY": SOURCE_KEYS.secret_key,
         "AWS_EC2_METADATA_DISABLED": "true",
     }
-    done = subprocess.run(
-        [DOKA, "check", "--config", config],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        env=kept | workload | environment,
-        timeout=60,
-        check=False,
-    )
+    done = run_warm([DOKA, "check", "--config", config], env=kept | workload | environment, timeout=60)
     assert 0 != done.returncode
     return (done.stdout + done.stderr).decode("utf-8", "replace")
 

@@ -23,11 +23,12 @@ from doka.app.letters.reading import letters_group
 from doka.domain.limits import NS_PER_SECOND
 from doka.domain.records import TopicPartition
 from tests.containers.feeding import committed
-from tests.containers.service import DOKA, settings
+from tests.containers.service import settings
 from tests.dead_letters import Found, Original, letter, read_topic, write_letters
 from tests.fake_aws import SOURCE_KEYS, FailEntries, FakeAws
 from tests.integration.kafka.group import produce
 from tests.waiting import eventually
+from tests.warm import DOKA, WarmDoka
 
 GROUP, TOPIC = "doka-letters", "dead"
 EACH, KEYS = 200, 5
@@ -54,7 +55,7 @@ class Place:
 
     def begin(self, *words: str) -> subprocess.Popen[str]:
         """Start the command in a process of its own."""
-        return subprocess.Popen(
+        return WarmDoka(
             [DOKA, "letters", "resend", *words, "--config", str(self.file)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -16,10 +16,10 @@ from doka.app.version import version
 from tests.checking import judge
 from tests.collector import Collector, Series, collector, metrics_of, resource_of, series_of
 from tests.containers.feeding import Keys
-from tests.containers.service import DOKA
 from tests.integration.app.workers.conftest import PARTITIONS, STREAM, WORKERS, MakeWorld
 from tests.integration.app.workers.processes import ended
 from tests.waiting import eventually
+from tests.warm import DOKA
 
 CLIENTS = ("boto3", "botocore", "confluent_kafka", "pycurl", "dependency_injector")
 
