@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 
 from doka.adapters.system import first_signals
+from doka.adapters.system.collector import begin_without_the_collector
 
 
 def main() -> None:
@@ -15,6 +16,7 @@ def main() -> None:
     serving = sys.argv[1:2] == ["run"]
     if serving:
         first_signals.leave_on_stop(hangup_stops="--watch" not in sys.argv)
+        begin_without_the_collector()
     from doka.app.cli.main import main as run_command_line
 
     code = run_command_line(sys.argv[1:])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+from doka.adapters.system.collector import spare_the_collector
 from doka.app.config_options import ConfigOptions
 from doka.app.settings.load import hostname, read_configuration
 from doka.app.settings.otel_variables import otel_variables
@@ -29,8 +30,8 @@ def run(several: Sequence[ConfigOptions], workers: int = 1, *, watch: bool = Fal
         ]
         if len(several) > 1:
             require_unity(configured)
+        spare_the_collector()
         return supervise(configured, hostname(), workers, doubts, watch=watch).code
-    from doka.adapters.system.collector import spare_the_collector
     from doka.app.service import build, serve
 
     container = build(read_configuration(several[0]), hostname())

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 
 from doka.adapters.system import first_signals
-from doka.adapters.system.collector import spare_the_collector
+from doka.adapters.system.collector import begin_without_the_collector, spare_the_collector
 from doka.adapters.system.signals import StopSignals
 from doka.app import EXIT_USAGE
 from doka.app.version import version
@@ -37,6 +37,7 @@ def main(arguments: Sequence[str]) -> int:
     # Held back until here by the supervisor. Nothing is owned yet, so a stop may end this process like that.
     first_signals.leave_on_stop()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, first_signals.STOP_SIGNALS)
+    begin_without_the_collector()
     sock, stdout = socket.socket(fileno=int(arguments[0])), int(arguments[1])
     frame = receive_frame(sock)
     if frame is None:  # the supervisor is gone before it said anything

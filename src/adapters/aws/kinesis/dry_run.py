@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cached_property
 from operator import methodcaller
 from typing import Any, Final, NamedTuple
 
@@ -59,10 +60,15 @@ class DryRuns:
         self._clock = clock
         self._pause = pause
         self._kinesis = Questions(self._targets.values(), clock, new_session)
+        self._new_session = new_session
         of_kms = [each if stand_in else replace(each, endpoint_url=None) for each in self._targets.values()]
         self._kms_targets = dict(zip(self._targets, of_kms, strict=True))
-        self._kms = Questions(of_kms, clock, new_session, service="kms")
         self._asked_at: dict[str, int] = {}
+
+    @cached_property
+    def _kms(self) -> Questions:
+        """Made when it is asked: most streams have no key to be tried, and a client costs a tenth of a check's start."""
+        return Questions(self._kms_targets.values(), self._clock, self._new_session, service="kms")
 
     def put(self, route: str, lease: Lease) -> Refusal | None:
         """Say why a put of one byte would be refused; None: it would be taken. Waits a second where it must."""

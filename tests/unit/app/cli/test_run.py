@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
 
+from doka.adapters.system.collector import begin_without_the_collector
 from doka.app.cli.run import run
 from doka.app.config_options import ConfigOptions
 from doka.app.container import Container
@@ -93,3 +95,22 @@ def test_more_than_one_worker_is_supervised(monkeypatch: pytest.MonkeyPatch, fil
     alone = [Configured(options, settings)]
     both = [Configured(options, settings, "doka"), Configured(other, settings, "other")]
     assert [(alone, host, 2, 1, False), (alone, host, 1, 1, True), (both, host, 1, 1, False)] == supervised
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_whatever_serves_has_its_collector(monkeypatch: pytest.MonkeyPatch, file: Path, workers: int) -> None:
+    """A start goes without it; who serves for weeks does not, supervisor or service."""
+    seen: list[bool] = []
+
+    def serve(*_: object, **__: object) -> Ending:
+        seen.append(gc.isenabled())
+        return ENDING
+
+    monkeypatch.setattr("doka.app.workers.service.supervise", serve)
+    monkeypatch.setattr("doka.app.service.serve", serve)
+    begin_without_the_collector()
+    try:
+        assert ENDING.code == run([ConfigOptions(file, allow_plaintext=True)], workers)
+    finally:
+        gc.enable()
+    assert [True] == seen
