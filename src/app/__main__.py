@@ -8,7 +8,6 @@ from __future__ import annotations
 import sys
 
 from doka.adapters.system import first_signals
-from doka.adapters.system.collector import begin_without_the_collector
 
 
 def main() -> None:
@@ -16,6 +15,8 @@ def main() -> None:
     serving = sys.argv[1:2] == ["run"]
     if serving:
         first_signals.leave_on_stop(hangup_stops="--watch" not in sys.argv)
+        from doka.adapters.system.collector import begin_without_the_collector
+
         begin_without_the_collector()
     from doka.app.cli.main import main as run_command_line
 
