@@ -57,7 +57,8 @@ def checked(given: dict[str, Any], folder: Path, environment: dict[str, str]) ->
     }
     done = run_warm([DOKA, "check", "--config", config], env=kept | workload | environment, timeout=60)
     assert 0 != done.returncode
-    return (done.stdout + done.stderr).decode("utf-8", "replace")
+    said: bytes = done.stdout + done.stderr
+    return said.decode("utf-8", "replace")
 
 
 @pytest.mark.parametrize(
