@@ -151,9 +151,9 @@ class Outbox:
     def leaves_at(self, now: int, *, idle: bool, probe: bool = False) -> int | None:
         """Give the moment from which a request may leave, 0 for at once; what is delayed is ready when its time has come.
 
-        A request that is not full waits a moment to be filled. Where nothing of the route is in flight (`idle`), it leaves
-        as soon as the last one has left for that long, and at once with what has waited already: for what it waits in
-        lanes, only an answer lets more of it go.
+        A request that is not full waits a moment to be filled: it leaves when the last one has left for that long, answered
+        or not, since what is here may have waited outside until then. Where nothing of the route is in flight (`idle`), it
+        leaves at once with what has waited already: for what it waits in lanes, only an answer lets more of it go.
         """
         delayed = self._delayed
         if delayed and (probe or delayed[0][0] <= now):
@@ -166,7 +166,7 @@ class Outbox:
         linger = self._limits.linger
         if probe or self.waiting >= self._limits.request_records or (idle and (self._waited or not linger)):
             return 0
-        at = self._left_at + linger if idle else (self._ready_since or 0) + (linger or PARTIAL_PUT_WAIT_NS)
+        at = self._left_at + linger if linger else (self._ready_since or 0) + PARTIAL_PUT_WAIT_NS
         return min(at, delayed[0][0]) if delayed else at
 
     def pack(self, number: int, lease: int, now: int) -> Put | None:

@@ -102,6 +102,18 @@ def linger_after_the_last_record(patch: Patch) -> None:
     patch.replace(Outbox, "leaves_at", planted)
 
 
+def linger_anew_beside_others(patch: Patch) -> None:
+    """Let what comes while a request is on its way wait anew, though the one before has left long ago."""
+    honest = Outbox.leaves_at
+
+    def planted(self: Outbox, now: int, *, idle: bool, probe: bool = False) -> int | None:
+        at = honest(self, now, idle=idle, probe=probe)
+        anew = (self._ready_since or 0) + self._limits.linger
+        return at if idle or not at else max(at, anew)
+
+    patch.replace(Outbox, "leaves_at", planted)
+
+
 def never_forget_to_linger(patch: Patch) -> None:
     """Let what waits for more wait for a request that is full, however long that takes."""
     honest = Outbox.leaves_at
@@ -121,6 +133,7 @@ BUGS = (
     bug(count_refused_as_settled, "I14"),
     bug(put_a_payload_into_a_message, "I17"),
     bug(linger_after_the_last_record, "I9"),
+    bug(linger_anew_beside_others, "I9"),
     bug(never_forget_to_linger, "I9"),
     bug(decide_by_a_set, "I18", by_hash_seed=True),
 )

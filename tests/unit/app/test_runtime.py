@@ -259,6 +259,17 @@ def test_the_loop_rests_while_what_comes_would_wait_anyway() -> None:
     assert [5 * NS_PER_MS] * 3 == between
 
 
+def test_a_late_answer_makes_no_record_wait_longer() -> None:
+    """The loop rests as long and no longer: what it fetches then leaves at once, beside the request that is not answered yet."""
+    stand = Stand(LimitRules(drain=DRAIN, linger=5 * NS_PER_MS))
+    stand.sink.answer = lambda put: PutAnswered(put.put) if stand.clock.now() > NS_PER_SECOND else None
+
+    between = stand.run_between_fetches(range(4), 1)
+
+    assert [1] * 4 == [len(put.keys) for put in stand.sink.sent]
+    assert [5 * NS_PER_MS] * 3 == between
+
+
 def test_the_loop_does_not_rest_where_much_comes() -> None:
     """What fills a put leaves at once, and more of it is there."""
     stand = Stand(LimitRules(drain=DRAIN, linger=5 * NS_PER_MS))

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import select
 from collections.abc import Iterator
-from contextlib import suppress
 
 import pycurl
 
 from doka.adapters.aws.kinesis.connections import Connections, cut
 from doka.adapters.aws.kinesis.request import Request
-from doka.domain.limits import NS_PER_MS
+from doka.domain.limits import NS_PER_MS, NS_PER_SECOND
 from doka.domain.ports import Clock
 
 _POLL_MASK = {
@@ -37,6 +36,7 @@ class Wire:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._poll = select.poll()
+        self._watched: set[int] = set()
         self._due: int | None = None
         """When libcurl wants to be called for a timer (ns of the clock)."""
         self._running = 0
@@ -60,13 +60,20 @@ class Wire:
         """Move all requests on by what the sockets allow, waiting at most `wait` ns for the first of them."""
         if self._due is not None:
             wait = min(wait, self._due - self._clock.now())
-        for descriptor, ready in self._poll.poll(max(0, wait) / NS_PER_MS):
+        for descriptor, ready in self._ready(max(0, wait)):
             action = pycurl.CSELECT_IN if ready & (select.POLLIN | select.POLLHUP) else 0
             action |= pycurl.CSELECT_OUT if ready & select.POLLOUT else 0
             action |= pycurl.CSELECT_ERR if ready & (select.POLLERR | select.POLLNVAL) else 0
             # One that an earlier one of this loop has closed is nothing to libcurl, and so passed over by it.
             _, self._running = self._multi.socket_action(descriptor, action)
         self._serve_timer()
+
+    def _ready(self, wait: int) -> list[tuple[int, int]]:
+        """Give the descriptors on which something can be done, waiting at most `wait` ns for the first."""
+        if not self._watched and wait:  # `poll` waits whole milliseconds, up to one more than it was told
+            select.select([], [], [], wait / NS_PER_SECOND)
+            return []
+        return self._poll.poll(wait / NS_PER_MS)
 
     def finished(self) -> Iterator[tuple[Request, int, str]]:
         """Hand back the requests that ended, each with libcurl's error number (0: none) and words."""
@@ -128,11 +135,13 @@ class Wire:
 
     def _watch(self, what: int, descriptor: int, *_: object) -> None:
         if what == pycurl.POLL_REMOVE:
-            with suppress(KeyError):  # removed though never watched: a name that was looked up in vain
+            if descriptor in self._watched:  # else a name that was looked up in vain
+                self._watched.remove(descriptor)
                 self._poll.unregister(descriptor)
             return
         mask = _POLL_MASK.get(what)
         if mask is not None:
+            self._watched.add(descriptor)
             self._poll.register(descriptor, mask)
 
     def _set_timer(self, timeout_ms: int) -> None:

@@ -52,6 +52,22 @@ def run(wire: Wire) -> list[tuple[Request, int, str]]:
     return found
 
 
+def test_it_waits_as_long_as_it_was_told_where_nothing_is_in_flight(wire: Wire, kinesis: FakeAws) -> None:
+    """Not up to the next millisecond, as `poll` does: a put that lingers is not to leave later than it may."""
+    wire.start(loaded(kinesis.url))
+    run(wire)
+    clock, wait, took = SystemClock(), NS_PER_MS // 5, []
+
+    def in_time() -> bool:
+        begun = clock.now()
+        wire.step(wait)
+        took.append(clock.now() - begun)
+        return took[-1] < NS_PER_MS  # beside other work not each time; by `poll` never
+
+    eventually(in_time, what="a wait that is no longer than it should be", every=0)
+    assert min(took) >= wait
+
+
 def test_each_request_comes_back_once(wire: Wire, kinesis: FakeAws) -> None:
     """Three that succeed and two that nobody listens to: five come back, each once, and then none."""
     with socket.socket() as free:

@@ -84,7 +84,7 @@ class TestPack:
 
     def test_is_full_at_the_count(self, owner: OffsetLedger) -> None:
         """A request that can hold more waits a moment for it, while others are in put; a full one leaves at once."""
-        made = outbox(request_records=3)
+        made = outbox(request_records=3, linger=0)
         admit(made, owner, "ab")
         assert (0, NOW + PARTIAL_PUT_WAIT_NS) == (leaves_at(made), made.leaves_at(NOW + MS, idle=False))
         admit(made, owner, "c", 2)
@@ -290,8 +290,8 @@ class TestWaiting:
         assert (None, 0, []) == (leaves_at(made), made.waiting, list(made.parts()))
 
     def test_a_request_waits_to_be_filled_from_its_first_record_on(self, owner: OffsetLedger) -> None:
-        """The moment begins when something becomes ready, not with what comes after; without anything there is none."""
-        made = outbox()
+        """Without `linger` the moment begins when something becomes ready, not with what comes after; else there is none."""
+        made = outbox(linger=0)
         seen = [made.leaves_at(NOW - SECOND, idle=False)]
         admit(made, owner, "a")
         admit(made, owner, "b", 1, at=NOW + MS)
@@ -381,11 +381,26 @@ class TestLinger:
             made.lingers_until,
         )
 
-    def test_bounds_the_wait_beside_others_too(self, owner: OffsetLedger) -> None:
-        """While others are in flight a request is filled for as long."""
+    def test_the_wait_is_no_longer_where_the_answer_is_late(self, owner: OffsetLedger) -> None:
+        """It counts from the request before: while that lingers nothing is fetched, so what comes in then has waited already."""
         made = outbox(linger=20 * MS)
-        admit(made, owner, "a", at=NOW + 3 * MS)
-        assert NOW + 23 * MS == made.leaves_at(NOW + 3 * MS, idle=False)
+        admit(made, owner, "a")
+        pack(made)
+        admit(made, owner, "b", 1, at=NOW + 3 * MS)
+        early = made.leaves_at(NOW + 3 * MS, idle=False)
+        admit(made, owner, "c", 2, at=NOW + 20 * MS)
+        assert [NOW + 20 * MS] * 2 == [early, made.leaves_at(NOW + 20 * MS, idle=False)]
+        assert [1, 2] == sent(made.pack(2, 1, NOW + 20 * MS))
+
+    def test_one_that_comes_after_a_while_leaves_beside_others_at_once(self, owner: OffsetLedger) -> None:
+        """The last request may be long under way: nobody else came meanwhile."""
+        made = outbox(linger=20 * MS)
+        admit(made, owner, "a")
+        pack(made)
+        admit(made, owner, "b", 1, at=NOW + SECOND)
+        at = made.leaves_at(NOW + SECOND, idle=False)
+        assert at is not None
+        assert at <= NOW + SECOND
 
 
 class TestPoison:
