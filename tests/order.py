@@ -30,8 +30,16 @@ WAITING = (
 )
 """Where the tests are that take more than five times as long as they compute; those with the longest first, as they begin first."""
 
-WHOLE = ("tests/unit/", "tests/contract/")
-"""Where one worker takes a file at once: its tests are short, and what the file makes for all of them it makes once."""
+WHOLE = (
+    "tests/architecture/test_packaging.py",
+    "tests/contract/",
+    "tests/integration/app/simulate/test_incident.py",
+    "tests/integration/aws/",
+    "tests/integration/registry/",
+    "tests/simulation/test_consumer.py",
+    "tests/unit/",
+)
+"""Where one worker takes a file at once: its tests are short, or what the file makes for all of them it makes once."""
 
 AT_ONCE = os.cpu_count() or 2
 """How many workers take tests that compute, as long as there are others."""

@@ -17,7 +17,7 @@ from tests.simulation.checkers import ViolationError
 from tests.simulation.situations import SEEDS_FOR_ALL_SITUATIONS, SITUATIONS
 from tests.simulation.swarm import Tally, main, run_within, verdict
 
-SEEDS = int(os.environ.get("SIM_SEEDS", "300"))
+SEEDS = int(os.environ.get("SIM_SEEDS", "150"))
 FIRST_SEED = int(os.environ.get("SIM_FIRST_SEED", "0"))
 
 

@@ -17,7 +17,7 @@ from tests.unit.adapters.audit.oracle import counts, say
 from tests.unit.adapters.audit.planted import BUGS, Plant
 
 SEEDS = st.integers(0, 2**32 - 1)
-FEW = settings(max_examples=10, deadline=None)  # each is a whole audit; every run draws others
+FEW = settings(max_examples=6, deadline=None)  # each is a whole audit; every run draws others
 
 
 @pytest.fixture(scope="module")

@@ -41,8 +41,17 @@ def windows_of(world: TwoSides, path: Path) -> Windows:
     return Windows(world.sides(), path, "doka", None, HOUR_MS)
 
 
+Lost = set[tuple[TopicPartition, int]]
+
+
 def judged(world: TwoSides, path: Path, *, meanwhile: Callable[[], None] = lambda: None) -> tuple[Judgement, int]:
     """Judge the next window; give what was found, and how many losses were looked for again. `meanwhile`: before it is read."""
+    judgement, carried, _ = judged_by_name(world, path, meanwhile=meanwhile)
+    return judgement, carried
+
+
+def judged_by_name(world: TwoSides, path: Path, *, meanwhile: Callable[[], None]) -> tuple[Judgement, int, Lost]:
+    """Judge the next window, and name what is lost too, while its file is open: to open one costs as much as to judge."""
     windows = windows_of(world, path)
     begun = windows.begin()
     with begun.file as file:
@@ -51,14 +60,20 @@ def judged(world: TwoSides, path: Path, *, meanwhile: Callable[[], None] = lambd
         if begun.unreadable is None:
             assert Reading(windows.sides, file, begun.identities).run(lambda _: None, NEVER)
         judgement = file.judge()
+        lost = lost_of(file)
         windows.finish(file)
-    return judgement, carried
+    return judgement, carried, lost
 
 
-def lost_in(path: Path) -> set[tuple[TopicPartition, int]]:
+def lost_in(path: Path) -> Lost:
     """Name what is lost."""
     with AuditFile.open(path) as file:
-        found = list(file.ranges(Fate.LOST))
+        return lost_of(file)
+
+
+def lost_of(file: AuditFile) -> Lost:
+    """Name what is lost in a file that is open."""
+    found = list(file.ranges(Fate.LOST))
     return {(each.partition, offset) for each in found for offset in range(each.first, each.last + 1)}
 
 
@@ -153,7 +168,7 @@ def differs(seed: int, folder: Path, *, alike: bool = False) -> str | None:
             pipeline.go_on(pipeline.draw.randrange(5))
         else:
             expected, committed = pipeline.lost(), dict(pipeline.world.committed)
-        judgement, carried = judged(pipeline.world, path, meanwhile=lambda: pipeline.go_on(1))
+        judgement, carried, lost = judged_by_name(pipeline.world, path, meanwhile=lambda: pipeline.go_on(1))
         records += judgement.records - carried
         if judgement.counts[Fate.NOT_JUDGED] or judgement.counts[Fate.NOT_YET]:
             return f"window {number}: something was left out"
@@ -163,7 +178,7 @@ def differs(seed: int, folder: Path, *, alike: bool = False) -> str | None:
             too_few = pipeline.too_few(committed)
             if judgement.counts[Fate.LOST] != too_few:
                 return f"window {number}: {judgement.counts[Fate.LOST]} lost, {too_few} are"
-        elif wrong := lost_in(path) ^ {each for each in expected if not pipeline.landed[each]}:  # by when it was read
+        elif wrong := lost ^ {each for each in expected if not pipeline.landed[each]}:  # by when it was read
             return f"window {number}: {wrong}"
     return None
 
