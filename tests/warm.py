@@ -1,4 +1,4 @@
-"""Starts `doka` out of an interpreter that has imported it already: a real process for a quarter of the CPU time of a start.
+"""Starts `doka`, or the fake of AWS, out of an interpreter that has imported them: real processes for a fraction of a start.
 
 What is asked for is forked from a server that has done nothing but import: no thread has run in it, no client of Kafka or
 AWS was made, which is asked before it serves. The process has all that a started one has of its own: pid, session,
@@ -17,6 +17,7 @@ import gc
 import importlib
 import os
 import pickle
+import runpy
 import select
 import signal
 import socket
@@ -30,7 +31,10 @@ from pathlib import Path
 from typing import Any, ClassVar, TextIO
 
 DOKA = Path(sys.executable).parent / "doka"
+FAKE_AWS = (sys.executable, "-m", "tests.fake_aws")
 IMPORTED = (
+    "tests.fake_aws.server",
+    "tests.fake_aws.control",
     "doka.app.__main__",
     "doka.app.cli.main",
     "doka.app.service",
@@ -43,8 +47,8 @@ NUMBER = struct.Struct("!q")
 STANDARD = 3  # stdin, stdout, stderr
 
 
-class WarmDoka(subprocess.Popen[Any]):
-    """A `subprocess.Popen` of the console command whose interpreter has imported already; `args` begin with DOKA.
+class WarmProcess(subprocess.Popen[Any]):
+    """A `subprocess.Popen` whose interpreter has imported already; `args` begin with DOKA, or with FAKE_AWS.
 
     It hooks into the three places of `Popen` that make, ask and await a child; pipes, texts and time-outs stay its own.
     """
@@ -111,7 +115,7 @@ def run_warm(
 ) -> subprocess.CompletedProcess[Any]:
     """Run the command to its end, at most so many seconds, as `subprocess.run` does; what it says is taken."""
     pipe = subprocess.PIPE
-    with WarmDoka(args, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=text, env=env) as process:
+    with WarmProcess(args, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=text, env=env) as process:
         try:
             out, err = process.communicate(timeout=timeout)
         except BaseException:
@@ -258,8 +262,11 @@ def become(asked: Asked, standard: list[int]) -> None:
     os.environb.clear()
     os.environb.update(asked.variables)
     os.chdir(asked.folder)
-    sys.argv = asked.words
-    sys.path[0] = str(Path(asked.words[0]).parent)  # as for any script
+    if asked.words[0] == str(DOKA):
+        sys.argv = asked.words
+        sys.path[0] = str(DOKA.parent)  # as for any script
+    else:
+        sys.argv = [str(Path(__file__).parent / "fake_aws" / "__main__.py"), *asked.words[len(FAKE_AWS) :]]
 
 
 def opened(number: int, mode: str, like: TextIO, buffering: int = -1) -> Any:
@@ -276,11 +283,15 @@ def main() -> None:
     assert running == 1, f"{running} threads run after the imports: none of them would live in a fork"
     gc.collect()
     gc.freeze()  # a look for garbage would copy every page
-    if serve(socket.socket(fileno=int(sys.argv[1]))) is None:
+    asked = serve(socket.socket(fileno=int(sys.argv[1])))
+    if asked is None:
         return
-    from doka.app.__main__ import main as run_doka
+    if asked.words[0] == str(DOKA):
+        from doka.app.__main__ import main as run_doka
 
-    run_doka()
+        run_doka()
+    else:
+        runpy.run_module(FAKE_AWS[-1], run_name="__main__")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from tests.containers.pages import page
 from tests.failure_modes import Sample, Seen
 from tests.fake_aws import SOURCE_KEYS, WRITER_ROLE
 from tests.waiting import eventually
-from tests.warm import DOKA, WarmDoka
+from tests.warm import DOKA, WarmProcess
 
 READY_SECONDS = 90.0  # a deadline, no promise: beside other work a start with workers has taken more than 30 s
 STOP_SECONDS = 40.0  # above the default of limits.drain_seconds
@@ -112,7 +112,7 @@ class DokaProcess:
         self._port = None
         self._from_line = len(self.lines()) if self.stdout.exists() else 0
         with self.stdout.open("ab") as out, self.stderr.open("ab") as err:
-            self._child = WarmDoka(
+            self._child = WarmProcess(
                 [DOKA, "run", "--config", self._config, *self._options],
                 stdin=subprocess.DEVNULL,
                 stdout=out,

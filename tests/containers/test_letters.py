@@ -20,7 +20,7 @@ from tests.containers.kafka_broker import KafkaBroker
 from tests.containers.service import DokaProcess, settings
 from tests.fake_aws import SOURCE_KEYS, FakeAws
 from tests.waiting import eventually
-from tests.warm import DOKA, WarmDoka
+from tests.warm import DOKA, WarmProcess
 
 pytest_plugins = ["tests.fake_aws.fixtures"]
 
@@ -74,7 +74,7 @@ class Scene:
     def resend(self, file: Path, rate: int) -> subprocess.Popen[str]:
         """Start a resend in a process of its own."""
         words = ["letters", "resend", "--rate", str(rate), "--yes", "--receipts", str(self.folder / "sent.jsonl")]
-        return WarmDoka(
+        return WarmProcess(
             [DOKA, *words, "--config", str(file)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
 

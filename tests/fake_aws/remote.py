@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
@@ -17,6 +16,7 @@ from pybase64 import b64decode
 from tests.fake_aws.history import Landed, Refused, Violation
 from tests.fake_aws.script import ACTIONS, Action
 from tests.fake_aws.world import WRITER_ROLE, IssueView
+from tests.warm import FAKE_AWS, WarmProcess
 
 PAGE_RECORDS = 20_000
 _KINDS = {action: kind for kind, action in ACTIONS.items()}
@@ -205,9 +205,8 @@ class FakeAwsProcess(RemoteFakeAws):
 
     def __init__(self, *, seed: int = 0, host: str = "127.0.0.1", port: int = 0) -> None:
         words = ["--with-parent", "--seed", str(seed), "--host", host, "--port", str(port)]
-        self.process = subprocess.Popen(  # the pipe to its input is what ties its life to ours
-            [sys.executable, "-m", "tests.fake_aws", *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+        # The pipe to its input is what ties its life to ours.
+        self.process = WarmProcess([*FAKE_AWS, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         url = self.process.stdout.readline().strip()
         if not url:

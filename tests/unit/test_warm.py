@@ -14,7 +14,7 @@ import yaml
 
 from tests.containers.service import settings
 from tests.waiting import eventually
-from tests.warm import DOKA, Server, WarmDoka, run_warm
+from tests.warm import DOKA, Server, WarmProcess, run_warm
 
 KEPT = {name: value for name, value in os.environ.items() if not name.startswith(("DOKA_", "AWS_", "OTEL_"))}
 
@@ -28,10 +28,10 @@ def config(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def service(config: Path) -> Iterator[WarmDoka]:
+def service(config: Path) -> Iterator[WarmProcess]:
     """Give a service that serves."""
     command = [str(DOKA), "run", "--config", config.name]
-    with WarmDoka(command, stdout=-1, stderr=-1, env=KEPT, cwd=config.parent, start_new_session=True) as process:
+    with WarmProcess(command, stdout=-1, stderr=-1, env=KEPT, cwd=config.parent, start_new_session=True) as process:
         assert process.stdout is not None
         try:
             assert next(line for line in process.stdout if b'"event":"started"' in line)
@@ -49,7 +49,7 @@ def test_it_says_what_a_cold_one_says(config: Path) -> None:
             assert (cold.returncode, cold.stdout, cold.stderr) == (warm.returncode, warm.stdout, warm.stderr)
 
 
-def test_it_is_a_process_of_its_own(service: WarmDoka) -> None:
+def test_it_is_a_process_of_its_own(service: WarmProcess) -> None:
     """It leads its session, and holds nothing of the server's or of ours."""
     assert (service.pid, service.pid) == (os.getsid(service.pid), os.getpgid(service.pid))
     descriptors = Path(f"/proc/{service.pid}/fd")
@@ -64,7 +64,7 @@ def test_it_is_a_process_of_its_own(service: WarmDoka) -> None:
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 0), (signal.SIGKILL, -9), (signal.SIGABRT, -6)]
 )
-def test_it_heeds_signals_and_its_end_is_told(service: WarmDoka, number: signal.Signals, code: int) -> None:
+def test_it_heeds_signals_and_its_end_is_told(service: WarmProcess, number: signal.Signals, code: int) -> None:
     """It ends as a service does: an exit code, or the signal that ended it."""
     assert None is service.poll()
     with pytest.raises(subprocess.TimeoutExpired):
@@ -77,7 +77,7 @@ def test_it_heeds_signals_and_its_end_is_told(service: WarmDoka, number: signal.
 
 def test_one_that_nobody_awaits_is_buried(config: Path) -> None:
     """The server leaves no dead ones behind, whatever becomes of who asked."""
-    process = WarmDoka([DOKA, "--version"], stdout=subprocess.DEVNULL, env=KEPT)
+    process = WarmProcess([DOKA, "--version"], stdout=subprocess.DEVNULL, env=KEPT)
     pid = process.pid
     process.wait(60)
     eventually(lambda: not Path(f"/proc/{pid}").exists(), what="its burial")
@@ -86,7 +86,7 @@ def test_one_that_nobody_awaits_is_buried(config: Path) -> None:
 @pytest.mark.parametrize("variables", [{"PYTHONHASHSEED": "1"}, {"LC_ALL": "C.UTF-8"}, {"TZ": "Asia/Tokyo"}])
 def test_what_the_interpreter_reads_at_its_start_makes_a_cold_one(variables: dict[str, str]) -> None:
     """A variable that a fork would come too late for is given to a process of its own: a child of this one."""
-    with WarmDoka([DOKA, "--version"], stdout=subprocess.PIPE, env=KEPT | variables) as process:
+    with WarmProcess([DOKA, "--version"], stdout=subprocess.PIPE, env=KEPT | variables) as process:
         status, _ = process.communicate(timeout=60)
     assert 0 == process.returncode
     assert status.startswith(b"doka ")

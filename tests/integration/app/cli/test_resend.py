@@ -28,7 +28,7 @@ from tests.dead_letters import Found, Original, letter, read_topic, write_letter
 from tests.fake_aws import SOURCE_KEYS, FailEntries, FakeAws
 from tests.integration.kafka.group import produce
 from tests.waiting import eventually
-from tests.warm import DOKA, WarmDoka
+from tests.warm import DOKA, WarmProcess
 
 GROUP, TOPIC = "doka-letters", "dead"
 EACH, KEYS = 200, 5
@@ -55,7 +55,7 @@ class Place:
 
     def begin(self, *words: str) -> subprocess.Popen[str]:
         """Start the command in a process of its own."""
-        return WarmDoka(
+        return WarmProcess(
             [DOKA, "letters", "resend", *words, "--config", str(self.file)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
