@@ -1,1 +1,1 @@
-"""Amazon Kinesis Data Streams: puts by hand-built body and libcurl, everything else by boto3."""
+"""Amazon Kinesis Data Streams: puts by hand-built body and libcurl, everything else by botocore."""
