@@ -39,7 +39,10 @@ IMPORTED = (
     "doka.app.cli.main",
     "doka.app.service",
     "doka.app.workers.service",
-    *(f"doka.app.cli.{name}" for name in ("check", "config", "lag", "letters", "replay", "resend", "run", "skip")),
+    *(
+        f"doka.app.cli.{name}"
+        for name in ("audit", "check", "config", "lag", "letters", "replay", "resend", "run", "skip")
+    ),
 )
 AT_START = ("PYTHON", "LD_", "DYLD_", "LC_", "LANG", "TZ", "MALLOC_", "GLIBC_")
 """Variables with these beginnings are read by the interpreter or the C library before anything of doka is."""
