@@ -8,7 +8,7 @@ and no table says how long a test takes.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import pytest
 from xdist.remote import Producer
@@ -61,13 +61,22 @@ class Interleaved(LoadGroupScheduling):  # type: ignore[misc]  # the library has
     def _assign_work_unit(self, node: WorkerController) -> None:
         if not self._sorted:
             self._sorted = True
-            for scope, _ in sorted(self.workqueue.items(), key=lambda of: place(of[1])):  # stable
+            for scope in in_order(self.workqueue, self.collection):
                 self.workqueue.move_to_end(scope)
         others = (work for other, work in self.assigned_work.items() if other is not node)
         waits = sum(map(computes, others)) >= AT_ONCE
         asked = (scope for scope, tests in self.workqueue.items() if (place(tests) < len(WAITING)) is waits)
         self.workqueue.move_to_end(next(asked, next(iter(self.workqueue))), last=False)
         super()._assign_work_unit(node)
+
+
+def in_order(units: Mapping[str, Iterable[str]], collection: Iterable[str]) -> list[str]:
+    """Give the units in the order in which they begin: those that wait as WAITING has them, each kind as it was collected.
+
+    pytest-xdist would begin with those of most tests, and so end with the longest: a kill loop is one test.
+    """
+    collected = {test: number for number, test in enumerate(collection)}
+    return sorted(units, key=lambda unit: (place(units[unit]), min(map(collected.__getitem__, units[unit]))))
 
 
 def place(tests: Iterable[str]) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.architecture.source_tree import ROOT
-from tests.order import AT_ONCE, WAITING, WHOLE, computes, place
+from tests.order import AT_ONCE, WAITING, WHOLE, computes, in_order, place
 
 TEST = """
 import os
@@ -69,6 +69,19 @@ def test_what_a_worker_is_at_counts() -> None:
     assert not computes({"a": {waiting: False}, "b": {computing: False}})
     assert computes({"a": {waiting: True}, "b": {computing: False}})
     assert not computes({"a": {waiting: True}, "b": {computing: True}})
+
+
+def test_long_units_of_few_tests_are_not_the_last() -> None:
+    """Those that wait begin by their place and as they were collected, before those that compute, however many tests they have."""
+    units = {
+        "many": ["tests/unit/test_b.py::test_1", "tests/unit/test_b.py::test_2"],
+        "kafka": [f"{WAITING[-1]}::test_1", f"{WAITING[-1]}::test_2"],
+        "second lane": [f"{WAITING[0]}test_b.py::test_1", f"{WAITING[0]}test_b.py::test_2"],
+        "first lane": [f"{WAITING[0]}test_a.py::test_1"],
+        "first": ["tests/architecture/test_a.py::test_1"],
+    }
+    collected = sorted(test for tests in units.values() for test in tests)
+    assert ["first lane", "second lane", "kafka", "first", "many"] == in_order(units, collected)
 
 
 def test_every_place_is_there() -> None:
