@@ -178,7 +178,7 @@ class Forwarder:
 
     def handle(self, event: Event, now: int) -> None:  # noqa: PLR0915 - the table of all events, in one place
         """Take one event. Raises InvariantError when it cannot be; nothing may be committed after that."""
-        self._decided = None
+        decided, self._decided = self._decided, None
         turn = self._turn
         match event:
             case RecordsFetched(chunk):
@@ -236,6 +236,7 @@ class Forwarder:
                 self.halt(reason)
             case GroupSeen(group):
                 self._group.look(group, now, turn)
+                self._decided = None if turn.commands else decided  # it comes each second, and seldom says anything
             case StopRequested(reason):
                 self._stop(reason, now)
             case _:

@@ -4,6 +4,7 @@ swarm       as many seeds as the time allows, stopping at the first broken rule
 replay      one seed again, or a plan from a file, with its last events
 planted     bugs on purpose, each of which must be found
 exhaustive  a world so small that everything that can happen in it is tried
+shares      what seeds cost, and which part of it is whose
 minimise    the smallest plan that still breaks the rule that a seed breaks
 """
 
@@ -12,7 +13,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 
-from tests.simulation import exhaustive, minimise, replay, swarm
+from tests.simulation import exhaustive, minimise, replay, shares, swarm
 from tests.simulation.planted import command as planted
 
 MODES: Mapping[str, Callable[[list[str]], int]] = {
@@ -20,6 +21,7 @@ MODES: Mapping[str, Callable[[list[str]], int]] = {
     "replay": replay.main,
     "planted": planted.main,
     "exhaustive": exhaustive.main,
+    "shares": shares.main,
     "minimise": minimise.main,
 }
 

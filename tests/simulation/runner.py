@@ -21,6 +21,7 @@ from doka.domain.limits import NS_PER_SECOND
 from doka.domain.records import TopicPartition
 from doka.domain.status import Status
 from tests.simulation.checkers import Checker, ViolationError
+from tests.simulation.leaps import LeapingSink, LeapingSource, Rest
 from tests.simulation.rests import JudgedForwarder
 from tests.simulation.tees import TeeChecker, judge_of
 
@@ -35,6 +36,7 @@ class CheckedTelemetry:
     def __init__(self, checker: Judge) -> None:
         self._checker = checker
         self.ending: tuple[int, str] | None = None
+        self.rest: Rest | None = None
 
     def fetched(self, partition: TopicPartition, records: int, payload_bytes: int) -> None:
         """The world knows it better."""
@@ -45,6 +47,8 @@ class CheckedTelemetry:
 
     def publish(self, status: Status) -> None:
         """Judge a status."""
+        if self.rest is not None:
+            self.rest.published_at = self._checker.world.timeline.now
         self._checker.published(status)
 
     def turned(self, now: int) -> None:
@@ -105,14 +109,17 @@ class Outcome:
         self.checker.let_go()
 
 
-def run_plan(plan: Plan) -> Outcome:
-    """Run a plan to its end; a violation, an unexpected exception too, is in the outcome."""
+def run_plan(plan: Plan, *, leaps: bool = True) -> Outcome:
+    """Run a plan to its end; a violation, an unexpected exception too, is in the outcome.
+
+    Without `leaps` the loop turns ten times a second, as in production, also where nothing is to be decided.
+    """
     checker = judge_of(plan)
     world = World(plan, checker)
     checker.attach(world)
     outcome = Outcome(plan, world, checker, [])
     try:
-        _live(outcome)
+        _live(outcome, leaps=leaps)
         checker.at_the_end()
     except (ViolationError, NoProgressError) as violation:
         outcome.violation = violation
@@ -121,7 +128,7 @@ def run_plan(plan: Plan) -> Outcome:
     return outcome
 
 
-def _live(outcome: Outcome) -> None:
+def _live(outcome: Outcome, *, leaps: bool) -> None:
     world, checker, plan = outcome.world, outcome.checker, outcome.plan
     Producer(world, plan).start()
     plan_incidents(world)
@@ -129,7 +136,7 @@ def _live(outcome: Outcome) -> None:
         if checker.is_healed and checker.missing() is None:
             return
         life = world.begin_life()
-        ending = _one_life(world, checker, life)
+        ending = _one_life(world, checker, life, leaps=leaps)
         if ending is not None:
             outcome.endings.append(ending)
             done = checker.stopping
@@ -142,11 +149,22 @@ def _live(outcome: Outcome) -> None:
     raise ViolationError("I9", f"{LIVES_MAX} lives were not enough")
 
 
-def _one_life(world: World, checker: Judge, life: Life) -> Ending | None:
+def _one_life(world: World, checker: Judge, life: Life, *, leaps: bool) -> Ending | None:
     """Run the service until it ends (give how) or dies (give None)."""
     inbox = WatchedInbox(life.inbox, checker)
     telemetry = CheckedTelemetry(checker)
-    runtime = service_of_this_process().begin(world, life, telemetry, inbox=inbox, forwarder=JudgedForwarder)
+    telemetry.rest = rest = Rest(world, life, checker.leapt)
+    source = LeapingSource(world, life, rest)
+    runtime = service_of_this_process().begin(
+        world,
+        life,
+        telemetry,
+        inbox=inbox,
+        source=(lambda _: source) if leaps else None,
+        sink=LeapingSink(world, life, rest, source) if leaps else None,
+        forwarder=JudgedForwarder,
+    )
+    rest.begins(runtime)
     checker.machine = runtime._forwarder
     try:
         return runtime.run()

@@ -256,6 +256,11 @@ class TeeChecker(Witness):
             judge.revoke_began(partitions)
         self._even_out(partitions)
 
+    def leapt(self) -> None:
+        """Note that the process has rested up to now."""
+        for judge in self.judges:
+            judge.leapt()
+
     def turned(self, now: int) -> None:
         """Let each look into the machine."""
         for judge in self.judges:

@@ -25,7 +25,7 @@ def judge_each_decision(monkeypatch: pytest.MonkeyPatch, judged: Callable[[Forwa
     monkeypatch.setattr(Forwarder, "decide", judged)
     monkeypatch.setattr(rests, "JUDGED_EVERY", sys.maxsize)  # each is judged here
     for seed in SEEDS:
-        outcome = run_plan(swarm_plan(seed))
+        outcome = run_plan(swarm_plan(seed), leaps=False)
         assert outcome.violation is None, describe(outcome)
 
 

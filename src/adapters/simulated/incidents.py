@@ -268,6 +268,7 @@ def _retention(world: World, incident: Incident) -> None:
         log = world.logs[tp]
         start = log.start + (log.end - log.start) * (incident.draw % 100) // 100
         gone = log.trim(start)
+        world.trimmed = True
         world.trace.note("retention", tp, log.start)
         world.witness.removed(tp, gone, retention=True)
 
@@ -278,6 +279,7 @@ def _compaction(world: World, incident: Incident) -> None:
         victims = log.offsets[incident.draw % 5 :: 5]
         for offset in victims:
             log.compact(offset)
+        world.trimmed = True
         world.witness.removed(tp, victims, retention=False)
 
 

@@ -64,6 +64,7 @@ class SimulatedSource:
         self._error: Exception | None = None
         self._inside = False
         self._stirred = True
+        self._restless = False  # whether something may be there by and by without a word, since it was looked last
         self._failure_told = False
         self._told: dict[TopicPartition, tuple[int, int]] = {}  # the end of each log, and when it was told
         self._lost_since: int | None = None
@@ -102,7 +103,11 @@ class SimulatedSource:
         world.wait_step(self._life)
         if world.consumer_dead:
             return self._tell_failure()
-        deadline = timeline.now + (min(SERVE_CALLBACKS_NS, wait))
+        return self._wait(limit, timeline.now + min(SERVE_CALLBACKS_NS, wait))
+
+    def _wait(self, limit: int, deadline: int) -> Sequence[Event]:
+        """Give what is there, or what the first effect brings that brings something by the deadline."""
+        world, timeline = self._world, self._world.timeline
         while True:
             if self._stirred:
                 self._stirred = False
@@ -113,12 +118,13 @@ class SimulatedSource:
                 if self._error is not None:
                     error, self._error = self._error, None
                     raise error
+                self._restless = world.restless
                 events = self._collect(limit)
                 if events:
                     self._stirred = True
                     return events
             if not timeline.step(deadline):
-                self._stirred = True  # a stall may have ended without a word
+                self._stirred = self._restless  # a stall may have ended without a word
                 return ()
 
     def commit(self, command: CommitOffsets) -> None:

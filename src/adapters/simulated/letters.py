@@ -57,6 +57,11 @@ class SimulatedLetters:
 
         world.timeline.after(there, arrive)
 
+    @property
+    def waiting(self) -> bool:
+        """Whether an answer has arrived."""
+        return bool(self._answers)
+
     def answers(self) -> Sequence[Event]:
         """Give the answers that have arrived."""
         if not self._answers:

@@ -51,6 +51,8 @@ class World:
 
     write_too: Callable[[TopicPartition], object] = staticmethod(lambda _: None)
     """The producer's: from now on it writes into a partition that is new, too."""
+    trimmed = False
+    """Whether records have left a log."""
 
     def __init__(self, plan: Plan, witness: Witness | None = None) -> None:
         self.plan = plan
@@ -210,6 +212,23 @@ class World:
         now = self.timeline.now
         return now >= self.stalled_until and (
             not self.unreachable_until or now >= self.unreachable_until.get(partition, 0)
+        )
+
+    @property
+    def restless(self) -> bool:
+        """Whether there may be something to fetch by and by, or be gone, without anybody stirring."""
+        now = self.timeline.now
+        return bool(
+            self.trimmed
+            or now < self.stalled_until
+            or now < self.group.frozen_until
+            or self.unfetchable_until
+            or self.unreachable_until
+            or self.orders
+            or self.damaged
+            or self.open_from
+            or self.topics_missing
+            or self.topics_refused
         )
 
     @property

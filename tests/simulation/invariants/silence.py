@@ -41,6 +41,10 @@ class Silence(Evidence):
         super().produced(partition, offset, key, value)
         self._written.setdefault(partition, []).append((offset, self.world.timeline.now))
 
+    def leapt(self) -> None:
+        """Note that the process has rested up to now: it has heard all that there was, and had nothing to publish."""
+        self._judged_at = self.world.timeline.now
+
     def judge_silence(self, status: Status) -> None:
         """Judge a status that was published: I21."""
         if status.draining or status.halted is not None:

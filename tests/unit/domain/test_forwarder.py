@@ -6,6 +6,7 @@ from doka.domain.commands import DescribeStream, PausePartitions, RequestLease, 
 from doka.domain.errors import InvariantError
 from doka.domain.events import (
     CommitAnswered,
+    GroupSeen,
     LeaseIssued,
     LeaseRefused,
     LetterAcknowledged,
@@ -22,12 +23,12 @@ from doka.domain.events import (
     TopicsMatched,
     TopicsMissing,
 )
-from doka.domain.facts import CommitFailed, LeaseRejected, RecordsPoisoned, RouteBlocked, RouteOpened
+from doka.domain.facts import CommitFailed, GroupLost, LeaseRejected, RecordsPoisoned, RouteBlocked, RouteOpened
 from doka.domain.forwarder import Forwarder
 from doka.domain.limits import DESCRIBE_EVERY_NS
 from doka.domain.records import TopicPartition
 from doka.domain.rules import LimitRules, OnPoison, RoleRules, RouteRules, Rules
-from doka.domain.status import GroupStatus, LogStatus, SourceStatus
+from doka.domain.status import GROUP_LOST_NS, GroupStatus, LogStatus, SourceStatus
 from doka.domain.turn import LOOK_AGAIN_NS
 from tests.unit.domain.builders import MS, ORDERS, SECOND, Extras, Machine, chunk, described, lease, route_rules
 from tests.unit.domain.forwarding import ONLY, OTHER, PAYMENTS, STOP, machine, on_demand, sent, two_routes
@@ -371,6 +372,16 @@ class TestTime:
         assert made.decision.until() == made.forwarder.next_wake(made.now)
         made.feed(TopicsMissing(frozenset()))
         assert made.now == made.forwarder.next_wake(made.now)
+
+    def test_a_group_that_is_well_ends_no_decision(self) -> None:
+        """What is known of the group comes each second; only what is told of it makes a decision anew, which gives it."""
+        made = machine()
+        made.decide(after=SECOND)
+        decided = made.decision
+        made.feed(GroupSeen(GroupStatus(joined=True)))
+        assert ([], True) == (made.decide(), made.decision is decided)
+        made.feed(GroupSeen(GroupStatus(joined=True, lost_since=made.now - GROUP_LOST_NS, why="gone")))
+        assert [GroupLost(GROUP_LOST_NS, "gone")] == made.decide()
 
     def test_a_turn_without_an_event_takes_no_new_decision(self) -> None:
         """Until the first moment that was foreseen the decision is the same one, and its commands are given once."""
