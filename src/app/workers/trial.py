@@ -18,6 +18,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from doka.adapters.system.collector import begin_without_the_collector
 from doka.app.check.findings import Finding, FindingVerdict
 from doka.app.config_options import ConfigOptions
 from doka.app.settings.load import read_configuration
@@ -151,6 +152,8 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    begin_without_the_collector()  # for good: it lives for a minute or two at most
+
     from doka.app.workers import trial  # what is pickled is to be of the module, not of the program
 
     trial.main()
