@@ -30,6 +30,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TextIO
 
+from doka.app.version import version
+
 DOKA = Path(sys.executable).parent / "doka"
 FAKE_AWS = (sys.executable, "-m", "tests.fake_aws")
 IMPORTED = (
@@ -281,6 +283,7 @@ def main() -> None:
     """Import, see that nothing but that has happened, serve; and be what was asked for."""
     for module in IMPORTED:
         importlib.import_module(module)
+    version()  # asks git, and remembers
     tasks = Path("/proc/self/task")
     running = len(list(tasks.iterdir())) if tasks.exists() else threading.active_count()
     assert running == 1, f"{running} threads run after the imports: none of them would live in a fork"
