@@ -70,7 +70,8 @@ class WarmProcess(subprocess.Popen[Any]):
         (_, _, _, pass_fds, cwd, env, _, _, shell, *pipes) = others
         pipes, (*_, new_session, _) = pipes[:6], pipes[6:]
         given = {os.fsencode(name): os.fsencode(value) for name, value in (os.environ if env is None else env).items()}
-        if at_start(given) != at_start(os.environb):
+        server = Server.of_this_process()
+        if at_start(given) != server.at_start:
             self._cold = True
             super()._execute_child(args, *others)  # type: ignore[misc]
             return
@@ -81,7 +82,7 @@ class WarmProcess(subprocess.Popen[Any]):
         asked = Asked([os.fsdecode(word) for word in args], str(Path(cwd or ".").absolute()), given, new_session)
         ended, told = os.pipe()
         try:
-            self.pid = Server.of_this_process().start(asked, [*standard, told])
+            self.pid = server.start(asked, [*standard, told])
             self._child_created, self._ended = True, ended
         except BaseException:
             os.close(ended)
@@ -153,6 +154,8 @@ class Server:
 
     def __init__(self) -> None:
         """Start it; it imports before it answers."""
+        self.at_start = at_start(os.environb)
+        """What it read before it imported, and so what all have read that are forked from it."""
         self._socket, theirs = socket.socketpair()
         self._process = subprocess.Popen(
             [sys.executable, "-m", __name__, str(theirs.fileno())],
@@ -187,7 +190,9 @@ class Server:
         with self._lock:
             socket.send_fds(self._socket, [NUMBER.pack(len(frame))], descriptors)
             self._socket.sendall(frame)
-            pid: int = NUMBER.unpack(self._socket.recv(NUMBER.size, socket.MSG_WAITALL))[0]
+            told = self._socket.recv(NUMBER.size, socket.MSG_WAITALL)
+            assert told, "the server of warm starts is gone: its errors are above"
+            pid: int = NUMBER.unpack(told)[0]
         if pid < 0:
             raise OSError(-pid, os.strerror(-pid))
         return pid

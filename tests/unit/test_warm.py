@@ -83,6 +83,17 @@ def test_one_that_nobody_awaits_is_buried(config: Path) -> None:
     eventually(lambda: not Path(f"/proc/{pid}").exists(), what="its burial")
 
 
+def test_a_variable_of_the_tests_that_came_after_the_server_makes_a_cold_one_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What counts is what the server has read, not what the tests would hand on now."""
+    assert Server.of_this_process().pid
+    monkeypatch.setenv("PYTHONHASHSEED", "1")
+    with WarmProcess([DOKA, "--version"], stdout=subprocess.DEVNULL) as process:
+        assert 0 == process.wait(60)
+    assert process.is_cold
+
+
 @pytest.mark.parametrize("variables", [{"PYTHONHASHSEED": "1"}, {"LC_ALL": "C.UTF-8"}, {"TZ": "Asia/Tokyo"}])
 def test_what_the_interpreter_reads_at_its_start_makes_a_cold_one(variables: dict[str, str]) -> None:
     """A variable that a fork would come too late for is given to a process of its own: a child of this one."""
