@@ -1,4 +1,8 @@
-"""The command line as a process of its own: what it costs to start, and what a shell sees."""
+"""The command line as a process of its own: what it costs to start, and what a shell sees.
+
+What a shell closes or leaves open before the interpreter begins, and what a start costs, is asked of the command itself;
+what any process says, of one that need not import anew.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-DOKA = str(Path(sys.executable).with_name("doka"))
+from tests.warm import DOKA, WarmDoka, run_warm
+
 EXAMPLES = Path(__file__).parents[3] / "examples"
 HELP_CPU_SECONDS_MAX = 0.5
 HEAVY = ("boto3", "botocore", "confluent_kafka", "pydantic", "dependency_injector", "pycurl")
@@ -18,9 +23,7 @@ HEAVY = ("boto3", "botocore", "confluent_kafka", "pydantic", "dependency_injecto
 
 def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     """Run doka to its end."""
-    return subprocess.run(
-        [DOKA, *arguments], capture_output=True, text=True, timeout=60, check=False, env={**os.environ, **environ}
-    )
+    return run_warm([DOKA, *arguments], timeout=60, text=True, env={**os.environ, **environ})
 
 
 def test_help_starts_quickly() -> None:
@@ -28,7 +31,7 @@ def test_help_starts_quickly() -> None:
     costs = []
     for _ in range(3):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        assert run("--help").returncode == 0
+        subprocess.run([DOKA, "--help"], capture_output=True, timeout=60, check=True)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         costs.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     assert min(costs) < HELP_CPU_SECONDS_MAX
@@ -133,8 +136,12 @@ SPEAKING = [
 @pytest.mark.parametrize("arguments", SPEAKING, ids=" ".join)
 def test_a_full_disk_is_one_line(arguments: tuple[str, ...]) -> None:
     """Where the output cannot be written, each command says so in one line and ends with 1."""
-    done = closed(*arguments, without=">/dev/full")
-    assert (1, "doka: stdout cannot be written to (No space left on device)\n") == (done.returncode, done.stderr)
+    with (
+        Path("/dev/full").open("wb") as full,
+        WarmDoka([DOKA, *arguments], stdout=full, stderr=subprocess.PIPE, text=True) as done,
+    ):
+        _, err = done.communicate(timeout=60)
+    assert (1, "doka: stdout cannot be written to (No space left on device)\n") == (done.returncode, err)
 
 
 @pytest.mark.parametrize("arguments", [*SPEAKING, ("run", "--config", MINIMAL)], ids=" ".join)

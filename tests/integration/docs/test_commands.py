@@ -1,7 +1,7 @@
 """What a page tells to type is typed here, as it stands: a command on a page that does not work is worse than none.
 
 The scheme: each command of a page is in `TYPED`, with how it ends, or in `ELSEWHERE`, with the reason why not here.
-It is run by a shell in a folder that looks as the page says: doka.yaml is the one of README, configs/dev.yaml a file of
+It is run as by a shell in a folder that looks as the page says: doka.yaml is the one of README, configs/dev.yaml a file of
 the old service, examples/ and .venv those of the checkout. Kafka and AWS are those that the file names, and cannot be
 reached: a command that needs them must say so and end with the code of the page, or run on until it is stopped.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -20,10 +21,13 @@ import pytest
 
 from tests.architecture.source_tree import ROOT
 from tests.architecture.test_docs import FENCED, fenced, inline
+from tests.warm import DOKA, WarmDoka
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 A_PROMPT = re.compile(r"^\$ (.+?)(?:\s{2,}#.*)?$", re.MULTILINE)
 A_PROGRAM = re.compile(r"(?:doka|\.venv/bin/\w+|make|docker|pip|git) .+")
+OF_A_SHELL = re.compile(r"[^\w\s./:,='\"-]|--version")
+"""What a shell makes something of; and one plain command is typed to a shell, too, so that doka is on the path."""
 PATIENCE_SECONDS = 120
 
 
@@ -33,6 +37,8 @@ class Ends:
 
     code: int
     told: str = ""
+    waits: bool = False
+    """Whether it waits for a Kafka that does not answer, ten seconds and more: all such are typed at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +59,7 @@ TYPED: dict[str, Ends | Serves] = {
     ): Ends(0, "policies/trust-doka-workload.json: account 111122223333"),
     "doka policy --for keda --config doka.yaml": Ends(0, "kafka-cluster:DescribeGroup"),
     "{ echo config:; sed 's/^/  /' doka.yaml; } > config-values.yaml": Ends(0),
-    "doka check --config doka.yaml": Ends(1, "✗"),
+    "doka check --config doka.yaml": Ends(1, "✗", waits=True),
     "doka policy --for conformance --config doka.yaml": Ends(0, "kinesis:CreateStream"),
     **dict.fromkeys(
         ("doka conformance --config doka.yaml", "doka conformance --route orders --config doka.yaml"),
@@ -68,16 +74,20 @@ TYPED: dict[str, Ends | Serves] = {
     "doka config convert configs/dev.yaml --allow-plaintext > doka.yaml": Ends(0),
     'doka skip orders:3:200 --reason "cancelled, ticket 4711" --config doka.yaml': Ends(2, "add --yes"),
     "doka top": Ends(1, "nobody answers at 127.0.0.1:9400"),
-    "doka lag --config doka.yaml": Ends(1, "doka: nothing is known: Kafka did not answer as it should"),
-    "doka tail --config doka.yaml": Ends(1, "doka: nothing can be shown: Kafka did not answer as it should"),
+    "doka lag --config doka.yaml": Ends(1, "doka: nothing is known: Kafka did not answer as it should", waits=True),
+    "doka tail --config doka.yaml": Ends(
+        1, "doka: nothing can be shown: Kafka did not answer as it should", waits=True
+    ),
     "doka test --records orders.jsonl --config doka.yaml": Ends(2, "orders.jsonl cannot be read"),
     "doka test --records examples/orders.jsonl --config examples/transformed.yaml": Ends(
         0, "6 of 6 expectations hold."
     ),
     "doka test --route orders --from 2h --limit 1000 --config doka.yaml": Ends(
-        1, "doka: nothing can be shown: Kafka did not answer as it should"
+        1, "doka: nothing can be shown: Kafka did not answer as it should", waits=True
     ),
-    "doka plan --config doka.yaml": Ends(1, "doka: nothing can be planned: Kafka did not answer as it should"),
+    "doka plan --config doka.yaml": Ends(
+        1, "doka: nothing can be planned: Kafka did not answer as it should", waits=True
+    ),
     "doka plan --last 1d --prices prices.yaml --config doka.yaml": Ends(2, "prices.yaml: there is no such file"),
     "doka replay --since 63h --until 1h --state weekend.state --config doka.yaml": Ends(2, "add --yes, or --dry-run"),
     **dict.fromkeys(
@@ -254,24 +264,47 @@ def environment(folder: Path) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("command", [command for command, ends in TYPED.items() if isinstance(ends, Ends)])
+def typed(command: str, folder: Path) -> subprocess.Popen[str]:
+    """Type a command: by a shell, but where it is nothing but words for doka, whose interpreter need not import anew."""
+    program, *words = shlex.split(command)
+    pipe, variables = subprocess.PIPE, environment(folder)
+    if program == "doka" and not OF_A_SHELL.search(command):
+        return WarmDoka([str(DOKA), *words], cwd=folder, env=variables, stdout=pipe, stderr=pipe, text=True)
+    line = ["/bin/sh", "-c", command]
+    return subprocess.Popen(line, cwd=folder, env=variables, stdout=pipe, stderr=pipe, text=True)
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """Wait until it ends; give its exit code, and what it said."""
+    with process:
+        try:
+            out, err = process.communicate(timeout=PATIENCE_SECONDS)
+        finally:
+            process.kill()
+    return process.returncode, out + err
+
+
+ENDING = {command: ends for command, ends in TYPED.items() if isinstance(ends, Ends)}
+
+
+@pytest.mark.parametrize("command", [command for command, ends in ENDING.items() if not ends.waits])
 def test_a_command_ends_as_it_should(folder: Path, command: str) -> None:
     """Typed as it stands, it ends with its code and says what it is for; nothing is a traceback."""
-    expected = TYPED[command]
-    assert isinstance(expected, Ends)
-    done = subprocess.run(
-        ["/bin/sh", "-c", command],
-        cwd=folder,
-        env=environment(folder),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_SECONDS,
-        check=False,
-    )
-    said = done.stdout + done.stderr
-    assert expected.code == done.returncode, said
-    assert expected.told in said
+    code, said = ended(typed(command, folder))
+    assert ENDING[command].code == code, said
+    assert ENDING[command].told in said
     assert "Traceback" not in said
+
+
+def test_what_asks_a_kafka_that_does_not_answer_ends_as_it_should(folder: Path) -> None:
+    """Typed as they stand, all at once since each waits for its answer, they end as the others do."""
+    begun = {command: typed(command, folder) for command, ends in ENDING.items() if ends.waits}
+    found = {command: ended(process) for command, process in begun.items()}
+    assert len(found) >= 5
+    for command, (code, said) in found.items():
+        assert ENDING[command].code == code, f"{command}: {said}"
+        assert ENDING[command].told in said
+        assert "Traceback" not in said
 
 
 @pytest.mark.parametrize("command", [command for command, ends in TYPED.items() if isinstance(ends, Serves)])
@@ -279,14 +312,7 @@ def test_a_command_serves_until_it_is_stopped(folder: Path, command: str) -> Non
     """Typed as it stands, it starts, though nothing that it needs can be reached, and a SIGTERM ends it with 0."""
     expected = TYPED[command]
     assert isinstance(expected, Serves)
-    with subprocess.Popen(
-        ["/bin/sh", "-c", f"exec {command}"],
-        cwd=folder,
-        env=environment(folder),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as service:
+    with typed(command, folder) as service:
         try:
             assert service.stdout is not None
             said = next((line for line in service.stdout if expected.started in line), "it ended before it served")

@@ -2,19 +2,16 @@
 
 import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-DOKA = [str(Path(sys.executable).with_name("doka")), "demo"]
+from tests.warm import DOKA, run_warm
 
 
 def _run(*options: str, progress: str = "", **environment: str) -> tuple[int, str]:
     """Give the exit code and what was printed; on stderr is nothing but lines of progress."""
     given = os.environ | environment
-    done = subprocess.run([*DOKA, *options], capture_output=True, text=True, timeout=150, check=False, env=given)
+    done = run_warm([DOKA, "demo", *options], timeout=150, text=True, env=given)
     assert [] == [line for line in done.stderr.splitlines() if not (progress and re.fullmatch(progress, line))]
     return done.returncode, " ".join(done.stdout.split())
 
@@ -89,7 +86,7 @@ def test_what_the_incident_lost_is_found_and_sent_again() -> None:
 )
 def test_a_recovery_is_of_the_incident_and_of_much(options: list[str], cure: str) -> None:
     """What would make it another play, or one that loses too little, is an error that names the cure, in one line."""
-    done = subprocess.run([*DOKA, "--recover", *options], capture_output=True, text=True, timeout=60, check=False)
+    done = run_warm([DOKA, "demo", "--recover", *options], timeout=60, text=True)
 
     assert done.returncode == 2
     assert done.stdout == ""
@@ -98,7 +95,7 @@ def test_a_recovery_is_of_the_incident_and_of_much(options: list[str], cure: str
 
 def test_the_original_service_never_renewed() -> None:
     """Asking for the original service under another policy is an error that names the cure, in one line."""
-    done = subprocess.run([*DOKA, "--original"], capture_output=True, text=True, timeout=60, check=False)
+    done = run_warm([DOKA, "demo", "--original"], timeout=60, text=True)
 
     assert done.returncode == 2
     assert "add --policy never" in " ".join(done.stderr.split())
