@@ -97,7 +97,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
             {"orders": "orders", "returns": "returns"},
             group_id=GROUP,
             dead_letters={"topic": TOPIC},
-            kafka={"client": {"session.timeout.ms": 6_000, "heartbeat.interval.ms": 500}},
+            kafka={"client": {"session.timeout.ms": 3_000, "heartbeat.interval.ms": 300}},
         )
         file = tmp_path / "doka.yaml"
         file.write_text(yaml.safe_dump(given))
