@@ -108,7 +108,7 @@ def settings_for(bootstrap_servers: str, *topics: str, **changes: object) -> Mem
         bootstrap_servers=tuple(bootstrap_servers.split(",")),
         group_id=f"group-{uuid.uuid4().hex[:12]}",
         topics=frozenset(topics),
-        client={"session.timeout.ms": 6000, "heartbeat.interval.ms": 500},
+        client={"session.timeout.ms": 3000, "heartbeat.interval.ms": 300},
     )
     if changes.get("group_protocol") == "consumer":
         settings = replace(settings, client={})

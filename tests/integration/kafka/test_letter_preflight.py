@@ -71,6 +71,6 @@ def test_a_producer_that_gets_no_id_is_told(cluster: KafkaCluster) -> None:
     """Letters are written idempotently, for which a cluster may ask a right of its own."""
     cluster.create_topic("letters", 3)
     cluster.push_errors(INIT_PRODUCER_ID, [KafkaError.CLUSTER_AUTHORIZATION_FAILED] * 10)
-    (denied,) = look(cluster, "letters").obstacles
+    (denied,) = look(cluster, "letters", timeout=3).obstacles
     assert "not authorised to write idempotently to topic letters" == denied.told
     assert "grant this process IDEMPOTENT_WRITE on it" == denied.cure

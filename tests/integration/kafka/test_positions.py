@@ -191,7 +191,8 @@ def test_a_missing_topic_is_told_and_its_cure_too(cluster: KafkaCluster) -> None
     """A topic that does not exist is told once, stops no other, and is read when somebody creates it."""
     produce(cluster, "orders", {0: numbered(10)})
 
-    with member(settings_for(cluster.bootstrap_servers, "orders", "payments")) as m:
+    often = {"session.timeout.ms": 3000, "heartbeat.interval.ms": 300, "topic.metadata.refresh.interval.ms": 1_000}
+    with member(settings_for(cluster.bootstrap_servers, "orders", "payments", client=often)) as m:
         m.until(lambda: TopicsMissing(frozenset({"payments"})) in m.events and m.records() == 10)
         cluster.create_topic("payments", 1)
         produce(cluster, "payments", {0: numbered(5)})

@@ -10,7 +10,7 @@ import pytest
 from confluent_kafka import KafkaError
 
 from doka.adapters.embedded.kafka_cluster import KafkaCluster
-from doka.adapters.kafka import range_source
+from doka.adapters.kafka import log_ranges, range_source
 from doka.adapters.kafka.group_commits import committed_by
 from doka.adapters.kafka.log_ranges import LogRange, LogRanges
 from doka.adapters.kafka.not_told import NotToldError
@@ -262,7 +262,9 @@ def test_named_offsets_are_cut_to_what_the_log_holds(cluster: KafkaCluster, sett
     ) == found
 
 
-def test_what_is_not_there_is_said(cluster: KafkaCluster, settings: MemberSettings) -> None:
+def test_what_is_not_there_is_said(
+    cluster: KafkaCluster, settings: MemberSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A topic, a partition, a cluster: each in a sentence."""
     ranges = LogRanges(settings, CLOCK)
     with pytest.raises(NotToldError, match="topic nowhere does not exist"):
@@ -270,5 +272,6 @@ def test_what_is_not_there_is_said(cluster: KafkaCluster, settings: MemberSettin
     with pytest.raises(NotToldError, match="topic orders has 2 partitions, counted from 0"):
         ranges.of_offsets([(TopicPartition("orders", 2), 0, 1)])
     cluster.set_down()
+    monkeypatch.setattr(log_ranges, "ANSWER_SECONDS", 2.0)
     with pytest.raises(NotToldError, match="Kafka did not answer as it should"):
         ranges.of_offsets([(P0, 0, 1)])

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from doka.adapters.embedded.kafka_cluster import KafkaCluster
-from doka.adapters.kafka import range_source
+from doka.adapters.kafka import log_ranges, range_source
 from doka.app import reading
 from doka.app.cli.main import main
 from doka.domain.limits import NS_PER_SECOND
@@ -251,6 +251,7 @@ def test_tail_tells_of_a_function_that_fails_for_all(
 def test_a_kafka_that_says_nothing_is_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Exit code 1, in words or in JSON."""
     monkeypatch.setattr(reading, "QUIET_NS", NS_PER_SECOND // 10)
+    monkeypatch.setattr(log_ranges, "ANSWER_SECONDS", 2.0)
     code, out, err = run()
     assert (1, "") == (code, out)
     assert "doka: nothing can be shown: " in err
