@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.warm import DOKA, WarmDoka, run_warm
+from tests.warm import DOKA, WarmProcess, run_warm
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 HELP_CPU_SECONDS_MAX = 0.5
@@ -138,7 +138,7 @@ def test_a_full_disk_is_one_line(arguments: tuple[str, ...]) -> None:
     """Where the output cannot be written, each command says so in one line and ends with 1."""
     with (
         Path("/dev/full").open("wb") as full,
-        WarmDoka([DOKA, *arguments], stdout=full, stderr=subprocess.PIPE, text=True) as done,
+        WarmProcess([DOKA, *arguments], stdout=full, stderr=subprocess.PIPE, text=True) as done,
     ):
         _, err = done.communicate(timeout=60)
     assert (1, "doka: stdout cannot be written to (No space left on device)\n") == (done.returncode, err)

@@ -21,7 +21,7 @@ import pytest
 
 from tests.architecture.source_tree import ROOT
 from tests.architecture.test_docs import FENCED, fenced, inline
-from tests.warm import DOKA, WarmDoka
+from tests.warm import DOKA, WarmProcess
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 A_PROMPT = re.compile(r"^\$ (.+?)(?:\s{2,}#.*)?$", re.MULTILINE)
@@ -269,7 +269,7 @@ def typed(command: str, folder: Path) -> subprocess.Popen[str]:
     program, *words = shlex.split(command)
     pipe, variables = subprocess.PIPE, environment(folder)
     if program == "doka" and not OF_A_SHELL.search(command):
-        return WarmDoka([str(DOKA), *words], cwd=folder, env=variables, stdout=pipe, stderr=pipe, text=True)
+        return WarmProcess([str(DOKA), *words], cwd=folder, env=variables, stdout=pipe, stderr=pipe, text=True)
     line = ["/bin/sh", "-c", command]
     return subprocess.Popen(line, cwd=folder, env=variables, stdout=pipe, stderr=pipe, text=True)
 
