@@ -49,6 +49,8 @@ class Checker(Audited, Owning, Puts, Committing, Telling, Holding):
 
     def turned(self, now: int) -> None:
         """Judge the machine after a turn that was decided at `now`."""
-        self.judge_renewal(now)
-        self.judge_pauses()
+        if now >= self._ask_by:
+            self.judge_renewal(now)
+        if self.must_pause:
+            self.judge_pauses()
         self.look_inside(now)

@@ -25,7 +25,9 @@ from doka.domain.limits import NS_PER_SECOND, SERVE_CALLBACKS_NS
 from doka.domain.turn import LOOK_AGAIN_NS, Decision
 
 QUIET_NS = 10 * NS_PER_SECOND
-"""How often a status is published while all that was written is committed, and nothing is wrong with Kafka: as ends are asked."""
+"""How often a status is published while all is quiet: as ends are asked."""
+STILL_NS = 60 * NS_PER_SECOND
+"""What has not moved for so long is quiet too: twice as long as a record may wait in silence, and as its wait needs to be told."""
 
 
 class Rest:
@@ -40,6 +42,8 @@ class Rest:
         self._machine: Forwarder | None = None
         self._decided: Decision | None = None  # under which it rests
         self._letters: SimulatedLetters | None = None
+        self._stands: list[tuple[int, int | None]] = []  # where each log ends, and up to where it is committed
+        self._moved_at = 0
 
     def begins(self, runtime: Runtime) -> None:
         """Rest where this process does."""
@@ -80,16 +84,20 @@ class Rest:
 
     @property
     def _quiet(self) -> bool:
-        """Whether all that was written is committed, and nothing is wrong with Kafka."""
+        """Whether all that was written is committed, or nothing of it moves, and nothing is wrong with Kafka."""
         world, committed = self._world, self._world.group.committed
+        now = world.timeline.now
+        stands = [(log.end, committed.get(tp)) for tp, log in world.logs.items()]
+        if stands != self._stands:
+            self._stands, self._moved_at = stands, now
         member = world.member
         return (
             member is not None
             and member.welcomed
             and not member.expelled
             and not world.restless
-            and world.group.refused_until <= world.timeline.now
-            and all(committed.get(tp) == log.end for tp, log in world.logs.items())
+            and world.group.refused_until <= now
+            and (now - self._moved_at >= STILL_NS or all(end == offset for end, offset in stands))
         )
 
 

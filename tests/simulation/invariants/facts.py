@@ -246,7 +246,7 @@ class Facts(Schemas):
 
     def judge_pauses(self) -> None:
         """Judge after a turn that nobody is asked for records of what has begun to wait in it: I9."""
-        if self.must_pause and not self.machine_halted():
+        if not self.machine_halted():
             flowing = (self.must_pause & self.owned.keys()) - self._paused
             self.require(not flowing, "I9", f"{flowing} have to wait, and are still asked for records")
         self.must_pause.clear()

@@ -189,14 +189,14 @@ class Figures(Facts):
             raise ViolationError("I14", f"{tp} is stuck, and nothing told of it")
         if status.draining or own.draining or status.routes[shown.route].blocked is not None:
             return
-        reach = len(own.unsettled) + sum(1 for offset in own.settled if offset >= own.acknowledged)
         arrived = own.delivered[-1][1] if own.delivered else 0
         still = status.at - max(own.moved_at, arrived, self.turned_at.get(shown.route, 0))
+        if still < LOOKED_AT_WITHIN_NS:
+            return
+        reach = len(own.unsettled) + sum(1 for offset in own.settled if offset >= own.acknowledged)
         roomy = reach < self.plan.limits.ahead_records and status.held_bytes * 2 < status.held_bytes_max
         waits = self.plan.decodes and self.waits_for_a_schema(shown.route, own)
-        flows = (
-            not self.alone or not shown.paused or not roomy or tp in self.gapped or waits or still < LOOKED_AT_WITHIN_NS
-        )
+        flows = not self.alone or not shown.paused or not roomy or tp in self.gapped or waits
         if not flows:
             raise ViolationError("I9", f"{tp} has room for more than {reach} records, nothing moves, and it is paused")
         late = still - self.plan.limits.request_timeout * 3 // 2 - LOOKED_AT_WITHIN_NS

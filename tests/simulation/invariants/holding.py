@@ -54,8 +54,14 @@ class Holding(Evidence):
     def look_inside(self, now: int) -> None:
         """Look into the machine, now and then, after a turn that was decided at `now`."""
         self._turns += 1
-        self._note_full(now)
-        if self._turns % LOOK_EVERY == 0 and self.machine is not None and not self.machine_halted():
+        if self.machine is None:
+            self._full_since = None
+            return
+        if held_bytes_of(self.machine) < self._full_at:
+            self._full_since = None
+        elif self._full_since is None:
+            self._full_since = now
+        if self._turns % LOOK_EVERY == 0 and not self.machine_halted():
             self._look(self.machine, now)
 
     def _look(self, machine: Forwarder, now: int) -> None:
@@ -101,13 +107,6 @@ class Holding(Evidence):
         if self._smaller:
             return sum(len(truth.keys[offset] or b"") + RECORD_OVERHEAD_BYTES for offset in unsettled)
         return sum(map(truth.sizes.__getitem__, unsettled)) + len(unsettled) * RECORD_OVERHEAD_BYTES
-
-    def _note_full(self, now: int) -> None:
-        full = self.machine is not None and held_bytes_of(self.machine) >= self._full_at
-        if not full:
-            self._full_since = None
-        elif self._full_since is None:
-            self._full_since = now
 
     def _judge_fairness(self, partitions: Collection[TopicPartition], now: int) -> None:
         """Judge that who holds more than half a share waits, where there is little room for the others, and for long: I9."""

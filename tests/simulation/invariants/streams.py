@@ -11,6 +11,7 @@ from doka.domain.limits import DESCRIBE_EVERY_NS, NS_PER_SECOND, SURE_OF_LIMIT_N
 from doka.domain.status import Status
 from tests.simulation.invariants.evidence import Evidence
 from tests.simulation.invariants.figures import SIGNING
+from tests.simulation.invariants.violation import ViolationError
 
 LOOKED_AT_WITHIN_NS = DESCRIBE_EVERY_NS * 3 // 2 + 10 * NS_PER_SECOND
 KNOWN_WITHIN_NS = SURE_OF_LIMIT_NS + 3 * NS_PER_SECOND  # a question and its answer take their time
@@ -85,7 +86,8 @@ class Streams(Evidence):
             if told is None or shown is None:
                 continue
             right = (shown.record_bytes_max, shown.open_shards) == (told.record_bytes_max, told.open_shards)
-            self.require(right, "I14", f"{name} shows {shown}, and its stream told {told}")
+            if not right:
+                raise ViolationError("I14", f"{name} shows {shown}, and its stream told {told}")
             since = max(self._answers[name][-1], self._may_look_since)
             late = now - since > LOOKED_AT_WITHIN_NS and not status.draining
             self.require(
