@@ -38,7 +38,15 @@ Times = Sequence[tuple[int, int]]
 
 def latency_of_doka(place: Place, case: Case, extent: Extent) -> Round:
     """Let records trickle into an empty topic; gives how long they took, and how long of that was doka's own."""
-    with running_doka(place, case) as doka:
+    figures, floor = _beside_the_floor(place, case, extent)
+    return {"doka": figures, "floor": floor}
+
+
+def _beside_the_floor(
+    place: Place, case: Case, extent: Extent, revision: Revision | None = None
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Give the figures of doka, and those of the floor, which consumes the same records at the same time."""
+    with running_doka(place, case, revision) as doka:
         assigned_at(doka)
         warm = int(case.rate * WARM_SECONDS)
         with watching_floor(place, warm + int(case.rate * extent.latency), warm) as floor:
@@ -47,10 +55,8 @@ def latency_of_doka(place: Place, case: Case, extent: Extent) -> Round:
         check_end(place, doka, None)
     pairs = met(landed, seen["ages"])
     own = sorted(age - before for age, before in pairs)
-    return {
-        "doka": figures | {"p50_above_ms": percentile(own, 50) / 1e3, "p99_above_ms": percentile(own, 99) / 1e3},
-        "floor": spread([before for _, before in pairs]) | {"cpu_us": seen["cpu_us"]},
-    }
+    above = {"p50_above_ms": percentile(own, 50) / 1e3, "p99_above_ms": percentile(own, 99) / 1e3}
+    return figures | above, spread([before for _, before in pairs]) | {"cpu_us": seen["cpu_us"]}
 
 
 def cost_at_once(place: Place, case: Case, extent: Extent) -> Round:
@@ -63,12 +69,8 @@ def cost_at_once(place: Place, case: Case, extent: Extent) -> Round:
 
 
 def latency_of_before(place: Place, case: Case, extent: Extent, revision: Revision) -> Round:
-    """Do the same with the code of an older commit, on an empty topic of its own; gives what that costs and how long it takes."""
-    with running_doka(place, case, revision) as doka:
-        assigned_at(doka)
-        figures = trickle(place, case, doka.child.pid, extent.latency)[1]
-        check_end(place, doka, None)
-    return {"before": figures}
+    """Do the same with the code of an older commit, on an empty topic of its own, beside a floor as well: it takes its share."""
+    return {"before": _beside_the_floor(place, case, extent, revision)[0]}
 
 
 def latency_of_baseline(place: Place, case: Case, extent: Extent) -> Round:
