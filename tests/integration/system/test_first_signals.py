@@ -123,7 +123,8 @@ def test_nothing_heavy_is_imported_before_the_first_handler() -> None:
     """Where the command begins, nothing but the standard library's smallest and the first handlers are loaded."""
     script = (
         "import sys; before = set(sys.modules); import doka.app.__main__;"
-        "print(*sorted(name for name in sys.modules if name not in before and '.' in name))"
+        "new = set(sys.modules) - before - {'collections.abc'};"  # by then not there from Python 3.14 on
+        "print(*sorted(name for name in new if '.' in name))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
     expected = "doka.adapters doka.adapters.system doka.adapters.system.first_signals doka.app doka.app.__main__"
