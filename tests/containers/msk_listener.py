@@ -109,7 +109,8 @@ class MskListener:
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass  # either side has left, or the listener ends
         finally:
-            to_client.close()
+            if not to_client.is_closing():  # asyncio's TLS that is closed twice cannot be aborted
+                to_client.close()
             try:
                 await asyncio.wait_for(to_client.wait_closed(), GOODBYE_SECONDS)
             except (OSError, TimeoutError, asyncio.CancelledError):

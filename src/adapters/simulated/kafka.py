@@ -117,6 +117,7 @@ class SimulatedSource:
                     self._serve_notices()
                 if self._error is not None:
                     error, self._error = self._error, None
+                    self._stirred = True  # whoever asks again is given what is there
                     raise error
                 self._restless = world.restless
                 events = self._collect(limit)

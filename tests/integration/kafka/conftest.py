@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from doka.adapters.embedded.kafka_cluster import KafkaCluster
+from tests.integration.kafka import group
 
 
 @pytest.fixture
@@ -15,3 +16,9 @@ def cluster() -> Iterator[KafkaCluster]:
     with KafkaCluster() as running:
         running.create_topic("orders", 2)
         yield running
+
+
+@pytest.fixture(autouse=True)
+def _short_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let members have sessions of half the length: the mock cluster lets a group that was left wait that much less."""
+    monkeypatch.setattr(group, "SESSION_MS", 3_000)

@@ -18,6 +18,8 @@ from doka.domain.records import Chunk, TopicPartition
 from tests.waiting import PATIENCE_SECONDS, eventually
 
 WAIT_NS = 50_000_000
+SESSION_MS = 6_000
+"""The shortest that brokers take by default, `group.min.session.timeout.ms`."""
 
 
 def nothing() -> None:
@@ -108,7 +110,7 @@ def settings_for(bootstrap_servers: str, *topics: str, **changes: object) -> Mem
         bootstrap_servers=tuple(bootstrap_servers.split(",")),
         group_id=f"group-{uuid.uuid4().hex[:12]}",
         topics=frozenset(topics),
-        client={"session.timeout.ms": 3000, "heartbeat.interval.ms": 300},
+        client={"session.timeout.ms": SESSION_MS, "heartbeat.interval.ms": SESSION_MS // 10},
     )
     if changes.get("group_protocol") == "consumer":
         settings = replace(settings, client={})

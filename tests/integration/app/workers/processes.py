@@ -18,3 +18,9 @@ def ended(pid: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return True
     return False
+
+
+def stands_still(pid: int) -> bool:
+    """Say whether SIGSTOP has reached every thread of a process, each of which may run on for a moment."""
+    stats = [each.read_text(encoding="utf-8", errors="replace") for each in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return bool(stats) and {"T"} == {stat.rpartition(")")[2].split()[0] for stat in stats}

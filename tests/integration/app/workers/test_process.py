@@ -14,7 +14,7 @@ from doka.app.workers.health import WorkerReport
 from doka.app.workers.process import LINE_BYTES_MAX, WorkerProcess, _whole_lines
 from doka.app.workers.setup import Setup
 from tests.integration.app.workers.conftest import lonely_settings
-from tests.integration.app.workers.processes import ended
+from tests.integration.app.workers.processes import ended, stands_still
 from tests.waiting import eventually
 
 
@@ -83,6 +83,7 @@ def test_a_worker_that_stands_still_gives_no_page_and_is_asked_once(begun: Begun
     """Whoever asks waits as long as it said; once it goes on, the figures are fresh ones."""
     eventually(lambda: begun.reports, within=30, what="a report")
     os.kill(begun.process.pid, signal.SIGSTOP)
+    eventually(lambda: stands_still(begun.process.pid), within=10, what="all threads to have stopped")
     for _ in range(3):
         begun.process.ask("/metrics")
         assert begun.process.page("/metrics", 0.05) is None
