@@ -64,7 +64,7 @@ def running_doka(place: Place, case: Case, revision: Revision | None = None) -> 
             for route in given["routes"]:
                 route["decode"] = {"registry": url}
         around.enter_context(_trusting(place.endpoint))
-        yield around.enter_context(DokaProcess(given, place.folder, group, workers, environment))
+        yield around.enter_context(DokaProcess(given, place.folder, group, workers, environment, cold=True))
 
 
 def _legs(topic: str, tee: int) -> list[tuple[str, str]]:

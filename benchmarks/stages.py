@@ -9,6 +9,7 @@ What the garbage collector takes is inside the stages, and told besides. librdka
 
 from __future__ import annotations
 
+import argparse
 import functools
 import gc
 import json
@@ -17,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.broker import running_kafka, topics_of
-from benchmarks.cases import REFERENCE, chosen
+from benchmarks.cases import REFERENCE, Case, chosen
 from benchmarks.contenders import Place, assigned_at, running_doka
 from benchmarks.endpoint import running_endpoint
 from benchmarks.feeding import Feed
@@ -123,19 +124,18 @@ class StageClock:
 
 def inside() -> None:
     """Be the console command `doka`, timed; what was spent is left where the environment says."""
-    from doka.app.__main__ import main
+    from doka.app.__main__ import main as serve
 
     clock = StageClock()
     clock.install()
     try:
-        main()
+        serve()
     finally:
         Path(os.environ[OUT]).write_text(json.dumps([clock.spent, clock.calls]), encoding="utf-8")
 
 
-def profile(name: str = REFERENCE, records: str = str(RECORDS)) -> Table:
+def profile(case: Case, count: int) -> Table:
     """Forward a filled topic, or a trickle, by the timed service and give its stages, the most expensive first."""
-    case, count = chosen(name, quick=False)[0], int(records)
     trickles = case.kind == "latency"
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -164,7 +164,21 @@ def profile(name: str = REFERENCE, records: str = str(RECORDS)) -> Table:
             else:
                 whole = backlog_of_doka(place, doka, first_landing(place, doka.child), count * case.tee, WITHIN_SECONDS)
         spent, calls = json.loads(out.read_text(encoding="utf-8"))
-    return table_of(spent, calls, count * case.tee, f"{name}, whole process {whole['cpu_us']:.2f} us a record")
+    return table_of(spent, calls, count * case.tee, f"{case.name}, whole process {whole['cpu_us']:.2f} us a record")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print the profile of one case; give the exit code, 2 where there is no such case."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.stages", description=__doc__.split("\n", 1)[0])
+    parser.add_argument("case", nargs="?", default=REFERENCE, help=f"which, {REFERENCE} if not given")
+    parser.add_argument("records", nargs="?", type=int, default=RECORDS, help="how many, %(default)s if not given")
+    given = parser.parse_args(arguments)
+    try:
+        (case,) = chosen(given.case, quick=False)
+    except ValueError as error:
+        parser.error(str(error))
+    Console(width=None if sys.stdout.isatty() else 100).print(profile(case, given.records))
+    return 0
 
 
 def table_of(spent: dict[str, int], calls: dict[str, int], records: int, title: str) -> Table:
@@ -180,4 +194,4 @@ def table_of(spent: dict[str, int], calls: dict[str, int], records: int, title: 
 
 
 if __name__ == "__main__":
-    Console(width=None if sys.stdout.isatty() else 100).print(profile(*sys.argv[1:]))
+    sys.exit(main(sys.argv[1:]))

@@ -69,14 +69,17 @@ class DokaProcess:
         name: str = "doka",
         options: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
+        *,
+        cold: bool = False,
     ) -> None:
         """Write the settings to `folder`; nothing runs yet. `options` are further words of the command line.
 
-        `environment` replaces or adds to what the workload is given.
+        `environment` replaces or adds to what the workload is given. `cold`: as users start it, where what it costs counts.
         """
         self.name = name
         self._options = tuple(options)
         self._environment = dict(environment or {})
+        self._process: type[subprocess.Popen[bytes]] = subprocess.Popen if cold else WarmProcess
         self._config = folder / f"{name}.yaml"
         self._config.write_text(yaml.safe_dump(dict(given)), encoding="utf-8")
         self.stdout = folder / f"{name}.stdout"
@@ -112,7 +115,7 @@ class DokaProcess:
         self._port = None
         self._from_line = len(self.lines()) if self.stdout.exists() else 0
         with self.stdout.open("ab") as out, self.stderr.open("ab") as err:
-            self._child = WarmProcess(
+            self._child = self._process(
                 [DOKA, "run", "--config", self._config, *self._options],
                 stdin=subprocess.DEVNULL,
                 stdout=out,

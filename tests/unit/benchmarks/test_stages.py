@@ -6,7 +6,7 @@ from operator import attrgetter
 
 import pytest
 
-from benchmarks.stages import COLLECTOR, STAGES, StageClock, table_of
+from benchmarks.stages import COLLECTOR, STAGES, StageClock, main, table_of
 from tests.unit.benchmarks.test_tables import rows_of
 
 
@@ -70,3 +70,10 @@ def test_stages_are_shown_by_record_and_the_collector_apart() -> None:
         ["0.50", "1", COLLECTOR],
         ["4.00", "", "the loop's thread together"],
     ] == rows_of(table_of(spent, calls, 1_000, "a case"))
+
+
+def test_a_case_that_there_is_not_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """Before anything is started, in a line, with those that there are."""
+    with pytest.raises(SystemExit, match="2"):
+        main(["plain"])
+    assert "there is no case 'plain'; there are plain-100b" in capsys.readouterr().err
