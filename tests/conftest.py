@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import gc
 import signal
-from functools import cache, partial
-from typing import Any
 
 import botocore.session
 import pytest
-from botocore.loaders import JSONFileLoader, Loader, create_loader
+from botocore.loaders import Loader, create_loader
 
 from tests.order import pytest_xdist_make_scheduler
 
@@ -38,20 +36,13 @@ def _let_ctrl_c_in() -> None:
 def _share_models_of_aws() -> None:
     """Let the sessions of botocore in this process share what it reads of its own files, which none of them changes.
 
-    Each would read it anew, for 0.1 s of CPU, and most tests of AWS make several. Who sets AWS_DATA_PATH has a loader of
-    his own, as has each service that a test puts together; a file is parsed once for all loaders.
+    Each would read it anew, for 0.1 s of CPU, and most tests of AWS make several. Who sets AWS_DATA_PATH reads his own.
     """
     shared = create_loader()
 
     def loader(search_path_string: str | None = None) -> Loader:
         return shared if search_path_string is None else create_loader(search_path_string)
 
-    def load_file(self: JSONFileLoader, file_path: str) -> Any:
-        return parsed(file_path) if file_path.startswith(Loader.BUILTIN_DATA_PATH) else parse(self, file_path)
-
-    parse = JSONFileLoader.load_file
-    parsed = cache(partial(parse, JSONFileLoader()))
-    JSONFileLoader.load_file = load_file  # type: ignore[method-assign]
     botocore.session.create_loader = loader
 
 

@@ -139,9 +139,8 @@ class Holding(Evidence):
         there = 0 if self.machine is None else puts_of(self.machine)
         full = max(self._in_flight + self._unsigned, there) + idle >= self.plan.limits.requests_in_flight
         full = full or (self.machine is not None and body_bytes_of(self.machine) >= self.plan.limits.body_bytes)
-        may_wait = (
-            lingers or not self.plan.limits.linger
-        )  # without `linger` a request beside others waits a moment to be filled
+        # Without `linger` a request beside others waits a moment to be filled.
+        may_wait = lingers or not self.plan.limits.linger
         waits = full or name in self._failing or (may_wait and outbox.waiting < self.plan.limits.request_records)
         if not waits:
             raise ViolationError("I9", f"{name} has {outbox.waiting} records that may leave, and room for a request")
